@@ -1,0 +1,64 @@
+"""Every error diodeq raises on purpose, as one tree.
+
+Each error is one plain sentence: what is wrong, naming the file, node or part, and what to do about it.
+The command line turns the class into an exit code in one place (``diodeq.cli.main``).
+"""
+
+from __future__ import annotations
+
+
+class DiodeqError(Exception):
+    """Base of all deliberate errors.
+
+    ``problem`` names the evidence (file, node, part); ``remedy`` says what to do. Printed as "problem; remedy".
+    """
+
+    exit_code = 1
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+
+    def __reduce__(self) -> tuple[type[DiodeqError], tuple[str, str]]:
+        return type(self), (self.problem, self.remedy)
+
+
+class UsageError(DiodeqError):
+    """A name or option that does not exist or does not fit the others."""
+
+    exit_code = 2
+
+
+class InputError(DiodeqError):
+    """A file or an array that cannot be read or used as given."""
+
+    exit_code = 3
+
+
+class CircuitError(InputError):
+    """A circuit that is not sound: a floating node, a loop of sources, a duplicate name, a bad value."""
+
+
+class NotRealizableError(DiodeqError):
+    """Weights that the chosen realization or technology cannot build."""
+
+    exit_code = 4
+
+
+class SimulatorMissingError(DiodeqError):
+    """The simulator is not installed or cannot be loaded."""
+
+    exit_code = 5
+
+
+class SimulationError(DiodeqError):
+    """The simulator failed, did not converge, or returned an answer that does not satisfy Kirchhoff's laws."""
+
+    exit_code = 6
+
+
+class ToleranceError(DiodeqError):
+    """A check ran and its result is outside the tolerance asked for."""
+
+    exit_code = 7
