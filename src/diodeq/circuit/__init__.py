@@ -1,0 +1,5 @@
+"""The circuit: one representation, its soundness, its folding and its adjoint."""
+
+from diodeq.circuit.circuit import KINDS, Bank, Circuit, Inputs, Units, bank
+
+__all__ = ["KINDS", "Bank", "Circuit", "Inputs", "Units", "bank"]

@@ -1,0 +1,322 @@
+"""The one representation of a circuit: immutable, columnar, one bank of arrays per element kind.
+
+There is no object per part: a million resistors are two arrays. A transformation is a function from a circuit to a
+new circuit; arrays are read-only and shared wherever they did not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from diodeq.devices import DiodeModel
+from diodeq.errors import CircuitError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import networkx
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the bank of one element kind holds.
+
+    ``prefix`` begins every part name, ``terminals`` names a part's nodes in order, ``quantity`` is what ``values``
+    means, ``port`` says which pairs of terminals carry current from one to the other.
+    """
+
+    singular: str
+    prefix: str
+    terminals: tuple[str, ...]
+    quantity: str
+    ports: tuple[tuple[int, int], ...]
+
+
+# Laws, with v = difference of a port's nodes and i = current entering its first node:
+#   resistor i = g v; voltage source v+ - v- = value; current source: value flows from + through the source to -;
+#   transformer v1 = n v2, i2 = -n i1; gyrator i1 = g v2, i2 = -g v1;
+#   buffer (voltage-controlled voltage source) v_out = a v_ctrl; mirror (current-controlled current source):
+#   its sense port is a short, i_out = a i_sense.
+KINDS: dict[str, Kind] = {
+    "resistors": Kind("resistor", "r", ("a", "b"), "conductance in siemens", ((0, 1),)),
+    "diodes": Kind("diode", "d", ("anode", "cathode"), "index of the diode model", ((0, 1),)),
+    "voltage_sources": Kind("voltage source", "v", ("plus", "minus"), "volts", ((0, 1),)),
+    "current_sources": Kind("current source", "i", ("plus", "minus"), "amperes", ()),
+    "transformers": Kind("transformer", "t", ("plus1", "minus1", "plus2", "minus2"), "turns ratio n", ((0, 1), (2, 3))),
+    "gyrators": Kind("gyrator", "y", ("plus1", "minus1", "plus2", "minus2"), "siemens", ((0, 1), (2, 3))),
+    "buffers": Kind("buffer", "e", ("out_plus", "out_minus", "ctrl_plus", "ctrl_minus"), "voltage gain", ((0, 1),)),
+    "mirrors": Kind("mirror", "f", ("out_plus", "out_minus", "sense_plus", "sense_minus"), "current gain", ((2, 3),)),
+}
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    if array.flags.writeable:
+        array = array.view() if array.base is None else array.copy()
+        array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """All elements of one kind.
+
+    ``terminals`` int32[n, k] are node indices, ``values`` float64[n] (meaning: ``KINDS[kind].quantity``).
+    ``names`` is empty (then parts are called prefix + 1, 2, …) or has one name a part. ``groups`` are (label, count)
+    pairs that cover the bank in order: what a run of parts is for, printed as comments and used by reports.
+    """
+
+    terminals: Ints
+    values: Floats
+    names: tuple[str, ...] = ()
+    groups: tuple[tuple[str, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "terminals", _frozen(np.ascontiguousarray(self.terminals, dtype=np.int32)))
+        object.__setattr__(self, "values", _frozen(np.ascontiguousarray(self.values, dtype=np.float64)))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def with_values(self, values: ArrayLike) -> Bank:
+        """The same parts with other values, float64[n]."""
+        return replace(self, values=np.array(values, dtype=np.float64))
+
+
+def bank(kind: str, rows: Sequence[tuple[Any, ...]] = (), names: Sequence[str] = ()) -> Bank:
+    """A bank from rows ``(node, node, …, value)``; convenient for hand-made circuits."""
+    width = len(KINDS[kind].terminals)
+    for row in rows:
+        if len(row) != width + 1:
+            raise CircuitError(f"a {KINDS[kind].singular} row has {len(row)} entries", f"give {width} nodes and a value")
+    terminals = np.array([row[:width] for row in rows], dtype=np.int32).reshape(len(rows), width)
+    return Bank(terminals, np.array([row[width] for row in rows], dtype=np.float64), tuple(names))
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The driven ports: source number ``source`` gets its own value plus ``gain`` times input column ``column``.
+
+    ``source`` int32[k] counts through the voltage sources and then the current sources. Two sources on one column
+    with gains +1 and -1 are a dual rail. ``names`` has one name per column.
+    """
+
+    source: Ints
+    column: Ints
+    gain: Floats
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", _frozen(np.ascontiguousarray(self.source, dtype=np.int32)))
+        object.__setattr__(self, "column", _frozen(np.ascontiguousarray(self.column, dtype=np.int32)))
+        object.__setattr__(self, "gain", _frozen(np.ascontiguousarray(self.gain, dtype=np.float64)))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """How the user's numbers become volts: ``drive = (x - offset) * scale`` and ``y = output * output_scale``.
+
+    ``offset`` and ``scale`` are float64[n_in] (scale in volts per unit of x), ``output_scale`` is in units per volt.
+    """
+
+    offset: Floats
+    scale: Floats
+    output_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "offset", _frozen(np.ascontiguousarray(self.offset, dtype=np.float64)))
+        object.__setattr__(self, "scale", _frozen(np.ascontiguousarray(self.scale, dtype=np.float64)))
+
+    def to_volts(self, x: ArrayLike) -> Floats:
+        """Input volts float64[B, n_in] of rows ``x`` in the user's units."""
+        return (np.asarray(x, dtype=np.float64) - self.offset) * self.scale
+
+    def from_volts(self, outputs: ArrayLike) -> Floats:
+        """Outputs in the user's units of output volts float64[B, n_out]."""
+        return np.asarray(outputs, dtype=np.float64) * self.output_scale
+
+
+def _empty(kind: str) -> Any:
+    return field(default_factory=lambda: bank(kind))
+
+
+@dataclass(frozen=True, eq=False)
+class Circuit:
+    """A circuit: banks of elements between named nodes, its driven inputs and its measured outputs.
+
+    Args:
+        nodes: node names; ``nodes[0]`` is ground and is called ``"0"``.
+        resistors … mirrors: one ``Bank`` per kind (laws and signs: the comment above ``KINDS``).
+        models: the diode models that ``diodes.values`` index.
+        inputs: the driven ports.
+        outputs: int32[n_out, 2], an output is ``v(first) - v(second)``.
+        output_names: one name per output.
+        trainable: bool[n_resistors], which conductances a learning rule may change.
+        units: how user's numbers become volts and back; volts themselves by default.
+        temperature: in °C.
+
+    Arrays are read-only. Build checks shapes only; ``diodeq.circuit.check`` says whether the circuit is sound.
+
+    Raises:
+        CircuitError: shapes or index ranges do not fit.
+    """
+
+    nodes: tuple[str, ...]
+    resistors: Bank = _empty("resistors")
+    diodes: Bank = _empty("diodes")
+    voltage_sources: Bank = _empty("voltage_sources")
+    current_sources: Bank = _empty("current_sources")
+    transformers: Bank = _empty("transformers")
+    gyrators: Bank = _empty("gyrators")
+    buffers: Bank = _empty("buffers")
+    mirrors: Bank = _empty("mirrors")
+    models: tuple[DiodeModel, ...] = ()
+    inputs: Inputs = field(default_factory=lambda: Inputs(np.zeros(0), np.zeros(0), np.zeros(0), ()))  # type: ignore[arg-type]
+    outputs: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int32))
+    output_names: tuple[str, ...] = ()
+    trainable: Bools | None = None
+    units: Units | None = None
+    temperature: float = 27.0
+    title: str = "circuit"
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "outputs", _frozen(np.ascontiguousarray(self.outputs, dtype=np.int32).reshape(-1, 2)))
+        if not self.output_names:
+            put(self, "output_names", tuple(f"y{k}" for k in range(len(self.outputs))))
+        trainable = np.zeros(len(self.resistors), bool) if self.trainable is None else self.trainable
+        put(self, "trainable", _frozen(np.ascontiguousarray(trainable, dtype=bool)))
+        if self.units is None:
+            put(self, "units", Units(np.zeros(len(self.inputs)), np.ones(len(self.inputs))))
+        self._fits()
+
+    def _fits(self) -> None:
+        def demand(fits: Any, what: str) -> None:
+            if not fits:
+                raise CircuitError(f"circuit {self.title!r} does not fit together: {what}", "build it again from its parts")
+
+        demand(self.nodes[:1] == ("0",), "the first node must be ground and be called '0'")
+        count = len(self.nodes)
+        for kind, spec in KINDS.items():
+            parts = self.bank(kind)
+            demand(
+                parts.terminals.shape == (*parts.values.shape, len(spec.terminals)), f"{kind} need terminals of shape (n, k)"
+            )
+            demand(not parts.names or len(parts.names) == len(parts), f"{kind} need one name a part")
+            demand(not parts.groups or sum(n for _, n in parts.groups) == len(parts), f"{kind} groups must cover them")
+            inside = parts.terminals.size == 0 or (parts.terminals.min() >= 0 and parts.terminals.max() < count)
+            demand(inside, f"{kind} name a node that does not exist")
+        models = self.diodes.values
+        demand(np.all((models >= 0) & (models < len(self.models)) & (models % 1 == 0)), "diodes name an unknown model")
+        demand(self.outputs.size == 0 or (self.outputs.min() >= 0 and self.outputs.max() < count), "outputs are off")
+        demand(len(self.output_names) == len(self.outputs), "one name an output")
+        demand(self.mask.shape == self.resistors.values.shape, "trainable needs one flag a resistor")
+        driven, sources = self.inputs, len(self.voltage_sources) + len(self.current_sources)
+        demand(len(driven.source) == len(driven.column) == len(driven.gain), "inputs need equal lengths")
+        demand(np.all((driven.source >= 0) & (driven.source < sources)), "inputs drive a source that does not exist")
+        demand(np.all((driven.column >= 0) & (driven.column < len(driven))), "inputs name a column that does not exist")
+        demand(self.scaling.offset.shape == self.scaling.scale.shape == (len(driven),), "units need one scale an input")
+
+    def bank(self, kind: str) -> Bank:
+        """The bank of one kind, a key of ``KINDS``."""
+        found: Bank = getattr(self, kind)
+        return found
+
+    def part_names(self, kind: str) -> Sequence[str]:
+        """The names of the parts of a bank, given or generated."""
+        parts = self.bank(kind)
+        return parts.names or [f"{KINDS[kind].prefix}{i}" for i in range(1, len(parts) + 1)]
+
+    @property
+    def mask(self) -> Bools:
+        """bool[n_resistors]: which conductances are trainable."""
+        assert self.trainable is not None
+        return self.trainable
+
+    @property
+    def scaling(self) -> Units:
+        """How the user's numbers become volts and back."""
+        assert self.units is not None
+        return self.units
+
+    @property
+    def conductances(self) -> Floats:
+        """float64[n_resistors], siemens."""
+        return self.resistors.values
+
+    def with_conductances(self, conductances: ArrayLike) -> Circuit:
+        """The same circuit with other conductances, float64[n_resistors] in siemens; everything else is shared."""
+        values = np.array(conductances, dtype=np.float64)
+        if values.shape != self.resistors.values.shape:
+            raise CircuitError(f"{values.shape} conductances given", f"the circuit has {len(self.resistors)} resistors")
+        clone = object.__new__(Circuit)
+        clone.__dict__.update(self.__dict__, resistors=self.resistors.with_values(values))
+        return clone
+
+    def same_topology(self, other: Circuit) -> bool:
+        """Whether ``other`` shares this circuit's terminals and ports (true after ``with_conductances``)."""
+        return (
+            self.inputs is other.inputs
+            and self.outputs is other.outputs
+            and all(self.bank(kind).terminals is other.bank(kind).terminals for kind in KINDS)
+        )
+
+    def source_values(self, drives: ArrayLike) -> Floats:
+        """float64[B, n_voltage + n_current_sources] for input volts (or amperes) ``drives`` float64[B, n_in]."""
+        volts = np.atleast_2d(np.asarray(drives, dtype=np.float64))
+        if volts.ndim != 2 or volts.shape[1] != len(self.inputs):
+            raise CircuitError(
+                f"the inputs have {volts.shape[-1]} columns but circuit {self.title!r} has {len(self.inputs)} driven inputs",
+                "give one column per input",
+            )
+        constant = np.concatenate([self.voltage_sources.values, self.current_sources.values])
+        values = np.repeat(constant[None, :], len(volts), axis=0)
+        np.add.at(values, (slice(None), self.inputs.source), volts[:, self.inputs.column] * self.inputs.gain)
+        return values
+
+    def read_outputs(self, node_voltages: Floats) -> Floats:
+        """Output volts float64[B, n_out] from node voltages float64[B, N]."""
+        return node_voltages[:, self.outputs[:, 0]] - node_voltages[:, self.outputs[:, 1]]
+
+    def output_injections(self, gradient: Floats) -> Floats:
+        """Node currents float64[B, N] that inject ``gradient`` float64[B, n_out] at the outputs (+ into the first node)."""
+        currents = np.zeros((len(gradient), len(self.nodes)))
+        np.add.at(currents, (slice(None), self.outputs[:, 0]), gradient)
+        np.subtract.at(currents, (slice(None), self.outputs[:, 1]), gradient)
+        return currents
+
+    def graph(self) -> networkx.MultiGraph:
+        """The circuit as a networkx multigraph: node names, one edge per port, keys are part names."""
+        from diodeq.circuit.graph import build
+
+        return build(self)
+
+    def to_pyspice(self) -> Any:
+        """The circuit as a ``PySpice.Spice.Netlist.Circuit``; inputs are at 0 V (drive them by altering the sources)."""
+        from diodeq.circuit.pyspice import convert
+
+        return convert(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the circuit to ``path`` (.npz, no pickle), atomically."""
+        from diodeq.circuit.storage import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Circuit:
+        """Read a circuit written by ``save``; raises ``InputError`` for anything else."""
+        from diodeq.circuit.storage import load
+
+        return load(path)

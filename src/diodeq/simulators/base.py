@@ -1,0 +1,67 @@
+"""The protocol every engine follows; ``learning`` and ``analysis`` see nothing else of a simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.circuit import Circuit
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingPoint:
+    """Where a circuit settles, for every row of a batch.
+
+    ``drives`` float64[B, n_in] volts; ``node_voltages`` float64[B, N] (column 0 is ground); ``diode_conductances``
+    float64[B, n_diodes], the incremental conductance dI/dV in siemens between each diode's terminals;
+    ``branch_currents`` maps "voltage_sources", "transformers" (first port), "buffers" (output port), "mirrors" (sense
+    port) to float64[B, n] amperes entering the port's first node, where the engine has them.
+    """
+
+    circuit: Circuit
+    drives: Floats
+    node_voltages: Floats
+    diode_conductances: Floats
+    branch_currents: Mapping[str, Floats] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> Floats:
+        """Output volts, float64[B, n_out]."""
+        return self.circuit.read_outputs(self.node_voltages)
+
+
+@dataclass(frozen=True, eq=False)
+class AdjointSolution:
+    """Node voltages float64[B, N] of the linearized, transposed circuit with the loss gradient injected as currents."""
+
+    node_voltages: Floats
+    branch_currents: Mapping[str, Floats] = field(default_factory=dict)
+
+
+class Simulator(Protocol):
+    """An engine. Use it as a context manager: leaving it releases its processes."""
+
+    name: str
+
+    @property
+    def version(self) -> str:
+        """Name and version of what does the computing."""
+        ...
+
+    def operate(self, circuit: Circuit, drives: Floats) -> OperatingPoint:
+        """The operating point for input volts ``drives`` float64[B, n_in]."""
+        ...
+
+    def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
+        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
