@@ -1,0 +1,90 @@
+"""The parts known by name: the packaged catalogue and the user's own."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from diodeq.devices.model import DiodeModel
+from diodeq.errors import InputError, UsageError
+
+
+def get(name: str) -> DiodeModel:
+    """The diode called ``name``, in any case; the user's catalogue wins over the packaged one.
+
+    Raises `UsageError` with the nearest names if there is none, `InputError` if the user's catalogue is unreadable.
+    """
+    parts = _by_key()
+    if name.casefold() not in parts:
+        near = get_close_matches(name.casefold(), parts, n=3)
+        hint = f"did you mean {' or '.join(parts[key].name for key in near)}? " if near else ""
+        raise UsageError(f"there is no diode called {name!r}", f"{hint}`diodeq devices list` shows all")
+    return parts[name.casefold()]
+
+
+def names() -> list[str]:
+    """The names of all parts: the packaged ones in the catalogue's order, then the user's own."""
+    return [model.name for model in _by_key().values()]
+
+
+def user_path() -> Path:
+    """Where the user's own parts are kept: ``$DIODEQ_DEVICES``, else ``devices.toml`` in diodeq's configuration folder."""
+    named = os.environ.get("DIODEQ_DEVICES")
+    if named:
+        return Path(named)
+    configuration = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(configuration) / "diodeq" / "devices.toml"
+
+
+def read(path: Path) -> list[DiodeModel]:
+    """The parts in a catalogue file, in its order.
+
+    One TOML table a part: ``description``, ``source`` and ``parameters``. Raises `InputError` naming the file if it
+    cannot be read, is not TOML, or holds a part that is not a diode.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the diode catalogue {path} cannot be read: {error}", "check its path and permissions"
+        ) from error
+    return _parse(text, str(path))
+
+
+def _by_key() -> dict[str, DiodeModel]:
+    """All parts by case-folded name."""
+    parts = {model.name.casefold(): model for model in _packaged()}
+    path = user_path()
+    # A path named on purpose must exist; the default one need not.
+    if path.exists() or os.environ.get("DIODEQ_DEVICES"):
+        parts.update((model.name.casefold(), model) for model in read(path))
+    return parts
+
+
+@cache
+def _packaged() -> tuple[DiodeModel, ...]:
+    resource = files("diodeq.devices") / "catalogue.toml"
+    return tuple(_parse(resource.read_text(encoding="utf-8"), "diodeq's own diode catalogue"))
+
+
+def _parse(text: str, where: str) -> list[DiodeModel]:
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(
+            f"{where} is not valid TOML: {error}",
+            "write one table a part, as in [mydiode] parameters = { is = 2.5e-9, n = 1.75, rs = 0.6 }",
+        ) from error
+    models = []
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise InputError(f"{where}: {name} is not a table", f"write [{name}] and its entries below")
+        try:
+            models.append(DiodeModel.from_json({"name": name, **table}))
+        except InputError as error:
+            raise InputError(f"{where}: {error.problem}", error.remedy) from error
+    return models

@@ -1,0 +1,200 @@
+"""A diode as data: the parameters of a SPICE ``.model … D`` card, checked, and where they came from."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Self
+
+from diodeq.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a SPICE diode parameter means, its unit, ngspice's default, and the closed range it must lie in."""
+
+    meaning: str
+    unit: str
+    default: float
+    low: float = -math.inf
+    high: float = math.inf
+
+
+TINY = math.ulp(0.0)  # the closed range that starts here is "above zero"
+ABSOLUTE_ZERO = -273.15
+
+# Names, units and defaults as in ngspice 39 (dio.c, diosetup.c) with the temperature of the circuit left at 27 °C.
+# A default of infinity (BV) or zero (ISR, IKF, IKR) means that the effect is absent.
+PARAMETERS: dict[str, Parameter] = {
+    "is": Parameter("saturation current", "A", 1e-14, TINY),
+    "n": Parameter("emission coefficient", "", 1.0, TINY),
+    "rs": Parameter("series resistance", "Ω", 0.0, 0.0),
+    "bv": Parameter("reverse breakdown voltage", "V", math.inf, TINY),
+    "ibv": Parameter("current at breakdown voltage", "A", 1e-3, TINY),
+    "nbv": Parameter("breakdown emission coefficient (N when not given)", "", math.nan, TINY),
+    "ikf": Parameter("forward knee current", "A", 0.0, 0.0),
+    "ikr": Parameter("reverse knee current", "A", 0.0, 0.0),
+    "isr": Parameter("recombination saturation current", "A", 0.0, 0.0),
+    "nr": Parameter("recombination emission coefficient", "", 1.0, TINY),
+    "cjo": Parameter("zero-bias junction capacitance", "F", 0.0, 0.0),
+    "vj": Parameter("junction potential", "V", 1.0, TINY),
+    "m": Parameter("grading coefficient", "", 0.5, 0.0, 0.9),
+    "fc": Parameter("forward-bias depletion coefficient", "", 0.5, 0.0, math.nextafter(1.0, 0.0)),
+    "tt": Parameter("transit time", "s", 0.0, 0.0),
+    "eg": Parameter("activation energy", "eV", 1.11),
+    "xti": Parameter("saturation current temperature exponent", "", 3.0),
+    "tnom": Parameter("temperature at which the parameters hold", "°C", 27.0, math.nextafter(ABSOLUTE_ZERO, 0.0)),
+    "trs1": Parameter("series resistance, linear temperature coefficient", "1/K", 0.0),
+    "trs2": Parameter("series resistance, quadratic temperature coefficient", "1/K²", 0.0),
+    "tcv": Parameter("breakdown voltage, linear temperature coefficient", "V/K", 0.0),
+    "tm1": Parameter("grading coefficient, linear temperature coefficient", "1/K", 0.0),
+    "tm2": Parameter("grading coefficient, quadratic temperature coefficient", "1/K²", 0.0),
+    "kf": Parameter("flicker noise coefficient", "", 0.0),
+    "af": Parameter("flicker noise exponent", "", 1.0),
+}
+
+# The second names that ngspice itself accepts.
+ALIASES: dict[str, str] = {
+    "js": "is",
+    "trs": "trs1",
+    "cj0": "cjo",
+    "cj": "cjo",
+    "pb": "vj",
+    "mj": "m",
+    "ik": "ikf",
+    "ib": "ibv",
+    "tref": "tnom",
+}
+
+# LTspice switches to a piecewise-linear element when one of these appears; the Shockley law does not describe it.
+DIFFERENT_DIODE = frozenset(
+    ["ron", "roff", "vfwd", "vrev", "rrev", "ilimit", "revilimit", "epsilon", "revepsilon"],
+)
+RATINGS = frozenset(["iave", "vpk", "irms", "mfg", "type", "fv_max", "bv_max", "id_max", "te_max", "pd_max"])
+
+
+@dataclass(frozen=True)
+class DiodeModel:
+    """One diode: its name, its SPICE parameters, and where they come from.
+
+    ``parameters`` may be given as a mapping or as pairs, in any case, order and with ngspice's second names; they are
+    stored lower-case, under ngspice's first names and sorted, so that equal diodes compare and hash equal. Units are
+    SPICE's: volt, ampere, ohm, farad, second, degree Celsius. Raises `InputError` for a parameter that is unknown, out
+    of range, or belongs to a different kind of diode.
+    """
+
+    name: str
+    parameters: tuple[tuple[str, float], ...] = ()
+    source: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.search(r"[A-Za-z0-9]", self.name):
+            raise InputError(f"a diode cannot be called {self.name!r}", "use a name with a letter or a digit")
+        pairs = self.parameters.items() if isinstance(self.parameters, Mapping) else self.parameters
+        object.__setattr__(self, "parameters", _checked(self.name, pairs))
+
+    @property
+    def spice_name(self) -> str:
+        """The name printed in a netlist: ``d`` and the name in ``[a-z0-9_]``, so "1N4148" becomes "d1n4148"."""
+        return "d" + re.sub(r"[^a-z0-9_]", "_", self.name.lower())
+
+    def get(self, name: str) -> float:
+        """The parameter's value, or ngspice's default for it; an absent BV is infinite, an absent NBV equals N.
+
+        Raises `InputError` if diodeq knows no such parameter.
+        """
+        key = _canonical(self.name, name)
+        given = dict(self.parameters)
+        if key == "nbv" and key not in given:
+            key = "n"
+        return given.get(key, PARAMETERS[key].default)
+
+    def card(self) -> list[tuple[str, float]]:
+        """(NAME, value) of each given parameter, for a ``.model`` line; the value is to be printed as ``%.17g``."""
+        first = [key for key in ("is", "n", "rs") if key in dict(self.parameters)]
+        rest = [key for key, _ in self.parameters if key not in first]
+        given = dict(self.parameters)
+        return [(key.upper(), given[key]) for key in (*first, *rest)]
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict that `from_json` turns back into an equal model."""
+        return {
+            "name": self.name,
+            "parameters": dict(self.parameters),
+            "source": self.source,
+            "description": self.description,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The model described by `to_json`'s dict; raises `InputError` if it is not one."""
+        if not isinstance(document, Mapping) or not isinstance(document.get("parameters"), Mapping):
+            raise InputError(
+                "a diode must be a table with `name` and `parameters`", "compare `diodeq devices show ideal --json`"
+            )
+        unknown = sorted(set(document) - {"name", "parameters", "source", "description"})
+        if unknown:
+            raise InputError(
+                f"diode {document.get('name')!r} has the unknown entry {unknown[0]!r}",
+                "only name, parameters, source and description are read; SPICE parameters go under `parameters`",
+            )
+        texts = {key: document.get(key, "") for key in ("name", "source", "description")}
+        for key, text in texts.items():
+            if not isinstance(text, str):
+                raise InputError(f"the {key} of diode {document.get('name')!r} is not text", "put it in quotes")
+        return cls(parameters=tuple(document["parameters"].items()), **texts)
+
+
+def _canonical(diode: str, name: str) -> str:
+    """ngspice's first, lower-case name of a parameter; raises `InputError` with the reason where there is none."""
+    key = str(name).strip().lower()
+    key = ALIASES.get(key, key)
+    if key in PARAMETERS:
+        return key
+    if key in DIFFERENT_DIODE:
+        raise InputError(
+            f"diode {diode}: {name} describes a different diode (LTspice's piecewise-linear one), not a Shockley junction",
+            "use the vendor's model with IS, N and RS, or the part `ideal`",
+        )
+    if key in RATINGS:
+        raise InputError(f"diode {diode}: {name} is a rating, not a parameter of the diode law", "leave it out")
+    near = get_close_matches(key, PARAMETERS, n=1)
+    hint = f"did you mean {near[0].upper()}? " if near else ""
+    raise InputError(
+        f"diode {diode}: parameter {name} is not part of the law that diodeq and ngspice share",
+        f"{hint}known are {', '.join(PARAMETERS).upper()}",
+    )
+
+
+def _checked(diode: str, pairs: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    """The pairs with canonical names, as floats in range, sorted; raises `InputError` otherwise."""
+    values: dict[str, float] = {}
+    for name, value in pairs:
+        key = _canonical(diode, name)
+        if key in values:
+            raise InputError(f"diode {diode}: {key.upper()} is given twice", "keep one of the two")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise InputError(f"diode {diode}: {key.upper()} = {value!r} is not a finite number", _remedy(key))
+        if not PARAMETERS[key].low <= value <= PARAMETERS[key].high:
+            raise InputError(f"diode {diode}: {key.upper()} = {value:g} is out of range", _remedy(key))
+        values[key] = float(value)
+    return tuple(sorted(values.items()))
+
+
+def _remedy(key: str) -> str:
+    """What the parameter's value may be, as a remedy."""
+    parameter = PARAMETERS[key]
+    bounds = []
+    if parameter.low == TINY:
+        bounds.append("above 0")
+    elif parameter.low > -math.inf:
+        bounds.append(f"at least {parameter.low:g}")
+    if parameter.high < math.inf:
+        bounds.append(f"at most {parameter.high:g}" if parameter.high != math.nextafter(1.0, 0.0) else "below 1")
+    unit = f" in {parameter.unit}" if parameter.unit else ""
+    leave = ", or leave it out for no breakdown" if key in ("bv", "ibv") else ""
+    return f"give a plain number{unit}{', ' if bounds else ''}{' and '.join(bounds)} ({parameter.meaning}){leave}"
