@@ -1,0 +1,5 @@
+"""ngspice through PySpice's NgSpiceShared, in worker processes."""
+
+from diodeq.simulators.ngspice.simulator import NgspiceSimulator
+
+__all__ = ["NgspiceSimulator"]

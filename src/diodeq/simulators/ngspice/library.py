@@ -1,0 +1,130 @@
+"""One libngspice in this process, through PySpice, with every answer checked before anyone sees it.
+
+ngspice reports failure in ways that look like success (a rejected deck leaves the old circuit in place, a failed
+sweep is short, exit codes mean nothing), so ``Session.run`` proves that the deck it loaded is the one that ran and
+that every vector is there, whole and finite. At most one ``Session`` can exist per process.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import logging
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.errors import SimulationError, SimulatorMissingError
+
+_FAILURE = re.compile(r"error|singular|aborted|not parsed|unknown|can't find|fatal|no such", re.IGNORECASE)
+# What an engine does on its own to reach convergence; worth telling, not a failure.
+_EFFORT = re.compile(r"gmin stepping|source stepping|Warning", re.IGNORECASE)
+
+INSTALL = "install it with 'apt-get install libngspice0' (Debian, Ubuntu) or 'brew install libngspice' (macOS)"
+
+
+def find_library() -> str:
+    """Path or soname of libngspice: ``$NGSPICE_LIBRARY_PATH`` if set, else what the system's loader knows.
+
+    Raises:
+        SimulatorMissingError: there is none.
+    """
+    given = os.environ.get("NGSPICE_LIBRARY_PATH")
+    if given:
+        if not os.path.exists(given):
+            raise SimulatorMissingError(f"NGSPICE_LIBRARY_PATH names {given}, which does not exist", "unset or correct it")
+        return given
+    found = ctypes.util.find_library("ngspice")
+    if not found:
+        raise SimulatorMissingError("the simulator libngspice is not installed", INSTALL)
+    return found
+
+
+class Session:
+    """The process's libngspice.
+
+    Raises:
+        SimulatorMissingError: the library cannot be found or loaded.
+    """
+
+    def __init__(self) -> None:
+        logging.getLogger("PySpice").setLevel(logging.CRITICAL)
+        path = find_library()
+        from PySpice.Spice.NgSpice import Shared
+
+        class Recorder(Shared.NgSpiceShared):  # type: ignore[misc]
+            """Keeps what ngspice says until the next command."""
+
+            said: list[str]
+
+            def send_char(self, message: str, ngspice_id: int) -> int:
+                self.said.append(message)
+                return 0
+
+        Recorder.LIBRARY_PATH = path
+        Recorder.said = []
+        try:
+            self._spice = Recorder()
+        except Exception as error:
+            raise SimulatorMissingError(f"libngspice at {path} cannot be loaded: {error}", INSTALL) from error
+        self._ffi = Shared.ffi
+        self.version = f"ngspice-{self._spice.ngspice_version}"
+
+    def run(self, text: str, marker: str, vectors: Iterable[str], length: int) -> dict[str, NDArray[Any]]:
+        """Load a deck, run the analysis it asks for, return the named vectors, each of ``length`` points.
+
+        Raises:
+            SimulationError: ngspice complained, another circuit ran, or a vector is missing, short or not finite.
+        """
+        said = self._spice.said
+        said.clear()
+        try:
+            self._attempt(self._spice.load_circuit, text)
+            self._attempt(self._spice.exec_command, "run")
+            complaint = next((line for line in said if _FAILURE.search(line) and not _EFFORT.search(line)), None)
+            plot = self._spice.last_plot
+            present = self._vector_names(plot)
+            if marker not in present:
+                raise SimulationError(f"ngspice rejected the deck: {_tidy(complaint or 'no reason given')}", "report this deck")
+            found = {name: self._vector(plot, name) for name in vectors if name in present}
+            for name in vectors:
+                if name not in found:
+                    raise SimulationError(f"ngspice returned no vector {name}: {_tidy(complaint or '')}", "report this deck")
+                if len(found[name]) != length:
+                    raise SimulationError(
+                        f"ngspice stopped after {len(found[name])} of {length} samples: {_tidy(complaint or 'no convergence')}",
+                        "check the drive voltages and the conductance range",
+                    )
+                if not np.isfinite(found[name]).all():
+                    raise SimulationError(f"ngspice returned a value that is not finite in {name}", "check the circuit")
+            if complaint is not None:
+                raise SimulationError(f"ngspice reported: {_tidy(complaint)}", "check the circuit")
+            return found
+        finally:
+            # Without these, 0.4 MB leaks per run and time grows quadratically.
+            self._attempt(self._spice.exec_command, "destroy all")
+            self._attempt(self._spice.exec_command, "remcirc")
+
+    def _attempt(self, command: Any, argument: str) -> None:
+        try:
+            command(argument)
+        except NameError as error:  # PySpice's own errors; what ngspice said is judged by run()
+            if not self._spice.said:
+                self._spice.said.append(f"error: {error}")
+
+    def _vector_names(self, plot: str) -> set[str]:
+        return set(self._spice._convert_string_array(self._spice._ngspice_shared.ngSpice_AllVecs(plot.encode())))
+
+    def _vector(self, plot: str, name: str) -> NDArray[Any]:
+        info = self._spice._ngspice_shared.ngGet_Vec_Info(f"{plot}.{name}".encode())
+        if info.v_compdata != self._ffi.NULL:
+            pairs = np.frombuffer(self._ffi.buffer(info.v_compdata, info.v_length * 16), np.float64)
+            return pairs[0::2] + 1j * pairs[1::2]
+        return np.frombuffer(self._ffi.buffer(info.v_realdata, info.v_length * 8), np.float64).copy()
+
+
+def _tidy(message: str) -> str:
+    return " ".join(message.removeprefix("stderr ").removeprefix("stdout ").split())

@@ -1,0 +1,99 @@
+"""ngspice behind the ``Simulator`` protocol: folded decks, two sweeps, batches spread over worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from diodeq.circuit import Circuit, transpose
+from diodeq.circuit.fold import Folded, FoldPlan
+from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint
+from diodeq.simulators.ngspice.jobs import Adjoint, Forward, Solution
+from diodeq.simulators.ngspice.pool import Pool
+
+
+class NgspiceSimulator:
+    """Device-level simulation in ngspice, the production route.
+
+    ``operate`` is one ``.dc`` sweep over the sample index on the Norton-folded circuit; ``small_signal`` is a second,
+    linear one on its transpose with every diode frozen at the conductance ngspice reported in the first.
+
+    Args:
+        workers: number of processes; the usable cores by default. Results do not depend on it.
+        time_limit: seconds one deck may take before its worker is killed and the deck retried once.
+        samples_per_deck: a batch is cut into decks of at most this many samples; by default halves of 8 to 128.
+
+    Raises (from every method): ``SimulatorMissingError``, ``SimulationError``.
+    """
+
+    name = "ngspice"
+
+    def __init__(self, workers: int | None = None, time_limit: float = 120.0, samples_per_deck: int | None = None) -> None:
+        self._pool = Pool(workers, time_limit)
+        self._samples_per_deck = samples_per_deck
+        self._plan: FoldPlan | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker processes; they start again when next needed."""
+        self._pool.close()
+
+    @property
+    def version(self) -> str:
+        """Such as ``ngspice-39``."""
+        return self._pool.version
+
+    @property
+    def pool(self) -> Pool:
+        """The worker processes."""
+        return self._pool
+
+    def operate(self, circuit: Circuit, drives: Floats) -> OperatingPoint:
+        """The operating point for input volts ``drives`` float64[B, n_in]."""
+        sources = circuit.source_values(drives)
+        folded = self._fold(circuit)
+        known = folded.known_voltages(sources)
+        injections, held = folded.injections(sources, known), folded.source_voltages(sources, known)
+        solution = self._solve([Forward(folded.circuit, injections[c], held[c]) for c in self._chunks(len(sources))])
+        return OperatingPoint(
+            circuit,
+            np.atleast_2d(np.asarray(drives, dtype=np.float64)),
+            folded.unfold(solution.node_voltages, known),
+            solution.diode_conductances,
+            {k: v for k, v in solution.branch_currents.items() if k != "voltage_sources"},
+        )
+
+    def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
+        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
+        circuit, frozen = operating_point.circuit, operating_point.diode_conductances
+        folded = self._fold(circuit)
+        reverse = transpose(folded.circuit)
+        currents = folded.fold_injections(circuit.output_injections(np.asarray(injections, dtype=np.float64)))
+        solution = self._solve([Adjoint(reverse, currents[c], frozen[c]) for c in self._chunks(len(currents))])
+        branches = {k: v for k, v in solution.branch_currents.items() if k != "voltage_sources"}
+        return AdjointSolution(folded.unfold(solution.node_voltages), branches)
+
+    def _fold(self, circuit: Circuit) -> Folded:
+        if self._plan is None or not self._plan.circuit.same_topology(circuit):
+            self._plan = FoldPlan.of(circuit)
+        return self._plan.fold(circuit)
+
+    def _chunks(self, samples: int) -> Iterator[slice]:
+        # A rule of the batch alone, never of the workers: results must be the same bits on any machine.
+        size = self._samples_per_deck or min(128, max(8, -(-samples // 2)))
+        return (slice(start, min(start + size, samples)) for start in range(0, samples, size))
+
+    def _solve(self, jobs: list[Any]) -> Solution:
+        parts: list[Solution] = self._pool.map(jobs)
+        return Solution(
+            np.concatenate([part.node_voltages for part in parts]),
+            np.concatenate([part.diode_conductances for part in parts]),
+            {kind: np.concatenate([part.branch_currents[kind] for part in parts]) for kind in parts[0].branch_currents},
+        )
