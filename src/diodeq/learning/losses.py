@@ -1,0 +1,60 @@
+"""Loss functions of the outputs, bound to their targets: outputs in, mean value and gradient out.
+
+A loss is a function of output volts float64[B, n_out] that returns the mean over the batch and the gradient of that
+mean, float64[B, n_out] per volt. Rules inject this gradient into the circuit as currents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax
+
+from diodeq.errors import InputError
+
+Floats = NDArray[np.float64]
+Loss = Callable[[Floats], tuple[float, Floats]]
+
+
+def cross_entropy(targets: ArrayLike, beta: float = 1.0, smoothing: float = 0.0) -> Loss:
+    """Softmax cross-entropy on logits ``beta * v``, in nats.
+
+    Args:
+        targets: class numbers int[B].
+        beta: inverse temperature, per volt.
+        smoothing: this part of the target's probability is spread evenly over all classes (label smoothing,
+            Szegedy et al., arXiv:1512.00567), from 0 to below 1.
+    """
+    classes = np.asarray(targets)
+
+    def loss(outputs: Floats) -> tuple[float, Floats]:
+        batch, count = _fits(outputs, len(classes))
+        wanted = np.full((batch, count), smoothing / count)
+        wanted[np.arange(batch), classes] += 1.0 - smoothing
+        logarithms = log_softmax(beta * outputs, axis=1)
+        return float(-np.sum(wanted * logarithms) / batch), beta * (np.exp(logarithms) - wanted) / batch
+
+    return loss
+
+
+def squared_error(targets: ArrayLike) -> Loss:
+    """Half the squared distance to the targets float64[B, n_out], in volts²."""
+    wanted = np.asarray(targets, dtype=np.float64)
+
+    def loss(outputs: Floats) -> tuple[float, Floats]:
+        batch, _ = _fits(outputs, len(wanted))
+        difference = outputs - wanted
+        return float(0.5 * np.sum(difference**2) / batch), difference / batch
+
+    return loss
+
+
+def _fits(outputs: Floats, targets: int) -> tuple[int, int]:
+    if outputs.ndim != 2 or len(outputs) != targets or targets == 0:
+        raise InputError(f"outputs of shape {outputs.shape} do not fit {targets} targets", "give one target per sample")
+    return outputs.shape[0], outputs.shape[1]
+
+
+LOSSES: dict[str, Callable[..., Loss]] = {"cross-entropy": cross_entropy, "squared-error": squared_error}
