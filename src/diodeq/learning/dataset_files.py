@@ -1,0 +1,198 @@
+"""Reading data sets from files: comma-separated values, numpy archives, and the MNIST format (idx)."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """What a file holds, not yet checked: samples, labels and, where there are any, test samples and labels."""
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    x_test: NDArray[Any] | None = None
+    y_test: NDArray[Any] | None = None
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"there is no file {path}", "check the path")
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{path} is a folder", "name a file in it")
+    if isinstance(error, OSError) and error.strerror:
+        return InputError(f"{path} cannot be read: {error.strerror.lower()}", "check the path and its permissions")
+    return InputError(f"{path} is damaged or not of the expected format ({error})", "make the file again")
+
+
+# --- comma-separated values ---------------------------------------------------------------------------------------
+
+
+def read_csv(path: Path) -> Raw:
+    """One sample a row, features first and the label last; a first row without any number is a header.
+
+    Raises:
+        InputError: naming the file, the row and the column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, skipinitialspace=True)
+            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8", "export it as comma-separated text") from None
+    except (OSError, csv.Error) as error:
+        raise _unreadable(path, error) from error
+    if rows and not any(_is_number(cell) for cell in rows[0][1][:-1]) and len(rows[0][1]) > 1:
+        rows = rows[1:]
+    if not rows:
+        raise InputError(f"{path} holds no samples", "give one sample a row: its features, then its label")
+    width = len(rows[0][1])
+    if width < 2:
+        raise InputError(f"{path} has a single column", "separate columns by commas, features first and the label last")
+    x = np.empty((len(rows), width - 1))
+    for place, (line, row) in enumerate(rows):
+        if len(row) != width:
+            raise InputError(
+                f"{path}, line {line} has {len(row)} columns where the first sample has {width}",
+                "give every row the same columns",
+            )
+        x[place] = [_number(path, line, column, cell) for column, cell in enumerate(row[:-1], start=1)]
+        if not row[-1].strip():
+            raise InputError(f"{path}, line {line} has no label in its last column", "fill it in or remove the row")
+    labels = [row[-1].strip() for _, row in rows]
+    if all(_is_number(label) for label in labels):
+        return Raw(x, np.array([float(label) for label in labels]))
+    return Raw(x, np.array(labels))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(path: Path, line: int, column: int, cell: str) -> float:
+    value = float(cell) if _is_number(cell) else math.nan
+    if not math.isfinite(value):
+        shown = repr(cell.strip()) if cell.strip() else "empty"
+        raise InputError(f"{path}, line {line}, column {column} is {shown}", "every feature must be a finite number")
+    return value
+
+
+# --- numpy archives -----------------------------------------------------------------------------------------------
+
+
+def read_npz(path: Path) -> Raw:
+    """Arrays ``X`` and ``y``, optionally ``X_test`` and ``y_test``; nothing is ever unpickled.
+
+    Raises:
+        InputError: not such an archive, or an array is missing.
+    """
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not hasattr(archive, "files"):
+            raise InputError(f"{path} holds a single array", "save arrays X and y by numpy.savez")
+        with archive:
+            arrays = {name: archive[name] for name in archive.files if name in ("X", "y", "X_test", "y_test")}
+    except ValueError as error:
+        if "pickle" in str(error).lower():
+            raise InputError(f"{path} holds pickled Python objects, which can run code", "save plain arrays") from None
+        raise _unreadable(path, error) from error
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
+        raise _unreadable(path, error) from error
+    for name in ("X", "y"):
+        if name not in arrays:
+            raise InputError(
+                f"{path} has no array {name!r}", "save arrays X and y, and X_test and y_test if you have them"
+            )
+    if ("X_test" in arrays) != ("y_test" in arrays):
+        raise InputError(f"{path} has only one of X_test and y_test", "save both or none")
+    return Raw(arrays["X"], arrays["y"], arrays.get("X_test"), arrays.get("y_test"))
+
+
+# --- idx: http://yann.lecun.com/exdb/mnist, "the IDX file format" --------------------------------------------------
+
+UNSIGNED_BYTES = 8
+CHUNK = 1 << 20
+
+
+def read_idx(folder: Path) -> Raw:
+    """``train-images-idx3-ubyte`` and ``train-labels-idx1-ubyte``, ``t10k-…`` likewise if present; plain or ``.gz``.
+
+    Raises:
+        InputError: a file is missing, truncated, or does not fit its partner.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}", "give the folder that holds train-images-idx3-ubyte")
+    train = _pair(folder, "train")
+    if train is None:
+        raise InputError(
+            f"{folder} holds no train-images-idx3-ubyte", "put the files of the data set there, plain or .gz"
+        )
+    test = _pair(folder, "t10k")
+    return Raw(*train, *(test or (None, None)))
+
+
+def _pair(folder: Path, prefix: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+    """Images and labels of one set; None if neither file is there."""
+    paths = [_find(folder, f"{prefix}-{what}") for what in ("images-idx3-ubyte", "labels-idx1-ubyte")]
+    if paths == [None, None]:
+        return None
+    for what, path in zip(("images-idx3-ubyte", "labels-idx1-ubyte"), paths, strict=True):
+        if path is None:
+            raise InputError(f"{folder} holds no {prefix}-{what}", "images and labels belong together")
+    images, labels = (_read_array(cast(Path, path), sizes) for path, sizes in zip(paths, (3, 1), strict=True))
+    if len(images) != len(labels):
+        raise InputError(
+            f"{paths[0]} has {len(images)} images but {paths[1]} has {len(labels)} labels",
+            "take both from the same source",
+        )
+    return images, labels
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    """The file of that name, with or without ``.gz``; some copies write a dot for the last hyphen but one."""
+    for each in (name, name.replace("-idx", ".idx")):
+        for suffix in ("", ".gz"):
+            if (folder / (each + suffix)).exists():
+                return folder / (each + suffix)
+    return None
+
+
+def _read_array(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    try:
+        with path.open("rb") as plain:
+            zipped = plain.read(2) == b"\x1f\x8b"
+        with cast(IO[bytes], gzip.open(path) if zipped else path.open("rb")) as file:
+            head = file.read(4 + 4 * dimensions)
+            if len(head) < 4 + 4 * dimensions or head[:4] != bytes([0, 0, UNSIGNED_BYTES, dimensions]):
+                raise InputError(
+                    f"{path} is not an idx file of unsigned bytes with {dimensions} dimension{'s' * (dimensions > 1)}",
+                    "check that images and labels are not swapped, and download it again",
+                )
+            shape = tuple(int.from_bytes(head[4 + 4 * k : 8 + 4 * k], "big") for k in range(dimensions))
+            wanted = math.prod(shape)
+            parts, got = [], 0
+            while got <= wanted and (part := file.read(CHUNK)):
+                parts.append(part)
+                got += len(part)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
+    if got != wanted:
+        amount = "fewer" if got < wanted else "more"
+        raise InputError(f"{path} holds {amount} bytes than the {wanted} its header promises", "download it again")
+    return np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(shape)
