@@ -1,6 +1,7 @@
 """The circuit: one representation, its soundness, its folding and its adjoint."""
 
 from diodeq.circuit.adjoint import linearize, transpose
+from diodeq.circuit.check import check
 from diodeq.circuit.circuit import KINDS, Bank, Circuit, Inputs, Units, bank
 
-__all__ = ["KINDS", "Bank", "Circuit", "Inputs", "Units", "bank", "linearize", "transpose"]
+__all__ = ["KINDS", "Bank", "Circuit", "Inputs", "Units", "bank", "check", "linearize", "transpose"]

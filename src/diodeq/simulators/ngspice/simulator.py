@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from diodeq.circuit import Circuit, transpose
+from diodeq.circuit import Circuit, check, transpose
+from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint
 from diodeq.simulators.ngspice.jobs import Adjoint, Forward, Solution
@@ -25,7 +26,7 @@ class NgspiceSimulator:
         time_limit: seconds one deck may take before its worker is killed and the deck retried once.
         samples_per_deck: a batch is cut into decks of at most this many samples; by default halves of 8 to 128.
 
-    Raises (from every method): ``SimulatorMissingError``, ``SimulationError``.
+    Raises (from every method): ``CircuitError``, ``SimulatorMissingError``, ``SimulationError``.
     """
 
     name = "ngspice"
@@ -82,7 +83,8 @@ class NgspiceSimulator:
 
     def _fold(self, circuit: Circuit) -> Folded:
         if self._plan is None or not self._plan.circuit.same_topology(circuit):
-            self._plan = FoldPlan.of(circuit)
+            self._plan = FoldPlan.of(check(circuit))
+        check_values(circuit)
         return self._plan.fold(circuit)
 
     def _chunks(self, samples: int) -> Iterator[slice]:

@@ -1,0 +1,46 @@
+"""The circuit as a graph: networkx for people and pictures, scipy's csgraph where size demands."""
+
+from __future__ import annotations
+
+import networkx
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from diodeq.circuit.circuit import KINDS, Circuit, Ints
+
+
+def build(circuit: Circuit) -> networkx.MultiGraph:
+    """One node per circuit node (by name), one edge per port that carries current, keyed by part name.
+
+    Edge data: ``kind`` (a key of ``KINDS``) and ``value``. Current sources, control ports and other ports that carry
+    no current of their own choosing have no edge.
+    """
+    graph = networkx.MultiGraph(name=circuit.title)
+    graph.add_nodes_from(circuit.nodes)
+    for kind, spec in KINDS.items():
+        parts, names = circuit.bank(kind), circuit.part_names(kind)
+        for port, (first, second) in enumerate(spec.ports):
+            suffix = f".{port + 1}" if len(spec.ports) > 1 else ""
+            ends = parts.terminals[:, [first, second]].tolist()
+            graph.add_edges_from(
+                (circuit.nodes[a], circuit.nodes[b], f"{name}{suffix}", {"kind": kind, "value": value})
+                for (a, b), name, value in zip(ends, names, parts.values.tolist(), strict=True)
+            )
+    return graph
+
+
+def port_edges(circuit: Circuit, kinds: list[str]) -> Ints:
+    """int32[n, 2]: the two nodes of every current-carrying port of the given kinds."""
+    edges = [
+        circuit.bank(kind).terminals[:, list(port)] for kind in kinds for port in KINDS[kind].ports if len(circuit.bank(kind))
+    ]
+    return np.concatenate(edges) if edges else np.zeros((0, 2), np.int32)
+
+
+def components(count: int, edges: Ints) -> tuple[int, Ints]:
+    """(how many, label int32[count]) of the connected components of ``count`` nodes joined by ``edges``."""
+    ones = np.ones(len(edges), np.int8)
+    adjacency = sparse.coo_array((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
+    found, labels = csgraph.connected_components(adjacency, directed=False)
+    return int(found), labels.astype(np.int32)

@@ -1,0 +1,121 @@
+"""Circuits on disk: one .npz of plain arrays and a JSON header, never pickle, written beside and renamed."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diodeq.circuit.circuit import KINDS, Bank, Circuit, Inputs, Units
+from diodeq.devices import DiodeModel
+from diodeq.errors import DiodeqError, InputError
+from diodeq.files import write_atomically
+
+FORMAT = "diodeq-circuit"
+VERSION = 1
+
+
+def save(circuit: Circuit, path: str | Path) -> None:
+    """Write ``circuit`` to ``path``; raises ``InputError`` when the place cannot be written."""
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "title": circuit.title,
+        "temperature": circuit.temperature,
+        "output_scale": circuit.scaling.output_scale,
+        "models": [model.to_json() for model in circuit.models],
+        "input_names": list(circuit.inputs.names),
+        "output_names": list(circuit.output_names),
+        "groups": {kind: circuit.bank(kind).groups for kind in KINDS},
+    }
+    arrays: dict[str, Any] = {
+        "header": _bytes(json.dumps(header)),
+        "nodes": _bytes("\n".join(circuit.nodes)),
+        "inputs_source": circuit.inputs.source,
+        "inputs_column": circuit.inputs.column,
+        "inputs_gain": circuit.inputs.gain,
+        "outputs": circuit.outputs,
+        "trainable": circuit.mask,
+        "units_offset": circuit.scaling.offset,
+        "units_scale": circuit.scaling.scale,
+    }
+    for kind in KINDS:
+        parts = circuit.bank(kind)
+        arrays[f"{kind}_terminals"], arrays[f"{kind}_values"] = parts.terminals, parts.values
+        if parts.names:
+            arrays[f"{kind}_names"] = _bytes("\n".join(parts.names))
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_atomically(path, buffer.getbuffer())
+
+
+def load(path: str | Path) -> Circuit:
+    """The circuit in ``path``; raises ``InputError`` for a file that is missing, damaged or something else."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile) or "header" not in archive.files:
+                raise InputError(f"{path} is not a diodeq circuit", "give a circuit.npz written by diodeq")
+            return _assemble(archive)
+    except FileNotFoundError:
+        raise InputError(f"circuit file {path} does not exist", "give a circuit.npz written by diodeq") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder, not a circuit file", f"did you mean {Path(path) / 'circuit.npz'}?") from None
+    except DiodeqError as error:
+        raise InputError(f"{path} cannot be used: {error.problem}", error.remedy) from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, AttributeError, zipfile.BadZipFile) as error:
+        reason = "it holds pickled objects" if "pickle" in str(error).lower() else "it is damaged or of another kind"
+        raise InputError(f"{path} is not a readable diodeq circuit: {reason}", "give a circuit.npz written by diodeq") from error
+
+
+def _assemble(archive: Any) -> Circuit:
+    header = json.loads(_text(archive["header"]))
+    if header.get("format") != FORMAT:
+        raise InputError("it is not a diodeq circuit", "give a circuit.npz written by diodeq")
+    if header.get("version") != VERSION:
+        raise InputError(f"its format has version {header.get('version')}, not {VERSION}", "update diodeq, or export again")
+    banks = {}
+    for kind in KINDS:
+        names = _lines(archive[f"{kind}_names"]) if f"{kind}_names" in archive.files else ()
+        groups = tuple((str(label), int(count)) for label, count in header["groups"][kind])
+        banks[kind] = Bank(_whole(archive[f"{kind}_terminals"]), _real(archive[f"{kind}_values"]), names, groups)
+    return Circuit(
+        nodes=_lines(archive["nodes"]),
+        **banks,
+        models=tuple(DiodeModel.from_json(model) for model in header["models"]),
+        inputs=Inputs(
+            _whole(archive["inputs_source"]),
+            _whole(archive["inputs_column"]),
+            _real(archive["inputs_gain"]),
+            tuple(map(str, header["input_names"])),
+        ),
+        outputs=_whole(archive["outputs"]),
+        output_names=tuple(map(str, header["output_names"])),
+        trainable=archive["trainable"].astype(bool, casting="safe"),
+        units=Units(_real(archive["units_offset"]), _real(archive["units_scale"]), float(header["output_scale"])),
+        temperature=float(header["temperature"]),
+        title=str(header["title"]),
+    )
+
+
+def _bytes(text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def _text(array: Any) -> str:
+    return bytes(array.astype(np.uint8, casting="safe")).decode()
+
+
+def _lines(array: Any) -> tuple[str, ...]:
+    return tuple(_text(array).split("\n")) if array.size else ()
+
+
+def _whole(array: Any) -> Any:
+    return array.astype(np.int32, casting="same_kind" if array.dtype.kind == "i" else "safe")
+
+
+def _real(array: Any) -> Any:
+    return array.astype(np.float64, casting="safe")
