@@ -7,13 +7,14 @@ piecewise-linear function of the index, exact at every integer. One load and one
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diodeq import __version__
-from diodeq.circuit import Circuit
+from diodeq.circuit import KINDS, Circuit, Inputs, bank
+from diodeq.circuit.primitives import lower, used_models
 from diodeq.netlist.templates import render
 
 Floats = NDArray[np.float64]
@@ -77,19 +78,22 @@ def sweep_deck(
     vectors = {
         "nodes": [node(k) for k in range(1, len(circuit.nodes))],
         "voltage_sources": [f"bv{k}#branch" for k in range(len(circuit.voltage_sources))],
-        "transformers": [f"vt{k}#branch" for k in range(len(circuit.transformers))],
-        "buffers": [f"e{k}#branch" for k in range(len(circuit.buffers))],
-        "mirrors": [f"vf{k}#branch" for k in range(len(circuit.mirrors))],
+        "transformers": [f"v_t{k}#branch" for k in range(1, len(circuit.transformers) + 1)],
+        "buffers": [f"e{k}#branch" for k in range(1, len(circuit.buffers) + 1)],
+        "mirrors": [f"v_f{k}#branch" for k in range(1, len(circuit.mirrors) + 1)],
     }
+    diodes: list[str] = []
     if frozen is None:
-        diodes = list(_diodes(circuit))
-        vectors["diode_gd"] = [f"@d{k}[gd]" for k in range(len(circuit.diodes))]
-        vectors["diode_id"] = [f"@d{k}[id]" for k in range(len(circuit.diodes))]
+        vectors["diode_gd"] = [f"@d{k}[gd]" for k in range(1, len(circuit.diodes) + 1)]
+        vectors["diode_id"] = [f"@d{k}[id]" for k in range(1, len(circuit.diodes) + 1)]
     else:
         diodes = [
             f"bd{k} {node(a)} {node(c)} i=v({node(a)},{node(c)})*{profile(column)}"
             for k, ((a, c), column) in enumerate(zip(circuit.diodes.terminals.tolist(), frozen.T.tolist(), strict=True))
         ]
+    static = replace(circuit, voltage_sources=bank("voltage_sources"))
+    if frozen is not None:
+        static = replace(static, diodes=bank("diodes"))
     currents = [
         f"b{k} 0 {node(k)} i={profile(column)}" for k, column in enumerate(injections.T.tolist()) if k and any(column)
     ]
@@ -99,7 +103,7 @@ def sweep_deck(
             zip(circuit.voltage_sources.terminals.tolist(), source_voltages.T.tolist(), strict=True)
         )
     ]
-    sections = [list(_resistors(circuit)), diodes, list(_controlled(circuit)), currents, voltages]
+    sections = [list(element_lines(static)), list(model_lines(static)), diodes, currents, voltages]
     saved = [marker, *(name for names in vectors.values() for name in names)]
     text = render(
         "sweep.cir.j2",
@@ -118,36 +122,29 @@ def _save_names(vectors: list[str]) -> list[str]:
     return [name if name.startswith("@") or "#" in name else f"v({name})" for name in vectors]
 
 
-def _resistors(circuit: Circuit) -> Iterator[str]:
-    ends, ohms = circuit.resistors.terminals.tolist(), (1.0 / circuit.resistors.values).tolist()
-    return (f"r{k} {node(a)} {node(b)} {ohm:.17g}" for k, ((a, b), ohm) in enumerate(zip(ends, ohms, strict=True)))
+def element_lines(circuit: Circuit, sources: Floats | None = None) -> Iterator[str]:
+    """Every part of ``circuit`` as a line, its nodes called 0, n1, n2, …; ``sources`` float64[n] replaces their values."""
+    numbered = replace(
+        circuit,
+        nodes=tuple(node(k) for k in range(len(circuit.nodes))),
+        **{kind: replace(circuit.bank(kind), names=(), groups=()) for kind in KINDS},
+    )
+    if sources is not None:
+        volts = len(circuit.voltage_sources)
+        numbered = replace(
+            numbered,
+            inputs=Inputs(np.zeros(0), np.zeros(0), np.zeros(0), ()),  # type: ignore[arg-type]
+            units=None,
+            voltage_sources=numbered.voltage_sources.with_values(sources[:volts]),
+            current_sources=numbered.current_sources.with_values(sources[volts:]),
+        )
+    for run in lower(numbered):
+        for name, ends, value in run.primitives:
+            yield f"{name} {' '.join(ends)}" if value is None else f"{name} {' '.join(ends)} {value:.17g}"
 
 
-def _diodes(circuit: Circuit) -> Iterator[str]:
-    models = circuit.diodes.values.astype(int).tolist()
-    for k, ((anode, cathode), model) in enumerate(zip(circuit.diodes.terminals.tolist(), models, strict=True)):
-        yield f"d{k} {node(anode)} {node(cathode)} m{model}"
-    for k in sorted(set(models)):
-        parameters = " ".join(f"{name}={number(value)}" for name, value in circuit.models[k].card())
-        yield f".model m{k} d({parameters})"
-
-
-def _controlled(circuit: Circuit) -> Iterator[str]:
-    """Transformers, gyrators, buffers and mirrors; a 0 V source senses where a current controls."""
-    for k, ((p1, m1, p2, m2), n) in enumerate(_rows(circuit, "transformers")):
-        yield f"vt{k} {node(p1)} t{k} 0"
-        yield f"et{k} t{k} {node(m1)} {node(p2)} {node(m2)} {number(n)}"
-        yield f"ft{k} {node(p2)} {node(m2)} vt{k} {number(-n)}"
-    for k, ((p1, m1, p2, m2), g) in enumerate(_rows(circuit, "gyrators")):
-        yield f"gy{k} {node(p1)} {node(m1)} {node(p2)} {node(m2)} {number(g)}"
-        yield f"gz{k} {node(p2)} {node(m2)} {node(p1)} {node(m1)} {number(-g)}"
-    for k, ((op, om, cp, cm), gain) in enumerate(_rows(circuit, "buffers")):
-        yield f"e{k} {node(op)} {node(om)} {node(cp)} {node(cm)} {number(gain)}"
-    for k, ((op, om, sp, sm), gain) in enumerate(_rows(circuit, "mirrors")):
-        yield f"vf{k} {node(sp)} {node(sm)} 0"
-        yield f"f{k} {node(op)} {node(om)} vf{k} {number(gain)}"
-
-
-def _rows(circuit: Circuit, kind: str) -> Iterator[tuple[list[int], float]]:
-    parts = circuit.bank(kind)
-    return zip(parts.terminals.tolist(), parts.values.tolist(), strict=True)
+def model_lines(circuit: Circuit) -> Iterator[str]:
+    """The ``.model`` cards of the diodes in use."""
+    for k in used_models(circuit):
+        model = circuit.models[k]
+        yield f".model {model.spice_name} d({' '.join(f'{name}={number(value)}' for name, value in model.card())})"

@@ -40,7 +40,7 @@ class Forward:
     def run(self, session: Session) -> Solution:
         """Raises SimulationError when ngspice fails or its answer breaks Kirchhoff's laws or the diode law."""
         circuit = self.circuit
-        deck = sweep_deck(circuit, self.injections, self.source_voltages, _marker())
+        deck = sweep_deck(circuit, self.injections, self.source_voltages, next_marker())
         found = _run(session, deck)
         volts = _node_voltages(found["nodes"], len(self.injections))
         current, junction_conductance = found["diode_id"], found["diode_gd"]
@@ -71,7 +71,7 @@ class Adjoint:
         """Raises SimulationError when ngspice fails or its answer breaks Kirchhoff's laws."""
         circuit = self.circuit
         zero = np.zeros((len(self.injections), len(circuit.voltage_sources)))
-        found = _run(session, sweep_deck(circuit, self.injections, zero, _marker(), frozen=self.conductances))
+        found = _run(session, sweep_deck(circuit, self.injections, zero, next_marker(), frozen=self.conductances))
         volts = _node_voltages(found["nodes"], len(self.injections))
         across = volts[:, circuit.diodes.terminals[:, 0]] - volts[:, circuit.diodes.terminals[:, 1]]
         branches = {kind: found[kind] for kind in branch_kinds(circuit)}
@@ -79,7 +79,8 @@ class Adjoint:
         return Solution(volts, self.conductances, branches)
 
 
-def _marker() -> str:
+def next_marker() -> str:
+    """A node name that no other deck of this process has."""
     return f"k{next(_serial)}"
 
 

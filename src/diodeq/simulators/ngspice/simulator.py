@@ -15,7 +15,29 @@ from diodeq.simulators.ngspice.jobs import Adjoint, Forward, Solution
 from diodeq.simulators.ngspice.pool import Pool
 
 
-class NgspiceSimulator:
+class NgspiceBase:
+    """What both routes share: the worker processes."""
+
+    def __init__(self, workers: int | None = None, time_limit: float = 120.0) -> None:
+        self.pool = Pool(workers, time_limit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker processes; they start again when next needed."""
+        self.pool.close()
+
+    @property
+    def version(self) -> str:
+        """Such as ``ngspice-39``."""
+        return self.pool.version
+
+
+class NgspiceSimulator(NgspiceBase):
     """Device-level simulation in ngspice, the production route.
 
     ``operate`` is one ``.dc`` sweep over the sample index on the Norton-folded circuit; ``small_signal`` is a second,
@@ -32,29 +54,9 @@ class NgspiceSimulator:
     name = "ngspice"
 
     def __init__(self, workers: int | None = None, time_limit: float = 120.0, samples_per_deck: int | None = None) -> None:
-        self._pool = Pool(workers, time_limit)
+        super().__init__(workers, time_limit)
         self._samples_per_deck = samples_per_deck
         self._plan: FoldPlan | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the worker processes; they start again when next needed."""
-        self._pool.close()
-
-    @property
-    def version(self) -> str:
-        """Such as ``ngspice-39``."""
-        return self._pool.version
-
-    @property
-    def pool(self) -> Pool:
-        """The worker processes."""
-        return self._pool
 
     def operate(self, circuit: Circuit, drives: Floats) -> OperatingPoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
@@ -93,7 +95,7 @@ class NgspiceSimulator:
         return (slice(start, min(start + size, samples)) for start in range(0, samples, size))
 
     def _solve(self, jobs: list[Any]) -> Solution:
-        parts: list[Solution] = self._pool.map(jobs)
+        parts: list[Solution] = self.pool.map(jobs)
         return Solution(
             np.concatenate([part.node_voltages for part in parts]),
             np.concatenate([part.diode_conductances for part in parts]),
