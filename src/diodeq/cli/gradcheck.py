@@ -1,0 +1,55 @@
+"""``diodeq gradcheck``: hardware linearization against ngspice's small-signal analysis and finite differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from diodeq.circuit import Circuit
+from diodeq.cli.options import JSON, SIMULATOR, UNITS, WORKERS, print_json
+from diodeq.errors import ToleranceError
+from diodeq.tables import read_matrix
+
+
+@click.command()
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.option("--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed.")
+@click.option("--limit", type=click.IntRange(min=1), default=200, show_default=True, help="Conductances to check, evenly spread.")
+@click.option("--tolerance", type=float, default=1e-5, show_default=True, help="Largest error that passes.")
+@SIMULATOR
+@WORKERS
+@UNITS
+@JSON
+def gradcheck(
+    circuit: Path, inputs: Path, limit: int, tolerance: float, simulator: str, workers: int | None, units: str, as_json: bool
+) -> None:
+    """Check the gradient of a circuit's conductances three ways.
+
+    The loss is half the mean squared output voltage. Errors are relative to the largest entry of the gradient. Exit
+    code 7 when one is above the tolerance.
+
+    Example: diodeq gradcheck run/circuit.npz --inputs X.csv --units network
+    """
+    from diodeq.learning.gradcheck import check_gradient
+    from diodeq.simulators import create
+    from diodeq.simulators.ngspice import NgspiceReference
+
+    loaded = Circuit.load(circuit)
+    rows = read_matrix(inputs, len(loaded.inputs))
+    drives = loaded.scaling.to_volts(rows) if units == "network" else rows
+    with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
+        report = check_gradient(engine, reference, loaded, drives, limit)
+    if as_json:
+        print_json(report)
+    else:
+        difference = report["finite_difference"]
+        click.echo(f"{report['parameters']} of {report['trainable']} conductances, {len(drives)} samples, {simulator}")
+        click.echo(f"  .ac analysis        largest relative error {report['ac']['max_relative_error']:.1e}")
+        click.echo(
+            f"  finite differences  largest relative error {difference['max_relative_error']:.1e}, "
+            f"cosine {difference['cosine']:.12f}"
+        )
+    worst = max(report["ac"]["max_relative_error"], report["finite_difference"]["max_relative_error"])
+    if not worst <= tolerance:
+        raise ToleranceError(f"the gradient of {circuit} is off by {worst:.1e}, more than {tolerance:g}", "see the figures above")

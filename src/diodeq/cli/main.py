@@ -1,0 +1,102 @@
+"""The ``diodeq`` command: its subcommands, where options come from, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from diodeq import __version__
+from diodeq.cli.devices import devices
+from diodeq.cli.doctor import doctor
+from diodeq.cli.export import export
+from diodeq.cli.gradcheck import gradcheck
+from diodeq.cli.simulate import simulate
+from diodeq.cli.train import train
+from diodeq.errors import DiodeqError, InputError
+
+COMMANDS: dict[str, click.Command] = {
+    "doctor": doctor,
+    "train": train,
+    "simulate": simulate,
+    "gradcheck": gradcheck,
+    "export": export,
+    "devices": devices,
+}
+
+CONFIG = Path("diodeq.toml")
+
+
+@click.group(
+    commands=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "DIODEQ"},
+    epilog="Options also come from DIODEQ_COMMAND_OPTION variables and from tables in diodeq.toml, in that order.",
+)
+@click.version_option(__version__, prog_name="diodeq")
+def cli() -> None:
+    """Compile neural networks into resistor-diode circuits, simulate them in ngspice, train them in circuit.
+
+    Example: diodeq train iris --out run
+    """
+
+
+def read_config(path: Path = CONFIG) -> dict[str, Any]:
+    """Defaults per command from ``diodeq.toml`` in the current folder, if there is one.
+
+    Raises:
+        InputError: not TOML, or a table that is no command.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}", "correct it or remove it") from error
+    for name, table in tables.items():
+        if name not in COMMANDS or not isinstance(table, dict):
+            raise InputError(f"{path} has an entry {name!r}", f"use tables named {', '.join(COMMANDS)}")
+        known = {parameter.name for parameter in COMMANDS[name].params}
+        for key in table:
+            if key.replace("-", "_") not in known:
+                raise InputError(f"{path} sets {key!r} for {name}, which has no such option", f"see diodeq {name} --help")
+    return {name: {key.replace("-", "_"): value for key, value in table.items()} for name, table in tables.items()}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code (0 done, 1 a bug, 2 … 7 as in ``errors.py``, 130 interrupted)."""
+    try:
+        result = cli.main(args=arguments, prog_name="diodeq", standalone_mode=False, default_map=read_config())
+        return result if isinstance(result, int) else 0
+    except DiodeqError as error:
+        print(f"diodeq: {error}", file=sys.stderr)
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print("diodeq: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output left; that is its right.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("DIODEQ_DEBUG"):
+            raise
+        print(f"diodeq: a bug: {type(error).__name__}: {error}; set DIODEQ_DEBUG=1 to see where", file=sys.stderr)
+        return 1
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

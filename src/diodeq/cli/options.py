@@ -1,0 +1,33 @@
+"""Options and output that several commands share, so that they look the same everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import rich_click as click
+
+from diodeq.simulators import ENGINES
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+SIMULATOR = click.option(
+    "--simulator", type=click.Choice(list(ENGINES)), default="ngspice", show_default=True, help="The engine to use."
+)
+WORKERS = click.option(
+    "--workers", type=click.IntRange(min=1), help="Simulator processes.  [default: the usable cores]", show_default=False
+)
+UNITS = click.option(
+    "--units",
+    type=click.Choice(["volts", "network"]),
+    default="volts",
+    show_default=True,
+    help="What the CSV holds: volts at the inputs, or the user's own units (features in, scores out).",
+)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2))

@@ -1,0 +1,50 @@
+"""Is the gradient right? Hardware linearization against ngspice's own small-signal analysis and finite differences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from diodeq.circuit import Circuit
+from diodeq.learning.losses import Floats
+from diodeq.learning.rules import RULES
+from diodeq.simulators.base import Simulator
+
+
+def half_mean_square(outputs: Floats) -> tuple[float, Floats]:
+    """Half the mean over the batch of the summed squares of the output volts, and its gradient float64[B, n_out]."""
+    return 0.5 * float(np.mean(np.sum(outputs**2, axis=1))), outputs / len(outputs)
+
+
+def check_gradient(
+    simulator: Simulator, reference: Simulator, circuit: Circuit, drives: Floats, limit: int
+) -> dict[str, Any]:
+    """Errors of hardware linearization on ``simulator``, relative to the largest gradient entry.
+
+    Args:
+        reference: an engine with an independent small-signal analysis (``NgspiceReference``).
+        drives: float64[B, n_in] volts.
+        limit: at most this many trainable conductances are checked, evenly spread over all of them.
+    """
+    trainable = np.flatnonzero(circuit.mask)
+    chosen = trainable[np.unique(np.linspace(0, len(trainable) - 1, min(limit, len(trainable))).astype(int))]
+    mask = np.zeros(len(circuit.resistors), bool)
+    mask[chosen] = True
+    part = replace(circuit, trainable=mask)
+    gradients = {
+        "exact": RULES["hardware-linearization"](simulator, part, drives, half_mean_square).conductances,
+        "ac": RULES["hardware-linearization"](reference, part, drives, half_mean_square).conductances,
+        "finite_difference": RULES["finite-difference"](simulator, part, drives, half_mean_square).conductances,
+    }
+    exact = gradients.pop("exact")
+    report: dict[str, Any] = {"parameters": len(chosen), "trainable": len(trainable), "samples": len(drives)}
+    for name, other in gradients.items():
+        scale = float(np.max(np.abs(other), initial=0.0)) or 1.0
+        norm = float(np.linalg.norm(exact) * np.linalg.norm(other)) or 1.0
+        report[name] = {
+            "max_relative_error": float(np.max(np.abs(exact - other), initial=0.0)) / scale,
+            "cosine": float(exact @ other) / norm,
+        }
+    return report
