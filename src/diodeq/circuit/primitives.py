@@ -5,20 +5,15 @@ Transformers, gyrators and mirrors are spelled out here once; whatever prints or
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.circuit.check import LEGAL_NAME
 from diodeq.circuit.circuit import KINDS, Bank, Circuit
 from diodeq.errors import CircuitError
-
-LEGAL_NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-# ngspice and LTspice silently take a node of this name for ground.
-_GROUND_ALIASES = frozenset(["gnd"])
 
 # (name, what follows it: nodes, then a controlling source or a model, the number that ends the line).
 # The name's first letter is the SPICE element; a resistor's number is in ohms and a diode has none.
@@ -57,7 +52,7 @@ def demand_legal_names(circuit: Circuit) -> None:
     """Raise `CircuitError` unless every name can be printed: legal, unique, and a part's begins with its letter."""
     nodes = set(circuit.nodes)
     for node in circuit.nodes[1:]:
-        if not LEGAL_NAME.fullmatch(node) or node in _GROUND_ALIASES:
+        if not LEGAL_NAME.fullmatch(node) or node == "gnd":  # SPICE takes it for ground
             raise CircuitError(f"node {node!r} has a name that no netlist can hold", "use [a-z][a-z0-9_]*, not gnd")
     if len(nodes) != len(circuit.nodes):
         raise CircuitError(f"circuit {circuit.title!r} has two nodes of the same name", "give every node its own name")
