@@ -1,0 +1,169 @@
+"""A circuit laid out for a reader: title, sections with headings, remarks beside parts. Dialects only spell it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+import diodeq
+from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.primitives import Primitive, Run, lower, used_models
+from diodeq.devices import DiodeModel
+
+# Tight enough for 1e-9 V and free of charge; ngspice's defaults leave errors of 0.5 mV. All SPICEs know these four.
+TOLERANCES: tuple[tuple[str, str], ...] = (
+    ("reltol", "1e-9"),
+    ("vntol", "1e-12"),
+    ("abstol", "1e-18"),
+    ("gmin", "1e-12"),
+)
+
+# The diode parameters are those at this temperature unless a model has its own TNOM.
+NOMINAL_TEMPERATURE = 27.0
+
+_PLAIN = str.maketrans(
+    {"–": "-", "—": "-", "µ": "u", "μ": "u", "Ω": "ohm", "°": "deg ", "→": "->", "²": "^2", "×": "x"}
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Parts that belong together: what they are, and each with a remark about it (or none). Can be read once."""
+
+    kind: str
+    heading: str
+    rows: Iterator[tuple[Primitive, str]]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A named output, the voltage of node ``plus`` above node ``minus``."""
+
+    name: str
+    plus: str
+    minus: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All a dialect needs, decided: text is printable ASCII without line breaks, names are legal in any SPICE.
+
+    ``notes`` are sentences for the header, ``temperature`` is in °C. ``sections`` can be read once.
+    """
+
+    title: str
+    version: str
+    digest: str
+    counts: str
+    notes: tuple[str, ...]
+    temperature: float
+    sections: Iterator[Section]
+    models: tuple[DiodeModel, ...]
+    outputs: tuple[Output, ...]
+
+
+def plain(text: str) -> str:
+    """The text as one line of printable ASCII, fit for a comment of any language."""
+    ascii_text = " ".join(text.translate(_PLAIN).split()).encode("ascii", "replace").decode()
+    return "".join(letter if letter.isprintable() else "?" for letter in ascii_text)
+
+
+def number(value: float) -> str:
+    """The float in 17 significant digits, from which it is read back exactly."""
+    return f"{value:.17g}"
+
+
+def list_circuit(
+    circuit: Circuit,
+    drives: ArrayLike | None = None,
+    title: str | None = None,
+    notes: Sequence[str] = (),
+    remarks: Mapping[str, str] | None = None,
+) -> Listing:
+    """Lay out ``circuit`` at input volts ``drives`` float64[n_in] (0 by default).
+
+    ``notes`` are added to the header; ``remarks`` maps part names to a comment printed above the part.
+
+    Raises:
+        CircuitError: a name or a value that no netlist can hold, or drives that do not fit.
+    """
+    volts = np.zeros(len(circuit.inputs)) if drives is None else np.asarray(drives, dtype=np.float64).reshape(-1)
+    runs = lower(circuit, volts)
+    counted = [f"{len(circuit.nodes)} nodes"]
+    for kind, spec in KINDS.items():
+        if count := len(circuit.bank(kind)):
+            counted.append(_count(count, spec.singular))
+    driven: tuple[str, ...] = ()
+    if len(circuit.inputs):
+        driven = ("all inputs are at 0" if not volts.any() else "the inputs have the values noted above their sources",)
+    nodes = circuit.nodes
+    return Listing(
+        title=plain(title or circuit.title) or "circuit",
+        version=diodeq.__version__,
+        digest=circuit_digest(circuit),
+        counts=", ".join(counted),
+        notes=tuple(plain(note) for note in (*driven, *notes)),
+        temperature=circuit.temperature,
+        sections=_sections(circuit, runs, {**_input_remarks(circuit, volts), **(remarks or {})}),
+        models=tuple(circuit.models[index] for index in used_models(circuit)),
+        outputs=tuple(
+            Output(plain(name), nodes[plus], nodes[minus])
+            for name, (plus, minus) in zip(circuit.output_names, circuit.outputs.tolist(), strict=True)
+        ),
+    )
+
+
+def circuit_digest(circuit: Circuit) -> str:
+    """SHA-256 in hexadecimal of everything that decides a circuit's voltages; names of groups and the title do not."""
+    fingerprint = hashlib.sha256()
+    words = [circuit.nodes, circuit.inputs.names, circuit.output_names, circuit.temperature]
+    cards = [[model.spice_name, model.card()] for model in circuit.models]
+    fingerprint.update(json.dumps([words, cards, [list(circuit.bank(kind).names) for kind in KINDS]]).encode())
+    for kind in KINDS:
+        fingerprint.update(circuit.bank(kind).terminals.astype("<i4").tobytes())
+        fingerprint.update(circuit.bank(kind).values.astype("<f8").tobytes())
+    for indices in (circuit.inputs.source, circuit.inputs.column, circuit.outputs):
+        fingerprint.update(indices.astype("<i4").tobytes())
+    fingerprint.update(circuit.inputs.gain.astype("<f8").tobytes())
+    return fingerprint.hexdigest()
+
+
+def _count(count: int, singular: str) -> str:
+    return f"{count} {singular}{'s' if count != 1 else ''}"
+
+
+def _input_remarks(circuit: Circuit, volts: NDArray[np.float64]) -> dict[str, str]:
+    names = [*circuit.part_names("voltage_sources"), *circuit.part_names("current_sources")]
+    inputs = circuit.inputs
+    remarks: dict[str, str] = {}
+    for source, column, gain in zip(inputs.source.tolist(), inputs.column.tolist(), inputs.gain.tolist(), strict=True):
+        times = "" if gain == 1 else f" times {gain:g}"
+        said = f"input {inputs.names[column]} ({volts[column]:g}){times}"
+        remarks[names[source]] = f"{remarks[names[source]]} + {said}" if names[source] in remarks else said
+    return remarks
+
+
+def _sections(circuit: Circuit, runs: Iterator[Run], remarks: Mapping[str, str]) -> Iterator[Section]:
+    read = dict.fromkeys(KINDS, 0)
+    for run in runs:
+        start, read[run.kind] = read[run.kind], read[run.kind] + run.count
+        singular = KINDS[run.kind].singular
+        heading = _count(run.count, singular)
+        if run.label != f"{singular}s":
+            heading = f"{run.label}: {heading}"
+        if run.kind == "resistors" and run.count:
+            values = circuit.conductances[start : start + run.count]
+            low, high = f"{values.min():.3g}", f"{values.max():.3g}"
+            heading += f" of {low if low == high else f'{low} to {high}'} siemens, printed in ohms"
+        yield Section(run.kind, plain(heading), _with_remarks(run.primitives, remarks))
+
+
+def _with_remarks(primitives: Iterator[Primitive], remarks: Mapping[str, str]) -> Iterator[tuple[Primitive, str]]:
+    for primitive in primitives:
+        remark = remarks.get(primitive[0], "")
+        yield primitive, plain(remark) if remark else ""
