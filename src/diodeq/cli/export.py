@@ -1,0 +1,120 @@
+"""``diodeq export``: a circuit as a netlist for another program, or its linearized adjoint to look at by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import rich_click as click
+
+from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.circuit import Floats
+from diodeq.cli.options import JSON, SIMULATOR, UNITS, print_json
+from diodeq.errors import InputError, UsageError
+from diodeq.files import write_atomically
+from diodeq.netlist.deck import Deck
+from diodeq.netlist.dialects import DIALECTS, full_deck
+from diodeq.netlist.linearized import linearized_deck
+from diodeq.simulators import create
+from diodeq.tables import read_matrix
+
+
+@click.command()
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    type=click.Choice(list(DIALECTS)),
+    required=True,
+    help="What to write: " + "; ".join(f"{name}, {dialect.summary}" for name, dialect in DIALECTS.items()) + ".",
+)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option(
+    "--at", type=click.Path(path_type=Path), help="CSV of inputs to drive the circuit with.  [default: all 0 V]"
+)
+@click.option(
+    "--linearized-at",
+    type=click.Path(path_type=Path),
+    help="CSV of inputs: settle the circuit there and write its linearized adjoint, every diode a resistor.",
+)
+@click.option("--row", type=click.IntRange(min=1), default=1, show_default=True, help="Which row of the CSV, from 1.")
+@click.option(
+    "--inject",
+    multiple=True,
+    metavar="OUTPUT[=AMPERES]",
+    help="With --linearized-at: the loss gradient at an output, 1 A if not said; repeatable.  [default: 1 A at each]",
+)
+@UNITS
+@SIMULATOR
+@JSON
+def export(
+    circuit: Path,
+    to: str,
+    output: Path,
+    at: Path | None,
+    linearized_at: Path | None,
+    row: int,
+    inject: tuple[str, ...],
+    units: str,
+    simulator: str,
+    as_json: bool,
+) -> None:
+    """Write a circuit for another program.
+
+    Example: diodeq export run/circuit.npz --to ngspice -o circuit.cir
+
+    With --linearized-at the file is the circuit that computes the gradient: diodes frozen at the operating point as
+    resistors, sources zeroed, the loss gradient injected. Its header has the forward voltages; for any resistor,
+    dl/dG = -(forward volts across it) * (volts across it in this file).
+    """
+    if at is not None and linearized_at is not None:
+        raise UsageError("--at and --linearized-at both say where to drive the inputs", "give one of them")
+    if inject and linearized_at is None:
+        raise UsageError("--inject has no meaning without --linearized-at", "add --linearized-at X.csv or leave it out")
+    loaded = Circuit.load(circuit)
+    drives = _drives(loaded, at or linearized_at, row, units)
+    if linearized_at is None:
+        deck = full_deck(loaded, to, drives)
+    else:
+        deck = _linearized(loaded, drives, _injections(loaded, inject), to, simulator)
+    write_atomically(output, deck.text)
+    if as_json:
+        parts = {kind: len(loaded.bank(kind)) for kind in KINDS}
+        document = {"file": str(output), "dialect": to, "sha256": deck.digest, "linearized": linearized_at is not None}
+        print_json({**document, "inputs_volts": drives.tolist(), "nodes": len(loaded.nodes), **parts})
+    else:
+        click.echo(f"wrote {output}: {DIALECTS[to].summary}")
+
+
+def _drives(circuit: Circuit, path: Path | None, row: int, units: str) -> Floats:
+    if path is None:
+        return np.zeros(len(circuit.inputs))
+    rows = read_matrix(path, len(circuit.inputs))
+    if row > len(rows):
+        raise InputError(f"{path} has {len(rows)} rows, so there is no row {row}", "give --row a smaller number")
+    chosen: Floats = circuit.scaling.to_volts(rows[row - 1]) if units == "network" else rows[row - 1]
+    return chosen
+
+
+def _injections(circuit: Circuit, inject: tuple[str, ...]) -> Floats:
+    if not inject:
+        return np.ones(len(circuit.outputs))
+    amperes = np.zeros(len(circuit.outputs))
+    for given in inject:
+        name, _, value = given.partition("=")
+        if name not in circuit.output_names:
+            known = ", ".join(circuit.output_names[:10])
+            raise UsageError(f"--inject names {name!r}, which is no output of the circuit", f"its outputs are {known}")
+        try:
+            current = float(value) if value else 1.0
+        except ValueError:
+            current = float("nan")
+        if not np.isfinite(current):
+            raise UsageError(f"--inject {given} does not give a current", "write OUTPUT=AMPERES with a plain number")
+        amperes[circuit.output_names.index(name)] += current
+    return amperes
+
+
+def _linearized(circuit: Circuit, drives: Floats, injections: Floats, dialect: str, simulator: str) -> Deck:
+    with create(simulator, 1) as engine:
+        point = engine.operate(circuit, drives[None, :])
+    return linearized_deck(circuit, point.node_voltages[0], point.diode_conductances[0], injections, dialect)
