@@ -47,7 +47,7 @@ class Oracle:
 
 
 def _stamp(circuit: Circuit):
-    """The linear part of MNA (currents leaving a node; then branch equations) and where the voltage sources' rows are."""
+    """The linear part of MNA (currents leaving a node, then branch equations) and the first voltage source's row."""
     count = len(circuit.nodes)
     size = count + sum(len(circuit.bank(kind)) for kind in ("voltage_sources", "transformers", "buffers", "mirrors"))
     a = np.zeros((size, size))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.circuit import Units
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import dataset_files
 
@@ -59,10 +60,12 @@ def load(spec: str, seed: int = 0) -> Dataset:
     raise UsageError(f"there is no data set {spec!r}", f"{hint}use one of {known}")
 
 
-def standardisation(x_train: Floats) -> tuple[Floats, Floats]:
-    """(mean, standard deviation), float64[features] each, of the training samples alone.
+def units(x_train: Floats, volts: float, beta: float = 1.0, floor: float = 0.0) -> Units:
+    """The units that standardise features: mean 0 V and standard deviation ``volts``, from training samples alone.
 
-    A feature that never varies gets an infinite deviation: it carries nothing, so it is not to be driven.
+    ``floor`` keeps rare features from swinging far: it is added in quadrature to every deviation, as a part of the
+    root mean square deviation of all features. A feature that never varies is not driven (its scale is 0). ``beta``
+    turns output volts into logits.
 
     Raises:
         InputError: a feature's values are too large to compute with.
@@ -74,8 +77,10 @@ def standardisation(x_train: Floats) -> tuple[Floats, Floats]:
         raise InputError(
             f"the values of feature {bad[0] + 1} are too large to compute their spread", "scale the feature down"
         )
+    # Rounding leaves a constant feature a deviation of its last bits.
     flat = deviation <= 1e-12 * np.abs(mean)
-    return mean, np.where(flat, np.inf, deviation)
+    width = np.hypot(deviation, floor * np.sqrt(np.mean(deviation**2)))
+    return Units(mean, np.where(flat, 0.0, volts / np.where(flat, 1.0, width)), beta)
 
 
 def assemble(name: str, raw: dataset_files.Raw, seed: int) -> Dataset:
