@@ -1,0 +1,74 @@
+"""Checkpoints: a snapshot and the document that says what it belongs to, in one .npz without pickle."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diodeq.errors import InputError
+from diodeq.files import write_atomically
+from diodeq.learning.recipe import digest
+from diodeq.learning.trainer import Snapshot
+from diodeq.learning.updates import State, flatten, unflatten
+
+FORMAT = "diodeq-checkpoint"
+VERSION = 1
+_NUMBERS = ("epoch", "best_epoch", "best_loss", "seconds", "learning_seconds")
+
+
+def save(path: Path, snapshot: Snapshot, document: dict[str, Any]) -> None:
+    """Write both atomically; ``document`` is JSON and says what is trained and how. Raises ``InputError``."""
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "document": document,
+        "digest": digest(document),
+        **{name: getattr(snapshot, name) for name in _NUMBERS},
+    }
+    arrays: dict[str, Any] = {f"state_{k}": array for k, array in enumerate(flatten(snapshot.state))}
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, parameters=snapshot.parameters, best=snapshot.best, **arrays)
+    write_atomically(path, buffer.getbuffer())
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """What the checkpoint belongs to; raises ``InputError`` for a file that is missing, damaged or something else."""
+    document: dict[str, Any] = _read(path)[0]["document"]
+    return document
+
+
+def load(path: Path, like: State) -> Snapshot:
+    """The snapshot; ``like`` is an update state of the right shape (of ``trainer.start``). Raises ``InputError``."""
+    header, arrays = _read(path)
+    states = [arrays[f"state_{k}"] for k in range(len(arrays) - 3)]
+    try:
+        state = unflatten(like, states)
+    except ValueError:
+        raise InputError(f"{path} belongs to another circuit or update", "train again with --overwrite") from None
+    return Snapshot(
+        parameters=arrays["parameters"], best=arrays["best"], state=state, **{n: header[n] for n in _NUMBERS}
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        header = json.loads(arrays["header"].tobytes())
+        if header["format"] != FORMAT or header["version"] != VERSION or header["digest"] != digest(header["document"]):
+            raise ValueError("not the format this version writes")
+        if any(not isinstance(header[name], (int, float)) for name in _NUMBERS) or not {"parameters", "best"} <= set(
+            arrays
+        ):
+            raise ValueError("entries are missing")
+    except FileNotFoundError:
+        raise InputError(f"there is no checkpoint {path}", "start the training without --resume") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not a readable checkpoint", "train again with --overwrite") from error
+    return header, arrays

@@ -1,0 +1,252 @@
+"""An experiment: data, circuit and recipe, trained in a run folder that survives any interruption."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import diodeq
+from diodeq.circuit import Circuit
+from diodeq.circuit.check import check
+from diodeq.devices import catalogue
+from diodeq.devices.technology import Technology
+from diodeq.errors import InputError, UsageError
+from diodeq.learning import checkpoint, datasets, trainer
+from diodeq.learning.datasets import Dataset
+from diodeq.learning.recipe import Recipe
+from diodeq.learning.run_folder import RunFolder, opened
+from diodeq.learning.trainer import Metrics, OnBatch, Snapshot
+from diodeq.simulators import create
+from diodeq.simulators.base import Simulator
+from diodeq.synthesis import layered
+
+OnEpoch = Callable[[Metrics], None]
+Picture = Callable[[Path, list[dict[str, Any]], dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained on what and how: ``data`` as in ``datasets.load``, ``start`` a circuit file or ""."""
+
+    data: str
+    recipe: Recipe
+    diode: str = "1N4148"
+    simulator: str = "ngspice"
+    start: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict that ``from_json`` turns back into an equal experiment."""
+        return {
+            "data": self.data,
+            "recipe": self.recipe.to_json(),
+            "diode": self.diode,
+            "simulator": self.simulator,
+            "start": self.start,
+        }
+
+    @staticmethod
+    def from_json(document: dict[str, Any]) -> Experiment:
+        """The experiment written by ``to_json``; raises ``InputError`` for anything else."""
+        try:
+            return Experiment(**{**document, "recipe": Recipe.from_json(document["recipe"])})
+        except (TypeError, KeyError, UsageError) as error:
+            raise InputError("the checkpoint's experiment cannot be read", "train again with --overwrite") from error
+
+
+def stored(out: Path) -> Experiment:
+    """The experiment of the run in ``out``; raises ``InputError`` if there is none."""
+    if not out.exists():
+        raise InputError(f"there is no run {out} to resume", "leave --resume out to start it")
+    return Experiment.from_json(checkpoint.read_document(out / "checkpoint.npz")["experiment"])
+
+
+def conduct(
+    experiment: Experiment,
+    out: Path,
+    mode: str = "new",
+    *,
+    workers: int | None = None,
+    verify_with: str = "",
+    on_start: Callable[[Circuit, Dataset, int], None] | None = None,
+    on_batch: OnBatch | None = None,
+    on_epoch: OnEpoch | None = None,
+    picture: Picture | None = None,
+) -> dict[str, Any]:
+    """Train and write the run folder ``out``; returns the summary.
+
+    ``mode`` is one of ``run_folder.MODES``; "resume" goes on from the checkpoint and ends in the same bits as a run
+    that was never interrupted. ``verify_with`` names an engine that evaluates the trained circuit once more.
+    ``on_start(circuit, data, epochs done)``, ``on_batch`` and ``on_epoch`` report progress;
+    ``picture(path, metrics, summary)`` draws training.svg.
+
+    Raises:
+        DiodeqError: any of its kinds; the folder then holds the last checkpoint.
+    """
+    if mode == "new" and out.exists():
+        with opened(out, mode):  # refuses before anything slow is done
+            pass
+    recipe = experiment.recipe
+    technology = Technology(recipe.low, recipe.high, volts=recipe.volts, diode=experiment.diode)
+    data = datasets.load(experiment.data, recipe.seed)
+    document = {"experiment": experiment.to_json(), "data_digest": _digest(data)}
+    if mode == "resume":
+        _same_data(out, document)
+        circuit = Circuit.load(out / "circuit.npz")
+    else:
+        circuit = build(experiment, data, technology)
+    trainer.fits(circuit, data)
+    snapshot = trainer.start(circuit, recipe, technology)
+    with create(experiment.simulator, workers) as simulator, opened(out, mode) as folder:
+        version = simulator.version  # starts the engine, so that a missing one is found before files are written
+        if mode == "resume":
+            snapshot = checkpoint.load(folder.file("checkpoint.npz"), snapshot.state)
+            folder.rewind(snapshot.epoch)
+        else:
+            circuit.save(folder.file("circuit.npz"))
+            checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
+        if on_start is not None:
+            on_start(circuit, data, snapshot.epoch)
+        snapshot = _epochs(circuit, data, simulator, recipe, technology, snapshot, folder, document, on_batch, on_epoch)
+        circuit = trainer.embody(circuit, trainer.chosen(snapshot, recipe), recipe, technology)
+        summary = summarize(experiment, circuit, data, simulator, snapshot)
+        summary["simulator_version"] = version
+        if verify_with:
+            summary["verified"] = _verify(verify_with, workers, simulator, circuit, data)
+        if picture is not None:
+            picture(folder.file("training.svg"), folder.metrics(), summary)
+        folder.write_results(circuit, summary)
+    return summary
+
+
+def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circuit:
+    """The circuit before training: a layered one of the recipe's widths, or the file the experiment starts from."""
+    recipe = experiment.recipe
+    if experiment.start:
+        circuit = check(Circuit.load(experiment.start))
+        _in_range(circuit, technology, experiment.start)
+        return replace(circuit, units=replace(circuit.scaling, output_scale=recipe.beta))
+    return layered(
+        (data.x_train.shape[1], *recipe.hidden, len(data.classes)),
+        catalogue.get(experiment.diode),
+        recipe.volts,
+        lateral=recipe.lateral,
+        seed=recipe.seed,
+        technology=technology,
+        median=recipe.median,
+        spread=recipe.spread,
+        units=datasets.units(data.x_train, recipe.volts, recipe.beta, recipe.floor),
+        title=f"{data.name.partition(':')[0]}: "
+        + "-".join(map(str, (data.x_train.shape[1], *recipe.hidden, len(data.classes)))),
+    )
+
+
+def starting_beta(path: Path) -> float:
+    """The logits per volt of a circuit on disk."""
+    return Circuit.load(path).scaling.output_scale
+
+
+def _in_range(circuit: Circuit, technology: Technology, path: str) -> None:
+    """Refuse conductances the technology cannot hold: training would begin by clipping them to another circuit."""
+    values = circuit.conductances[circuit.mask]
+    outside = np.flatnonzero((values < technology.low * (1 - 1e-9)) | (values > technology.high * (1 + 1e-9)))
+    if len(outside):
+        name = circuit.part_names("resistors")[np.flatnonzero(circuit.mask)[outside[0]]]
+        raise InputError(
+            f"{path}: resistor {name} has {values[outside[0]]:g} S, outside {technology.low:g} … {technology.high:g} S",
+            "scale the circuit's conductances or give another --conductances LOW HIGH",
+        )
+
+
+def summarize(
+    experiment: Experiment, circuit: Circuit, data: Dataset, simulator: Simulator, snapshot: Snapshot
+) -> dict[str, Any]:
+    """The run in numbers; both accuracies are of the circuit that is kept, measured after training."""
+    recipe = experiment.recipe
+    learned = snapshot.epoch * len(data.x_train)
+    return {
+        "data": experiment.data,
+        "simulator": experiment.simulator,
+        "simulator_version": "",
+        "rule": recipe.rule,
+        "seed": recipe.seed,
+        "epochs": snapshot.epoch,
+        "seconds": round(snapshot.seconds, 3),
+        "train_accuracy": trainer.accuracy(simulator, circuit, data.x_train, data.y_train),
+        "test_accuracy": trainer.accuracy(simulator, circuit, data.x_test, data.y_test),
+        "resistors": len(circuit.resistors),
+        "diodes": len(circuit.diodes),
+        "nodes": len(circuit.nodes),
+        "samples_per_second": round(learned / snapshot.learning_seconds, 3) if snapshot.learning_seconds else 0.0,
+        "train_samples": len(data.x_train),
+        "test_samples": len(data.x_test),
+        "features": data.x_train.shape[1],
+        "classes": list(data.classes),
+        "diode": ", ".join(model.name for model in circuit.models),
+        "start": experiment.start,
+        "kept_epoch": snapshot.best_epoch if recipe.patience else snapshot.epoch,
+        "best_epoch": snapshot.best_epoch,
+        "best_loss": snapshot.best_loss,
+        "recipe": recipe.to_json(),
+        "diodeq_version": diodeq.__version__,
+    }
+
+
+def _epochs(
+    circuit: Circuit,
+    data: Dataset,
+    simulator: Simulator,
+    recipe: Recipe,
+    technology: Technology,
+    snapshot: Snapshot,
+    folder: RunFolder,
+    document: dict[str, Any],
+    on_batch: OnBatch | None,
+    on_epoch: OnEpoch | None,
+) -> Snapshot:
+    for snapshot, metrics in trainer.train(circuit, data, simulator, recipe, technology, snapshot, on_batch):  # noqa: B020
+        # Metrics first: a line too many can be dropped when resuming, a missing one cannot be made up.
+        folder.append(metrics)
+        checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
+        if on_epoch is not None:
+            on_epoch(metrics)
+    return snapshot
+
+
+def _verify(engine: str, workers: int | None, simulator: Simulator, circuit: Circuit, data: Dataset) -> dict[str, Any]:
+    """The held-out samples once more, in another engine."""
+    with create(engine, workers) as other:
+        theirs = trainer.outputs(other, circuit, data.x_test)
+        version = other.version
+    ours = trainer.outputs(simulator, circuit, data.x_test)
+    return {
+        "simulator": engine,
+        "simulator_version": version,
+        "test_accuracy": float(np.mean(theirs.argmax(axis=1) == data.y_test)),
+        "max_difference_volts": float(np.max(np.abs(theirs - ours))),
+    }
+
+
+def _same_data(out: Path, document: dict[str, Any]) -> None:
+    before = checkpoint.read_document(out / "checkpoint.npz")
+    if before["data_digest"] != document["data_digest"]:
+        raise InputError(
+            f"the data {document['experiment']['data']} changed since the run {out} began",
+            "put the old data back or train again with --overwrite",
+        )
+    if before["experiment"] != document["experiment"]:
+        raise UsageError(
+            f"the run {out} was made by another recipe", "repeat its options or train again with --overwrite"
+        )
+
+
+def _digest(data: Dataset) -> str:
+    found = hashlib.sha256("\n".join(data.classes).encode())
+    for array in (data.x_train, data.y_train, data.x_test, data.y_test):
+        found.update(repr(array.shape).encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()

@@ -1,0 +1,113 @@
+"""Recipes: every number that decides how a training run goes, and sane values of them for the known data sets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from diodeq.errors import InputError, UsageError
+from diodeq.learning.losses import LOSSES
+from diodeq.learning.rules import RULES
+from diodeq.learning.schedules import SCHEDULES
+from diodeq.learning.updates import SPACES, UPDATES
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. Two runs of one recipe on the same data and circuit end in the same bits.
+
+    ``volts`` is what one standard deviation of a feature becomes, and the bias rails; ``beta`` turns output volts into
+    logits, per volt; ``floor`` limits the swing of rare features (``datasets.units``); ``smoothing`` is of labels;
+    ``noise`` is the standard deviation of noise added to the inputs while training, as a part of ``volts``; ``median``
+    and ``spread`` describe the log-normal initial conductances (siemens, natural logarithm), ``low`` and ``high`` bound
+    them all (siemens); ``patience`` epochs without a better training loss end the training (0: never).
+
+    Raises:
+        UsageError: a name or number that makes no sense.
+    """
+
+    hidden: tuple[int, ...] = (32,)
+    lateral: bool = False
+    volts: float = 5.0
+    beta: float = 4.0
+    floor: float = 0.0
+    median: float = 1e-5
+    spread: float = 1.0
+    low: float = 1e-7
+    high: float = 1e-2
+    rule: str = "hardware-linearization"
+    loss: str = "cross-entropy"
+    smoothing: float = 0.0
+    noise: float = 0.0
+    update: str = "adam"
+    space: str = "log-conductance"
+    rate: float = 0.05
+    schedule: str = "cosine"
+    epochs: int = 20
+    batch_size: int = 32
+    patience: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("rule", RULES),
+            ("loss", LOSSES),
+            ("update", UPDATES),
+            ("space", SPACES),
+            ("schedule", SCHEDULES),
+        ):
+            if getattr(self, name) not in known:
+                raise UsageError(f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(known)}")
+        for name in ("volts", "beta", "median", "rate"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise UsageError(f"{name} = {getattr(self, name):g} is not possible", "give a positive number")
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} = {getattr(self, name)} is not possible", "give at least 1")
+        for name in ("floor", "spread", "noise", "patience", "seed"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise UsageError(f"{name} = {getattr(self, name):g} is not possible", "give 0 or more")
+        if not 0 <= self.smoothing < 1:
+            raise UsageError(f"smoothing = {self.smoothing:g} is not possible", "give 0 or more and less than 1")
+        if self.seed >= 2**32:
+            raise UsageError(f"seed = {self.seed} is too large", "give less than 2^32")
+
+    def with_given(self, **given: Any) -> Self:
+        """The same recipe with the values that are not None."""
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict that ``from_json`` turns back into an equal recipe."""
+        return {**asdict(self), "hidden": list(self.hidden)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """The recipe written by ``to_json``; raises ``InputError`` for anything else."""
+        if set(document) != {each.name for each in fields(cls)}:
+            raise InputError("the recipe does not have the entries this version knows", "train again with --overwrite")
+        return cls(**{**document, "hidden": tuple(document["hidden"])})
+
+
+def digest(document: dict[str, Any]) -> str:
+    """SHA-256 of a JSON document."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+# Found on seeds 10 and up; seeds 0 to 4 were only used to report.
+RECIPES: dict[str, Recipe] = {
+    "iris": Recipe(hidden=(10,), epochs=30),
+    "wine": Recipe(hidden=(20,), smoothing=0.1, noise=0.3),
+    "breast-cancer": Recipe(hidden=(10,), epochs=10, smoothing=0.1, noise=0.3),
+    "digits": Recipe(hidden=(40,), volts=20.0, rate=0.1, smoothing=0.1, epochs=15),
+    "xor": Recipe(hidden=(8,), epochs=20),
+    "moons": Recipe(hidden=(16,), epochs=20),
+    "idx": Recipe(hidden=(256,), volts=20.0, epochs=5, batch_size=128),
+}
+
+
+def recipe_for(spec: str) -> Recipe:
+    """The default recipe for a data set as named on the command line."""
+    return RECIPES.get(spec.partition(":")[0], Recipe())

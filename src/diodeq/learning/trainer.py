@@ -1,0 +1,212 @@
+"""Minibatch training: a generator of epochs, each a new snapshot; the circuit is asked only through a simulator."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.circuit import Circuit
+from diodeq.devices.technology import Technology
+from diodeq.errors import InputError, SimulationError
+from diodeq.learning.datasets import Dataset
+from diodeq.learning.losses import LOSSES, Loss
+from diodeq.learning.recipe import Recipe
+from diodeq.learning.rules import RULES
+from diodeq.learning.schedules import SCHEDULES
+from diodeq.learning.updates import SPACES, UPDATES, State, Update, apply
+from diodeq.simulators.base import Simulator
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# Evaluation asks for this many samples at a time: only outputs are kept, however large the circuit is.
+EVALUATED_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """All that training needs to go on after ``epoch`` epochs: with the recipe it determines every later bit.
+
+    ``parameters`` float64[n_trainable] are θ of the recipe's space, ``state`` the update's. ``best`` are the parameters
+    at the end of the epoch with the lowest training loss so far, ``best_epoch`` and ``best_loss`` say which. The random
+    order of each epoch derives from seed and epoch, so no generator state is needed. ``seconds`` is wall time so far,
+    ``learning_seconds`` the part of it in forward, gradient and update.
+    """
+
+    epoch: int
+    parameters: Floats
+    state: State
+    best: Floats
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    seconds: float = 0.0
+    learning_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One line of ``metrics.jsonl``.
+
+    ``loss`` and ``train_accuracy`` are means over the epoch's batches as they were learned; ``test_accuracy`` is
+    measured on the held-out samples after the epoch; ``seconds`` is wall time since the start of training.
+    """
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    samples_per_second: float
+    seconds: float
+
+
+OnBatch = Callable[[int, int, float], None]
+
+
+def start(circuit: Circuit, recipe: Recipe, technology: Technology) -> Snapshot:
+    """The snapshot before the first epoch, at the circuit's own conductances."""
+    if not circuit.mask.any():
+        raise InputError(f"circuit {circuit.title!r} has no trainable resistor", "mark some as trainable")
+    space = SPACES[recipe.space]
+    parameters = space.enter(technology.project(circuit.conductances[circuit.mask]))
+    return Snapshot(0, parameters, _update(recipe, 1).init(parameters), parameters)
+
+
+def embody(circuit: Circuit, parameters: Floats, recipe: Recipe, technology: Technology) -> Circuit:
+    """The circuit with its trainable conductances at ``parameters``."""
+    conductances = circuit.conductances.copy()
+    conductances[circuit.mask] = technology.project(SPACES[recipe.space].leave(parameters))
+    return circuit.with_conductances(conductances)
+
+
+def train(
+    circuit: Circuit,
+    data: Dataset,
+    simulator: Simulator,
+    recipe: Recipe,
+    technology: Technology,
+    snapshot: Snapshot,
+    on_batch: OnBatch | None = None,
+) -> Iterator[tuple[Snapshot, Metrics]]:
+    """Train from ``snapshot`` to the recipe's last epoch; one new snapshot and its metrics per epoch.
+
+    ``on_batch(epoch, samples, mean loss so far)`` is called after every batch.
+
+    Raises:
+        InputError: the circuit does not fit the data.
+        SimulationError: the simulator failed, or the loss is no longer a number.
+    """
+    fits(circuit, data)
+    drives = circuit.scaling.to_volts(data.x_train)
+    steps = recipe.epochs * math.ceil(len(drives) / recipe.batch_size)
+    update, rule = _update(recipe, steps), RULES[recipe.rule]
+    while not finished(snapshot, recipe):
+        began = time.perf_counter()
+        epoch = snapshot.epoch + 1
+        random = np.random.default_rng([recipe.seed, 1, epoch])
+        order = random.permutation(len(drives))
+        parameters, state = snapshot.parameters, snapshot.state
+        now = embody(circuit, parameters, recipe, technology)
+        total, right = 0.0, 0
+        for at in range(0, len(order), recipe.batch_size):
+            batch = order[at : at + recipe.batch_size]
+            volts = drives[batch]
+            if recipe.noise:
+                volts = volts + recipe.noise * recipe.volts * random.standard_normal(volts.shape)
+            labels = data.y_train[batch]
+            found = rule(simulator, now, volts, bind(recipe, circuit, labels))
+            if not (math.isfinite(found.loss) and np.isfinite(found.conductances).all()):
+                raise SimulationError(f"the loss of epoch {epoch} is not a number", "lower the rate or the volts")
+            parameters, values, state = apply(
+                update, SPACES[recipe.space], technology, parameters, found.conductances, state
+            )
+            conductances = now.conductances.copy()
+            conductances[circuit.mask] = values
+            now = now.with_conductances(conductances)
+            total += found.loss * len(batch)
+            right += int(np.sum(found.outputs.argmax(axis=1) == labels))
+            if on_batch is not None:
+                on_batch(epoch, at + len(batch), total / (at + len(batch)))
+        learning = time.perf_counter() - began
+        test_accuracy = accuracy(simulator, now, data.x_test, data.y_test)
+        loss = total / len(order)
+        better = loss < snapshot.best_loss
+        snapshot = replace(
+            snapshot,
+            epoch=epoch,
+            parameters=parameters,
+            state=state,
+            best=parameters if better else snapshot.best,
+            best_epoch=epoch if better else snapshot.best_epoch,
+            best_loss=loss if better else snapshot.best_loss,
+            seconds=snapshot.seconds + time.perf_counter() - began,
+            learning_seconds=snapshot.learning_seconds + learning,
+        )
+        yield (
+            snapshot,
+            Metrics(epoch, loss, right / len(order), test_accuracy, len(order) / learning, snapshot.seconds),
+        )
+
+
+def finished(snapshot: Snapshot, recipe: Recipe) -> bool:
+    """Whether the last epoch is done, or patience has run out."""
+    waited = snapshot.epoch - snapshot.best_epoch
+    return snapshot.epoch >= recipe.epochs or 0 < recipe.patience <= waited
+
+
+def chosen(snapshot: Snapshot, recipe: Recipe) -> Floats:
+    """The parameters to keep: of the last epoch, or with patience of the epoch of lowest training loss.
+
+    Held-out samples never choose: their accuracy would not be held out any more.
+    """
+    return snapshot.best if recipe.patience else snapshot.parameters
+
+
+def bind(recipe: Recipe, circuit: Circuit, labels: Ints) -> Loss:
+    """The recipe's loss of output volts for these labels; ``output_scale`` of the circuit turns volts into logits."""
+    beta = circuit.scaling.output_scale
+    if recipe.loss == "cross-entropy":
+        return LOSSES["cross-entropy"](labels, beta, recipe.smoothing)
+    # One logit for the class and none for the others.
+    return LOSSES[recipe.loss](np.eye(len(circuit.outputs))[labels] / beta)
+
+
+def outputs(simulator: Simulator, circuit: Circuit, x: Floats) -> Floats:
+    """Output volts float64[n, n_out] for samples in the user's units."""
+    drives = circuit.scaling.to_volts(x)
+    parts = [
+        simulator.operate(circuit, drives[at : at + EVALUATED_AT_ONCE]).outputs
+        for at in range(0, len(drives), EVALUATED_AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
+def accuracy(simulator: Simulator, circuit: Circuit, x: Floats, y: Ints) -> float:
+    """The share of samples whose highest output is that of their class."""
+    return float(np.mean(outputs(simulator, circuit, x).argmax(axis=1) == y))
+
+
+def fits(circuit: Circuit, data: Dataset) -> None:
+    """Raises ``InputError`` unless the circuit has an input per feature and an output per class."""
+    features, classes = data.x_train.shape[1], len(data.classes)
+    if len(circuit.inputs) != features:
+        raise InputError(
+            f"the circuit has {len(circuit.inputs)} inputs but {data.name} has {features} features",
+            "use a circuit made for this data",
+        )
+    if len(circuit.outputs) != classes:
+        raise InputError(
+            f"the circuit has {len(circuit.outputs)} outputs but {data.name} has {classes} classes",
+            "use a circuit made for this data",
+        )
+
+
+def _update(recipe: Recipe, steps: int) -> Update:
+    make: Any = UPDATES[recipe.update]
+    result: Update = make(recipe.rate, SCHEDULES[recipe.schedule](steps))
+    return result
