@@ -1,0 +1,212 @@
+"""``diodeq train``: train a resistor-diode circuit on a data set, inside a simulator."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+from click.core import ParameterSource
+from click.exceptions import Exit
+
+from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.train_progress import shown
+from diodeq.errors import UsageError
+from diodeq.files import write_atomically
+from diodeq.learning.experiment import Experiment, conduct, starting_beta, stored
+from diodeq.learning.losses import LOSSES
+from diodeq.learning.recipe import recipe_for
+from diodeq.learning.rules import RULES
+from diodeq.learning.schedules import SCHEDULES
+from diodeq.learning.updates import UPDATES
+from diodeq.simulators import ENGINES
+
+# What a circuit that exists already fixes.
+FIXED_BY_CIRCUIT = ("hidden", "lateral", "diode", "volts")
+
+
+def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[int, ...] | None:
+    """``--hidden 64 --hidden 32`` and ``--hidden 64,32`` are the same; None when it is not given."""
+    parts = [part for text in value for part in text.split(",")]
+    try:
+        return tuple(int(part) for part in parts) or None
+    except ValueError:
+        raise click.BadParameter(f"{','.join(value)!r} is not a width such as 40 or 64,32") from None
+
+
+@click.command()
+@click.argument("data")
+@click.option(
+    "--out", "-o", required=True, type=click.Path(path_type=Path), help="Folder of the run; must not exist yet."
+)
+@click.option(
+    "--hidden", multiple=True, callback=_widths, metavar="N[,N…]", help="Width of each hidden layer, one diode a unit."
+)
+@click.option("--lateral/--no-lateral", default=None, help="Join the nodes within each hidden layer too.")
+@click.option("--diode", default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
+@SIMULATOR
+@click.option(
+    "--rule", type=click.Choice(list(RULES)), help="How gradients are found.  [default: hardware-linearization]"
+)
+@click.option("--epochs", type=int, help="Passes through the training samples.")
+@click.option("--batch-size", type=int, help="Samples per update.")
+@click.option("--rate", type=float, help="Learning rate, in log-conductance.")
+@click.option("--schedule", type=click.Choice(list(SCHEDULES)), help="Course of the rate.  [default: cosine]")
+@click.option("--update", type=click.Choice(list(UPDATES)), help="From gradients to steps.  [default: adam]")
+@click.option("--loss", type=click.Choice(list(LOSSES)), help="What is minimised.  [default: cross-entropy]")
+@click.option("--smoothing", type=float, help="Label smoothing, 0 to below 1.")
+@click.option("--noise", type=float, help="Noise added to the inputs while training, as a part of the volts.")
+@click.option(
+    "--patience", type=int, help="Stop after N epochs without a lower training loss, and keep the best epoch."
+)
+@click.option("--seed", type=int, help="Split, initial values and order derive from it.  [default: 0]")
+@click.option("--volts", type=float, help="Volts of one standard deviation of a feature, and of the bias rails.")
+@click.option("--beta", type=float, help="Logits per output volt.")
+@click.option("--conductances", type=float, nargs=2, metavar="LOW HIGH", help="Range in siemens.  [default: 1e-7 1e-2]")
+@WORKERS
+@click.option(
+    "--from", "start", type=click.Path(path_type=Path), help="Train this circuit.npz instead of a new layered one."
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
+@click.option("--verify-with", type=click.Choice(list(ENGINES)), help="Evaluate the result once more in this engine.")
+@click.option("--verbose", "-v", is_flag=True, help="One line an epoch on stderr when it is not a terminal.")
+@JSON
+@click.pass_context
+def train(
+    context: click.Context,
+    /,
+    data: str,
+    out: Path,
+    diode: str,
+    simulator: str,
+    workers: int | None,
+    start: Path | None,
+    resume: bool,
+    overwrite: bool,
+    verify_with: str | None,
+    verbose: bool,
+    as_json: bool,
+    **numbers: Any,
+) -> None:
+    """Train a resistor-diode circuit on DATA inside a simulator.
+
+    DATA is iris, wine, breast-cancer, digits, xor, moons, idx:FOLDER (MNIST format), csv:FILE (the last column is the
+    label) or npz:FILE (arrays X and y). Numbers that are not given have sane values for it. The folder gets circuit.npz, netlist.cir,
+    summary.json, metrics.jsonl, checkpoint.npz and training.svg.
+
+    Example: diodeq train iris --out run
+    """
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other", "give one of them")
+    numbers["low"], numbers["high"] = numbers.pop("conductances") or (None, None)
+    given = _given(context)
+    if resume:
+        experiment = _resumed(stored(out), given, data, diode, simulator, start, numbers)
+    else:
+        experiment = _fresh(given, data, diode, simulator, start, numbers)
+    mode = "resume" if resume else "overwrite" if overwrite else "new"
+    with _interruptible(data, out), shown(experiment.recipe.epochs, verbose) as progress:
+        summary = conduct(
+            experiment,
+            out,
+            mode,
+            workers=workers,
+            verify_with=verify_with or "",
+            on_start=progress.start,
+            on_batch=progress.batch,
+            on_epoch=progress.epoch,
+            picture=_picture,
+        )
+    if as_json:
+        print_json(summary)
+    else:
+        click.echo(_sentences(summary, out))
+
+
+def _given(context: click.Context) -> set[str]:
+    """Parameters named on the command line or in the environment: those are meant, defaults are not."""
+    meant = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    names = {name for name in context.params if context.get_parameter_source(name) in meant}
+    return names | {"low", "high"} if "conductances" in names else names
+
+
+def _fresh(
+    given: set[str], data: str, diode: str, simulator: str, start: Path | None, numbers: dict[str, Any]
+) -> Experiment:
+    recipe = recipe_for(data).with_given(**numbers)
+    if start is None:
+        return Experiment(data, recipe, diode, simulator)
+    fixed = [f"--{name}" for name in FIXED_BY_CIRCUIT if name in given]
+    if fixed:
+        raise UsageError(f"--from brings a circuit with its own {fixed[0][2:]}", f"leave {fixed[0]} or --from out")
+    if numbers["beta"] is None:
+        recipe = replace(recipe, beta=starting_beta(start))
+    return Experiment(data, recipe, diode, simulator, str(start))
+
+
+def _resumed(
+    before: Experiment,
+    given: set[str],
+    data: str,
+    diode: str,
+    simulator: str,
+    start: Path | None,
+    numbers: dict[str, Any],
+) -> Experiment:
+    """The run's own experiment; raises ``UsageError`` where an option asks for another one."""
+    asked = {"data": data, "diode": diode, "simulator": simulator, "start": str(start or ""), **numbers}
+    for name in sorted(given & set(asked)):
+        was = getattr(before, name) if hasattr(before, name) else getattr(before.recipe, name)
+        if asked[name] != was:
+            option = "DATA" if name == "data" else "--" + ("from" if name == "start" else name.replace("_", "-"))
+            raise UsageError(
+                f"{option} was {was!r} when the run began, not {asked[name]!r}", "leave it out, or use --overwrite"
+            )
+    return before
+
+
+@contextmanager
+def _interruptible(data: str, out: Path) -> Iterator[None]:
+    """Ctrl-C ends with one sentence and exit code 130; the checkpoint of the last whole epoch stays."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (out / "checkpoint.npz").exists():
+            words = f"go on with: diodeq train {shlex.quote(data)} --out {shlex.quote(str(out))} --resume"
+        else:
+            words = "nothing was trained yet"
+        print(f"diodeq: interrupted; {words}", file=sys.stderr)
+        raise Exit(130) from None
+
+
+def _picture(path: Path, metrics: list[dict[str, Any]], summary: dict[str, Any]) -> None:
+    from diodeq.report.training_plot import training_svg
+
+    title = (
+        f"{summary['data']}: {summary['diodes']} diodes, {summary['resistors']:,} resistors, in {summary['simulator']}"
+    )
+    write_atomically(path, training_svg(metrics, title))
+
+
+def _sentences(summary: dict[str, Any], out: Path) -> str:
+    parts = f"{summary['diodes']} diodes ({summary['diode']}), {summary['nodes']} nodes"
+    lines = [
+        f"{summary['data']}: {100 * summary['test_accuracy']:.1f} % right on {summary['test_samples']} held-out samples"
+        f" ({100 * summary['train_accuracy']:.1f} % in training)",
+        f"{summary['resistors']:,} resistors, {parts}",
+        f"{summary['epochs']} epochs in {summary['seconds']:.1f} s in {summary['simulator_version']}"
+        f" ({summary['samples_per_second']:.0f} samples/s, {summary['rule']})",
+    ]
+    if "verified" in summary:
+        other = summary["verified"]
+        lines.append(
+            f"{other['simulator_version']} gives {100 * other['test_accuracy']:.1f} %,"
+            f" outputs within {other['max_difference_volts']:.1e} V"
+        )
+    return "\n".join([*lines, f"results in {out}"])

@@ -1,0 +1,97 @@
+"""How training looks while it runs: a live line on a terminal, plain lines elsewhere if asked for; always stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from diodeq.circuit import Circuit
+from diodeq.learning.datasets import Dataset
+from diodeq.learning.trainer import Metrics
+
+
+class Progress:
+    """Receives what ``conduct`` reports and does nothing with it."""
+
+    def start(self, circuit: Circuit, data: Dataset, done: int) -> None:
+        """Training begins after ``done`` epochs."""
+
+    def batch(self, epoch: int, samples: int, loss: float) -> None:
+        """A batch was learned; ``samples`` of the epoch so far."""
+
+    def epoch(self, metrics: Metrics) -> None:
+        """An epoch is on disk."""
+
+
+class Lines(Progress):
+    """One plain line an epoch."""
+
+    def epoch(self, metrics: Metrics) -> None:
+        """Print it."""
+        print(_words(metrics), file=sys.stderr, flush=True)
+
+
+class Screen(Progress):
+    """A bar and the latest figures, redrawn in place."""
+
+    def __init__(self, epochs: int, live: Live) -> None:
+        self._epochs, self._live = epochs, live
+        self._samples, self._began, self._latest = 0, time.monotonic(), "starting the simulator"
+
+    def start(self, circuit: Circuit, data: Dataset, done: int) -> None:
+        """Say what is trained."""
+        self._samples, self._latest = len(data.x_train), ""
+        self._live.console.print(
+            f"{data.name}: {len(data.x_train)} samples to learn, {len(data.x_test)} held out; "
+            f"{len(circuit.resistors):,} resistors, {len(circuit.diodes)} diodes"
+        )
+        self._draw(done, 0.0)
+
+    def batch(self, epoch: int, samples: int, loss: float) -> None:
+        """Move the bar."""
+        part = samples / self._samples
+        if part < 1:
+            self._draw(epoch - 1 + part, loss)
+
+    def epoch(self, metrics: Metrics) -> None:
+        """Show its figures."""
+        self._latest = _words(metrics)
+        self._draw(metrics.epoch, metrics.loss)
+
+    def _draw(self, done: float, loss: float) -> None:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(
+            ProgressBar(total=self._epochs, completed=done, width=30), f"{done:.1f}/{self._epochs}  loss {loss:.4f}"
+        )
+        self._live.update(grid if not self._latest else _stack(grid, self._latest))
+
+
+def _stack(grid: Table, words: str) -> Table:
+    both = Table.grid()
+    both.add_row(grid)
+    both.add_row(words)
+    return both
+
+
+def _words(metrics: Metrics) -> str:
+    return (
+        f"epoch {metrics.epoch}: loss {metrics.loss:.4f}, training {100 * metrics.train_accuracy:.1f} %, "
+        f"held out {100 * metrics.test_accuracy:.1f} %, {metrics.samples_per_second:.0f} samples/s"
+    )
+
+
+@contextmanager
+def shown(epochs: int, verbose: bool) -> Iterator[Progress]:
+    """The display that fits stderr."""
+    if not sys.stderr.isatty():
+        yield Lines() if verbose else Progress()
+        return
+    with Live(console=Console(stderr=True), refresh_per_second=8, transient=not verbose) as live:
+        yield Screen(epochs, live)
