@@ -32,7 +32,7 @@ def names() -> list[str]:
 
 
 def user_path() -> Path:
-    """Where the user's own parts are kept: ``$DIODEQ_DEVICES``, else ``devices.toml`` in diodeq's configuration folder."""
+    """Where the user's own parts are kept: ``$DIODEQ_DEVICES``, else ``~/.config/diodeq/devices.toml``."""
     named = os.environ.get("DIODEQ_DEVICES")
     if named:
         return Path(named)

@@ -157,7 +157,7 @@ def _canonical(diode: str, name: str) -> str:
         return key
     if key in DIFFERENT_DIODE:
         raise InputError(
-            f"diode {diode}: {name} describes a different diode (LTspice's piecewise-linear one), not a Shockley junction",
+            f"diode {diode}: {name} describes a different diode, LTspice's piecewise-linear one",
             "use the vendor's model with IS, N and RS, or the part `ideal`",
         )
     if key in RATINGS:
