@@ -56,9 +56,10 @@ def save(circuit: Circuit, path: str | Path) -> None:
 def load(path: str | Path) -> Circuit:
     """The circuit in ``path``; raises ``InputError`` for a file that is missing, damaged or something else."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile) or "header" not in archive.files:
-                raise InputError(f"{path} is not a diodeq circuit", "give a circuit.npz written by diodeq")
+                raise InputError("it is not a diodeq circuit", "give a circuit.npz written by diodeq")
             return _assemble(archive)
     except FileNotFoundError:
         raise InputError(f"circuit file {path} does not exist", "give a circuit.npz written by diodeq") from None
@@ -67,8 +68,8 @@ def load(path: str | Path) -> Circuit:
     except DiodeqError as error:
         raise InputError(f"{path} cannot be used: {error.problem}", error.remedy) from error
     except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, AttributeError, zipfile.BadZipFile) as error:
-        reason = "it holds pickled objects" if "pickle" in str(error).lower() else "it is damaged or of another kind"
-        raise InputError(f"{path} is not a readable diodeq circuit: {reason}", "give a circuit.npz written by diodeq") from error
+        reason = "damaged, of another kind, or holds pickled objects, which diodeq never opens"
+        raise InputError(f"{path} is not a diodeq circuit: it is {reason}", "give a circuit.npz written by diodeq") from error
 
 
 def _assemble(archive: Any) -> Circuit:

@@ -1,0 +1,320 @@
+"""The ngspice engine: right answers, exact gradients, and every kind of failure noticed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from circuits import CIRCUITS, DRIVES, gyrator, plain
+from oracle import Oracle
+
+from diodeq.circuit import bank, transpose
+from diodeq.circuit.fold import FoldPlan
+from diodeq.devices import catalogue
+from diodeq.errors import CircuitError, SimulationError, SimulatorMissingError
+from diodeq.learning.gradcheck import check_gradient, half_mean_square
+from diodeq.learning.rules import RULES
+from diodeq.simulators.base import AdjointSolution
+from diodeq.simulators.ngspice import NgspiceSimulator
+from diodeq.simulators.ngspice import jobs as ngspice_jobs
+from diodeq.simulators.ngspice.pool import Pool
+
+DIODES = ["ideal", "1N4148", "1N4148-nxp", "1N5817", "BAT54", "1N5711", "BZX84C3V3"]
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_voltages_agree_with_the_reference_route_and_the_oracle(name, ngspice, reference):
+    circuit = CIRCUITS[name]()
+    point = ngspice.operate(circuit, DRIVES)
+    assert np.abs(point.node_voltages).max() > 1.0
+    for other in (reference, Oracle()):
+        against = other.operate(circuit, DRIVES)
+        assert np.allclose(point.node_voltages, against.node_voltages, rtol=0, atol=2e-9)
+        assert np.allclose(point.diode_conductances, against.diode_conductances, rtol=1e-6, atol=1e-12)
+        assert np.allclose(point.outputs, against.outputs, rtol=0, atol=2e-9)
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_adjoint_voltages_agree_with_the_oracle(name, ngspice):
+    circuit = CIRCUITS[name]()
+    point = ngspice.operate(circuit, DRIVES)
+    injected = np.random.default_rng(5).normal(size=point.outputs.shape)
+    ours = ngspice.small_signal(point, injected).node_voltages
+    theirs = Oracle().small_signal(point, injected).node_voltages
+    assert np.abs(ours - theirs).max() <= 1e-8 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("diode", DIODES)
+@pytest.mark.parametrize("name", ["layered", "lateral", "transformer", "gyrator", "buffered"])
+def test_gradients_agree_with_ac_and_finite_differences(name, diode, ngspice, reference):
+    # Away from |v| = 3.366 V, where ngspice's Zener has a jump, every law is smooth enough for differences.
+    report = check_gradient(ngspice, reference, CIRCUITS[name](diode), DRIVES[:2], limit=8)
+    # ngspice's own ac uses a derivative that is not exact when a diode has a recombination current (1N5711).
+    recombining = catalogue.get(diode).get("isr") > 0
+    assert report["ac"]["max_relative_error"] <= (1e-4 if recombining else 1e-8)
+    assert report["finite_difference"]["max_relative_error"] <= 1e-6
+    assert report["finite_difference"]["cosine"] > 1 - 1e-9
+
+
+def test_the_gradient_is_wrong_when_the_gyrator_is_not_reversed(ngspice):
+    """What the transposition is for: solving the same circuit forward gives a wrong gradient of the wrong size."""
+    circuit = gyrator()
+    exact = RULES["hardware-linearization"](ngspice, circuit, DRIVES, half_mean_square).conductances
+
+    class NotReversed:
+        def operate(self, circuit, drives):
+            return ngspice.operate(circuit, drives)
+
+        def small_signal(self, point, injections):
+            flipped = replace(circuit, gyrators=circuit.gyrators.with_values(-circuit.gyrators.values))
+            return ngspice.small_signal(replace(point, circuit=flipped), injections)
+
+    wrong = RULES["hardware-linearization"](NotReversed(), circuit, DRIVES, half_mean_square).conductances
+    assert np.abs(wrong - exact).max() > 0.1 * np.abs(exact).max()
+
+
+def test_sensitivity_analysis_is_silently_wrong(tmp_path):
+    """Why ``.sens`` is never the gradient: with four diodes ngspice 39 answers zero, and exits with 0."""
+    parts = """v1 a 0 3\nv2 e 0 -2\nr6 e c 2e3\nd1 b 0 m\nr2 a c 5e3\nd2 0 c m\nr3 b o 1e4\nr4 c o 1e4\nr5 o 0 1e4
+r7 e f 1e3\nd3 0 f m\nr8 f o 1e4\nr9 a g 2e3\nd4 g 0 m\nr10 g o 2e4\n.model m d(is=2.52e-9 n=1.752 rs=0.568)
+.options reltol=1e-9 vntol=1e-12 abstol=1e-18"""
+
+    def run(ohms, *analysis):
+        deck = tmp_path / "deck.cir"
+        deck.write_text("\n".join(["* sens", f"r1 a b {ohms}", parts, ".control", "set numdgt=15", *analysis, ".endc", ".end", ""]))
+        done = subprocess.run(["ngspice", "-b", str(deck)], capture_output=True, text=True, timeout=30, check=True)
+        return {name: float(value) for name, value in re.findall(r"^(\S+) = (\S+)", done.stdout, re.MULTILINE)}
+
+    up, down = (run(ohms, "op", "print v(o)")["v(o)"] for ohms in (10001.0, 9999.0))
+    differences = (up - down) / 2
+    claimed = run(10000.0, "sens v(o)", "print r1")["r1"]
+    assert abs(differences) > 1e-6
+    assert abs(claimed / differences - 1) > 1e-3
+
+
+def test_results_do_not_depend_on_the_number_of_workers(ngspice):
+    circuit = plain(lateral=True)
+    drives = np.random.default_rng(7).normal(size=(50, 3)) * 5
+    injected = np.random.default_rng(8).normal(size=(50, 2))
+    with NgspiceSimulator(workers=1) as alone:
+        for one, two in ((ngspice, alone),):
+            first, second = one.operate(circuit, drives), two.operate(circuit, drives)
+            assert np.array_equal(first.node_voltages, second.node_voltages)
+            assert np.array_equal(
+                one.small_signal(first, injected).node_voltages, two.small_signal(second, injected).node_voltages
+            )
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 17])
+def test_any_batch_size(samples, ngspice):
+    circuit = plain()
+    drives = np.random.default_rng(samples).normal(size=(samples, 3))
+    point = ngspice.operate(circuit, drives)
+    assert point.node_voltages.shape == (samples, len(circuit.nodes))
+    assert np.allclose(point.node_voltages, Oracle().operate(circuit, drives).node_voltages, rtol=0, atol=2e-9)
+    assert isinstance(ngspice.small_signal(point, np.ones((samples, 2))), AdjointSolution)
+
+
+def test_temperature_reaches_ngspice(ngspice):
+    cold, hot = replace(plain(), temperature=-20.0), replace(plain(), temperature=80.0)
+    volts = [ngspice.operate(c, DRIVES).node_voltages for c in (cold, hot)]
+    assert np.abs(volts[0] - volts[1]).max() > 0.05
+    for circuit, found in zip((cold, hot), volts, strict=True):
+        assert np.allclose(found, Oracle().operate(circuit, DRIVES).node_voltages, rtol=0, atol=2e-9)
+
+
+def test_unsound_circuits_never_reach_ngspice(ngspice):
+    circuit = plain()
+    with pytest.raises(CircuitError, match="island has no path to ground"):
+        ngspice.operate(replace(circuit, nodes=(*circuit.nodes, "island")), DRIVES)
+    ngspice.operate(circuit, DRIVES)
+    with pytest.raises(CircuitError, match="positive and finite"):
+        ngspice.operate(circuit.with_conductances(-circuit.conductances), DRIVES)
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Text:
+    """A job that runs a deck of its own making."""
+
+    text: str
+    marker: str
+    vectors: tuple[str, ...]
+    length: int
+
+    def run(self, session):
+        return session.run(self.text, self.marker, self.vectors, self.length)
+
+
+GOOD = "* good\nvk1 k1 0 0\nr1 a 0 1e3\nb1 0 a i=pwl(v(k1),0,1e-3,1,2e-3)\n.save v(k1) v(a)\n.dc vk1 0 1 1\n.end\n"
+
+
+def test_a_rejected_deck_is_noticed_though_the_old_circuit_runs():
+    with Pool(workers=1) as pool:
+        assert np.allclose(pool.map([Text(GOOD, "k1", ("a",), 2)])[0]["a"], [1, 2])
+        bad = GOOD.replace("k1", "k2").replace("r1 a 0 1e3", "r1 a 0 what is this")
+        with pytest.raises(SimulationError):
+            pool.map([Text(bad, "k2", ("a",), 2)])
+        assert np.allclose(pool.map([Text(GOOD.replace("k1", "k3"), "k3", ("a",), 2)])[0]["a"], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("deck", "said"),
+    [
+        (GOOD.replace("r1 a 0 1e3", "d1 a 0 nomodel"), "ngspice"),
+        (GOOD.replace("v(a)\n", "v(a) v(b)\n"), "no vector b"),
+        (GOOD.replace("0 1 1", "0 0 1"), "stopped after 1 of 2"),
+        ("* nothing\n.end\n", "ngspice"),
+    ],
+)
+def test_failures_that_look_like_success(deck, said):
+    with Pool(workers=1) as pool:
+        with pytest.raises(SimulationError, match=said):
+            pool.map([Text(deck, "k1", ("a", "b") if "no vector" in said else ("a",), 2)])
+        assert np.allclose(pool.map([Text(GOOD.replace("k1", "k9"), "k9", ("a",), 2)])[0]["a"], [1, 2])
+
+
+def test_wrong_answers_break_kirchhoffs_laws(ngspice):
+    """An answer tampered with after ngspice gave it is refused: the check is really made, and on both sweeps."""
+
+    circuit = plain()
+    folded = FoldPlan.of(circuit).fold(circuit)
+    sources = circuit.source_values(DRIVES)
+    known = folded.known_voltages(sources)
+    forward = ngspice_jobs.Forward(folded.circuit, folded.injections(sources, known), folded.source_voltages(sources, known))
+    adjoint = ngspice_jobs.Adjoint(transpose(folded.circuit), np.ones((4, len(folded.circuit.nodes))), np.full((4, 4), 1e-5))
+
+    with Pool(workers=1) as pool:
+        for job in (forward, adjoint):
+            assert pool.map([Tampered(job, 1.0)])
+            with pytest.raises(SimulationError, match="breaks"):
+                pool.map([Tampered(job, 1.0 + 1e-4)])
+
+
+@dataclass
+class Tampered:
+    job: object
+    by: float
+
+    def run(self, session):
+        class Session:
+            def run(_, *arguments):
+                found = session.run(*arguments)
+                return {name: value * self.by if name == "n1" else value for name, value in found.items()}
+
+        return self.job.run(Session())
+
+
+@dataclass
+class Once:
+    """Hangs or dies the first time it runs, then answers."""
+
+    folder: str
+    how: str
+    number: int
+
+    def run(self, session):
+        seen = os.path.join(self.folder, str(self.number))
+        if not os.path.exists(seen):
+            open(seen, "w").close()
+            if self.how == "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(600)
+        return self.number
+
+
+@dataclass
+class Always:
+    how: str
+
+    def run(self, session):
+        if self.how == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600)
+
+
+@pytest.mark.parametrize("how", ["dies", "hangs"])
+def test_a_worker_that_dies_or_hangs_is_replaced_and_its_job_retried(how, tmp_path):
+    with Pool(workers=2, time_limit=1.5) as pool:
+        before = [pool.version, *pool.pids]
+        assert pool.map([Once(str(tmp_path), how, k) for k in range(3)]) == [0, 1, 2]
+        assert pool.restarts == 3
+        assert before[1:] != pool.pids
+        with pytest.raises(SimulationError, match="twice on the same samples"):
+            pool.map([Always(how)])
+        assert pool.map([Text(GOOD, "k1", ("a",), 2)])
+
+
+def test_training_survives_a_killed_worker(ngspice):
+    circuit = plain()
+    drives = np.random.default_rng(0).normal(size=(400, 3))
+    expected = ngspice.operate(circuit, drives).node_voltages
+    with NgspiceSimulator(workers=2) as engine:
+        engine.operate(circuit, drives)
+        victim = engine.pool.pids[0]
+        killer = threading.Timer(0.005, os.kill, (victim, signal.SIGKILL))
+        killer.start()
+        again = engine.operate(circuit, drives).node_voltages
+        killer.join()
+        engine.operate(circuit, drives)
+        assert victim not in engine.pool.pids
+    assert np.array_equal(again, expected)
+
+
+def test_workers_leave_with_their_parent():
+    code = (
+        "import os, sys, time\n"
+        "from diodeq.simulators.ngspice.pool import Pool\n"
+        "pool = Pool(workers=2)\n"
+        "pool.version\n"
+        "print(*pool.pids, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=os.environ)
+    pids = [int(pid) for pid in run.stdout.split()]
+    assert pids
+    deadline = time.monotonic() + 10
+    while any(os.path.exists(f"/proc/{pid}/status") and "Z" not in _state(pid) for pid in pids):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.1)
+
+
+def _state(pid):
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            return next(line for line in file if line.startswith("State"))
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    monkeypatch.setenv("NGSPICE_LIBRARY_PATH", "/nowhere/libngspice.so")
+    with pytest.raises(SimulatorMissingError, match="/nowhere/libngspice.so") as caught, NgspiceSimulator(workers=1) as engine:
+        engine.operate(plain(), DRIVES)
+    assert caught.value.exit_code == 5
+
+
+def test_memory_is_given_back(monkeypatch):
+    """A worker that has grown too much is replaced between jobs, and nothing else changes."""
+    monkeypatch.setattr("diodeq.simulators.ngspice.pool._GROWTH_LIMIT", -1)
+    circuit = plain()
+    with NgspiceSimulator(workers=1) as engine:
+        first = engine.operate(circuit, DRIVES).node_voltages
+        pids = list(engine.pool.pids)
+        assert np.array_equal(engine.operate(circuit, DRIVES).node_voltages, first)
+        assert engine.pool.pids != pids
+
+
+def test_current_sources_and_inputs_that_share_a_source(ngspice):
+    circuit = replace(plain(), current_sources=bank("current_sources", [(0, 9, 2e-5), (9, 10, 1e-5)]))
+    assert np.allclose(
+        ngspice.operate(circuit, DRIVES).node_voltages, Oracle().operate(circuit, DRIVES).node_voltages, rtol=0, atol=2e-9
+    )
