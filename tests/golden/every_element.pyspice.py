@@ -1,7 +1,8 @@
 # every element
 # written by diodeq VERSION in the PySpice dialect; run it with: python FILE (needs PySpice and libngspice)
 # circuit sha256 e1ce58df4e858e62180398ef4fb3dee191ccb6122cffa9c847d0c17279811204
-# 9 nodes, 7 resistors, 1 diode, 1 voltage source, 1 current source, 1 transformer, 1 gyrator, 1 buffer, 1 mirror; 50 degrees Celsius
+# 9 nodes, 7 resistors, 1 diode, 1 voltage source, 1 current source, 1 transformer, 1 gyrator, 1 buffer, 1 mirror
+# at 50 degrees Celsius
 # the inputs have the values noted above their sources
 
 import ctypes.util
@@ -62,7 +63,16 @@ for name, *rest in PARTS:
     ELEMENTS[name[0]](name[1:], *rest)
 
 # 1N4148: onsemi
-circuit.model("d1n4148", "D", IS=2.52e-09, N=1.752, RS=0.56799999999999995, CJO=3.9999999999999999e-12, M=0.40000000000000002, TT=2e-08)
+circuit.model(
+    "d1n4148",
+    "D",
+    IS=2.52e-09,
+    N=1.752,
+    RS=0.56799999999999995,
+    CJO=3.9999999999999999e-12,
+    M=0.40000000000000002,
+    TT=2e-08,
+)
 
 # Each output: its name, and the two nodes whose voltages are subtracted.
 OUTPUTS = [

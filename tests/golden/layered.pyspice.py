@@ -1,7 +1,8 @@
 # layered - 1 input
 # written by diodeq VERSION in the PySpice dialect; run it with: python FILE (needs PySpice and libngspice)
 # circuit sha256 7f9a169ab2bd15c6508b8e1891d18de71a3e2339d5aee07f483e8aa5f209aaf5
-# 8 nodes, 11 resistors, 2 diodes, 3 voltage sources; 27 degrees Celsius
+# 8 nodes, 11 resistors, 2 diodes, 3 voltage sources
+# at 27 degrees Celsius
 # the inputs have the values noted above their sources
 
 import ctypes.util
@@ -57,10 +58,26 @@ for name, *rest in PARTS:
     ELEMENTS[name[0]](name[1:], *rest)
 
 # 1N4148: onsemi
-circuit.model("d1n4148", "D", IS=2.52e-09, N=1.752, RS=0.56799999999999995, CJO=3.9999999999999999e-12, M=0.40000000000000002, TT=2e-08)
+circuit.model(
+    "d1n4148",
+    "D",
+    IS=2.52e-09,
+    N=1.752,
+    RS=0.56799999999999995,
+    CJO=3.9999999999999999e-12,
+    M=0.40000000000000002,
+    TT=2e-08,
+)
 
 # BAT54: Vishay - 27 deg C
-circuit.model("dbat54", "D", IS=9.9999999999999995e-08, RS=2.2000000000000002, EG=0.68999999999999995, XTI=2)
+circuit.model(
+    "dbat54",
+    "D",
+    IS=9.9999999999999995e-08,
+    RS=2.2000000000000002,
+    EG=0.68999999999999995,
+    XTI=2,
+)
 
 # Each output: its name, and the two nodes whose voltages are subtracted.
 OUTPUTS = [

@@ -23,7 +23,7 @@ def write(listing: Listing) -> str:
             {
                 "comment": card["comment"],
                 "name": json.dumps(model.spice_name),
-                "parameters": ", ".join(f"{name}={number(value)}" for name, value in model.card()),
+                "parameters": [f"{name}={number(value)}" for name, value in model.card()],
             }
             for model, card in zip(listing.models, spice.models(listing.models), strict=True)
         ],

@@ -15,7 +15,8 @@ def header(listing: Listing, dialect: str, how_to_run: str) -> list[str]:
         listing.title,
         f"written by diodeq {listing.version} in the {dialect} dialect; {how_to_run}",
         f"circuit sha256 {listing.digest}",
-        f"{listing.counts}; {listing.temperature:g} degrees Celsius",
+        listing.counts,
+        f"at {listing.temperature:g} degrees Celsius",
         *listing.notes,
     ]
 
