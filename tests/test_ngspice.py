@@ -80,7 +80,7 @@ def test_the_gradient_is_wrong_when_the_gyrator_is_not_reversed(ngspice):
 
 
 def test_sensitivity_analysis_is_silently_wrong(tmp_path):
-    """Why ``.sens`` is never the gradient: with four diodes ngspice 39 answers zero, and exits with 0."""
+    """Why ``.sens`` is never the gradient: with four diodes ngspice 39 answers zero."""
     parts = """v1 a 0 3\nv2 e 0 -2\nr6 e c 2e3\nd1 b 0 m\nr2 a c 5e3\nd2 0 c m\nr3 b o 1e4\nr4 c o 1e4\nr5 o 0 1e4
 r7 e f 1e3\nd3 0 f m\nr8 f o 1e4\nr9 a g 2e3\nd4 g 0 m\nr10 g o 2e4\n.model m d(is=2.52e-9 n=1.752 rs=0.568)
 .options reltol=1e-9 vntol=1e-12 abstol=1e-18"""
@@ -88,7 +88,7 @@ r7 e f 1e3\nd3 0 f m\nr8 f o 1e4\nr9 a g 2e3\nd4 g 0 m\nr10 g o 2e4\n.model m d(
     def run(ohms, *analysis):
         deck = tmp_path / "deck.cir"
         deck.write_text("\n".join(["* sens", f"r1 a b {ohms}", parts, ".control", "set numdgt=15", *analysis, ".endc", ".end", ""]))
-        done = subprocess.run(["ngspice", "-b", str(deck)], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(["ngspice", "-b", str(deck)], capture_output=True, text=True, timeout=30, check=False)
         return {name: float(value) for name, value in re.findall(r"^(\S+) = (\S+)", done.stdout, re.MULTILINE)}
 
     up, down = (run(ohms, "op", "print v(o)")["v(o)"] for ohms in (10001.0, 9999.0))
