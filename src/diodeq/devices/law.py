@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 from scipy.special import wrightomega
 
 from diodeq.devices.model import DiodeModel
@@ -77,6 +78,20 @@ class Law:
         """di/dv at terminal voltages: g / (1 + Rs g) of the junction's own g."""
         g = self._behind(voltage, self.resistance)[2]
         return g / (1.0 + self.resistance * g)
+
+    def forward_voltage(self, current: float) -> float:
+        """The terminal voltage at which a forward ``current`` (A, above 0) flows: the data sheet's V_f.
+
+        Raises `InputError` for a current that is not a positive number.
+        """
+        if not 0.0 < current < math.inf:
+            raise InputError(f"a forward current of {current} A is not positive", "give amperes above 0")
+        # At twice nVt per e-fold (high injection) this is still an upper bound, and doubling it finds one in any case.
+        high = 2.0 * self.n_vt * math.log1p(current / self.saturation)
+        while self.junction(high)[0] < current:
+            high *= 2.0
+        junction = brentq(lambda v: float(self.junction(v)[0]) - current, 0.0, high, xtol=1e-15, rtol=1e-14)
+        return float(junction) + self.resistance * current
 
     def load_line(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
         """Terminal voltage, current and terminal conductance of the diode fed from a source through a resistor.

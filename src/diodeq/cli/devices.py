@@ -1,0 +1,136 @@
+"""``diodeq devices``: the diodes that are known, what is known of one, and its picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from diodeq.cli.options import JSON, SIMULATOR, print_json
+from diodeq.devices import DiodeModel, catalogue
+from diodeq.devices.law import law
+from diodeq.devices.model import PARAMETERS
+from diodeq.files import write_atomically
+
+CURRENTS = (1e-6, 1e-4, 1e-3)
+TEMPERATURE = click.option(
+    "--temperature", type=float, default=27.0, show_default=True, help="Temperature of the diode in °C."
+)
+
+
+@click.group()
+def devices() -> None:
+    """The diodes that are known and the activation each one induces.
+
+    Example: diodeq devices list
+    """
+
+
+@devices.command("list")
+@JSON
+def list_devices(as_json: bool) -> None:
+    """List the diodes with their forward voltage at 27 °C. Your own come from $DIODEQ_DEVICES or
+    ~/.config/diodeq/devices.toml.
+
+    Example: diodeq devices list
+    """
+    parts = [_summary(catalogue.get(name), 27.0) for name in catalogue.names()]
+    if as_json:
+        print_json(parts)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    for current in CURRENTS:
+        table.add_column(f"V_f at\n{_amperes(current)}", justify="right", no_wrap=True)
+    table.add_column("description", ratio=3)
+    table.add_column("source", ratio=4, style="dim")
+    for part in parts:
+        volts = [f"{entry['volts']:.3f}" for entry in part["forward_voltages"]]
+        table.add_row(part["name"], *volts, part["description"], part["source"])
+    Console().print(table)
+
+
+@devices.command()
+@click.argument("name")
+@TEMPERATURE
+@JSON
+def show(name: str, temperature: float, as_json: bool) -> None:
+    """Show a diode's parameters, where they come from, its forward voltages and its SPICE card.
+
+    Example: diodeq devices show 1N4148 --temperature 85
+    """
+    model = catalogue.get(name)
+    document = _summary(model, temperature)
+    # repr of a float is the shortest text that reads back as the same number
+    card = f".model {model.spice_name} D({' '.join(f'{key}={value!r}' for key, value in model.card())})"
+    if as_json:
+        print_json({**document, "card": card})
+        return
+    click.echo(f"{model.name}: {model.description}\nsource: {model.source}\n")
+    for key, value in model.card():
+        parameter = PARAMETERS[key.lower()]
+        click.echo(f"  {key:<5} {value:<12g} {parameter.unit:<5} {parameter.meaning}")
+    click.echo(f"\nforward voltage at {temperature:g} °C")
+    for entry in document["forward_voltages"]:
+        click.echo(f"  {_amperes(entry['amperes']):>7}  {entry['volts']:.6g} V")
+    click.echo(f"\n{card}")
+
+
+@devices.command()
+@click.argument("name")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The picture to write: .svg, .png or .pdf."
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0.0, min_open=True),
+    default=1e4,
+    show_default=True,
+    help="The resistance in ohm that feeds the node whose voltage is the activation.",
+)
+@TEMPERATURE
+@SIMULATOR
+@JSON
+def plot(name: str, output: Path, alpha: float, temperature: float, simulator: str, as_json: bool) -> None:
+    """Draw a diode's I-V curve and the activation it induces: the law as a line, points measured in the simulator.
+
+    Example: diodeq devices plot 1N4148 -o 1n4148.svg
+    """
+    from diodeq.report.device_plot import device_figure, measure_device, render
+    from diodeq.simulators import create
+
+    model = catalogue.get(name)
+    with create(simulator, workers=1) as engine:
+        points = measure_device(engine, model, alpha, temperature)
+    write_atomically(output, render(device_figure(model, points), output))
+    if as_json:
+        print_json(
+            {
+                "name": model.name,
+                "output": str(output),
+                "simulator": points.engine,
+                "temperature": temperature,
+                "alpha": alpha,
+                "points": len(points.currents) + len(points.outputs),
+                "largest_relative_current_deviation": points.largest_current_deviation,
+                "largest_activation_deviation_volts": points.largest_output_deviation,
+            }
+        )
+    else:
+        click.echo(f"{output}: {model.name} by its law and in {points.engine}")
+
+
+def _summary(model: DiodeModel, temperature: float) -> dict[str, Any]:
+    """The model as a plain dict, with its forward voltages."""
+    diode = law(model, temperature)
+    volts = [{"amperes": current, "volts": diode.forward_voltage(current)} for current in CURRENTS]
+    return {**model.to_json(), "spice_name": model.spice_name, "temperature": temperature, "forward_voltages": volts}
+
+
+def _amperes(current: float) -> str:
+    return f"{current * 1e6:g} µA" if current < 1e-3 else f"{current * 1e3:g} mA"

@@ -1,0 +1,171 @@
+"""A diode as a picture: its I-V curve and the activation it induces, the law as a line over points from a simulator."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
+
+from diodeq.circuit import Circuit, bank
+from diodeq.circuit.circuit import Inputs
+from diodeq.devices import DiodeModel, Law
+from diodeq.devices.activation import activation
+from diodeq.devices.law import Floats, law
+from diodeq.errors import UsageError
+from diodeq.simulators.base import Simulator
+
+FORMATS = ("svg", "png", "pdf")
+PROBES = (1e1, 1e3, 1e5, 1e7)  # ohm; each current is measured over the resistor on which it drops about a volt
+LARGEST_CURRENT = 1e-2
+LAW_COLOR, POINT_COLOR, IDEAL_COLOR = "#1f6f8b", "#b0413e", "#9a9a9a"
+
+
+@dataclass(frozen=True, eq=False)
+class DevicePoints:
+    """What a simulator measured on a diode: a resistor from a source to a node, a diode from ground to that node.
+
+    ``voltages`` (V) and ``currents`` (A) of the diode itself, float64[n]; ``inputs`` (V) and ``outputs`` (V) of the
+    activation behind ``alpha`` ohms, float64[k]; ``engine`` names the simulator.
+    """
+
+    law: Law
+    engine: str
+    alpha: float
+    voltages: Floats
+    currents: Floats
+    inputs: Floats
+    outputs: Floats
+
+    @property
+    def largest_current_deviation(self) -> float:
+        """Largest relative difference between the measured currents and the law's."""
+        expected = self.law.current(self.voltages)
+        return float(np.max(np.abs(self.currents - expected) / np.abs(expected)))
+
+    @property
+    def largest_output_deviation(self) -> float:
+        """Largest difference between the measured activation and the law's, V."""
+        return float(np.max(np.abs(self.outputs - activation(self.law, self.inputs, self.alpha)[0])))
+
+
+def measure_device(
+    simulator: Simulator, model: DiodeModel, alpha: float = 1e4, temperature: float = 27.0, points: int = 30
+) -> DevicePoints:
+    """Measure ``model`` at ``temperature`` (°C) on ``simulator``: ``points`` of its I-V curve and of its activation.
+
+    The activation is measured behind ``alpha`` ohms. Raises what the simulator raises, and `InputError` as `law` does.
+    """
+    diode = law(model, temperature)
+    low, high = _voltage_range(diode)
+    voltages = np.linspace(low, high, points)
+    voltages = voltages[np.abs(voltages) > 1e-3 * high]  # at 0 V there is no current to put on a logarithmic axis
+    expected = diode.current(voltages)
+    probe = np.abs(np.log10(np.abs(expected) * np.array(PROBES)[:, None])).argmin(axis=0)
+    inputs = np.linspace(*_input_range(diode), points)
+
+    measured, currents = np.empty_like(voltages), np.empty_like(voltages)
+    for which, resistance in enumerate(PROBES):
+        rows = np.flatnonzero(probe == which)
+        if rows.size:
+            drives = -(voltages[rows] + resistance * expected[rows])
+            node = _settle(simulator, model, resistance, drives, temperature)
+            measured[rows], currents[rows] = -node, (node - drives) / resistance
+    outputs = _settle(simulator, model, alpha, inputs, temperature)
+    return DevicePoints(diode, simulator.version, alpha, measured, currents, inputs, outputs)
+
+
+def device_figure(model: DiodeModel, points: DevicePoints) -> Figure:
+    """Two panels: log |I| over V, and the activation behind ``points.alpha``; lines from the law, points measured."""
+    with rc_context({"font.size": 9.0}):
+        figure = Figure(figsize=(8.6, 3.9), layout="constrained", facecolor="white")
+        left, right = figure.subplots(1, 2)
+        _draw_current(left, points)
+        _draw_activation(right, points)
+        for axes in (left, right):
+            axes.grid(alpha=0.25, linewidth=0.6)
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.legend(frameon=False, loc="upper left", handlelength=1.6)
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.xaxis.set_major_formatter(EngFormatter(unit="V"))
+        about = [model.name, model.description.split(";")[0], f"{points.law.temperature:g} °C"]
+        figure.suptitle("  ·  ".join(filter(None, about)), fontsize=10.5)
+    return figure
+
+
+def render(figure: Figure, path: Path) -> bytes:
+    """The figure in the format ``path`` ends in, the same bytes each time; raises `UsageError` for other formats."""
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        raise UsageError(f"{path} is not a picture diodeq can draw", f"end the name in {', '.join(FORMATS)}")
+    buffer = io.BytesIO()
+    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[suffix]
+    with rc_context({"svg.hashsalt": "diodeq"}):
+        figure.savefig(buffer, format=suffix, dpi=160, facecolor="white", metadata=dates)
+    return buffer.getvalue()
+
+
+def _draw_current(axes: Axes, points: DevicePoints) -> None:
+    low, high = _voltage_range(points.law)
+    voltages = np.linspace(low, high, 1601)
+    axes.plot(voltages, np.abs(points.law.current(voltages)), color=LAW_COLOR, label="the law")
+    worst = points.largest_current_deviation
+    axes.plot(points.voltages, np.abs(points.currents), ".", color=POINT_COLOR, label=_label(points, f"{worst:.0e}"))
+    axes.set_yscale("log")
+    # The dip at 0 V goes to zero; showing a decade below the smallest measured current is enough of it.
+    axes.set_ylim(10.0 ** np.floor(np.log10(np.abs(points.currents).min()) - 0.5), LARGEST_CURRENT * 300.0)
+    axes.yaxis.set_major_locator(LogLocator(numticks=8))
+    axes.yaxis.set_major_formatter(EngFormatter(unit="A"))
+    axes.set(xlabel="diode voltage", ylabel="|current|", title="I–V curve")
+
+
+def _draw_activation(axes: Axes, points: DevicePoints) -> None:
+    x = np.linspace(points.inputs.min(), points.inputs.max(), 1601)
+    alpha = EngFormatter(unit="Ω")(points.alpha)
+    axes.plot(x, np.maximum(x, 0.0), ":", color=IDEAL_COLOR, label="ReLU", linewidth=1.2)
+    axes.plot(x, activation(points.law, x, points.alpha)[0], color=LAW_COLOR, label="the law")
+    worst = EngFormatter(unit="V", places=1)(points.largest_output_deviation)
+    axes.plot(points.inputs, points.outputs, ".", color=POINT_COLOR, label=_label(points, worst))
+    axes.set_ylim(top=max(points.outputs.max(), 0.0) + 0.45 * np.ptp(points.outputs))  # room for the legend
+    axes.yaxis.set_major_formatter(EngFormatter(unit="V"))
+    axes.set(xlabel=f"source voltage x, behind α = {alpha}", ylabel="node voltage σ(x)", title="activation")
+
+
+def _label(points: DevicePoints, worst: str) -> str:
+    return f"{points.engine} (differs by at most {worst})"
+
+
+def _voltage_range(diode: Law) -> tuple[float, float]:
+    """From the reverse region, or breakdown where it is near enough to matter, to 10 mA."""
+    high = diode.forward_voltage(LARGEST_CURRENT)
+    if diode.breakdown > 12.0:
+        return -2.0 * high, high
+    beyond = diode.n_vt_breakdown * math.log(max(LARGEST_CURRENT / diode.saturation, 1.0))
+    return -diode.breakdown - beyond - diode.resistance * LARGEST_CURRENT, high
+
+
+def _input_range(diode: Law) -> tuple[float, float]:
+    """Two volts either way, further on the side where breakdown would clamp the node."""
+    return -2.0, (1.8 * diode.breakdown if diode.breakdown <= 12.0 else 2.0)
+
+
+def _settle(simulator: Simulator, model: DiodeModel, resistance: float, drives: Floats, temperature: float) -> Floats:
+    """The voltage of a node fed from each of ``drives`` through ``resistance``, with a diode from ground to it."""
+    circuit = Circuit(
+        nodes=("0", "source", "node"),
+        resistors=bank("resistors", [(1, 2, 1.0 / resistance)]),
+        diodes=bank("diodes", [(0, 2, 0)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+        models=(model,),
+        inputs=Inputs(np.zeros(1, np.int32), np.zeros(1, np.int32), np.ones(1), ("x",)),
+        outputs=np.array([(2, 0)], dtype=np.int32),
+        temperature=temperature,
+        title=f"test bench of {model.name}",
+    )
+    return np.asarray(simulator.operate(circuit, drives[:, None]).outputs[:, 0], dtype=np.float64)
