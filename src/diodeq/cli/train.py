@@ -97,8 +97,8 @@ def train(
     """Train a resistor-diode circuit on DATA inside a simulator.
 
     DATA is iris, wine, breast-cancer, digits, xor, moons, idx:FOLDER (MNIST format), csv:FILE (the last column is the
-    label) or npz:FILE (arrays X and y). Numbers that are not given have sane values for it. The folder gets circuit.npz, netlist.cir,
-    summary.json, metrics.jsonl, checkpoint.npz and training.svg.
+    label) or npz:FILE (arrays X and y). Numbers that are not given have sane values for it. The folder
+    gets circuit.npz, netlist.cir, summary.json, metrics.jsonl, checkpoint.npz and training.svg.
 
     Example: diodeq train iris --out run
     """

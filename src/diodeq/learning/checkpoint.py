@@ -58,7 +58,8 @@ def load(path: Path, like: State) -> Snapshot:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # numpy itself would leave a damaged file open
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != FORMAT or header["version"] != VERSION or header["digest"] != digest(header["document"]):

@@ -103,10 +103,11 @@ def read_npz(path: Path) -> Raw:
         InputError: not such an archive, or an array is missing.
     """
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not hasattr(archive, "files"):
-            raise InputError(f"{path} holds a single array", "save arrays X and y by numpy.savez")
-        with archive:
+        # Opened here: numpy itself would leave a damaged file open.
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{path} holds a single array", "save arrays X and y by numpy.savez")
             arrays = {name: archive[name] for name in archive.files if name in ("X", "y", "X_test", "y_test")}
     except ValueError as error:
         if "pickle" in str(error).lower():
