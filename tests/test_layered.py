@@ -1,0 +1,127 @@
+"""The layered topology: its parts, what it refuses, its size."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from diodeq.circuit import Units
+from diodeq.circuit.check import check
+from diodeq.devices import catalogue
+from diodeq.devices.technology import Technology
+from diodeq.errors import UsageError
+from diodeq.synthesis import layered
+from oracle import Oracle
+
+DIODE = catalogue.get("1N4148")
+
+
+@pytest.mark.parametrize("lateral", [False, True])
+@pytest.mark.parametrize("widths", [(1, 1, 1), (3, 4, 2), (2, 5, 3, 2)])
+def test_parts_and_groups(widths, lateral):
+    circuit = check(layered(widths, DIODE, 5.0, lateral=lateral))
+    rails = [2 * widths[0], *widths[1:-1]]
+    wanted = sum((below + 2) * above for below, above in zip(rails, [*widths[1:-1], 2 * widths[-1]], strict=True))
+    if lateral:
+        wanted += sum(width * (width - 1) // 2 for width in widths[1:-1])
+    assert len(circuit.resistors) == wanted
+    assert circuit.mask.all()
+    assert len(circuit.diodes) == sum(widths[1:-1])
+    assert len(circuit.nodes) == 1 + 2 + rails[0] + sum(widths[1:-1]) + 2 * widths[-1]
+    pairs = {tuple(sorted(pair)) for pair in circuit.resistors.terminals.tolist()}
+    assert len(pairs) == wanted, "no two resistors join the same nodes"
+    labels = [label for label, _ in circuit.resistors.groups]
+    assert labels[0] == "inputs to hidden 1"
+    assert labels[-2:] == [f"hidden {len(widths) - 2} to outputs", "bias to outputs"]
+    assert ("within hidden 1" in labels) == (lateral and widths[1] > 1)
+
+
+def test_groups_join_what_they_say():
+    circuit = layered((2, 3, 2, 2), DIODE, 5.0, lateral=True)
+    start = 0
+    for label, count in circuit.resistors.groups:
+        ends = circuit.resistors.terminals[start : start + count]
+        start += count
+        first, second = ({circuit.nodes[n].rstrip("0123456789_pn") for n in side} for side in ends.T)
+        assert len(first) == len(second) == 1, label
+        names = [circuit.nodes[n] for n in ends.ravel()]
+        kinds = {name.split("_")[0].rstrip("0123456789") if name[0] in "xy" else name.split("_")[0] for name in names}
+        wanted = {
+            "inputs to hidden 1": {"x", "h1"},
+            "bias to hidden 1": {"bias", "h1"},
+            "within hidden 1": {"h1"},
+            "hidden 1 to hidden 2": {"h1", "h2"},
+            "bias to hidden 2": {"bias", "h2"},
+            "within hidden 2": {"h2"},
+            "hidden 2 to outputs": {"h2", "y"},
+            "bias to outputs": {"bias", "y"},
+        }
+        assert kinds == wanted[label]
+
+
+def test_polarity_alternates_and_diodes_are_grounded():
+    circuit = layered((1, 4, 1), DIODE, 5.0)
+    hidden = [circuit.nodes.index(f"h1_{k}") for k in range(4)]
+    assert circuit.diodes.terminals.tolist() == [[0, hidden[0]], [hidden[1], 0], [0, hidden[2]], [hidden[3], 0]]
+
+
+def test_rails_are_dual_and_outputs_differential():
+    circuit = layered((2, 2, 2), DIODE, 7.0)
+    point = Oracle().operate(circuit, [[1.5, -2.0]])
+    volts = dict(zip(circuit.nodes, point.node_voltages[0], strict=True))
+    wanted = {"bias_p": 7.0, "bias_n": -7.0, "x0_p": 1.5, "x0_n": -1.5, "x1_p": -2.0, "x1_n": 2.0}
+    assert {name: volts[name] for name in wanted} == pytest.approx(wanted)
+    assert point.outputs[0] == pytest.approx([volts["y0_p"] - volts["y0_n"], volts["y1_p"] - volts["y1_n"]])
+    assert volts["h1_0"] > -0.8, "the diode conducts before the node goes far below ground"
+    assert volts["h1_1"] < 0.8
+
+
+def test_seed_decides_the_values():
+    values = [layered((2, 3, 2), DIODE, 5.0, seed=seed).conductances for seed in (1, 1, 2)]
+    assert np.array_equal(values[0], values[1])
+    assert not np.array_equal(values[0], values[2])
+
+
+def test_initial_values_are_log_normal_within_the_technology():
+    logs = np.log(layered((20, 60, 5), DIODE, 5.0, median=1e-4, spread=0.5).conductances)
+    assert np.median(logs) == pytest.approx(np.log(1e-4), abs=0.05)
+    assert logs.std() == pytest.approx(0.5, abs=0.03)
+    narrow = layered((20, 60, 5), DIODE, 5.0, technology=Technology(9e-6, 2e-5)).conductances
+    assert (narrow.min(), narrow.max()) == (9e-6, 2e-5)
+
+
+def test_units_are_carried():
+    units = Units(np.array([1.0, 2.0]), np.array([3.0, 4.0]), 5.0)
+    circuit = layered((2, 2, 2), DIODE, 5.0, units=units)
+    assert circuit.scaling.to_volts([[2.0, 2.0]]).tolist() == [[3.0, 0.0]]
+    assert circuit.scaling.from_volts([[0.1]]).tolist() == [[0.5]]
+
+
+@pytest.mark.parametrize(
+    ("widths", "words"),
+    [
+        ((4, 0, 3), "0 hidden units"),
+        ((0, 3, 3), "0 input units"),
+        ((4, 3, -1), "-1 output units"),
+        ((4, 2.5, 3), "2.5 hidden units"),
+        ((4, 3), "no hidden layer"),
+    ],
+)
+def test_impossible_widths_are_refused(widths, words):
+    with pytest.raises(UsageError, match=words):
+        layered(widths, DIODE, 5.0)
+
+
+@pytest.mark.parametrize("wrong", [{"volts": 0.0}, {"volts": float("nan")}, {"median": -1.0}, {"spread": -1.0}])
+def test_impossible_numbers_are_refused(wrong):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        layered((2, 2, 2), DIODE, **{"volts": 5.0, **wrong})
+
+
+def test_a_wide_circuit_builds_quickly():
+    began = time.process_time()
+    circuit = layered((784, 1024, 10), DIODE, 10.0)
+    assert len(circuit.resistors) == (2 * 784 + 2) * 1024 + (1024 + 2) * 20
+    assert time.process_time() - began < 2.0
