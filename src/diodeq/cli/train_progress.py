@@ -93,5 +93,5 @@ def shown(epochs: int, verbose: bool) -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield Lines() if verbose else Progress()
         return
-    with Live(console=Console(stderr=True), refresh_per_second=8, transient=not verbose) as live:
+    with Live(console=Console(stderr=True, highlight=False), refresh_per_second=8, transient=not verbose) as live:
         yield Screen(epochs, live)

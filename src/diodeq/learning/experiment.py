@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,10 @@ def conduct(
         circuit = build(experiment, data, technology)
     trainer.fits(circuit, data)
     snapshot = trainer.start(circuit, recipe, technology)
-    with create(experiment.simulator, workers) as simulator, opened(out, mode) as folder:
-        version = simulator.version  # starts the engine, so that a missing one is found before files are written
+    with ExitStack() as stack:
+        simulator = stack.enter_context(create(experiment.simulator, workers))
+        version = simulator.version  # starts the engine: a missing one is to be found before the folder is made
+        folder = stack.enter_context(opened(out, mode))
         if mode == "resume":
             snapshot = checkpoint.load(folder.file("checkpoint.npz"), snapshot.state)
             folder.rewind(snapshot.epoch)
