@@ -10,12 +10,12 @@ from dataclasses import replace
 import networkx
 import numpy as np
 import pytest
-from circuits import CIRCUITS, DRIVES, everything, plain
-from oracle import Oracle
 
+from circuits import CIRCUITS, DRIVES, everything, plain
 from diodeq.circuit import KINDS, Bank, Circuit, bank, check, linearize, transpose
 from diodeq.circuit.fold import FoldPlan
 from diodeq.errors import CircuitError, InputError
+from oracle import Oracle
 
 
 @pytest.mark.parametrize("name", CIRCUITS)
@@ -29,29 +29,49 @@ def broken(change):
     return {
         "floating node": (lambda: replace(circuit, nodes=(*circuit.nodes, "island")), "island has no path to ground"),
         "dangling output": (
-            lambda: replace(circuit, nodes=(*circuit.nodes, "q"), outputs=np.array([[len(circuit.nodes), 0]]), output_names=("z",)),
+            lambda: replace(
+                circuit, nodes=(*circuit.nodes, "q"), outputs=np.array([[len(circuit.nodes), 0]]), output_names=("z",)
+            ),
             "read by output z",
         ),
-        "output to itself": (lambda: replace(circuit, outputs=np.array([[1, 1]]), output_names=("z",)), "output z is measured"),
+        "output to itself": (
+            lambda: replace(circuit, outputs=np.array([[1, 1]]), output_names=("z",)),
+            "output z is measured",
+        ),
         "loop of sources": (
             lambda: replace(
                 circuit,
                 voltage_sources=Bank(
-                    np.concatenate([circuit.voltage_sources.terminals, [[1, 2]]]), np.append(circuit.voltage_sources.values, 1.0)
+                    np.concatenate([circuit.voltage_sources.terminals, [[1, 2]]]),
+                    np.append(circuit.voltage_sources.values, 1.0),
                 ),
             ),
             "form a loop",
         ),
-        "negative": (lambda: circuit.with_conductances(-circuit.conductances), "resistor r1 between bias_p|resistor r1 between"),
+        "negative": (
+            lambda: circuit.with_conductances(-circuit.conductances),
+            "resistor r1 between bias_p|resistor r1 between",
+        ),
         "zero": (lambda: circuit.with_conductances(0 * circuit.conductances), "make it positive and finite"),
         "nan": (lambda: circuit.with_conductances(np.nan * circuit.conductances), "the value nan"),
         "infinite source": (
-            lambda: replace(circuit, voltage_sources=circuit.voltage_sources.with_values(circuit.voltage_sources.values + np.inf)),
+            lambda: replace(
+                circuit, voltage_sources=circuit.voltage_sources.with_values(circuit.voltage_sources.values + np.inf)
+            ),
             "voltage source v1",
         ),
-        "zero turns": (lambda: replace(circuit, transformers=bank("transformers", [(1, 0, 2, 0, 0.0)])), "transformer t1"),
-        "shorted part": (lambda: replace(circuit, diodes=Bank(np.full((4, 2), 3), np.zeros(4))), "both ends of diode d1"),
-        "duplicate node": (lambda: replace(circuit, nodes=("0", *["a"] * (len(circuit.nodes) - 1))), "the name a is used"),
+        "zero turns": (
+            lambda: replace(circuit, transformers=bank("transformers", [(1, 0, 2, 0, 0.0)])),
+            "transformer t1",
+        ),
+        "shorted part": (
+            lambda: replace(circuit, diodes=Bank(np.full((4, 2), 3), np.zeros(4))),
+            "both ends of diode d1",
+        ),
+        "duplicate node": (
+            lambda: replace(circuit, nodes=("0", *["a"] * (len(circuit.nodes) - 1))),
+            "the name a is used",
+        ),
         "illegal node": (lambda: replace(circuit, nodes=("0", "R 1", *circuit.nodes[2:])), "'R 1' cannot be printed"),
         "ground's other name": (lambda: replace(circuit, nodes=("0", "gnd", *circuit.nodes[2:])), "'gnd'"),
         "illegal part": (
@@ -69,9 +89,9 @@ def broken(change):
 @pytest.mark.parametrize(
     "change",
     [
-        "floating node", "dangling output", "output to itself", "loop of sources", "negative", "zero", "nan", "infinite source",
-        "zero turns", "shorted part", "duplicate node", "illegal node", "ground's other name", "illegal part", "duplicate part",
-        "absolute zero",
+        "floating node", "dangling output", "output to itself", "loop of sources", "negative", "zero", "nan",
+        "infinite source", "zero turns", "shorted part", "duplicate node", "illegal node", "ground's other name",
+        "illegal part", "duplicate part", "absolute zero",
     ],
 )  # fmt: skip
 def test_unsound_circuits_are_refused_by_name(change):
@@ -89,7 +109,7 @@ def test_parts_that_do_not_fit_are_refused():
         replace(circuit, nodes=circuit.nodes[:5])
     with pytest.raises(CircuitError, match="first node must be ground"):
         replace(circuit, nodes=("g", *circuit.nodes[1:]))
-    with pytest.raises(CircuitError, match="inputs have 2 columns"):
+    with pytest.raises(CircuitError, match="2 input columns"):
         circuit.source_values(np.zeros((1, 2)))
 
 
@@ -270,5 +290,3 @@ def test_a_million_resistors_are_ordinary(tmp_path):
     assert lines == resistors
     assert seconds < 30
     assert megabytes < 2000
-
-

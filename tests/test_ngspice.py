@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from circuits import CIRCUITS, DRIVES, gyrator, plain
-from oracle import Oracle
 
+from circuits import CIRCUITS, DRIVES, gyrator, plain
 from diodeq.circuit import bank, transpose
 from diodeq.circuit.fold import FoldPlan
 from diodeq.devices import catalogue
@@ -24,6 +23,7 @@ from diodeq.simulators.base import AdjointSolution
 from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.simulators.ngspice import jobs as ngspice_jobs
 from diodeq.simulators.ngspice.pool import Pool
+from oracle import Oracle
 
 DIODES = ["ideal", "1N4148", "1N4148-nxp", "1N5817", "BAT54", "1N5711", "BZX84C3V3"]
 
@@ -87,7 +87,9 @@ r7 e f 1e3\nd3 0 f m\nr8 f o 1e4\nr9 a g 2e3\nd4 g 0 m\nr10 g o 2e4\n.model m d(
 
     def run(ohms, *analysis):
         deck = tmp_path / "deck.cir"
-        deck.write_text("\n".join(["* sens", f"r1 a b {ohms}", parts, ".control", "set numdgt=15", *analysis, ".endc", ".end", ""]))
+        deck.write_text(
+            "\n".join(["* sens", f"r1 a b {ohms}", parts, ".control", "set numdgt=15", *analysis, ".endc", ".end", ""])
+        )
         done = subprocess.run(["ngspice", "-b", str(deck)], capture_output=True, text=True, timeout=30, check=False)
         return {name: float(value) for name, value in re.findall(r"^(\S+) = (\S+)", done.stdout, re.MULTILINE)}
 
@@ -189,8 +191,12 @@ def test_wrong_answers_break_kirchhoffs_laws(ngspice):
     folded = FoldPlan.of(circuit).fold(circuit)
     sources = circuit.source_values(DRIVES)
     known = folded.known_voltages(sources)
-    forward = ngspice_jobs.Forward(folded.circuit, folded.injections(sources, known), folded.source_voltages(sources, known))
-    adjoint = ngspice_jobs.Adjoint(transpose(folded.circuit), np.ones((4, len(folded.circuit.nodes))), np.full((4, 4), 1e-5))
+    forward = ngspice_jobs.Forward(
+        folded.circuit, folded.injections(sources, known), folded.source_voltages(sources, known)
+    )
+    adjoint = ngspice_jobs.Adjoint(
+        transpose(folded.circuit), np.ones((4, len(folded.circuit.nodes))), np.full((4, 4), 1e-5)
+    )
 
     with Pool(workers=1) as pool:
         for job in (forward, adjoint):
@@ -278,7 +284,9 @@ def test_workers_leave_with_their_parent():
         "print(*pool.pids, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=os.environ)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=os.environ
+    )
     pids = [int(pid) for pid in run.stdout.split()]
     assert pids
     deadline = time.monotonic() + 10
@@ -297,7 +305,10 @@ def _state(pid):
 
 def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setenv("NGSPICE_LIBRARY_PATH", "/nowhere/libngspice.so")
-    with pytest.raises(SimulatorMissingError, match="/nowhere/libngspice.so") as caught, NgspiceSimulator(workers=1) as engine:
+    with (
+        pytest.raises(SimulatorMissingError, match="/nowhere/libngspice") as caught,
+        NgspiceSimulator(workers=1) as engine,
+    ):
         engine.operate(plain(), DRIVES)
     assert caught.value.exit_code == 5
 
@@ -313,8 +324,34 @@ def test_memory_is_given_back(monkeypatch):
         assert engine.pool.pids != pids
 
 
+def test_nodes_without_current_are_no_failure(ngspice):
+    """At 0 V everywhere nothing flows; a share of nothing must not look like a broken law."""
+    circuit = plain()
+    silent = replace(circuit, voltage_sources=circuit.voltage_sources.with_values(0 * circuit.voltage_sources.values))
+    point = ngspice.operate(silent, np.zeros((3, 3)))
+    assert np.abs(point.node_voltages).max() < 1e-9
+    assert not ngspice.small_signal(point, np.zeros((3, 2))).node_voltages.any()
+
+
+def test_tiny_loss_gradients_keep_their_digits(ngspice):
+    circuit = plain()
+    point = ngspice.operate(circuit, DRIVES)
+    once = ngspice.small_signal(point, np.ones((4, 2))).node_voltages
+    tiny = ngspice.small_signal(point, np.full((4, 2), 1e-30)).node_voltages
+    assert np.allclose(tiny * 1e30, once, rtol=1e-12)
+
+
+def test_a_hot_diode_whose_capacitance_has_no_value_still_settles(ngspice):
+    circuit = replace(plain("BAT85"), temperature=85.0)
+    found = ngspice.operate(circuit, DRIVES).node_voltages
+    assert np.allclose(found, Oracle().operate(circuit, DRIVES).node_voltages, rtol=0, atol=2e-9)
+
+
 def test_current_sources_and_inputs_that_share_a_source(ngspice):
     circuit = replace(plain(), current_sources=bank("current_sources", [(0, 9, 2e-5), (9, 10, 1e-5)]))
     assert np.allclose(
-        ngspice.operate(circuit, DRIVES).node_voltages, Oracle().operate(circuit, DRIVES).node_voltages, rtol=0, atol=2e-9
+        ngspice.operate(circuit, DRIVES).node_voltages,
+        Oracle().operate(circuit, DRIVES).node_voltages,
+        rtol=0,
+        atol=2e-9,
     )

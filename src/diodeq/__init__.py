@@ -1,3 +1,3 @@
-"""diodeq compiles neural-network weights into resistor-diode circuits, simulates them in ngspice and trains them in circuit."""
+"""Neural networks as resistor-diode circuits: compiled, simulated in ngspice, trained in circuit."""
 
 __version__ = "0.1.0"

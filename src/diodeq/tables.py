@@ -39,7 +39,8 @@ def read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
     for line, row in rows:
         if len(row) != width:
             raise InputError(
-                f"{path}, line {line} has {len(row)} columns where the first row has {width}", "give every row the same columns"
+                f"{path}, line {line} has {len(row)} columns where the first row has {width}",
+                "give every row the same columns",
             )
     return rows
 
@@ -75,7 +76,9 @@ def read_matrix(path: str | Path, columns: int) -> Floats:
         raise InputError(f"{path} has a header but no rows", "give one row a sample")
     width = len(rows[0][1])
     if width != columns:
-        raise InputError(f"{path} has {width} columns but the circuit has {columns} inputs", "give one column per input")
+        raise InputError(
+            f"{path} has {width} columns but the circuit has {columns} inputs", "give one column per input"
+        )
     return np.array([[finite(path, line, at, cell) for at, cell in enumerate(row, 1)] for line, row in rows])
 
 

@@ -64,7 +64,7 @@ def linearize(circuit: Circuit, diode_conductances: NDArray[np.float64]) -> Circ
             f"diode {name} has the incremental conductance {conductances[bad[0]]:g} S", "it must be positive and finite"
         )
     old, frozen = circuit.resistors, circuit.diodes
-    names = ()
+    names: tuple[str, ...] = ()
     if old.names or frozen.names:
         names = (*circuit.part_names("resistors"), *(f"r_{name}" for name in circuit.part_names("diodes")))
     groups = (*(old.groups or ((("resistors", len(old)),) if len(old) else ())), ("frozen diodes", len(frozen)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,7 +97,9 @@ def bank(kind: str, rows: Sequence[tuple[Any, ...]] = (), names: Sequence[str] =
     width = len(KINDS[kind].terminals)
     for row in rows:
         if len(row) != width + 1:
-            raise CircuitError(f"a {KINDS[kind].singular} row has {len(row)} entries", f"give {width} nodes and a value")
+            raise CircuitError(
+                f"a {KINDS[kind].singular} row has {len(row)} entries", f"give {width} nodes and a value"
+            )
     terminals = np.array([row[:width] for row in rows], dtype=np.int32).reshape(len(rows), width)
     return Bank(terminals, np.array([row[width] for row in rows], dtype=np.float64), tuple(names))
 
@@ -121,6 +124,11 @@ class Inputs:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @staticmethod
+    def none() -> Inputs:
+        """No driven ports."""
+        return Inputs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0), ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,10 +155,6 @@ class Units:
         return np.asarray(outputs, dtype=np.float64) * self.output_scale
 
 
-def _empty(kind: str) -> Any:
-    return field(default_factory=lambda: bank(kind))
-
-
 @dataclass(frozen=True, eq=False)
 class Circuit:
     """A circuit: banks of elements between named nodes, its driven inputs and its measured outputs.
@@ -173,16 +177,16 @@ class Circuit:
     """
 
     nodes: tuple[str, ...]
-    resistors: Bank = _empty("resistors")
-    diodes: Bank = _empty("diodes")
-    voltage_sources: Bank = _empty("voltage_sources")
-    current_sources: Bank = _empty("current_sources")
-    transformers: Bank = _empty("transformers")
-    gyrators: Bank = _empty("gyrators")
-    buffers: Bank = _empty("buffers")
-    mirrors: Bank = _empty("mirrors")
+    resistors: Bank = field(default_factory=partial(bank, "resistors"))
+    diodes: Bank = field(default_factory=partial(bank, "diodes"))
+    voltage_sources: Bank = field(default_factory=partial(bank, "voltage_sources"))
+    current_sources: Bank = field(default_factory=partial(bank, "current_sources"))
+    transformers: Bank = field(default_factory=partial(bank, "transformers"))
+    gyrators: Bank = field(default_factory=partial(bank, "gyrators"))
+    buffers: Bank = field(default_factory=partial(bank, "buffers"))
+    mirrors: Bank = field(default_factory=partial(bank, "mirrors"))
     models: tuple[DiodeModel, ...] = ()
-    inputs: Inputs = field(default_factory=lambda: Inputs(np.zeros(0), np.zeros(0), np.zeros(0), ()))  # type: ignore[arg-type]
+    inputs: Inputs = field(default_factory=Inputs.none)
     outputs: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int32))
     output_names: tuple[str, ...] = ()
     trainable: Bools | None = None
@@ -204,14 +208,17 @@ class Circuit:
     def _fits(self) -> None:
         def demand(fits: Any, what: str) -> None:
             if not fits:
-                raise CircuitError(f"circuit {self.title!r} does not fit together: {what}", "build it again from its parts")
+                raise CircuitError(
+                    f"circuit {self.title!r} does not fit together: {what}", "build it again from its parts"
+                )
 
         demand(self.nodes[:1] == ("0",), "the first node must be ground and be called '0'")
         count = len(self.nodes)
         for kind, spec in KINDS.items():
             parts = self.bank(kind)
             demand(
-                parts.terminals.shape == (*parts.values.shape, len(spec.terminals)), f"{kind} need terminals of shape (n, k)"
+                parts.terminals.shape == (*parts.values.shape, len(spec.terminals)),
+                f"{kind} need terminals of shape (n, k)",
             )
             demand(not parts.names or len(parts.names) == len(parts), f"{kind} need one name a part")
             demand(not parts.groups or sum(n for _, n in parts.groups) == len(parts), f"{kind} groups must cover them")
@@ -277,12 +284,12 @@ class Circuit:
         volts = np.atleast_2d(np.asarray(drives, dtype=np.float64))
         if volts.ndim != 2 or volts.shape[1] != len(self.inputs):
             raise CircuitError(
-                f"the inputs have {volts.shape[-1]} columns but circuit {self.title!r} has {len(self.inputs)} driven inputs",
+                f"{volts.shape[-1]} input columns do not fit the {len(self.inputs)} inputs of circuit {self.title!r}",
                 "give one column per input",
             )
         constant = np.concatenate([self.voltage_sources.values, self.current_sources.values])
         values = np.repeat(constant[None, :], len(volts), axis=0)
-        np.add.at(values, (slice(None), self.inputs.source), volts[:, self.inputs.column] * self.inputs.gain)
+        np.add.at(values.T, self.inputs.source, (volts[:, self.inputs.column] * self.inputs.gain).T)
         return values
 
     def read_outputs(self, node_voltages: Floats) -> Floats:
@@ -290,10 +297,10 @@ class Circuit:
         return node_voltages[:, self.outputs[:, 0]] - node_voltages[:, self.outputs[:, 1]]
 
     def output_injections(self, gradient: Floats) -> Floats:
-        """Node currents float64[B, N] that inject ``gradient`` float64[B, n_out] at the outputs (+ into the first node)."""
+        """Node currents float64[B, N] that inject ``gradient`` float64[B, n_out] at the outputs."""
         currents = np.zeros((len(gradient), len(self.nodes)))
-        np.add.at(currents, (slice(None), self.outputs[:, 0]), gradient)
-        np.subtract.at(currents, (slice(None), self.outputs[:, 1]), gradient)
+        np.add.at(currents.T, self.outputs[:, 0], gradient.T)
+        np.subtract.at(currents.T, self.outputs[:, 1], gradient.T)
         return currents
 
     def graph(self) -> networkx.MultiGraph:
@@ -303,7 +310,7 @@ class Circuit:
         return build(self)
 
     def to_pyspice(self) -> Any:
-        """The circuit as a ``PySpice.Spice.Netlist.Circuit``; inputs are at 0 V (drive them by altering the sources)."""
+        """The circuit as a ``PySpice.Spice.Netlist.Circuit`` with its inputs at 0 V."""
         from diodeq.circuit.pyspice import convert
 
         return convert(self)

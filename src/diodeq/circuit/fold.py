@@ -10,12 +10,13 @@ Topology is analysed once (``FoldPlan``), values are folded many times (``FoldPl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from diodeq.circuit.circuit import KINDS, Bank, Circuit, Floats, Inputs, bank
+from diodeq.circuit.circuit import KINDS, Bank, Circuit, Floats, bank
 from diodeq.errors import CircuitError
 
 Index = NDArray[np.int64]
@@ -82,7 +83,7 @@ class Folded:
         if len(independent):
             values = sources[:, len(sources[0]) - len(independent) :]
             for side, sign in ((0, -1.0), (1, 1.0)):
-                np.add.at(currents, (slice(None), self.plan.place[independent[:, side]]), sign * values)
+                np.add.at(currents.T, self.plan.place[independent[:, side]], sign * values.T)
         currents[:, 0] = 0.0
         return currents
 
@@ -187,7 +188,8 @@ class FoldPlan:
         if shape[0] * shape[1] > _SPARSE_WHEN_EMPTIER_THAN * max(len(edge), 1):
             return sparse.csr_array((edge, (self.edge_free, self.edge_rail)), shape=shape)
         flat = self.edge_free * shape[1] + self.edge_rail
-        return np.bincount(flat, weights=edge, minlength=shape[0] * shape[1]).reshape(shape)
+        dense: Floats = np.bincount(flat, weights=edge, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+        return dense
 
     def _circuit(self, circuit: Circuit, terminals: Index, conductances: Floats) -> Circuit:
         def moved(kind: str) -> Bank:
@@ -201,15 +203,15 @@ class FoldPlan:
                 self.place[circuit.voltage_sources.terminals[self.floating]].reshape(-1, 2),
             ]
         )
-        kinds = [kind for kind in KINDS if kind not in ("resistors", "voltage_sources", "current_sources")]
+        own = ("resistors", "voltage_sources", "current_sources")
+        others: dict[str, Any] = {kind: moved(kind) for kind in KINDS if kind not in own}
         return Circuit(
             nodes=tuple(circuit.nodes[n] for n in self.kept),
             resistors=Bank(terminals, conductances),  # type: ignore[arg-type]
             voltage_sources=Bank(ends, np.zeros(len(ends))),  # type: ignore[arg-type]
             current_sources=bank("current_sources"),
-            **{kind: moved(kind) for kind in kinds},
+            **others,
             models=circuit.models,
-            inputs=Inputs(np.zeros(0), np.zeros(0), np.zeros(0), ()),  # type: ignore[arg-type]
             temperature=circuit.temperature,
             title=f"{circuit.title}, folded",
         )

@@ -33,7 +33,10 @@ def build(circuit: Circuit) -> networkx.MultiGraph:
 def port_edges(circuit: Circuit, kinds: list[str]) -> Ints:
     """int32[n, 2]: the two nodes of every current-carrying port of the given kinds."""
     edges = [
-        circuit.bank(kind).terminals[:, list(port)] for kind in kinds for port in KINDS[kind].ports if len(circuit.bank(kind))
+        circuit.bank(kind).terminals[:, list(port)]
+        for kind in kinds
+        for port in KINDS[kind].ports
+        if len(circuit.bank(kind))
     ]
     return np.concatenate(edges) if edges else np.zeros((0, 2), np.int32)
 

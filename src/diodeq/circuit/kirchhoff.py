@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from diodeq.circuit.circuit import KINDS, Circuit, Floats
+from diodeq.circuit.circuit import Circuit, Floats
 
 # Kinds whose branch current is an unknown of its own: the port its current enters.
 BRANCHES = {"voltage_sources": (0, 1), "transformers": (0, 1), "buffers": (0, 1), "mirrors": (2, 3)}
@@ -69,8 +69,8 @@ def residual(
         g = circuit.gyrators.values
         add("gyrators", (0, 1), g * across("gyrators", (2, 3)))
         add("gyrators", (2, 3), -g * across("gyrators", (0, 1)))
-    # Below 1e-18 A (ngspice's abstol) there is no current to speak of.
-    share = np.abs(leaving[:, 1:]) / (size[:, 1:] + 1e-12)
+    # A node where hardly any current flows is judged by what 10 µV across its resistors would make flow.
+    share = np.abs(leaving[:, 1:]) / (size[:, 1:] + 1e-5 * magnitude.diagonal()[1:] + 1e-15)
     if not share.size:
         return 0.0, 0, 0
     sample, node = np.unravel_index(int(np.argmax(share)), share.shape)

@@ -64,12 +64,25 @@ def load(path: str | Path) -> Circuit:
     except FileNotFoundError:
         raise InputError(f"circuit file {path} does not exist", "give a circuit.npz written by diodeq") from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a folder, not a circuit file", f"did you mean {Path(path) / 'circuit.npz'}?") from None
+        raise InputError(
+            f"{path} is a folder, not a circuit file", f"did you mean {Path(path) / 'circuit.npz'}?"
+        ) from None
     except DiodeqError as error:
         raise InputError(f"{path} cannot be used: {error.problem}", error.remedy) from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, AttributeError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        MemoryError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
         reason = "damaged, of another kind, or holds pickled objects, which diodeq never opens"
-        raise InputError(f"{path} is not a diodeq circuit: it is {reason}", "give a circuit.npz written by diodeq") from error
+        raise InputError(
+            f"{path} is not a diodeq circuit: it is {reason}", "give a circuit.npz written by diodeq"
+        ) from error
 
 
 def _assemble(archive: Any) -> Circuit:
@@ -77,7 +90,9 @@ def _assemble(archive: Any) -> Circuit:
     if header.get("format") != FORMAT:
         raise InputError("it is not a diodeq circuit", "give a circuit.npz written by diodeq")
     if header.get("version") != VERSION:
-        raise InputError(f"its format has version {header.get('version')}, not {VERSION}", "update diodeq, or export again")
+        raise InputError(
+            f"its format has version {header.get('version')}, not {VERSION}", "update diodeq, or export again"
+        )
     banks = {}
     for kind in KINDS:
         names = _lines(archive[f"{kind}_names"]) if f"{kind}_names" in archive.files else ()

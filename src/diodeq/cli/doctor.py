@@ -27,7 +27,9 @@ def doctor(as_json: bool) -> None:
     engines = {name: self_test(name) for name in ENGINES}
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     if as_json:
-        print_json({"diodeq": __version__, "python": platform.python_version(), "packages": packages, "engines": engines})
+        print_json(
+            {"diodeq": __version__, "python": platform.python_version(), "packages": packages, "engines": engines}
+        )
     else:
         click.echo(f"diodeq {__version__}, Python {platform.python_version()}, {platform.platform()}")
         click.echo("  " + ", ".join(f"{name} {version}" for name, version in packages.items()))

@@ -14,15 +14,26 @@ from diodeq.tables import read_matrix
 
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option("--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed.")
-@click.option("--limit", type=click.IntRange(min=1), default=200, show_default=True, help="Conductances to check, evenly spread.")
+@click.option(
+    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed."
+)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=200, show_default=True, help="Conductances to check, evenly spread."
+)
 @click.option("--tolerance", type=float, default=1e-5, show_default=True, help="Largest error that passes.")
 @SIMULATOR
 @WORKERS
 @UNITS
 @JSON
 def gradcheck(
-    circuit: Path, inputs: Path, limit: int, tolerance: float, simulator: str, workers: int | None, units: str, as_json: bool
+    circuit: Path,
+    inputs: Path,
+    limit: int,
+    tolerance: float,
+    simulator: str,
+    workers: int | None,
+    units: str,
+    as_json: bool,
 ) -> None:
     """Check the gradient of a circuit's conductances three ways.
 
@@ -52,4 +63,6 @@ def gradcheck(
         )
     worst = max(report["ac"]["max_relative_error"], report["finite_difference"]["max_relative_error"])
     if not worst <= tolerance:
-        raise ToleranceError(f"the gradient of {circuit} is off by {worst:.1e}, more than {tolerance:g}", "see the figures above")
+        raise ToleranceError(
+            f"the gradient of {circuit} is off by {worst:.1e}, more than {tolerance:g}", "see the figures above"
+        )

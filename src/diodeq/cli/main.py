@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import rich_click as click
+from click.exceptions import Exit
 
 from diodeq import __version__
 from diodeq.cli.devices import devices
@@ -62,7 +63,9 @@ def read_config(path: Path = CONFIG) -> dict[str, Any]:
         known = {parameter.name for parameter in COMMANDS[name].params}
         for key in table:
             if key.replace("-", "_") not in known:
-                raise InputError(f"{path} sets {key!r} for {name}, which has no such option", f"see diodeq {name} --help")
+                raise InputError(
+                    f"{path} sets {key!r} for {name}, which has no such option", f"see diodeq {name} --help"
+                )
     return {name: {key.replace("-", "_"): value for key, value in table.items()} for name, table in tables.items()}
 
 
@@ -74,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     except DiodeqError as error:
         print(f"diodeq: {error}", file=sys.stderr)
         return error.exit_code
-    except click.exceptions.Exit as stop:
+    except Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
         error.show()

@@ -17,7 +17,10 @@ SIMULATOR = click.option(
     "--simulator", type=click.Choice(list(ENGINES)), default="ngspice", show_default=True, help="The engine to use."
 )
 WORKERS = click.option(
-    "--workers", type=click.IntRange(min=1), help="Simulator processes.  [default: the usable cores]", show_default=False
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Simulator processes.  [default: the usable cores]",
+    show_default=False,
 )
 UNITS = click.option(
     "--units",

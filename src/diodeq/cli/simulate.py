@@ -15,7 +15,9 @@ from diodeq.tables import format_matrix, read_matrix
 
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option("--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed.")
+@click.option(
+    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="CSV to write.  [default: stdout]")
 @SIMULATOR
 @WORKERS

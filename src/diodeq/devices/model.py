@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Self
 
@@ -119,6 +119,15 @@ class DiodeModel:
         rest = [key for key, _ in self.parameters if key not in first]
         given = dict(self.parameters)
         return [(key.upper(), given[key]) for key in (*first, *rest)]
+
+    def at_rest(self) -> DiodeModel:
+        """The model without what only matters when voltages change: capacitance, transit time and noise.
+
+        A recombination current (ISR) depends on VJ and M, so it keeps them. Operating points are found with this:
+        ngspice fails on a junction capacitance whose VJ a high temperature makes negative (a BAT85 at 85 °C).
+        """
+        dropped = ("cjo", "fc", "tt", "kf", "af") + (() if self.get("isr") else ("vj", "m", "tm1", "tm2"))
+        return replace(self, parameters=tuple(pair for pair in self.parameters if pair[0] not in dropped))
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict that `from_json` turns back into an equal model."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from diodeq import __version__
 from diodeq.circuit import Circuit
-from diodeq.netlist.batched import OPTIONS, Floats, element_lines, model_lines, node, number
+from diodeq.netlist.batched import Floats, element_lines, model_lines, node, options
+from diodeq.netlist.listing import number
 
 
 @dataclass(frozen=True)
@@ -39,5 +40,5 @@ def point_deck(circuit: Circuit, sources: Floats, marker: str, injections: Float
         ]
         analysis = ".ac lin 1 1e-3 1e-3"
     saved = [f"v({name})" for name in (marker, *nodes)] + diode_gd
-    lines += [f".options {OPTIONS} temp={number(circuit.temperature)}", ".save " + "\n+ ".join(saved), analysis, ".end"]
+    lines += [f".options {options(circuit)}", ".save " + "\n+ ".join(saved), analysis, ".end"]
     return PointDeck("\n".join(lines) + "\n", marker, nodes, diode_gd)

@@ -40,6 +40,12 @@ def self_test(name: str) -> dict[str, Any]:
     imbalance = abs((1.0 - voltage) * 1e-3 - float(law(circuit.models[0]).current(voltage)))
     if imbalance > 1e-9:
         problem = f"{name} puts a 1N4148 at {voltage:g} V, where the currents differ by {imbalance:.1e} A"
-        return {"works": False, "version": version, "detail": problem, "problem": problem, "remedy": "install another version"}
+        return {
+            "works": False,
+            "version": version,
+            "detail": problem,
+            "problem": problem,
+            "remedy": "install another version",
+        }
     detail = f"{version}, 1N4148 behind 1 kΩ at 1 V: {voltage:.9f} V"
     return {"works": True, "version": version, "detail": detail, "problem": "", "remedy": ""}

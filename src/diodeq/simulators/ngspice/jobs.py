@@ -1,4 +1,4 @@
-"""What a worker process is asked to do: arrays in, checked arrays out. Jobs hold no state, so any worker can redo one."""
+"""What a worker is asked to do: arrays in, checked arrays out. Jobs hold no state, so any worker can redo one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from diodeq.circuit import Circuit
-from diodeq.circuit.kirchhoff import Floats, branch_kinds, residual
+from diodeq.circuit.circuit import Floats
+from diodeq.circuit.kirchhoff import branch_kinds, residual
 from diodeq.devices.law import law
 from diodeq.errors import SimulationError
 from diodeq.netlist.batched import SweepDeck, sweep_deck
@@ -109,10 +110,13 @@ def _check_diodes(expected: Floats, slope: Floats, current: Floats, name: str) -
         )
 
 
-def _check_kirchhoff(circuit: Circuit, volts: Floats, injections: Floats, branches: dict[str, Floats], diode: Floats) -> None:
+def _check_kirchhoff(
+    circuit: Circuit, volts: Floats, injections: Floats, branches: dict[str, Floats], diode: Floats
+) -> None:
     worst, sample, node = residual(circuit, volts, injections, branches, diode)
     if worst > RESIDUAL_LIMIT:
+        where = f"node {circuit.nodes[node]}, sample {sample}"
         raise SimulationError(
-            f"ngspice's answer breaks Kirchhoff's current law by {worst:.1e} at node {circuit.nodes[node]} in sample {sample}",
+            f"ngspice's answer breaks Kirchhoff's current law by {worst:.1e} at {where}",
             "lower the drive voltages or narrow the conductance range",
         )

@@ -35,7 +35,9 @@ def find_library() -> str:
     given = os.environ.get("NGSPICE_LIBRARY_PATH")
     if given:
         if not os.path.exists(given):
-            raise SimulatorMissingError(f"NGSPICE_LIBRARY_PATH names {given}, which does not exist", "unset or correct it")
+            raise SimulatorMissingError(
+                f"NGSPICE_LIBRARY_PATH names {given}, which does not exist", "unset or correct it"
+            )
         return given
     found = ctypes.util.find_library("ngspice")
     if not found:
@@ -88,14 +90,19 @@ class Session:
             plot = self._spice.last_plot
             present = self._vector_names(plot)
             if marker not in present:
-                raise SimulationError(f"ngspice rejected the deck: {_tidy(complaint or 'no reason given')}", "report this deck")
+                raise SimulationError(
+                    f"ngspice rejected the deck: {_tidy(complaint or 'no reason given')}", "report this deck"
+                )
             found = {name: self._vector(plot, name) for name in vectors if name in present}
             for name in vectors:
                 if name not in found:
-                    raise SimulationError(f"ngspice returned no vector {name}: {_tidy(complaint or '')}", "report this deck")
-                if len(found[name]) != length:
                     raise SimulationError(
-                        f"ngspice stopped after {len(found[name])} of {length} samples: {_tidy(complaint or 'no convergence')}",
+                        f"ngspice returned no vector {name}: {_tidy(complaint or '')}", "report this deck"
+                    )
+                if len(found[name]) != length:
+                    reason = _tidy(complaint or "no convergence")
+                    raise SimulationError(
+                        f"ngspice stopped after {len(found[name])} of {length} samples: {reason}",
                         "check the drive voltages and the conductance range",
                     )
                 if not np.isfinite(found[name]).all():

@@ -44,7 +44,7 @@ class _Worker:
             self.kill()
             raise SimulationError(f"an ngspice worker did not start within {time_limit:g} s", "raise the time limit")
         try:
-            kind, value, size = self.connection.recv()
+            kind, value, _ = self.connection.recv()
         except (EOFError, OSError):
             self.kill()
             raise SimulationError("an ngspice worker died at its start", "run 'diodeq doctor'") from None
@@ -152,7 +152,9 @@ class Pool:
             raise failure
         return results
 
-    def _give(self, worker: _Worker, waiting: collections.deque[int], jobs: Sequence[Any], lost: collections.Counter[int]) -> None:
+    def _give(
+        self, worker: _Worker, waiting: collections.deque[int], jobs: Sequence[Any], lost: collections.Counter[int]
+    ) -> None:
         number = waiting.popleft()
         try:
             worker.start(number, jobs[number], self._time_limit)
@@ -185,7 +187,9 @@ class Pool:
         lost[number] += 1
         self._replace(worker)
         if lost[number] > 1:
-            raise SimulationError(f"an ngspice worker {how}, twice on the same samples", "simplify the circuit or raise the time limit")
+            raise SimulationError(
+                f"an ngspice worker {how}, twice on the same samples", "simplify the circuit or raise the time limit"
+            )
         waiting.appendleft(number)
 
     def _replace(self, worker: _Worker) -> None:

@@ -14,6 +14,9 @@ from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint
 from diodeq.simulators.ngspice.jobs import Adjoint, Forward, Solution
 from diodeq.simulators.ngspice.pool import Pool
 
+# Amperes: with conductances of 1e-7 … 1e-2 S the adjoint voltages are then of the size of the forward ones.
+_INJECTED = 1e-3
+
 
 class NgspiceBase:
     """What both routes share: the worker processes."""
@@ -53,7 +56,9 @@ class NgspiceSimulator(NgspiceBase):
 
     name = "ngspice"
 
-    def __init__(self, workers: int | None = None, time_limit: float = 120.0, samples_per_deck: int | None = None) -> None:
+    def __init__(
+        self, workers: int | None = None, time_limit: float = 120.0, samples_per_deck: int | None = None
+    ) -> None:
         super().__init__(workers, time_limit)
         self._samples_per_deck = samples_per_deck
         self._plan: FoldPlan | None = None
@@ -79,9 +84,13 @@ class NgspiceSimulator(NgspiceBase):
         folded = self._fold(circuit)
         reverse = transpose(folded.circuit)
         currents = folded.fold_injections(circuit.output_injections(np.asarray(injections, dtype=np.float64)))
+        # The sweep is linear, ngspice's tolerances are not: every sample is solved at the same size.
+        largest = np.abs(currents).max(axis=1, keepdims=True)
+        scale = np.where(largest > 0, largest / _INJECTED, 1.0)
+        currents /= scale
         solution = self._solve([Adjoint(reverse, currents[c], frozen[c]) for c in self._chunks(len(currents))])
-        branches = {k: v for k, v in solution.branch_currents.items() if k != "voltage_sources"}
-        return AdjointSolution(folded.unfold(solution.node_voltages), branches)
+        branches = {k: v * scale for k, v in solution.branch_currents.items() if k != "voltage_sources"}
+        return AdjointSolution(folded.unfold(solution.node_voltages * scale), branches)
 
     def _fold(self, circuit: Circuit) -> Folded:
         if self._plan is None or not self._plan.circuit.same_topology(circuit):

@@ -1,4 +1,4 @@
-"""A worker process: one libngspice, one job at a time, over a pipe. Run as ``python -m diodeq.simulators.ngspice.worker``."""
+"""A worker process, ``python -m diodeq.simulators.ngspice.worker``: one libngspice, one job at a time, over a pipe."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def serve(connection: Connection) -> None:
         except DiodeqError as error:
             answer = ("failed", error)
         except Exception as error:  # a bug of ours: reported as such, the worker lives on
-            answer = ("failed", SimulationError(f"the ngspice worker failed: {type(error).__name__}: {error}", "report it"))
+            answer = (
+                "failed",
+                SimulationError(f"the ngspice worker failed: {type(error).__name__}: {error}", "report it"),
+            )
         connection.send((*answer, resident_bytes()))
 
 
