@@ -1,0 +1,62 @@
+"""The house rule: imports point only downward."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import diodeq
+
+ROOT = Path(diodeq.__file__).parent
+
+# From the ground up; a room may import rooms of lower floors and itself.
+FLOORS = [
+    {"errors", "__init__"},
+    {"files", "tables"},
+    {"devices", "network"},
+    {"circuit"},
+    {"netlist", "synthesis"},
+    {"simulators"},
+    {"learning", "analysis"},
+    {"report"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def rooms():
+    for path in sorted(ROOT.rglob("*.py")):
+        yield path, path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Full names of the diodeq modules (or names in them) that a file imports, inside functions too."""
+    for statement in ast.walk(ast.parse(path.read_text())):
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names if alias.name.split(".")[0] == "diodeq")
+        elif isinstance(statement, ast.ImportFrom):
+            assert statement.level == 0, f"{path}: relative import"
+            if statement.module and statement.module.split(".")[0] == "diodeq":
+                yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+
+
+@pytest.mark.parametrize(("path", "room"), list(rooms()), ids=lambda value: str(value).rpartition("diodeq/")[2])
+def test_imports_point_downward(path, room):
+    for name in imports(path):
+        target = (name.split(".")[1:] or ["__init__"])[0]
+        target = target if target in LEVEL else "__init__"  # diodeq.__version__
+        assert target == room or LEVEL[target] < LEVEL[room], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("room", ["learning", "analysis"])
+def test_learning_and_analysis_see_only_the_simulator_protocol(room):
+    for path in (ROOT / room).rglob("*.py"):
+        for name in imports(path):
+            if name.startswith("diodeq.simulators"):
+                assert name.startswith("diodeq.simulators.base") or name == "diodeq.simulators.create", f"{path}: {name}"
+
+
+def test_files_stay_small():
+    long = {str(path): n for path, _ in rooms() if (n := len(path.read_text().splitlines())) > 350}
+    assert not long
