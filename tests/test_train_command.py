@@ -24,20 +24,6 @@ KEYS = {
     *("data", "simulator", "simulator_version", "rule", "seed", "epochs", "seconds", "train_accuracy", "test_accuracy"),
     *("resistors", "diodes", "nodes", "samples_per_second"),
 }
-    "data",
-    "simulator",
-    "simulator_version",
-    "rule",
-    "seed",
-    "epochs",
-    "seconds",
-    "train_accuracy",
-    "test_accuracy",
-    "resistors",
-    "diodes",
-    "nodes",
-    "samples_per_second",
-]
 
 
 def diodeq(*arguments, **options) -> subprocess.Popen:
