@@ -54,7 +54,9 @@ def test_learning_and_analysis_see_only_the_simulator_protocol(room):
     for path in (ROOT / room).rglob("*.py"):
         for name in imports(path):
             if name.startswith("diodeq.simulators"):
-                assert name.startswith("diodeq.simulators.base") or name == "diodeq.simulators.create", f"{path}: {name}"
+                assert name.startswith("diodeq.simulators.base") or name == "diodeq.simulators.create", (
+                    f"{path}: {name}"
+                )
 
 
 def test_files_stay_small():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from diodeq.circuit import Circuit
+from diodeq.errors import InputError
 from diodeq.learning.losses import Floats
 from diodeq.learning.rules import RULES
 from diodeq.simulators.base import Simulator
@@ -27,8 +28,15 @@ def check_gradient(
         reference: an engine with an independent small-signal analysis (``NgspiceReference``).
         drives: float64[B, n_in] volts.
         limit: at most this many trainable conductances are checked, evenly spread over all of them.
+
+    Raises:
+        InputError: the circuit has no trainable resistor.
     """
     trainable = np.flatnonzero(circuit.mask)
+    if not len(trainable):
+        raise InputError(
+            f"circuit {circuit.title!r} has no trainable resistor", "mark the ones whose gradient to check"
+        )
     chosen = trainable[np.unique(np.linspace(0, len(trainable) - 1, min(limit, len(trainable))).astype(int))]
     mask = np.zeros(len(circuit.resistors), bool)
     mask[chosen] = True
