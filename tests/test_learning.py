@@ -403,3 +403,10 @@ def test_overwriting_removes_a_runs_files_and_nothing_else(tmp_path):
         pass
     with opened(tmp_path, "overwrite"):
         assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_what_a_killed_writer_left_behind_is_swept_away(tmp_path):
+    (tmp_path / ".checkpoint.npz.x1y2").write_text("half")
+    (tmp_path / ".mine").write_text("keep")
+    with opened(tmp_path, "resume"):
+        assert [each.name for each in tmp_path.iterdir()] == [".mine"]

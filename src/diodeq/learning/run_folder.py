@@ -54,6 +54,7 @@ def opened(path: Path, mode: str = "new") -> Iterator[RunFolder]:
         if not os.access(path, os.W_OK | os.X_OK):
             raise InputError(f"the run folder {path} is read-only", "choose another place or change its permissions")
         folder = RunFolder(path)
+        folder.sweep()
         if mode == "overwrite":
             folder.clear()
         yield folder
@@ -81,6 +82,12 @@ class RunFolder:
                 raise InputError(
                     f"{self.file(name)} cannot be removed: {error.strerror}", "choose another place"
                 ) from error
+
+    def sweep(self) -> None:
+        """Remove what a process killed in the middle of an atomic write left beside a file."""
+        for name in FILES:
+            for leftover in self.path.glob(f".{name}.*"):
+                leftover.unlink(missing_ok=True)
 
     def append(self, metrics: Metrics) -> None:
         """One more line of metrics, on disk when this returns."""
