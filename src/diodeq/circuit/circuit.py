@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from diodeq.devices import DiodeModel
 from diodeq.errors import CircuitError
@@ -288,8 +289,9 @@ class Circuit:
                 "give one column per input",
             )
         constant = np.concatenate([self.voltage_sources.values, self.current_sources.values])
-        values = np.repeat(constant[None, :], len(volts), axis=0)
-        np.add.at(values.T, self.inputs.source, (volts[:, self.inputs.column] * self.inputs.gain).T)
+        driven = self.inputs
+        gains = sparse.csr_array((driven.gain, (driven.source, driven.column)), shape=(len(constant), len(driven)))
+        values: Floats = constant + (gains @ volts.T).T
         return values
 
     def read_outputs(self, node_voltages: Floats) -> Floats:

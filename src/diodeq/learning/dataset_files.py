@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import math
 import zipfile
@@ -14,6 +13,7 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq import tables
 from diodeq.errors import InputError
 
 
@@ -46,51 +46,21 @@ def read_csv(path: Path) -> Raw:
     Raises:
         InputError: naming the file, the row and the column.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, skipinitialspace=True)
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8", "export it as comma-separated text") from None
-    except (OSError, csv.Error) as error:
-        raise _unreadable(path, error) from error
-    if rows and not any(_is_number(cell) for cell in rows[0][1][:-1]) and len(rows[0][1]) > 1:
+    rows = tables.read_rows(path)
+    if len(rows[0][1]) < 2:
+        raise InputError(f"{path} has a single column", "separate columns by commas, features first and the label last")
+    if not any(tables.is_number(cell) for cell in rows[0][1][:-1]):
         rows = rows[1:]
     if not rows:
         raise InputError(f"{path} holds no samples", "give one sample a row: its features, then its label")
-    width = len(rows[0][1])
-    if width < 2:
-        raise InputError(f"{path} has a single column", "separate columns by commas, features first and the label last")
-    x = np.empty((len(rows), width - 1))
-    for place, (line, row) in enumerate(rows):
-        if len(row) != width:
-            raise InputError(
-                f"{path}, line {line} has {len(row)} columns where the first sample has {width}",
-                "give every row the same columns",
-            )
-        x[place] = [_number(path, line, column, cell) for column, cell in enumerate(row[:-1], start=1)]
+    for line, row in rows:
         if not row[-1].strip():
             raise InputError(f"{path}, line {line} has no label in its last column", "fill it in or remove the row")
+    x = np.array([[tables.finite(path, line, at, cell) for at, cell in enumerate(row[:-1], 1)] for line, row in rows])
     labels = [row[-1].strip() for _, row in rows]
-    if all(_is_number(label) for label in labels):
+    if all(tables.is_number(label) for label in labels):
         return Raw(x, np.array([float(label) for label in labels]))
     return Raw(x, np.array(labels))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _number(path: Path, line: int, column: int, cell: str) -> float:
-    value = float(cell) if _is_number(cell) else math.nan
-    if not math.isfinite(value):
-        shown = repr(cell.strip()) if cell.strip() else "empty"
-        raise InputError(f"{path}, line {line}, column {column} is {shown}", "every feature must be a finite number")
-    return value
 
 
 # --- numpy archives -----------------------------------------------------------------------------------------------

@@ -18,11 +18,14 @@ from diodeq.errors import DiodeqError, SimulationError
 # libngspice leaks a few kB per run; a worker that has grown this much is replaced between jobs.
 _GROWTH_LIMIT = 24 * 2**20
 
+# Seconds a worker may take to load ngspice; a busy machine needs a few.
+_START_LIMIT = 60.0
+
 
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, time_limit: float) -> None:
+    def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         path = os.pathsep.join(p for p in sys.path if p)
         self._process = subprocess.Popen(
@@ -40,9 +43,12 @@ class _Worker:
         self.version = ""
         self._start_size = 0
         self.grown = False
-        if not self.connection.poll(time_limit):
+
+    def wait_until_ready(self) -> None:
+        """Wait for the process to load ngspice; raises what kept it from that."""
+        if not self.connection.poll(_START_LIMIT):
             self.kill()
-            raise SimulationError(f"an ngspice worker did not start within {time_limit:g} s", "raise the time limit")
+            raise SimulationError(f"an ngspice worker did not start within {_START_LIMIT:g} s", "run 'diodeq doctor'")
         try:
             kind, value, _ = self.connection.recv()
         except (EOFError, OSError):
@@ -83,7 +89,7 @@ class Pool:
 
     Args:
         workers: how many; the number of usable cores by default.
-        time_limit: seconds a job (or a start) may take before its worker is taken for hung and killed.
+        time_limit: seconds a job may take before its worker is taken for hung and killed.
     """
 
     def __init__(self, workers: int | None = None, time_limit: float = 120.0) -> None:
@@ -110,9 +116,8 @@ class Pool:
 
     @property
     def version(self) -> str:
-        """What the workers run, such as ``ngspice-39``; starts one if none runs."""
-        if not self._workers:
-            self._workers.append(_Worker(self._time_limit))
+        """What the workers run, such as ``ngspice-39``; starts them all."""
+        self._start(self._size)
         return self._workers[0].version
 
     def map(self, jobs: Sequence[Any]) -> list[Any]:
@@ -122,8 +127,7 @@ class Pool:
             DiodeqError: what a job raised.
             SimulationError: a job killed or hung its worker twice.
         """
-        while len(self._workers) < min(self._size, len(jobs)):
-            self._workers.append(_Worker(self._time_limit))
+        self._start(min(self._size, len(jobs)))
         results: list[Any] = [None] * len(jobs)
         waiting = collections.deque(range(len(jobs)))
         lost: collections.Counter[int] = collections.Counter()
@@ -151,6 +155,16 @@ class Pool:
         if failure is not None:
             raise failure
         return results
+
+    def _start(self, count: int) -> None:
+        new = [_Worker() for _ in range(count - len(self._workers))]
+        self._workers += new
+        try:
+            for worker in new:
+                worker.wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
 
     def _give(
         self, worker: _Worker, waiting: collections.deque[int], jobs: Sequence[Any], lost: collections.Counter[int]
@@ -195,4 +209,5 @@ class Pool:
     def _replace(self, worker: _Worker) -> None:
         self.restarts += 1
         worker.kill()
-        self._workers[self._workers.index(worker)] = _Worker(self._time_limit)
+        self._workers.remove(worker)
+        self._start(len(self._workers) + 1)
