@@ -1,0 +1,98 @@
+"""A stage on its way to a circuit: what couples its units, then what feeds them. All of it is in units of g0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.devices.elements import Element
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class Joints(NamedTuple):
+    """Entries of a sparse matrix: ``values[k]`` at ``(rows[k], columns[k])``."""
+
+    rows: Index
+    columns: Index
+    values: Floats
+
+    @staticmethod
+    def of(matrix: Floats) -> Joints:
+        """The entries of a dense matrix that are not zero."""
+        rows, columns = np.nonzero(matrix)
+        return Joints(rows, columns, matrix[rows, columns])
+
+
+def _none() -> Joints:
+    return Joints(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Core:
+    """How a realization couples the units of one stage, and what it leaves at each unit for everything else.
+
+    Args:
+        row_scale: float64[n], D > 0: the circuit solves ``D (H z + F(z) - U x - b) = 0``.
+        headroom: float64[n], conductance that inputs and a resistor to ground must together bring to each unit.
+        resistors: conductances between two units.
+        copied: conductances between the inverted copy of unit ``rows`` and unit ``columns``.
+        turns: row k is a chain of secondaries in series across one resistor of conductance 1; unit i has n turns in it.
+        gyrators: gyration conductances from unit ``rows`` to unit ``columns``.
+        feedback: float64[n, n], weights that buffers feed back, or None.
+    """
+
+    row_scale: Floats
+    headroom: Floats
+    resistors: Joints = field(default_factory=_none)
+    copied: Joints = field(default_factory=_none)
+    turns: Joints = field(default_factory=_none)
+    gyrators: Joints = field(default_factory=_none)
+    feedback: Floats | None = None
+
+
+class Feed(NamedTuple):
+    """Resistors from a rail to a unit: ``columns`` count fed-back units, then inputs, then 1 for the bias."""
+
+    rows: Index
+    columns: Index
+    negative: Bools
+    """on the inverted rail"""
+    values: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class StagePlan:
+    """A stage ready to be built: its core, the feeds, the resistors to ground and the scale.
+
+    ``gain`` is the drivers' and buffers' K, ``siemens`` is g0, ``margin`` the smallest eigenvalue of the symmetric part
+    of the grounded conductance matrix in siemens, ``pairs`` how many feeds are differences of two resistors,
+    ``bias_column`` the last of the feed's columns.
+    """
+
+    realization: str
+    core: Core
+    feed: Feed
+    ground: Floats
+    gain: float
+    siemens: float
+    margin: float
+    element: Element
+    pairs: int
+    bias_column: int
+    conductance_range: tuple[float, float]
+
+    @property
+    def size(self) -> int:
+        """The number of units."""
+        return len(self.ground)
+
+    @property
+    def feedback_columns(self) -> int:
+        """How many of the feed's columns are the stage's own units."""
+        return 0 if self.core.feedback is None else self.size

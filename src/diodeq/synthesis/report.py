@@ -1,0 +1,166 @@
+"""What a compilation did and why, as data and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diodeq.circuit import KINDS
+from diodeq.synthesis.plan import StagePlan
+from diodeq.synthesis.remedy import Choice
+
+# Rough cost of a part relative to one resistor, for comparing realizations, not for budgets: an op-amp with its two
+# resistors makes a buffer, two transconductors a gyrator; transformers are wound.
+UNIT_COSTS: dict[str, float] = {
+    "resistors": 1.0,
+    "diodes": 1.0,
+    "voltage_sources": 5.0,
+    "current_sources": 5.0,
+    "transformers": 50.0,
+    "gyrators": 20.0,
+    "buffers": 10.0,
+    "mirrors": 10.0,
+}
+
+
+def parts_of(plan: StagePlan, first: bool) -> dict[str, int]:
+    """How many parts of each kind a stage takes; its inputs' drivers are sources in the first stage, else buffers."""
+    core, element, feed = plan.core, plan.element, plan.feed
+    own = plan.feedback_columns
+    driven = np.unique(2 * feed.columns + feed.negative) // 2
+    feedback, bias = int((driven < own).sum()), int((driven == plan.bias_column).sum())
+    drivers = len(driven) - feedback - bias
+    copies, chains = len(np.unique(core.copied.rows)), len(np.unique(core.turns.rows))
+    counts = {
+        "resistors": len(core.resistors.rows)
+        + len(core.copied.rows)
+        + chains
+        + len(feed.rows)
+        + int((plan.ground > 0).sum())
+        + plan.size * len(element.resistors),
+        "diodes": plan.size * len(element.diodes),
+        "voltage_sources": bias + (drivers if first else 0) + len(element.rails) * (plan.size > 0),
+        "current_sources": plan.size * len(element.currents),
+        "transformers": copies + len(core.turns.rows),
+        "gyrators": len(core.gyrators.rows),
+        "buffers": feedback + (0 if first else drivers),
+    }
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def cost(parts: Mapping[str, int]) -> float:
+    """The sum of unit costs."""
+    return sum(UNIT_COSTS[kind] * count for kind, count in parts.items())
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """One stage: what was built and what else could have been.
+
+    ``refused`` says per realization why it does not fit; ``alternatives`` counts the parts of those that would.
+    """
+
+    activation: str
+    units: int
+    realization: str
+    refused: Mapping[str, str]
+    alternatives: Mapping[str, Mapping[str, int]]
+    margin: float
+    siemens: float
+    gain: float
+    row_scale: tuple[float, float]
+    conductance_range: tuple[float, float]
+    pairs: int
+    parts: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a plain dict; siemens throughout."""
+        return {
+            "activation": self.activation,
+            "units": self.units,
+            "realization": self.realization,
+            "refused": dict(self.refused),
+            "margin_siemens": self.margin,
+            "unit_conductance_siemens": self.siemens,
+            "gain": self.gain,
+            "row_scale": list(self.row_scale),
+            "conductance_range_siemens": list(self.conductance_range),
+            "paired_weights": self.pairs,
+            "parts": dict(self.parts),
+            "cost": cost(self.parts),
+            "alternatives": {
+                name: {"parts": dict(parts), "cost": cost(parts)} for name, parts in self.alternatives.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole compilation."""
+
+    stages: tuple[StageReport, ...]
+    choice: Choice
+    considered: tuple[Choice, ...]
+    highest_volts: float
+    input_range: float
+    parts: Mapping[str, int]
+    distances: tuple[float, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a plain dict."""
+        found = {
+            **self.choice.to_json(),
+            "considered": [choice.to_json() for choice in self.considered],
+            "highest_rail_volts": self.highest_volts,
+            "input_range": self.input_range,
+            "parts": dict(self.parts),
+            "cost": cost(self.parts),
+            "stages": [stage.to_json() for stage in self.stages],
+        }
+        if self.distances is not None:
+            found["nearest_distances"] = list(self.distances)
+        return found
+
+    def text(self) -> str:
+        """A summary to read."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        lines = []
+        for k, stage in enumerate(self.stages):
+            low, high = stage.conductance_range
+            lines.append(
+                f"stage {k}: {stage.units} units, {stage.activation}, {stage.realization}; "
+                f"margin {stage.margin:.4g} S, conductances {low:.3g} … {high:.3g} S, driver gain {stage.gain:.4g}"
+            )
+            lines.append(f"  {counted(stage.parts)}; cost about {cost(stage.parts):g} resistors")
+            if stage.pairs:
+                lines.append(f"  {stage.pairs} weights below the range are differences of two resistors")
+            lines.extend(f"  not {name}: {why}" for name, why in stage.refused.items())
+            lines.extend(
+                f"  {name} would take {counted(parts)}; cost about {cost(parts):g}"
+                for name, parts in stage.alternatives.items()
+            )
+            if self.distances is not None and self.distances[k] > 0.0:
+                lines.append(f"  nearest passive weights: Frobenius distance {self.distances[k]:.4g} from W{k}")
+        chosen = self.choice
+        lines.append(
+            f"{chosen.volts_per_unit:g} volts per unit, diode {chosen.diode.name}, remedy {chosen.remedy}: "
+            f"expected error {chosen.error:.2g} of the largest output ({_others(self.considered)})"
+        )
+        lines.append(f"highest rail {self.highest_volts:.4g} V for inputs within ±{self.input_range:g}")
+        lines.append(counted(self.parts))
+        return lines
+
+
+def _others(considered: Sequence[Choice]) -> str:
+    return ", ".join(f"{choice.remedy} {choice.error:.2g}" for choice in considered)
+
+
+def counted(parts: Mapping[str, int]) -> str:
+    """Such as "12 resistors, 1 diode"."""
+    named = [(count, KINDS[kind].singular) for kind, count in parts.items() if count]
+    return ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for count, name in named) or "no parts"
