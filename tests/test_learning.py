@@ -10,14 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from circuits import everything
 from diodeq.circuit import Bank, Circuit, bank
 from diodeq.devices import catalogue
 from diodeq.devices.technology import Technology
 from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.learning import checkpoint, datasets, schedules, trainer, updates
+from diodeq.learning.knobs import OTHERS, Knobs
 from diodeq.learning.losses import LOSSES, cross_entropy, squared_error
 from diodeq.learning.recipe import RECIPES, Recipe, recipe_for
-from diodeq.learning.rules import RULES
+from diodeq.learning.rules import RULES, Gradient
 from diodeq.learning.rules import hardware_linearization as linearization
 from diodeq.learning.run_folder import opened
 from diodeq.synthesis import layered
@@ -150,15 +152,22 @@ def test_every_update_descends_and_stays_in_range(name, space):
     """Minimise (log G - log 3e-6)² from several starts, one of them wanting out of the range."""
     technology = Technology(1e-6, 1e-2)
     goal = np.log(np.array([3e-6, 3e-6, 1e-9]))
-    theta = updates.SPACES[space].enter(np.array([1e-5, 1e-6, 2e-6]))
+    parts = [(1, 0, 1e-5), (2, 0, 1e-6), (3, 0, 2e-6), (1, 2, 5.0)]
+    circuit = Circuit(("0", "a", "b", "c"), resistors=bank("resistors", parts), trainable=np.array([1, 1, 1, 0], bool))
+    knobs = Knobs(space, technology)
+    theta = knobs.read(circuit)
     rate = 0.05 if space == "log-conductance" else 1e-7 if name == "adam" else 1e-13
     rule = updates.UPDATES[name](rate)
     state = rule.init(theta)
-    conductances = updates.SPACES[space].leave(theta)
+    conductances = circuit.conductances[:3]
     before = np.sum((np.log(conductances) - goal) ** 2)
     for _ in range(200):
         gradient = 2 * (np.log(conductances) - goal) / conductances
-        theta, conductances, state = updates.apply(rule, updates.SPACES[space], technology, theta, gradient, state)
+        step, state = rule.update(knobs.pull(circuit, Gradient(gradient, 0.0, np.zeros((1, 1)))), state, theta)
+        theta = knobs.bound(circuit, theta + step)
+        circuit = knobs.turn(circuit, theta)
+        conductances = circuit.conductances[:3]
+        assert circuit.conductances[3] == 5.0
         assert np.all((conductances >= 1e-6) & (conductances <= 1e-2))
     assert np.sum((np.log(conductances[:2]) - goal[:2]) ** 2) < 0.2 * before
     assert conductances[2] == pytest.approx(1e-6)
@@ -317,9 +326,26 @@ def test_only_trainable_conductances_change():
     circuit = replace(circuit, trainable=mask)
     begin = trainer.start(circuit, recipe, technology)
     ((after, _),) = trainer.train(circuit, data, simulator, recipe, technology, begin)
-    trained = trainer.embody(circuit, after.parameters, recipe, technology).conductances
+    trained = trainer.knobs(recipe, technology).turn(circuit, after.parameters).conductances
     assert np.array_equal(trained[~mask], circuit.conductances[~mask])
     assert np.all(trained[mask] != circuit.conductances[mask])
+
+
+@pytest.mark.parametrize("space", updates.SPACES)
+def test_turns_gyration_and_gains_are_knobs_too(space):
+    """θ and back changes nothing; a step turns every kind and keeps its sign in log-conductance."""
+    circuit = everything()
+    knobs = Knobs(space, Technology(), tuple(OTHERS))
+    theta = knobs.read(circuit)
+    assert len(theta) == len(circuit.resistors) + 1 + 1 + 2
+    same = knobs.turn(circuit, theta)
+    moved = knobs.turn(circuit, theta + 1e-3)
+    for kind in ("resistors", *OTHERS.values()):
+        values = circuit.bank(kind).values
+        assert same.bank(kind).values == pytest.approx(values, rel=1e-12)
+        assert np.all(moved.bank(kind).values != values)
+        if space == "log-conductance":
+            assert moved.bank(kind).values == pytest.approx(values * np.exp(1e-3))
 
 
 def test_training_by_finite_differences_takes_the_same_way():

@@ -62,6 +62,21 @@ def test_gradients_agree_with_ac_and_finite_differences(name, diode, ngspice, re
     assert report["finite_difference"]["cosine"] > 1 - 1e-9
 
 
+@pytest.mark.parametrize("name", ["transformer", "gyrator", "buffered", "mirror", "everything"])
+def test_gradients_of_turns_gyration_and_gains(name, ngspice):
+    circuit = replace(CIRCUITS[name](), trainable=None)
+    kinds = [kind for kind in ("transformers", "gyrators", "buffers", "mirrors") if len(circuit.bank(kind))]
+    found = {
+        rule: RULES[rule](ngspice, circuit, DRIVES, half_mean_square, also=kinds).others
+        for rule in ("hardware-linearization", "finite-difference")
+    }
+    for kind in kinds:
+        exact, differences = (found[rule][kind] for rule in ("hardware-linearization", "finite-difference"))
+        assert exact.shape == (len(circuit.bank(kind)),)
+        assert np.abs(differences).max() > 0
+        assert np.abs(exact - differences).max() <= 1e-6 * np.abs(differences).max()
+
+
 def test_the_gradient_is_wrong_when_the_gyrator_is_not_reversed(ngspice):
     """What the transposition is for: solving the same circuit forward gives a wrong gradient of the wrong size."""
     circuit = gyrator()

@@ -265,11 +265,15 @@ class Circuit:
 
     def with_conductances(self, conductances: ArrayLike) -> Circuit:
         """The same circuit with other conductances, float64[n_resistors] in siemens; everything else is shared."""
-        values = np.array(conductances, dtype=np.float64)
-        if values.shape != self.resistors.values.shape:
-            raise CircuitError(f"{values.shape} conductances given", f"the circuit has {len(self.resistors)} resistors")
+        return self.with_values("resistors", conductances)
+
+    def with_values(self, kind: str, values: ArrayLike) -> Circuit:
+        """The same circuit with other values in one bank (not diodes'), float64[n]; everything else is shared."""
+        parts, new = self.bank(kind), np.array(values, dtype=np.float64)
+        if new.shape != parts.values.shape:
+            raise CircuitError(f"{new.shape} values given for the {kind}", f"the circuit has {len(parts)} of them")
         clone = object.__new__(Circuit)
-        clone.__dict__.update(self.__dict__, resistors=self.resistors.with_values(values))
+        clone.__dict__.update(self.__dict__, **{kind: parts.with_values(new)})
         return clone
 
     def same_topology(self, other: Circuit) -> bool:

@@ -19,6 +19,7 @@ from diodeq.cli.train_progress import shown
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.learning.experiment import Experiment, conduct, starting_beta, stored
+from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
 from diodeq.learning.recipe import recipe_for
 from diodeq.learning.rules import RULES
@@ -68,6 +69,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.option("--volts", type=float, help="Volts of one standard deviation of a feature, and of the bias rails.")
 @click.option("--beta", type=float, help="Logits per output volt.")
 @click.option("--conductances", type=float, nargs=2, metavar="LOW HIGH", help="Range in siemens.  [default: 1e-7 1e-2]")
+@click.option("--also", multiple=True, type=click.Choice(list(OTHERS)), help="Train these values too; repeatable.")
 @WORKERS
 @click.option(
     "--from", "start", type=click.Path(path_type=Path), help="Train this circuit.npz instead of a new layered one."
@@ -104,6 +106,7 @@ def train(
     """
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other", "give one of them")
+    numbers["also"] = numbers["also"] or None
     numbers["low"], numbers["high"] = numbers.pop("conductances") or (None, None)
     given = _given(context)
     if resume:

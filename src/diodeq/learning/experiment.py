@@ -115,7 +115,7 @@ def conduct(
         if on_start is not None:
             on_start(circuit, data, snapshot.epoch)
         snapshot = _epochs(circuit, data, simulator, recipe, technology, snapshot, folder, document, on_batch, on_epoch)
-        circuit = trainer.embody(circuit, trainer.chosen(snapshot, recipe), recipe, technology)
+        circuit = trainer.knobs(recipe, technology).turn(circuit, trainer.chosen(snapshot, recipe))
         summary = summarize(experiment, circuit, data, simulator, snapshot)
         summary["simulator_version"] = version
         if verify_with:

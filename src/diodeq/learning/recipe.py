@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from diodeq.errors import InputError, UsageError
+from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
 from diodeq.learning.rules import RULES
 from diodeq.learning.schedules import SCHEDULES
@@ -23,7 +24,8 @@ class Recipe:
     logits, per volt; ``floor`` limits the swing of rare features (``datasets.units``); ``smoothing`` is of labels;
     ``noise`` is the standard deviation of noise added to the inputs while training, as a part of ``volts``; ``median``
     and ``spread`` describe the log-normal initial conductances (siemens, natural logarithm), ``low`` and ``high`` bound
-    them all (siemens); ``patience`` epochs without a better training loss end the training (0: never).
+    them all (siemens); ``also`` are further values to train (of ``knobs.OTHERS``); ``patience`` epochs without a better
+    training loss end the training (0: never).
 
     Raises:
         UsageError: a name or number that makes no sense.
@@ -50,6 +52,7 @@ class Recipe:
     batch_size: int = 32
     patience: int = 0
     seed: int = 0
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -61,6 +64,9 @@ class Recipe:
         ):
             if getattr(self, name) not in known:
                 raise UsageError(f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(known)}")
+        for name in self.also:
+            if name not in OTHERS:
+                raise UsageError(f"{name!r} cannot be trained", f"use one of {', '.join(OTHERS)}")
         for name in ("volts", "beta", "median", "rate"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise UsageError(f"{name} = {getattr(self, name):g} is not possible", "give a positive number")
@@ -81,14 +87,14 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict that ``from_json`` turns back into an equal recipe."""
-        return {**asdict(self), "hidden": list(self.hidden)}
+        return {**asdict(self), "hidden": list(self.hidden), "also": list(self.also)}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """The recipe written by ``to_json``; raises ``InputError`` for anything else."""
         if set(document) != {each.name for each in fields(cls)}:
             raise InputError("the recipe does not have the entries this version knows", "train again with --overwrite")
-        return cls(**{**document, "hidden": tuple(document["hidden"])})
+        return cls(**{**document, "hidden": tuple(document["hidden"]), "also": tuple(document["also"])})
 
 
 def digest(document: dict[str, Any]) -> str:

@@ -15,11 +15,12 @@ from diodeq.circuit import Circuit
 from diodeq.devices.technology import Technology
 from diodeq.errors import InputError, SimulationError
 from diodeq.learning.datasets import Dataset
+from diodeq.learning.knobs import Knobs
 from diodeq.learning.losses import LOSSES, Loss
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import RULES
 from diodeq.learning.schedules import SCHEDULES
-from diodeq.learning.updates import SPACES, UPDATES, State, Update, apply
+from diodeq.learning.updates import UPDATES, State, Update
 from diodeq.simulators.base import Simulator
 
 Floats = NDArray[np.float64]
@@ -72,16 +73,13 @@ def start(circuit: Circuit, recipe: Recipe, technology: Technology) -> Snapshot:
     """The snapshot before the first epoch, at the circuit's own conductances."""
     if not circuit.mask.any():
         raise InputError(f"circuit {circuit.title!r} has no trainable resistor", "mark some as trainable")
-    space = SPACES[recipe.space]
-    parameters = space.enter(technology.project(circuit.conductances[circuit.mask]))
+    parameters = knobs(recipe, technology).read(circuit)
     return Snapshot(0, parameters, _update(recipe, 1).init(parameters), parameters)
 
 
-def embody(circuit: Circuit, parameters: Floats, recipe: Recipe, technology: Technology) -> Circuit:
-    """The circuit with its trainable conductances at ``parameters``."""
-    conductances = circuit.conductances.copy()
-    conductances[circuit.mask] = technology.project(SPACES[recipe.space].leave(parameters))
-    return circuit.with_conductances(conductances)
+def knobs(recipe: Recipe, technology: Technology) -> Knobs:
+    """What the recipe turns."""
+    return Knobs(recipe.space, technology, recipe.also)
 
 
 def train(
@@ -104,14 +102,14 @@ def train(
     fits(circuit, data)
     drives = circuit.scaling.to_volts(data.x_train)
     steps = recipe.epochs * math.ceil(len(drives) / recipe.batch_size)
-    update, rule = _update(recipe, steps), RULES[recipe.rule]
+    update, rule, turned = _update(recipe, steps), RULES[recipe.rule], knobs(recipe, technology)
     while not finished(snapshot, recipe):
         began = time.perf_counter()
         epoch = snapshot.epoch + 1
         random = np.random.default_rng([recipe.seed, 1, epoch])
         order = random.permutation(len(drives))
         parameters, state = snapshot.parameters, snapshot.state
-        now = embody(circuit, parameters, recipe, technology)
+        now = turned.turn(circuit, parameters)
         total, right = 0.0, 0
         for at in range(0, len(order), recipe.batch_size):
             batch = order[at : at + recipe.batch_size]
@@ -119,15 +117,13 @@ def train(
             if recipe.noise:
                 volts = volts + recipe.noise * recipe.volts * random.standard_normal(volts.shape)
             labels = data.y_train[batch]
-            found = rule(simulator, now, volts, bind(recipe, circuit, labels))
-            if not (math.isfinite(found.loss) and np.isfinite(found.conductances).all()):
+            found = rule(simulator, now, volts, bind(recipe, circuit, labels), also=turned.kinds)
+            pulled = turned.pull(now, found)
+            if not (math.isfinite(found.loss) and np.isfinite(pulled).all()):
                 raise SimulationError(f"the loss of epoch {epoch} is not a number", "lower the rate or the volts")
-            parameters, values, state = apply(
-                update, SPACES[recipe.space], technology, parameters, found.conductances, state
-            )
-            conductances = now.conductances.copy()
-            conductances[circuit.mask] = values
-            now = now.with_conductances(conductances)
+            step, state = update.update(pulled, state, parameters)
+            parameters = turned.bound(circuit, parameters + step)
+            now = turned.turn(circuit, parameters)
             total += found.loss * len(batch)
             right += int(np.sum(found.outputs.argmax(axis=1) == labels))
             if on_batch is not None:

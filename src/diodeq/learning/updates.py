@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.devices.technology import Technology
 from diodeq.learning.schedules import Schedule, constant
 
 Floats = NDArray[np.float64]
@@ -132,25 +131,6 @@ SPACES: dict[str, Space] = {
     "log-conductance": Space(np.log, np.exp, lambda gradient, conductances: gradient * conductances),
     "conductance": Space(np.copy, np.copy, lambda gradient, conductances: gradient),
 }
-
-
-def apply(
-    rule: Update,
-    space: Space,
-    technology: Technology,
-    parameters: Floats,
-    gradient: Floats,
-    state: State,
-) -> tuple[Floats, Floats, State]:
-    """One step: the new parameters, their conductances (both within the technology's range) and the new state.
-
-    ``gradient`` is dℓ/dG float64[n] at ``parameters``.
-    """
-    before = technology.project(space.leave(parameters))
-    step, state = rule.update(space.pull(gradient, before), state, parameters)
-    low, high = space.enter(np.array([technology.low, technology.high]))
-    parameters = np.clip(parameters + step, low, high)
-    return parameters, technology.project(space.leave(parameters)), state
 
 
 def flatten(state: State) -> list[NDArray[Any]]:

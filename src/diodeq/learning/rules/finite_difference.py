@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,14 @@ STENCIL = ((-2.0, 1 / 12), (-1.0, -8 / 12), (1.0, 8 / 12), (2.0, -1 / 12))
 
 
 def finite_difference(
-    simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss, *, step: float = 1e-3
+    simulator: Simulator,
+    circuit: Circuit,
+    drives: Floats,
+    loss: Loss,
+    /,
+    *,
+    also: Sequence[str] = (),
+    step: float = 1e-3,
 ) -> Gradient:
     """The gradient by differences in log-conductance, four simulations per trainable resistor.
 
@@ -26,14 +35,16 @@ def finite_difference(
     simulator's own error divided by step. This is the oracle that other rules are compared with, far too slow to
     train anything big.
     """
-    conductances = circuit.conductances
-    places = np.flatnonzero(circuit.mask)
     outputs = simulator.operate(circuit, drives).outputs
-    gradient = np.zeros(len(places))
-    for k, place in enumerate(places):
+
+    def slope(kind: str, place: int) -> float:
+        before, found = circuit.bank(kind).values, 0.0
         for offset, weight in STENCIL:
-            turned = conductances.copy()
+            turned = before.copy()
             turned[place] *= np.exp(offset * step)
-            value, _ = loss(simulator.operate(circuit.with_conductances(turned), drives).outputs)
-            gradient[k] += weight * value / (step * conductances[place])
-    return Gradient(gradient, loss(outputs)[0], outputs)
+            found += weight * loss(simulator.operate(circuit.with_values(kind, turned), drives).outputs)[0]
+        return found / (step * float(before[place]))
+
+    conductances = np.array([slope("resistors", int(place)) for place in np.flatnonzero(circuit.mask)])
+    others = {kind: np.array([slope(kind, place) for place in range(len(circuit.bank(kind)))]) for kind in also}
+    return Gradient(conductances, loss(outputs)[0], outputs, others)

@@ -8,13 +8,15 @@ Name and use for training: Chaffey, arXiv:2509.13793; the products: Director & R
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.learning.losses import Loss
 from diodeq.learning.rules.base import Gradient
-from diodeq.simulators.base import Simulator
+from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -26,13 +28,17 @@ WASTE = 16
 ENTRIES = 4_000_000
 
 
-def hardware_linearization(simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss) -> Gradient:
+def hardware_linearization(
+    simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss, /, *, also: Sequence[str] = ()
+) -> Gradient:
     """The exact gradient from two settlings of the circuit, whatever the number of resistors."""
     point = simulator.operate(circuit, drives)
     outputs = point.outputs
     value, injections = loss(outputs)
     adjoint = simulator.small_signal(point, injections)
-    return Gradient(branch_products(circuit, point.node_voltages, adjoint.node_voltages), value, outputs)
+    conductances = branch_products(circuit, point.node_voltages, adjoint.node_voltages)
+    others = {kind: PRODUCTS[kind](circuit, point, adjoint).sum(axis=0) for kind in also}
+    return Gradient(conductances, value, outputs, others)
 
 
 def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats) -> Floats:
@@ -50,6 +56,36 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats) -> Floa
     if np.count_nonzero(touched) * np.count_nonzero(active) <= max(WASTE * len(terminals), ENTRIES):
         return _by_matrix(terminals, voltages, adjoint, touched, active)
     return _by_gathering(terminals, voltages, adjoint)
+
+
+# The local products of the other elements (Director & Rohrer), float64[B, n]. The adjoint of a buffer is a mirror and
+# the other way round, which is where their adjoint currents are.
+PRODUCTS: dict[str, Callable[[Circuit, OperatingPoint, AdjointSolution], Floats]] = {
+    # v1 = n v2, i2 = -n i1: dℓ/dn = v̂2 i1 + î1 v2
+    "transformers": lambda circuit, point, adjoint: (
+        _across(circuit, "transformers", 1, adjoint) * point.branch_currents["transformers"]
+        + adjoint.branch_currents["transformers"] * _across(circuit, "transformers", 1, point)
+    ),
+    # i1 = g v2, i2 = -g v1: dℓ/dg = v̂2 v1 - v̂1 v2
+    "gyrators": lambda circuit, point, adjoint: (
+        _across(circuit, "gyrators", 1, adjoint) * _across(circuit, "gyrators", 0, point)
+        - _across(circuit, "gyrators", 0, adjoint) * _across(circuit, "gyrators", 1, point)
+    ),
+    # v_out = a v_ctrl: dℓ/da = î_out v_ctrl
+    "buffers": lambda circuit, point, adjoint: (
+        adjoint.branch_currents["mirrors"] * _across(circuit, "buffers", 1, point)
+    ),
+    # i_out = a i_sense: dℓ/da = -v̂_out i_sense
+    "mirrors": lambda circuit, point, adjoint: (
+        -_across(circuit, "mirrors", 0, adjoint) * point.branch_currents["mirrors"]
+    ),
+}
+
+
+def _across(circuit: Circuit, kind: str, port: int, solution: OperatingPoint | AdjointSolution) -> Floats:
+    """Voltages across the first (0) or second (1) port of a kind's elements, float64[B, n]."""
+    ends, volts = circuit.bank(kind).terminals, solution.node_voltages
+    return volts[:, ends[:, 2 * port]] - volts[:, ends[:, 2 * port + 1]]
 
 
 def _by_matrix(terminals: Ints, voltages: Floats, adjoint: Floats, touched: Bools, active: Bools) -> Floats:
