@@ -134,7 +134,7 @@ def test_graph_has_every_port():
 
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_saved_circuits_come_back_whole(name, tmp_path):
-    circuit = CIRCUITS[name]()
+    circuit = replace(CIRCUITS[name](), notes=("made by a test", "zweite Notiz, 27 °C"))
     circuit.save(tmp_path / "c.npz")
     again = Circuit.load(tmp_path / "c.npz")
     for kind in KINDS:
@@ -142,7 +142,7 @@ def test_saved_circuits_come_back_whole(name, tmp_path):
         assert np.array_equal(ours.terminals, theirs.terminals)
         assert np.array_equal(ours.values, theirs.values)
         assert (ours.names, ours.groups) == (theirs.names, theirs.groups)
-    for field in ("nodes", "models", "output_names", "temperature", "title"):
+    for field in ("nodes", "models", "output_names", "temperature", "title", "notes"):
         assert getattr(circuit, field) == getattr(again, field)
     for ours, theirs in ((circuit.inputs, again.inputs), (circuit.scaling, again.scaling)):
         assert all(np.array_equal(value, getattr(theirs, key)) for key, value in vars(ours).items())

@@ -170,6 +170,7 @@ class Circuit:
         trainable: bool[n_resistors], which conductances a learning rule may change.
         units: how user's numbers become volts and back; volts themselves by default.
         temperature: in °C.
+        title: one line. notes: sentences about the circuit (how it was made, what is certified), printed in netlists.
 
     Arrays are read-only. Build checks shapes only; ``diodeq.circuit.check`` says whether the circuit is sound.
 
@@ -194,6 +195,7 @@ class Circuit:
     units: Units | None = None
     temperature: float = 27.0
     title: str = "circuit"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         put = object.__setattr__

@@ -25,6 +25,7 @@ def save(circuit: Circuit, path: str | Path) -> None:
         "format": FORMAT,
         "version": VERSION,
         "title": circuit.title,
+        "notes": list(circuit.notes),
         "temperature": circuit.temperature,
         "output_scale": circuit.scaling.output_scale,
         "models": [model.to_json() for model in circuit.models],
@@ -114,6 +115,7 @@ def _assemble(archive: Any) -> Circuit:
         units=Units(_real(archive["units_offset"]), _real(archive["units_scale"]), float(header["output_scale"])),
         temperature=float(header["temperature"]),
         title=str(header["title"]),
+        notes=tuple(map(str, header["notes"])),
     )
 
 

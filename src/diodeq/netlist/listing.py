@@ -107,7 +107,7 @@ def list_circuit(
         version=diodeq.__version__,
         digest=circuit_digest(circuit),
         counts=", ".join(counted),
-        notes=tuple(plain(note) for note in (*driven, *notes)),
+        notes=tuple(plain(note) for note in (*circuit.notes, *driven, *notes)),
         temperature=circuit.temperature,
         sections=_sections(circuit, runs, {**_input_remarks(circuit, volts), **(remarks or {})}),
         models=tuple(circuit.models[index] for index in used_models(circuit)),
