@@ -1,0 +1,148 @@
+"""Certificates: how far each stage is from losing its unique equilibrium, and how strongly inputs can move outputs.
+
+The stage is ``0 ∈ H z + F(z) - U x - b`` with H = I - W. With the margin ``m = λ_min((H + Hᵀ)/2)`` and F strongly
+monotone with constant μ (1 for asinh, 0 for the others), H + F is strongly monotone with ``κ = m + μ``. For κ > 0 there
+is exactly one equilibrium for every input, it moves by at most ``‖U Δx‖/κ``, and both survive every perturbation of W
+with ``‖ΔW‖₂ < κ`` (THEORY.md §6). These are sufficient conditions: κ ≤ 0 proves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from diodeq.network.network import Network, Stage
+
+Floats = NDArray[np.float64]
+
+DENSE = 4000  # up to this many units the dense eigenvalue solver is quick
+ROUGH, FINE, ROUNDS = 1e-3, 1e-13, 8
+
+
+@dataclass(frozen=True)
+class StageCertificate:
+    """What is known of one stage, in network units: the conductance of an isolated unit is 1."""
+
+    margin: float
+    """m = λ_min((H + Hᵀ)/2); 1 for a feed-forward stage and for a stage without units."""
+    monotonicity: float
+    """κ = m + μ"""
+    unit: int | None
+    """The largest unit of the margin's eigenvector, where more conductance to ground helps most; None if W is None."""
+    unique: bool
+    """Whether a unique equilibrium is guaranteed for every input: κ is above its rounding error."""
+    lipschitz: float
+    """Bound on ``‖Δz‖₂ / ‖Δx‖₂``; infinite where uniqueness is not guaranteed."""
+    radius: float
+    """``‖ΔW‖₂`` below this keeps uniqueness; infinite for a feed-forward stage, which has no W, and 0 if not unique."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Certificates of all stages of a cascade."""
+
+    stages: tuple[StageCertificate, ...]
+
+    @property
+    def margin(self) -> float:
+        """The smallest margin of all stages."""
+        return min(stage.margin for stage in self.stages)
+
+    @property
+    def weakest(self) -> int:
+        """The stage with the smallest κ."""
+        return min(range(len(self.stages)), key=lambda k: self.stages[k].monotonicity)
+
+    @property
+    def unique(self) -> bool:
+        """Whether every stage's equilibrium is guaranteed to be unique."""
+        return all(stage.unique for stage in self.stages)
+
+    @property
+    def lipschitz(self) -> float:
+        """Bound on ``‖Δoutput‖₂ / ‖Δinput‖₂``: the product over the stages, infinite if any is."""
+        bounds = [stage.lipschitz for stage in self.stages]
+        return math.inf if math.inf in bounds else math.prod(bounds)
+
+    @property
+    def radius(self) -> float:
+        """The smallest radius of all stages."""
+        return min(stage.radius for stage in self.stages)
+
+
+def certify(network: Network) -> Certificate:
+    """The certificates of a network; always returns, whatever the weights."""
+    return Certificate(tuple(certify_stage(stage) for stage in network.stages))
+
+
+def certify_stage(stage: Stage) -> StageCertificate:
+    """The certificate of one stage."""
+    margin, unit = weakest_direction(stage)
+    kappa = margin + stage.activation.element.strength
+    gain = float(np.linalg.norm(stage.U, 2)) if stage.U.size else 0.0
+    if stage.W is None or not stage.size:
+        return StageCertificate(margin, kappa, None, True, gain / kappa, math.inf)
+    # Rounding of the eigenvalue solver: a margin below it could as well be zero or negative.
+    unique = bool(kappa > 4.0 * np.finfo(np.float64).eps * stage.size * (1.0 + float(np.linalg.norm(stage.W))))
+    return StageCertificate(margin, kappa, unit, unique, gain / kappa if unique else math.inf, kappa if unique else 0.0)
+
+
+def weakest_direction(stage: Stage) -> tuple[float, int | None]:
+    """The margin ``λ_min((H + Hᵀ)/2)`` and the unit that is largest in its eigenvector (None without W or units)."""
+    if stage.W is None or not stage.size:
+        return 1.0, None
+    symmetric = (stage.W + stage.W.T) / -2.0
+    symmetric[np.diag_indices(stage.size)] += 1.0
+    if stage.size > DENSE:
+        value, vector = _lowest(symmetric)
+    else:
+        values, vectors = eigh(symmetric, subset_by_index=[0, 0])
+        value, vector = float(values[0]), vectors[:, 0]
+    return value, int(np.argmax(np.abs(vector)))
+
+
+def _lowest(symmetric: Floats) -> tuple[float, Floats]:
+    """The smallest eigenvalue of a large matrix and its vector, by Lanczos' method with shifts and inversions.
+
+    The lower end is often crowded, where plain Lanczos is hopeless. So from a rough value on, each round factorizes
+    just below the last value and finds the eigenvalue nearest to that. Cholesky's factorization exists only if no
+    eigenvalue is lower: the result cannot be another one. It is lowered by its residual, to err on the safe side.
+    """
+    n = len(symmetric)
+    scale = 1.0 + 2.0 * float(np.abs(symmetric).sum(axis=1).max())  # twice what no eigenvalue exceeds
+    vector = np.random.default_rng(0).standard_normal(n)  # the library's own start is random; answers should repeat
+    _, vectors = eigsh(symmetric - scale * np.eye(n), k=1, which="LM", v0=vector, tol=ROUGH)
+    value, doubt = _rayleigh(symmetric, vectors[:, 0])
+    for _ in range(ROUNDS):
+        below = 2.0 * doubt + FINE * scale
+        while (factor := _factor_below(symmetric, value - below)) is None:
+            below *= 4.0
+        inverse = LinearOperator((n, n), matvec=partial(cho_solve, (factor, True), check_finite=False), dtype=float)
+        _, vectors = eigsh(inverse, k=1, which="LM", v0=vector, tol=ROUGH)
+        value, doubt = _rayleigh(symmetric, vectors[:, 0])
+        if doubt <= FINE * scale:
+            break
+    return value - doubt, vectors[:, 0]
+
+
+def _rayleigh(symmetric: Floats, vector: Floats) -> tuple[float, float]:
+    """The vector's eigenvalue and the norm of its residual; the vector has length 1."""
+    product = symmetric @ vector
+    value = float(vector @ product)
+    return value, float(np.linalg.norm(product - value * vector))
+
+
+def _factor_below(symmetric: Floats, shift: float) -> Floats | None:
+    """Cholesky's lower factor of ``symmetric - shift I``, or None if an eigenvalue is below the shift."""
+    shifted = symmetric.copy()
+    shifted[np.diag_indices(len(shifted))] -= shift
+    try:
+        return np.asarray(cho_factor(shifted, lower=True, overwrite_a=True, check_finite=False)[0], np.float64)
+    except LinAlgError:
+        return None

@@ -1,0 +1,207 @@
+"""Reference solution of a network: every stage's equilibrium to rounding, by operator splitting and a Newton finish.
+
+A stage is ``0 ∈ H z + F(z) - q`` with ``q = U x + b`` and H = I - W. Peaceman and Rachford's splitting alternates the
+resolvents of the linear part, ``(I + αH)⁻¹(v + αq)``, one factorization for all samples and iterations, and of the
+activation's law F (THEORY.md §5; Winston and Kolter 2020). For a margin m > 0 it converges linearly for every α, and
+``α = 1/√(m ‖H‖₂)`` is near the best. Stiff stages are finished by Newton's method on ``z - σ(W z + q)``, which is exact
+as soon as the pieces of a piecewise linear activation are right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import lu_factor, lu_solve
+
+from diodeq.errors import InputError, SimulationError
+from diodeq.network.certificate import weakest_direction
+from diodeq.network.network import Network, Stage
+
+Floats = NDArray[np.float64]
+
+TOLERANCE = 1e-12
+ITERATIONS = 5_000
+CHECK_EVERY = 10  # a residual costs as much as an iteration
+FIRST_NEWTON = 200  # iterations before Newton's method is tried on the samples that are left, then doubled each time
+NEWTON_STEPS = 8
+STIFF = 1e-3
+BATCH_ENTRIES = 1 << 23  # matrix entries factorized at once: 64 MiB
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The equilibrium of every stage for a batch of inputs."""
+
+    inputs: Floats
+    """float64[B, n_in]"""
+    states: tuple[Floats, ...]
+    """float64[B, n_k] per stage"""
+    residuals: tuple[float, ...]
+    """Per stage, the largest ``|z - σ(W z + U x + b)|`` over the largest ``|W||z| + |U x + b|``, worst sample."""
+    iterations: tuple[int, ...]
+    """Per stage, the splitting iterations of the slowest sample; 0 where the solution is a formula."""
+
+    @property
+    def outputs(self) -> Floats:
+        """float64[B, n_out]: the last stage's states."""
+        return self.states[-1]
+
+    @property
+    def residual(self) -> float:
+        """The largest residual of all stages."""
+        return max(self.residuals)
+
+
+def solve(network: Network, x: ArrayLike, tolerance: float = TOLERANCE) -> Solution:
+    """The equilibrium of every stage for the inputs ``x`` (float64[B, n_in], or one sample [n_in]).
+
+    Raises:
+        InputError: x has another shape or a value that is not finite.
+        SimulationError: a stage did not converge to ``tolerance`` (relative residual); it is named with its margin.
+    """
+    inputs = as_inputs(network, x)
+    states, residuals, iterations = [], [], []
+    into = inputs
+    for k, stage in enumerate(network.stages):
+        into, residual, count = _solve_stage(stage, into, tolerance, k)
+        states.append(into)
+        residuals.append(residual)
+        iterations.append(count)
+    return Solution(inputs, tuple(states), tuple(residuals), tuple(iterations))
+
+
+def as_inputs(network: Network, x: ArrayLike) -> Floats:
+    """``x`` as float64[B, n_in]; raises ``InputError`` when it does not fit the network or is not finite."""
+    inputs = np.atleast_2d(np.asarray(x, np.float64))
+    if inputs.ndim != 2 or inputs.shape[1] != network.widths[0]:
+        raise InputError(
+            f"the inputs have shape {np.shape(x)} but the network has {network.widths[0]} inputs",
+            "give one row a sample and one column an input",
+        )
+    if not np.isfinite(inputs).all():
+        row, column = np.argwhere(~np.isfinite(inputs))[0]
+        raise InputError(
+            f"input {column} of sample {row} is {inputs[row, column]}", "every input must be a finite number"
+        )
+    return inputs
+
+
+def _solve_stage(stage: Stage, x: Floats, tolerance: float, k: int) -> tuple[Floats, float, int]:
+    """States float64[B, n], worst relative residual, iterations."""
+    drive = x @ stage.U.T + stage.b
+    if stage.W is None or not stage.size or not len(x):
+        return stage.activation(drive), 0.0, 0
+    states = np.zeros_like(drive)
+    residuals = np.full(len(drive), np.inf)
+    iterations = 0
+    try:
+        if stage.activation.name == "identity":
+            states = np.asarray(np.linalg.solve(stage.H, drive.T).T, np.float64)
+        else:
+            # Where there is no equilibrium the iterates may grow without bound; the residual tells.
+            with np.errstate(over="ignore", invalid="ignore"):
+                states, iterations = _split(stage, drive, tolerance)
+        residuals = residual(stage, states, drive)
+    except np.linalg.LinAlgError:
+        pass
+    if not np.all(residuals <= tolerance):
+        margin, unit = weakest_direction(stage)
+        sample = int(np.argmax(np.where(np.isnan(residuals), np.inf, residuals)))
+        raise SimulationError(
+            f"stage {k} did not reach an equilibrium for sample {sample}: its residual is {residuals[sample]:.3g}, not "
+            f"{tolerance:g}; its margin is {margin:.6g}, weakest at unit {unit}",
+            "use weights with a positive margin, for which there is exactly one equilibrium"
+            if margin <= 0.0
+            else "allow a larger tolerance or use weights with a larger margin",
+        )
+    return states, float(residuals.max()), iterations
+
+
+def residual(stage: Stage, states: Floats, drive: Floats) -> Floats:
+    """float64[B]: ``‖z - σ(W z + q)‖∞`` over ``‖|W||z| + |q|‖∞``, the size of what is summed (and rounded) there."""
+    weights = np.zeros((stage.size, stage.size)) if stage.W is None else stage.W
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.abs(states - stage.activation(states @ weights.T + drive)).max(axis=1)
+        size = (np.abs(states) @ np.abs(weights).T + np.abs(drive)).max(axis=1)
+    return np.where(error == 0.0, 0.0, error / np.where(size > 0.0, size, 1.0))
+
+
+def _split(stage: Stage, drive: Floats, tolerance: float) -> tuple[Floats, int]:
+    """Peaceman–Rachford until every sample has converged, with tries of Newton's method in between."""
+    margin, _ = weakest_direction(stage)
+    H = stage.H
+    norm = _norm(H)
+    # Without a margin nothing is guaranteed: average the iterates (Douglas–Rachford), which asks for the least, with a
+    # step so short that I + αH cannot be singular.
+    monotone = margin > 1e-12 * norm
+    alpha = 1.0 / np.sqrt(margin * norm) if monotone else 0.5 / norm
+    relax = 1.0 if monotone else 0.5
+    factors = lu_factor(np.eye(stage.size) + alpha * H, check_finite=False)
+    states = np.zeros_like(drive)
+    todo = np.arange(len(drive))
+    u = np.zeros_like(drive)
+    newton_at = FIRST_NEWTON
+    for iteration in range(1, ITERATIONS + 1):
+        q = drive[todo]
+        z = stage.activation.resolvent(u, alpha)
+        reflected = 2.0 * z - u
+        through = lu_solve(factors, (reflected + alpha * q).T, check_finite=False).T
+        u = u + relax * (2.0 * through - reflected - u)
+        if iteration % CHECK_EVERY and iteration > CHECK_EVERY:
+            continue
+        if iteration >= newton_at:
+            newton_at *= 2
+            z = _newton(stage, z, q)
+        states[todo] = z
+        left = ~(residual(stage, z, q) <= tolerance)
+        todo, u = todo[left], u[left]
+        if not todo.size:
+            break
+    if margin < STIFF * norm:  # the error may be the residual over the margin: go on to rounding
+        states = _newton(stage, states, drive)
+    return states, iteration
+
+
+def _norm(H: Floats) -> float:
+    """About ‖H‖₂, from above: the smaller of two bounds that need no decomposition."""
+    size = np.abs(H)
+    columns, rows = float(size.sum(axis=0).max()), float(size.sum(axis=1).max())
+    return min(np.sqrt(columns * rows), float(np.linalg.norm(H))) or 1.0
+
+
+def _newton(stage: Stage, z: Floats, drive: Floats) -> Floats:
+    """Newton's method on ``z - σ(W z + q)`` from z; per sample the best state met, so never worse than z."""
+    W = np.eye(stage.size) - stage.H
+    best, best_residual = z, residual(stage, z, drive)
+    for _ in range(NEWTON_STEPS):
+        before = z @ W.T + drive
+        error = stage.activation(before) - z
+        try:
+            z = z + solve_each(W, stage.activation.slope(before), error)
+        except np.linalg.LinAlgError:
+            break
+        now = residual(stage, z, drive)
+        better = now < best_residual
+        if not better.any():
+            break
+        best = np.where(better[:, None], z, best)
+        best_residual = np.where(better, now, best_residual)
+    return best
+
+
+def solve_each(W: Floats, slopes: Floats, right: Floats, transposed: bool = False) -> Floats:
+    """float64[B, n]: per sample ``(I - D W)⁻¹ r``, or its transpose ``(I - Wᵀ D)⁻¹ r``, with D = diag(slopes[sample]).
+
+    Raises ``LinAlgError`` where the matrix is singular.
+    """
+    n = len(W)
+    out = np.empty_like(right)
+    block = max(1, BATCH_ENTRIES // max(n * n, 1))
+    for start in range(0, len(right), block):
+        d, r = slopes[start : start + block], right[start : start + block]
+        matrix = -(W.T * d[:, None, :]) if transposed else -(d[:, :, None] * W)
+        matrix[:, np.arange(n), np.arange(n)] += 1.0
+        out[start : start + block] = np.linalg.solve(matrix, r[:, :, None])[:, :, 0]
+    return out
