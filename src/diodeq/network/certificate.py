@@ -99,23 +99,27 @@ def weakest_direction(stage: Stage) -> tuple[float, int | None]:
         return 1.0, None
     symmetric = (stage.W + stage.W.T) / -2.0
     symmetric[np.diag_indices(stage.size)] += 1.0
-    if stage.size > DENSE:
-        value, vector = _lowest(symmetric)
-    else:
-        values, vectors = eigh(symmetric, subset_by_index=[0, 0])
-        value, vector = float(values[0]), vectors[:, 0]
+    value, vector = lowest(symmetric)
     return value, int(np.argmax(np.abs(vector)))
 
 
-def _lowest(symmetric: Floats) -> tuple[float, Floats]:
-    """The smallest eigenvalue of a large matrix and its vector, by Lanczos' method with shifts and inversions.
+def lowest(symmetric: Floats) -> tuple[float, Floats]:
+    """The smallest eigenvalue of a symmetric matrix (float64[n, n], n > 0) and its vector (float64[n], of length 1)."""
+    if len(symmetric) > DENSE:
+        return _lowest_of_many(symmetric)
+    values, vectors = eigh(symmetric, subset_by_index=[0, 0])
+    return float(values[0]), np.asarray(vectors[:, 0], np.float64)
+
+
+def _lowest_of_many(symmetric: Floats) -> tuple[float, Floats]:
+    """The same for a large matrix, by Lanczos' method with shifts and inversions.
 
     The lower end is often crowded, where plain Lanczos is hopeless. So from a rough value on, each round factorizes
     just below the last value and finds the eigenvalue nearest to that. Cholesky's factorization exists only if no
     eigenvalue is lower: the result cannot be another one. It is lowered by its residual, to err on the safe side.
     """
     n = len(symmetric)
-    scale = 1.0 + 2.0 * float(np.abs(symmetric).sum(axis=1).max())  # twice what no eigenvalue exceeds
+    scale = 2.0 * float(np.abs(symmetric).sum(axis=1).max()) or 1.0  # twice what no eigenvalue exceeds
     vector = np.random.default_rng(0).standard_normal(n)  # the library's own start is random; answers should repeat
     _, vectors = eigsh(symmetric - scale * np.eye(n), k=1, which="LM", v0=vector, tol=ROUGH)
     value, doubt = _rayleigh(symmetric, vectors[:, 0])
