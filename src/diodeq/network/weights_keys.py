@@ -1,0 +1,149 @@
+"""diodeq's own keys for weights: ``W0? U0 b0 activation0? W1? U1 b1 …``, stage by stage.
+
+Stage k is ``z = σ(Wk z + Uk x + bk)``; without Wk it is feed-forward. Instead of Wk, ``Ak Pk mk`` give a monotone one:
+``W = (1 - m) I - AᵀA + P - Pᵀ`` (Winston and Kolter 2020), whose margin is at least m. ``activationk`` is text such as
+``hard-tanh:0.5``; without it the last stage is ``identity`` and the others are ``relu``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.errors import InputError
+from diodeq.network.activations import Activation
+from diodeq.network.network import Network, Stage
+
+Floats = NDArray[np.float64]
+Arrays = dict[str, NDArray[Any]]
+Texts = dict[str, str]
+
+ACCEPTED = "diodeq reads W0 (or A0, P0 and m0; none for a feed-forward stage), U0, b0, activation0, W1, U1, b1, …"
+LARGEST = 1 << 28
+"""Numbers in one array; 2 GiB in float64."""
+
+_KEY = re.compile(r"(W|U|b|A|P|m|activation)(0|[1-9][0-9]{0,5})")
+
+
+def assemble(arrays: Arrays, texts: Texts) -> Network:
+    """The network that named arrays describe; ``texts`` holds the activations (in an .npz they are arrays of text).
+
+    Raises:
+        InputError: a key is unknown, missing or of the wrong shape or type, or a value is not finite; it is named.
+    """
+    arrays, texts = dict(arrays), dict(texts)
+    for key in [key for key in arrays if key.startswith("activation")]:
+        texts[key] = _text(key, arrays.pop(key))
+    stages: dict[int, dict[str, str]] = {}
+    for key in (*arrays, *texts):
+        match = _KEY.fullmatch(key)
+        if not match or (match[1] == "activation") != (key in texts):
+            raise InputError(f"its key {key!r} is unknown", ACCEPTED)
+        stages.setdefault(int(match[2]), {})[match[1]] = key
+    if not stages:
+        raise InputError("it holds no weights", ACCEPTED)
+    count = max(stages) + 1
+    if len(stages) < count:
+        missing = next(k for k in range(count) if k not in stages)
+        raise InputError(
+            f"it has no stage {missing} but a stage {count - 1}", "number the stages 0, 1, 2, … without gaps"
+        )
+    return Network(tuple(_stage(k, stages[k], arrays, texts, k == count - 1) for k in range(count)))
+
+
+def _stage(k: int, keys: dict[str, str], arrays: Arrays, texts: Texts, last: bool) -> Stage:
+    for name in ("U", "b"):
+        if name not in keys:
+            raise InputError(f"its stage {k} has no {name}{k}", "every stage needs a U and a b; b may be zeros")
+    U = matrix(f"U{k}", arrays[f"U{k}"])
+    n = len(U)
+    b = shaped(f"b{k}", arrays[f"b{k}"], (n,), f"U{k} has {n} rows")
+    default = "identity" if last else "relu"
+    try:
+        activation = Activation.parse(texts.get(f"activation{k}", default))
+    except InputError as error:
+        raise InputError(f"its activation{k} is unusable: {error.problem}", error.remedy) from None
+    return Stage(U=U, b=b, W=_recurrent(k, n, keys, arrays), activation=activation)
+
+
+def _recurrent(k: int, n: int, keys: dict[str, str], arrays: Arrays) -> Floats | None:
+    """W of stage k, given as such or by the monotone parameterization; None if by neither."""
+    monotone = [name for name in ("A", "P", "m") if name in keys]
+    if monotone and "W" in keys:
+        raise InputError(f"its stage {k} has both W{k} and {monotone[0]}{k}", f"give W{k}, or A{k}, P{k} and m{k}")
+    if monotone and len(monotone) < 3:
+        absent = next(name for name in ("A", "P", "m") if name not in keys)
+        raise InputError(f"its stage {k} has {monotone[0]}{k} but no {absent}{k}", f"give A{k}, P{k} and m{k}, or W{k}")
+    why = f"U{k} has {n} rows"
+    if "W" in keys:
+        return shaped(f"W{k}", arrays[f"W{k}"], (n, n), why)
+    if not monotone:
+        return None
+    A = matrix(f"A{k}", arrays[f"A{k}"])
+    if A.shape[1] != n:
+        raise InputError(f"its A{k} has shape {A.shape}, {why}", f"give A{k} {n} columns")
+    P = shaped(f"P{k}", arrays[f"P{k}"], (n, n), why)
+    scalar = arrays[f"m{k}"]
+    m = float(shaped(f"m{k}", scalar.reshape(()) if scalar.size == 1 else scalar, (), "it is one number"))
+    W = (1.0 - m) * np.eye(n) - A.T @ A + P - P.T
+    if not np.isfinite(W).all():
+        raise InputError(f"its A{k}, P{k} and m{k} give a W{k} that is not finite", "use smaller values")
+    return W
+
+
+def disassemble(network: Network) -> tuple[Arrays, Texts]:
+    """The arrays and the activations' texts that `assemble` makes the network from."""
+    arrays: Arrays = {}
+    texts: Texts = {}
+    for k, stage in enumerate(network.stages):
+        if stage.W is not None:
+            arrays[f"W{k}"] = stage.W
+        arrays[f"U{k}"], arrays[f"b{k}"] = stage.U, stage.b
+        texts[f"activation{k}"] = str(stage.activation)
+    return arrays, texts
+
+
+def matrix(key: str, array: NDArray[Any]) -> Floats:
+    """A finite float64 matrix; raises ``InputError`` naming ``key`` for anything else."""
+    if array.ndim != 2:
+        raise InputError(f"its {key} has shape {array.shape}", f"give {key} two dimensions")
+    return numbers(key, array)
+
+
+def shaped(key: str, array: NDArray[Any], shape: tuple[int, ...], why: str) -> Floats:
+    """A finite float64 array of the shape that ``why`` asks for; raises ``InputError`` naming ``key``."""
+    if array.shape != shape:
+        raise InputError(f"its {key} has shape {array.shape}, {why}", f"give {key} the shape {shape}")
+    return numbers(key, array)
+
+
+def numbers(key: str, array: NDArray[Any]) -> Floats:
+    """A finite float64 array; raises ``InputError`` naming ``key`` and the first bad entry."""
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"its {key} holds {array.dtype} values, not real numbers", f"save {key} as float64 or float32")
+    check_size(key, array.shape)
+    values = np.array(array, dtype=np.float64)
+    if not np.isfinite(values).all():
+        at = [int(i) for i in np.argwhere(~np.isfinite(values))[0]]
+        place = f"{key}{at}" if at else key
+        raise InputError(f"its {place} is {values[tuple(at)]}", "every weight must be finite")
+    return values
+
+
+def check_size(key: str, shape: tuple[int, ...]) -> None:
+    """Raise ``InputError`` if an array of that shape is too large to be a network's weights."""
+    count = 1
+    for extent in shape:
+        count *= max(int(extent), 0)
+    if count > LARGEST:
+        raise InputError(f"its {key} has {count:,} numbers, more than {LARGEST:,}", "give a smaller network")
+
+
+def _text(key: str, array: NDArray[Any]) -> str:
+    if array.dtype.kind not in "US" or array.size != 1:
+        raise InputError(f"its {key} is not text", f"save {key} as a string such as 'relu' or 'leaky-relu:0.1'")
+    value = array.reshape(-1)[0]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
