@@ -101,7 +101,8 @@ def plot(name: str, output: Path, alpha: float, temperature: float, simulator: s
 
     Example: diodeq devices plot 1N4148 -o 1n4148.svg
     """
-    from diodeq.report.device_plot import device_figure, measure_device, render
+    from diodeq.report.device_plot import device_figure, measure_device
+    from diodeq.report.figures import render
     from diodeq.simulators import create
 
     model = catalogue.get(name)

@@ -18,11 +18,13 @@ from diodeq.cli.export import export
 from diodeq.cli.gradcheck import gradcheck
 from diodeq.cli.simulate import simulate
 from diodeq.cli.train import train
+from diodeq.cli.verify import verify
 from diodeq.errors import DiodeqError, InputError
 
 COMMANDS: dict[str, click.Command] = {
     "doctor": doctor,
     "train": train,
+    "verify": verify,
     "simulate": simulate,
     "gradcheck": gradcheck,
     "export": export,

@@ -189,12 +189,13 @@ def _interruptible(data: str, out: Path) -> Iterator[None]:
 
 
 def _picture(path: Path, metrics: list[dict[str, Any]], summary: dict[str, Any]) -> None:
-    from diodeq.report.training_plot import training_svg
+    from diodeq.report.figures import render
+    from diodeq.report.training_plot import training_figure
 
     title = (
         f"{summary['data']}: {summary['diodes']} diodes, {summary['resistors']:,} resistors, in {summary['simulator']}"
     )
-    write_atomically(path, training_svg(metrics, title))
+    write_atomically(path, render(training_figure(metrics, title), path))
 
 
 def _sentences(summary: dict[str, Any], out: Path) -> str:

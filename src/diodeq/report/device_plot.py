@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
@@ -18,13 +15,11 @@ from diodeq.circuit.circuit import Inputs
 from diodeq.devices import DiodeModel, Law
 from diodeq.devices.activation import activation
 from diodeq.devices.law import Floats, law
-from diodeq.errors import UsageError
+from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 from diodeq.simulators.base import Simulator
 
-FORMATS = ("svg", "png", "pdf")
 PROBES = (1e1, 1e3, 1e5, 1e7)  # ohm; each current is measured over the resistor on which it drops about a volt
 LARGEST_CURRENT = 1e-2
-LAW_COLOR, POINT_COLOR, IDEAL_COLOR = "#1f6f8b", "#b0413e", "#9a9a9a"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +78,13 @@ def measure_device(
 
 def device_figure(model: DiodeModel, points: DevicePoints) -> Figure:
     """Two panels: log |I| over V, and the activation behind ``points.alpha``; lines from the law, points measured."""
-    with rc_context({"font.size": 9.0}):
+    with style():
         figure = Figure(figsize=(8.6, 3.9), layout="constrained", facecolor="white")
         left, right = figure.subplots(1, 2)
         _draw_current(left, points)
         _draw_activation(right, points)
         for axes in (left, right):
-            axes.grid(alpha=0.25, linewidth=0.6)
-            axes.spines[["top", "right"]].set_visible(False)
+            tidy(axes)
             axes.legend(frameon=False, loc="upper left", handlelength=1.6)
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.xaxis.set_major_formatter(EngFormatter(unit="V"))
@@ -99,24 +93,12 @@ def device_figure(model: DiodeModel, points: DevicePoints) -> Figure:
     return figure
 
 
-def render(figure: Figure, path: Path) -> bytes:
-    """The figure in the format ``path`` ends in, the same bytes each time; raises `UsageError` for other formats."""
-    suffix = path.suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise UsageError(f"{path} is not a picture diodeq can draw", f"end the name in {', '.join(FORMATS)}")
-    buffer = io.BytesIO()
-    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[suffix]
-    with rc_context({"svg.hashsalt": "diodeq"}):
-        figure.savefig(buffer, format=suffix, dpi=160, facecolor="white", metadata=dates)
-    return buffer.getvalue()
-
-
 def _draw_current(axes: Axes, points: DevicePoints) -> None:
     low, high = _voltage_range(points.law)
     voltages = np.linspace(low, high, 1601)
-    axes.plot(voltages, np.abs(points.law.current(voltages)), color=LAW_COLOR, label="the law")
+    axes.plot(voltages, np.abs(points.law.current(voltages)), color=BLUE, label="the law")
     worst = points.largest_current_deviation
-    axes.plot(points.voltages, np.abs(points.currents), ".", color=POINT_COLOR, label=_label(points, f"{worst:.0e}"))
+    axes.plot(points.voltages, np.abs(points.currents), ".", color=RED, label=_label(points, f"{worst:.0e}"))
     axes.set_yscale("log")
     # The dip at 0 V goes to zero; showing a decade below the smallest measured current is enough of it.
     axes.set_ylim(10.0 ** np.floor(np.log10(np.abs(points.currents).min()) - 0.5), LARGEST_CURRENT * 300.0)
@@ -128,10 +110,10 @@ def _draw_current(axes: Axes, points: DevicePoints) -> None:
 def _draw_activation(axes: Axes, points: DevicePoints) -> None:
     x = np.linspace(points.inputs.min(), points.inputs.max(), 1601)
     alpha = EngFormatter(unit="Ω")(points.alpha)
-    axes.plot(x, np.maximum(x, 0.0), ":", color=IDEAL_COLOR, label="ReLU", linewidth=1.2)
-    axes.plot(x, activation(points.law, x, points.alpha)[0], color=LAW_COLOR, label="the law")
+    axes.plot(x, np.maximum(x, 0.0), ":", color=GREY, label="ReLU", linewidth=1.2)
+    axes.plot(x, activation(points.law, x, points.alpha)[0], color=BLUE, label="the law")
     worst = EngFormatter(unit="V", places=1)(points.largest_output_deviation)
-    axes.plot(points.inputs, points.outputs, ".", color=POINT_COLOR, label=_label(points, worst))
+    axes.plot(points.inputs, points.outputs, ".", color=RED, label=_label(points, worst))
     axes.set_ylim(top=max(points.outputs.max(), 0.0) + 0.45 * np.ptp(points.outputs))  # room for the legend
     axes.yaxis.set_major_formatter(EngFormatter(unit="V"))
     axes.set(xlabel=f"source voltage x, behind α = {alpha}", ylabel="node voltage σ(x)", title="activation")

@@ -1,0 +1,1 @@
+"""What can be said of a circuit: certificates, and how far it is from the network it was compiled from."""

@@ -1,0 +1,148 @@
+"""How far a circuit is from its network, and why: an error budget, stage by stage.
+
+Four levels, each solved independently: the network itself; the network that the circuit's conductances stand for
+(finite range, programming, training); a circuit of it with ideal diodes; the circuit at device level. Differences of
+neighbouring levels are the budget. The device level is solved a second time by the reference route, which shows what
+the solver leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
+from diodeq.analysis.realized import realized, unit_nodes
+from diodeq.circuit import Circuit
+from diodeq.circuit.circuit import Floats
+from diodeq.devices.technology import Technology
+from diodeq.errors import InputError
+from diodeq.network import Network
+from diodeq.network.solve import solve
+from diodeq.simulators.base import Simulator
+from diodeq.synthesis.compile import compile_network
+
+# Which two levels each entry of the budget compares.
+BUDGET: dict[str, tuple[str, str]] = {
+    "conductances": ("network", "realized"),
+    "ideal circuit": ("realized", "ideal"),
+    "device": ("ideal", "device"),
+    "total": ("network", "device"),
+}
+
+# Ideal diodes do not care for the size of conductances, so nothing is out of range.
+_UNLIMITED = Technology(1e-15, 1e6)
+_REFERENCE_SAMPLES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """``levels`` maps "network", "realized", "ideal", "device" to float64[B, n_k] unit values (network units) a stage.
+
+    ``solver`` is the largest difference between production and reference route, in network units.
+    """
+
+    levels: Mapping[str, tuple[Floats, ...]]
+    solver: float
+    certificate: CircuitCertificate
+    displacement: float
+    tolerance: float
+    labels: NDArray[np.int64] | None
+
+    def budget(self, stage: int) -> dict[str, dict[str, Any]]:
+        """Per entry of ``BUDGET``: largest and root mean square error, relative to the largest value, and the unit."""
+        scale = float(np.max(np.abs(self.levels["network"][stage]), initial=0.0)) or 1.0
+        table = {}
+        for name, (first, second) in BUDGET.items():
+            error = np.abs(self.levels[second][stage] - self.levels[first][stage])
+            worst = np.max(error, axis=0, initial=0.0)
+            table[name] = {
+                "max": float(np.max(worst, initial=0.0)) / scale,
+                "rms": float(np.sqrt(np.mean(error**2))) / scale if error.size else 0.0,
+                "unit": int(np.argmax(worst)) if len(worst) else None,
+                "per_unit_max": (worst / scale).tolist(),
+            }
+        return table
+
+    def accuracy(self) -> dict[str, float] | None:
+        """The share of samples whose largest output is the labelled one, per level."""
+        if self.labels is None:
+            return None
+        return {name: float(np.mean(states[-1].argmax(axis=1) == self.labels)) for name, states in self.levels.items()}
+
+    def agreement(self) -> dict[str, float]:
+        """The share of samples for which a level's largest output is the network's."""
+        wanted = self.levels["network"][-1].argmax(axis=1)
+        return {name: float(np.mean(states[-1].argmax(axis=1) == wanted)) for name, states in self.levels.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """As a plain dict; errors are relative to the largest value of the stage."""
+        return {
+            "samples": len(self.levels["network"][-1]),
+            "stages": [self.budget(k) for k in range(len(self.levels["network"]))],
+            "solver": self.solver,
+            "agreement": self.agreement(),
+            "accuracy": self.accuracy(),
+            "certificate": {
+                **self.certificate.to_json(),
+                "tolerance_percent": 100.0 * self.tolerance,
+                "output_displacement": self.displacement if np.isfinite(self.displacement) else None,
+            },
+        }
+
+
+def verify(
+    simulator: Simulator,
+    reference: Simulator,
+    circuit: Circuit,
+    network: Network,
+    x: Floats,
+    labels: NDArray[np.int64] | None = None,
+    tolerance: float = 0.01,
+) -> Verification:
+    """Solve every level for inputs ``x`` float64[B, n_in] in network units.
+
+    Args:
+        simulator: solves the ideal and the device level.
+        reference: solves the device level of a few samples once more.
+        labels: int64[B] class numbers, for accuracies.
+        tolerance: relative, of resistors, for the certificate's displacement (in network units, worst sample).
+
+    Raises:
+        InputError: the circuit was not compiled from a network of this shape, or labels do not fit.
+        SimulationError: a level has no solution.
+    """
+    units = unit_nodes(circuit, network)
+    if labels is not None and (labels.shape != (len(x),) or labels.min() < 0 or labels.max() >= network.widths[-1]):
+        raise InputError(
+            f"labels are not class numbers from 0 to {network.widths[-1] - 1}, one a sample",
+            "put them in the last column",
+        )
+    volts = 1.0 / circuit.scaling.output_scale
+    drives = circuit.scaling.to_volts(x)
+    actual = realized(circuit, network)
+    point = simulator.operate(circuit, drives)
+    ideal = compile_network(
+        actual, diode="ideal", technology=_UNLIMITED, volts_per_unit=volts, remedy="none", allow_nonunique=True
+    ).circuit
+    settled = simulator.operate(ideal, ideal.scaling.to_volts(x)).node_voltages / volts
+    again = reference.operate(circuit, drives[:_REFERENCE_SAMPLES]).node_voltages
+    certificate = certify_circuit(circuit)
+    displacement = certificate.displacement(circuit, point.node_voltages, tolerance) / volts
+    return Verification(
+        levels={
+            "network": solve(network, x).states,
+            "realized": solve(actual, x).states,
+            "ideal": tuple(settled[:, nodes] for nodes in unit_nodes(ideal, network)),
+            "device": tuple(point.node_voltages[:, nodes] / volts for nodes in units),
+        },
+        solver=float(np.max(np.abs(point.node_voltages[: len(again)] - again))) / volts,
+        certificate=certificate,
+        displacement=float(np.max(displacement)),
+        tolerance=tolerance,
+        labels=labels,
+    )

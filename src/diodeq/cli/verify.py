@@ -1,0 +1,102 @@
+"""``diodeq verify``: how far a circuit is from the network it was compiled from, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rich_click as click
+
+from diodeq.circuit import Circuit
+from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
+from diodeq.errors import InputError
+from diodeq.files import write_atomically
+from diodeq.tables import Floats, read_matrix
+
+if TYPE_CHECKING:
+    from diodeq.analysis.verify import Verification
+
+
+@click.command()
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.option("--weights", required=True, type=click.Path(path_type=Path), help="The weights it was compiled from.")
+@click.option(
+    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV in network units, one row a sample."
+)
+@click.option("--labelled", is_flag=True, help="The last column of the CSV is the class number: report accuracies.")
+@click.option("--tolerance", default=1.0, show_default=True, help="Of resistors, in %, for the certificate.")
+@click.option(
+    "--plot", "picture", type=click.Path(path_type=Path), help="Draw circuit over network (.svg, .png, .pdf)."
+)
+@SIMULATOR
+@WORKERS
+@JSON
+def verify(
+    circuit: Path,
+    weights: Path,
+    inputs: Path,
+    labelled: bool,
+    tolerance: float,
+    picture: Path | None,
+    simulator: str,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Compare a compiled circuit with its network: an error budget per stage and unit, and a certificate.
+
+    Errors are relative to the largest value of the stage.
+
+    Example: diodeq verify circuit.npz --weights weights.npz --inputs X.csv --plot parity.svg
+    """
+    from diodeq.analysis import verify as analysis
+    from diodeq.network.weights import load
+    from diodeq.simulators import create
+    from diodeq.simulators.ngspice import NgspiceReference
+
+    loaded, network = Circuit.load(circuit), load(weights)
+    rows = read_matrix(inputs, network.widths[0] + labelled)
+    labels = _labels(inputs, rows) if labelled else None
+    with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
+        found = analysis.verify(
+            engine, reference, loaded, network, rows[:, : network.widths[0]], labels, tolerance / 100.0
+        )
+    if picture is not None:
+        from diodeq.report.figures import render
+        from diodeq.report.parity_plot import parity_figure
+
+        write_atomically(picture, render(parity_figure(found, loaded.title), picture))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        click.echo("\n".join(_lines(found)))
+
+
+def _labels(path: Path, rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    column = rows[:, -1]
+    if np.any(column % 1) or np.any(column < 0):
+        at = int(np.argmax((column % 1 != 0) | (column < 0)))
+        raise InputError(f"{path}: the label of sample {at + 1} is {column[at]:g}", "give class numbers 0, 1, 2, …")
+    return column.astype(np.int64)
+
+
+def _lines(found: Verification) -> list[str]:
+    lines = [f"{len(found.levels['network'][-1])} samples; errors relative to the largest value of the stage"]
+    for k in range(len(found.levels["network"])):
+        lines.append(f"stage {k}                largest      rms   worst unit")
+        lines.extend(
+            f"  {name:<18} {entry['max']:>10.1e} {entry['rms']:>8.1e}   {entry['unit']}"
+            for name, entry in found.budget(k).items()
+        )
+    lines.append(f"solver: production and reference route differ by at most {found.solver:.1e}")
+    accuracy = found.accuracy()
+    for name, share in found.agreement().items():
+        right = f", {100 * accuracy[name]:.2f} % right" if accuracy else ""
+        lines.append(f"{name:<9} decides as the network on {100 * share:.2f} % of the samples{right}")
+    certificate = found.certificate
+    verdict = "unique operating point for every input" if certificate.unique else "uniqueness not guaranteed"
+    lines.append(
+        f"certificate: {verdict}, margin {certificate.margin:.4g} S, kept up to {100 * certificate.tolerance:.3g} % "
+        f"tolerance of all resistors; {100 * found.tolerance:g} % moves the outputs by at most {found.displacement:.3g}"
+    )
+    return lines
