@@ -5,8 +5,9 @@ from collections.abc import Callable
 from diodeq.errors import UsageError
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
 from diodeq.simulators.ngspice import NgspiceSimulator
+from diodeq.simulators.wave import WaveSimulator
 
-ENGINES: dict[str, Callable[..., Simulator]] = {"ngspice": NgspiceSimulator}
+ENGINES: dict[str, Callable[..., Simulator]] = {"ngspice": NgspiceSimulator, "wave": WaveSimulator}
 
 
 def create(name: str, workers: int | None = None) -> Simulator:

@@ -1,0 +1,72 @@
+"""Kirchhoff's current law, recomputed from an answer: what does not balance is refused, never returned."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.errors import SimulationError
+from diodeq.simulators.wave.method import Method, Settled
+from diodeq.simulators.wave.stamp import Stamp
+
+Floats = NDArray[np.float64]
+
+# The largest imbalance of a node, as a share of the currents that meet there (``circuit.kirchhoff``).
+RESIDUAL_LIMIT = 1e-8
+# A node where hardly any current flows is judged by what 10 µV across its resistors would make flow.
+QUIET_VOLTS = 1e-5
+QUIET_AMPERES = 1e-15
+
+
+def imbalance(
+    method: Method,
+    stamp: Stamp,
+    unknowns: Floats,
+    diode_currents: Floats,
+    right: Floats,
+    quiet: float = 1.0,
+    *,
+    transposed: bool = False,
+) -> Floats:
+    """The worst imbalance of each row, float64[B], as a share of the currents of the node (``kirchhoff.residual``).
+
+    The equations of voltage sources, transformers, buffers and shorts are held to the same share of their voltages.
+    ``quiet`` scales what counts as hardly any current.
+    """
+    into = np.asarray((stamp.ports.T @ diode_currents.T).T)
+    wrong = method.multiply(unknowns, transposed=transposed)
+    wrong += into
+    wrong -= right
+    size = method.multiply(np.abs(unknowns), transposed=transposed, magnitude=True)
+    size += np.asarray((abs(stamp.ports).T @ np.abs(diode_currents).T).T)
+    size += np.abs(right)
+    floor = QUIET_VOLTS * np.abs(stamp.matrix.diagonal()) + QUIET_AMPERES
+    floor[stamp.nodes :] = QUIET_VOLTS
+    size += quiet * floor
+    np.abs(wrong, out=wrong)
+    wrong /= size
+    return np.asarray(wrong.max(axis=1, initial=0.0))
+
+
+def demand_settled(settled: Settled, residual: Floats) -> None:
+    """Raise ``SimulationError`` unless every row converged and balances."""
+    bad = ~((settled.mismatch <= 1.0) & (residual <= RESIDUAL_LIMIT) & np.isfinite(settled.unknowns).all(axis=1))
+    if bad.any():
+        sample = int(np.argmax(bad))
+        raise SimulationError(
+            f"the circuit did not settle for {np.count_nonzero(bad)} of {len(bad)} samples, first sample {sample}: its "
+            f"diode voltages miss the tolerance {settled.mismatch[sample]:.1e} times over and its currents balance "
+            f"to {residual[sample]:.1e}",
+            "lower the drive voltages, narrow the conductance range, or use the simulator ngspice",
+        )
+
+
+def demand_balanced(residual: Floats) -> None:
+    """Raise ``SimulationError`` unless every row of an adjoint solution balances."""
+    bad = ~(residual <= RESIDUAL_LIMIT)
+    if bad.any():
+        sample = int(np.argmax(bad))
+        raise SimulationError(
+            f"the linearized circuit of sample {sample} balances only to {residual[sample]:.1e}",
+            "narrow the conductance range, or use the simulator ngspice",
+        )

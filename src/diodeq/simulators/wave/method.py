@@ -1,0 +1,45 @@
+"""What every way of solving a folded circuit gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+# Volts that a wave may be off, absolutely and as a share of the largest voltage at work.
+ABSOLUTE = 4e-12
+RELATIVE = 2e-13
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """``unknowns`` float64[B, n]; ``currents`` and terminal ``conductances`` of the diodes float64[B, D].
+
+    ``mismatch`` float64[B] is by how much the solution may be off, as a share of what is allowed: at most 1 where the
+    row converged.
+    """
+
+    unknowns: Floats
+    currents: Floats
+    conductances: Floats
+    mismatch: Floats
+
+
+class Method(Protocol):
+    """One circuit with its values, prepared."""
+
+    def settle(self, right: Floats) -> Settled:
+        """The operating points for right sides float64[B, n]."""
+        ...
+
+    def adjoint(self, conductances: Floats, right: Floats) -> Floats:
+        """Unknowns float64[B, n] of the transposed circuit with frozen diodes, for right sides float64[B, n]."""
+        ...
+
+    def multiply(self, unknowns: Floats, *, transposed: bool = False, magnitude: bool = False) -> Floats:
+        """The linear part (or its transpose, or its entries' magnitudes) times each row of unknowns."""
+        ...

@@ -1,0 +1,96 @@
+"""The circuit seen from its diodes: waves in, waves out.
+
+Every diode is paired with a port resistance R (Fettweis, Wave digital filters, Proc. IEEE 74(2), 1986). A wave
+``s = v + R i`` arrives at the diode, ``w = v - R i`` goes back; the linear part turns w into the next s. Iterating the
+two is Peaceman-Rachford splitting with the diode's resolvent; the port resistances are its step size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from diodeq.circuit import Circuit
+from diodeq.simulators.wave.factor import Factor, factor
+from diodeq.simulators.wave.stamp import Stamp
+
+Floats = NDArray[np.float64]
+
+# How far a port's conductance may be from the typical one of its circuit.
+SPREAD = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class Ports:
+    """The linear part with a resistor R across every diode port, factored.
+
+    ``conductances`` float64[D] are 1/R; ``reach`` float64[n, D] are the unknowns for one volt of w at each port,
+    ``transfer`` float64[D, D] the port voltages. ``reach_back`` and ``transfer_back`` belong to the transposed
+    circuit. ``resistive``: see ``is_resistive``.
+    """
+
+    stamp: Stamp
+    resistive: bool
+    factor: Factor
+    conductances: Floats
+    reach: Floats
+    transfer: Floats
+    reach_back: Floats
+    transfer_back: Floats
+
+    @property
+    def resistances(self) -> Floats:
+        """R of each port, ohms."""
+        return 1.0 / self.conductances
+
+
+def ports(stamp: Stamp) -> Ports:
+    """Choose the port resistances of a stamped circuit and factor it; raises ``SimulationError`` if singular."""
+    conductances = _typical(stamp)
+    resistive = is_resistive(stamp.circuit)
+    loaded = sparse.csr_array(stamp.matrix + stamp.ports.T @ sparse.diags_array(conductances) @ stamp.ports)
+    factored = factor(loaded, refined=not resistive)
+    reads = stamp.ports.toarray()
+    forward, back = factored.solve(reads).T, factored.solve(reads, transposed=True).T
+    impedance = np.asarray(stamp.ports @ forward)
+    return Ports(
+        stamp,
+        resistive,
+        factored,
+        conductances,
+        forward * conductances,
+        impedance * conductances,
+        back * conductances,
+        impedance.T * conductances,
+    )
+
+
+def is_resistive(circuit: Circuit) -> bool:
+    """Whether there is nothing but resistors, held nodes and diodes to ground.
+
+    The port equations are then those of an M-matrix: no voltage is off by more than twice the largest difference
+    between a diode's own voltage and its nodes'. Proof: with Y the ports' conductances and G the diodes', the error is
+    (Y + G)^-1 Y of that difference, and (Y + G)^-1 G has entries of at least 0 whose rows sum to at most 1.
+    """
+    others = sum(len(circuit.bank(kind)) for kind in ("transformers", "gyrators", "buffers", "mirrors"))
+    grounded = bool((circuit.diodes.terminals == 0).any(axis=1).all())
+    held = bool((circuit.voltage_sources.terminals == 0).any(axis=1).all())
+    return others == 0 and grounded and held
+
+
+def _typical(stamp: Stamp) -> Floats:
+    """The conductance that resistors show at each port: those of its two nodes in series, float64[D] in siemens."""
+    circuit = stamp.circuit
+    (a, b), g = circuit.resistors.terminals.T, circuit.conductances
+    at_node = np.bincount(a, g, len(circuit.nodes)) + np.bincount(b, g, len(circuit.nodes))
+    usual = float(np.exp(np.mean(np.log(g)))) if len(g) else 1e-3
+    found = at_node[at_node > 0]
+    usual = float(np.median(found)) if len(found) else usual
+    at_node[at_node == 0] = usual
+    at_node[0] = np.inf
+    anode, cathode = circuit.diodes.terminals.T
+    series: Floats = 1.0 / (1.0 / at_node[anode] + 1.0 / at_node[cathode])
+    return np.clip(series, usual / SPREAD, usual * SPREAD)

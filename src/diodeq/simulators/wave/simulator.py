@@ -1,0 +1,128 @@
+"""The wave engine behind the ``Simulator`` protocol."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.circuit import Circuit, check
+from diodeq.circuit.check import check_values
+from diodeq.circuit.fold import Folded, FoldPlan
+from diodeq.simulators.base import AdjointSolution, OperatingPoint
+from diodeq.simulators.wave.balance import demand_balanced, demand_settled, imbalance
+from diodeq.simulators.wave.diodes import Diodes
+from diodeq.simulators.wave.general import General
+from diodeq.simulators.wave.method import Method
+from diodeq.simulators.wave.stamp import Stamp, stamp
+
+Floats = NDArray[np.float64]
+
+# Numbers in one working array of a part of a batch (1 MB): larger ones leave the cache.
+ENTRIES = 1 << 17
+# The names of transposed elements' currents: a transposed buffer is a mirror and the other way round.
+TRANSPOSED = {"buffers": "mirrors", "mirrors": "buffers"}
+
+
+@dataclass(frozen=True, eq=False)
+class WavePoint(OperatingPoint):
+    """An operating point that carries ``residual`` float64[B]: the worst imbalance of currents, as a share of them."""
+
+    residual: Floats = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A circuit with its values, folded and factored."""
+
+    circuit: Circuit
+    folded: Folded
+    stamp: Stamp
+    method: Method
+
+
+class WaveSimulator:
+    """Device-level simulation in numpy: the same equations as ngspice's, solved for a batch by matrix products.
+
+    Diodes follow ``devices.law`` with gmin = 1e-12 S as in ngspice. Every answer was checked: each diode's voltage to
+    4e-12 V (and 2e-13 of the largest voltage), Kirchhoff's current law at every node to 1e-8 of the currents there.
+
+    Args:
+        workers: accepted so that engines are made alike; numpy's own threads do the work.
+
+    Raises (from every method): ``CircuitError``, and ``SimulationError`` where the tolerance is not reached.
+    """
+
+    name = "wave"
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._plan: FoldPlan | None = None
+        self._prepared: Prepared | None = None
+
+    @property
+    def version(self) -> str:
+        """Such as ``wave (numpy 2.4.6, Python 3.11.2)``."""
+        return f"wave (numpy {np.__version__}, Python {platform.python_version()})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._plan = self._prepared = None
+
+    def operate(self, circuit: Circuit, drives: Floats) -> WavePoint:
+        """The operating point for input volts ``drives`` float64[B, n_in]."""
+        sources = circuit.source_values(drives)
+        at = self._prepare(circuit)
+        known = at.folded.known_voltages(sources)
+        right = at.stamp.right_side(at.folded.injections(sources, known), at.folded.source_voltages(sources, known))
+        unknowns, residual = np.empty_like(right), np.empty(len(right))
+        conductances = np.empty((len(right), len(circuit.diodes)))
+        for part in _parts(right):
+            settled = at.method.settle(right[part])
+            residual[part] = imbalance(at.method, at.stamp, settled.unknowns, settled.currents, right[part])
+            demand_settled(settled, residual[part])
+            unknowns[part], conductances[part] = settled.unknowns, settled.conductances
+        volts, currents = at.stamp.read(unknowns)
+        drives = np.atleast_2d(np.asarray(drives, dtype=np.float64))
+        return WavePoint(circuit, drives, at.folded.unfold(volts, known), conductances, currents, residual)
+
+    def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
+        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
+        circuit, frozen = operating_point.circuit, operating_point.diode_conductances
+        at = self._prepare(circuit)
+        currents = circuit.output_injections(np.asarray(injections, dtype=np.float64))
+        right = at.stamp.right_side(at.folded.fold_injections(currents))
+        # The equations are linear, what counts as a small current is not: every row is solved at the same size.
+        largest = np.abs(right).max(axis=1, keepdims=True, initial=0.0)
+        scale = np.where(largest > 0, largest, 1.0)
+        right /= scale
+        unknowns = np.empty_like(right)
+        for part in _parts(right):
+            unknowns[part] = at.method.adjoint(frozen[part], right[part])
+            through = np.asarray((at.stamp.ports @ unknowns[part].T).T) * frozen[part]
+            demand_balanced(imbalance(at.method, at.stamp, unknowns[part], through, right[part], 1e-3, transposed=True))
+        unknowns *= scale
+        volts, branches = at.stamp.read(unknowns, TRANSPOSED)
+        return AdjointSolution(at.folded.unfold(volts), branches)
+
+    def _prepare(self, circuit: Circuit) -> Prepared:
+        if self._prepared is not None and self._prepared.circuit is circuit:
+            return self._prepared
+        if self._plan is None or not self._plan.circuit.same_topology(circuit):
+            self._plan = FoldPlan.of(check(circuit))
+        check_values(circuit)
+        folded = self._plan.fold(circuit)
+        stamped = stamp(folded.circuit)
+        self._prepared = Prepared(circuit, folded, stamped, General.of(stamped, Diodes.of(folded.circuit)))
+        return self._prepared
+
+
+def _parts(right: Floats) -> Iterator[slice]:
+    """A batch in parts whose working arrays stay in cache."""
+    rows = min(512, max(16, ENTRIES // max(1, right.shape[1])))
+    return (slice(start, start + rows) for start in range(0, len(right), rows))
