@@ -88,7 +88,8 @@ def _recurrent(k: int, n: int, keys: dict[str, str], arrays: Arrays) -> Floats |
     P = shaped(f"P{k}", arrays[f"P{k}"], (n, n), why)
     scalar = arrays[f"m{k}"]
     m = float(shaped(f"m{k}", scalar.reshape(()) if scalar.size == 1 else scalar, (), "it is one number"))
-    W = (1.0 - m) * np.eye(n) - A.T @ A + P - P.T
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        W = (1.0 - m) * np.eye(n) - A.T @ A + P - P.T
     if not np.isfinite(W).all():
         raise InputError(f"its A{k}, P{k} and m{k} give a W{k} that is not finite", "use smaller values")
     return W

@@ -97,7 +97,7 @@ class _Node:
 
 
 def _gemm(chain: _Chain, node: _Node) -> _Chain:
-    """alpha · x · B' + beta · C, with B' transposed if transB says so."""
+    """alpha · x · B' + beta · C, with B' = B transposed if transB says so."""
     if node.inputs[0] != chain.value or node.attributes.get("transA", 0):
         raise InputError(f"{node.where} transposes its input or takes it in another place", ACCEPTED)
     B = matrix(node.inputs[1], node.constant(1)) * float(node.attributes.get("alpha", 1.0))
