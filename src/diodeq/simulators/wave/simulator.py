@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from diodeq.simulators.base import AdjointSolution, OperatingPoint
 from diodeq.simulators.wave.balance import demand_balanced, demand_settled, imbalance
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
+from diodeq.simulators.wave.leaves import Leaves
 from diodeq.simulators.wave.method import Method
 from diodeq.simulators.wave.stamp import Stamp, stamp
 
@@ -118,8 +120,15 @@ class WaveSimulator:
         check_values(circuit)
         folded = self._plan.fold(circuit)
         stamped = stamp(folded.circuit)
-        self._prepared = Prepared(circuit, folded, stamped, General.of(stamped, Diodes.of(folded.circuit)))
+        self._prepared = Prepared(circuit, folded, stamped, _method(stamped))
         return self._prepared
+
+
+def _method(stamped: Stamp) -> Method:
+    """The way of solving that fits the circuit's shape."""
+    diodes = Diodes.of(stamped.circuit)
+    general = cache(partial(General.of, stamped, diodes))
+    return Leaves.of(stamped, diodes, general) or general()
 
 
 def _parts(right: Floats) -> Iterator[slice]:
