@@ -9,7 +9,7 @@ conductances in g0, currents in g0 · volts_per_unit, voltages in volts_per_unit
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diodeq.devices.model import DiodeModel
 from diodeq.devices.temperature import BOLTZMANN, CHARGE, ZERO_CELSIUS
@@ -87,12 +87,12 @@ def _relu(parameter: float) -> Element:
 
 
 def _leaky_relu(slope: float) -> Element:
-    """F(v) = (1/s - 1) v below zero: the same diode behind a resistor."""
+    """F(v) = (1/s - 1) v below zero: the same diode before a resistor, at the end where its voltage stays small."""
     if slope == 1.0:
         return Element()
     return Element(
-        diodes=(("leak", "node"),),
-        resistors=(("low", "leak", 1.0 / slope - 1.0),),
+        diodes=(("low", "leak"),),
+        resistors=(("leak", "node", 1.0 / slope - 1.0),),
         rails=(Rail("low", 0.0, 1.0),),
         inner=("leak",),
     )
@@ -136,13 +136,29 @@ ELEMENTS: dict[str, Callable[[float], Element]] = {
     "diode-relu": _diode_relu,
 }
 
+# Elements whose diodes ride on a node's voltage. A simulator settles a node at 10 V to 1e-9 of it; those 10 nV are
+# nothing to a real diode, but change the current of one with N = 0.001 by 4e-4. Where a nearly ideal diode is asked
+# for, these elements get one that is as ideal as that allows.
+RIDING = ("hard-tanh", "soft-threshold")
+NEARLY_IDEAL_MADE = Made(saturation=1e-9, thermal=1e-4)
 
-def element(activation: str, parameter: float = 0.0) -> Element:
+# Emission coefficients below this are nearly ideal diodes; real ones are near 1 … 2.
+NEARLY_IDEAL = 0.1
+
+
+def element(activation: str, parameter: float = 0.0, diode: DiodeModel | None = None) -> Element:
     """The element of an activation by name, with the activation's parameter.
+
+    ``diode`` is what it will be built with (None: a nearly ideal one). A real diode is a diode-relu as it is, at the
+    right volts per unit and bias; only in place of a nearly ideal one is a diode made to measure.
 
     Raises:
         InputError: no element computes it.
     """
     if activation not in ELEMENTS:
         raise InputError(f"no element computes the activation {activation!r}", f"use one of {', '.join(ELEMENTS)}")
-    return ELEMENTS[activation](parameter)
+    ideal = diode is None or diode.get("n") < NEARLY_IDEAL
+    if activation == "diode-relu" and not ideal:
+        return ELEMENTS["relu"](parameter)
+    found = ELEMENTS[activation](parameter)
+    return replace(found, made=NEARLY_IDEAL_MADE) if ideal and activation in RIDING else found

@@ -1,5 +1,6 @@
 """From weights or a topology to a circuit, one file per realization."""
 
+from diodeq.synthesis.compile import REALIZATIONS, Compiled, compile_network
 from diodeq.synthesis.layered import layered
 
-__all__ = ["layered"]
+__all__ = ["REALIZATIONS", "Compiled", "compile_network", "layered"]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from diodeq.circuit import KINDS, Circuit, check
 from diodeq.devices import DiodeModel, catalogue
-from diodeq.devices.elements import Element, element
+from diodeq.devices.elements import element
 from diodeq.devices.technology import Technology
 from diodeq.errors import NotRealizableError, UsageError
 from diodeq.network import Network, Stage
@@ -130,12 +130,12 @@ def _candidates(
 
     Raises ``NotRealizableError`` when none fits.
     """
-    part = _element(stage, diode)
+    part = element(stage.activation.name, stage.activation.parameter, diode)
     wanted = list(REALIZATIONS) if realization == "auto" else [realization]
     found: dict[str, StagePlan] = {}
     refused: dict[str, NotRealizableError] = {}
     margin, unit = weakest_direction(stage)
-    strength = stage.activation.element.strength if part.made is not None else 0.0
+    strength = stage.activation.element.strength
     for name in wanted if stage.W is not None else wanted[:1]:
         if found and stage.size > COMPARED:
             break
@@ -171,14 +171,6 @@ def _margin_of(stage: Stage, core: Core, margin: float) -> float:
     if stage.W is None or np.all(scale == 1.0):
         return margin
     return weakest_direction(replace(stage, W=np.eye(stage.size) - scale[:, None] * stage.H))[0]
-
-
-def _element(stage: Stage, diode: DiodeModel | None) -> Element:
-    """The stage's element; a real diode named by the user is a diode-relu as it is."""
-    part = element(stage.activation.name, stage.activation.parameter)
-    if stage.activation.name == "diode-relu" and diode is not None and diode.name != "ideal":
-        return replace(part, made=None)
-    return part
 
 
 def _stage_report(k: int, stage: Stage, found: dict[str, StagePlan], refused: dict[str, str]) -> StageReport:

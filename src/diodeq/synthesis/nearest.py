@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from diodeq.devices.elements import element
 from diodeq.errors import NotRealizableError
 from diodeq.network import Network, Stage
+from diodeq.synthesis import passive
 from diodeq.synthesis.plan import Floats
 
 # What every row of I - W keeps for its inputs, in units of an isolated unit's conductance.
@@ -65,13 +67,26 @@ def nearest_passive(W: Floats, room: float = ROOM) -> Floats:
     return W_near
 
 
-def nearest_network(network: Network, which: list[int]) -> tuple[Network, tuple[float, ...]]:
-    """The network with the listed stages made passive, and per stage the Frobenius distance of W moved."""
+def nearest_passive_network(network: Network) -> tuple[Network, tuple[float, ...]]:
+    """The network with every W that the passive realization refuses, or leaves no room, replaced by the nearest.
+
+    Returns it and, per stage, the Frobenius distance by which W moved (0 where it stayed).
+    """
     stages: list[Stage] = list(network.stages)
     distances = [0.0] * len(stages)
-    for k in which:
-        W = stages[k].W
-        if W is not None:
-            stages[k] = replace(stages[k], W=nearest_passive(W))
-            distances[k] = float(np.linalg.norm(W - (np.eye(len(W)) - stages[k].H)))
+    for k, stage in enumerate(network.stages):
+        if stage.W is None or not _refused(stage):
+            continue
+        stages[k] = replace(stage, W=nearest_passive(stage.W))
+        distances[k] = float(np.linalg.norm(stage.H - stages[k].H))
     return Network(tuple(stages)), tuple(distances)
+
+
+def _refused(stage: Stage) -> bool:
+    scalable = element(stage.activation.name, stage.activation.parameter).scalable
+    try:
+        found = passive.core(stage, scalable)
+    except NotRealizableError:
+        return True
+    fed = np.abs(stage.U).sum(axis=1) + np.abs(stage.b) > 0
+    return bool(np.any(fed & (found.headroom < ROOM * found.row_scale)))

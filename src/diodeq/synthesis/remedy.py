@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from diodeq.devices import DiodeModel, catalogue
+from diodeq.devices.elements import DIODE_RELU_SATURATION
 from diodeq.devices.law import Law, law
 from diodeq.devices.technology import Technology
 from diodeq.errors import NotRealizableError, UsageError
@@ -26,6 +27,7 @@ REMEDIES = ("auto", "none", "bias", "volts", "diode", "bias+volts")
 # With no limit on the supply, what "more volts" means.
 MOST_VOLTS_PER_UNIT = 20.0
 SAMPLES = 32
+LINEAR = ("leaky-relu", 1.0)
 QUANTILES = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 
 
@@ -90,15 +92,23 @@ class Estimate:
             found.append((float(into), f"the units of stage {k}"))
         return max(found)
 
+    def natural_volts(self, diode: DiodeModel) -> float | None:
+        """The volts per unit at which ``diode`` is the first diode-relu that is not made to measure; None without."""
+        for stage, plan in zip(self.network.stages, self.plans, strict=True):
+            if stage.activation.name == "diode-relu" and plan.element.made is None:
+                return law(diode).n_vt / stage.activation.parameter
+        return None
+
     def with_remedy(self, name: str, volts: float, diode: DiodeModel) -> Choice:
         """The choice with its biases found and its error estimated."""
-        device = law(diode)
         biases = []
         error = np.zeros_like(self.inputs)
         drives = (self.inputs, *self.states[:-1])
         for stage, plan, into, z in zip(self.network.stages, self.plans, drives, self.states, strict=True):
             x = into @ stage.U.T + stage.b + (z @ stage.W.T if stage.W is not None else 0.0)
             alpha = 1.0 / (plan.siemens * plan.core.row_scale)
+            made = plan.element.made
+            device = law(made.model("made", plan.siemens, volts) if made else diode)
             bias = 0.0
             if "bias" in name and plan.element.biasable:
                 bias = _best_bias(stage, plan, device, x, alpha, volts)
@@ -146,7 +156,10 @@ def choose(
         )
     base = volts if volts is not None else min(technology.volts, most)
     considered = [estimate.with_remedy(name, base, diode) for name in ("none", "bias")]
-    if volts is None:
+    natural = estimate.natural_volts(diode) if volts is None else None
+    if natural is not None and natural <= most:
+        considered += [estimate.with_remedy(name, natural, diode) for name in ("volts", "bias+volts")]
+    elif volts is None:
         more = max(base, min(MOST_VOLTS_PER_UNIT, most))
         considered += [estimate.with_remedy(name, more, diode) for name in ("volts", "bias+volts")]
     if wanted == "diode":
@@ -170,6 +183,10 @@ def _best_bias(stage: Stage, plan: StagePlan, device: Law, x: Floats, alpha: Flo
         excess = excess * (1.0 - stage.activation.parameter)
     currents = (excess * volts / alpha)[excess > 0]
     typical = np.quantile(currents, QUANTILES) if currents.size else np.array([volts * plan.siemens])
+    if stage.activation.name == "diode-relu":
+        # The diode at the right volts per unit has the right exponential; a bias gives it the right saturation current.
+        wanted = stage.activation.parameter * DIODE_RELU_SATURATION * volts * plan.siemens
+        return device.n_vt * float(np.log(wanted / device.saturation))
     drops = [device.forward_voltage(max(float(current), 1e-15)) for current in typical]
 
     def badness(drop: float) -> float:
@@ -186,13 +203,12 @@ def _device(
     ``alpha`` float64[n] is the resistance in Ω that a unit's activation is the resolvent at.
     """
     name, parameter = stage.activation.name, stage.activation.parameter
-    slope = stage.activation.slope(x)
-    if plan.element.made is not None or name in ("identity", "soft-threshold"):
-        return np.zeros_like(x), slope
+    if name in ("identity", "asinh") or (name == "diode-relu" and plan.element.made) or (name, parameter) == LINEAR:
+        return np.zeros_like(x), stage.activation.slope(x)
+    if name == "soft-threshold":
+        return _bridge(x, parameter, device.n_vt / volts)
     source, series = volts * x, 0.0 * alpha
     if name == "leaky-relu":
-        if parameter == 1.0:
-            return np.zeros_like(x), slope
         series = alpha * parameter / (1.0 - parameter)
     limit = volts * parameter if name == "hard-tanh" else 0.0
 
@@ -207,3 +223,14 @@ def _device(
         shift, taken = shift - alpha * current, taken + more
     settled = source + shift
     return settled / volts - stage.activation(x), np.clip(1.0 / (1.0 + taken), 0.0, 1.0)
+
+
+def _bridge(x: Floats, threshold: float, thermal: float) -> tuple[Floats, Floats]:
+    """(deviation, slope) of a bridge of Shockley diodes: its current is ``t tanh(v / (2 n V_T))``, by bisection."""
+    low, high = np.zeros_like(x), np.abs(x)
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        above = middle + threshold * np.tanh(middle / (2.0 * thermal)) > np.abs(x)
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    conductance = threshold / (2.0 * thermal) * (1.0 - np.tanh(low / (2.0 * thermal)) ** 2)
+    return np.sign(x) * (low - np.maximum(np.abs(x) - threshold, 0.0)), 1.0 / (1.0 + conductance)

@@ -1,0 +1,107 @@
+"""``diodeq compile``: trained weights in, a circuit out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import rich_click as click
+
+from diodeq.cli.options import JSON, print_json
+from diodeq.devices.technology import Technology
+from diodeq.network import Network
+from diodeq.network.weights import load, save
+from diodeq.synthesis.compile import MAX_GAIN, REALIZATIONS, Compiled, compile_network
+from diodeq.synthesis.nearest import nearest_passive_network
+from diodeq.synthesis.remedy import REMEDIES
+from diodeq.tables import read_matrix
+
+
+@click.command("compile")
+@click.argument("weights", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The circuit to write (.npz).")
+@click.option(
+    "--realization",
+    type=click.Choice(["auto", *REALIZATIONS]),
+    default="auto",
+    show_default=True,
+    help="Of every stage; auto takes the first that fits, in this order.",
+)
+@click.option("--diode", default="ideal", show_default=True, help="A part of `diodeq devices list`.")
+@click.option("--volts-per-unit", type=float, help="Volts that stand for 1.  [default: the remedy's choice, from 5 up]")
+@click.option(
+    "--remedy",
+    type=click.Choice(REMEDIES),
+    default="auto",
+    show_default=True,
+    help="Against the diodes' drop: bias sources, more volts per unit, another diode; auto takes what helps most and "
+    "keeps the diode.",
+)
+@click.option(
+    "--inputs", type=click.Path(path_type=Path), help="CSV of sample inputs in network units, to choose the remedy by."
+)
+@click.option("--nearest", is_flag=True, help="Replace each W by the closest that is passive, and save those weights.")
+@click.option("--low", type=float, default=Technology.low, show_default=True, help="The least conductance, in siemens.")
+@click.option("--high", type=float, default=Technology.high, show_default=True, help="The largest, in siemens.")
+@click.option("--supply", type=float, default=Technology.supply, show_default=True, help="The highest voltage, in V.")
+@click.option("--max-gain", type=float, default=MAX_GAIN, show_default=True, help="Of drivers and buffers.")
+@click.option("--allow-nonunique", is_flag=True, help="Let buffers build W without a guaranteed equilibrium.")
+@JSON
+def compile_command(
+    weights: Path,
+    output: Path,
+    realization: str,
+    diode: str,
+    volts_per_unit: float | None,
+    remedy: str,
+    inputs: Path | None,
+    nearest: bool,
+    low: float,
+    high: float,
+    supply: float,
+    max_gain: float,
+    allow_nonunique: bool,
+    as_json: bool,
+) -> None:
+    """Compile a network's weights into a circuit of resistors and diodes.
+
+    Example: diodeq compile weights.npz -o circuit.npz --diode 1N4148
+    """
+    network = load(weights)
+    distances: tuple[float, ...] | None = None
+    if nearest:
+        realization = "passive"
+        network, distances = nearest_passive_network(network)
+    compiled = compile_network(
+        network,
+        realization,
+        diode=diode,
+        technology=Technology(low=low, high=high, supply=supply, diode=diode),
+        volts_per_unit=volts_per_unit,
+        remedy=remedy,
+        inputs=None if inputs is None else read_matrix(inputs, network.widths[0]),
+        max_gain=max_gain,
+        allow_nonunique=allow_nonunique,
+        title=f"compiled from {weights.name}",
+    )
+    compiled = replace(compiled, report=replace(compiled.report, distances=distances))
+    moved = _save_nearest(network, output) if distances is not None and any(distances) else None
+    compiled.circuit.save(output)
+    _print(compiled, output, moved, as_json)
+
+
+def _save_nearest(network: Network, output: Path) -> Path:
+    path = output.with_name(f"{output.stem}-weights.npz")
+    save(network, path)
+    return path
+
+
+def _print(compiled: Compiled, output: Path, moved: Path | None, as_json: bool) -> None:
+    if as_json:
+        nearest = {} if moved is None else {"nearest_weights": str(moved)}
+        print_json({"file": str(output), **nearest, **compiled.report.to_json()})
+        return
+    click.echo(compiled.report.text())
+    if moved is not None:
+        click.echo(f"wrote the weights that were compiled, the nearest passive ones, to {moved}")
+    click.echo(f"wrote {output}")
