@@ -11,10 +11,14 @@ from diodeq.simulators.wave.stamp import Stamp
 
 Floats = NDArray[np.float64]
 
-# The largest imbalance of a node, as a share of the currents that meet there (``circuit.kirchhoff``).
-RESIDUAL_LIMIT = 1e-8
-# A node where hardly any current flows is judged by what 10 µV across its resistors would make flow.
+# The largest imbalance of a node, as a share of the currents that meet there (``circuit.kirchhoff``). An operating
+# point gets what ngspice's gets: where voltages are near 0, a picovolt between a diode and its nodes is such a share.
+RESIDUAL_LIMIT = 1e-6
+ADJOINT_LIMIT = 1e-8
+# A node where hardly any current flows is judged by what so few volts across its resistors would make flow: an
+# adjoint, whose size is anybody's choice, has a share of its largest voltage instead.
 QUIET_VOLTS = 1e-5
+QUIET_SHARE = 1e-4
 QUIET_AMPERES = 1e-15
 
 
@@ -24,14 +28,13 @@ def imbalance(
     unknowns: Floats,
     diode_currents: Floats,
     right: Floats,
-    quiet: float = 1.0,
     *,
     transposed: bool = False,
 ) -> Floats:
     """The worst imbalance of each row, float64[B], as a share of the currents of the node (``kirchhoff.residual``).
 
     The equations of voltage sources, transformers, buffers and shorts are held to the same share of their voltages.
-    ``quiet`` scales what counts as hardly any current.
+    ``transposed``: of an adjoint solution.
     """
     into = np.asarray((stamp.ports.T @ diode_currents.T).T)
     wrong = method.multiply(unknowns, transposed=transposed)
@@ -40,9 +43,13 @@ def imbalance(
     size = method.multiply(np.abs(unknowns), transposed=transposed, magnitude=True)
     size += np.asarray((abs(stamp.ports).T @ np.abs(diode_currents).T).T)
     size += np.abs(right)
-    floor = QUIET_VOLTS * np.abs(stamp.matrix.diagonal()) + QUIET_AMPERES
-    floor[stamp.nodes :] = QUIET_VOLTS
-    size += quiet * floor
+    per_volt = np.abs(stamp.matrix.diagonal())
+    per_volt[stamp.nodes :] = 1.0
+    if transposed:
+        size += QUIET_SHARE * np.abs(unknowns[:, : stamp.nodes]).max(axis=1, keepdims=True, initial=0.0) * per_volt
+        size += np.finfo(np.float64).tiny
+    else:
+        size += QUIET_VOLTS * per_volt + QUIET_AMPERES
     np.abs(wrong, out=wrong)
     wrong /= size
     return np.asarray(wrong.max(axis=1, initial=0.0))
@@ -63,7 +70,7 @@ def demand_settled(settled: Settled, residual: Floats) -> None:
 
 def demand_balanced(residual: Floats) -> None:
     """Raise ``SimulationError`` unless every row of an adjoint solution balances."""
-    bad = ~(residual <= RESIDUAL_LIMIT)
+    bad = ~(residual <= ADJOINT_LIMIT)
     if bad.any():
         sample = int(np.argmax(bad))
         raise SimulationError(

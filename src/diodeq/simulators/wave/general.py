@@ -25,7 +25,7 @@ NEWTONS = 40
 PATIENT = 3000
 # Volts: how near splitting brings the waves before Newton's method takes over.
 ROUGH = 1e-5
-# Up to so many diodes, the adjoint's own equations are solved at once.
+# Up to so many diodes, or where no bound tells the error of an iteration, the adjoint's equations are solved at once.
 DIRECT = 40
 # The adjoint is linear: its error as a share of its largest wave.
 ADJOINT = 1e-13
@@ -86,7 +86,7 @@ class General:
         r = at.resistances * conductances
         slope = (1.0 - r) / (1.0 + r)
         s, left = np.zeros_like(waiting), np.arange(len(waiting))
-        if waiting.shape[1] > DIRECT:
+        if waiting.shape[1] > DIRECT and at.resistive:
             tolerance = ADJOINT * np.abs(waiting).max(axis=1, initial=0.0)
 
             def step(s: Floats, rows: Rows) -> Floats:

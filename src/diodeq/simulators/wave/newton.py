@@ -14,6 +14,8 @@ Response = Callable[[Floats, NDArray[np.intp]], tuple[Floats, Floats]]
 # Numbers in the stack of Jacobians solved together (64 MB).
 ENTRIES = 8_000_000
 SHORTEST = 2.0**-12
+# Volts: a sample that would move by so much has no solution near.
+HOPELESS = 1e9
 
 
 def newton(
@@ -41,7 +43,8 @@ def newton(
             missing[rows] = np.abs(direction).max(axis=1, initial=0.0)
             near = missing[rows] <= tolerance[rows]
             s[rows[near]] += direction[near]
-            rows, f, direction = rows[~near], f[~near], direction[~near]
+            left = ~near & (missing[rows] < HOPELESS)
+            rows, f, direction = rows[left], f[left], direction[left]
             if not rows.size:
                 break
             s[rows] = _search(respond, s[rows], f, direction, rows)

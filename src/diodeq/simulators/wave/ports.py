@@ -54,7 +54,8 @@ def ports(stamp: Stamp) -> Ports:
     loaded = sparse.csr_array(stamp.matrix + stamp.ports.T @ sparse.diags_array(conductances) @ stamp.ports)
     factored = factor(loaded, refined=not resistive)
     reads = stamp.ports.toarray()
-    forward, back = factored.solve(reads).T, factored.solve(reads, transposed=True).T
+    forward = factored.solve(reads).T
+    back = forward if resistive else factored.solve(reads, transposed=True).T
     impedance = np.asarray(stamp.ports @ forward)
     return Ports(
         stamp,

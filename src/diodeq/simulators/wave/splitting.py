@@ -17,6 +17,8 @@ Map = Callable[[Floats, NDArray[np.intp]], Floats]
 MEMORY = 6
 # A remembered step that made the residual grow by more than this is worth nothing; the sample starts afresh.
 GROWTH = 4.0
+# Volts: a sample that moves by so much is on its way to infinity.
+HOPELESS = 1e9
 # Relative weight of the identity in the small least-squares problems.
 REGULAR = 1e-14
 
@@ -37,7 +39,7 @@ def settle(step: Map, start: Floats, tolerance: Floats, limit: int) -> tuple[Flo
     for turn in range(limit):
         f = step(x, rows) - x
         size: Floats = np.abs(f).max(axis=1, initial=0.0)
-        finished = size <= tolerance[rows]
+        finished = (size <= tolerance[rows]) | ~(size < HOPELESS)
         result[rows], missing[rows] = x, size
         if finished.all():
             break
@@ -70,8 +72,10 @@ def averaged(step: Map, start: Floats, tolerance: Floats, limit: int) -> Floats:
     x, rows = start.copy(), np.arange(len(start))
     for _ in range(limit):
         f = step(x[rows], rows) - x[rows]
-        x[rows] += 0.5 * f
-        rows = rows[np.abs(f).max(axis=1, initial=0.0) > tolerance[rows]]
+        size = np.abs(f).max(axis=1, initial=0.0)
+        going = (size > tolerance[rows]) & (size < HOPELESS)
+        x[rows[going]] += 0.5 * f[going]
+        rows = rows[going]
         if not rows.size:
             break
     return x
