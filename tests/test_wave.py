@@ -102,7 +102,12 @@ def random_circuit(seed):
 @pytest.mark.parametrize("seed", range(RANDOM))
 def test_random_circuits_agree_with_ngspice(seed, wave, ngspice):
     circuit, drives = random_circuit(seed)
-    agree(circuit, drives, wave, ngspice)
+    try:
+        ngspice.operate(circuit, drives)
+    except SimulationError:  # two of the first 500: a Zener and a diode whose law jumps
+        agree(circuit, drives, wave, Oracle(), volts=1e-10)
+    else:
+        agree(circuit, drives, wave, ngspice)
 
 
 def test_a_deep_lateral_circuit_agrees_with_the_oracle(wave):
