@@ -136,10 +136,9 @@ ELEMENTS: dict[str, Callable[[float], Element]] = {
     "diode-relu": _diode_relu,
 }
 
-# Elements whose diodes ride on a node's voltage. A simulator settles a node at 10 V to 1e-9 of it; those 10 nV are
-# nothing to a real diode, but change the current of one with N = 0.001 by 4e-4. Where a nearly ideal diode is asked
-# for, these elements get one that is as ideal as that allows.
-RIDING = ("hard-tanh", "soft-threshold")
+# Elements for which Newton's method does not settle with a nearly ideal diode (a bridge passes current from diode to
+# diode while all four change by decades); they get one as ideal as that allows.
+SOFTENED = ("soft-threshold",)
 NEARLY_IDEAL_MADE = Made(saturation=1e-9, thermal=1e-4)
 
 # Emission coefficients below this are nearly ideal diodes; real ones are near 1 … 2.
@@ -161,4 +160,4 @@ def element(activation: str, parameter: float = 0.0, diode: DiodeModel | None = 
     if activation == "diode-relu" and not ideal:
         return ELEMENTS["relu"](parameter)
     found = ELEMENTS[activation](parameter)
-    return replace(found, made=NEARLY_IDEAL_MADE) if ideal and activation in RIDING else found
+    return replace(found, made=NEARLY_IDEAL_MADE) if ideal and activation in SOFTENED else found
