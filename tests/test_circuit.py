@@ -14,6 +14,7 @@ import pytest
 from circuits import CIRCUITS, DRIVES, everything, plain
 from diodeq.circuit import KINDS, Bank, Circuit, bank, check, linearize, transpose
 from diodeq.circuit.fold import FoldPlan
+from diodeq.circuit.reduce import ReductionPlan
 from diodeq.errors import CircuitError, InputError
 from oracle import Oracle
 
@@ -213,6 +214,33 @@ def test_folding_is_exact(name):
         )
         settled = Oracle().operate(driven, np.zeros((1, 0))).node_voltages
         assert np.allclose(folded.unfold(settled, known[k : k + 1])[0], whole.node_voltages[k], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_reduction_is_exact(name):
+    """Eliminating resistive nodes changes no voltage, of kept nodes or of eliminated ones."""
+    circuit = CIRCUITS[name]()
+    folded = FoldPlan.of(circuit).fold(circuit).circuit
+    reduced = ReductionPlan.of(folded).reduce(folded)
+    if name == "layered":
+        assert len(reduced.plan.eliminated) == 2 * len(circuit.outputs)
+    assert len(reduced.circuit.resistors) <= len(folded.resistors)
+    volts = np.linspace(-1, 1, len(folded.voltage_sources))
+    currents = np.random.default_rng(4).normal(size=(1, len(folded.nodes))) * 1e-4
+    currents[:, 0] = 0.0
+
+    def settle(small, injected):
+        sources = [(0, n, c) for n, c in enumerate(injected) if n]
+        driven = replace(
+            small,
+            voltage_sources=small.voltage_sources.with_values(volts),
+            current_sources=bank("current_sources", sources),
+        )
+        return Oracle().operate(driven, np.zeros((1, 0))).node_voltages
+
+    whole = settle(folded, currents[0])
+    again = reduced.restore(settle(reduced.circuit, reduced.injections(currents)[0]), currents)
+    assert np.allclose(again, whole, rtol=0, atol=1e-9)
 
 
 def test_sparse_and_dense_folding_agree(monkeypatch):

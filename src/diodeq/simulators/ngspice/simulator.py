@@ -10,6 +10,7 @@ import numpy as np
 from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
+from diodeq.circuit.reduce import Reduced, ReductionPlan
 from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint
 from diodeq.simulators.ngspice.jobs import Adjoint, Forward, Solution
 from diodeq.simulators.ngspice.pool import Pool
@@ -43,8 +44,8 @@ class NgspiceBase:
 class NgspiceSimulator(NgspiceBase):
     """Device-level simulation in ngspice, the production route.
 
-    ``operate`` is one ``.dc`` sweep over the sample index on the Norton-folded circuit; ``small_signal`` is a second,
-    linear one on its transpose with every diode frozen at the conductance ngspice reported in the first.
+    ``operate`` is one ``.dc`` sweep over the sample index on the folded and reduced circuit; ``small_signal`` is a
+    second, linear one on its transpose with every diode frozen at the conductance ngspice reported in the first.
 
     Args:
         workers: number of processes; the usable cores by default. Results do not depend on it.
@@ -61,19 +62,20 @@ class NgspiceSimulator(NgspiceBase):
     ) -> None:
         super().__init__(workers, time_limit)
         self._samples_per_deck = samples_per_deck
-        self._plan: FoldPlan | None = None
+        self._plans: tuple[FoldPlan, ReductionPlan] | None = None
 
     def operate(self, circuit: Circuit, drives: Floats) -> OperatingPoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
         sources = circuit.source_values(drives)
-        folded = self._fold(circuit)
+        folded, reduced = self._small(circuit)
         known = folded.known_voltages(sources)
         injections, held = folded.injections(sources, known), folded.source_voltages(sources, known)
-        solution = self._solve([Forward(folded.circuit, injections[c], held[c]) for c in self._chunks(len(sources))])
+        currents = reduced.injections(injections)
+        solution = self._solve([Forward(reduced.circuit, currents[c], held[c]) for c in self._chunks(len(sources))])
         return OperatingPoint(
             circuit,
             np.atleast_2d(np.asarray(drives, dtype=np.float64)),
-            folded.unfold(solution.node_voltages, known),
+            folded.unfold(reduced.restore(solution.node_voltages, injections), known),
             solution.diode_conductances,
             {k: v for k, v in solution.branch_currents.items() if k != "voltage_sources"},
         )
@@ -81,22 +83,26 @@ class NgspiceSimulator(NgspiceBase):
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
-        folded = self._fold(circuit)
-        reverse = transpose(folded.circuit)
-        currents = folded.fold_injections(circuit.output_injections(np.asarray(injections, dtype=np.float64)))
+        folded, reduced = self._small(circuit)
+        reverse = transpose(reduced.circuit)
+        injected = folded.fold_injections(circuit.output_injections(np.asarray(injections, dtype=np.float64)))
         # The sweep is linear, ngspice's tolerances are not: every sample is solved at the same size.
-        largest = np.abs(currents).max(axis=1, keepdims=True)
+        largest = np.abs(injected).max(axis=1, keepdims=True)
         scale = np.where(largest > 0, largest / _INJECTED, 1.0)
-        currents /= scale
+        injected /= scale
+        currents = reduced.injections(injected)
         solution = self._solve([Adjoint(reverse, currents[c], frozen[c]) for c in self._chunks(len(currents))])
         branches = {k: v * scale for k, v in solution.branch_currents.items() if k != "voltage_sources"}
-        return AdjointSolution(folded.unfold(solution.node_voltages * scale), branches)
+        return AdjointSolution(folded.unfold(reduced.restore(solution.node_voltages, injected) * scale), branches)
 
-    def _fold(self, circuit: Circuit) -> Folded:
-        if self._plan is None or not self._plan.circuit.same_topology(circuit):
-            self._plan = FoldPlan.of(check(circuit))
+    def _small(self, circuit: Circuit) -> tuple[Folded, Reduced]:
+        """The circuit without driven nodes, and that without purely resistive ones."""
+        if self._plans is None or not self._plans[0].circuit.same_topology(circuit):
+            plan = FoldPlan.of(check(circuit))
+            self._plans = plan, ReductionPlan.of(plan.fold(circuit).circuit)
         check_values(circuit)
-        return self._plan.fold(circuit)
+        folded = self._plans[0].fold(circuit)
+        return folded, self._plans[1].reduce(folded.circuit)
 
     def _chunks(self, samples: int) -> Iterator[slice]:
         # A rule of the batch alone, never of the workers: results must be the same bits on any machine.
