@@ -170,6 +170,36 @@ def test_equilibria_satisfy_their_equation(spec, margin):
     assert solution.residual <= 1e-12
 
 
+@pytest.mark.parametrize("spec", ["leaky-relu:0.2", "hard-tanh:0.7"])
+def test_stiff_stages_are_solved_to_rounding(spec):
+    """A residual of 1e-12 leaves an error of 1e-12 over the margin, unless the pieces' linear system is solved."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        one = stage(rng, 4, 10, spec, 1e-8)
+        x = rng.standard_normal((16, 4))
+        solution = solve(Network((one,)), x)
+        drive = x @ one.U.T + one.b
+        z = solution.outputs
+        on = one.activation.slope(z @ one.W.T + drive)
+        offset = one.activation(z @ one.W.T + drive) - on * (z @ one.W.T + drive)
+        exact = np.array(
+            [
+                np.linalg.solve(np.eye(10) - d[:, None] * one.W, d * q + e)
+                for d, q, e in zip(on, drive, offset, strict=True)
+            ]
+        )
+        assert z == pytest.approx(exact, abs=1e-12 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("skew", [0.0, 1.0, 10.0])
+@pytest.mark.parametrize("spec", SPECS)
+def test_stiff_stages_converge(spec, skew):
+    rng = np.random.default_rng(4)
+    U, b = rng.standard_normal((10, 4)), rng.standard_normal(10)
+    network = Network((Stage(U, b, monotone(rng, 10, 1e-5, skew), Activation.parse(spec)),))
+    assert solve(network, rng.standard_normal((16, 4))).residual <= 1e-12
+
+
 def test_cascades_mix_equilibrium_and_feed_forward_stages():
     rng = np.random.default_rng(0)
     parts = (stage(rng, 3, 6, margin=None), stage(rng, 6, 5), stage(rng, 5, 2, "identity", None))

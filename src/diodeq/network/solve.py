@@ -3,12 +3,14 @@
 A stage is ``0 ∈ H z + F(z) - q`` with ``q = U x + b`` and H = I - W. Peaceman and Rachford's splitting alternates the
 resolvents of the linear part, ``(I + αH)⁻¹(v + αq)``, one inverse for all samples and iterations, and of the
 activation's law F (THEORY.md §5; Winston and Kolter 2020). For a margin m > 0 it converges linearly for every α, and
-``α = 1/√(m ‖H‖₂)`` is near the best. Stiff stages are finished by Newton's method on ``z - σ(W z + q)``, which is exact
-as soon as the pieces of a piecewise linear activation are right.
+``α = 1/√(m ‖H‖₂)`` is near the best in general. Stiff stages are finished by Newton's method on ``z - σ(W z + q)``,
+which is exact as soon as the pieces of a piecewise linear activation are right.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +23,11 @@ from diodeq.network.network import Network, Stage
 Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-12
-ITERATIONS = 5_000
+ITERATIONS = 10_000
 CHECK_EVERY = 10  # a residual costs as much as an iteration
-FIRST_NEWTON = 200  # iterations before Newton's method is tried on the samples that are left, then doubled each time
+ROUND = 100  # iterations of a first turn; at its end Newton's method is tried on the samples that are left
 NEWTON_STEPS = 8
-STIFF = 1e-3
+STIFF = 1e-3  # margin over ‖H‖ below which a small residual alone says little
 BATCH_ENTRIES = 1 << 23  # matrix entries factorized at once: 64 MiB
 
 
@@ -40,7 +42,7 @@ class Solution:
     residuals: tuple[float, ...]
     """Per stage, the largest ``|z - σ(W z + U x + b)|`` over the largest ``|W||z| + |U x + b|``, worst sample."""
     iterations: tuple[int, ...]
-    """Per stage, the splitting iterations of the slowest sample; 0 where the solution is a formula."""
+    """Per stage, the splitting iterations until the slowest sample was done; 0 where the solution is a formula."""
 
     @property
     def outputs(self) -> Floats:
@@ -128,39 +130,59 @@ def residual(stage: Stage, states: Floats, drive: Floats) -> Floats:
 
 
 def _split(stage: Stage, drive: Floats, tolerance: float) -> tuple[Floats, int]:
-    """Peaceman–Rachford until every sample has converged, with tries of Newton's method in between."""
+    """Peaceman–Rachford until every sample has converged, with tries of Newton's method in between.
+
+    Returns the states and the iterations.
+    """
     margin, _ = weakest_direction(stage)
     H = stage.H
     norm = _norm(H)
-    # Without a margin nothing is guaranteed: average the iterates (Douglas–Rachford), which asks for the least, with a
-    # step so short that I + αH cannot be singular.
-    monotone = margin > 1e-12 * norm
-    alpha = 1.0 / np.sqrt(margin * norm) if monotone else 0.5 / norm
-    relax = 1.0 if monotone else 0.5
-    # The inverse itself: its matrix is well conditioned for this α, and a product beats two triangular solves.
-    twice = 2.0 * np.linalg.inv(np.eye(stage.size) + alpha * H).T
+    # Without a margin nothing is guaranteed: average the iterates (Douglas–Rachford), which asks for the least.
+    relax = 1.0 if margin > 1e-12 * norm else 0.5
+    # No step suits every sample of a stiff stage: runs with several steps, on their own, take turns at what is left.
+    steps = _steps(margin, norm)
+    runs = [np.zeros_like(drive) for _ in steps]
+    maps: dict[int, Floats] = {}
     states = np.zeros_like(drive)
     todo = np.arange(len(drive))
-    u = np.zeros_like(drive)
-    newton_at = FIRST_NEWTON
-    for iteration in range(1, ITERATIONS + 1):
-        q = drive[todo]
-        z = stage.activation.resolvent(u, alpha)
-        reflected = 2.0 * z - u
-        u = u + relax * ((reflected + alpha * q) @ twice - reflected - u)
-        if iteration % CHECK_EVERY and iteration > CHECK_EVERY:
-            continue
-        if iteration >= newton_at:
-            newton_at *= 2
-            z = _newton(stage, z, q)
-        states[todo] = z
-        left = ~(residual(stage, z, q) <= tolerance)
-        todo, u = todo[left], u[left]
-        if not todo.size:
+    iteration = 0
+    for k, last in _turns(len(steps)):
+        if not todo.size or iteration >= ITERATIONS:
             break
+        alpha, u, q = steps[k], runs[k][todo], drive[todo]
+        if k not in maps:
+            # The inverse itself: a product beats two triangular solves; what it loses to rounding, Newton regains.
+            maps[k] = 2.0 * np.linalg.inv(np.eye(stage.size) + alpha * H).T
+        for _ in range(CHECK_EVERY):
+            z = stage.activation.resolvent(u, alpha)
+            reflected = 2.0 * z - u
+            u = u + relax * ((reflected + alpha * q) @ maps[k] - reflected - u)
+        if last:
+            z = _newton(stage, z, q)
+        runs[k][todo], states[todo] = u, z
+        todo = todo[~(residual(stage, z, q) <= tolerance)]
+        iteration += CHECK_EVERY
     if margin < STIFF * norm:  # the error may be the residual over the margin: go on to rounding
         states = _newton(stage, states, drive)
     return states, iteration
+
+
+def _steps(margin: float, norm: float) -> list[float]:
+    """Steps α to try in turn: from 1/√(m ‖H‖), the best in general, down to 1/‖H‖ and then up to 1/m, by decades."""
+    if margin <= 0.0:
+        return [0.5 / norm]  # short enough for I + αH to be regular
+    middle = np.sqrt(min(norm / max(margin, 1e-9 * norm), 1e9))
+    decades = round(np.log10(middle))
+    return [float(middle * 10.0**k / norm) for k in (*range(0, -decades - 1, -1), *range(1, decades + 1))]
+
+
+def _turns(count: int) -> Iterator[tuple[int, bool]]:
+    """Which run goes on for `CHECK_EVERY` iterations, and whether its turn then ends; turns get longer and longer."""
+    for length in itertools.count():
+        for k in range(count):
+            blocks = (ROUND << length) // CHECK_EVERY
+            for block in range(1, blocks + 1):
+                yield k, block == blocks
 
 
 def _norm(H: Floats) -> float:
