@@ -152,7 +152,7 @@ def _split(stage: Stage, drive: Floats, tolerance: float) -> tuple[Floats, int]:
         alpha, u, q = steps[k], runs[k][todo], drive[todo]
         if k not in maps:
             # The inverse itself: a product beats two triangular solves; what it loses to rounding, Newton regains.
-            maps[k] = 2.0 * np.linalg.inv(np.eye(stage.size) + alpha * H).T
+            maps[k] = np.asarray(2.0 * np.linalg.inv(np.eye(stage.size) + alpha * H).T, np.float64)
         for _ in range(CHECK_EVERY):
             z = stage.activation.resolvent(u, alpha)
             reflected = 2.0 * z - u
