@@ -1,7 +1,8 @@
 """Train reference networks on scikit-learn's digits with PyTorch: a monotone equilibrium network and an MLP.
 
 Writes digits-mondeq.npz (keys A0 P0 m0 U0 b0 U1 b1), digits-mlp.npz (U0 b0 U1 b1 U2 b2), and the held-out quarter as
-digits-X.csv (64 features, scaled from 0…16 to 0…1) and digits-test.csv (the same with the label in the last column).
+digits-X.csv (64 features, the grey levels 0…16) and digits-test.csv (the same with the label in the last column). The
+networks train on levels scaled to 0…1; the files' U0 has that scale in it, so that they take the data as it is.
 The printed accuracies are those of diodeq's own reference solution of the written files, on samples never trained on.
 """
 
@@ -26,6 +27,9 @@ from diodeq.network import certify, solve, weights
 
 MARGIN = 0.5
 """The monDEQ's m: the least conductance of its circuit's units to ground, in units of an isolated unit's."""
+
+LEVELS = 16.0
+"""The largest grey level."""
 
 STEPS = 60  # splitting iterations of the forward pass; 1e-8 or better at this margin
 
@@ -103,7 +107,8 @@ def arrays_of(model: nn.Sequential) -> dict[str, np.ndarray]:
         linear = layer.drive if isinstance(layer, Equilibrium) else layer
         if isinstance(layer, Equilibrium):
             found |= {f"A{k}": _numpy(layer.A), f"P{k}": _numpy(layer.P), f"m{k}": np.array(MARGIN)}
-        found |= {f"U{k}": _numpy(linear.weight), f"b{k}": _numpy(linear.bias)}
+        weight = _numpy(linear.weight) / (LEVELS if k == 0 else 1.0)
+        found |= {f"U{k}": weight, f"b{k}": _numpy(linear.bias)}
     return found
 
 
@@ -153,7 +158,7 @@ def main() -> None:
 
     digits = load_digits()
     x_train, x_test, y_train, y_test = train_test_split(
-        digits.data / 16.0, digits.target, test_size=0.25, stratify=digits.target, random_state=options.seed
+        digits.data, digits.target, test_size=0.25, stratify=digits.target, random_state=options.seed
     )
     write_atomically(options.out / "digits-X.csv", csv_text(x_test))
     write_atomically(options.out / "digits-test.csv", csv_text(x_test, y_test))
@@ -166,7 +171,7 @@ def main() -> None:
         started = time.perf_counter()
         torch.manual_seed(options.seed)
         model = build()
-        train(model, torch.tensor(x_train), torch.tensor(y_train), epochs, rate=1e-2, decay=1e-2, noise=0.1)
+        train(model, torch.tensor(x_train / LEVELS), torch.tensor(y_train), epochs, rate=1e-2, decay=1e-2, noise=0.1)
         path = options.out / f"digits-{name}.npz"
         write_npz(path, arrays_of(model))
         result = evaluated(path, x_test, y_test, x_train, y_train)

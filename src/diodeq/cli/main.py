@@ -12,6 +12,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from diodeq import __version__
+from diodeq.cli.compile import compile_command
 from diodeq.cli.devices import devices
 from diodeq.cli.doctor import doctor
 from diodeq.cli.export import export
@@ -24,6 +25,7 @@ from diodeq.errors import DiodeqError, InputError
 COMMANDS: dict[str, click.Command] = {
     "doctor": doctor,
     "train": train,
+    "compile": compile_command,
     "verify": verify,
     "simulate": simulate,
     "gradcheck": gradcheck,
