@@ -19,6 +19,7 @@ ADJOINT_LIMIT = 1e-8
 # adjoint, whose size is anybody's choice, has a share of its largest voltage instead.
 QUIET_VOLTS = 1e-5
 QUIET_SHARE = 1e-4
+QUIET_CURRENT = 1e-6
 QUIET_AMPERES = 1e-15
 
 
@@ -47,7 +48,9 @@ def imbalance(
     per_volt[stamp.nodes :] = 1.0
     if transposed:
         size += QUIET_SHARE * np.abs(unknowns[:, : stamp.nodes]).max(axis=1, keepdims=True, initial=0.0) * per_volt
-        size += np.finfo(np.float64).tiny
+        # Nodes that hold no resistor have no such current; theirs is a share of the largest anywhere.
+        size[:, : stamp.nodes] += QUIET_CURRENT * size[:, : stamp.nodes].max(axis=1, keepdims=True, initial=0.0)
+        size += np.finfo(np.float64).tiny  # nothing at all may have been injected
     else:
         size += QUIET_VOLTS * per_volt + QUIET_AMPERES
     np.abs(wrong, out=wrong)

@@ -21,6 +21,7 @@ Rows = NDArray[np.intp]
 
 # Splitting is cheap and rarely needs a third of this; Newton's method does what it leaves.
 SPLITTINGS = 120
+FEW_SPLITTINGS = 24  # where Newton's method has the last word anyway
 NEWTONS = 40
 PATIENT = 3000
 # Volts: how near splitting brings the waves before Newton's method takes over.
@@ -68,7 +69,8 @@ class General:
         """The waves s that come back as they were, and by how many volts they may be off, float64[B]."""
         # Where the bound of ``is_resistive`` holds splitting alone is proof enough; elsewhere Newton's step is.
         goal = tolerance if self.ports.resistive else np.maximum(tolerance, ROUGH)
-        s, missing = settle(partial(_next, respond), start, goal, SPLITTINGS)
+        turns = SPLITTINGS if self.ports.resistive else FEW_SPLITTINGS
+        s, missing = settle(partial(_next, respond), start, goal, turns)
         for patience in (0, PATIENT):
             left = np.flatnonzero(missing > tolerance) if self.ports.resistive or patience else np.arange(len(s))
             if not left.size:
@@ -78,8 +80,8 @@ class General:
             s[left], missing[left] = newton(rest, self._scattering, begin, tolerance[left], NEWTONS)
         return s, missing
 
-    def adjoint(self, conductances: Floats, right: Floats) -> Floats:
-        """Unknowns float64[B, n] of the transposed circuit with frozen diodes, for right sides float64[B, n]."""
+    def adjoint(self, conductances: Floats, right: Floats) -> tuple[Floats, Floats]:
+        """The transposed circuit with frozen diodes, for right sides float64[B, n]: unknowns and diode currents."""
         at = self.ports
         idle = at.factor.solve(right, transposed=True)
         waiting = np.asarray((self.stamp.ports @ idle.T).T)
@@ -100,7 +102,7 @@ class General:
             part = left[first : first + run]
             matrix = np.eye(waiting.shape[1]) - self._scattering_back * slope[part][:, None, :]
             s[part] = np.linalg.solve(matrix, 2.0 * waiting[part][:, :, None])[:, :, 0]
-        return np.asarray(idle + (slope * s) @ at.reach_back.T)
+        return idle + (slope * s) @ at.reach_back.T, conductances * s / (1.0 + r)
 
     def multiply(self, unknowns: Floats, *, transposed: bool = False, magnitude: bool = False) -> Floats:
         """The linear part (or its transpose, or its entries' magnitudes) times each row of unknowns."""

@@ -114,16 +114,17 @@ class Leaves:
                 error, last = error[keep], last[keep]
         return self._rescued(found, right, rows)
 
-    def adjoint(self, conductances: Floats, right: Floats) -> Floats:
-        """Unknowns float64[B, n] of the transposed circuit with frozen diodes, for right sides float64[B, n]."""
+    def adjoint(self, conductances: Floats, right: Floats) -> tuple[Floats, Floats]:
+        """The transposed circuit with frozen diodes, for right sides float64[B, n]: unknowns and diode currents."""
         into, at_core = right[:, self.leaf], right[:, self.core]
         yielding = 1.0 / (self.load + conductances)
         jacobian = self._jacobian(conductances).transpose(0, 2, 1)
         y = np.linalg.solve(jacobian, (at_core + (yielding * into) @ self.coupling)[:, :, None])[:, :, 0]
         found = np.empty_like(right)
         found[:, self.core] = y
-        found[:, self.leaf] = yielding * (into + y @ self.coupling.T)
-        return found
+        h = yielding * (into + y @ self.coupling.T)
+        found[:, self.leaf] = h
+        return found, self.sign * conductances * h
 
     def multiply(self, unknowns: Floats, *, transposed: bool = False, magnitude: bool = False) -> Floats:
         """The linear part (or its transpose, or its entries' magnitudes) times each row of unknowns."""

@@ -36,8 +36,11 @@ class Method(Protocol):
         """The operating points for right sides float64[B, n]."""
         ...
 
-    def adjoint(self, conductances: Floats, right: Floats) -> Floats:
-        """Unknowns float64[B, n] of the transposed circuit with frozen diodes, for right sides float64[B, n]."""
+    def adjoint(self, conductances: Floats, right: Floats) -> tuple[Floats, Floats]:
+        """The transposed circuit with frozen diodes, for right sides float64[B, n].
+
+        Returns unknowns float64[B, n] and the currents of the frozen diodes float64[B, D].
+        """
         ...
 
     def multiply(self, unknowns: Floats, *, transposed: bool = False, magnitude: bool = False) -> Floats:
