@@ -17,7 +17,7 @@ FLOORS = [
     {"circuit"},
     {"netlist", "synthesis"},
     {"simulators"},
-    {"learning", "analysis"},
+    {"learning", "analysis", "torch"},
     {"report"},
     {"cli"},
     {"__main__"},

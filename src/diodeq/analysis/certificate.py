@@ -93,6 +93,13 @@ class CircuitCertificate:
                 total = total + bounds[-1] ** 2
         return np.sqrt(total)
 
+    def sentence(self) -> str:
+        """The certificate in words."""
+        verdict = "unique operating point for every input" if self.unique else "uniqueness not guaranteed"
+        return (
+            f"{verdict}, margin {self.margin:.4g} S, kept up to {100 * self.tolerance:.3g} % tolerance of all resistors"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """As a plain dict."""
         return {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
 from diodeq.cli.options import JSON, print_json
 from diodeq.devices.technology import Technology
 from diodeq.network import Network
@@ -86,8 +87,15 @@ def compile_command(
     )
     compiled = replace(compiled, report=replace(compiled.report, distances=distances))
     moved = _save_nearest(network, output) if distances is not None and any(distances) else None
-    compiled.circuit.save(output)
-    _print(compiled, output, moved, as_json)
+    certificate = certify_circuit(compiled.circuit)
+    realizations = ", ".join(f"stage {k} {stage.realization}" for k, stage in enumerate(compiled.report.stages))
+    choice = compiled.report.choice
+    notes = (
+        f"compiled from {weights.name}: {realizations}; {choice.volts_per_unit:g} volts per unit, remedy {choice.remedy}",
+        f"certificate: {certificate.sentence()}",
+    )
+    replace(compiled.circuit, notes=notes).save(output)
+    _print(compiled, certificate, output, moved, as_json)
 
 
 def _save_nearest(network: Network, output: Path) -> Path:
@@ -96,12 +104,16 @@ def _save_nearest(network: Network, output: Path) -> Path:
     return path
 
 
-def _print(compiled: Compiled, output: Path, moved: Path | None, as_json: bool) -> None:
+def _print(
+    compiled: Compiled, certificate: CircuitCertificate, output: Path, moved: Path | None, as_json: bool
+) -> None:
     if as_json:
         nearest = {} if moved is None else {"nearest_weights": str(moved)}
-        print_json({"file": str(output), **nearest, **compiled.report.to_json()})
+        certified = {"certificate": certificate.to_json()}
+        print_json({"file": str(output), **nearest, **compiled.report.to_json(), **certified})
         return
     click.echo(compiled.report.text())
+    click.echo(f"certificate: {certificate.sentence()}")
     if moved is not None:
         click.echo(f"wrote the weights that were compiled, the nearest passive ones, to {moved}")
     click.echo(f"wrote {output}")

@@ -93,10 +93,6 @@ def _lines(found: Verification) -> list[str]:
     for name, share in found.agreement().items():
         right = f", {100 * accuracy[name]:.2f} % right" if accuracy else ""
         lines.append(f"{name:<9} decides as the network on {100 * share:.2f} % of the samples{right}")
-    certificate = found.certificate
-    verdict = "unique operating point for every input" if certificate.unique else "uniqueness not guaranteed"
-    lines.append(
-        f"certificate: {verdict}, margin {certificate.margin:.4g} S, kept up to {100 * certificate.tolerance:.3g} % "
-        f"tolerance of all resistors; {100 * found.tolerance:g} % moves the outputs by at most {found.displacement:.3g}"
-    )
+    moved = f"{100 * found.tolerance:g} % moves the outputs by at most {found.displacement:.3g}"
+    lines.append(f"certificate: {found.certificate.sentence()}; {moved}")
     return lines
