@@ -17,8 +17,8 @@ FLOORS = [
     {"circuit"},
     {"netlist", "synthesis"},
     {"simulators"},
-    {"learning", "analysis", "torch"},
-    {"report"},
+    {"learning", "analysis"},
+    {"report", "torch"},
     {"cli"},
     {"__main__"},
 ]

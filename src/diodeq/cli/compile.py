@@ -90,8 +90,9 @@ def compile_command(
     certificate = certify_circuit(compiled.circuit)
     realizations = ", ".join(f"stage {k} {stage.realization}" for k, stage in enumerate(compiled.report.stages))
     choice = compiled.report.choice
+    scale = f"{choice.volts_per_unit:g} volts per unit, remedy {choice.remedy}"
     notes = (
-        f"compiled from {weights.name}: {realizations}; {choice.volts_per_unit:g} volts per unit, remedy {choice.remedy}",
+        f"compiled from {weights.name}: {realizations}; {scale}",
         f"certificate: {certificate.sentence()}",
     )
     replace(compiled.circuit, notes=notes).save(output)

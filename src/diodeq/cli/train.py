@@ -27,6 +27,8 @@ from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
 from diodeq.simulators import ENGINES
 
+TUNING_RATE = 0.005
+
 # What a circuit that exists already fixes.
 FIXED_BY_CIRCUIT = ("hidden", "lateral", "diode", "volts")
 
@@ -56,7 +58,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 )
 @click.option("--epochs", type=int, help="Passes through the training samples.")
 @click.option("--batch-size", type=int, help="Samples per update.")
-@click.option("--rate", type=float, help="Learning rate, in log-conductance.")
+@click.option("--rate", type=float, help="Learning rate, in log-conductance; 0.005 with --from.")
 @click.option("--schedule", type=click.Choice(list(SCHEDULES)), help="Course of the rate.  [default: cosine]")
 @click.option("--update", type=click.Choice(list(UPDATES)), help="From gradients to steps.  [default: adam]")
 @click.option("--loss", type=click.Choice(list(LOSSES)), help="What is minimised.  [default: cross-entropy]")
@@ -150,6 +152,9 @@ def _fresh(
         raise UsageError(f"--from brings a circuit with its own {fixed[0][2:]}", f"leave {fixed[0]} or --from out")
     if numbers["beta"] is None:
         recipe = replace(recipe, beta=starting_beta(start))
+    if numbers["rate"] is None:
+        # A circuit that works already is tuned, not learned anew.
+        recipe = replace(recipe, rate=TUNING_RATE)
     return Experiment(data, recipe, diode, simulator, str(start))
 
 
