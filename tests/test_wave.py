@@ -16,7 +16,7 @@ from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.law import law
 from diodeq.devices.model import DiodeModel
-from diodeq.errors import CircuitError, SimulationError
+from diodeq.errors import CircuitError, InputError, SimulationError
 from diodeq.learning.gradcheck import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.network import Activation, Network, Stage
@@ -286,6 +286,11 @@ def test_a_circuit_held_by_nothing_is_refused(wave):
     wave.operate(plain(), DRIVES)
     with pytest.raises(CircuitError, match="positive and finite"):
         wave.operate(plain().with_conductances(-plain().conductances), DRIVES)
+
+
+def test_volts_that_are_no_numbers_are_refused(wave):
+    with pytest.raises(InputError, match="sample 1"):
+        wave.operate(plain(), np.array([[1.0, 2.0, 3.0], [1.0, np.nan, 3.0]]))
 
 
 @pytest.mark.parametrize("name", ["layered", "everything"])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
+from diodeq.errors import InputError
 from diodeq.simulators.base import AdjointSolution, OperatingPoint
 from diodeq.simulators.wave.balance import demand_balanced, demand_settled, imbalance
 from diodeq.simulators.wave.diodes import Diodes
@@ -57,7 +58,8 @@ class WaveSimulator:
     Args:
         workers: accepted so that engines are made alike; numpy's own threads do the work.
 
-    Raises (from every method): ``CircuitError``, and ``SimulationError`` where the tolerance is not reached.
+    Raises (from every method): ``CircuitError``, ``InputError`` for input volts that are not finite, and
+    ``SimulationError`` where the tolerance is not reached.
     """
 
     name = "wave"
@@ -80,6 +82,9 @@ class WaveSimulator:
     def operate(self, circuit: Circuit, drives: Floats) -> WavePoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
         sources = circuit.source_values(drives)
+        if not np.isfinite(sources).all():
+            sample = int(np.flatnonzero(~np.isfinite(sources).all(axis=1))[0])
+            raise InputError(f"input volts of sample {sample} are not finite", "check the inputs for NaN and infinity")
         at = self._prepare(circuit)
         known = at.folded.known_voltages(sources)
         right = at.stamp.right_side(at.folded.injections(sources, known), at.folded.source_voltages(sources, known))
