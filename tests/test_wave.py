@@ -20,6 +20,7 @@ from diodeq.errors import CircuitError, InputError, SimulationError
 from diodeq.learning.gradcheck import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.network import Activation, Network, Stage
+from diodeq.simulators.selftest import one_diode, self_test
 from diodeq.simulators.wave import WaveSimulator
 from diodeq.simulators.wave.diodes import Diodes, wright_omega
 from diodeq.synthesis import compile_network
@@ -328,6 +329,13 @@ def test_tiny_loss_gradients_keep_their_digits(wave):
     once = wave.small_signal(point, np.ones((4, 2))).node_voltages
     tiny = wave.small_signal(point, np.full((4, 2), 1e-30)).node_voltages
     assert np.allclose(tiny * 1e30, once, rtol=1e-12)
+
+
+def test_one_diode_has_no_core(wave):
+    """Nothing is left for Newton's method: the load line is the answer."""
+    circuit = one_diode()
+    agree(replace(circuit, trainable=None), np.array([[1.0], [-1.0], [0.0]]), wave, Oracle(), volts=1e-12)
+    assert self_test("wave")["works"]
 
 
 # --- in use ----------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Leaves:
         matrix = stamp.matrix[core][:, core].toarray()
         coupling = -rows[:, core].toarray()
         # Diodes that block leave this matrix, the worst case; if it is singular only a conducting diode holds the core.
-        if np.linalg.cond(matrix - (coupling.T / among.diagonal()) @ coupling) > 1e14:
+        if len(core) and np.linalg.cond(matrix - (coupling.T / among.diagonal()) @ coupling) > 1e14:
             return None
         first, second = np.triu_indices(len(core))
         anode = stamp.circuit.diodes.terminals[:, 0] > 0
