@@ -78,7 +78,7 @@ def test_doctor_without_ngspice(capsys, monkeypatch):
     monkeypatch.setenv("NGSPICE_LIBRARY_PATH", "/nowhere/libngspice.so")
     assert main(["doctor"]) == 5
     assert one_sentence(capsys) == (
-        "no simulator works here: NGSPICE_LIBRARY_PATH names /nowhere/libngspice.so, which does not exist; "
+        "the engine ngspice does not work here: NGSPICE_LIBRARY_PATH names /nowhere/libngspice.so, which does not exist; "
         "unset or correct it"
     )
 

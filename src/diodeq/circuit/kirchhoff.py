@@ -29,7 +29,12 @@ def incidence(circuit: Circuit, kind: str, port: tuple[int, int] = (0, 1)) -> sp
 
 
 def residual(
-    circuit: Circuit, volts: Floats, injections: Floats, branches: Mapping[str, Floats], diode_currents: Floats
+    circuit: Circuit,
+    volts: Floats,
+    injections: Floats,
+    branches: Mapping[str, Floats],
+    diode_currents: Floats,
+    slack: Floats | None = None,
 ) -> tuple[float, int, int]:
     """The worst imbalance of currents at any node but ground, as a share of the currents that meet there.
 
@@ -38,6 +43,7 @@ def residual(
         volts: float64[B, N]. injections: float64[B, N] amperes into each node.
         branches: per kind float64[B, n] currents entering the port of ``BRANCHES``.
         diode_currents: float64[B, n_diodes], anode to cathode.
+        slack: float64[B, n_diodes], amperes by which each diode's current is open; they count as currents that meet.
 
     Returns:
         (share, sample, node).
@@ -69,8 +75,12 @@ def residual(
         g = circuit.gyrators.values
         add("gyrators", (0, 1), g * across("gyrators", (2, 3)))
         add("gyrators", (2, 3), -g * across("gyrators", (0, 1)))
-    # A node where hardly any current flows is judged by what 10 µV across its resistors would make flow.
-    share = np.abs(leaving[:, 1:]) / (size[:, 1:] + 1e-5 * magnitude.diagonal()[1:] + 1e-15)
+    # A node where hardly any current flows is judged by what 10 µV across its resistors would make flow, and by 1e-7 of
+    # the sample's largest current: an engine rounds all currents at once, also that of a rail whose diodes are all off.
+    largest = size[:, 1:].max(axis=1, initial=0.0, keepdims=True)
+    if slack is not None:
+        size = size + (abs(incidence(circuit, "diodes")) @ slack.T).T
+    share = np.abs(leaving[:, 1:]) / (size[:, 1:] + 1e-5 * magnitude.diagonal()[1:] + 1e-7 * largest + 1e-15)
     if not share.size:
         return 0.0, 0, 0
     sample, node = np.unravel_index(int(np.argmax(share)), share.shape)

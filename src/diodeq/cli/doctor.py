@@ -17,7 +17,7 @@ PACKAGES = ("numpy", "scipy", "PySpice", "networkx", "jinja2", "click", "matplot
 @click.command()
 @JSON
 def doctor(as_json: bool) -> None:
-    """Say what is installed and run a real one-diode circuit on every engine. Exit code 5 when none works.
+    """Say what is installed and run a real one-diode circuit on every engine. Exit code 5 when one does not work.
 
     Example: diodeq doctor
     """
@@ -35,6 +35,6 @@ def doctor(as_json: bool) -> None:
         click.echo("  " + ", ".join(f"{name} {version}" for name, version in packages.items()))
         for name, result in engines.items():
             click.echo(f"  {name}: {'works' if result['works'] else 'does not work'} ({result['detail']})")
-    if not any(result["works"] for result in engines.values()):
-        first = next(iter(engines.values()))
-        raise SimulatorMissingError(f"no simulator works here: {first['problem']}", first["remedy"])
+    for name, result in engines.items():
+        if not result["works"]:
+            raise SimulatorMissingError(f"the engine {name} does not work here: {result['problem']}", result["remedy"])
