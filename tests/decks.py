@@ -97,14 +97,14 @@ def run_ngspice_as_ltspice(text: str, folder: Path) -> dict[str, float]:
     return _ngspice(text, folder, "-D", "ngbehavior=ltpsa")
 
 
-def run_gnucap(text: str, folder: Path) -> dict[str, float]:
+def run_gnucap(text: str, folder: Path, options: str = "") -> dict[str, float]:
     if shutil.which("gnucap") is None:
         pytest.skip("gnucap is not installed")
     nodes = _nodes(text)
     # gnucap prints only what was asked for before the analysis, and knows no v(a,b).
     cards = [line for line in text.splitlines() if line.split(" ")[0] not in (".print", ".op", ".end")]
     wanted = " ".join(f"v({node})" for node in nodes)
-    cards += [".options numdgt=10", f".print op {wanted}", ".op", ".end"]
+    cards += [f".options numdgt=10 {options}", f".print op {wanted}", ".op", ".end"]
     (folder / "deck.ckt").write_text("\n".join(cards) + "\n")
     done = subprocess.run(["gnucap", "-b", "deck.ckt"], cwd=folder, capture_output=True, text=True, timeout=60)
     table = done.stdout.splitlines()

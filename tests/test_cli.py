@@ -78,8 +78,8 @@ def test_doctor_without_ngspice(capsys, monkeypatch):
     monkeypatch.setenv("NGSPICE_LIBRARY_PATH", "/nowhere/libngspice.so")
     assert main(["doctor"]) == 5
     assert one_sentence(capsys) == (
-        "the engine ngspice does not work here: NGSPICE_LIBRARY_PATH names /nowhere/libngspice.so, which does not exist; "
-        "unset or correct it"
+        "the engine ngspice does not work here: NGSPICE_LIBRARY_PATH names /nowhere/libngspice.so, "
+        "which does not exist; unset or correct it"
     )
 
 

@@ -36,7 +36,9 @@ def residual(
     diode_currents: Floats,
     slack: Floats | None = None,
 ) -> tuple[float, int, int]:
-    """The worst imbalance of currents at any node but ground, as a share of the currents that meet there.
+    """The worst imbalance of currents at any free node, as a share of the currents that meet there.
+
+    Ground and nodes that a voltage source holds against it take whatever current comes, so they are not judged.
 
     Args:
         circuit: without current sources (they are part of ``injections``).
@@ -81,6 +83,8 @@ def residual(
     if slack is not None:
         size = size + (abs(incidence(circuit, "diodes")) @ slack.T).T
     share = np.abs(leaving[:, 1:]) / (size[:, 1:] + 1e-5 * magnitude.diagonal()[1:] + 1e-7 * largest + 1e-15)
+    held = circuit.voltage_sources.terminals
+    share[:, held[held[:, 1] == 0, 0] - 1] = 0.0
     if not share.size:
         return 0.0, 0, 0
     sample, node = np.unravel_index(int(np.argmax(share)), share.shape)

@@ -45,6 +45,7 @@ class Forward:
         deck = sweep_deck(circuit, self.injections, self.source_voltages, next_marker())
         found = _run(session, deck)
         volts = _node_voltages(found["nodes"], len(self.injections))
+        _check_sources(circuit, volts, self.source_voltages)
         current, junction_conductance = found["diode_id"], found["diode_gd"]
         conductance = np.empty_like(current)
         across = volts[:, circuit.diodes.terminals[:, 0]] - volts[:, circuit.diodes.terminals[:, 1]]
@@ -101,6 +102,17 @@ def _run(session: Session, deck: SweepDeck) -> dict[str, Floats]:
 
 def _node_voltages(volts: Floats, samples: int) -> Floats:
     return np.concatenate([np.zeros((samples, 1)), volts], axis=1)
+
+
+def _check_sources(circuit: Circuit, volts: Floats, wanted: Floats) -> None:
+    ends = circuit.voltage_sources.terminals
+    wrong = np.abs(volts[:, ends[:, 0]] - volts[:, ends[:, 1]] - wanted) > 1e-9 * np.abs(wanted) + 1e-9
+    if wrong.any():
+        sample, source = np.argwhere(wrong)[0]
+        node = circuit.nodes[ends[source, 0]]
+        raise SimulationError(
+            f"ngspice does not hold node {node} at its voltage in sample {sample}", "report this deck"
+        )
 
 
 def _check_diodes(expected: Floats, slope: Floats, current: Floats, name: str) -> None:

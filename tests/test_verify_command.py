@@ -1,0 +1,76 @@
+"""Bring your own network: compile, verify, export and go on training, by the commands a user types."""
+
+import json
+
+import numpy as np
+import pytest
+
+from diodeq.circuit import Circuit, check
+from diodeq.cli.main import main
+from diodeq.network import Network, Stage, weights
+from test_analysis import X, cascade
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights.save(cascade(), "w.npz")
+    np.savetxt("X.csv", X, delimiter=",")
+    return tmp_path
+
+
+def test_compile_verify_export_and_train(here, capsys):
+    assert main(["compile", "w.npz", "-o", "c.npz", "--diode", "1N4148", "--inputs", "X.csv", "--json"]) == 0
+    compiled = json.loads(capsys.readouterr().out)
+    assert compiled["certificate"]["unique"]
+    assert compiled["stages"][0]["realization"] == "transformer-gyrator"
+    circuit = check(Circuit.load("c.npz"))
+    assert any("certificate: unique" in note for note in circuit.notes)
+
+    assert main(["verify", "c.npz", "--weights", "w.npz", "--inputs", "X.csv", "--plot", "p.svg", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["stages"][2]["total"]["max"] < 0.05
+    assert found["agreement"]["device"] == 1.0
+    assert (here / "p.svg").read_text().startswith("<?xml")
+    assert main(["verify", "c.npz", "--weights", "w.npz", "--inputs", "X.csv"]) == 0
+    assert "certificate: unique operating point" in capsys.readouterr().out
+
+    assert main(["export", "c.npz", "--to", "ltspice", "-o", "c.cir"]) == 0
+    assert "certificate: unique" in (here / "c.cir").read_text()
+
+    assert main(["simulate", "c.npz", "--inputs", "X.csv", "--units", "network", "-o", "Y.csv"]) == 0
+
+    labels = np.random.default_rng(0).integers(3, size=60)
+    samples = np.random.default_rng(1).normal(size=(60, 3)) + labels[:, None]
+    np.savez("data.npz", X=samples, y=labels)
+    command = ["train", "npz:data.npz", "--from", "c.npz", "--out", "run", "--epochs", "2"]
+    assert main([*command, "--also", "turns", "--also", "gyration", "--also", "gains"]) == 0
+    trained = Circuit.load("run/circuit.npz")
+    for kind in ("resistors", "transformers", "gyrators", "buffers"):
+        assert np.any(trained.bank(kind).values != circuit.bank(kind).values), kind
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        (["compile", "none.npz", "-o", "c.npz"], 3, "none.npz"),
+        (["compile", "X.csv", "-o", "c.npz"], 3, "X.csv"),
+        (["compile", "w.npz", "-o", "no/c.npz"], 3, "no/c.npz cannot be written"),
+        (["compile", "w.npz", "-o", "c.npz", "--realization", "passive"], 4, "not symmetric"),
+        (["compile", "bad.npz", "-o", "c.npz"], 4, "the margin of W is -1"),
+        (["compile", "w.npz", "-o", "c.npz", "--low", "1e-5", "--high", "2e-5"], 4, "range"),
+        (["compile", "w.npz", "-o", "c.npz", "--diode", "1N4184"], 2, "1N4148"),
+        (["verify", "plain.npz", "--weights", "w.npz", "--inputs", "X.csv"], 3, "no node 's0_0'"),
+    ],
+)
+def test_what_cannot_be_compiled_or_verified(command, code, said, here, capsys):
+    from circuits import plain
+
+    plain().save("plain.npz")
+    weights.save(Network((Stage(np.ones((2, 1)), np.ones(2), 2.0 * np.eye(2)),)), "bad.npz")
+    before = sorted(path.name for path in here.iterdir())
+    assert main(command) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert sorted(path.name for path in here.iterdir()) == before
