@@ -114,7 +114,7 @@ def processor() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--circuits", nargs="+", choices=list(SHAPES), default=list(SHAPES))
-    parser.add_argument("--batch", type=int, default=256, help="samples a batch (default 256)")
+    parser.add_argument("--batch", type=int, default=1024, help="samples a batch (default 1024)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--memory-samples", type=int, default=100_000, help="0 leaves the memory run out")

@@ -58,10 +58,7 @@ class Forward:
             inner = slope if device.recombination else junction_conductance[:, own]
             conductance[:, own] = inner / (1 + device.resistance * inner)
         branches = {kind: found[kind] for kind in branch_kinds(circuit)}
-        # ngspice settles a node to RELTOL of its voltage; through a diode that rides on it, that much current is open.
-        at = np.maximum(*(np.abs(volts[:, circuit.diodes.terminals[:, side]]) for side in (0, 1)))
-        slack = at * junction_conductance * RELTOL / RESIDUAL_LIMIT
-        _check_kirchhoff(circuit, volts, self.injections, branches, current, slack)
+        _check_kirchhoff(circuit, volts, self.injections, branches, current, junction_conductance)
         return Solution(volts, conductance, branches)
 
 
@@ -81,7 +78,7 @@ class Adjoint:
         volts = _node_voltages(found["nodes"], len(self.injections))
         across = volts[:, circuit.diodes.terminals[:, 0]] - volts[:, circuit.diodes.terminals[:, 1]]
         branches = {kind: found[kind] for kind in branch_kinds(circuit)}
-        _check_kirchhoff(circuit, volts, self.injections, branches, across * self.conductances)
+        _check_kirchhoff(circuit, volts, self.injections, branches, across * self.conductances, self.conductances)
         return Solution(volts, self.conductances, branches)
 
 
@@ -127,13 +124,11 @@ def _check_diodes(expected: Floats, slope: Floats, current: Floats, name: str) -
 
 
 def _check_kirchhoff(
-    circuit: Circuit,
-    volts: Floats,
-    injections: Floats,
-    branches: dict[str, Floats],
-    diode: Floats,
-    slack: Floats | None = None,
+    circuit: Circuit, volts: Floats, injections: Floats, branches: dict[str, Floats], diode: Floats, slopes: Floats
 ) -> None:
+    # ngspice settles a node to RELTOL of its voltage; through a diode that rides on it, that much current is open.
+    at = np.maximum(*(np.abs(volts[:, circuit.diodes.terminals[:, side]]) for side in (0, 1)))
+    slack = at * slopes * RELTOL / RESIDUAL_LIMIT
     worst, sample, node = residual(circuit, volts, injections, branches, diode, slack)
     if worst > RESIDUAL_LIMIT:
         where = f"node {circuit.nodes[node]}, sample {sample}"
