@@ -7,7 +7,7 @@ import pytest
 
 from diodeq.circuit import Circuit, check
 from diodeq.cli.main import main
-from diodeq.network import Network, Stage, weights
+from diodeq.network import ACTIVATIONS, Network, Stage, weights
 from test_analysis import X, cascade
 
 
@@ -74,3 +74,10 @@ def test_what_cannot_be_compiled_or_verified(command, code, said, here, capsys):
     assert said in error
     assert "Traceback" not in error
     assert sorted(path.name for path in here.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_is_plotted_over_its_measured_element(name, here, capsys):
+    assert main(["devices", "plot", name, "-o", "a.svg", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["largest_deviation"] < 2e-3
+    assert (here / "a.svg").stat().st_size > 1000

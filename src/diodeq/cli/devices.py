@@ -12,6 +12,7 @@ from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.law import law
 from diodeq.devices.model import PARAMETERS
 from diodeq.files import write_atomically
+from diodeq.network import ACTIVATIONS, Activation
 
 CURRENTS = (1e-6, 1e-4, 1e-3)
 TEMPERATURE = click.option(
@@ -93,14 +94,23 @@ def show(name: str, temperature: float, as_json: bool) -> None:
     show_default=True,
     help="The resistance in ohm that feeds the node whose voltage is the activation.",
 )
+@click.option(
+    "--diode", default="ideal", show_default=True, help="For an activation: the diode its element is made of."
+)
 @TEMPERATURE
 @SIMULATOR
 @JSON
-def plot(name: str, output: Path, alpha: float, temperature: float, simulator: str, as_json: bool) -> None:
+def plot(name: str, output: Path, alpha: float, diode: str, temperature: float, simulator: str, as_json: bool) -> None:
     """Draw a diode's I-V curve and the activation it induces: the law as a line, points measured in the simulator.
+
+    NAME may also be an activation of a network's stage, such as relu, leaky-relu:0.1 or hard-tanh: then its formula is
+    drawn over the element that stands for it, compiled and measured.
 
     Example: diodeq devices plot 1N4148 -o 1n4148.svg
     """
+    if name.lower().partition(":")[0] in ACTIVATIONS:
+        _plot_activation(Activation.parse(name), output, diode, simulator, as_json)
+        return
     from diodeq.report.device_plot import device_figure, measure_device
     from diodeq.report.figures import render
     from diodeq.simulators import create
@@ -135,3 +145,18 @@ def _summary(model: DiodeModel, temperature: float) -> dict[str, Any]:
 
 def _amperes(current: float) -> str:
     return f"{current * 1e6:g} µA" if current < 1e-3 else f"{current * 1e3:g} mA"
+
+
+def _plot_activation(activation: Activation, output: Path, diode: str, simulator: str, as_json: bool) -> None:
+    from diodeq.report.activation_plot import activation_figure, measure_activation
+    from diodeq.report.figures import render
+    from diodeq.simulators import create
+
+    with create(simulator, workers=1) as engine:
+        points = measure_activation(engine, activation, diode)
+    write_atomically(output, render(activation_figure(activation, points), output))
+    if as_json:
+        document = {"name": str(activation), "output": str(output), "simulator": points.engine, "diode": diode}
+        print_json({**document, "largest_deviation": points.largest_deviation})
+    else:
+        click.echo(f"{output}: {activation} by its formula and in {points.engine}")

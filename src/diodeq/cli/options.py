@@ -25,7 +25,7 @@ WORKERS = click.option(
 UNITS = click.option(
     "--units",
     type=click.Choice(["volts", "network"]),
-    default="volts",
+    default="network",
     show_default=True,
     help="What the CSV holds: volts at the inputs, or the user's own units (features in, scores out).",
 )
