@@ -193,7 +193,7 @@ def test_no_ngspice_on_the_machine(here):
     code = (
         "import ctypes.util, sys; ctypes.util.find_library = lambda name: None\n"
         "from diodeq.simulators.ngspice.worker import serve\n"
-        "from diodeq.simulators.ngspice.library import find_library\n"
+        "from diodeq.simulators.ngspice.session import find_library\n"
         "from diodeq.errors import DiodeqError\n"
         "try: find_library()\n"
         "except DiodeqError as error: print(error); sys.exit(error.exit_code)\n"

@@ -13,7 +13,7 @@ from diodeq.circuit.kirchhoff import branch_kinds, residual
 from diodeq.devices.law import law
 from diodeq.errors import SimulationError
 from diodeq.netlist.batched import SweepDeck, sweep_deck
-from diodeq.simulators.ngspice.library import Session
+from diodeq.simulators.ngspice.session import Session
 
 # Kirchhoff's current law and the diode law, recomputed outside ngspice, must hold to this share of the currents.
 RESIDUAL_LIMIT = 1e-6

@@ -16,7 +16,7 @@ from diodeq.devices.law import law
 from diodeq.netlist.point import point_deck
 from diodeq.simulators.base import AdjointSolution, OperatingPoint
 from diodeq.simulators.ngspice.jobs import next_marker
-from diodeq.simulators.ngspice.library import Session
+from diodeq.simulators.ngspice.session import Session
 from diodeq.simulators.ngspice.simulator import NgspiceBase
 
 

@@ -15,7 +15,7 @@ from diodeq.errors import DiodeqError, SimulationError
 
 def serve(connection: Connection) -> None:
     """Answer jobs until the pipe closes: ("done", result, resident bytes) or ("failed", error, resident bytes)."""
-    from diodeq.simulators.ngspice.library import Session
+    from diodeq.simulators.ngspice.session import Session
 
     try:
         session = Session()
