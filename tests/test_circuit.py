@@ -118,6 +118,10 @@ def test_arrays_cannot_be_changed_and_topology_is_shared():
     circuit = plain()
     with pytest.raises(ValueError, match="read-only"):
         circuit.conductances[0] = 1.0
+    mine = np.ones(1)
+    kept = Bank(np.array([[1, 0]]), mine)
+    mine[0] = 2.0
+    assert kept.values[0] == 1.0
     doubled = circuit.with_conductances(2 * circuit.conductances)
     assert doubled.resistors.terminals is circuit.resistors.terminals
     assert doubled.same_topology(circuit)

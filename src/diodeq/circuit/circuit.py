@@ -62,7 +62,7 @@ KINDS: dict[str, Kind] = {
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     if array.flags.writeable:
-        array = array.view() if array.base is None else array.copy()
+        array = array.copy()  # a view would change with the caller's array
         array.flags.writeable = False
     return array
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,7 +42,7 @@ class Screen(Progress):
 
     def __init__(self, epochs: int, live: Live) -> None:
         self._epochs, self._live = epochs, live
-        self._samples, self._began, self._latest = 0, time.monotonic(), "starting the simulator"
+        self._samples, self._latest = 0, "starting the simulator"
 
     def start(self, circuit: Circuit, data: Dataset, done: int) -> None:
         """Say what is trained."""

@@ -13,11 +13,12 @@ from diodeq.circuit.kirchhoff import branch_kinds, residual
 from diodeq.devices.law import law
 from diodeq.errors import SimulationError
 from diodeq.netlist.batched import SweepDeck, sweep_deck
+from diodeq.netlist.listing import TOLERANCES
 from diodeq.simulators.ngspice.session import Session
 
 # Kirchhoff's current law and the diode law, recomputed outside ngspice, must hold to this share of the currents.
 RESIDUAL_LIMIT = 1e-6
-RELTOL = 1e-9  # of the decks (netlist.listing.TOLERANCES)
+RELTOL = float(dict(TOLERANCES)["reltol"])
 
 _serial = itertools.count()
 
@@ -48,7 +49,7 @@ class Forward:
         _check_sources(circuit, volts, self.source_voltages)
         current, junction_conductance = found["diode_id"], found["diode_gd"]
         conductance = np.empty_like(current)
-        across = volts[:, circuit.diodes.terminals[:, 0]] - volts[:, circuit.diodes.terminals[:, 1]]
+        across = _across_diodes(circuit, volts)
         for k, model in enumerate(circuit.models):
             own = circuit.diodes.values == k
             device = law(model, circuit.temperature)
@@ -76,7 +77,7 @@ class Adjoint:
         zero = np.zeros((len(self.injections), len(circuit.voltage_sources)))
         found = _run(session, sweep_deck(circuit, self.injections, zero, next_marker(), frozen=self.conductances))
         volts = _node_voltages(found["nodes"], len(self.injections))
-        across = volts[:, circuit.diodes.terminals[:, 0]] - volts[:, circuit.diodes.terminals[:, 1]]
+        across = _across_diodes(circuit, volts)
         branches = {kind: found[kind] for kind in branch_kinds(circuit)}
         _check_kirchhoff(circuit, volts, self.injections, branches, across * self.conductances, self.conductances)
         return Solution(volts, self.conductances, branches)
@@ -99,6 +100,11 @@ def _run(session: Session, deck: SweepDeck) -> dict[str, Floats]:
 
 def _node_voltages(volts: Floats, samples: int) -> Floats:
     return np.concatenate([np.zeros((samples, 1)), volts], axis=1)
+
+
+def _across_diodes(circuit: Circuit, volts: Floats) -> Floats:
+    ends = circuit.diodes.terminals
+    return volts[:, ends[:, 0]] - volts[:, ends[:, 1]]
 
 
 def _check_sources(circuit: Circuit, volts: Floats, wanted: Floats) -> None:
