@@ -21,7 +21,7 @@ from scipy.sparse.linalg import svds
 
 from diodeq.analysis.linear import LinearPart, linear_part
 from diodeq.circuit import Circuit
-from diodeq.circuit.circuit import Floats
+from diodeq.circuit.bank import Floats
 from diodeq.network.certificate import lowest
 
 Index = NDArray[np.int64]

@@ -16,7 +16,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from diodeq.circuit import Circuit
-from diodeq.circuit.circuit import Floats
+from diodeq.circuit.bank import Floats
 from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.kirchhoff import incidence
 from diodeq.errors import InputError

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from diodeq.analysis.linear import linear_part
 from diodeq.circuit import Circuit, linearize
-from diodeq.circuit.circuit import Floats
+from diodeq.circuit.bank import Floats
 from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.kirchhoff import incidence
 from diodeq.errors import InputError

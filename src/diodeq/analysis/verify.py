@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
 from diodeq.analysis.realized import realized, unit_nodes
 from diodeq.circuit import Circuit
-from diodeq.circuit.circuit import Floats
+from diodeq.circuit.bank import Floats
 from diodeq.devices.technology import Technology
 from diodeq.errors import InputError
 from diodeq.network import Network

@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit.circuit import Bank, Circuit, bank
+from diodeq.circuit.bank import Bank, bank
+from diodeq.circuit.circuit import Circuit
 from diodeq.errors import CircuitError
 
 # An output port and a control port trade places when a controlled source is transposed.

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import networkx
 import numpy as np
 
-from diodeq.circuit.circuit import KINDS, Circuit
+from diodeq.circuit.bank import KINDS
+from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import components, port_edges
 from diodeq.errors import CircuitError
 

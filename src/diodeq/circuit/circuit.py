@@ -7,14 +7,15 @@ new circuit; arrays are read-only and shared wherever they did not change.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import sparse
 
+from diodeq.circuit.bank import KINDS, Bank, Bools, Floats, Ints, bank, frozen
 from diodeq.devices import DiodeModel
 from diodeq.errors import CircuitError
 
@@ -22,87 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import networkx
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int32]
-Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What the bank of one element kind holds.
-
-    ``prefix`` begins every part name, ``terminals`` names a part's nodes in order, ``quantity`` is what ``values``
-    means, ``port`` says which pairs of terminals carry current from one to the other.
-    """
-
-    singular: str
-    prefix: str
-    terminals: tuple[str, ...]
-    quantity: str
-    ports: tuple[tuple[int, int], ...]
-
-
-# Laws, with v = difference of a port's nodes and i = current entering its first node:
-#   resistor i = g v; voltage source v+ - v- = value; current source: value flows from + through the source to -;
-#   transformer v1 = n v2, i2 = -n i1; gyrator i1 = g v2, i2 = -g v1;
-#   buffer (voltage-controlled voltage source) v_out = a v_ctrl; mirror (current-controlled current source):
-#   its sense port is a short, i_out = a i_sense.
-KINDS: dict[str, Kind] = {
-    "resistors": Kind("resistor", "r", ("a", "b"), "conductance in siemens", ((0, 1),)),
-    "diodes": Kind("diode", "d", ("anode", "cathode"), "index of the diode model", ((0, 1),)),
-    "voltage_sources": Kind("voltage source", "v", ("plus", "minus"), "volts", ((0, 1),)),
-    "current_sources": Kind("current source", "i", ("plus", "minus"), "amperes", ()),
-    "transformers": Kind("transformer", "t", ("plus1", "minus1", "plus2", "minus2"), "turns ratio n", ((0, 1), (2, 3))),
-    "gyrators": Kind("gyrator", "y", ("plus1", "minus1", "plus2", "minus2"), "siemens", ((0, 1), (2, 3))),
-    "buffers": Kind("buffer", "e", ("out_plus", "out_minus", "ctrl_plus", "ctrl_minus"), "voltage gain", ((0, 1),)),
-    "mirrors": Kind("mirror", "f", ("out_plus", "out_minus", "sense_plus", "sense_minus"), "current gain", ((2, 3),)),
-}
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    if array.flags.writeable:
-        array = array.copy()  # a view would change with the caller's array
-        array.flags.writeable = False
-    return array
-
-
-@dataclass(frozen=True, eq=False)
-class Bank:
-    """All elements of one kind.
-
-    ``terminals`` int32[n, k] are node indices, ``values`` float64[n] (meaning: ``KINDS[kind].quantity``).
-    ``names`` is empty (then parts are called prefix + 1, 2, …) or has one name a part. ``groups`` are (label, count)
-    pairs that cover the bank in order: what a run of parts is for, printed as comments and used by reports.
-    """
-
-    terminals: Ints
-    values: Floats
-    names: tuple[str, ...] = ()
-    groups: tuple[tuple[str, int], ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "terminals", _frozen(np.ascontiguousarray(self.terminals, dtype=np.int32)))
-        object.__setattr__(self, "values", _frozen(np.ascontiguousarray(self.values, dtype=np.float64)))
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def with_values(self, values: ArrayLike) -> Bank:
-        """The same parts with other values, float64[n]."""
-        return replace(self, values=np.array(values, dtype=np.float64))
-
-
-def bank(kind: str, rows: Sequence[tuple[Any, ...]] = (), names: Sequence[str] = ()) -> Bank:
-    """A bank from rows ``(node, node, …, value)``; convenient for hand-made circuits."""
-    width = len(KINDS[kind].terminals)
-    for row in rows:
-        if len(row) != width + 1:
-            raise CircuitError(
-                f"a {KINDS[kind].singular} row has {len(row)} entries", f"give {width} nodes and a value"
-            )
-    terminals = np.array([row[:width] for row in rows], dtype=np.int32).reshape(len(rows), width)
-    return Bank(terminals, np.array([row[width] for row in rows], dtype=np.float64), tuple(names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +39,9 @@ class Inputs:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "source", _frozen(np.ascontiguousarray(self.source, dtype=np.int32)))
-        object.__setattr__(self, "column", _frozen(np.ascontiguousarray(self.column, dtype=np.int32)))
-        object.__setattr__(self, "gain", _frozen(np.ascontiguousarray(self.gain, dtype=np.float64)))
+        object.__setattr__(self, "source", frozen(np.ascontiguousarray(self.source, dtype=np.int32)))
+        object.__setattr__(self, "column", frozen(np.ascontiguousarray(self.column, dtype=np.int32)))
+        object.__setattr__(self, "gain", frozen(np.ascontiguousarray(self.gain, dtype=np.float64)))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -144,8 +64,8 @@ class Units:
     output_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "offset", _frozen(np.ascontiguousarray(self.offset, dtype=np.float64)))
-        object.__setattr__(self, "scale", _frozen(np.ascontiguousarray(self.scale, dtype=np.float64)))
+        object.__setattr__(self, "offset", frozen(np.ascontiguousarray(self.offset, dtype=np.float64)))
+        object.__setattr__(self, "scale", frozen(np.ascontiguousarray(self.scale, dtype=np.float64)))
 
     def to_volts(self, x: ArrayLike) -> Floats:
         """Input volts float64[B, n_in] of rows ``x`` in the user's units."""
@@ -199,11 +119,11 @@ class Circuit:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "outputs", _frozen(np.ascontiguousarray(self.outputs, dtype=np.int32).reshape(-1, 2)))
+        put(self, "outputs", frozen(np.ascontiguousarray(self.outputs, dtype=np.int32).reshape(-1, 2)))
         if not self.output_names:
             put(self, "output_names", tuple(f"y{k}" for k in range(len(self.outputs))))
         trainable = np.zeros(len(self.resistors), bool) if self.trainable is None else self.trainable
-        put(self, "trainable", _frozen(np.ascontiguousarray(trainable, dtype=bool)))
+        put(self, "trainable", frozen(np.ascontiguousarray(trainable, dtype=bool)))
         if self.units is None:
             put(self, "units", Units(np.zeros(len(self.inputs)), np.ones(len(self.inputs))))
         self._fits()

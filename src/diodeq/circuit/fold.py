@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from diodeq.circuit.circuit import KINDS, Bank, Circuit, Floats, bank
+from diodeq.circuit.bank import KINDS, Bank, Floats, bank
+from diodeq.circuit.circuit import Circuit
 from diodeq.errors import CircuitError
 
 Index = NDArray[np.int64]

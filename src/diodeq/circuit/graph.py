@@ -7,7 +7,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from diodeq.circuit.circuit import KINDS, Circuit, Ints
+from diodeq.circuit.bank import KINDS, Ints
+from diodeq.circuit.circuit import Circuit
 
 
 def build(circuit: Circuit) -> networkx.MultiGraph:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from diodeq.circuit.circuit import Circuit, Floats
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.circuit import Circuit
 
 # Kinds whose branch current is an unknown of its own: the port its current enters.
 BRANCHES = {"voltage_sources": (0, 1), "transformers": (0, 1), "buffers": (0, 1), "mirrors": (2, 3)}

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.circuit.bank import KINDS, Bank
 from diodeq.circuit.check import LEGAL_NAME
-from diodeq.circuit.circuit import KINDS, Bank, Circuit
+from diodeq.circuit.circuit import Circuit
 from diodeq.errors import CircuitError
 
 # (name, what follows it: nodes, then a controlling source or a model, the number that ends the line).

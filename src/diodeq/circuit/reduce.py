@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from diodeq.circuit.circuit import KINDS, Bank, Circuit, Floats
+from diodeq.circuit.bank import KINDS, Bank, Floats
+from diodeq.circuit.circuit import Circuit
 
 Index = NDArray[np.int64]
 

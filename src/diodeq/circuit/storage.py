@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from diodeq.circuit.circuit import KINDS, Bank, Circuit, Inputs, Units
+from diodeq.circuit.bank import KINDS, Bank
+from diodeq.circuit.circuit import Circuit, Inputs, Units
 from diodeq.devices import DiodeModel
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import write_atomically

@@ -8,7 +8,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import KINDS, Circuit
-from diodeq.circuit.circuit import Floats
+from diodeq.circuit.bank import Floats
 from diodeq.cli.options import JSON, SIMULATOR, UNITS, print_json
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diodeq.circuit import Circuit
-from diodeq.circuit.circuit import Floats
+from diodeq.circuit.bank import Floats
 from diodeq.devices.technology import Technology
 from diodeq.learning.rules.base import Gradient
 from diodeq.learning.updates import SPACES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from diodeq.circuit.circuit import Floats
+from diodeq.circuit.bank import Floats
 from diodeq.network import Activation, Network, Stage
 from diodeq.report.figures import BLUE, RED, style, tidy
 from diodeq.simulators.base import Simulator

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diodeq.circuit import Circuit
-from diodeq.circuit.circuit import Floats
+from diodeq.circuit.bank import Floats
 from diodeq.circuit.kirchhoff import branch_kinds, residual
 from diodeq.devices.law import law
 from diodeq.errors import SimulationError

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from diodeq.circuit import Circuit, linearize, transpose
+from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
-from diodeq.circuit.circuit import Floats
 from diodeq.devices.law import law
 from diodeq.netlist.point import point_deck
 from diodeq.simulators.base import AdjointSolution, OperatingPoint
