@@ -2,30 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rich_click as click
+from click import get_current_context
+from click.core import ParameterSource
 
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.cli.options import JSON, SIMULATOR, UNITS, print_json
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
-from diodeq.netlist.deck import Deck
+from diodeq.netlist.deck import Deck, digest
 from diodeq.netlist.dialects import DIALECTS, full_deck
 from diodeq.netlist.linearized import linearized_deck
 from diodeq.simulators import create
 from diodeq.tables import read_matrix
 
 
+@dataclass(frozen=True)
+class Export:
+    """One thing a circuit can be exported as.
+
+    ``write(circuit, drives, **own)`` gives the text for input volts ``drives``; ``own`` are the options (as Python
+    names) that mean something to this export alone, and are refused with any other.
+    """
+
+    summary: str
+    write: Callable[..., str]
+    own: tuple[str, ...] = ()
+
+
+def _deck(dialect: str) -> Export:
+    return Export(DIALECTS[dialect].summary, partial(_write_deck, dialect), ("linearized_at", "inject", "simulator"))
+
+
+def _write_deck(
+    dialect: str, circuit: Circuit, drives: Floats, linearized_at: Path | None, inject: tuple[str, ...], simulator: str
+) -> str:
+    if linearized_at is None:
+        return full_deck(circuit, dialect, drives).text
+    return _linearized(circuit, drives, _injections(circuit, inject), dialect, simulator).text
+
+
+EXPORTS: dict[str, Export] = {
+    "ngspice": _deck("ngspice"),
+    "ltspice": _deck("ltspice"),
+    "pyspice": _deck("pyspice"),
+}
+
+
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
 @click.option(
     "--to",
-    type=click.Choice(list(DIALECTS)),
+    type=click.Choice(list(EXPORTS)),
     required=True,
-    help="What to write: " + "; ".join(f"{name}, {dialect.summary}" for name, dialect in DIALECTS.items()) + ".",
+    help="What to write: " + "; ".join(f"{name}, {kind.summary}" for name, kind in EXPORTS.items()) + ".",
 )
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
 @click.option(
@@ -51,12 +89,10 @@ def export(
     to: str,
     output: Path,
     at: Path | None,
-    linearized_at: Path | None,
     row: int,
-    inject: tuple[str, ...],
     units: str,
-    simulator: str,
     as_json: bool,
+    **own: Any,
 ) -> None:
     """Write a circuit for another program.
 
@@ -66,23 +102,33 @@ def export(
     resistors, sources zeroed, the loss gradient injected. Its header has the forward voltages; for any resistor,
     dl/dG = -(forward volts across it) * (volts across it in this file).
     """
+    _refuse_foreign(to)
+    linearized_at = own["linearized_at"]
     if at is not None and linearized_at is not None:
         raise UsageError("--at and --linearized-at both say where to drive the inputs", "give one of them")
-    if inject and linearized_at is None:
+    if own["inject"] and linearized_at is None:
         raise UsageError("--inject has no meaning without --linearized-at", "add --linearized-at X.csv or leave it out")
     loaded = Circuit.load(circuit)
     drives = _drives(loaded, at or linearized_at, row, units)
-    if linearized_at is None:
-        deck = full_deck(loaded, to, drives)
-    else:
-        deck = _linearized(loaded, drives, _injections(loaded, inject), to, simulator)
-    write_atomically(output, deck.text)
+    text = EXPORTS[to].write(loaded, drives, **{name: own[name] for name in EXPORTS[to].own})
+    write_atomically(output, text)
     if as_json:
         parts = {kind: len(loaded.bank(kind)) for kind in KINDS}
-        document = {"file": str(output), "dialect": to, "sha256": deck.digest, "linearized": linearized_at is not None}
+        document = {"file": str(output), "format": to, "sha256": digest(text), "linearized": linearized_at is not None}
         print_json({**document, "inputs_volts": drives.tolist(), "nodes": len(loaded.nodes), **parts})
     else:
-        click.echo(f"wrote {output}: {DIALECTS[to].summary}")
+        click.echo(f"wrote {output}: {EXPORTS[to].summary}")
+
+
+def _refuse_foreign(to: str) -> None:
+    """Raise `UsageError` for an option given on the command line that only other exports know."""
+    for kind in EXPORTS.values():
+        for name in kind.own:
+            given = get_current_context().get_parameter_source(name)
+            if given is ParameterSource.COMMANDLINE and name not in EXPORTS[to].own:
+                option = "--" + name.replace("_", "-")
+                known = [other for other, it in EXPORTS.items() if name in it.own]
+                raise UsageError(f"{option} has no meaning with --to {to}", f"it is for --to {', '.join(known)}")
 
 
 def _drives(circuit: Circuit, path: Path | None, row: int, units: str) -> Floats:

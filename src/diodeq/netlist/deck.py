@@ -21,7 +21,12 @@ class Deck:
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", hashlib.sha256(self.text.encode()).hexdigest())
+        object.__setattr__(self, "digest", digest(self.text))
+
+
+def digest(text: str) -> str:
+    """The SHA-256 of a text in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
