@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from diodeq.cli.options import JSON, SIMULATOR, print_json
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.law import law
 from diodeq.devices.model import PARAMETERS
+from diodeq.devices.vendor import read_parts
+from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.network import ACTIVATIONS, Activation
 
@@ -134,6 +138,47 @@ def plot(name: str, output: Path, alpha: float, diode: str, temperature: float, 
         )
     else:
         click.echo(f"{output}: {model.name} by its law and in {points.engine}")
+
+
+@devices.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="What to call the part, where the file has one.")
+@click.option("--only", multiple=True, metavar="PART", help="Take this part of the file alone; repeatable.")
+@click.option("--replace", is_flag=True, help="Prefer these parts to known ones of the same names.")
+@JSON
+def import_parts(file: Path, name: str | None, only: tuple[str, ...], replace: bool, as_json: bool) -> None:
+    """Add the diodes of a vendor's SPICE file to your catalogue: .model cards and .subckt that hold one diode.
+
+    The catalogue is $DIODEQ_DEVICES or ~/.config/diodeq/devices.toml. Nothing in the file is executed or opened, and
+    ngspice never sees its text.
+
+    Example: diodeq devices import 1N4148.lib
+    """
+    found = read_parts(file)
+    parts = [part for part in found.parts if not only or part.model.name.casefold() in map(str.casefold, only)]
+    missing = set(map(str.casefold, only)) - {part.model.name.casefold() for part in parts}
+    if missing:
+        there = ", ".join(part.model.name for part in found.parts[:10])
+        raise UsageError(f"{file} has no part called {sorted(missing)[0]!r}", f"it has {there}")
+    if name is not None:
+        if len(parts) > 1:
+            raise UsageError(f"{file} has {len(parts)} parts but --name gives one name", "choose one with --only")
+        if not re.fullmatch(r"[!-~]{1,64}", name):
+            raise UsageError(f"{name!r} is no name for a part", "use up to 64 letters, digits, '-' and '_'")
+        parts = [dataclasses.replace(parts[0], model=dataclasses.replace(parts[0].model, name=name))]
+    path = catalogue.add([part.model for part in parts], replace)
+    documents = [{**_summary(part.model, 27.0), "line": part.line, "ignored": list(part.ignored)} for part in parts]
+    if as_json:
+        print_json({"catalogue": str(path), "parts": documents, "skipped": list(found.skipped)})
+        return
+    for document in documents:
+        volts = ", ".join(f"{e['volts']:.3f} V at {_amperes(e['amperes'])}" for e in document["forward_voltages"])
+        click.echo(f"{document['name']} (line {document['line']}): V_f {volts}")
+        for phrase in document["ignored"]:
+            click.echo(f"  left out: {phrase}")
+    for phrase in found.skipped:
+        click.echo(f"skipped {phrase}")
+    click.echo(f"wrote {path}")
 
 
 def _summary(model: DiodeModel, temperature: float) -> dict[str, Any]:

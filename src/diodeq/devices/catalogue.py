@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
+from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from diodeq.devices.model import DiodeModel
 from diodeq.errors import InputError, UsageError
+from diodeq.files import write_atomically
 
 
 def get(name: str) -> DiodeModel:
@@ -53,6 +56,47 @@ def read(path: Path) -> list[DiodeModel]:
             f"the diode catalogue {path} cannot be read: {error}", "check its path and permissions"
         ) from error
     return _parse(text, str(path))
+
+
+def add(models: Sequence[DiodeModel], replace: bool = False) -> Path:
+    """Add parts to the user's own catalogue and return its path; the file is made if there is none.
+
+    Entries that stay keep their text; ``replace`` writes the file anew where it has parts of the same names.
+
+    Raises:
+        UsageError: a part of one of the names is known and ``replace`` is not set.
+        InputError: the catalogue cannot be read or written.
+    """
+    path = user_path()
+    own = read(path) if path.exists() else []
+    keys = {model.name.casefold() for model in models}
+    if not replace:
+        for known, where in [(model, "diodeq's catalogue") for model in _packaged()] + [(model, path) for model in own]:
+            if known.name.casefold() in keys:
+                raise UsageError(
+                    f"{where} has a diode called {known.name} already",
+                    "give yours another name with --name, or say --replace to prefer it from now on",
+                )
+    if any(model.name.casefold() in keys for model in own):
+        text = "\n".join(_table(model) for model in own if model.name.casefold() not in keys)
+    else:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{path.parent} cannot be made: {error.strerror or error}", "name a file with DIODEQ_DEVICES"
+        ) from error
+    write_atomically(path, "\n".join([*filter(None, [text.rstrip("\n") and text]), *map(_table, models)]))
+    return path
+
+
+def _table(model: DiodeModel) -> str:
+    """A part as TOML; a string of JSON without control characters is one of TOML."""
+    parameters = ", ".join(f"{key.lower()} = {value!r}" for key, value in model.card())
+    texts = [(key, json.dumps(getattr(model, key), ensure_ascii=False)) for key in ("description", "source")]
+    said = "".join(f"{key} = {text}\n" for key, text in texts)
+    return f"[{json.dumps(model.name, ensure_ascii=False)}]\n{said}parameters = {{ {parameters} }}\n"
 
 
 def _by_key() -> dict[str, DiodeModel]:

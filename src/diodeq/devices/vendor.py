@@ -1,0 +1,172 @@
+"""Vendors' model files: every diode in them, as ``.model`` cards and as subcircuits that hold one diode."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from diodeq.devices import catalogue
+from diodeq.devices.cards import Card, read_card, split_card
+from diodeq.devices.law import law
+from diodeq.devices.model import DiodeModel
+from diodeq.devices.subcircuit import Body, fold, open_body
+from diodeq.errors import InputError, UsageError
+from diodeq.spice import Line, Scope, SpiceText, read, tokens
+from diodeq.spice.numbers import shown
+from diodeq.spice.text import MODEL_FILE_BYTES, assignments
+
+# What a file of parts may hold besides parts; all else runs a command, opens a file or depends on a simulator.
+HARMLESS = frozenset([".title", ".end", ".backanno"])
+
+
+@dataclass(frozen=True)
+class Part:
+    """A diode found in a file: its model, the line it begins on, and a phrase for each thing that was left out."""
+
+    model: DiodeModel
+    line: int
+    ignored: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The diodes of a file, and a phrase for each model in it that is none."""
+
+    parts: tuple[Part, ...]
+    skipped: tuple[str, ...]
+
+
+def read_parts(path: Path) -> Found:
+    """Every diode in a vendor's file.
+
+    A subcircuit counts when it holds one diode: resistors in series join its RS, inductors are shorts and capacitors
+    are open in direct current, and anything else refuses it. Nothing in the file is executed, opened or passed on.
+
+    Raises:
+        InputError: naming the line; the file cannot be read, holds a command, or a diode in it is not sound.
+    """
+    text = read(path, titled=False, limit=MODEL_FILE_BYTES)
+    contents = _sorted(text)
+    scope = Scope(contents.constants)
+    source = f"imported from {path.name}"
+    skipped = []
+    parts: list[Part] = []
+    for line, card in contents.cards.values():
+        with text.at(line):
+            if card.kind == "d":
+                model, ignored = read_card(card, scope, _finder(contents.cards, scope, source, (card.name,)), source)
+                parts.append(_sound(Part(model, line, ignored)))
+            else:
+                skipped.append(f"line {line}: {card.name} is of type {card.kind.upper()}, not a diode")
+    for body in contents.bodies:
+        with text.at(body.line):
+            model, ignored = fold(body, text, scope, _finder(contents.cards, scope, source, ()), source)
+            parts.append(_sound(Part(model, body.line, ignored)))
+    if not parts:
+        last = text.lines[-1].number if text.lines else 1
+        reason = f" ({skipped[0]})" if skipped else ""
+        raise text.error(last, f"the file ends without a diode{reason}", "give a file with .model NAME D(IS=…)")
+    _demand_distinct(text, parts)
+    return Found(tuple(parts), tuple(skipped))
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """A file's lines, sorted; nothing evaluated yet."""
+
+    cards: dict[str, tuple[int, Card]]
+    bodies: list[Body]
+    constants: dict[str, str]
+
+
+def _sorted(text: SpiceText) -> _Contents:
+    contents = _Contents({}, [], {})
+    body: Body | None = None
+    for line in text.lines:
+        with text.at(line.number):
+            body = _sort(line, contents, body)
+    if body is not None:
+        raise text.error(body.line, f".subckt {shown(body.name)} is never ended", "add .ends")
+    return contents
+
+
+def _sort(line: Line, contents: _Contents, body: Body | None) -> Body | None:
+    """Put one line where it belongs; returns the subcircuit that is open after it."""
+    if line.text.startswith("*"):
+        if line.text.startswith("*#"):
+            raise InputError("it hides a command to ngspice in a comment", "remove the line")
+        return body
+    words = tokens(line.text) or [line.text]
+    command = words[0].lower()
+    if command == ".subckt":
+        if body is not None:
+            raise InputError("a subcircuit within a subcircuit", "give it flat")
+        return open_body(line)
+    if command == ".ends":
+        if body is None:
+            raise InputError(".ends without .subckt", "remove the line")
+        contents.bodies.append(body)
+        return None
+    if command == ".param":
+        constants = contents.constants if body is None else body.constants
+        constants.update(assignments(line.text))
+    elif command == ".model":
+        add_card(split_card(line.text), line.number, contents.cards if body is None else body.cards)
+    elif command[0] == "." and command not in HARMLESS:
+        raise InputError(
+            f"{shown(words[0])} has no place in a file of diodes",
+            "keep only .model and .subckt; nothing in such a file is ever executed or opened",
+        )
+    elif body is not None:
+        body.lines.append(line)
+    elif command not in HARMLESS:
+        raise InputError(
+            f"{shown(words[0])} is neither a .model nor inside a .subckt", "remove the line, or begin it with *"
+        )
+    return body
+
+
+def add_card(card: Card, line: int, cards: dict[str, tuple[int, Card]]) -> None:
+    """Note a card under its case-folded name; raises ``InputError`` if there is one of that name."""
+    if (earlier := cards.get(card.name.casefold())) is not None:
+        raise InputError(f"{card.name} is defined on line {earlier[0]} already", "keep one of the two")
+    cards[card.name.casefold()] = (line, card)
+
+
+def _finder(
+    cards: dict[str, tuple[int, Card]], scope: Scope, source: str, seen: tuple[str, ...]
+) -> Callable[[str], DiodeModel]:
+    """Finds a model of the file, else of the catalogue, by name; ``seen`` are those that wait for it."""
+
+    def find(name: str) -> DiodeModel:
+        if name.casefold() in map(str.casefold, seen) or len(seen) > 20:
+            raise InputError(f"{shown(seen[0])} is derived from itself, or through too many others", "give it flat")
+        if name.casefold() in cards:
+            _, card = cards[name.casefold()]
+            return read_card(card, scope, _finder(cards, scope, source, (*seen, name)), source)[0]
+        try:
+            return catalogue.get(name)
+        except UsageError:
+            raise InputError(f"there is no diode model {shown(name)}", "add its .model to the file") from None
+
+    return find
+
+
+def _sound(part: Part) -> Part:
+    """The part itself if it has a law at 27 °C and a name a catalogue can hold."""
+    if not re.fullmatch(r"[!-~]{1,64}", part.model.name):
+        raise InputError(f"{shown(part.model.name)} is no name for a part", "use up to 64 letters, digits, '-', '_'")
+    law(part.model).forward_voltage(1e-3)
+    return replace(part, model=replace(part.model, source=f"{part.model.source}, line {part.line}"))
+
+
+def _demand_distinct(text: SpiceText, parts: list[Part]) -> None:
+    seen: dict[str, int] = {}
+    for part in parts:
+        earlier = seen.setdefault(part.model.name.casefold(), part.line)
+        if earlier != part.line:
+            raise text.error(
+                part.line, f"{part.model.name} is defined on line {earlier} already", "keep one of the two"
+            )

@@ -1,0 +1,171 @@
+"""A SPICE file as numbered lines: decoded, continuation lines joined, trailing comments cut off, sizes bounded."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from diodeq.errors import InputError
+
+MODEL_FILE_BYTES = 1 << 20
+DECK_BYTES = 1 << 27  # two million resistors
+LONGEST_LINE = 1 << 16  # letters, continuation lines included
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_BINARY = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+# A dollar sign or two slashes open a comment only as a word of their own: $G_VCC is a node and http:// an address.
+_INLINE = re.compile(r";.*|(?<!\S)(?:\$(?=\s|$)|//).*")
+_TOKEN = re.compile(r"""\{[^{}]*\}|'[^']*'|"[^"]*"|=|[^\s,()={}'"]+|[{}'"]""")
+_ASSIGNED = re.compile(r"([A-Za-z_]\w*)\s*=(?!=)", re.ASCII)
+_SPECIAL = re.compile(r"""[{}'"=,()]""")
+
+
+class Line(NamedTuple):
+    """A logical line and the number, from 1, of the line it begins on; comments begin with ``*``."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class SpiceText:
+    """What a file holds; ``title`` is its first line when it was read as a deck, else empty."""
+
+    path: str
+    title: str
+    lines: list[Line]
+
+    def error(self, number: int, problem: str, remedy: str) -> InputError:
+        """The error that names the file and the line."""
+        return InputError(f"{self.path}, line {number}: {problem}", remedy)
+
+    @contextmanager
+    def at(self, number: int) -> Iterator[None]:
+        """Within it, an ``InputError`` that names no place of this file gets the line's."""
+        try:
+            yield
+        except InputError as error:
+            if error.problem.startswith(f"{self.path}, line "):
+                raise
+            raise self.error(number, error.problem, error.remedy) from error
+
+
+def read(path: str | Path, titled: bool, limit: int) -> SpiceText:
+    """The logical lines of a file of at most ``limit`` bytes in UTF-8, UTF-16 or Latin-1.
+
+    ``titled``: the first line is a title whatever it says, as in every SPICE deck.
+
+    Raises:
+        InputError: missing, too large, not text, or a line too long, misplaced or with a backquote; naming the line.
+    """
+    raw = _decode(_bytes(path, limit)).replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")  # DOS ends files so
+    if found := _BINARY.search(raw):
+        number = raw.count("\n", 0, found.start()) + 1
+        raise InputError(f"{path}, line {number}: this is not text", "give a SPICE file as plain text")
+    physical = raw.split("\n")
+    title = physical[0].strip() if titled else ""
+    lines: list[Line] = []
+    continued: dict[int, list[str]] = {}
+    last = -1
+    for number, text in enumerate(physical, 1):
+        text = text.strip()
+        if not text or (titled and number == 1):
+            continue
+        if text[0] in "*#":
+            lines.append(Line(number, "*" + text[1:]))
+            continue
+        if ";" in text or "$" in text or "//" in text:
+            text = _INLINE.sub("", text).rstrip()
+            if not text:
+                continue
+        if len(text) > LONGEST_LINE:
+            raise InputError(
+                f"{path}, line {number}: it has {len(text):,} letters", f"keep lines below {LONGEST_LINE:,}"
+            )
+        if "`" in text:
+            raise InputError(f"{path}, line {number}: it has a backquote", "nothing is ever executed; remove it")
+        if text[0] == "+":
+            if last < 0:
+                raise InputError(f"{path}, line {number}: it continues nothing", "remove the + or the line")
+            continued.setdefault(last, [lines[last].text]).append(text[1:])
+        else:
+            last = len(lines)
+            lines.append(Line(number, text))
+    for index, pieces in continued.items():
+        whole, number = " ".join(pieces), lines[index].number
+        if len(whole) > LONGEST_LINE:
+            raise InputError(
+                f"{path}, line {number}: with its continuation lines it has {len(whole):,} letters",
+                f"keep it below {LONGEST_LINE:,}",
+            )
+        lines[index] = Line(number, whole)
+    return SpiceText(str(path), title, lines)
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a line: ``=`` is one, an expression in braces or quotes is one; commas and parentheses part words."""
+    return _TOKEN.findall(text) if _SPECIAL.search(text) else text.split()
+
+
+def assignments(text: str) -> dict[str, str]:
+    """The NAME=VALUE pairs of a ``.param`` line, values as text: numbers, expressions bare or in braces.
+
+    Raises:
+        InputError: something that is no pair, or a name given twice.
+    """
+    command, _, rest = text.partition(" ")
+    found = list(_ASSIGNED.finditer(rest))
+    if not found or rest[: found[0].start()].strip():
+        raise InputError(f"{command} without NAME=VALUE", "write .param NAME=VALUE")
+    pairs: dict[str, str] = {}
+    for index, match in enumerate(found):
+        end = found[index + 1].start() if index + 1 < len(found) else len(rest)
+        name = match[1].lower()
+        if name in pairs:
+            raise InputError(f"{name} is given twice", "keep one of the two")
+        pairs[name] = rest[match.end() : end].strip().rstrip(",")
+    return pairs
+
+
+def _bytes(path: str | Path, limit: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}", "check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder", "name a file in it") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}", "check its path and permissions") from error
+    if len(data) > limit:
+        number = data.count(b"\n") + 1
+        raise InputError(
+            f"{path}, line {number}: here the file exceeds {limit >> 20} MB", "give the part of it that is needed"
+        )
+    if not data.strip():
+        raise InputError(f"{path} is empty", "give a SPICE file")
+    return data
+
+
+def _decode(data: bytes) -> str:
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    head = data[:4096]
+    # LTspice saves UTF-16 without a mark: half of the bytes of mostly ASCII text are zero.
+    for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+        if len(head) > 3 and zeros.count(0) > 0.8 * len(zeros):
+            return data.decode(encoding, "replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
