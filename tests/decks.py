@@ -97,6 +97,15 @@ def run_ngspice_as_ltspice(text: str, folder: Path) -> dict[str, float]:
     return _ngspice(text, folder, "-D", "ngbehavior=ltpsa")
 
 
+def run_xyce_in_ngspice(text: str, folder: Path) -> dict[str, float]:
+    """A Xyce deck's parts and models in ngspice; what only Xyce understands is put in ngspice's words."""
+    temperature = re.search(r"^\.options device temp=(\S+) tnom=27 gmin=1e-12$", text, re.MULTILINE)
+    assert temperature
+    text = re.sub(r"^\.options nonlin .*\n|^\.print .*\n(\+.*\n)*", "", text, flags=re.MULTILINE)
+    ours = f".options reltol=1e-9 vntol=1e-12 abstol=1e-18 gmin=1e-12 temp={temperature[1]}"
+    return _ngspice(text.replace(temperature[0], ours), folder)
+
+
 def run_gnucap(text: str, folder: Path, options: str = "") -> dict[str, float]:
     if shutil.which("gnucap") is None:
         pytest.skip("gnucap is not installed")

@@ -18,6 +18,7 @@ import pytest
 
 import circuits
 import diodeq
+from asc import run_schematic
 from decks import (
     CIRCUITS,
     SCHOTTKY,
@@ -31,6 +32,7 @@ from decks import (
     run_ngspice,
     run_ngspice_as_ltspice,
     run_python,
+    run_xyce_in_ngspice,
     truth,
 )
 from diodeq.circuit import Bank, Circuit, bank
@@ -48,6 +50,8 @@ GOLDEN = Path(__file__).parent / "golden"
 RUNS = {
     "ngspice": {run_ngspice: 1e-9, run_gnucap: 1e-4, run_neospice: 1e-6},
     "ltspice": {run_ngspice_as_ltspice: 1e-9, run_gnucap: 1e-4, run_neospice: 1e-6},
+    "ltspice-asc": {run_schematic: 1e-6},
+    "xyce": {run_xyce_in_ngspice: 1e-9},
     "pyspice": {run_python: 1e-9},
 }
 
@@ -207,15 +211,39 @@ def test_ltspice_keeps_to_the_subset(name: str) -> None:
         assert line.startswith("*") or re.fullmatch(r"[a-z0-9_ .=()+-]*", line), line
 
 
-def test_ltspice_refuses_what_it_does_not_know() -> None:
+@pytest.mark.parametrize("dialect", ["ltspice", "ltspice-asc", "xyce"])
+def test_refuses_a_parameter_the_program_does_not_know(dialect: str) -> None:
     circuit = replace(layered(), models=(DiodeModel("odd", {"is": 1e-9, "ikr": 0.1}), SCHOTTKY))
     assert "ikr" in full_deck(circuit, "ngspice").text
-    with pytest.raises(InputError, match="IKR"):
-        full_deck(circuit, "ltspice")
+    with pytest.raises(InputError, match="IKR.*export to ngspice"):
+        full_deck(circuit, dialect)
 
 
-def test_every_diode_of_the_catalogue_is_known_to_ltspice() -> None:
-    assert full_deck(parts(), "ltspice").text.count(".model") == len(catalogue.names())
+@pytest.mark.parametrize("dialect", ["ltspice", "ltspice-asc", "xyce"])
+def test_every_diode_of_the_catalogue_is_known(dialect: str) -> None:
+    assert full_deck(parts(), dialect).text.count(".model") == len(catalogue.names())
+
+
+@pytest.mark.parametrize("dialect", ["ngspice", "ltspice", "ltspice-asc", "xyce"])
+def test_defaults_that_differ_between_programs_are_written_out(dialect: str) -> None:
+    model = DiodeModel("odd", {"is": 1e-9, "n": 1.5, "bv": 5.0, "isr": 1e-8})
+    text = full_deck(replace(layered(), models=(model, SCHOTTKY)), dialect).text
+    card = re.search(r"\.model dodd d\((.*)\)", text)
+    assert card
+    assert {"nr=1", "ibv=0.001", "nbv=1.5"} <= set(card[1].split())
+
+
+def test_xyce_says_everything_in_its_own_words() -> None:
+    text = full_deck(every_element(), "xyce", [0.2, 1e-4]).text
+    assert re.findall(r"^\.\w+ ?\w*", text, re.MULTILINE) == [
+        ".model d1n4148",
+        ".options device",
+        ".options nonlin",
+        ".op",
+        ".print dc",
+        ".end",
+    ]
+    assert "\n+ v(a,b)\n" in text
 
 
 def test_digest_follows_what_matters() -> None:

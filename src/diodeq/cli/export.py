@@ -53,6 +53,8 @@ def _write_deck(
 EXPORTS: dict[str, Export] = {
     "ngspice": _deck("ngspice"),
     "ltspice": _deck("ltspice"),
+    "ltspice-asc": _deck("ltspice-asc"),
+    "xyce": _deck("xyce"),
     "pyspice": _deck("pyspice"),
 }
 

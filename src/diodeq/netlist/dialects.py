@@ -9,13 +9,15 @@ from numpy.typing import ArrayLike
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.errors import UsageError
-from diodeq.netlist import ltspice, ngspice, pyspice
+from diodeq.netlist import ltspice, ltspice_asc, ngspice, pyspice, xyce
 from diodeq.netlist.deck import Deck, Dialect
 from diodeq.netlist.listing import list_circuit
 
 DIALECTS: dict[str, Dialect] = {
     "ngspice": Dialect("ngspice", "a deck for ngspice -b", ".cir", ngspice.write),
     "ltspice": Dialect("ltspice", "a netlist for LTspice", ".cir", ltspice.write),
+    "ltspice-asc": Dialect("ltspice-asc", "a schematic for LTspice", ".asc", ltspice_asc.write),
+    "xyce": Dialect("xyce", "a deck for Xyce", ".cir", xyce.write),
     "pyspice": Dialect("pyspice", "a Python script that builds the circuit with PySpice", ".py", pyspice.write),
 }
 

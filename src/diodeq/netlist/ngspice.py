@@ -19,8 +19,8 @@ def write(listing: Listing) -> str:
         header=spice.header(listing, "ngspice", "run it with: ngspice -b FILE"),
         sections=spice.sections(listing),
         models=spice.models(listing.models),
-        options=spice.options(listing),
-        outputs=[f"{output.name} = {spice.voltage(output.plus, output.minus)}" for output in listing.outputs],
+        options=[spice.options(listing)],
+        outputs=spice.outputs(listing),
         saved=list(
             _chunks(sorted({f"v({node})" for o in listing.outputs for node in (o.plus, o.minus) if node != "0"}))
         ),

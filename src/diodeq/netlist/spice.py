@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from diodeq.circuit.primitives import Primitive
 from diodeq.devices import DiodeModel
+from diodeq.errors import InputError
 from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section, number, plain
 
 
@@ -45,10 +46,33 @@ def models(cards: Iterable[DiodeModel]) -> list[dict[str, str]]:
     return [
         {
             "comment": plain(f"{model.name}: {model.source}" if model.source else model.name),
-            "line": f".model {model.spice_name} d({' '.join(f'{k.lower()}={number(v)}' for k, v in model.card())})",
+            "line": f".model {model.spice_name} d({' '.join(f'{k}={number(v)}' for k, v in _parameters(model))})",
         }
         for model in cards
     ]
+
+
+def _parameters(model: DiodeModel) -> Iterator[tuple[str, float]]:
+    """The card's parameters, and those whose default is another number in another SPICE.
+
+    ngspice takes NR = 1, IBV = 1 mA and NBV = N; LTspice and Xyce take NR = 2, LTspice IBV = 0.1 nA and NBV = 1.
+    """
+    given = {name.lower(): value for name, value in model.card()}
+    yield from given.items()
+    for effect, depends in (("isr", ("nr",)), ("bv", ("ibv", "nbv"))):
+        if effect in given:
+            yield from ((name, model.get(name)) for name in depends if name not in given)
+
+
+def demand_known(models: Iterable[DiodeModel], known: frozenset[str], program: str) -> None:
+    """Raise `InputError` for a diode parameter that is not among the lower-case names ``program`` knows."""
+    for model in models:
+        for name, _ in model.card():
+            if name.lower() not in known:
+                raise InputError(
+                    f"diode {model.name} has the parameter {name}, which {program} does not know",
+                    "export to ngspice, or use a model without it",
+                )
 
 
 def options(listing: Listing) -> str:
@@ -60,3 +84,8 @@ def options(listing: Listing) -> str:
 def voltage(plus: str, minus: str) -> str:
     """The voltage between two nodes as SPICE writes it."""
     return f"v({plus})" if minus == "0" else f"v({plus},{minus})"
+
+
+def outputs(listing: Listing) -> list[str]:
+    """Each output as "name = v(plus,minus)", for a comment."""
+    return [f"{output.name} = {voltage(output.plus, output.minus)}" for output in listing.outputs]
