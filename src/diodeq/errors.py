@@ -62,3 +62,7 @@ class ToleranceError(DiodeqError):
     """A check ran and its result is outside the tolerance asked for."""
 
     exit_code = 7
+
+
+class InexactRuleWarning(UserWarning):
+    """A learning rule is used on a circuit where what it finds is not the gradient; the command line prints it once."""

@@ -54,7 +54,9 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.option("--diode", default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
 @SIMULATOR
 @click.option(
-    "--rule", type=click.Choice(list(RULES)), help="How gradients are found.  [default: hardware-linearization]"
+    "--rule",
+    metavar="NAME[:OPTION=VALUE…]",
+    help=f"How gradients are found: {', '.join(RULES)}.  [default: hardware-linearization]",
 )
 @click.option("--epochs", type=int, help="Passes through the training samples.")
 @click.option("--batch-size", type=int, help="Samples per update.")
@@ -67,6 +69,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.option(
     "--patience", type=int, help="Stop after N epochs without a lower training loss, and keep the best epoch."
 )
+@click.option("--budget", type=int, help="Stop before the circuit has settled more often than this.")
 @click.option("--seed", type=int, help="Split, initial values and order derive from it.  [default: 0]")
 @click.option("--volts", type=float, help="Volts of one standard deviation of a feature, and of the bias rails.")
 @click.option("--beta", type=float, help="Logits per output volt.")

@@ -11,7 +11,7 @@ from typing import Any, Self
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
-from diodeq.learning.rules import RULES
+from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import SPACES, UPDATES
 
@@ -24,8 +24,9 @@ class Recipe:
     logits, per volt; ``floor`` limits the swing of rare features (``datasets.units``); ``smoothing`` is of labels;
     ``noise`` is the standard deviation of noise added to the inputs while training, as a part of ``volts``; ``median``
     and ``spread`` describe the log-normal initial conductances (siemens, natural logarithm), ``low`` and ``high`` bound
-    them all (siemens); ``also`` are further values to train (of ``knobs.OTHERS``); ``patience`` epochs without a better
-    training loss end the training (0: never).
+    them all (siemens); ``rule`` is written as ``rules.named`` reads it; ``also`` are further values to train (of
+    ``knobs.OTHERS``); ``patience`` epochs without a better training loss end the training (0: never), and so does the
+    last step that keeps the circuit solves (``Rule.cost``) within ``budget`` (0: any number).
 
     Raises:
         UsageError: a name or number that makes no sense.
@@ -51,12 +52,12 @@ class Recipe:
     epochs: int = 20
     batch_size: int = 32
     patience: int = 0
+    budget: int = 0
     seed: int = 0
     also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, known in (
-            ("rule", RULES),
             ("loss", LOSSES),
             ("update", UPDATES),
             ("space", SPACES),
@@ -67,13 +68,17 @@ class Recipe:
         for name in self.also:
             if name not in OTHERS:
                 raise UsageError(f"{name!r} cannot be trained", f"use one of {', '.join(OTHERS)}")
+        if not named(self.rule).finds_others and self.also:
+            raise UsageError(
+                f"the rule {self.rule} cannot train {', '.join(self.also)}", "use the rule hardware-linearization"
+            )
         for name in ("volts", "beta", "median", "rate"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise UsageError(f"{name} = {getattr(self, name):g} is not possible", "give a positive number")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} = {getattr(self, name)} is not possible", "give at least 1")
-        for name in ("floor", "spread", "noise", "patience", "seed"):
+        for name in ("floor", "spread", "noise", "patience", "budget", "seed"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise UsageError(f"{name} = {getattr(self, name):g} is not possible", "give 0 or more")
         if not 0 <= self.smoothing < 1:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.devices.technology import Technology
-from diodeq.errors import InputError, SimulationError
+from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.knobs import Knobs
 from diodeq.learning.losses import LOSSES, Loss
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.rules import RULES
+from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES, State, Update
 from diodeq.simulators.base import Simulator
@@ -55,7 +55,8 @@ class Metrics:
     """One line of ``metrics.jsonl``.
 
     ``loss`` and ``train_accuracy`` are means over the epoch's batches as they were learned; ``test_accuracy`` is
-    measured on the held-out samples after the epoch; ``seconds`` is wall time since the start of training.
+    measured on the held-out samples after the epoch; ``seconds`` is wall time since the start of training and
+    ``solves`` the circuit solves of it, evaluation excluded.
     """
 
     epoch: int
@@ -64,6 +65,7 @@ class Metrics:
     test_accuracy: float
     samples_per_second: float
     seconds: float
+    solves: int = 0
 
 
 OnBatch = Callable[[int, int, float], None]
@@ -101,9 +103,11 @@ def train(
     """
     fits(circuit, data)
     drives = circuit.scaling.to_volts(data.x_train)
-    steps = recipe.epochs * math.ceil(len(drives) / recipe.batch_size)
-    update, rule, turned = _update(recipe, steps), RULES[recipe.rule], knobs(recipe, technology)
-    while not finished(snapshot, recipe):
+    steps = steps_in_all(circuit, recipe, len(drives))
+    update, rule, turned = _update(recipe, steps), named(recipe.rule), knobs(recipe, technology)
+    cost = rule.cost(circuit)
+    per_epoch = math.ceil(len(drives) / recipe.batch_size)
+    while not finished(snapshot, recipe) and snapshot.epoch * per_epoch < steps:
         began = time.perf_counter()
         epoch = snapshot.epoch + 1
         random = np.random.default_rng([recipe.seed, 1, epoch])
@@ -111,6 +115,7 @@ def train(
         parameters, state = snapshot.parameters, snapshot.state
         now = turned.turn(circuit, parameters)
         total, right = 0.0, 0
+        order = order[: (steps - snapshot.epoch * per_epoch) * recipe.batch_size]
         for at in range(0, len(order), recipe.batch_size):
             batch = order[at : at + recipe.batch_size]
             volts = drives[batch]
@@ -119,7 +124,7 @@ def train(
             labels = data.y_train[batch]
             found = rule(simulator, now, volts, bind(recipe, circuit, labels), also=turned.kinds)
             pulled = turned.pull(now, found)
-            if not (math.isfinite(found.loss) and np.isfinite(pulled).all()):
+            if not (math.isfinite(found.loss) and math.isfinite(pulled.sum())):
                 raise SimulationError(f"the loss of epoch {epoch} is not a number", "lower the rate or the volts")
             step, state = update.update(pulled, state, parameters)
             parameters = turned.bound(circuit, parameters + step)
@@ -145,8 +150,37 @@ def train(
         )
         yield (
             snapshot,
-            Metrics(epoch, loss, right / len(order), test_accuracy, len(order) / learning, snapshot.seconds),
+            Metrics(
+                epoch,
+                loss,
+                right / len(order),
+                test_accuracy,
+                len(order) / learning,
+                snapshot.seconds,
+                (snapshot.epoch - 1) * len(drives) * cost + len(order) * cost,
+            ),
         )
+
+
+def steps_in_all(circuit: Circuit, recipe: Recipe, samples: int) -> int:
+    """How many updates the recipe's epochs and budget allow.
+
+    Raises:
+        UsageError: not one.
+    """
+    per_epoch = math.ceil(samples / recipe.batch_size)
+    if not recipe.budget:
+        return recipe.epochs * per_epoch
+    cost = named(recipe.rule).cost(circuit)
+    step = cost * min(recipe.batch_size, samples)
+    if step > recipe.budget:
+        raise UsageError(
+            f"one step of {recipe.rule} takes {step} circuit solves, more than the budget of {recipe.budget}",
+            "give a larger budget or a smaller batch size",
+        )
+    # Whole epochs first: the last batch of one may be smaller than the others.
+    whole, rest = divmod(recipe.budget, cost * samples)
+    return min(recipe.epochs * per_epoch, whole * per_epoch + rest // step)
 
 
 def finished(snapshot: Snapshot, recipe: Recipe) -> bool:

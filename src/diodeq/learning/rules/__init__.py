@@ -1,12 +1,63 @@
 """Learning rules: how the gradient of the loss with respect to every trainable conductance is found."""
 
-from diodeq.learning.rules.base import Gradient, Rule
-from diodeq.learning.rules.finite_difference import finite_difference
-from diodeq.learning.rules.hardware_linearization import hardware_linearization
+from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
+from diodeq.errors import UsageError
+from diodeq.learning.rules.base import Gradient, Rule
+from diodeq.learning.rules.contrastive import Contrastive
+from diodeq.learning.rules.coupled_learning import CoupledLearning
+from diodeq.learning.rules.equilibrium_propagation import EquilibriumPropagation
+from diodeq.learning.rules.finite_difference import FiniteDifference
+from diodeq.learning.rules.frequency_propagation import FrequencyPropagation
+from diodeq.learning.rules.frozen_switch import FrozenSwitch
+from diodeq.learning.rules.hardware_linearization import HardwareLinearization
+from diodeq.learning.rules.perturbation import Perturbation
+
+# Each with its default options.
 RULES: dict[str, Rule] = {
-    "hardware-linearization": hardware_linearization,
-    "finite-difference": finite_difference,
+    "hardware-linearization": HardwareLinearization(),
+    "equilibrium-propagation": EquilibriumPropagation(),
+    "frequency-propagation": FrequencyPropagation(),
+    "coupled-learning": CoupledLearning(),
+    "contrastive": Contrastive(),
+    "frozen-switch": FrozenSwitch(),
+    "perturbation": Perturbation(),
+    "finite-difference": FiniteDifference(),
 }
 
-__all__ = ["RULES", "Gradient", "Rule", "finite_difference", "hardware_linearization"]
+_YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False}
+
+
+def named(spec: str) -> Rule:
+    """The rule written as ``NAME`` or ``NAME:OPTION=VALUE:…``, such as "equilibrium-propagation:beta=0.1:centered=no".
+
+    Raises:
+        UsageError: an unknown name or option, or a value that makes no sense.
+    """
+    name, *options = spec.split(":")
+    if name not in RULES:
+        raise UsageError(f"there is no rule {name!r}", f"use one of {', '.join(RULES)}")
+    rule: Any = RULES[name]
+    known = {each.name: getattr(rule, each.name) for each in dataclasses.fields(rule)}
+    given: dict[str, Any] = {}
+    for option in options:
+        key, _, text = option.partition("=")
+        if key not in known:
+            has = f"it has {', '.join(f'{each}={value}' for each, value in known.items())}" if known else "it has none"
+            raise UsageError(f"the rule {name} has no option {key!r}", has)
+        if key in given:
+            raise UsageError(f"the rule {spec!r} gives {key} twice", "give it once")
+        try:
+            given[key] = _YES_OR_NO[text.lower()] if isinstance(known[key], bool) else type(known[key])(text)
+        except (ValueError, KeyError):
+            raise UsageError(
+                f"{key}={text} of the rule {name} cannot be read", f"write it like {key}={known[key]}"
+            ) from None
+    found: Rule = dataclasses.replace(rule, **given)
+    return found
+
+
+__all__ = ["RULES", "Gradient", "Rule", "named"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.learning.losses import Loss
-from diodeq.learning.rules.base import Gradient
+from diodeq.learning.rules.base import Gradient, positive
 from diodeq.simulators.base import Simulator
 
 Floats = NDArray[np.float64]
@@ -19,32 +21,47 @@ Floats = NDArray[np.float64]
 STENCIL = ((-2.0, 1 / 12), (-1.0, -8 / 12), (1.0, 8 / 12), (2.0, -1 / 12))
 
 
-def finite_difference(
-    simulator: Simulator,
-    circuit: Circuit,
-    drives: Floats,
-    loss: Loss,
-    /,
-    *,
-    also: Sequence[str] = (),
-    step: float = 1e-3,
-) -> Gradient:
+@dataclass(frozen=True)
+class FiniteDifference:
     """The gradient by differences in log-conductance, four simulations per trainable resistor.
 
     ``step`` is relative: G·exp(±step) and G·exp(±2 step). The error is of order step⁴ from curvature, and of the
     simulator's own error divided by step. This is the oracle that other rules are compared with, far too slow to
     train anything big.
+
+    Raises:
+        UsageError: the step is not positive.
     """
-    outputs = simulator.operate(circuit, drives).outputs
 
-    def slope(kind: str, place: int) -> float:
-        before, found = circuit.bank(kind).values, 0.0
-        for offset, weight in STENCIL:
-            turned = before.copy()
-            turned[place] *= np.exp(offset * step)
-            found += weight * loss(simulator.operate(circuit.with_values(kind, turned), drives).outputs)[0]
-        return found / (step * float(before[place]))
+    step: float = 1e-3
+    name: ClassVar[str] = "finite-difference"
+    finds_others: ClassVar[bool] = True
 
-    conductances = np.array([slope("resistors", int(place)) for place in np.flatnonzero(circuit.mask)])
-    others = {kind: np.array([slope(kind, place) for place in range(len(circuit.bank(kind)))]) for kind in also}
-    return Gradient(conductances, loss(outputs)[0], outputs, others)
+    def __post_init__(self) -> None:
+        positive("step", self.step)
+
+    def __call__(
+        self, simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss, /, *, also: Sequence[str] = ()
+    ) -> Gradient:
+        """The gradient; exact on every circuit."""
+        outputs = simulator.operate(circuit, drives).outputs
+
+        def slope(kind: str, place: int) -> float:
+            before, found = circuit.bank(kind).values, 0.0
+            for offset, weight in STENCIL:
+                turned = before.copy()
+                turned[place] *= np.exp(offset * self.step)
+                found += weight * loss(simulator.operate(circuit.with_values(kind, turned), drives).outputs)[0]
+            return found / (self.step * float(before[place]))
+
+        conductances = np.array([slope("resistors", int(place)) for place in np.flatnonzero(circuit.mask)])
+        others = {kind: np.array([slope(kind, place) for place in range(len(circuit.bank(kind)))]) for kind in also}
+        return Gradient(conductances, loss(outputs)[0], outputs, others)
+
+    def inexact(self, circuit: Circuit) -> str | None:
+        """None, whatever the circuit."""
+        return None
+
+    def cost(self, circuit: Circuit) -> int:
+        """Four settlings for each trainable resistor, and one for the loss."""
+        return 1 + len(STENCIL) * int(np.count_nonzero(circuit.mask))

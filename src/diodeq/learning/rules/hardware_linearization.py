@@ -9,11 +9,14 @@ Name and use for training: Chaffey, arXiv:2509.13793; the products: Director & R
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.products import branch_products
 from diodeq.learning.losses import Loss
 from diodeq.learning.rules.base import Gradient
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
@@ -22,40 +25,40 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 
-# Matrix products beat gathering branch voltages even when they compute this many entries for one that is needed.
-WASTE = 16
-# Branch voltages are gathered for so many numbers at a time (32 MB): memory stays flat however large the batch is.
-ENTRIES = 4_000_000
 
-
-def hardware_linearization(
-    simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss, /, *, also: Sequence[str] = ()
-) -> Gradient:
+@dataclass(frozen=True)
+class HardwareLinearization:
     """The exact gradient from two settlings of the circuit, whatever the number of resistors."""
-    point = simulator.operate(circuit, drives)
-    outputs = point.outputs
+
+    name: ClassVar[str] = "hardware-linearization"
+    finds_others: ClassVar[bool] = True
+
+    def __call__(
+        self, simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss, /, *, also: Sequence[str] = ()
+    ) -> Gradient:
+        """The gradient; exact on every circuit."""
+        point = simulator.operate(circuit, drives)
+        return read_adjoint(simulator, point, point, loss, also)
+
+    def inexact(self, circuit: Circuit) -> str | None:
+        """None, whatever the circuit."""
+        return None
+
+    def cost(self, circuit: Circuit) -> int:
+        """One settling forward and one linearized."""
+        return 2
+
+
+def read_adjoint(
+    simulator: Simulator, point: OperatingPoint, frozen: OperatingPoint, loss: Loss, also: Sequence[str] = ()
+) -> Gradient:
+    """The gradient at ``point`` with the diodes frozen as in ``frozen``, usually the same."""
+    circuit, outputs = point.circuit, point.outputs
     value, injections = loss(outputs)
-    adjoint = simulator.small_signal(point, injections)
+    adjoint = simulator.small_signal(frozen, injections)
     conductances = branch_products(circuit, point.node_voltages, adjoint.node_voltages)
     others = {kind: PRODUCTS[kind](circuit, point, adjoint).sum(axis=0) for kind in also}
     return Gradient(conductances, value, outputs, others)
-
-
-def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats) -> Floats:
-    """dℓ/dG = -Σ (v_a - v_b)(v̂_a - v̂_b) over the batch, float64[n_trainable].
-
-    ``voltages`` and ``adjoint`` are node voltages float64[B, N]. No array of batch × resistors is ever built.
-    """
-    terminals = circuit.resistors.terminals
-    if not circuit.mask.all():
-        terminals = terminals[circuit.mask]
-    touched = np.zeros(voltages.shape[1], bool)
-    touched[terminals.ravel()] = True
-    # Driven nodes, the bulk of them in a wide circuit, have no adjoint voltage.
-    active = touched & adjoint.any(axis=0)
-    if np.count_nonzero(touched) * np.count_nonzero(active) <= max(WASTE * len(terminals), ENTRIES):
-        return _by_matrix(terminals, voltages, adjoint, touched, active)
-    return _by_gathering(terminals, voltages, adjoint)
 
 
 # The local products of the other elements (Director & Rohrer), float64[B, n]. The adjoint of a buffer is a mirror and
@@ -86,28 +89,3 @@ def _across(circuit: Circuit, kind: str, port: int, solution: OperatingPoint | A
     """Voltages across the first (0) or second (1) port of a kind's elements, float64[B, n]."""
     ends, volts = circuit.bank(kind).terminals, solution.node_voltages
     return volts[:, ends[:, 2 * port]] - volts[:, ends[:, 2 * port + 1]]
-
-
-def _by_matrix(terminals: Ints, voltages: Floats, adjoint: Floats, touched: Bools, active: Bools) -> Floats:
-    """From all pairs at once: C = Vᵀ V̂, then -(C_aa - C_ab - C_ba + C_bb)."""
-    rows = np.cumsum(touched) - 1
-    columns = np.where(active, np.cumsum(active) - 1, np.count_nonzero(active))
-    pairs = np.zeros((np.count_nonzero(touched), np.count_nonzero(active) + 1))
-    np.matmul(voltages[:, touched].T, adjoint[:, active], out=pairs[:, :-1])
-    a, b = terminals.T
-    same = np.zeros(voltages.shape[1])
-    same[active] = pairs[rows[active], columns[active]]
-    gradient: Floats = pairs[rows[a], columns[b]] + pairs[rows[b], columns[a]] - same[a] - same[b]
-    return gradient
-
-
-def _by_gathering(terminals: Ints, voltages: Floats, adjoint: Floats) -> Floats:
-    """Branch by branch, a few samples or a run of resistors at a time."""
-    gradient = np.zeros(len(terminals))
-    run = max(1, ENTRIES // len(voltages))
-    for start in range(0, len(terminals), run):
-        a, b = terminals[start : start + run].T
-        difference = np.take(voltages, a, axis=1) - np.take(voltages, b, axis=1)
-        difference *= np.take(adjoint, a, axis=1) - np.take(adjoint, b, axis=1)
-        gradient[start : start + run] = -difference.sum(axis=0)
-    return gradient

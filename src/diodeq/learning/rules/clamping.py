@@ -1,0 +1,29 @@
+"""What coupled and contrastive learning share: the free circuit against the one whose outputs are clamped."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.circuit import Circuit
+from diodeq.learning.losses import Loss
+from diodeq.learning.rules.base import Gradient
+from diodeq.learning.rules.nudges import contrast, output_conductance, with_clamps
+from diodeq.simulators.base import Simulator
+
+Floats = NDArray[np.float64]
+
+
+def clamped_contrast(simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss, part: float) -> Gradient:
+    """½ (Δv_clamped² - Δv_free²) of every trainable resistor, over ``part`` and the output conductance.
+
+    Outputs are held at the part of the way from where they are to where the loss wants them: one step down its
+    gradient of 1 V², v - ∂ℓ/∂v, which for the squared error is the target itself.
+    """
+    free = simulator.operate(circuit, drives)
+    value, slopes = loss(free.outputs)
+    held = free.outputs - part * len(drives) * slopes
+    clamped = simulator.operate(with_clamps(circuit), np.hstack([drives, held]))
+    # The power a clamp costs is about g (v_clamped - v_free)² / 2; over g it has the unit of the squared error.
+    apart = part * output_conductance(circuit) * len(drives)
+    return Gradient(contrast(circuit, clamped.node_voltages, free.node_voltages) / apart, value, free.outputs)
