@@ -101,6 +101,8 @@ def conduct(
     else:
         circuit = build(experiment, data, technology)
     trainer.fits(circuit, data)
+    # A budget that allows nothing is to be found before the folder is made too.
+    trainer.steps_in_all(circuit, recipe, len(data.x_train))
     snapshot = trainer.start(circuit, recipe, technology)
     with ExitStack() as stack:
         simulator = stack.enter_context(create(experiment.simulator, workers))
@@ -118,6 +120,7 @@ def conduct(
         circuit = trainer.knobs(recipe, technology).turn(circuit, trainer.chosen(snapshot, recipe))
         summary = summarize(experiment, circuit, data, simulator, snapshot)
         summary["simulator_version"] = version
+        summary["solves"] = folder.metrics()[-1]["solves"] if snapshot.epoch else 0
         if verify_with:
             summary["verified"] = _verify(verify_with, workers, simulator, circuit, data)
         if picture is not None:
