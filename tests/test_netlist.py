@@ -215,7 +215,7 @@ def test_ltspice_keeps_to_the_subset(name: str) -> None:
 def test_refuses_a_parameter_the_program_does_not_know(dialect: str) -> None:
     circuit = replace(layered(), models=(DiodeModel("odd", {"is": 1e-9, "ikr": 0.1}), SCHOTTKY))
     assert "ikr" in full_deck(circuit, "ngspice").text
-    with pytest.raises(InputError, match="IKR.*export to ngspice"):
+    with pytest.raises(InputError, match=r"IKR.*export to ngspice"):
         full_deck(circuit, dialect)
 
 

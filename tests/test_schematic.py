@@ -115,7 +115,7 @@ def test_a_dense_layer_is_laid_out_as_its_matrix() -> None:
 
 
 def test_ten_thousand_parts_are_still_a_valid_schematic() -> None:
-    ends = np.stack(np.divmod(np.arange(10_000), 100), -1) + [1, 101]
+    ends = np.stack(np.divmod(np.arange(10_000), 100), -1) + np.array([1, 101])
     nodes = ("0", *(f"x{i}" for i in range(100)), *(f"h{i}" for i in range(100)))
     sources = bank("voltage_sources", [(1, 0, 1.0)])
     circuit = Circuit(nodes, resistors=Bank(ends, np.full(10_000, 1e-4)), voltage_sources=sources)
