@@ -12,11 +12,15 @@ import rich_click as click
 from click.exceptions import Exit
 
 from diodeq import __version__
+from diodeq.cli.audit import audit
+from diodeq.cli.cautions import spoken
 from diodeq.cli.compile import compile_command
 from diodeq.cli.devices import devices
 from diodeq.cli.doctor import doctor
 from diodeq.cli.export import export
 from diodeq.cli.gradcheck import gradcheck
+from diodeq.cli.quantize import quantize_command
+from diodeq.cli.report import report
 from diodeq.cli.simulate import simulate
 from diodeq.cli.train import train
 from diodeq.cli.verify import verify
@@ -29,7 +33,10 @@ COMMANDS: dict[str, click.Command] = {
     "verify": verify,
     "simulate": simulate,
     "gradcheck": gradcheck,
+    "audit": audit,
     "export": export,
+    "quantize": quantize_command,
+    "report": report,
     "devices": devices,
 }
 
@@ -76,7 +83,8 @@ def read_config(path: Path = CONFIG) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code (0 done, 1 a bug, 2 … 7 as in ``errors.py``, 130 interrupted)."""
     try:
-        result = cli.main(args=arguments, prog_name="diodeq", standalone_mode=False, default_map=read_config())
+        with spoken():
+            result = cli.main(args=arguments, prog_name="diodeq", standalone_mode=False, default_map=read_config())
         return result if isinstance(result, int) else 0
     except DiodeqError as error:
         print(f"diodeq: {error}", file=sys.stderr)

@@ -56,7 +56,7 @@ def verify(
 
     loaded, network = Circuit.load(circuit), load(weights)
     rows = read_matrix(inputs, network.widths[0] + labelled)
-    labels = _labels(inputs, rows) if labelled else None
+    labels = labels_of(inputs, rows) if labelled else None
     with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
         found = analysis.verify(
             engine, reference, loaded, network, rows[:, : network.widths[0]], labels, tolerance / 100.0
@@ -72,7 +72,8 @@ def verify(
         click.echo("\n".join(_lines(found)))
 
 
-def _labels(path: Path, rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def labels_of(path: Path, rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The class numbers in the last column; raises ``InputError`` for anything that is none."""
     column = rows[:, -1]
     if np.any(column % 1) or np.any(column < 0):
         at = int(np.argmax((column % 1 != 0) | (column < 0)))

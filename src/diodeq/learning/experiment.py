@@ -15,13 +15,15 @@ import diodeq
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.devices import catalogue
-from diodeq.devices.technology import Technology
+from diodeq.devices.technology import Technology, variation_of
+from diodeq.devices.variation import Variation
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import checkpoint, datasets, trainer
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.run_folder import RunFolder, opened
 from diodeq.learning.trainer import Metrics, OnBatch, Snapshot
+from diodeq.netlist.listing import circuit_digest
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis import layered
@@ -73,6 +75,7 @@ def conduct(
     *,
     workers: int | None = None,
     verify_with: str = "",
+    on_engine: Callable[[Simulator], None] | None = None,
     on_start: Callable[[Circuit, Dataset, int], None] | None = None,
     on_batch: OnBatch | None = None,
     on_epoch: OnEpoch | None = None,
@@ -82,7 +85,7 @@ def conduct(
 
     ``mode`` is one of ``run_folder.MODES``; "resume" goes on from the checkpoint and ends in the same bits as a run
     that was never interrupted. ``verify_with`` names an engine that evaluates the trained circuit once more.
-    ``on_start(circuit, data, epochs done)``, ``on_batch`` and ``on_epoch`` report progress;
+    ``on_engine(simulator)``, ``on_start(circuit, data, epochs done)``, ``on_batch`` and ``on_epoch`` report progress;
     ``picture(path, metrics, summary)`` draws training.svg.
 
     Raises:
@@ -92,14 +95,15 @@ def conduct(
         with opened(out, mode):  # refuses before anything slow is done
             pass
     recipe = experiment.recipe
-    technology = Technology(recipe.low, recipe.high, volts=recipe.volts, diode=experiment.diode)
+    technology = _technology(experiment)
     data = datasets.load(experiment.data, recipe.seed)
     document = {"experiment": experiment.to_json(), "data_digest": _digest(data)}
     if mode == "resume":
-        _same_data(out, document)
+        document = _same_data(out, document)
         circuit = Circuit.load(out / "circuit.npz")
     else:
         circuit = build(experiment, data, technology)
+        document["initial_digest"] = circuit_digest(circuit)
     trainer.fits(circuit, data)
     # A budget that allows nothing is to be found before the folder is made too.
     trainer.steps_in_all(circuit, recipe, len(data.x_train))
@@ -107,6 +111,8 @@ def conduct(
     with ExitStack() as stack:
         simulator = stack.enter_context(create(experiment.simulator, workers))
         version = simulator.version  # starts the engine: a missing one is to be found before the folder is made
+        if on_engine is not None:
+            on_engine(simulator)
         folder = stack.enter_context(opened(out, mode))
         if mode == "resume":
             snapshot = checkpoint.load(folder.file("checkpoint.npz"), snapshot.state)
@@ -148,6 +154,36 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
         units=datasets.units(data.x_train, recipe.volts, recipe.beta, recipe.floor),
         title=f"{data.name.partition(':')[0]}: "
         + "-".join(map(str, (data.x_train.shape[1], *recipe.hidden, len(data.classes)))),
+    )
+
+
+def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
+    """The data of the run in ``out``, and the circuit it began with, built once more from recipe and seed.
+
+    The circuit is None where it cannot be had any more: the file it was read from has changed or gone.
+
+    Raises:
+        InputError: there is no run, or its data changed since.
+    """
+    experiment = stored(out)
+    data = datasets.load(experiment.data, experiment.recipe.seed)
+    document = _same_data(out, {"experiment": experiment.to_json(), "data_digest": _digest(data)})
+    try:
+        circuit = build(experiment, data, _technology(experiment))
+    except InputError:
+        return data, None
+    return data, circuit if circuit_digest(circuit) == document.get("initial_digest") else None
+
+
+def _technology(experiment: Experiment) -> Technology:
+    recipe = experiment.recipe
+    return Technology(
+        recipe.low,
+        recipe.high,
+        levels=recipe.quantize,
+        volts=recipe.volts,
+        diode=experiment.diode,
+        variation=variation_of(recipe.robust) if recipe.robust else Variation(),
     )
 
 
@@ -237,7 +273,8 @@ def _verify(engine: str, workers: int | None, simulator: Simulator, circuit: Cir
     }
 
 
-def _same_data(out: Path, document: dict[str, Any]) -> None:
+def _same_data(out: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """The document of the run in ``out``; raises unless it is of this experiment and this data."""
     before = checkpoint.read_document(out / "checkpoint.npz")
     if before["data_digest"] != document["data_digest"]:
         raise InputError(
@@ -248,6 +285,7 @@ def _same_data(out: Path, document: dict[str, Any]) -> None:
         raise UsageError(
             f"the run {out} was made by another recipe", "repeat its options or train again with --overwrite"
         )
+    return before
 
 
 def _digest(data: Dataset) -> str:

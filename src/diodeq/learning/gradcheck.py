@@ -32,22 +32,18 @@ def check_gradient(
     Raises:
         InputError: the circuit has no trainable resistor.
     """
-    trainable = np.flatnonzero(circuit.mask)
-    if not len(trainable):
-        raise InputError(
-            f"circuit {circuit.title!r} has no trainable resistor", "mark the ones whose gradient to check"
-        )
-    chosen = trainable[np.unique(np.linspace(0, len(trainable) - 1, min(limit, len(trainable))).astype(int))]
-    mask = np.zeros(len(circuit.resistors), bool)
-    mask[chosen] = True
-    part = replace(circuit, trainable=mask)
+    part = thinned(circuit, limit)
     gradients = {
         "exact": RULES["hardware-linearization"](simulator, part, drives, half_mean_square).conductances,
         "ac": RULES["hardware-linearization"](reference, part, drives, half_mean_square).conductances,
         "finite_difference": RULES["finite-difference"](simulator, part, drives, half_mean_square).conductances,
     }
     exact = gradients.pop("exact")
-    report: dict[str, Any] = {"parameters": len(chosen), "trainable": len(trainable), "samples": len(drives)}
+    report: dict[str, Any] = {
+        "parameters": int(part.mask.sum()),
+        "trainable": int(circuit.mask.sum()),
+        "samples": len(drives),
+    }
     for name, other in gradients.items():
         scale = float(np.max(np.abs(other), initial=0.0)) or 1.0
         norm = float(np.linalg.norm(exact) * np.linalg.norm(other)) or 1.0
@@ -56,3 +52,19 @@ def check_gradient(
             "cosine": float(exact @ other) / norm,
         }
     return report
+
+
+def thinned(circuit: Circuit, limit: int) -> Circuit:
+    """The circuit with at most ``limit`` of its trainable conductances left trainable, evenly spread over all of them.
+
+    Raises:
+        InputError: the circuit has no trainable resistor.
+    """
+    trainable = np.flatnonzero(circuit.mask)
+    if not len(trainable):
+        raise InputError(
+            f"circuit {circuit.title!r} has no trainable resistor", "mark the ones whose gradient to check"
+        )
+    mask = np.zeros(len(circuit.resistors), bool)
+    mask[trainable[np.unique(np.linspace(0, len(trainable) - 1, min(limit, len(trainable))).astype(int))]] = True
+    return replace(circuit, trainable=mask)

@@ -17,6 +17,8 @@ from diodeq.files import write_atomically
 from diodeq.learning.trainer import Metrics
 
 FILES = ("circuit.npz", "netlist.cir", "summary.json", "metrics.jsonl", "checkpoint.npz", "training.svg")
+# Made of them later by others; a new run's folder must not keep that of the last.
+DERIVED = ("report.html",)
 MODES = ("new", "resume", "overwrite")
 
 
@@ -75,12 +77,12 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove the files of a former run."""
-        for name in FILES:
+        for name in (*FILES, *DERIVED):
             try:
-                self.file(name).unlink(missing_ok=True)
+                (self.path / name).unlink(missing_ok=True)
             except OSError as error:
                 raise InputError(
-                    f"{self.file(name)} cannot be removed: {error.strerror}", "choose another place"
+                    f"{self.path / name} cannot be removed: {error.strerror}", "choose another place"
                 ) from error
 
     def sweep(self) -> None:

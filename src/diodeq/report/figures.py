@@ -1,8 +1,13 @@
-"""How every picture is drawn: one style, files that are the same bytes each time, white behind them on any page."""
+"""How every picture is drawn: one style, files that are the same bytes each time, white behind them on any page.
+
+Inside an HTML page a picture takes the page's colours instead (``inline``), light or dark.
+"""
 
 from __future__ import annotations
 
+import html
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +19,19 @@ from matplotlib.figure import Figure
 from diodeq.errors import UsageError
 
 BLUE, RED, GREY = "#1f6f8b", "#b0413e", "#7a7a7a"
+
+# For writing on top of a filled area: the colour of the page behind the picture.
+PAPER = "#fefefe"
+
+# What a page's style sheet has to define.
+_VARIABLES = {
+    BLUE: "var(--blue)",
+    RED: "var(--red)",
+    GREY: "var(--grey)",
+    PAPER: "var(--paper)",
+    "#b0b0b0": "var(--grey)",
+    "#000000": "currentColor",
+}
 
 # Metadata that would differ from one drawing to the next, per format.
 _UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
@@ -41,3 +59,25 @@ def render(figure: Figure, path: Path) -> bytes:
     with style():
         figure.savefig(buffer, format=suffix, dpi=160, facecolor="white", metadata=_UNDATED[suffix])
     return buffer.getvalue()
+
+
+def inline(figure: Figure, name: str, description: str) -> str:
+    """The figure as an ``<svg>`` for an HTML page: the page's fonts and colours, nothing behind it.
+
+    ``name`` keeps the ids of several pictures on one page apart; ``description`` is read aloud.
+    """
+    buffer = io.StringIO()
+    with style(), rc_context({"svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = re.sub(r"<(metadata|style).*?</\1>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    referenced = set(re.findall(r'(?:url\(|href=")#([\w-]+)', svg))
+    svg = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in referenced else "", svg)
+    svg = re.sub(r'(url\(|href=")#', rf"\1#{name}-", svg)
+    # Fonts and the size are the style sheet's.
+    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
+    svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    svg = re.sub(r"\s*\n\s*", " ", svg)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(description, quote=True)}"', 1)

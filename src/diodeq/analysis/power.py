@@ -1,0 +1,72 @@
+"""The power that a circuit turns into heat while it holds an operating point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.devices.law import law
+from diodeq.simulators.base import OperatingPoint
+
+# Branch voltages held at a time: samples times parts.
+_ENTRIES = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """What one group of parts dissipates: its kind (of ``KINDS``), its label, float64[B] watts."""
+
+    kind: str
+    label: str
+    watts: Floats
+
+
+def dissipation(point: OperatingPoint) -> tuple[Share, ...]:
+    """Static power Σ v·i of every group of resistors and diodes, for every sample.
+
+    Transformers and gyrators are lossless; sources, buffers and mirrors supply what the others dissipate.
+    """
+    circuit = point.circuit
+    return tuple(
+        Share(kind, label, _watts(point, kind, part))
+        for kind in ("resistors", "diodes")
+        for label, part in groups(circuit, kind)
+    )
+
+
+def groups(circuit: Circuit, kind: str) -> Iterator[tuple[str, slice]]:
+    """The labelled runs of parts of one kind; the kind's own name where a bank has no groups."""
+    parts, start = circuit.bank(kind), 0
+    if not len(parts):
+        return
+    for label, count in parts.groups or ((kind, len(parts)),):
+        yield label, slice(start, start + count)
+        start += count
+
+
+def _watts(point: OperatingPoint, kind: str, part: slice) -> Floats:
+    bank = point.circuit.bank(kind)
+    first, second = bank.terminals[part].T
+    values = bank.values[part]
+    watts = np.empty(len(point.node_voltages))
+    step = max(1, _ENTRIES // max(1, len(values)))
+    for at in range(0, len(watts), step):
+        volts = point.node_voltages[at : at + step]
+        across = volts[:, first] - volts[:, second]
+        if kind == "resistors":
+            watts[at : at + step] = across**2 @ values
+        else:
+            watts[at : at + step] = np.sum(across * _diode_currents(point.circuit, values, across), axis=1)
+    return watts
+
+
+def _diode_currents(circuit: Circuit, models: Floats, across: Floats) -> Floats:
+    currents = np.empty_like(across)
+    for number in np.unique(models).astype(int):
+        chosen = models == number
+        currents[:, chosen] = law(circuit.models[number], circuit.temperature).current(across[:, chosen])
+    return currents

@@ -1,0 +1,100 @@
+"""``diodeq report``: a run or a compiled circuit as one HTML page."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from diodeq.circuit import Circuit
+from diodeq.cli.options import JSON, WORKERS, print_json
+from diodeq.errors import UsageError
+from diodeq.files import write_atomically
+from diodeq.simulators import ENGINES
+
+
+@click.command()
+@click.argument("subject", metavar="RUN|CIRCUIT.npz", type=click.Path(path_type=Path))
+@click.option(
+    "--output", "-o", "out", type=click.Path(path_type=Path), help="The page.  [default: RUN/report.html, CIRCUIT.html]"
+)
+@click.option("--weights", type=click.Path(path_type=Path), help="Of a circuit: the weights it was compiled from.")
+@click.option("--inputs", type=click.Path(path_type=Path), help="Of a circuit: CSV in network units, one row a sample.")
+@click.option("--labelled", is_flag=True, help="The last column of the CSV is the class number.")
+@click.option("--tolerance", default=1.0, show_default=True, help="Of resistors, in %, for a circuit's certificate.")
+@click.option(
+    "--simulator",
+    type=click.Choice(list(ENGINES)),
+    help="The engine to use.  [default: the run's; ngspice for a circuit]",
+)
+@WORKERS
+@JSON
+def report(
+    subject: Path,
+    out: Path | None,
+    weights: Path | None,
+    inputs: Path | None,
+    labelled: bool,
+    tolerance: float,
+    simulator: str | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Write one HTML page about a training run or a compiled circuit.
+
+    Of a run: learning curves, decisions, conductances before and after, voltages, diodes, the gradient checked, power,
+    parts, and the command that repeats it; its circuit is evaluated once more on the held-out samples. Of a circuit,
+    with --weights and --inputs: parity with its network, an error budget, its certificate. Pages need no connection.
+
+    Example: diodeq report run -o report.html
+    """
+    if subject.is_dir() or not (weights or inputs or subject.suffix == ".npz"):
+        if weights or inputs or labelled:
+            raise UsageError("a run brings its own data", "leave --weights, --inputs and --labelled out")
+        out = out or subject / "report.html"
+        page, document = _run(subject, simulator, workers)
+    else:
+        if not (weights and inputs):
+            raise UsageError("the report of a circuit compares it with its network", "give --weights and --inputs")
+        out = out or subject.with_suffix(".html")
+        page, document = _circuit(subject, weights, inputs, labelled, tolerance, simulator or "ngspice", workers)
+    write_atomically(out, page)
+    if as_json:
+        print_json({"page": str(out), "bytes": len(page.encode()), **document})
+    else:
+        click.echo(f"{out}: {len(page.encode()) / 1000:.0f} kB, opens in any browser")
+
+
+def _run(path: Path, simulator: str | None, workers: int | None) -> tuple[str, dict[str, Any]]:
+    from diodeq.report.run_evidence import gather, summary_of
+    from diodeq.report.run_report import run_page
+    from diodeq.simulators import create
+
+    with create(simulator or summary_of(path)["simulator"], workers) as engine:
+        evidence = gather(path, engine)
+    return run_page(evidence), evidence.to_json()
+
+
+def _circuit(
+    path: Path, weights: Path, inputs: Path, labelled: bool, tolerance: float, simulator: str, workers: int | None
+) -> tuple[str, dict[str, Any]]:
+    from diodeq.analysis import verify as analysis
+    from diodeq.cli.verify import labels_of
+    from diodeq.network.weights import load
+    from diodeq.report.circuit_report import circuit_page
+    from diodeq.simulators import create
+    from diodeq.simulators.ngspice import NgspiceReference
+    from diodeq.tables import read_matrix
+
+    loaded, network = Circuit.load(path), load(weights)
+    features = network.widths[0]
+    rows = read_matrix(inputs, features + labelled)
+    labels = labels_of(inputs, rows) if labelled else None
+    with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
+        found = analysis.verify(engine, reference, loaded, network, rows[:, :features], labels, tolerance / 100.0)
+        version = engine.version
+    words = ["diodeq", "report", path.name, "--weights", weights.name, "--inputs", inputs.name]
+    words += ["--labelled"] * labelled + ["--simulator", simulator, "--tolerance", f"{tolerance:g}"]
+    return circuit_page(loaded, found, version, shlex.join(words)), found.to_json()

@@ -1,0 +1,39 @@
+"""The picture of an audit: a rule's error over the size of its nudge, both logarithmic, one panel a circuit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from diodeq.report.figures import BLUE, GREY, RED, style, tidy
+
+LOOKS = ((GREY, "o"), (RED, "s"), (BLUE, "^"), ("#c08a2b", "v"))
+
+Curves = tuple[NDArray[np.float64], Mapping[str, Sequence[float | None]]]
+
+
+def audit_figure(circuits: Mapping[str, Curves], floors: Mapping[str, float] | None = None) -> Figure:
+    """Curves of ``audit.sweep`` with their nudges, by circuit.
+
+    ``floors`` are errors of hardware linearization against finite differences, drawn as level lines.
+    """
+    with style():
+        figure = Figure(figsize=(max(5.2, 4.2 * len(circuits)), 3.8), layout="constrained")
+        panels = np.atleast_1d(figure.subplots(1, len(circuits), sharey=True))
+        for axes, (title, (sizes, curves)) in zip(panels, circuits.items(), strict=True):
+            for (label, errors), (color, marker) in zip(curves.items(), LOOKS, strict=True):
+                known = [(size, error) for size, error in zip(sizes, errors, strict=True) if error]
+                if known:
+                    axes.loglog(*zip(*known, strict=True), color=color, marker=marker, markersize=3.5, label=label)
+            if floors and title in floors:
+                axes.axhline(floors[title], color="black", linestyle=":", linewidth=1.2)
+                words = "hardware linearization against finite differences"
+                axes.annotate(words, (sizes[0], floors[title]), xytext=(0, 3), textcoords="offset points", fontsize=7.5)
+            axes.set(title=title, xlabel="nudge β, γ (V²) or η")
+            tidy(axes)
+        panels[0].set_ylabel("largest error, of the largest entry")
+        panels[0].legend(frameon=False, fontsize=7.5, loc="best")
+    return figure

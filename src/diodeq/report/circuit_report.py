@@ -1,0 +1,105 @@
+"""The report of a compiled circuit: how far it is from its network, why, and what is certain about it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diodeq.analysis.verify import Verification
+from diodeq.circuit import Circuit
+from diodeq.netlist.listing import circuit_digest
+from diodeq.report.figures import inline
+from diodeq.report.page import Code, Fact, Picture, Section, Table, render
+from diodeq.report.parity_plot import parity_figures
+from diodeq.report.parts import parts_section
+
+
+def circuit_page(circuit: Circuit, verification: Verification, engine: str, command: str) -> str:
+    """The report as one HTML page; ``engine`` solved it, ``command`` wrote the page."""
+    levels, certificate = verification.levels, verification.certificate
+    samples = len(levels["network"][-1])
+    agreement, accuracy = verification.agreement(), verification.accuracy()
+    worst = verification.budget(len(levels["network"]) - 1)["total"]
+    facts = [
+        Fact("decides as its network", f"{100 * agreement['device']:.2f} %", f"of {samples} samples"),
+        Fact("largest error", f"{100 * worst['max']:.2g} %", "of the largest output"),
+        Fact("resistors", f"{len(circuit.resistors):,}"),
+        Fact("diodes", f"{len(circuit.diodes):,}", ", ".join(model.name for model in circuit.models)),
+        Fact("tolerance", f"{100 * certificate.tolerance:.3g} %", "of resistors keeps it unique"),
+    ]
+    if accuracy:
+        facts.insert(
+            0, Fact("accuracy", f"{100 * accuracy['device']:.2f} %", f"network: {100 * accuracy['network']:.2f} %")
+        )
+    lead = (
+        "A circuit compiled from a network, and solved at device level. Errors are relative to the largest value of"
+        f" their stage; the circuit was solved in {engine}."
+    )
+    sections = [
+        _parity(verification),
+        _budget(verification),
+        _decisions(verification),
+        _certificate(verification),
+        parts_section(circuit),
+        Section(
+            "How to do it again",
+            list(circuit.notes),
+            [Code(command), Table("What was solved.", (), [("circuit, SHA-256", circuit_digest(circuit))], plain=True)],
+        ),
+    ]
+    return render("diodeq circuit report", circuit.title, lead, facts, sections)
+
+
+def _parity(verification: Verification) -> Section:
+    blocks = []
+    for k, figure in enumerate(parity_figures(verification)):
+        count = verification.levels["network"][k].shape[1]
+        caption = (
+            f"Stage {k}: each of {count} units in the circuit over the same unit in the network, in its own units."
+        )
+        blocks.append(Picture(inline(figure, f"parity{k}", caption), caption))
+    text = "On the line a unit of the circuit has the value it has in the network."
+    return Section("Circuit against network", [text], blocks)
+
+
+def _budget(verification: Verification) -> Section:
+    tables = []
+    for k in range(len(verification.levels["network"])):
+        rows = [
+            (name, f"{entry['max']:.1e}", f"{entry['rms']:.1e}", str(entry["unit"]))
+            for name, entry in verification.budget(k).items()
+        ]
+        tables.append(Table(f"Error budget of stage {k}.", ("cause", "largest", "rms", "worst unit"), rows))
+    text = (
+        "Where the error comes from: conductances that stand for other weights; the ideal circuit against the network"
+        " of those weights; real diodes against ideal ones. The total compares the circuit with the network given."
+        f" Two independent ways of solving the circuit differ by at most {verification.solver:.1e}, in network units."
+    )
+    return Section("Error budget", [text], tables)
+
+
+def _decisions(verification: Verification) -> Section:
+    agreement, accuracy = verification.agreement(), verification.accuracy()
+    head = ("level", "decides as the network", *(("right",) if accuracy else ()))
+    rows = [
+        (name, f"{100 * share:.2f} %", *((f"{100 * accuracy[name]:.2f} %",) if accuracy else ()))
+        for name, share in agreement.items()
+    ]
+    return Section("Decisions", [], [Table("The highest output of every sample.", head, rows)])
+
+
+def _certificate(verification: Verification) -> Section:
+    certificate = verification.certificate
+    moved = verification.displacement
+    bound = (
+        f"moves the outputs by at most {moved:.3g} (Euclidean, network units)"
+        if np.isfinite(moved)
+        else "is beyond what is guaranteed"
+    )
+    words = certificate.sentence()
+    text = f"{words[0].upper()}{words[1:]}. A tolerance of {100 * verification.tolerance:g} % {bound}."
+    rows = [
+        (str(k), str(len(level.nodes)), f"{level.margin:.4g}", f"{level.one_way:.4g}", f"{100 * level.tolerance:.3g} %")
+        for k, level in enumerate(certificate.levels)
+    ]
+    head = ("level", "free nodes", "margin (S)", "one-way norm (S)", "tolerance")
+    return Section("Certificate", [text], [Table("Levels, each driven only by those before it.", head, rows)])

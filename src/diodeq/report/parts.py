@@ -1,0 +1,28 @@
+"""A circuit's parts, counted for a reader."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diodeq.analysis.power import groups
+from diodeq.circuit import KINDS, Circuit
+from diodeq.report.page import Section, Table
+from diodeq.report.quantities import quantity
+
+
+def parts_section(circuit: Circuit) -> Section:
+    """How many parts of each kind there are, by purpose."""
+    rows = []
+    for kind in KINDS:
+        for label, part in groups(circuit, kind):
+            values = circuit.bank(kind).values[part]
+            if kind == "resistors":
+                note = f"{quantity(float(values.min()), 'S')} to {quantity(float(values.max()), 'S')}"
+            elif kind == "diodes":
+                note = ", ".join(circuit.models[int(number)].name for number in np.unique(values))
+            else:
+                note = ""
+            name = kind.replace("_", " ")
+            rows.append((name if label == kind else f"{name}: {label}", f"{len(values):,}", note))
+    text = f"{sum(len(circuit.bank(kind)) for kind in KINDS):,} parts between {len(circuit.nodes):,} nodes."
+    return Section("Parts", [text], [Table("Parts by what they are for.", ("parts", "count", "values"), rows)])

@@ -1,0 +1,166 @@
+"""What a report of a training run rests on: the run's files, and its circuit evaluated once more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.analysis.power import Share, dissipation, groups
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.errors import InputError
+from diodeq.learning import checkpoint, trainer
+from diodeq.learning.datasets import Dataset
+from diodeq.learning.experiment import Experiment, beginning, stored
+from diodeq.learning.gradcheck import thinned
+from diodeq.learning.rules import RULES
+from diodeq.learning.run_folder import RunFolder
+from diodeq.simulators.base import OperatingPoint, Simulator
+
+# Held-out samples whose every voltage is looked at; outputs are computed for all of them.
+CLOSELY = 1024
+# Of the gradient check: four simulations per conductance.
+CHECKED_SAMPLES, CHECKED_CONDUCTANCES = 4, 60
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All figures of a run's report.
+
+    ``initial`` is the circuit before training, or None where it cannot be rebuilt; ``decided`` int64[n_test] is what
+    the circuit takes every held-out sample for; ``point`` is the operating point of the first ``CLOSELY`` of them and
+    ``power`` what they dissipate; ``gradients`` are hardware linearization's and finite differences' of the run's loss
+    for some conductances.
+    """
+
+    path: Path
+    experiment: Experiment
+    data_digest: str
+    netlist_digest: str
+    summary: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    data: Dataset
+    circuit: Circuit
+    initial: Circuit | None
+    engine: str
+    decided: NDArray[np.int64]
+    point: OperatingPoint
+    power: tuple[Share, ...]
+    gradients: tuple[Floats, Floats]
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """int64[classes, classes]: held-out samples of each class (row) by what they were taken for (column)."""
+        count = len(self.data.classes)
+        return np.bincount(self.data.y_test * count + self.decided, minlength=count**2).reshape(count, count)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of held-out samples taken for what they are."""
+        return float(np.mean(self.decided == self.data.y_test))
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The classes of the samples of ``point``."""
+        return self.data.y_test[: len(self.point.drives)]
+
+    @property
+    def gradient_error(self) -> float:
+        """The largest difference of the two gradients, relative to the largest entry."""
+        exact, differences = self.gradients
+        return float(np.max(np.abs(exact - differences))) / (float(np.max(np.abs(differences))) or 1.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as a plain dict."""
+        return {
+            "data": self.experiment.data,
+            "simulator_version": self.engine,
+            "test_samples": len(self.decided),
+            "test_accuracy": self.accuracy,
+            "confusion": self.confusion.tolist(),
+            "watts": {f"{s.kind}: {s.label}": float(s.watts.mean()) for s in self.power},
+            "watts_per_inference": float(sum(s.watts.mean() for s in self.power)),
+            "gradient_error": self.gradient_error,
+            "netlist_sha256": self.netlist_digest,
+        }
+
+
+def summary_of(path: Path) -> dict[str, Any]:
+    """The summary of the finished run in ``path``; raises ``InputError`` where there is none."""
+    try:
+        found = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not isinstance(found["simulator"], str):
+            raise ValueError("not a summary")
+    except FileNotFoundError:
+        if (path / "checkpoint.npz").exists():
+            raise InputError(f"the run {path} is not finished", "go on with diodeq train … --resume") from None
+        raise InputError(f"{path} is not the folder of a run", "give what diodeq train --out made") from None
+    except (OSError, ValueError, KeyError, RecursionError) as error:
+        raise InputError(
+            f"{path / 'summary.json'} is not a readable summary", "train again with --overwrite"
+        ) from error
+    return found
+
+
+def gather(path: Path, simulator: Simulator) -> Evidence:
+    """Read the run in ``path`` and evaluate its circuit on the held-out samples.
+
+    Raises:
+        InputError: the run is missing, unfinished or damaged, or its data changed since.
+        SimulationError: the circuit has no solution.
+    """
+    summary, experiment = summary_of(path), stored(path)
+    document = checkpoint.read_document(path / "checkpoint.npz")
+    data, initial = beginning(path)
+    circuit = Circuit.load(path / "circuit.npz")
+    trainer.fits(circuit, data)
+    point = simulator.operate(circuit, circuit.scaling.to_volts(data.x_test[:CLOSELY]))
+    outputs = point.outputs
+    if len(data.x_test) > CLOSELY:
+        outputs = np.concatenate([outputs, trainer.outputs(simulator, circuit, data.x_test[CLOSELY:])])
+    part, drives = thinned(circuit, CHECKED_CONDUCTANCES), point.drives[:CHECKED_SAMPLES]
+    loss = trainer.bind(experiment.recipe, circuit, data.y_test[:CHECKED_SAMPLES])
+    exact, differences = (
+        RULES[name](simulator, part, drives, loss).conductances
+        for name in ("hardware-linearization", "finite-difference")
+    )
+    return Evidence(
+        path=path,
+        experiment=experiment,
+        data_digest=document["data_digest"],
+        netlist_digest=_digest(path / "netlist.cir"),
+        summary=summary,
+        metrics=RunFolder(path).metrics(),
+        data=data,
+        circuit=circuit,
+        initial=initial,
+        engine=simulator.version,
+        decided=outputs.argmax(axis=1),
+        point=point,
+        power=dissipation(point),
+        gradients=(exact, differences),
+    )
+
+
+def layers(point: OperatingPoint) -> dict[str, Floats]:
+    """Voltages float64[B, n] of the inputs, of every group of diodes (the terminal off ground) and of the outputs."""
+    found = {"inputs": point.drives}
+    terminals = point.circuit.diodes.terminals
+    for label, part in groups(point.circuit, "diodes"):
+        anode, cathode = terminals[part].T
+        found[label] = point.node_voltages[:, np.where(cathode == 0, anode, cathode)]
+    found["outputs"] = point.outputs
+    return found
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", "train again with --overwrite") from error

@@ -1,0 +1,278 @@
+"""The report of a training run: what was trained, how well it works, what is inside, and how to do it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from diodeq.analysis.conduction import conducting
+from diodeq.analysis.power import groups
+from diodeq.circuit import Circuit
+from diodeq.netlist.listing import circuit_digest
+from diodeq.report import class_plots, conductance_plot, run_plots, training_plot
+from diodeq.report.figures import inline, style
+from diodeq.report.page import Code, Fact, Picture, Section, Table, render
+from diodeq.report.parts import parts_section
+from diodeq.report.quantities import quantity
+from diodeq.report.reproduce import command
+from diodeq.report.run_evidence import CHECKED_SAMPLES, Evidence, layers
+
+_watts = partial(quantity, unit="W")
+_siemens = partial(quantity, unit="S")
+
+
+def run_page(evidence: Evidence) -> str:
+    """The report as one HTML page."""
+    summary, circuit = evidence.summary, evidence.circuit
+    typical = float(np.median(sum(share.watts for share in evidence.power)))
+    engine = "the same engine" if evidence.engine == summary["simulator_version"] else evidence.engine
+    facts = [
+        Fact("held-out accuracy", f"{100 * evidence.accuracy:.1f} %", f"{len(evidence.decided)} samples"),
+        Fact("training accuracy", f"{100 * summary['train_accuracy']:.1f} %", f"{summary['train_samples']} samples"),
+        Fact("resistors", f"{len(circuit.resistors):,}", f"{int(circuit.mask.sum()):,} trained"),
+        Fact("diodes", f"{len(circuit.diodes):,}", summary["diode"]),
+        Fact("static power", _watts(typical), "median inference"),
+        Fact("trained in", _duration(summary["seconds"]), f"{summary['epochs']} epochs"),
+    ]
+    lead = (
+        f"A circuit of {len(circuit.resistors):,} resistors and {len(circuit.diodes):,} diodes, trained on"
+        f" {summary['data']} by {summary['rule']} in {summary['simulator_version']}."
+        f" Every figure below comes from the run's files or from evaluating its circuit in {engine}."
+    )
+    sections = [
+        _learning(evidence),
+        _decisions(evidence),
+        _conductances(evidence),
+        *_schematic(circuit),
+        _operation(evidence),
+        _gradient(evidence),
+        _power(evidence),
+        parts_section(circuit),
+        _again(evidence),
+    ]
+    return render("diodeq training report", circuit.title, lead, facts, sections)
+
+
+def _learning(evidence: Evidence) -> Section:
+    last = evidence.metrics[-1] if evidence.metrics else None
+    text = ["Losses and training accuracies are means over an epoch's batches as they were learned."]
+    if last:
+        text.append(f"The last epoch ended at a loss of {last['loss']:.4g}; held-out samples chose nothing.")
+    blocks = []
+    for name, draw, caption in (
+        ("loss", training_plot.draw_loss, f"Training loss ({evidence.experiment.recipe.loss})."),
+        ("accuracy", training_plot.draw_accuracies, "Accuracy on the training and on the held-out samples."),
+    ):
+        with style():
+            figure = Figure(figsize=(4.8, 3.2), layout="constrained")
+            draw(figure.subplots(), evidence.metrics)
+        blocks.append(Picture(inline(figure, name, caption), caption))
+    return Section("Learning curves", text, blocks)
+
+
+def _decisions(evidence: Evidence) -> Section:
+    confusion, classes = evidence.confusion, evidence.data.classes
+    right, count = int(np.trace(confusion)), int(confusion.sum())
+    caption = "Held-out samples by class and by what the circuit takes them for. Darker: a larger share of the class."
+    blocks: list[Picture | Table] = [
+        Picture(inline(class_plots.confusion_figure(confusion, classes), "confusion", caption), caption)
+    ]
+    rows = []
+    for k, name in enumerate(classes):
+        row, column = confusion[k].sum(), confusion[:, k].sum()
+        rows.append((name, str(row), _percent(confusion[k, k], row), _percent(confusion[k, k], column)))
+    if len(rows) <= 2 * class_plots.NUMBERED:
+        blocks.append(Table("Each class on the held-out samples.", ("class", "samples", "recall", "precision"), rows))
+    text = [f"The circuit is right on {right} of {count} held-out samples ({100 * right / count:.2f} %)."]
+    recorded = evidence.summary["test_accuracy"]
+    if abs(recorded - right / count) > 1e-12:
+        text.append(f"Training recorded {100 * recorded:.2f} %.")
+    verified = evidence.summary.get("verified")
+    if verified:
+        text.append(
+            f"{verified['simulator_version']} gave {100 * verified['test_accuracy']:.2f} %, its outputs within"
+            f" {verified['max_difference_volts']:.1e} V."
+        )
+    return Section("Decisions", [" ".join(text)], blocks)
+
+
+def _conductances(evidence: Evidence) -> Section:
+    circuit, initial = evidence.circuit, evidence.initial
+    values = circuit.conductances[circuit.mask]
+    recipe = evidence.experiment.recipe
+    bounds = [int(np.sum(np.isclose(values, end, rtol=1e-6, atol=0.0))) for end in (recipe.low, recipe.high)]
+    text = [
+        f"{len(values):,} trained conductances, median {_siemens(float(np.median(values)))};"
+        f" {bounds[0]:,} are at the lower bound of {_siemens(recipe.low)},"
+        f" {bounds[1]:,} at the upper of {_siemens(recipe.high)}."
+    ]
+    if initial is None:
+        text.append("The circuit before training cannot be shown: the file it was read from has changed or gone.")
+    else:
+        moved = np.abs(np.log(values / initial.conductances[circuit.mask]))
+        text.append(
+            f"Training changed a conductance by a factor of {float(np.exp(np.median(moved))):.2f} in the median."
+        )
+    histogram = "Distribution of the trained conductances."
+    figure = conductance_plot.conductance_figure(circuit, initial)
+    blocks: list[Picture | Table] = [Picture(inline(figure, "histogram", histogram), histogram)]
+    head = ("group", *(("median before",) if initial is not None else ()), "median", "least", "most")
+    rows = []
+    for label, part in groups(circuit, "resistors"):
+        now = circuit.conductances[part]
+        figures = [np.median(now), now.min(), now.max()]
+        if initial is not None:
+            figures.insert(0, np.median(initial.conductances[part]))
+        rows.append((label, *(_siemens(float(value)) for value in figures)))
+    blocks.append(Table("Conductances of each group of resistors after training.", head, rows))
+    known = {"before": initial, "after": circuit} if initial is not None else {"after": circuit}
+    count, most = len(list(groups(circuit, "resistors"))), conductance_plot.GROUPS
+    for when, figure in zip(known, conductance_plot.conductance_maps([*known.values()]), strict=True):
+        where = f"Conductances {when} training by their terminals, first by second, in logarithmic colours."
+        where += f" The {most} largest of {count} groups." if count > most else ""
+        blocks.append(Picture(inline(figure, f"map-{when}", where), where))
+    return Section("Conductances", [" ".join(text)], blocks)
+
+
+def _schematic(circuit: Circuit) -> Iterator[Section]:
+    draw = getattr(circuit, "_repr_svg_", None)
+    svg = draw() if draw else None
+    if svg:
+        yield Section("Schematic", [], [Picture(svg, f"{circuit.title}.", wide=True)])
+
+
+def _operation(evidence: Evidence) -> Section:
+    found, circuit = layers(evidence.point), evidence.circuit
+    rows = [
+        (
+            name,
+            str(volts.shape[1]),
+            *(f"{value:.4g}".replace("-", "−") for value in np.percentile(volts, [0, 5, 50, 95, 100])),
+        )
+        for name, volts in found.items()
+    ]
+    active = conducting(evidence.point)
+    shares = np.array(
+        [active[evidence.labels == k].mean(axis=0) if np.any(evidence.labels == k) else np.zeros(active.shape[1])
+         for k in range(len(evidence.data.classes))]
+    )  # fmt: skip
+    starts = [part.start for _, part in groups(circuit, "diodes")][1:]
+    mean = active.mean(axis=0)
+    text = (
+        "A diode counts as on where its own conductance exceeds that of the resistors at its node."
+        f" Over {len(active)} held-out samples {100 * active.mean():.0f} % are on;"
+        f" {int(np.sum(mean == 0))} of {len(mean)} never conduct and {int(np.sum(mean == 1))} always do."
+    )
+    spread = (
+        "Voltages of every layer over the held-out samples, the middle 99 %: inputs, the nodes of the diodes, and"
+        " outputs (v⁺ − v⁻)."
+    )
+    shown = "Share of each class's samples for which each diode is on: none where empty, all where solid."
+    return Section(
+        "Operating points",
+        [text],
+        [
+            Picture(inline(run_plots.voltage_figure(found), "voltages", spread), spread),
+            Picture(
+                inline(class_plots.activity_figure(shares, evidence.data.classes, starts), "activity", shown),
+                shown,
+            ),
+            Table(
+                "The same voltages in volts: extremes and percentiles.",
+                ("layer", "nodes", "least", "5 %", "median", "95 %", "most"),
+                rows,
+            ),
+        ],
+    )
+
+
+def _gradient(evidence: Evidence) -> Section:
+    exact, differences = evidence.gradients
+    cosine = float(exact @ differences) / (float(np.linalg.norm(exact) * np.linalg.norm(differences)) or 1.0)
+    samples = min(CHECKED_SAMPLES, len(evidence.data.x_test))
+    text = (
+        f"Hardware linearization against finite differences, for {len(exact)} conductances spread over the circuit and"
+        f" the run's loss on {samples} held-out samples: they differ by at most {evidence.gradient_error:.1e} of the"
+        f" largest entry, cosine {cosine:.12f}."
+    )
+    caption = "The gradient of the loss for each conductance, found both ways; the line is equality."
+    return Section(
+        "Gradient check",
+        [text],
+        [Picture(inline(run_plots.gradient_figure(exact, differences), "gradient", caption), caption)],
+    )
+
+
+def _power(evidence: Evidence) -> Section:
+    total = np.sum([share.watts for share in evidence.power], axis=0)
+    rows = [
+        (f"{share.kind}: {share.label}" if share.label != share.kind else share.kind,
+         _watts(float(share.watts.mean())), _watts(float(share.watts.max())),
+         f"{100 * float(share.watts.sum()) / (float(total.sum()) or 1.0):.1f} %")
+        for share in evidence.power
+    ]  # fmt: skip
+    rows.append(("together", _watts(float(total.mean())), _watts(float(total.max())), "100.0 %"))
+    caption = "Static power of an inference by class."
+    text = (
+        f"Held at an operating point, the resistors and diodes turn {_watts(float(total.mean()))} into heat on average"
+        f" over {len(total)} held-out samples, {_watts(float(np.median(total)))} in the median (Σ v·i of every part). Drivers, amplifiers and read-out are not included,"
+        " and the energy of an inference also depends on how long the circuit takes to settle."
+    )
+    figure = run_plots.power_figure(total, evidence.labels, evidence.data.classes)
+    return Section(
+        "Power",
+        [text],
+        [
+            Picture(inline(figure, "power", caption), caption),
+            Table("Where it goes.", ("parts", "mean", "largest", "share"), rows),
+        ],
+    )
+
+
+def _again(evidence: Evidence) -> Section:
+    experiment, summary = evidence.experiment, evidence.summary
+    line, unset = command(experiment, evidence.path.name or "run")
+    text = [
+        "This command trains the same circuit to the same bits with these versions. Everything random derives from the"
+        f" seed {experiment.recipe.seed}: the split, the initial values, the order of samples."
+    ]
+    if unset:
+        text.append(f"The run was made from Python: no option sets its {', '.join(unset)}.")
+    rows = [
+        ("diodeq", summary["diodeq_version"]),
+        ("trained in", summary["simulator_version"]),
+        ("evaluated in", evidence.engine),
+        ("data", f"{summary['data']}, {summary['train_samples']} to learn, {summary['test_samples']} held out"),
+        ("data, SHA-256", evidence.data_digest),
+        ("circuit, SHA-256", circuit_digest(evidence.circuit)),
+        ("netlist.cir, SHA-256", evidence.netlist_digest),
+    ]
+    recipe = [(name.replace("_", " "), _shown(value)) for name, value in experiment.recipe.to_json().items()]
+    return Section(
+        "How to do it again",
+        text,
+        [
+            Code(line),
+            Table("What ran, on what, with which result.", (), rows, plain=True),
+            Table("The recipe, defaults included.", (), recipe, plain=True),
+        ],
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"{value}"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "none"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
