@@ -13,6 +13,7 @@ from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 
 # More points than this hide each other and make the file slow to open.
 POINTS = 4000
+POINTS_INLINE = 1200
 
 
 def parity_figure(verification: Verification, title: str) -> Figure:
@@ -22,7 +23,7 @@ def parity_figure(verification: Verification, title: str) -> Figure:
         figure = Figure(figsize=(max(4.5, 3.4 * stages), 3.7), layout="constrained")
         figure.suptitle(title)
         for k, axes in enumerate(np.atleast_1d(figure.subplots(1, stages))):
-            _draw(axes, verification, k)
+            _draw(axes, verification, k, POINTS)
             axes.set_title(f"stage {k}: {verification.levels['network'][k].shape[1]} units")
         figure.axes[0].set_ylabel("circuit")
     return figure
@@ -34,19 +35,19 @@ def parity_figures(verification: Verification) -> Iterator[Figure]:
         with style():
             figure = Figure(figsize=(4.8, 4.0), layout="constrained")
             axes = figure.subplots()
-            _draw(axes, verification, k)
+            _draw(axes, verification, k, POINTS_INLINE)
             axes.set_ylabel("circuit")
         yield figure
 
 
-def _draw(axes: Axes, verification: Verification, stage: int) -> None:
+def _draw(axes: Axes, verification: Verification, stage: int, points: int) -> None:
     wanted = verification.levels["network"][stage]
-    chosen = np.random.default_rng(0).permutation(wanted.size)[:POINTS]
+    chosen = np.random.default_rng(0).permutation(wanted.size)[:points]
     truth = wanted.ravel()[chosen]
     ends = [truth.min(initial=0.0), truth.max(initial=0.0)]
     axes.plot(ends, ends, color=RED, linewidth=1, zorder=1)
     budget = verification.budget(stage)
-    for name, entry, color in (("device", "total", BLUE), ("ideal", "ideal circuit", GREY)):
+    for name, entry, color in (("ideal", "ideal circuit", GREY), ("device", "total", BLUE)):
         values = verification.levels[name][stage].ravel()[chosen]
         label = f"{name}: off by at most {100 * budget[entry]['max']:.2g} %"
         axes.scatter(truth, values, s=8, color=color, alpha=0.6, linewidths=0, label=label)

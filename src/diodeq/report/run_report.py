@@ -216,9 +216,11 @@ def _power(evidence: Evidence) -> Section:
     ]  # fmt: skip
     rows.append(("together", _watts(float(total.mean())), _watts(float(total.max())), "100.0 %"))
     caption = "Static power of an inference by class."
+    average, median = _watts(float(total.mean())), _watts(float(np.median(total)))
     text = (
-        f"Held at an operating point, the resistors and diodes turn {_watts(float(total.mean()))} into heat on average"
-        f" over {len(total)} held-out samples, {_watts(float(np.median(total)))} in the median (Σ v·i of every part). Drivers, amplifiers and read-out are not included,"
+        f"Held at an operating point, the resistors and diodes turn {average} into heat on average over"
+        f" {len(total)} held-out samples, {median} in the median (Σ v·i of every part)."
+        " Drivers, amplifiers and read-out are not included,"
         " and the energy of an inference also depends on how long the circuit takes to settle."
     )
     figure = run_plots.power_figure(total, evidence.labels, evidence.data.classes)
