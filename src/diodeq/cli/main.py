@@ -14,11 +14,13 @@ from click.exceptions import Exit
 from diodeq import __version__
 from diodeq.cli.audit import audit
 from diodeq.cli.cautions import spoken
+from diodeq.cli.compare import compare
 from diodeq.cli.compile import compile_command
 from diodeq.cli.devices import devices
 from diodeq.cli.doctor import doctor
 from diodeq.cli.export import export
 from diodeq.cli.gradcheck import gradcheck
+from diodeq.cli.import_deck import import_command
 from diodeq.cli.quantize import quantize_command
 from diodeq.cli.report import report
 from diodeq.cli.simulate import simulate
@@ -34,9 +36,11 @@ COMMANDS: dict[str, click.Command] = {
     "simulate": simulate,
     "gradcheck": gradcheck,
     "audit": audit,
+    "compare": compare,
     "export": export,
     "quantize": quantize_command,
     "report": report,
+    "import": import_command,
     "devices": devices,
 }
 

@@ -34,3 +34,13 @@ UNITS = click.option(
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(document, indent=2))
+
+
+def rule_list(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    """``all``, or learning rules joined by commas, each checked; raises ``UsageError`` for one that does not exist."""
+    from diodeq.learning.rules import RULES, named
+
+    rules = tuple(RULES) if value == "all" else tuple(part.strip() for part in value.split(","))
+    for rule in rules:
+        named(rule)
+    return rules

@@ -32,8 +32,11 @@ def audit_figure(circuits: Mapping[str, Curves], floors: Mapping[str, float] | N
                 axes.axhline(floors[title], color="black", linestyle=":", linewidth=1.2)
                 words = "hardware linearization against finite differences"
                 axes.annotate(words, (sizes[0], floors[title]), xytext=(0, 3), textcoords="offset points", fontsize=7.5)
-            axes.set(title=title, xlabel="nudge β, γ (V²) or η")
+            axes.set(title=title, xlabel="nudge: β, γ (V²) or η")
+            low, high = axes.get_ylim()
+            axes.set_ylim(min(low, 1e-12), max(high, 3.0))
             tidy(axes)
         panels[0].set_ylabel("largest error, of the largest entry")
-        panels[0].legend(frameon=False, fontsize=7.5, loc="best")
+        lines, labels = panels[0].get_legend_handles_labels()
+        figure.legend(lines, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure

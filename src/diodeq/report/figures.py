@@ -50,11 +50,17 @@ def tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def render(figure: Figure, path: Path) -> bytes:
-    """The figure in the format ``path`` ends in (.svg, .png, .pdf); raises ``UsageError`` for another."""
+def demand_drawable(path: Path) -> str:
+    """The format ``path`` ends in; raises ``UsageError`` for one that cannot be drawn, before anything slow is done."""
     suffix = path.suffix.lower().removeprefix(".")
     if suffix not in _UNDATED:
         raise UsageError(f"{path} is not a picture diodeq can draw", f"end the name in {', '.join(_UNDATED)}")
+    return suffix
+
+
+def render(figure: Figure, path: Path) -> bytes:
+    """The figure in the format ``path`` ends in (.svg, .png, .pdf); raises ``UsageError`` for another."""
+    suffix = demand_drawable(path)
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format=suffix, dpi=160, facecolor="white", metadata=_UNDATED[suffix])

@@ -1,0 +1,147 @@
+"""``diodeq audit``: what each learning rule finds on a circuit, against the exact gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rich_click as click
+
+from diodeq.circuit import Circuit
+from diodeq.cli.options import JSON, SIMULATOR, UNITS, WORKERS, print_json, rule_list
+from diodeq.errors import InputError
+from diodeq.files import write_atomically
+from diodeq.learning.rules import RULES
+from diodeq.tables import read_matrix
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from diodeq.learning.audit import Agreement, Audited
+    from diodeq.learning.losses import Loss
+
+# Nudges that a picture shows, three a decade.
+SIZES = np.logspace(-6, 0, 19)
+
+
+@click.command()
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.option(
+    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed."
+)
+@click.option(
+    "--labelled", is_flag=True, help="The last column is the class: the loss is cross-entropy, not the squared outputs."
+)
+@click.option(
+    "--rules",
+    default="all",
+    show_default=True,
+    callback=rule_list,
+    metavar="NAME[:OPTION=VALUE…][,…]",
+    help=f"Of: {', '.join(RULES)}.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Conductances that finite differences check, evenly spread.",
+)
+@click.option(
+    "--plot", "picture", type=click.Path(path_type=Path), help="Draw errors over the nudge (.svg, .png, .pdf)."
+)
+@SIMULATOR
+@WORKERS
+@UNITS
+@JSON
+def audit(
+    circuit: Path,
+    inputs: Path,
+    labelled: bool,
+    rules: tuple[str, ...],
+    limit: int,
+    picture: Path | None,
+    simulator: str,
+    workers: int | None,
+    units: str,
+    as_json: bool,
+) -> None:
+    """Compare what learning rules find on a circuit with its exact gradient, per layer and over all.
+
+    The exact gradient is hardware linearization's; finite differences check it. The loss is half the mean squared
+    output voltage, or with --labelled the cross-entropy of the outputs. A circuit solve is one sample that settles
+    once. Rules that are not exact on this circuit say why on stderr.
+
+    Example: diodeq audit run/circuit.npz --inputs X.csv --rules all --plot audit.svg
+    """
+    from diodeq.learning.audit import audit as compare
+    from diodeq.learning.audit import sweep
+    from diodeq.learning.gradcheck import half_mean_square
+    from diodeq.learning.losses import cross_entropy
+    from diodeq.simulators import create
+
+    if picture is not None:
+        from diodeq.report.figures import demand_drawable
+
+        demand_drawable(picture)
+    loaded = Circuit.load(circuit)
+    rows = read_matrix(inputs, len(loaded.inputs) + labelled)
+    features = rows[:, : len(loaded.inputs)]
+    drives = loaded.scaling.to_volts(features) if units == "network" else features
+    loss: Loss = half_mean_square
+    if labelled:
+        labels = rows[:, -1]
+        wrong = np.flatnonzero((labels % 1 != 0) | (labels < 0) | (labels >= len(loaded.outputs)))
+        if len(wrong):
+            raise InputError(
+                f"{inputs}: the label of sample {wrong[0] + 1} is {labels[wrong[0]]:g}",
+                f"give class numbers 0 … {len(loaded.outputs) - 1}",
+            )
+        loss = cross_entropy(labels.astype(int), loaded.scaling.output_scale)
+    with create(simulator, workers) as engine:
+        found = compare(engine, loaded, drives, loss, rules, limit)
+        curves = sweep(engine, loaded, drives, loss, SIZES) if picture is not None else {}
+    if picture is not None:
+        from diodeq.report.audit_plot import audit_figure
+        from diodeq.report.figures import render
+
+        checked = [row.overall.largest_error for row in found if row.overall and row.rule.startswith("finite-diff")]
+        floors = {loaded.title: max(checked)} if checked else {}
+        write_atomically(picture, render(audit_figure({loaded.title: (SIZES, curves)}, floors), picture))
+    if as_json:
+        document = {"circuit": loaded.title, "simulator": simulator, "samples": len(drives)}
+        swept = {"sizes": SIZES.tolist(), "largest_error": curves} if curves else None
+        print_json({**document, "rules": [row.to_json() for row in found], "sweep": swept})
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        console.width = max(console.width, 110)
+        console.print(_table(found, len(drives)))
+
+
+def _table(found: Sequence[Audited], samples: int) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"against the exact gradient, {samples} samples", title_justify="left")
+    table.add_column("rule, layer")
+    for name in ("cosine", "norm ratio", "largest error", "checked", "solves", "seconds"):
+        table.add_column(name, justify="right")
+    for row in found:
+        if row.overall is None or row.layers is None:
+            table.add_row(row.rule, f"not possible: {row.failed}", end_section=True)
+            continue
+        costs = (f"{row.checked:,}", f"{row.solves:,}", f"{row.seconds:.3f}")
+        table.add_row(f"[bold]{row.rule}[/bold]", *_numbers(row.overall), *costs, end_section=len(row.layers) < 2)
+        if len(row.layers) > 1:
+            for k, (label, agreement) in enumerate(row.layers.items(), start=1):
+                table.add_row(f"  {label}", *_numbers(agreement), end_section=k == len(row.layers))
+    return table
+
+
+def _numbers(agreement: Agreement) -> tuple[str, str, str]:
+    if np.isnan(agreement.cosine):
+        return "-", "-", "-"
+    return f"{agreement.cosine:.6f}", f"{agreement.norm_ratio:.4f}", f"{agreement.largest_error:.1e}"

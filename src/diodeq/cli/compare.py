@@ -1,0 +1,154 @@
+"""``diodeq compare``: learning curves of several rules at an equal budget of circuit solves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json, rule_list
+from diodeq.files import write_atomically
+from diodeq.learning.rules import RULES
+from diodeq.simulators import ENGINES
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# The rates of every decade that a rule is tuned over, in log-conductance.
+RATES = "0.01,0.03,0.1,0.3"
+
+
+def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tuple[Any, ...]]:
+    """Reads numbers joined by commas."""
+
+    def read(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Any, ...]:
+        try:
+            return tuple(kind(part) for part in value.split(",") if part.strip())
+        except ValueError:
+            example = "0,1,2" if kind is int else "0.03,0.1"
+            raise click.BadParameter(f"{value!r} is not a list of numbers such as {example}") from None
+
+    return read
+
+
+@click.command()
+@click.argument("data")
+@click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="Folder of the runs.")
+@click.option(
+    "--rules",
+    default="all",
+    show_default=True,
+    callback=rule_list,
+    metavar="NAME[:OPTION=VALUE…][,…]",
+    help=f"Of: {', '.join(RULES)}.",
+)
+@click.option("--seeds", default="0,1,2", show_default=True, callback=_numbers(int), help="Reported.")
+@click.option("--budget", type=int, required=True, help="Circuit solves of each training run.")
+@click.option(
+    "--rates", default=RATES, show_default=True, callback=_numbers(float), help="Each rule takes the best of them."
+)
+@click.option(
+    "--tuning-seeds", default="10", show_default=True, callback=_numbers(int), help="On which the best rate is found."
+)
+@click.option("--diode", default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
+@click.option("--batch-size", type=int, help="Samples per update.")
+@SIMULATOR
+@click.option("--verify-with", type=click.Choice(list(ENGINES)), help="Evaluate the results once more in this engine.")
+@WORKERS
+@click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw learning curves (.svg, .png, .pdf).")
+@JSON
+def compare(
+    data: str,
+    out: Path,
+    rules: tuple[str, ...],
+    seeds: tuple[int, ...],
+    budget: int,
+    rates: tuple[float, ...],
+    tuning_seeds: tuple[int, ...],
+    diode: str,
+    batch_size: int | None,
+    simulator: str,
+    verify_with: str | None,
+    workers: int | None,
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Train circuits on DATA by several learning rules, each with the same number of circuit solves.
+
+    A circuit solve is one sample that settles once, linearized or not. Circuits and recipe are those of `diodeq train
+    DATA`. The learning rate is each rule's own: the best of --rates by held-out accuracy on --tuning-seeds, other
+    splits and circuits than those reported. Interrupted, the same command goes on; finished runs are not repeated.
+
+    Example: diodeq compare iris --simulator wave --budget 20000 --out rules --plot curves.svg
+    """
+    from diodeq.learning.compare import Comparison
+    from diodeq.learning.compare import compare as run
+    from diodeq.learning.recipe import recipe_for
+
+    recipe = recipe_for(data).with_given(batch_size=batch_size)
+    comparison = Comparison(
+        data, rules, recipe, budget, seeds, rates, tuning_seeds, diode, simulator, verify_with or ""
+    )
+    if picture is not None:
+        from diodeq.report.figures import demand_drawable
+
+        demand_drawable(picture)
+    with _bar() as on_run:
+        document = run(comparison, out, workers=workers, on_run=on_run)
+    write_atomically(out / "compare.json", json.dumps(document, indent=2) + "\n")
+    if picture is not None:
+        from diodeq.report.compare_plot import compare_figure
+        from diodeq.report.figures import render
+
+        write_atomically(picture, render(compare_figure([document]), picture))
+    if as_json:
+        print_json(document)
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        console.width = max(console.width, 110)
+        console.print(_table(document))
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int, str], None] | None]:
+    """A bar on stderr while runs go on; nothing where it is not a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total, label: progress.update(task, completed=done, total=total, description=label)
+
+
+def _table(document: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    title = f"{document['data']}: held-out accuracy (%) after at most {document['budget']:,} circuit solves"
+    table = Table(title=title, title_justify="left")
+    table.add_column("rule")
+    verified = any("verified_accuracy" in entry for entry in document["rules"])
+    for name in ("solves a sample", "steps", "rate", "mean", "±", "each seed", *(["verified"] if verified else [])):
+        table.add_column(name, justify="right")
+    affordable = [entry for entry in document["rules"] if "impossible" not in entry]
+    for entry in sorted(affordable, key=lambda entry: -entry["test_accuracy"]["mean"]):
+        mean, deviation = (100 * entry["test_accuracy"][key] for key in ("mean", "deviation"))
+        each = ", ".join("failed" if "failed" in run else f"{100 * run['test_accuracy']:.1f}" for run in entry["runs"])
+        last = [f"{100 * entry['verified_accuracy']['mean']:.1f}"] if "verified_accuracy" in entry else []
+        costs = (f"{entry['solves_per_sample']:,}", f"{entry['steps']:,}", f"{entry['rate']:g}")
+        table.add_row(entry["rule"], *costs, f"{mean:.1f}", f"{deviation:.1f}", each, *last)
+    for entry in document["rules"]:
+        if "impossible" in entry:
+            table.add_row(entry["rule"], "", "0")
+            table.caption = f"{table.caption}; {entry['impossible']}" if table.caption else entry["impossible"]
+    return table

@@ -1,0 +1,205 @@
+"""Learning rules side by side: the same data, circuits and budget of circuit solves, each rule at its own best rate."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diodeq.devices.technology import Technology
+from diodeq.errors import InputError, SimulationError, UsageError
+from diodeq.learning import datasets, trainer
+from diodeq.learning.experiment import Experiment, build, conduct, stored
+from diodeq.learning.recipe import Recipe
+from diodeq.learning.rules import named
+from diodeq.learning.run_folder import RunFolder
+
+OnRun = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared.
+
+    ``rules`` as ``rules.named`` reads them, ``recipe`` all that they share; ``budget`` circuit solves for each training
+    run. With several ``rates`` a rule takes the one with the highest mean held-out accuracy over ``tuning_seeds``
+    (ties: the lowest training loss), none of which may be one of ``seeds``, which are reported.
+
+    Raises:
+        UsageError: nothing to compare, repeated seeds, or seeds that are tuned on and reported.
+    """
+
+    data: str
+    rules: tuple[str, ...]
+    recipe: Recipe
+    budget: int
+    seeds: tuple[int, ...]
+    rates: tuple[float, ...]
+    tuning_seeds: tuple[int, ...] = ()
+    diode: str = "1N4148"
+    simulator: str = "wave"
+    verify_with: str = ""
+
+    def __post_init__(self) -> None:
+        for what in ("rules", "seeds", "rates"):
+            if not getattr(self, what):
+                raise UsageError(f"no {what} are given", "give at least one")
+        for what in ("rules", "seeds", "rates", "tuning_seeds"):
+            if len(set(getattr(self, what))) < len(getattr(self, what)):
+                raise UsageError(f"the {what.replace('_', ' ')} repeat", "give each once")
+        if self.budget < 1:
+            raise UsageError(f"a budget of {self.budget} circuit solves allows nothing", "give at least 1")
+        if len(self.rates) > 1 and not self.tuning_seeds:
+            raise UsageError("there are several rates and no seeds to choose on", "give tuning seeds, or one rate")
+        both = sorted(set(self.seeds) & set(self.tuning_seeds))
+        if both:
+            raise UsageError(f"seed {both[0]} is both tuned on and reported", "give other tuning seeds")
+
+    def experiment(self, rule: str, rate: float, seed: int, epochs: int = 1) -> Experiment:
+        """One run of it."""
+        recipe = replace(self.recipe, rule=rule, rate=rate, seed=seed, budget=self.budget, epochs=epochs)
+        return Experiment(self.data, recipe, self.diode, self.simulator)
+
+
+def compare(
+    comparison: Comparison, out: Path, *, workers: int | None = None, on_run: OnRun | None = None
+) -> dict[str, Any]:
+    """Run all of it in folders under ``out`` and return the outcome as a JSON document.
+
+    Runs that are finished are read, runs that were interrupted are resumed. ``on_run(done, in all, what comes next)``
+    reports progress.
+
+    Raises:
+        UsageError: a folder holds a run of another comparison.
+        DiodeqError: any of its kinds.
+    """
+    tuned = len(comparison.rates) > 1
+    each = len(comparison.seeds) + (len(comparison.rates) * len(comparison.tuning_seeds) if tuned else 0)
+    total, done, rules = each * len(comparison.rules), 0, []
+
+    def runs(rule: str, rate: float, seeds: Sequence[int], epochs: int, verify_with: str = "") -> list[dict[str, Any]]:
+        nonlocal done
+        found = []
+        for seed in seeds:
+            if on_run is not None:
+                on_run(done, total, f"{rule}, rate {rate:g}, seed {seed}")
+            folder = out / re.sub(r"[^a-z0-9=.,+-]", "_", rule) / f"rate-{rate:g}-seed-{seed}"
+            found.append(_run(comparison.experiment(rule, rate, seed, epochs), folder, verify_with, workers))
+            done += 1
+        return found
+
+    for place, rule in enumerate(comparison.rules, start=1):
+        entry: dict[str, Any] = {"rule": rule}
+        rules.append(entry)
+        try:
+            entry |= _extent(comparison, rule)
+        except UsageError as error:
+            done = place * each
+            entry["impossible"] = error.problem
+            continue
+        rate = comparison.rates[0]
+        if tuned:
+            trials = {r: runs(rule, r, comparison.tuning_seeds, entry["epochs"]) for r in comparison.rates}
+            rate = max(trials, key=lambda r: (_mean(trials[r], "test_accuracy"), -_mean(trials[r], "loss")))
+            entry["tuning"] = [
+                {"rate": r, "test_accuracy": _mean(found, "test_accuracy"), "loss": _mean(found, "loss")}
+                for r, found in trials.items()
+            ]
+        entry["rate"] = rate
+        entry["runs"] = runs(rule, rate, comparison.seeds, entry["epochs"], comparison.verify_with)
+        entry |= _spread(entry["runs"])
+    if on_run is not None:
+        on_run(total, total, "")
+    return {
+        "data": comparison.data,
+        "simulator": comparison.simulator,
+        "budget": comparison.budget,
+        "seeds": list(comparison.seeds),
+        "rates": list(comparison.rates),
+        "tuning_seeds": list(comparison.tuning_seeds) if tuned else [],
+        "recipe": comparison.recipe.to_json(),
+        "rules": _finite(rules),
+    }
+
+
+def _extent(comparison: Comparison, rule: str) -> dict[str, Any]:
+    """How far the budget goes; raises ``UsageError`` where it does not allow one step."""
+    experiment = comparison.experiment(rule, comparison.rates[0], comparison.seeds[0], epochs=comparison.budget)
+    recipe = experiment.recipe
+    data = datasets.load(comparison.data, recipe.seed)
+    circuit = build(experiment, data, Technology(recipe.low, recipe.high, volts=recipe.volts, diode=experiment.diode))
+    steps = trainer.steps_in_all(circuit, recipe, len(data.x_train))
+    epochs = math.ceil(steps / math.ceil(len(data.x_train) / recipe.batch_size))
+    reason = named(rule).inexact(circuit)
+    return {"inexact": reason, "solves_per_sample": named(rule).cost(circuit), "steps": steps, "epochs": epochs}
+
+
+def _run(experiment: Experiment, folder: Path, verify_with: str, workers: int | None) -> dict[str, Any]:
+    """The run in ``folder``, made or completed where it has to be."""
+    summary_file, checkpoint = folder / "summary.json", folder / "checkpoint.npz"
+    mode = "new" if not folder.exists() else "resume" if checkpoint.exists() else "overwrite"
+    if mode == "resume" and stored(folder) != experiment:
+        raise UsageError(f"{folder} holds a run of another comparison", "choose another --out")
+    try:
+        summary = json.loads(summary_file.read_text(encoding="utf-8")) if summary_file.exists() else {}
+        if not summary or (verify_with and "verified" not in summary):
+            summary = conduct(experiment, folder, mode, workers=workers, verify_with=verify_with)
+    except SimulationError as error:
+        # A rule may drive a circuit where no engine follows; that is an outcome, not an accident.
+        return {"seed": experiment.recipe.seed, "folder": str(folder), "failed": error.problem}
+    except ValueError as error:
+        raise InputError(f"{summary_file} cannot be read", "remove its folder") from error
+    metrics = RunFolder(folder).metrics()
+    return {
+        "seed": experiment.recipe.seed,
+        "folder": str(folder),
+        **{key: summary[key] for key in ("test_accuracy", "train_accuracy", "solves", "seconds")},
+        "loss": metrics[-1]["loss"],
+        "curve": {key: [line[key] for line in metrics] for key in ("solves", "test_accuracy", "loss")},
+        **({"verified": summary["verified"]} if "verified" in summary else {}),
+    }
+
+
+def _mean(runs: Sequence[dict[str, Any]], key: str) -> float:
+    """Over runs; a run that failed counts as nothing right and an endless loss."""
+    missing = math.inf if key == "loss" else 0.0
+    return float(np.mean([run.get(key, missing) for run in runs]))
+
+
+def _spread(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and standard deviation of held-out accuracy over seeds, and the same of the learning curves."""
+    accuracies = [run.get("test_accuracy", 0.0) for run in runs]
+    found: dict[str, Any] = {"test_accuracy": _moments(accuracies)}
+    verified = [run["verified"]["test_accuracy"] for run in runs if "verified" in run]
+    if verified:
+        found["verified_accuracy"] = _moments(verified)
+    curves = [run["curve"] for run in runs if "curve" in run]
+    if curves:
+        every = np.array([curve["test_accuracy"] for curve in curves])
+        found["curve"] = {
+            "solves": curves[0]["solves"],
+            "mean": every.mean(axis=0).tolist(),
+            "low": every.min(axis=0).tolist(),
+            "high": every.max(axis=0).tolist(),
+        }
+    return found
+
+
+def _moments(values: Sequence[float]) -> dict[str, float]:
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return {"mean": float(np.mean(values)), "deviation": deviation}
+
+
+def _finite(value: Any) -> Any:
+    """With None for what JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

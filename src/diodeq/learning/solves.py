@@ -1,0 +1,39 @@
+"""What a simulation costs in hardware: how often a circuit has to settle."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from diodeq.circuit import Circuit
+from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint, Simulator
+
+
+class Counted:
+    """A simulator that counts circuit solves: one for each sample that settles, linearized or not.
+
+    The simulator itself stays the caller's to close.
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator, self.name, self.solves = simulator, simulator.name, 0
+
+    @property
+    def version(self) -> str:
+        """The simulator's own."""
+        return self._simulator.version
+
+    def operate(self, circuit: Circuit, drives: Floats) -> OperatingPoint:
+        """The operating point for input volts ``drives`` float64[B, n_in], counted B times."""
+        self.solves += len(drives)
+        return self._simulator.operate(circuit, drives)
+
+    def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
+        """The adjoint solution for currents ``injections`` float64[B, n_out], counted B times."""
+        self.solves += len(injections)
+        return self._simulator.small_signal(operating_point, injections)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
