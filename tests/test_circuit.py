@@ -253,8 +253,8 @@ def test_sparse_and_dense_folding_agree(monkeypatch):
     dense = FoldPlan.of(circuit).fold(circuit)
     monkeypatch.setattr("diodeq.circuit.fold._SPARSE_WHEN_EMPTIER_THAN", 0)
     sparse = FoldPlan.of(circuit).fold(circuit)
-    assert isinstance(dense.coupling, np.ndarray)
-    assert not isinstance(sparse.coupling, np.ndarray)
+    assert isinstance(dense.scattered, np.ndarray)
+    assert not isinstance(sparse.scattered, np.ndarray)
     known = dense.known_voltages(sources)
     assert np.allclose(dense.injections(sources, known), sparse.injections(sources, known), rtol=1e-14)
 

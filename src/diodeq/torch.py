@@ -18,8 +18,8 @@ from scipy.sparse import linalg
 
 from diodeq.circuit import Circuit, transpose
 from diodeq.circuit.kirchhoff import BRANCHES, branch_kinds, incidence
+from diodeq.circuit.products import branch_products
 from diodeq.errors import InputError
-from diodeq.learning.rules.hardware_linearization import branch_products
 from diodeq.simulators import create
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
 

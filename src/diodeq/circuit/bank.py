@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.circuit.blocks import Wiring
 from diodeq.errors import CircuitError
 
 Floats = NDArray[np.float64]
@@ -69,19 +70,26 @@ class Bank:
     values: Floats
     names: tuple[str, ...] = ()
     groups: tuple[tuple[str, int], ...] = ()
+    _wiring: Wiring | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terminals", frozen(np.ascontiguousarray(self.terminals, dtype=np.int32)))
         object.__setattr__(self, "values", frozen(np.ascontiguousarray(self.values, dtype=np.float64)))
+        if self._wiring is None or self._wiring.terminals is not self.terminals:
+            object.__setattr__(self, "_wiring", Wiring(self.terminals))
 
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def wiring(self) -> Wiring:
+        """Where the first two terminals make dense blocks; found once for all banks that share the terminals."""
+        assert self._wiring is not None
+        return self._wiring
+
     def with_values(self, values: ArrayLike) -> Bank:
-        """The same parts with other values, float64[n]."""
-        own = np.array(values, dtype=np.float64)
-        own.flags.writeable = False
-        return replace(self, values=own)
+        """The same parts with other values, float64[n]; an array that is read-only is not copied."""
+        return replace(self, values=values)
 
 
 def bank(kind: str, rows: Sequence[tuple[Any, ...]] = (), names: Sequence[str] = ()) -> Bank:

@@ -190,8 +190,11 @@ class Circuit:
         return self.with_values("resistors", conductances)
 
     def with_values(self, kind: str, values: ArrayLike) -> Circuit:
-        """The same circuit with other values in one bank (not diodes'), float64[n]; everything else is shared."""
-        parts, new = self.bank(kind), np.array(values, dtype=np.float64)
+        """The same circuit with other values in one bank (not diodes'), float64[n]; everything else is shared.
+
+        A read-only array is shared too, any other is copied.
+        """
+        parts, new = self.bank(kind), np.asarray(values, dtype=np.float64)
         if new.shape != parts.values.shape:
             raise CircuitError(f"{new.shape} values given for the {kind}", f"the circuit has {len(parts)} of them")
         clone = object.__new__(Circuit)

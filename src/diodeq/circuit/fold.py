@@ -9,6 +9,7 @@ Topology is analysed once (``FoldPlan``), values are folded many times (``FoldPl
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit.bank import KINDS, Bank, Floats, bank
+from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.errors import CircuitError
 
@@ -59,16 +61,37 @@ def _source_tree(circuit: Circuit) -> tuple[list[Level], NDArray[np.bool_]]:
 
 
 @dataclass(frozen=True, eq=False)
+class Feed:
+    """The part of a dense block that joins ``rails`` of known voltage (full index) with ``free`` nodes (kept index).
+
+    ``chosen`` are the rails' rows of the block, or of its transpose.
+    """
+
+    block: Block
+    transposed: bool
+    chosen: slice | Index
+    rails: slice | Index
+    free: slice | Index
+
+    def conductances(self, values: Floats) -> Floats:
+        """float64[rails, free] out of those of all resistors, a view where the rails follow each other."""
+        matrix = self.block.matrix(values)
+        return (matrix.T if self.transposed else matrix)[self.chosen]
+
+
+@dataclass(frozen=True, eq=False)
 class Folded:
     """A folded circuit with its values, ready for an engine.
 
     ``circuit`` has only the kept nodes, merged resistors and no current sources; its voltage sources get their values
-    per sample. ``coupling`` is the matrix [kept nodes, rails] of conductances to nodes of known voltage.
+    per sample. ``couplings`` has the conductances of each of the plan's feeds, ``scattered`` the matrix
+    [kept nodes, rails] of all others to nodes of known voltage.
     """
 
     plan: FoldPlan
     circuit: Circuit
-    coupling: Floats | sparse.csr_array
+    couplings: tuple[Floats, ...]
+    scattered: Floats | sparse.csr_array
 
     def known_voltages(self, sources: Floats) -> Floats:
         """float64[B, N]: voltages of the driven nodes (0 elsewhere) for source values float64[B, n_sources]."""
@@ -79,7 +102,9 @@ class Folded:
 
     def injections(self, sources: Floats, known: Floats) -> Floats:
         """Norton currents float64[B, kept nodes] into the kept nodes."""
-        currents = np.asarray((self.coupling @ known[:, self.plan.rails].T).T, dtype=np.float64)
+        currents = np.asarray((self.scattered @ known[:, self.plan.rails].T).T, dtype=np.float64)
+        for feed, coupling in zip(self.plan.feeds, self.couplings, strict=True):
+            currents[:, feed.free] += known[:, feed.rails] @ coupling
         independent = self.plan.current_sources
         if len(independent):
             values = sources[:, len(sources[0]) - len(independent) :]
@@ -118,7 +143,8 @@ class FoldPlan:
     pair: Index  # resistors between two free nodes …
     pair_slot: Index  # … and the merged resistor each belongs to
     pair_terminals: NDArray[np.int64]
-    edge_resistor: Index  # resistors from a free node to a node of known voltage …
+    feeds: tuple[Feed, ...]
+    edge_resistor: Index  # other resistors from a free node to a node of known voltage …
     edge_free: Index  # … that free node (kept index)
     edge_rail: Index  # … and the known node, an index of
     rails: Index  # the nodes of known voltage that resistors couple to free ones (full index)
@@ -147,7 +173,8 @@ class FoldPlan:
         pair = np.flatnonzero(~known_a & ~known_b)
         low, high = np.minimum(place[a[pair]], place[b[pair]]), np.maximum(place[a[pair]], place[b[pair]])
         codes, slot = np.unique(low * len(kept) + high, return_inverse=True)
-        edge = np.flatnonzero(known_a != known_b)
+        feeds = tuple(_feeds(circuit.resistors.wiring.blocks, known, place))
+        edge = np.flatnonzero(_left(known_a != known_b, feeds))
         rails, edge_rail = np.unique(np.where(known_a[edge], a[edge], b[edge]), return_inverse=True)
         return FoldPlan(
             circuit=circuit,
@@ -161,6 +188,7 @@ class FoldPlan:
             pair=pair,
             pair_slot=slot,
             pair_terminals=np.stack([codes // len(kept), codes % len(kept)], axis=1),
+            feeds=feeds,
             edge_resistor=edge,
             edge_free=place[np.where(known_a[edge], b[edge], a[edge])],
             edge_rail=edge_rail,
@@ -177,14 +205,17 @@ class FoldPlan:
             raise CircuitError("this fold plan belongs to another circuit", "make a FoldPlan of the circuit itself")
         g, size = circuit.conductances, len(self.kept)
         edge = g[self.edge_resistor]
-        to_ground = np.bincount(self.edge_free, weights=edge, minlength=size)
+        couplings = tuple(feed.conductances(g) for feed in self.feeds)
+        to_ground = np.bincount(self.edge_free, weights=edge, minlength=size).astype(np.float64)
+        for feed, coupling in zip(self.feeds, couplings, strict=True):
+            to_ground[feed.free] += coupling.sum(axis=0)
         grounded = np.flatnonzero(to_ground)
         terminals = np.concatenate([self.pair_terminals, np.stack([grounded, np.zeros_like(grounded)], axis=1)])
         values = np.bincount(self.pair_slot, weights=g[self.pair], minlength=len(self.pair_terminals))
         folded = self._circuit(circuit, terminals, np.concatenate([values, to_ground[grounded]]))
-        return Folded(self, folded, self._coupling(edge))
+        return Folded(self, folded, couplings, self._scattered(edge))
 
-    def _coupling(self, edge: Floats) -> Floats | sparse.csr_array:
+    def _scattered(self, edge: Floats) -> Floats | sparse.csr_array:
         shape = (len(self.kept), len(self.rails))
         if shape[0] * shape[1] > _SPARSE_WHEN_EMPTIER_THAN * max(len(edge), 1):
             return sparse.csr_array((edge, (self.edge_free, self.edge_rail)), shape=shape)
@@ -216,3 +247,20 @@ class FoldPlan:
             temperature=circuit.temperature,
             title=f"{circuit.title}, folded",
         )
+
+
+def _feeds(blocks: Sequence[Block], known: NDArray[np.bool_], place: Index) -> Iterator[Feed]:
+    """From each block the rows of known voltage over free columns, and the other way round."""
+    for block in blocks:
+        for transposed, rails, free in ((False, block.rows, block.columns), (True, block.columns, block.rows)):
+            chosen = np.flatnonzero(known[rails])
+            if len(chosen) and not known[free].any():
+                yield Feed(block, transposed, run(chosen), run(rails[chosen]), run(place[free]))
+
+
+def _left(edge: NDArray[np.bool_], feeds: Sequence[Feed]) -> NDArray[np.bool_]:
+    """The resistors between free and known nodes that no feed has: a feed has all those of its block."""
+    left = edge.copy()
+    for feed in feeds:
+        left[feed.block.resistors] = False
+    return left

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from diodeq.learning.schedules import Schedule, constant
 
 Floats = NDArray[np.float64]
+# Parameters updated together: their working arrays stay in cache.
+BLOCK = 1 << 14
+
 State = Any  # nested tuples of numpy arrays
 
 
@@ -76,11 +79,20 @@ def scale_by_adam(decay: float = 0.9, square_decay: float = 0.999, epsilon: floa
         return np.zeros(()), np.zeros_like(parameters), np.zeros_like(parameters)
 
     def update(gradient: Floats, state: State, parameters: Floats) -> tuple[Floats, State]:
-        count, first, second = state[0] + 1.0, state[1], state[2]
-        first = decay * first + (1.0 - decay) * gradient
-        second = square_decay * second + (1.0 - square_decay) * gradient**2
-        size = np.sqrt(second / (1.0 - square_decay**count))
-        return first / (1.0 - decay**count) / (size + epsilon), (np.asarray(count), first, second)
+        count = state[0] + 1.0
+        first, second, step = (np.empty_like(gradient) for _ in range(3))
+        for start in range(0, len(gradient), BLOCK):
+            part = slice(start, start + BLOCK)
+            g, m, v = gradient[part], first[part], second[part]
+            np.multiply(decay, state[1][part], out=m)
+            m += (1.0 - decay) * g
+            np.multiply(square_decay, state[2][part], out=v)
+            v += (1.0 - square_decay) * g**2
+            size = np.sqrt(v / (1.0 - square_decay**count))
+            size += epsilon
+            np.divide(m, 1.0 - decay**count, out=step[part])
+            step[part] /= size
+        return step, (np.asarray(count), first, second)
 
     return Update(init, update)
 

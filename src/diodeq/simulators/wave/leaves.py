@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.blocks import run
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.method import ABSOLUTE, RELATIVE, Method, Settled
 from diodeq.simulators.wave.stamp import Stamp
@@ -65,8 +66,8 @@ class Leaves:
         first, second = np.triu_indices(len(core))
         anode = stamp.circuit.diodes.terminals[:, 0] > 0
         return Leaves(
-            _run(leaf),
-            _run(core),
+            run(leaf),
+            run(core),
             np.where(anode, 1.0, -1.0),
             among.diagonal(),
             coupling,
@@ -175,13 +176,6 @@ def find(circuit: Circuit) -> Index | None:
     if touched[node].any() or len(np.unique(node)) < len(node):
         return None
     return np.asarray(node - 1, np.intp)
-
-
-def _run(index: Index) -> slice | Index:
-    """A slice where the numbers are consecutive: it copies nothing."""
-    if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
-        return slice(int(index[0]), int(index[0]) + len(index))
-    return index
 
 
 def _times(matrices: Floats, rows: Floats) -> Floats:

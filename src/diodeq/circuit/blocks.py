@@ -1,0 +1,91 @@
+"""Dense blocks: runs of resistors that join every node of one set with every node of another.
+
+A fully connected layer is such a run, so its conductances are a matrix without being copied, and what is summed over
+its resistors is a matrix product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Index = NDArray[np.intp]
+
+# Fewer resistors than this are not worth a matrix product of their own.
+SMALLEST = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Resistor number ``start + i * len(columns) + j`` joins nodes ``rows[i]`` and ``columns[j]``, each distinct."""
+
+    start: int
+    rows: Index
+    columns: Index
+
+    @property
+    def resistors(self) -> slice:
+        """The resistors of the block."""
+        return slice(self.start, self.start + len(self.rows) * len(self.columns))
+
+    def matrix(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A view float64[rows, columns] of ``values`` float64[n_resistors]."""
+        return values[self.resistors].reshape(len(self.rows), len(self.columns))
+
+
+class Wiring:
+    """What the terminals int32[n, 2] of resistors decide; found when asked for, shared by all circuits that share them.
+
+    ``blocks`` are the dense blocks in order; ``rest`` are the numbers of all resistors outside them.
+    """
+
+    def __init__(self, terminals: NDArray[np.int32]) -> None:
+        self.terminals = terminals
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        found: list[Block] = []
+        for slow in (0, 1):
+            for first, last in self._gaps(found):
+                part = self.terminals[first:last]
+                found += _blocks(part[:, slow].astype(np.intp), part[:, 1 - slow].astype(np.intp), first)
+        return tuple(sorted(found, key=lambda block: block.start))
+
+    @cached_property
+    def rest(self) -> Index:
+        return np.concatenate([np.arange(0), *(np.arange(*gap) for gap in self._gaps(self.blocks))])
+
+    def _gaps(self, blocks: tuple[Block, ...] | list[Block]) -> list[tuple[int, int]]:
+        """Runs of resistors that belong to none of the blocks."""
+        taken = sorted((block.resistors.start, block.resistors.stop) for block in blocks)
+        edges = [0, *(edge for pair in taken for edge in pair), len(self.terminals)]
+        return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+
+
+def _blocks(slow: Index, fast: Index, offset: int) -> list[Block]:
+    """The blocks of a run of resistors whose node ``slow`` is the block's row."""
+    begin = np.concatenate([[0], np.flatnonzero(slow[1:] != slow[:-1]) + 1])
+    length = np.diff(begin, append=len(slow))
+    before = np.arange(len(slow)) - np.repeat(length, length)
+    same = (fast == fast[before]) & (before >= 0)
+    row_goes_on = np.logical_and.reduceat(same, begin) & (length == np.roll(length, 1))
+    head = np.flatnonzero(~row_goes_on | (begin == 0))
+    rows = np.diff(head, append=len(begin))
+    large = rows * length[head] >= SMALLEST
+    found = []
+    for h, count in zip(head[large].tolist(), rows[large].tolist(), strict=True):
+        at, width = int(begin[h]), int(length[h])
+        own, others = slow[begin[h : h + count]], fast[at : at + width]
+        if len(np.unique(own)) == count and len(np.unique(others)) == width:
+            found.append(Block(offset + at, own, others))
+    return found
+
+
+def run(index: Index) -> slice | Index:
+    """A slice where the numbers follow each other: it copies nothing."""
+    if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
+        return slice(int(index[0]), int(index[0]) + len(index))
+    return index

@@ -1,0 +1,85 @@
+"""Products of branch voltages, summed over a batch: what every local learning rule asks of a circuit's resistors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diodeq.circuit.bank import Bools, Floats, Ints
+from diodeq.circuit.blocks import Block, run
+from diodeq.circuit.circuit import Circuit
+
+# Matrix products beat gathering branch voltages even when they compute this many entries for one that is needed.
+WASTE = 16
+# Branch voltages are gathered for so many numbers at a time (32 MB): memory stays flat however large the batch is.
+ENTRIES = 4_000_000
+
+
+def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats) -> Floats:
+    """-Σ (v_a - v_b)(v̂_a - v̂_b) over the batch for every trainable resistor from a to b, float64[n_trainable].
+
+    ``voltages`` and ``adjoint`` are node voltages float64[B, N]; with those of the adjoint circuit it is dℓ/dG
+    (Director & Rohrer, IEEE Trans. Circuit Theory 16(3), 1969). No array of batch × resistors is ever built.
+    """
+    resistors, mask = circuit.resistors, circuit.mask
+    found = np.empty(len(resistors))
+    quiet = ~adjoint.any(axis=0)  # driven nodes, the bulk of them in a wide circuit, have no adjoint voltage
+    for block in resistors.wiring.blocks:
+        if mask[block.resistors].any():
+            _of_block(block, voltages, adjoint, quiet, block.matrix(found))
+    rest = resistors.wiring.rest
+    if len(rest):
+        rest = rest[mask[rest]]
+        found[rest] = _of_rest(resistors.terminals[rest], voltages, adjoint, quiet)
+    return found if mask.all() else found[mask]
+
+
+def _of_block(block: Block, voltages: Floats, adjoint: Floats, quiet: Bools, found: Floats) -> None:
+    """Into ``found`` float64[rows, columns], from C = VᵀV̂: C_ab + C_ba - C_aa - C_bb."""
+    rows, columns = run(block.rows), run(block.columns)
+    row_quiet, column_quiet = quiet[block.rows].all(), quiet[block.columns].all()
+    if row_quiet and column_quiet:
+        found[:] = 0.0
+    elif column_quiet:
+        np.matmul(adjoint[:, rows].T, voltages[:, columns], out=found)
+    else:
+        np.matmul(voltages[:, rows].T, adjoint[:, columns], out=found)
+        found -= np.einsum("bj,bj->j", voltages[:, columns], adjoint[:, columns])
+        if not row_quiet:
+            found += adjoint[:, rows].T @ voltages[:, columns]
+    if not row_quiet:
+        found -= np.einsum("bi,bi->i", voltages[:, rows], adjoint[:, rows])[:, None]
+
+
+def _of_rest(terminals: Ints, voltages: Floats, adjoint: Floats, quiet: Bools) -> Floats:
+    """For any resistors: from all pairs of nodes at once, unless that would compute too many that are not asked for."""
+    touched = np.zeros(voltages.shape[1], bool)
+    touched[terminals.ravel()] = True
+    active = touched & ~quiet
+    if np.count_nonzero(touched) * np.count_nonzero(active) <= max(WASTE * len(terminals), ENTRIES):
+        return _by_matrix(terminals, voltages, adjoint, touched, active)
+    return _by_gathering(terminals, voltages, adjoint)
+
+
+def _by_matrix(terminals: Ints, voltages: Floats, adjoint: Floats, touched: Bools, active: Bools) -> Floats:
+    """From all pairs at once: C = Vᵀ V̂, then -(C_aa - C_ab - C_ba + C_bb)."""
+    rows = np.cumsum(touched) - 1
+    columns = np.where(active, np.cumsum(active) - 1, np.count_nonzero(active))
+    pairs = np.zeros((np.count_nonzero(touched), np.count_nonzero(active) + 1))
+    np.matmul(voltages[:, touched].T, adjoint[:, active], out=pairs[:, :-1])
+    a, b = terminals.T
+    same = np.zeros(voltages.shape[1])
+    same[active] = pairs[rows[active], columns[active]]
+    gradient: Floats = pairs[rows[a], columns[b]] + pairs[rows[b], columns[a]] - same[a] - same[b]
+    return gradient
+
+
+def _by_gathering(terminals: Ints, voltages: Floats, adjoint: Floats) -> Floats:
+    """Branch by branch, a few samples or a run of resistors at a time."""
+    gradient = np.zeros(len(terminals))
+    run = max(1, ENTRIES // len(voltages))
+    for start in range(0, len(terminals), run):
+        a, b = terminals[start : start + run].T
+        difference = np.take(voltages, a, axis=1) - np.take(voltages, b, axis=1)
+        difference *= np.take(adjoint, a, axis=1) - np.take(adjoint, b, axis=1)
+        gradient[start : start + run] = -difference.sum(axis=0)
+    return gradient

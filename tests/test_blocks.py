@@ -1,0 +1,94 @@
+"""Dense blocks: found where they are, and products over them are those of the single resistors."""
+
+import numpy as np
+import pytest
+
+from circuits import CIRCUITS
+from diodeq.circuit.bank import bank
+from diodeq.circuit.blocks import SMALLEST, Wiring
+from diodeq.circuit.products import branch_products
+from diodeq.devices import catalogue
+from diodeq.synthesis.layered import layered
+
+CIRCUIT_NAMES = [name for name, make in CIRCUITS.items() if len(make().resistors)]
+
+
+def every_pair(rows, columns):
+    return np.array([(a, b) for a in rows for b in columns], np.int32)
+
+
+def covered(wiring):
+    parts = [np.arange(block.resistors.start, block.resistors.stop) for block in wiring.blocks]
+    return np.sort(np.concatenate([*parts, wiring.rest]))
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_dense_layer_among_other_resistors_is_found(flipped):
+    random = np.random.default_rng(0)
+    stray = np.array([(70, 71), (70, 72), (73, 71)], np.int32)
+    dense = every_pair(random.permutation(20), 20 + random.permutation(30))
+    terminals = np.concatenate([stray, dense[:, ::-1] if flipped else dense, stray])
+    wiring = Wiring(terminals)
+    assert [len(block.rows) * len(block.columns) for block in wiring.blocks] == [600]
+    assert wiring.rest.tolist() == [0, 1, 2, 603, 604, 605]
+    (block,) = wiring.blocks
+    numbers = block.matrix(np.arange(606.0))
+    for i, j in ((0, 0), (3, 29), (19, 7)):
+        assert {block.rows[i], block.columns[j]} == set(terminals[int(numbers[i, j])])
+
+
+def test_two_layers_that_follow_each_other_are_two_blocks():
+    wiring = Wiring(np.concatenate([every_pair(range(20), range(20, 40)), every_pair(range(20, 40), range(40, 60))]))
+    assert [(block.start, len(block.rows)) for block in wiring.blocks] == [(0, 20), (400, 20)]
+
+
+def test_what_is_no_block_stays_outside():
+    random = np.random.default_rng(1)
+    for terminals in (
+        np.zeros((0, 2), np.int32),
+        random.integers(0, 50, (SMALLEST * 4, 2)),
+        np.stack([np.arange(1000), np.arange(1000) + 1], axis=1),
+        np.stack(np.triu_indices(60, 1), axis=1),
+        np.tile([[1, 2]], (1000, 1)),
+        np.concatenate([every_pair(range(20), [30, 31] * 10)]),
+    ):
+        wiring = Wiring(terminals.astype(np.int32))
+        assert np.array_equal(covered(wiring), np.arange(len(terminals)))
+        for block in wiring.blocks:
+            assert len(np.unique(block.rows)) == len(block.rows)
+            assert len(np.unique(block.columns)) == len(block.columns)
+
+
+def test_wiring_belongs_to_its_terminals():
+    first = bank("resistors", [(0, 1, 1.0), (1, 2, 2.0)])
+    assert first.with_values([3.0, 4.0]).wiring is first.wiring
+
+
+def plain_products(circuit, voltages, adjoint):
+    a, b = circuit.resistors.terminals[circuit.mask].T
+    return -((voltages[:, a] - voltages[:, b]) * (adjoint[:, a] - adjoint[:, b])).sum(axis=0)
+
+
+@pytest.mark.parametrize("name", CIRCUIT_NAMES)
+def test_products_are_those_of_the_branches(name):
+    compare(CIRCUITS[name]())
+
+
+@pytest.mark.parametrize("lateral", [False, True])
+@pytest.mark.parametrize("some", [False, True])
+def test_products_over_dense_layers(lateral, some):
+    circuit = layered((30, 40, 12, 5), catalogue.get("1N4148"), 5.0, lateral=lateral)
+    if some:
+        circuit.__dict__["trainable"] = np.random.default_rng(0).random(len(circuit.resistors)) < 0.5
+    compare(circuit)
+
+
+def compare(circuit):
+    random = np.random.default_rng(2)
+    voltages, adjoint = random.normal(size=(2, 7, len(circuit.nodes)))
+    adjoint[:, circuit.voltage_sources.terminals.ravel()] = 0.0
+    voltages[:, 0] = adjoint[:, 0] = 0.0
+    for hushed in (adjoint, adjoint * (np.arange(len(circuit.nodes)) % 2), 0.0 * adjoint):
+        wanted = plain_products(circuit, voltages, hushed)
+        found = branch_products(circuit, voltages, hushed)
+        assert np.allclose(found, wanted, rtol=1e-12, atol=1e-12 * np.abs(wanted).max(initial=1.0))
