@@ -217,7 +217,7 @@ def test_schedules_begin_at_one_and_never_rise(name):
 # --- technology and recipes ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("limits", [{"low": 0.0}, {"low": 1.0}, {"volts": -1.0}, {"supply": 0.0}, {"levels": 1}])
+@pytest.mark.parametrize("limits", [{"low": 0.0}, {"low": 1.0}, {"volts": -1.0}, {"supply": 0.0}, {"levels": "1"}])
 def test_technology_refuses_nonsense(limits):
     with pytest.raises(UsageError):
         Technology(**limits)

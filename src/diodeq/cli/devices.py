@@ -10,6 +10,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.cli.options import JSON, SIMULATOR, print_json
+from diodeq.cli.technologies import technologies
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.law import law
 from diodeq.devices.model import PARAMETERS
@@ -30,6 +31,9 @@ def devices() -> None:
 
     Example: diodeq devices list
     """
+
+
+devices.add_command(technologies)
 
 
 @devices.command("list")

@@ -16,8 +16,11 @@ from click.core import ParameterSource
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.cli.options import JSON, SIMULATOR, UNITS, print_json
+from diodeq.cli.quantizing import Parts, document, quantizing, words
+from diodeq.devices.ladder import Ladder
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
+from diodeq.netlist.bom import bill
 from diodeq.netlist.deck import Deck, digest
 from diodeq.netlist.dialects import DIALECTS, full_deck
 from diodeq.netlist.linearized import linearized_deck
@@ -50,12 +53,17 @@ def _write_deck(
     return _linearized(circuit, drives, _injections(circuit, inject), dialect, simulator).text
 
 
+def _write_bom(circuit: Circuit, drives: Floats, ladder: Ladder | None, simulator: str) -> str:
+    return bill(circuit, ladder)
+
+
 EXPORTS: dict[str, Export] = {
     "ngspice": _deck("ngspice"),
     "ltspice": _deck("ltspice"),
     "ltspice-asc": _deck("ltspice-asc"),
     "xyce": _deck("xyce"),
     "pyspice": _deck("pyspice"),
+    "bom": Export("a parts list as comma-separated text", _write_bom, ("ladder", "simulator")),
 }
 
 
@@ -83,6 +91,7 @@ EXPORTS: dict[str, Export] = {
     metavar="OUTPUT[=AMPERES]",
     help="With --linearized-at: the loss gradient at an output, 1 A if not said; repeatable.  [default: 1 A at each]",
 )
+@quantizing
 @UNITS
 @SIMULATOR
 @JSON
@@ -103,6 +112,8 @@ def export(
     With --linearized-at the file is the circuit that computes the gradient: diodes frozen at the operating point as
     resistors, sources zeroed, the loss gradient injected. Its header has the forward voltages; for any resistor,
     dl/dG = -(forward volts across it) * (volts across it in this file).
+
+    With --series, --programmable or --levels the resistors are first replaced by such parts (see diodeq quantize).
     """
     _refuse_foreign(to)
     linearized_at = own["linearized_at"]
@@ -110,16 +121,24 @@ def export(
         raise UsageError("--at and --linearized-at both say where to drive the inputs", "give one of them")
     if own["inject"] and linearized_at is None:
         raise UsageError("--inject has no meaning without --linearized-at", "add --linearized-at X.csv or leave it out")
-    loaded = Circuit.load(circuit)
+    asked = Parts.taken(own)
+    own["ladder"] = ladder = asked.ladder()
+    loaded, said, cost = Circuit.load(circuit), "", {}
+    if ladder is not None:
+        with create(own["simulator"]) as engine:
+            quantized, moved = asked.apply(loaded, ladder, engine)
+            said = words(quantized, moved, engine.version, asked.inputs is None) + "\n"
+            cost = {"quantized": document(quantized, moved, engine.version)}
+        loaded = quantized.circuit
     drives = _drives(loaded, at or linearized_at, row, units)
     text = EXPORTS[to].write(loaded, drives, **{name: own[name] for name in EXPORTS[to].own})
     write_atomically(output, text)
     if as_json:
         parts = {kind: len(loaded.bank(kind)) for kind in KINDS}
-        document = {"file": str(output), "format": to, "sha256": digest(text), "linearized": linearized_at is not None}
-        print_json({**document, "inputs_volts": drives.tolist(), "nodes": len(loaded.nodes), **parts})
+        about = {"file": str(output), "format": to, "sha256": digest(text), "linearized": linearized_at is not None}
+        print_json({**about, "inputs_volts": drives.tolist(), "nodes": len(loaded.nodes), **parts, **cost})
     else:
-        click.echo(f"wrote {output}: {EXPORTS[to].summary}")
+        click.echo(f"{said}wrote {output}: {EXPORTS[to].summary}")
 
 
 def _refuse_foreign(to: str) -> None:

@@ -1,34 +1,47 @@
-"""What the hardware can do: the conductances it can hold, its supply and its diode."""
+"""What the hardware can do: the conductances it can hold, its supply, its diode, and how it deviates."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from functools import cache, cached_property
+from importlib.resources import files
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.devices.ladder import Ladder, ladder
+from diodeq.devices.variation import Variation
 from diodeq.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Technology:
-    """The limits a circuit is built and trained within.
+    """The limits a circuit is built and trained within, and the spread it is built with.
 
-    ``low`` and ``high`` bound every trainable conductance in siemens, ``levels`` is how many values a programmable
-    resistor can take (0: continuous), ``volts`` the amplitude that stands for 1, ``supply`` the highest voltage of
-    the hardware in volts (infinite: not limited), ``diode`` the name of a part of the catalogue.
+    ``low`` and ``high`` bound every trainable conductance in siemens, ``levels`` says which values a resistor can take
+    (a name of ``diodeq.devices.ladder``; "": any) and narrows the range to their ends, ``volts`` the amplitude that
+    stands for 1, ``supply`` the highest voltage of the hardware in volts (infinite: not limited), ``diode`` the name of
+    a part of the catalogue, ``variation`` how boards differ. ``name``, ``description`` and ``source`` are those of a
+    preset.
 
     Raises:
-        UsageError: the range is empty or a limit is not positive.
+        UsageError: the range is empty, a limit is not positive, or there are no such levels.
     """
 
     low: float = 1e-7
     high: float = 1e-2
-    levels: int = 0
+    levels: str = ""
     volts: float = 5.0
     supply: float = math.inf
     diode: str = "1N4148"
+    variation: Variation = field(default_factory=Variation)
+    name: str = ""
+    description: str = ""
+    source: str = ""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.low < self.high < math.inf:
@@ -39,11 +52,55 @@ class Technology:
             raise UsageError(f"an amplitude of {self.volts:g} V is not possible", "give a positive number of volts")
         if not self.supply > 0.0:
             raise UsageError(f"a supply of {self.supply:g} V is not possible", "give a positive number of volts")
-        if self.levels < 0 or self.levels == 1:
-            raise UsageError(
-                f"a resistor cannot have {self.levels} levels", "give 0 for continuous values, or at least 2"
-            )
+        if self.ladder is not None:
+            object.__setattr__(self, "low", self.ladder.low)
+            object.__setattr__(self, "high", self.ladder.high)
 
-    def project(self, conductances: ArrayLike) -> NDArray[np.float64]:
+    @cached_property
+    def ladder(self) -> Ladder | None:
+        """The values within the range that a resistor can take, or None where it can take any."""
+        return ladder(self.levels, self.low, self.high) if self.levels else None
+
+    def clip(self, conductances: ArrayLike) -> NDArray[np.float64]:
         """The nearest conductances within the range, float64 of the same shape, in siemens."""
         return np.clip(np.asarray(conductances, dtype=np.float64), self.low, self.high)
+
+    def project(self, conductances: ArrayLike) -> NDArray[np.float64]:
+        """The nearest conductances the hardware can hold, float64 of the same shape, in siemens."""
+        return self.clip(conductances) if self.ladder is None else self.ladder.project(conductances)
+
+
+def get(name: str) -> Technology:
+    """The preset called ``name``, in any case; raises `UsageError` with the nearest name if there is none."""
+    known = presets()
+    if name.casefold() not in known:
+        near = get_close_matches(name.casefold(), known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"there is no technology called {name!r}", f"{hint}use one of {', '.join(known)}")
+    return known[name.casefold()]
+
+
+@cache
+def presets() -> MappingProxyType[str, Technology]:
+    """The packaged technologies by name, in their order."""
+    tables = tomllib.loads((files("diodeq.devices") / "technologies.toml").read_text(encoding="utf-8"))
+    own = {each.name for each in fields(Technology)}
+    return MappingProxyType(
+        {
+            name: Technology(
+                name=name,
+                variation=Variation(**{key: value for key, value in table.items() if key not in own}),
+                **{key: value for key, value in table.items() if key in own},
+            )
+            for name, table in tables.items()
+        }
+    )
+
+
+def variation_of(text: str) -> Variation:
+    """The variation of the technology called ``text``, or the one that ``text`` spells (`Variation.parse`).
+
+    Raises:
+        UsageError: it is neither.
+    """
+    return Variation.parse(text) if "=" in text else get(text).variation

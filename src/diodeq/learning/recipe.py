@@ -8,6 +8,8 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from diodeq.devices.ladder import ladder
+from diodeq.devices.technology import variation_of
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
@@ -27,6 +29,9 @@ class Recipe:
     them all (siemens); ``rule`` is written as ``rules.named`` reads it; ``also`` are further values to train (of
     ``knobs.OTHERS``); ``patience`` epochs without a better training loss end the training (0: never), and so does the
     last step that keeps the circuit solves (``Rule.cost``) within ``budget`` (0: any number).
+
+    ``quantize`` names the only values conductances may have (a ``devices.ladder``; "": any); ``robust`` a technology or
+    its variation as text (``devices.technology.variation_of``): every batch meets another board drawn from it.
 
     Raises:
         UsageError: a name or number that makes no sense.
@@ -55,6 +60,8 @@ class Recipe:
     budget: int = 0
     seed: int = 0
     also: tuple[str, ...] = ()
+    quantize: str = ""
+    robust: str = ""
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -65,6 +72,10 @@ class Recipe:
         ):
             if getattr(self, name) not in known:
                 raise UsageError(f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(known)}")
+        if self.quantize:
+            ladder(self.quantize, self.low, self.high)
+        if self.robust:
+            variation_of(self.robust)
         for name in self.also:
             if name not in OTHERS:
                 raise UsageError(f"{name!r} cannot be trained", f"use one of {', '.join(OTHERS)}")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from diodeq.circuit import Circuit
 from diodeq.devices.technology import Technology
 from diodeq.errors import InputError, SimulationError, UsageError
+from diodeq.learning.boards import on_board
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.knobs import Knobs
 from diodeq.learning.losses import LOSSES, Loss
@@ -122,7 +123,11 @@ def train(
             if recipe.noise:
                 volts = volts + recipe.noise * recipe.volts * random.standard_normal(volts.shape)
             labels = data.y_train[batch]
-            found = rule(simulator, now, volts, bind(recipe, circuit, labels), also=turned.kinds)
+            asked = (simulator, now, volts, bind(recipe, circuit, labels))
+            if recipe.robust:
+                found = on_board(rule, technology, random, *asked, turned.kinds)
+            else:
+                found = rule(*asked, also=turned.kinds)
             pulled = turned.pull(now, found)
             if not (math.isfinite(found.loss) and math.isfinite(pulled.sum())):
                 raise SimulationError(f"the loss of epoch {epoch} is not a number", "lower the rate or the volts")

@@ -67,7 +67,7 @@ def layered(
     terminals = np.concatenate([pairs for _, pairs in groups])
     logarithms = math.log(median) + spread * np.random.default_rng(seed).standard_normal(len(terminals))
     resistors = Bank(
-        terminals, technology.project(np.exp(logarithms)), groups=tuple((label, len(p)) for label, p in groups)
+        terminals, technology.clip(np.exp(logarithms)), groups=tuple((label, len(p)) for label, p in groups)
     )
     columns = np.arange(widths[0])
     return Circuit(

@@ -1,0 +1,114 @@
+"""What quantization costs, measured in a simulator, and the impedance scale at which it costs least."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.devices.ladder import Ladder
+from diodeq.simulators.base import Simulator
+from diodeq.synthesis.quantize import Quantized, quantize
+
+# Impedance scales are tried so many to a decade, with so many samples each.
+PER_DECADE = 8
+TRIED_WITH = 128
+AT_ONCE = 1024
+# Drives where nobody gave any: so many rows, and the volts where no constant source says what is usual.
+DRAWN = 200
+USUAL_VOLTS = 5.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The outputs of a circuit that should be another's, over a batch of drives.
+
+    ``rms`` and ``largest`` errors are in volts, ``relative`` is rms error over rms output, ``agreement`` the share of
+    samples with the same highest output; ``accuracy`` and ``accuracy_before`` need labels. ``apart`` is the most volts
+    between any two nodes of the quantized circuit.
+    """
+
+    samples: int
+    rms: float
+    largest: float
+    relative: float
+    agreement: float
+    apart: float
+    accuracy_before: float | None = None
+    accuracy: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict."""
+        return asdict(self)
+
+
+def cost(
+    simulator: Simulator,
+    before: Circuit,
+    after: Circuit,
+    drives: Floats,
+    labels: NDArray[np.int64] | None = None,
+) -> Cost:
+    """How far the outputs of ``after`` are from those of ``before`` for ``drives`` float64[B, n_in].
+
+    ``labels`` int64[B] are class numbers. Raises what the simulator does.
+    """
+    wanted = np.concatenate([out for out, _ in _settled(simulator, before, drives)])
+    parts = list(_settled(simulator, after, drives))
+    found = np.concatenate([out for out, _ in parts])
+    error = found - wanted
+    decided, chosen = wanted.argmax(axis=1), found.argmax(axis=1)
+    return Cost(
+        samples=len(drives),
+        rms=_rms(error),
+        largest=float(np.abs(error).max(initial=0.0)),
+        relative=_rms(error) / (_rms(wanted) or 1.0),
+        agreement=float(np.mean(decided == chosen)),
+        apart=max(apart for _, apart in parts),
+        accuracy_before=None if labels is None else float(np.mean(decided == labels)),
+        accuracy=None if labels is None else float(np.mean(chosen == labels)),
+    )
+
+
+def best_scaled(simulator: Simulator, circuit: Circuit, ladder: Ladder, drives: Floats) -> Quantized:
+    """The circuit on a ladder at the impedance scale, of a grid, with the least rms error of the outputs.
+
+    The grid reaches from where the least conductance comes onto the ladder to where the largest leaves it.
+    """
+    drives = drives[:: -(-len(drives) // TRIED_WITH)]
+    wanted = np.concatenate([out for out, _ in _settled(simulator, circuit, drives)])
+    ends = np.log10([ladder.low / circuit.conductances.min(), ladder.high / circuit.conductances.max()])
+    first, last = np.floor(PER_DECADE * min(ends.min(), 0.0)), np.ceil(PER_DECADE * max(ends.max(), 0.0))
+
+    def error(exponent: float) -> float:
+        tried = quantize(circuit, ladder, 10.0 ** (exponent / PER_DECADE)).circuit
+        return _rms(np.concatenate([out for out, _ in _settled(simulator, tried, drives)]) - wanted)
+
+    best = min(np.arange(first, last + 1.0).tolist(), key=error)
+    return quantize(circuit, ladder, 10.0 ** (best / PER_DECADE))
+
+
+def drawn_drives(circuit: Circuit) -> Floats:
+    """Drives for a circuit of which no inputs are known: normal, with the constant sources' largest volts as width.
+
+    The same for every circuit of as many inputs and such volts; float64[200, n_in].
+    """
+    volts = np.abs(circuit.voltage_sources.values).max(initial=0.0) or USUAL_VOLTS
+    drawn: Floats = volts * np.random.default_rng(0).standard_normal((DRAWN, len(circuit.inputs)))
+    return drawn
+
+
+def _settled(simulator: Simulator, circuit: Circuit, drives: Floats) -> Iterator[tuple[Floats, float]]:
+    """Outputs and the largest voltage between two nodes, some samples at a time."""
+    for at in range(0, len(drives), AT_ONCE):
+        point = simulator.operate(circuit, drives[at : at + AT_ONCE])
+        yield point.outputs, float(np.ptp(point.node_voltages, axis=1).max(initial=0.0))
+
+
+def _rms(values: Floats) -> float:
+    return float(np.sqrt(np.mean(values**2)))

@@ -1,0 +1,61 @@
+"""``diodeq quantize``: a circuit of resistors that can be bought or programmed, and what that costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from diodeq.circuit import Circuit
+from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.quantizing import Parts, document, quantizing, words
+from diodeq.errors import UsageError
+from diodeq.files import write_atomically
+from diodeq.simulators import create
+
+
+@click.command("quantize")
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The circuit to write (.npz).")
+@quantizing
+@click.option(
+    "--plot", "picture", type=click.Path(path_type=Path), help="Draw conductances before and after (.svg, .png, .pdf)."
+)
+@SIMULATOR
+@WORKERS
+@JSON
+def quantize_command(
+    circuit: Path,
+    output: Path,
+    picture: Path | None,
+    simulator: str,
+    workers: int | None,
+    as_json: bool,
+    **parts: Any,
+) -> None:
+    """Replace every resistor by the nearest that can be bought or programmed, and measure what that costs.
+
+    The result is a circuit like any other: simulate it, export it, train it on (train --from OUTPUT --quantize E24).
+
+    Example: diodeq quantize run/circuit.npz --series E24 -o e24.npz
+    """
+    asked = Parts.taken(parts)
+    ladder = asked.ladder()
+    if ladder is None:
+        raise UsageError("there are no parts to choose from", "add --series E24, --programmable AD5206 or --levels 16")
+    loaded = Circuit.load(circuit)
+    with create(simulator, workers) as engine:
+        quantized, cost = asked.apply(loaded, ladder, engine)
+        version = engine.version
+    if picture is not None:
+        from diodeq.report.figures import render
+        from diodeq.report.quantize_plot import quantize_figure
+
+        write_atomically(picture, render(quantize_figure(quantized, loaded.title), picture))
+    quantized.circuit.save(output)
+    if as_json:
+        print_json({"file": str(output), **document(quantized, cost, version)})
+        return
+    click.echo(words(quantized, cost, version, asked.inputs is None))
+    click.echo(f"wrote {output}")

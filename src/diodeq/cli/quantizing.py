@@ -1,0 +1,170 @@
+"""The options that say which parts a circuit's resistors are made of, and the words that say what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import rich_click as click
+
+from diodeq.analysis.quantization import Cost, best_scaled, cost, drawn_drives
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.cli.verify import labels_of
+from diodeq.devices.ladder import PAIRS, Ladder, ladder
+from diodeq.devices.preferred import SERIES
+from diodeq.errors import UsageError
+from diodeq.netlist.bom import engineering
+from diodeq.simulators.base import Simulator
+from diodeq.synthesis.quantize import Quantized, quantize
+from diodeq.tables import read_matrix
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def quantizing(command: Command) -> Command:
+    """The options --series, --programmable, --levels, --pairs, --ohms, --scale, --inputs and --labelled."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS = (
+    click.option("--series", type=click.Choice(list(SERIES), case_sensitive=False), help="Preferred values to buy."),
+    click.option("--programmable", metavar="PART", help="Digital potentiometers: AD5206, AD5293, MCP41010 …"),
+    click.option("--levels", type=int, metavar="N", help="N evenly spaced conductances over --ohms: a memory cell."),
+    click.option("--pairs", type=click.Choice(PAIRS), help="Let two parts make a resistor where that is nearer."),
+    click.option(
+        "--ohms",
+        type=float,
+        nargs=2,
+        metavar="LOW HIGH",
+        help="Range of resistances.  [default: 1 10e6, the part's]",
+    ),
+    click.option(
+        "--scale",
+        default="1",
+        show_default=True,
+        metavar="S|auto",
+        help="Multiply all conductances first, which moves voltages only by the diodes; auto takes the best.",
+    ),
+    click.option(
+        "--inputs",
+        type=click.Path(path_type=Path),
+        help="CSV of inputs in the user's units, to measure the cost with.  [default: drawn at random]",
+    ),
+    click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number."),
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The values of the options."""
+
+    series: str | None
+    programmable: str | None
+    levels: int | None
+    pairs: str | None
+    ohms: tuple[float, float] | None
+    scale: str
+    inputs: Path | None
+    labelled: bool
+
+    @classmethod
+    def taken(cls, options: dict[str, Any]) -> Self:
+        """The options' values, taken out of a command's."""
+        return cls(**{each.name: options.pop(each.name) for each in fields(cls)})
+
+    def ladder(self) -> Ladder | None:
+        """The ladder asked for, or None; raises ``UsageError`` where the options exclude each other."""
+        named = [word for word in (self.series, self.programmable, self.levels and str(self.levels)) if word]
+        if len(named) > 1:
+            raise UsageError("--series, --programmable and --levels exclude each other", "give one of them")
+        if not named:
+            meant = [name for name in ("pairs", "ohms", "inputs") if getattr(self, name)]
+            if meant or self.labelled or self.scale != "1":
+                option = meant[0] if meant else "labelled" if self.labelled else "scale"
+                raise UsageError(
+                    f"--{option} has no meaning without parts to choose from",
+                    "add --series E24 or --programmable AD5206",
+                )
+            return None
+        if self.programmable and self.programmable.isdigit():
+            raise UsageError(f"{self.programmable} is no part", f"write --levels {self.programmable}")
+        low, high = (0.0, np.inf) if self.ohms is None else _siemens(self.ohms)
+        return ladder(f"{named[0]}:{self.pairs}" if self.pairs else named[0], low, high)
+
+    def apply(self, circuit: Circuit, found: Ladder, engine: Simulator) -> tuple[Quantized, Cost]:
+        """The quantized circuit and what it costs in ``engine``."""
+        drives, labels = self._drives(circuit)
+        if self.scale == "auto":
+            quantized = best_scaled(engine, circuit, found, drives)
+        else:
+            quantized = quantize(circuit, found, _number(self.scale))
+        return quantized, cost(engine, circuit, quantized.circuit, drives, labels)
+
+    def _drives(self, circuit: Circuit) -> tuple[Floats, np.ndarray[Any, np.dtype[np.int64]] | None]:
+        if self.inputs is None:
+            if self.labelled:
+                raise UsageError("--labelled has no meaning without --inputs", "add --inputs X.csv")
+            return drawn_drives(circuit), None
+        count = len(circuit.inputs)
+        rows = read_matrix(self.inputs, count + self.labelled)
+        return circuit.scaling.to_volts(rows[:, :count]), labels_of(self.inputs, rows) if self.labelled else None
+
+
+def document(quantized: Quantized, found: Cost, simulator: str) -> dict[str, Any]:
+    """What was done and what it costs, for --json."""
+    errors = np.abs(quantized.errors)
+    return {
+        "parts": quantized.ladder.name,
+        "values": len(quantized.ladder),
+        "scale": quantized.scale,
+        "resistors": len(errors),
+        "outside": quantized.beyond,
+        "median_relative_error": float(np.median(errors)) if len(errors) else 0.0,
+        "simulator": simulator,
+        **found.to_json(),
+        "volts_allowed": quantized.ladder.single.span if np.isfinite(quantized.ladder.single.span) else None,
+    }
+
+
+def words(quantized: Quantized, found: Cost, simulator: str, drawn: bool) -> str:
+    """The same in sentences, one a line."""
+    single, errors = quantized.ladder.single, np.abs(quantized.errors)
+    scaled = f" after all conductances times {quantized.scale:.4g}" if quantized.scale != 1.0 else ""
+    lines = [
+        f"{len(errors):,} resistors onto {len(quantized.ladder):,} values of {quantized.ladder.name}{scaled}: half are"
+        f" within {100 * np.median(errors) if len(errors) else 0:.2g} %, {quantized.beyond:,} lay outside"
+        f" {engineering(1 / quantized.ladder.high)} … {engineering(1 / quantized.ladder.low)} ohm"
+    ]
+    of = "drawn at random" if drawn else "given"
+    lines.append(
+        f"outputs move by {found.rms:.3g} V rms ({100 * found.relative:.2g} %), {found.largest:.3g} V at most;"
+        f" {100 * found.agreement:.2f} % of {found.samples} samples {of} keep their highest output ({simulator})"
+    )
+    if found.accuracy is not None and found.accuracy_before is not None:
+        lines.append(f"accuracy {100 * found.accuracy:.2f} %, before {100 * found.accuracy_before:.2f} %")
+    if found.apart > single.span:
+        lines.append(
+            f"note: nodes come {found.apart:.3g} V apart, but {single.part} takes {single.span:g} V between its"
+            " supplies; train with fewer --volts or choose another part"
+        )
+    return "\n".join(lines)
+
+
+def _siemens(ohms: tuple[float, float]) -> tuple[float, float]:
+    low, high = ohms
+    if not 0.0 < low < high < np.inf:
+        raise UsageError(f"--ohms {low:g} {high:g} is no range", "give the least resistance, then the largest")
+    return 1.0 / high, 1.0 / low
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--scale {text!r} is neither a number nor auto", "write --scale auto or --scale 4") from None

@@ -1,0 +1,172 @@
+"""The parts list: what to buy or set for a circuit, as comma-separated text.
+
+References are the parts' names in netlists, in capitals. Resistors are grouped by value. Where a ladder says what makes
+them, a pair's two parts are called after the resistor with a and b, and programmable parts get a row each, with the
+package, its channel and the code it is set to, under one row for the packages of each version.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.circuit import KINDS, Circuit
+from diodeq.devices.ladder import Ladder
+
+HEADER = ("reference", "value", "part", "count", "code")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the list; ``code`` is what a programmable part is set to, else empty."""
+
+    reference: str
+    value: str
+    part: str
+    count: int
+    code: str = ""
+
+
+def bill(circuit: Circuit, ladder: Ladder | None = None) -> str:
+    """The parts list of a circuit as CSV text with a header.
+
+    ``ladder`` says which parts make the resistors, whose conductances must be on it; None: any value can be bought.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows((row.reference, row.value, row.part, row.count, row.code) for row in rows(circuit, ladder))
+    return text.getvalue()
+
+
+def rows(circuit: Circuit, ladder: Ladder | None = None) -> Iterator[Row]:
+    """The lines of the list: resistors, then the other kinds in the netlist's order."""
+    if len(circuit.resistors):
+        yield from _fixed(circuit) if ladder is None else _made(circuit, ladder)
+    for kind in KINDS:
+        if kind != "resistors" and len(circuit.bank(kind)):
+            yield from _others(circuit, kind)
+
+
+def _fixed(circuit: Circuit) -> Iterator[Row]:
+    """Resistors of the very values the circuit has, to six digits."""
+    names = _names(circuit, "resistors")
+    written = np.array([float(f"{ohms:.6g}") for ohms in (1.0 / circuit.conductances).tolist()])
+    for value, members in _grouped(written):
+        yield Row(_joined(names, members, circuit.resistors.names), engineering(value), "resistor", len(members))
+
+
+def _made(circuit: Circuit, ladder: Ladder) -> Iterator[Row]:
+    """Resistors made of the ladder's singles."""
+    picks = ladder.picks[ladder.nearest(circuit.conductances)]
+    names = _names(circuit, "resistors")
+    paired = picks.shape[1] == 2
+    second = picks[:, -1] >= 0
+    labels = [f"{name}A" if two else name for name, two in zip(names, second & paired, strict=True)]
+    chosen = picks[:, 0]
+    if paired:
+        labels += [f"{names[k]}B" for k in np.flatnonzero(second).tolist()]
+        chosen = np.concatenate([chosen, picks[second, 1]])
+    if ladder.single.programmable:
+        yield from _programmed(ladder, labels, chosen)
+        return
+    generated = circuit.resistors.names or ("paired",) * paired
+    for pick, members in sorted(_grouped(chosen), key=lambda group: ladder.single.ohms[group[0]]):
+        value = engineering(float(ladder.single.ohms[pick]))
+        yield Row(_joined(labels, members, generated), value, ladder.single.part, len(members))
+
+
+def _programmed(ladder: Ladder, labels: Sequence[str], chosen: NDArray[np.int64]) -> Iterator[Row]:
+    """Packages of each version, then every channel in use."""
+    single = ladder.single
+    nominal = single.nominal[chosen]
+    channels: list[Row] = []
+    packages = 0
+    for version, members in _grouped(nominal):
+        value, count = engineering(float(version)), -(-len(members) // single.channels)
+        kind = f"{single.part}, {single.channels} channel{'s' * (single.channels > 1)} of {value}"
+        units = [f"U{packages + k + 1}" for k in range(count)]
+        yield Row(_run(units), value, kind, count)
+        for place, member in enumerate(members.tolist()):
+            unit, channel = divmod(place, single.channels)
+            pick = int(chosen[member])
+            ohms = engineering(float(single.ohms[pick]))
+            part = f"channel {channel + 1} of {units[unit]}"
+            channels.append(Row(labels[member], ohms, part, 1, str(int(single.code[pick]))))
+        packages += count
+    yield from channels
+
+
+def _others(circuit: Circuit, kind: str) -> Iterator[Row]:
+    """The parts of a kind that are not resistors, grouped by what they are."""
+    parts, singular = circuit.bank(kind), KINDS[kind].singular
+    names = _names(circuit, kind)
+    if kind == "diodes":
+        for model, members in _grouped(parts.values.astype(np.int64)):
+            yield Row(_joined(names, members, parts.names), "", circuit.models[int(model)].name, len(members))
+        return
+    driven = np.zeros(len(parts), bool)
+    if kind in ("voltage_sources", "current_sources"):
+        sources = circuit.inputs.source - (0 if kind == "voltage_sources" else len(circuit.voltage_sources))
+        driven[sources[(sources >= 0) & (sources < len(parts))]] = True
+    constant = np.flatnonzero(~driven)
+    unit = UNITS[kind]
+    for value, members in _grouped(parts.values[constant]):
+        chosen = constant[members]
+        yield Row(_joined(names, chosen, parts.names), f"{value:.6g}{unit}", singular, len(chosen))
+    if driven.any():
+        chosen = np.flatnonzero(driven)
+        yield Row(_joined(names, chosen, parts.names), "", f"{singular} driven by an input", len(chosen))
+
+
+UNITS: dict[str, str] = {
+    "voltage_sources": " V",
+    "current_sources": " A",
+    "transformers": " turns ratio",
+    "gyrators": " S",
+    "buffers": " V/V",
+    "mirrors": " A/A",
+}
+
+
+def engineering(ohms: float) -> str:
+    """Ohms as parts lists write them, such as 47, 4.7k, 1M; six digits."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        # Rounded first: 999999.9 is 1M, not 1000k.
+        if float(f"{ohms:.6g}") >= size:
+            return f"{ohms / size:.6g}{letter}"
+    return f"{ohms:.6g}"
+
+
+def _names(circuit: Circuit, kind: str) -> list[str]:
+    return [name.upper() for name in circuit.part_names(kind)]
+
+
+def _grouped(values: NDArray[Any]) -> list[tuple[Any, NDArray[np.int64]]]:
+    """Each distinct value with the places it is at, ascending."""
+    if not len(values):
+        return []
+    distinct, group = np.unique(values, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    bounds = np.flatnonzero(np.diff(group[order])) + 1
+    return list(zip(distinct.tolist(), np.split(order, bounds), strict=True))
+
+
+def _joined(labels: Sequence[str], members: NDArray[np.int64], names: Sequence[str]) -> str:
+    """The labels of some parts; runs of generated names (``names`` is empty) as R3-R7."""
+    if names:
+        return " ".join(labels[k] for k in members.tolist())
+    runs = np.split(members, np.flatnonzero(np.diff(members) > 1) + 1)
+    return " ".join(_run([labels[k] for k in run.tolist()]) for run in runs)
+
+
+def _run(labels: Sequence[str]) -> str:
+    if len(labels) < 3:
+        return " ".join(labels)
+    return f"{labels[0]}-{labels[-1]}"

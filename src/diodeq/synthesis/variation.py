@@ -1,0 +1,128 @@
+"""Boards: a circuit as it comes out of production, drawn at random from a technology's variation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.devices import DiodeModel
+from diodeq.devices.technology import Technology
+from diodeq.devices.variation import Variation
+
+# Resistors are measured at this temperature, °C (IEC 60115-1).
+MEASURED_AT = 25.0
+# What is left of a conductance that additive errors would make negative: this share of the technology's least one.
+LEFT = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """One board: its circuit, and ``slope`` float64[n_resistors], the derivative of its conductances by the drawn ones.
+
+    A slope is the factor that an error multiplies by, 1 where errors add, and 0 where a cell is stuck.
+    """
+
+    circuit: Circuit
+    slope: Floats
+
+
+def vary(circuit: Circuit, technology: Technology, rng: np.random.Generator) -> Circuit:
+    """One board of ``circuit``: the same topology with other values, models and temperature.
+
+    Every resistor, diode and constant source deviates on its own, the temperature is one for the board, uniform in its
+    range. Equal generators give equal boards. Inputs, turns ratios, gyrators, buffers and mirrors stay as drawn.
+    """
+    return draw(circuit, technology, rng).circuit
+
+
+def draw(circuit: Circuit, technology: Technology, rng: np.random.Generator, corners: bool = False) -> Board:
+    """One board with its slope; ``corners`` takes the coldest, the circuit's own or the hottest temperature.
+
+    The order of the draws is temperature, resistors, sources, diodes; a figure of 0 draws nothing.
+    """
+    spread = technology.variation
+    temperature = _temperature(circuit, spread, rng, corners)
+    conductances, slope = _conductances(circuit.conductances, technology, temperature, rng)
+    board = circuit.with_conductances(conductances)
+    if spread.supply_error:
+        volts = circuit.voltage_sources.values
+        board = board.with_values(
+            "voltage_sources", volts * (1.0 + rng.uniform(-spread.supply_error, spread.supply_error, len(volts)))
+        )
+    if (spread.saturation or spread.emission) and len(circuit.diodes):
+        board = _with_diodes(board, spread, rng)
+    return Board(board if temperature == circuit.temperature else replace(board, temperature=temperature), slope)
+
+
+def _temperature(circuit: Circuit, spread: Variation, rng: np.random.Generator, corners: bool) -> float:
+    if spread.coldest == spread.hottest:
+        # The default range is a point; it means the circuit's own temperature.
+        return circuit.temperature if spread.coldest == Variation.coldest else spread.coldest
+    if corners:
+        return float(rng.choice([spread.coldest, circuit.temperature, spread.hottest]))
+    return float(rng.uniform(spread.coldest, spread.hottest))
+
+
+def _conductances(
+    drawn: Floats, technology: Technology, temperature: float, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Conductances of a board and their derivative by the drawn ones."""
+    spread, count = technology.variation, len(drawn)
+    factor = np.ones(count)
+    if spread.tolerance:
+        factor /= 1.0 + _relative(spread, count, rng)
+    if spread.tempco:
+        factor /= 1.0 + rng.uniform(-spread.tempco, spread.tempco, count) * (temperature - MEASURED_AT)
+    added = np.zeros(count)
+    if spread.write_error:
+        added = spread.write_error * rng.standard_normal(count)
+    if spread.drift or spread.drift_spread:
+        # An exponent below 0 would be a conductance that grows, which relaxation does not do.
+        exponent = np.maximum(spread.drift + spread.drift_spread * rng.standard_normal(count), 0.0)
+        aged = spread.age**-exponent
+        factor, added = factor * aged, added * aged
+    if spread.read_noise:
+        noisy = 1.0 + spread.read_noise * rng.standard_normal(count)
+        factor, added = factor * noisy, added * noisy
+    values = drawn * factor + added
+    least = LEFT * min(technology.low, float(drawn.min(initial=np.inf)))
+    slope = np.where(values > least, factor, 0.0)
+    values = np.maximum(values, least)
+    if spread.stuck_low or spread.stuck_high:
+        dice = rng.random(count)
+        low, high = dice < spread.stuck_low, dice > 1.0 - spread.stuck_high
+        values = np.where(low, technology.low, np.where(high, technology.high, values))
+        slope = np.where(low | high, 0.0, slope)
+    return values, slope
+
+
+def _relative(spread: Variation, count: int, rng: np.random.Generator) -> Floats:
+    """Relative errors of resistances within ± the tolerance."""
+    if spread.shape == "uniform":
+        return rng.uniform(-spread.tolerance, spread.tolerance, count)
+    errors = rng.standard_normal(count)
+    while (beyond := np.abs(errors) > 3.0).any():
+        errors[beyond] = rng.standard_normal(np.count_nonzero(beyond))
+    return errors * (spread.tolerance / 3.0)
+
+
+def _with_diodes(circuit: Circuit, spread: Variation, rng: np.random.Generator) -> Circuit:
+    """A model for every diode, with its own saturation current and emission coefficient."""
+    count = len(circuit.diodes)
+    saturation = np.exp(spread.saturation * rng.standard_normal(count))
+    # Three sigma at most: a coefficient far out would be no diode.
+    emission = 1.0 + spread.emission * np.clip(rng.standard_normal(count), -3.0, 3.0)
+    drawn = [circuit.models[k] for k in circuit.diodes.values.astype(int).tolist()]
+    models = tuple(
+        _deviating(model, f"{model.name}-{k}", float(s), float(e))
+        for k, (model, s, e) in enumerate(zip(drawn, saturation, emission, strict=True), 1)
+    )
+    return replace(circuit, models=models, diodes=circuit.diodes.with_values(np.arange(count)))
+
+
+def _deviating(model: DiodeModel, name: str, saturation: float, emission: float) -> DiodeModel:
+    changed = {"is": model.get("is") * saturation, "n": model.get("n") * emission}
+    return replace(model, name=name, parameters=tuple({**dict(model.parameters), **changed}.items()))
