@@ -54,6 +54,13 @@ def _pairs(words: list[str]) -> list[tuple[str, str]]:
     return pairs
 
 
+def add_card(card: Card, line: int, cards: dict[str, tuple[int, Card]]) -> None:
+    """Note a card under its case-folded name; raises ``InputError`` if there is one of that name."""
+    if (earlier := cards.get(card.name.casefold())) is not None:
+        raise InputError(f"{card.name} is defined on line {earlier[0]} already", "keep one of the two")
+    cards[card.name.casefold()] = (line, card)
+
+
 def read_card(
     card: Card, scope: Scope, find: Callable[[str], DiodeModel], source: str
 ) -> tuple[DiodeModel, tuple[str, ...]]:

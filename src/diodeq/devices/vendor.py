@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diodeq.devices import catalogue
-from diodeq.devices.cards import Card, read_card, split_card
+from diodeq.devices.cards import Card, add_card, read_card, split_card
 from diodeq.devices.law import law
 from diodeq.devices.model import DiodeModel
 from diodeq.devices.subcircuit import Body, fold, open_body
@@ -126,13 +126,6 @@ def _sort(line: Line, contents: _Contents, body: Body | None) -> Body | None:
             f"{shown(words[0])} is neither a .model nor inside a .subckt", "remove the line, or begin it with *"
         )
     return body
-
-
-def add_card(card: Card, line: int, cards: dict[str, tuple[int, Card]]) -> None:
-    """Note a card under its case-folded name; raises ``InputError`` if there is one of that name."""
-    if (earlier := cards.get(card.name.casefold())) is not None:
-        raise InputError(f"{card.name} is defined on line {earlier[0]} already", "keep one of the two")
-    cards[card.name.casefold()] = (line, card)
 
 
 def _finder(

@@ -112,7 +112,7 @@ def read(path: str | Path, titled: bool, limit: int) -> SpiceText:
 
 
 def tokens(text: str) -> list[str]:
-    """The words of a line: ``=`` is one, an expression in braces or quotes is one; commas and parentheses part words."""
+    """The words of a line: ``=`` and an expression in braces or quotes are one each; commas, parentheses part words."""
     return _TOKEN.findall(text) if _SPECIAL.search(text) else text.split()
 
 

@@ -1,0 +1,85 @@
+"""``diodeq import``: a SPICE deck in, a circuit out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from diodeq.circuit import KINDS
+from diodeq.cli.options import JSON, print_json
+from diodeq.netlist.reading import import_deck
+
+
+@click.command("import")
+@click.argument("deck", type=click.Path(path_type=Path))
+@click.option("-o", "--out", "file", required=True, type=click.Path(path_type=Path), help="The circuit to write.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="SOURCES",
+    help="Sources to drive: v1,v2 or v* are a column each; x0=v3,-v4 is one column for both, v4 reversed; repeatable.  "
+    "[default: noted by diodeq, else swept by .dc or with a waveform or AC]",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="NODES",
+    help="Voltages to read: NODE, PLUS:MINUS, or patterns as in y*_p:y*_n, with NAME= before them if you like; "
+    "repeatable.  [default: noted by diodeq, else those of .print, .save and .meas]",
+)
+@click.option(
+    "--train",
+    "trainable",
+    multiple=True,
+    metavar="RESISTORS",
+    help="Resistors that training may change, such as r1,r2 or rw*; none for none; repeatable.  [default: all]",
+)
+@JSON
+def import_command(
+    deck: Path, file: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], trainable: tuple[str, ...], as_json: bool
+) -> None:
+    """Read a SPICE deck, drawn by hand or written by diodeq, into a circuit to simulate, train and export.
+
+    R, D, V, I, E, F, G, .model, .param and subcircuits of them are read, as ngspice, LTspice (.net, .cir) and Xyce
+    write them. What has no effect in direct current is left out and said; what cannot be read is refused with its line. No
+    command in a deck is executed and no other file is opened.
+
+    Example: diodeq import amplifier.net -o circuit.npz --input vin --output out --train 'r*'
+    """
+    imported = import_deck(deck, inputs, outputs, trainable)
+    circuit = imported.circuit
+    circuit.save(file)
+    parts = {kind: len(circuit.bank(kind)) for kind in KINDS}
+    if as_json:
+        print_json(
+            {
+                "file": str(file),
+                "nodes": len(circuit.nodes),
+                **parts,
+                "models": [model.name for model in circuit.models],
+                "temperature": circuit.temperature,
+                "inputs": list(circuit.inputs.names),
+                "outputs": list(circuit.output_names),
+                "trainable": int(circuit.mask.sum()),
+                "notes": list(imported.notes),
+            }
+        )
+        return
+    for note in imported.notes:
+        click.echo(f"note: {note}")
+    counted = [
+        f"{count} {KINDS[kind].singular if count == 1 else kind.replace('_', ' ')}"
+        for kind, count in parts.items()
+        if count
+    ]
+    click.echo(f"{len(circuit.nodes)} nodes, {', '.join(counted)}; {int(circuit.mask.sum())} resistors may be trained")
+    click.echo(f"inputs: {_some(circuit.inputs.names)}")
+    click.echo(f"outputs: {_some(circuit.output_names)}")
+    click.echo(f"wrote {file}")
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "") if names else "none"

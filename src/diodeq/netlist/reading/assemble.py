@@ -1,0 +1,138 @@
+"""A deck as a `Circuit`: names made legal, banks filled, ports chosen, soundness checked, errors placed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from diodeq.circuit import KINDS, Bank, Circuit, Inputs
+from diodeq.circuit.check import check
+from diodeq.errors import CircuitError
+from diodeq.netlist.reading.deck import Deck, sort_lines
+from diodeq.netlist.reading.elements import Part
+from diodeq.netlist.reading.flatten import Flat, flatten
+from diodeq.netlist.reading.names import legal
+from diodeq.netlist.reading.ports import Driven, choose_inputs, choose_outputs, choose_trainable
+from diodeq.netlist.reading.recognize import Row, controls, recognize
+from diodeq.spice import read
+from diodeq.spice.text import DECK_BYTES
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A circuit read from a deck, and a sentence for each thing that was read differently from how it stands."""
+
+    circuit: Circuit
+    notes: tuple[str, ...]
+
+
+def import_deck(
+    path: str | Path, inputs: Sequence[str] = (), outputs: Sequence[str] = (), trainable: Sequence[str] = ()
+) -> Imported:
+    """The circuit of a SPICE deck of R, D, V, I, E, F, G and subcircuits of them.
+
+    Args:
+        path: the deck, as ngspice, LTspice and Xyce read it; the first line is its title.
+        inputs: patterns of sources; see `ports.choose_inputs` for the form and for the default.
+        outputs: nodes, pairs PLUS:MINUS or patterns of them; see `ports.choose_outputs`.
+        trainable: patterns of resistors; all by default.
+
+    Raises:
+        InputError: naming the file and the line of what cannot be read, or a circuit that is not sound.
+        UsageError: a pattern that matches nothing, or nothing says what the outputs are.
+    """
+    deck = sort_lines(read(path, titled=True, limit=DECK_BYTES))
+    flat = flatten(deck)
+    if not flat.count:
+        raise deck.text.error(1, "the deck has no parts", "its first line is only a title; the parts follow it")
+    for part in controls(flat.parts):
+        raise deck.text.error(part.line, f"{part.name} copies {part.other}, which is no voltage source", "correct it")
+    driven = choose_inputs(inputs, flat.parts, deck)
+    circuit = _circuit(deck, flat, driven, outputs, trainable)
+    return Imported(circuit, deck.notes.sentences())
+
+
+def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], trainable: Sequence[str]) -> Circuit:
+    elements = recognize(flat.parts, frozenset(driven.gains), deck.notes)
+    rows = {kind: elements.rows.get(kind, []) for kind in KINDS}
+    resistors: list[Part | Row] = [*flat.parts["r"], *elements.fixed]
+    everything: dict[str, Sequence[Part | Row]] = {**rows, "resistors": resistors, "diodes": flat.parts["d"]}
+    nodes = legal(
+        dict.fromkeys(node for kind in KINDS for row in everything[kind] for node in row.nodes if node != "0"),
+        "",
+        {"0"},
+    )
+    nodes = {"0": "0", **nodes}
+    index = {raw: k for k, raw in enumerate(nodes)}
+    taken: set[str] = set()
+    banks = {}
+    for kind, spec in KINDS.items():
+        parts = everything[kind]
+        terminals = np.array([[index[node] for node in row.nodes] for row in parts], dtype=np.int32)
+        if kind == "diodes":
+            values = np.array([float(part.other) for part in flat.parts["d"]])
+        elif kind == "resistors":
+            values = 1.0 / np.array([row.value for row in parts], dtype=np.float64)
+        else:
+            values = np.array([driven.constants.get(row.name, row.value) for row in parts], dtype=np.float64)
+        names = tuple(legal((row.name for row in parts), spec.prefix, taken).values())
+        if all(name == f"{spec.prefix}{k}" for k, name in enumerate(names, 1)):
+            names = ()  # what they are called anyway
+        banks[kind] = Bank(terminals.reshape(len(parts), len(spec.terminals)), values, names)
+    ports = choose_outputs(outputs, nodes, deck)
+    part_names = banks["resistors"].names or [f"r{k}" for k in range(1, len(resistors) + 1)]
+    renamed = [f"{raw} is {name}" for raw, name in nodes.items() if raw != name]
+    if renamed:
+        deck.notes.reasons["nodes were renamed"] = renamed
+    if not driven.names:
+        sources = ", ".join(part.name for part in (*flat.parts["v"], *flat.parts["i"])[:10])
+        deck.notes.reasons["no source is an input; name some with --input"] = [
+            f"there are {sources}" if sources else ""
+        ]
+    try:
+        return check(
+            Circuit(
+                nodes=tuple(nodes.values()),
+                **banks,
+                models=tuple(flat.models),
+                inputs=_inputs(driven, rows["voltage_sources"], rows["current_sources"]),
+                outputs=np.array([(index[plus], index[minus]) for _, plus, minus in ports], dtype=np.int32),
+                output_names=tuple(name for name, _, _ in ports),
+                trainable=choose_trainable(trainable, part_names, len(elements.fixed)),
+                temperature=flat.temperature,
+                title=_title(deck),
+                notes=(f"imported from {Path(deck.text.path).name}",),
+            )
+        )
+    except CircuitError as error:
+        places = {nodes[node]: row.line for kind in KINDS for row in reversed(everything[kind]) for node in row.nodes}
+        for kind in KINDS:
+            names = banks[kind].names or tuple(f"{KINDS[kind].prefix}{k}" for k in range(1, len(banks[kind]) + 1))
+            places.update((name, row.line) for name, row in zip(names, everything[kind], strict=True))
+        places.pop("0", None)
+        line = next((places[word] for word in error.problem.replace(",", " ").split() if word in places), 1)
+        raise deck.text.error(line, error.problem, error.remedy) from error
+
+
+def _inputs(driven: Driven, volts: Sequence[Row], amperes: Sequence[Row]) -> Inputs:
+    ports = [
+        (source, column, gain)
+        for source, row in enumerate([*volts, *amperes])
+        for column, gain in driven.gains.get(row.name, ())
+    ]
+    columns = list(zip(*ports, strict=True)) or [(), (), ()]
+    return Inputs(
+        np.array(columns[0], dtype=np.int32),
+        np.array(columns[1], dtype=np.int32),
+        np.array(columns[2], dtype=np.float64),
+        tuple(driven.names),
+    )
+
+
+def _title(deck: Deck) -> str:
+    title = deck.text.title
+    title = title[6:] if title.lower().startswith(".title") else title.lstrip("*")
+    return " ".join(title.split())[:200] or "circuit"

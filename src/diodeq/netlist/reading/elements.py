@@ -1,0 +1,218 @@
+"""One element line as a part: its nodes, its value in direct current, and the source or model it refers to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from diodeq.errors import InputError
+from diodeq.netlist.reading.deck import Notes
+from diodeq.spice import Scope
+from diodeq.spice.numbers import NUMBER, shown
+
+GROUND = frozenset(["0", "gnd"])
+
+
+class Part(NamedTuple):
+    """A part; ``value`` is in ohms, volts, amperes, a gain, siemens or (a diode's) an area.
+
+    ``other`` names a diode's model or the source an F copies. ``varied``: the deck gives a source more than a constant.
+    """
+
+    letter: str
+    name: str
+    nodes: tuple[str, ...]
+    value: float
+    other: str
+    line: int
+    varied: bool = False
+
+
+def read_part(words: list[str], scope: Scope, line: int, notes: Notes) -> Part | None:
+    """The part of an element line's words; None for one that has no effect in direct current.
+
+    Raises:
+        InputError: not a part that a circuit can hold, or a value that cannot be read.
+    """
+    name = words[0].lower()
+    letter = name[0]
+    if letter == "r" and len(words) == 4:  # a hundred thousand of these are ordinary
+        part = Part("r", name, (words[1].lower(), words[2].lower()), scope.number(words[3]), "", line)
+    elif letter in READERS:
+        part = READERS[letter](name, words, scope, line, notes)
+    else:
+        raise InputError(
+            f"{shown(words[0])} is {UNREADABLE.get(letter, 'no element that a circuit can hold')}",
+            "a circuit holds R, D, V, I, E, F, G and subcircuits of them; replace it or remove it",
+        )
+    if part is None:
+        return None
+    part = part._replace(nodes=tuple("0" if node in GROUND else node for node in part.nodes))
+    if part.nodes[0] == part.nodes[1]:
+        raise InputError(f"both ends of {shown(words[0])} are on node {shown(part.nodes[0])}", "remove or reconnect it")
+    if letter == "r" and not part.value > 0.0:
+        raise InputError(
+            f"resistor {shown(words[0])} is {part.value:g} ohm", "give it more than 0; join two nodes with V… 0"
+        )
+    return part
+
+
+def _nodes(words: list[str], count: int, what: str) -> tuple[str, ...]:
+    if len(words) < count + 2 or "=" in words[: count + 1]:
+        raise InputError(f"{shown(words[0])} has too few fields", f"write {what}")
+    return tuple(word.lower() for word in words[1 : count + 1])
+
+
+def _options(words: list[str], start: int, scope: Scope, known: tuple[str, ...]) -> dict[str, float]:
+    """NAME=VALUE pairs from ``start`` on that are all ``known``."""
+    pairs: dict[str, float] = {}
+    for at in range(start, len(words), 3):
+        name = words[at].lower()
+        if words[at + 1 : at + 2] != ["="] or at + 2 >= len(words) or name not in known:
+            raise InputError(
+                f"{shown(words[at])} of {shown(words[0])} is not understood",
+                f"only {', '.join(known)} may follow, as NAME=VALUE" if known else "remove it",
+            )
+        pairs[name] = scope.number(words[at + 2])
+    return pairs
+
+
+def _resistor(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+    nodes = _nodes(words, 2, "Rname NODE NODE OHMS")
+    start = 5 if words[3].lower() == "r" and words[4:5] == ["="] else 3
+    if start >= len(words):
+        raise InputError(f"resistor {shown(words[0])} has no value", "write Rname NODE NODE OHMS")
+    ohms = scope.number(words[start])
+    known = ("m", "tol", "pwr", "noisy", "noise", "ac", "tc", "tc1", "tc2", "temp", "dtemp", "scale")
+    more = _options(words, start + 1, scope, known)
+    if any(more.get(key) for key in ("tc", "tc1", "tc2")):
+        raise InputError(
+            f"resistor {shown(words[0])} has a temperature coefficient", "give its value at the temperature wanted"
+        )
+    for key in ("tol", "pwr", "noisy", "noise", "ac", "temp", "dtemp"):
+        if key in more:
+            notes.add("ratings and tolerances of resistors were left out", f"{name} {key}", line)
+    return Part("r", name, nodes, ohms * more.get("scale", 1.0) / _positive(words[0], more.get("m", 1.0)), "", line)
+
+
+def _diode(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+    nodes = _nodes(words, 2, "Dname ANODE CATHODE MODEL")
+    start, area = 4, 1.0
+    if len(words) > 4 and words[5:6] != ["="] and words[4].lower() != "off":
+        area, start = scope.number(words[4]), 5
+    rest = [word for word in words[start:] if word.lower() != "off"]  # a hint to the solver
+    more = _options([words[0], *rest], 1, scope, ("area", "m"))
+    value = area * more.get("area", 1.0) * more.get("m", 1.0)
+    return Part("d", name, nodes, _positive(words[0], value), words[3], line)
+
+
+def _positive(name: str, value: float) -> float:
+    if not value > 0.0:
+        raise InputError(f"{shown(name)} is there {value:g} times", "give a positive multiple")
+    return value
+
+
+# Where each waveform starts, which is its value in direct current: SIN(offset amplitude freq delay damping phase).
+_WAVEFORMS: dict[str, Callable[[list[float]], float]] = {
+    "pulse": lambda a: a[0],
+    "exp": lambda a: a[0],
+    "sffm": lambda a: a[0],
+    "sin": lambda a: a[0] + (a[1] * math.sin(math.radians(a[5])) if len(a) > 5 else 0.0),
+    "sine": lambda a: a[0] + (a[1] * math.sin(math.radians(a[5])) if len(a) > 5 else 0.0),
+    "pwl": lambda a: a[1],
+}
+
+
+def _source(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+    nodes = tuple(word.lower() for word in words[1:3])
+    if len(nodes) < 2 or "=" in nodes:
+        raise InputError(f"{shown(words[0])} has too few fields", f"write {words[0]} NODE NODE VALUE")
+    constant: float | None = None
+    start = 0.0
+    varied = False
+    at = 3
+    while at < len(words):
+        word = words[at].lower()
+        at += 1
+        if word in ("rser", "cpar") and words[at : at + 1] == ["="]:
+            if word == "rser" and scope.number("".join(words[at + 1 : at + 2])) != 0.0:
+                raise InputError(f"source {shown(words[0])} has a resistance Rser", "draw it as a resistor in series")
+            notes.add("capacitances of sources have no effect in direct current", name, line)
+            at += 2
+        elif word == "dc":
+            at += words[at : at + 1] == ["="]
+            constant = scope.number("".join(words[at : at + 1]))
+            at += 1
+        elif word == "ac" or word in _WAVEFORMS:
+            arguments = []
+            while at < len(words) and (NUMBER.match(words[at]) or words[at][0] in "{'"):
+                arguments.append(scope.number(words[at]))
+                at += 1
+            varied = True
+            if word != "ac":
+                if len(arguments) < 2:
+                    raise InputError(f"{word.upper()} of {shown(words[0])} has too few numbers", "give its constant")
+                start = _WAVEFORMS[word](arguments)
+                said = "a waveform is not read: the source has its DC value, or the waveform's first where it has none"
+                notes.add(said, name, line)
+        elif constant is None:
+            constant = scope.number(words[at - 1])
+        else:
+            raise InputError(f"{shown(words[at - 1])} of {shown(words[0])} is not understood", "give its DC value")
+    return Part(name[0], name, nodes, start if constant is None else constant, "", line, varied)
+
+
+def _controlled(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+    nodes = _nodes(words, 4, f"{words[0]} OUT+ OUT- CTRL+ CTRL- GAIN")
+    if "poly" in (word.lower() for word in words) or len(words) < 6:
+        raise InputError(
+            f"{shown(words[0])} is not a linear source of two nodes", f"write {words[0]} OUT+ OUT- CTRL+ CTRL- GAIN"
+        )
+    more = _options(words, 6, scope, ("m",) if name[0] == "g" else ())
+    return Part(name[0], name, nodes, scope.number(words[5]) * more.get("m", 1.0), "", line)
+
+
+def _copied(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+    nodes = _nodes(words, 2, "Fname OUT+ OUT- VSOURCE GAIN")
+    if len(words) < 5 or words[3].lower() == "poly":
+        raise InputError(f"{shown(words[0])} is not a linear source", "write Fname OUT+ OUT- VSOURCE GAIN")
+    more = _options(words, 5, scope, ("m",))
+    return Part("f", name, nodes, scope.number(words[4]) * more.get("m", 1.0), words[3].lower(), line)
+
+
+def _capacitor(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> None:
+    notes.add("capacitors are open in direct current and were left out", name, line)
+
+
+def _inductor(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+    notes.add("inductors are shorts in direct current and became sources of 0 V", name, line)
+    return Part("v", f"v_{name}", _nodes(words, 2, "Lname NODE NODE HENRY"), 0.0, "", line)
+
+
+READERS: dict[str, Callable[[str, list[str], Scope, int, Notes], Part | None]] = {
+    "r": _resistor,
+    "d": _diode,
+    "v": _source,
+    "i": _source,
+    "e": _controlled,
+    "g": _controlled,
+    "f": _copied,
+    "c": _capacitor,
+    "l": _inductor,
+}
+
+UNREADABLE: dict[str, str] = {
+    "b": "a source of an arbitrary expression",
+    "h": "a current-controlled voltage source, which can be drawn as an F into a resistor and an E",
+    "j": "a JFET",
+    "k": "a coupling of inductors, which has no effect in direct current; an ideal transformer is an E and an F",
+    "m": "a MOSFET",
+    "q": "a bipolar transistor",
+    "s": "a switch",
+    "w": "a switch",
+    "t": "a transmission line",
+    "o": "a transmission line",
+    "u": "a transmission line",
+    "z": "a MESFET",
+}

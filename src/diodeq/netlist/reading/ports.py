@@ -1,0 +1,159 @@
+"""Which sources of a deck are inputs, which voltages are outputs, which resistors are weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from diodeq.circuit.circuit import Bools
+from diodeq.errors import UsageError
+from diodeq.netlist.reading.deck import Deck
+from diodeq.netlist.reading.elements import Part
+
+
+@dataclass
+class Driven:
+    """The inputs: per driven source its (column, gain) pairs, the columns' names, and the constants under them."""
+
+    names: list[str]
+    gains: dict[str, list[tuple[int, float]]]
+    constants: dict[str, float]
+
+
+def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[Part]], deck: Deck) -> Driven:
+    """The driven sources of a deck.
+
+    ``wanted``: each is ``PATTERN[,PATTERN…]``, a column for every source that matches, or ``NAME=SOURCE,-SOURCE``, one
+    column for all of them, reversed after a minus. Without any: what diodeq noted in the deck, else the sources that it
+    varies itself, by ``.dc`` or a waveform.
+
+    Raises:
+        UsageError: a pattern that matches no source, or a column's name given twice.
+    """
+    sources = [*parts["v"], *parts["i"]]
+    by_name = {part.name: part for part in sources}
+    if not wanted and deck.inputs:
+        return _noted(sources, deck)
+    columns: dict[str, list[tuple[str, float]]] = {}
+    for text in wanted:
+        name, given, patterns = text.rpartition("=")
+        for pattern in filter(None, (pattern.strip().lower() for pattern in patterns.split(","))):
+            sign = -1.0 if given and pattern.startswith("-") else 1.0
+            found = _matching(pattern.removeprefix("-") if given else pattern, by_name, "--input", "source")
+            for source in found:
+                columns.setdefault(name.strip() if given else source, []).append((source, sign))
+    if not wanted:
+        columns = {part.name: [(part.name, 1.0)] for part in sources if part.varied or part.name in deck.swept}
+    driven = Driven(list(columns), {}, {})
+    for index, (column, them) in enumerate(columns.items()):
+        for source, sign in them:
+            if any(at == index for at, _ in driven.gains.get(source, ())):
+                raise UsageError(f"--input names {source} twice for {column!r}", "name it once")
+            driven.gains.setdefault(source, []).append((index, sign))
+            driven.constants[source] = 0.0
+    return driven
+
+
+def _noted(sources: list[Part], deck: Deck) -> Driven:
+    driven = Driven([], {}, {})
+    for part in sources:
+        for name, value, gain in deck.inputs.get(part.line, ()):
+            if name not in driven.names:
+                driven.names.append(name)
+            driven.gains.setdefault(part.name, []).append((driven.names.index(name), gain))
+            driven.constants[part.name] = driven.constants.get(part.name, part.value) - gain * value
+    return driven
+
+
+def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) -> list[tuple[str, str, str]]:
+    """(name, plus, minus) of each output, by the nodes' names in the deck, ground being "0".
+
+    ``wanted``: each is ``[NAME=]NODE`` or ``[NAME=]PLUS:MINUS``; in patterns, what * and ? stood for in PLUS is put into
+    MINUS. ``nodes`` maps the deck's names to the circuit's; either may be used. Without any: what diodeq noted in the
+    deck, else the voltages that its .print, .save, .meas and the like ask for.
+
+    Raises:
+        UsageError: there is no such node, or nothing says what the outputs are.
+    """
+    by_name = {name: raw for raw, name in nodes.items()} | {raw: raw for raw in nodes}
+    if not wanted:
+        noted = deck.outputs or [(name, plus, minus) for (plus, minus), name in deck.asked.items()]
+        known = [(name, plus, minus) for name, plus, minus in _grounded(noted) if {plus, minus} <= {"0", *nodes}]
+        if not known:
+            raise UsageError(
+                f"{deck.text.path} does not say which voltages are outputs",
+                f"name them, as in --output {min(set(nodes) - {'0'}, default='out')}, or take all with --output '*'",
+            )
+        return known
+    found: dict[str, tuple[str, str, str]] = {}
+    for text in (each.strip() for texts in wanted for each in texts.split(",")):
+        name, given, ends = text.lower().rpartition("=")
+        plus, paired, minus = ends.partition(":")
+        matches = _matching(plus, {each: each for each in by_name if each != "0"}, "--output", "node")
+        for match in dict.fromkeys(by_name[each] for each in matches):
+            other = _other(plus, match if match in matches else nodes[match], minus) if paired else "0"
+            other = "0" if other == "gnd" else other
+            if other != "0" and other not in by_name:
+                raise UsageError(f"--output {text}: there is no node {other!r}", _near(by_name))
+            label = (
+                text.rpartition("=")[0]
+                if given
+                else f"{nodes[match]}-{nodes[by_name[other]]}"
+                if paired
+                else nodes[match]
+            )
+            if given and len(matches) > 1:
+                raise UsageError(f"--output {text} names {len(matches)} outputs alike", "leave the name out")
+            if label in found and found[label][1:] != (match, by_name.get(other, "0")):
+                raise UsageError(f"--output {text}: two outputs are called {label!r}", "give them different names")
+            found[label] = (label, match, by_name.get(other, "0"))
+    return list(found.values())
+
+
+def choose_trainable(wanted: Sequence[str], names: Sequence[str], fixed: int) -> Bools:
+    """bool[n]: which of the resistors may be trained; all of the deck's own without a pattern, "none" is none.
+
+    ``fixed``: so many at the end are parts of sources and are never weights. Raises ``UsageError`` for a pattern that
+    matches no resistor.
+    """
+    mask = np.zeros(len(names), dtype=bool)
+    mask[: len(names) - fixed] = not wanted
+    own = {name: index for index, name in enumerate(names[: len(names) - fixed])}
+    for pattern in filter(None, (each.strip().lower() for text in wanted for each in text.split(","))):
+        if pattern != "none":
+            mask[[own[name] for name in _matching(pattern, own, "--train", "resistor")]] = True
+    return mask
+
+
+def _matching(pattern: str, names: Mapping[str, object], option: str, what: str) -> list[str]:
+    """The names that a pattern with * and ? matches, in order; raises ``UsageError`` if there are none."""
+    if pattern in names:
+        return [pattern]
+    expression = _regex(pattern)
+    found = [name for name in names if expression.fullmatch(name)]
+    if not found:
+        raise UsageError(f"{option} {pattern}: no {what} is called so", _near(names))
+    return found
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
+    return re.compile("".join({"*": "(.*)", "?": "(.)"}.get(letter, re.escape(letter)) for letter in pattern))
+
+
+def _other(plus: str, match: str, minus: str) -> str:
+    """The second node of a pair: the pattern ``minus`` with what the first one's * and ? stood for."""
+    found = _regex(plus).fullmatch(match)
+    parts = iter(found.groups() if found else ())
+    return "".join(next(parts, "") if letter in "*?" else letter for letter in minus)
+
+
+def _near(names: Iterable[str]) -> str:
+    there = [name for name in names if name != "0"]
+    return f"there are {', '.join(there[:10])}{' …' if len(there) > 10 else ''}" if there else "there are none"
+
+
+def _grounded(outputs: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    return [(name, *("0" if node == "gnd" else node for node in ends)) for name, *ends in outputs]  # type: ignore[misc]
