@@ -68,13 +68,15 @@ def report(
 
 
 def _run(path: Path, simulator: str | None, workers: int | None) -> tuple[str, dict[str, Any]]:
+    from diodeq.cli.reproduce import command
     from diodeq.report.run_evidence import gather, summary_of
     from diodeq.report.run_report import run_page
     from diodeq.simulators import create
 
     with create(simulator or summary_of(path)["simulator"], workers) as engine:
         evidence = gather(path, engine)
-    return run_page(evidence), evidence.to_json()
+    line, unset = command(evidence.experiment, path.resolve().name)
+    return run_page(evidence, line, unset), {**evidence.to_json(), "command": line}
 
 
 def _circuit(

@@ -16,6 +16,8 @@ from click.exceptions import Exit
 
 from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
 from diodeq.cli.train_progress import shown
+from diodeq.devices import technology
+from diodeq.devices.ladder import ladder
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.learning.experiment import Experiment, conduct, starting_beta, stored
@@ -74,6 +76,15 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.option("--volts", type=float, help="Volts of one standard deviation of a feature, and of the bias rails.")
 @click.option("--beta", type=float, help="Logits per output volt.")
 @click.option("--conductances", type=float, nargs=2, metavar="LOW HIGH", help="Range in siemens.  [default: 1e-7 1e-2]")
+@click.option(
+    "--quantize", metavar="VALUES", help="Train a circuit of such values only: E24, AD5206, 16 levels, E12:series …"
+)
+@click.option(
+    "--robust",
+    metavar="TECHNOLOGY|NAME=VALUE,…",
+    help="Train on another board each batch, drawn from what a technology deviates by, or from such as tolerance=10%.",
+)
+@click.option("--technology", help="Range and values of `diodeq devices technologies`; its spread is --robust.")
 @click.option("--also", multiple=True, type=click.Choice(list(OTHERS)), help="Train these values too; repeatable.")
 @WORKERS
 @click.option(
@@ -82,6 +93,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
 @click.option("--verify-with", type=click.Choice(list(ENGINES)), help="Evaluate the result once more in this engine.")
+@click.option("--live", is_flag=True, help="A dashboard on a terminal; elsewhere one line an epoch.")
 @click.option("--verbose", "-v", is_flag=True, help="One line an epoch on stderr when it is not a terminal.")
 @JSON
 @click.pass_context
@@ -97,6 +109,7 @@ def train(
     resume: bool,
     overwrite: bool,
     verify_with: str | None,
+    live: bool,
     verbose: bool,
     as_json: bool,
     **numbers: Any,
@@ -112,20 +125,21 @@ def train(
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other", "give one of them")
     numbers["also"] = numbers["also"] or None
-    numbers["low"], numbers["high"] = numbers.pop("conductances") or (None, None)
     given = _given(context)
+    given |= _hold(numbers)
     if resume:
         experiment = _resumed(stored(out), given, data, diode, simulator, start, numbers)
     else:
         experiment = _fresh(given, data, diode, simulator, start, numbers)
     mode = "resume" if resume else "overwrite" if overwrite else "new"
-    with _interruptible(data, out), shown(experiment.recipe.epochs, verbose) as progress:
+    with _interruptible(data, out), shown(experiment.recipe.epochs, verbose, live, out) as progress:
         summary = conduct(
             experiment,
             out,
             mode,
             workers=workers,
             verify_with=verify_with or "",
+            on_engine=progress.engine,
             on_start=progress.start,
             on_batch=progress.batch,
             on_epoch=progress.epoch,
@@ -140,8 +154,22 @@ def train(
 def _given(context: click.Context) -> set[str]:
     """Parameters named on the command line or in the environment: those are meant, defaults are not."""
     meant = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-    names = {name for name in context.params if context.get_parameter_source(name) in meant}
-    return names | {"low", "high"} if "conductances" in names else names
+    return {name for name in context.params if context.get_parameter_source(name) in meant}
+
+
+def _hold(numbers: dict[str, Any]) -> set[str]:
+    """Put the range and the values that --conductances, --technology and --quantize ask for among the numbers.
+
+    Returns the names that were put there. Values that have a range of their own bring it.
+    """
+    asked, named = numbers.pop("conductances"), numbers.pop("technology")
+    held = technology.get(named) if named else None
+    numbers["quantize"] = numbers["quantize"] or (held.levels or None if held else None)
+    numbers["low"], numbers["high"] = asked or ((held.low, held.high) if held else (None, None))
+    if numbers["low"] is None and numbers["quantize"] and not numbers["quantize"].isdigit():
+        values = ladder(numbers["quantize"])
+        numbers["low"], numbers["high"] = values.low, values.high
+    return {name for name in ("low", "high", "quantize") if numbers[name] is not None}
 
 
 def _fresh(

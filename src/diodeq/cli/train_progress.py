@@ -1,10 +1,11 @@
-"""How training looks while it runs: a live line on a terminal, plain lines elsewhere if asked for; always stderr."""
+"""How training looks while it runs: a live display on a terminal, plain lines elsewhere if asked for; always stderr."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -14,10 +15,14 @@ from rich.table import Table
 from diodeq.circuit import Circuit
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.trainer import Metrics
+from diodeq.simulators.base import Simulator
 
 
 class Progress:
     """Receives what ``conduct`` reports and does nothing with it."""
+
+    def engine(self, simulator: Simulator) -> None:
+        """The engine is ready."""
 
     def start(self, circuit: Circuit, data: Dataset, done: int) -> None:
         """Training begins after ``done`` epochs."""
@@ -34,7 +39,7 @@ class Lines(Progress):
 
     def epoch(self, metrics: Metrics) -> None:
         """Print it."""
-        print(_words(metrics), file=sys.stderr, flush=True)
+        print(words(metrics), file=sys.stderr, flush=True)
 
 
 class Screen(Progress):
@@ -47,10 +52,7 @@ class Screen(Progress):
     def start(self, circuit: Circuit, data: Dataset, done: int) -> None:
         """Say what is trained."""
         self._samples, self._latest = len(data.x_train), ""
-        self._live.console.print(
-            f"{data.name}: {len(data.x_train)} samples to learn, {len(data.x_test)} held out; "
-            f"{len(circuit.resistors):,} resistors, {len(circuit.diodes)} diodes"
-        )
+        self._live.console.print(subject(circuit, data))
         self._draw(done, 0.0)
 
     def batch(self, epoch: int, samples: int, loss: float) -> None:
@@ -61,7 +63,7 @@ class Screen(Progress):
 
     def epoch(self, metrics: Metrics) -> None:
         """Show its figures."""
-        self._latest = _words(metrics)
+        self._latest = words(metrics)
         self._draw(metrics.epoch, metrics.loss)
 
     def _draw(self, done: float, loss: float) -> None:
@@ -72,25 +74,42 @@ class Screen(Progress):
         self._live.update(grid if not self._latest else _stack(grid, self._latest))
 
 
-def _stack(grid: Table, words: str) -> Table:
-    both = Table.grid()
-    both.add_row(grid)
-    both.add_row(words)
-    return both
+def subject(circuit: Circuit, data: Dataset) -> str:
+    """What is trained, in a line."""
+    return (
+        f"{data.name}: {len(data.x_train)} samples to learn, {len(data.x_test)} held out; "
+        f"{len(circuit.resistors):,} resistors, {len(circuit.diodes)} diodes"
+    )
 
 
-def _words(metrics: Metrics) -> str:
+def words(metrics: Metrics) -> str:
+    """An epoch in a line."""
     return (
         f"epoch {metrics.epoch}: loss {metrics.loss:.4f}, training {100 * metrics.train_accuracy:.1f} %, "
         f"held out {100 * metrics.test_accuracy:.1f} %, {metrics.samples_per_second:.0f} samples/s"
     )
 
 
+def _stack(grid: Table, text: str) -> Table:
+    both = Table.grid()
+    both.add_row(grid)
+    both.add_row(text)
+    return both
+
+
 @contextmanager
-def shown(epochs: int, verbose: bool) -> Iterator[Progress]:
-    """The display that fits stderr."""
+def shown(epochs: int, verbose: bool, dashboard: bool, out: Path) -> Iterator[Progress]:
+    """The display that fits stderr; ``out`` is the run's folder, whose earlier epochs a dashboard shows too."""
     if not sys.stderr.isatty():
-        yield Lines() if verbose else Progress()
+        yield Lines() if verbose or dashboard else Progress()
         return
-    with Live(console=Console(stderr=True, highlight=False), refresh_per_second=8, transient=not verbose) as live:
+    console = Console(stderr=True, highlight=False)
+    if dashboard:
+        from diodeq.cli.train_live import Dashboard
+
+        screen = Dashboard(epochs, out)
+        with Live(screen, console=console, refresh_per_second=4):
+            yield screen
+        return
+    with Live(console=console, refresh_per_second=8, transient=not verbose) as live:
         yield Screen(epochs, live)

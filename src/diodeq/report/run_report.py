@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,15 +17,14 @@ from diodeq.report.figures import inline, style
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
 from diodeq.report.parts import parts_section
 from diodeq.report.quantities import quantity
-from diodeq.report.reproduce import command
 from diodeq.report.run_evidence import CHECKED_SAMPLES, Evidence, layers
 
 _watts = partial(quantity, unit="W")
 _siemens = partial(quantity, unit="S")
 
 
-def run_page(evidence: Evidence) -> str:
-    """The report as one HTML page."""
+def run_page(evidence: Evidence, command: str, unset: Sequence[str] = ()) -> str:
+    """The report as one HTML page; ``command`` repeats the run, but for the recipe entries ``unset``."""
     summary, circuit = evidence.summary, evidence.circuit
     typical = float(np.median(sum(share.watts for share in evidence.power)))
     engine = "the same engine" if evidence.engine == summary["simulator_version"] else evidence.engine
@@ -51,7 +50,7 @@ def run_page(evidence: Evidence) -> str:
         _gradient(evidence),
         _power(evidence),
         parts_section(circuit),
-        _again(evidence),
+        _again(evidence, command, unset),
     ]
     return render("diodeq training report", circuit.title, lead, facts, sections)
 
@@ -234,9 +233,8 @@ def _power(evidence: Evidence) -> Section:
     )
 
 
-def _again(evidence: Evidence) -> Section:
+def _again(evidence: Evidence, command: str, unset: Sequence[str]) -> Section:
     experiment, summary = evidence.experiment, evidence.summary
-    line, unset = command(experiment, evidence.path.name or "run")
     text = [
         "This command trains the same circuit to the same bits with these versions. Everything random derives from the"
         f" seed {experiment.recipe.seed}: the split, the initial values, the order of samples."
@@ -257,7 +255,7 @@ def _again(evidence: Evidence) -> Section:
         "How to do it again",
         text,
         [
-            Code(line),
+            Code(command),
             Table("What ran, on what, with which result.", (), rows, plain=True),
             Table("The recipe, defaults included.", (), recipe, plain=True),
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,25 @@ class AdjointSolution:
 
     node_voltages: Floats
     branch_currents: Mapping[str, Floats] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Health:
+    """How an engine's processes are: ``alive`` of ``workers`` right now, and how often one had to be replaced."""
+
+    alive: int
+    workers: int
+    restarts: int
+
+
+@runtime_checkable
+class Monitored(Protocol):
+    """An engine that has processes of its own and can say how they are."""
+
+    @property
+    def health(self) -> Health:
+        """At this moment."""
+        ...
 
 
 class Simulator(Protocol):

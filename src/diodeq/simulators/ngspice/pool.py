@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from diodeq.errors import DiodeqError, SimulationError
+from diodeq.simulators.base import Health
 
 # libngspice leaks a few kB per run; a worker that has grown this much is replaced between jobs.
 _GROWTH_LIMIT = 24 * 2**20
@@ -62,6 +63,11 @@ class _Worker:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
 
     def start(self, number: int, job: Any, time_limit: float) -> None:
         """Send a job; raises OSError when the process is gone."""
@@ -113,6 +119,12 @@ class Pool:
     def pids(self) -> list[int]:
         """Process ids of the live workers."""
         return [worker.pid for worker in self._workers]
+
+    @property
+    def health(self) -> Health:
+        """How many workers live, and how many had to be replaced."""
+        workers = list(self._workers)
+        return Health(sum(worker.alive for worker in workers), len(workers), self.restarts)
 
     @property
     def version(self) -> str:

@@ -11,7 +11,7 @@ from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.reduce import Reduced, ReductionPlan
-from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint
+from diodeq.simulators.base import AdjointSolution, Floats, Health, OperatingPoint
 from diodeq.simulators.ngspice.jobs import Adjoint, Forward, Solution
 from diodeq.simulators.ngspice.pool import Pool
 
@@ -39,6 +39,11 @@ class NgspiceBase:
     def version(self) -> str:
         """Such as ``ngspice-39``."""
         return self.pool.version
+
+    @property
+    def health(self) -> Health:
+        """How the worker processes are."""
+        return self.pool.health
 
 
 class NgspiceSimulator(NgspiceBase):
