@@ -44,8 +44,8 @@ def import_command(
     """Read a SPICE deck, drawn by hand or written by diodeq, into a circuit to simulate, train and export.
 
     R, D, V, I, E, F, G, .model, .param and subcircuits of them are read, as ngspice, LTspice (.net, .cir) and Xyce
-    write them. What has no effect in direct current is left out and said; what cannot be read is refused with its line. No
-    command in a deck is executed and no other file is opened.
+    write them. What has no effect in direct current is left out and said; what cannot be read is refused with its
+    line. No command in a deck is executed and no other file is opened.
 
     Example: diodeq import amplifier.net -o circuit.npz --input vin --output out --train 'r*'
     """

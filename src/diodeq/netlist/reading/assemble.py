@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,15 +61,12 @@ def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], tra
     rows = {kind: elements.rows.get(kind, []) for kind in KINDS}
     resistors: list[Part | Row] = [*flat.parts["r"], *elements.fixed]
     everything: dict[str, Sequence[Part | Row]] = {**rows, "resistors": resistors, "diodes": flat.parts["d"]}
-    nodes = legal(
-        dict.fromkeys(node for kind in KINDS for row in everything[kind] for node in row.nodes if node != "0"),
-        "",
-        {"0"},
-    )
-    nodes = {"0": "0", **nodes}
+    used = dict.fromkeys(node for kind in KINDS for row in everything[kind] for node in row.nodes)
+    raw_nodes = [node for node in used if node != "0"]
+    nodes = {"0": "0", **dict(zip(raw_nodes, legal(raw_nodes, "", {"0"}), strict=True))}
     index = {raw: k for k, raw in enumerate(nodes)}
     taken: set[str] = set()
-    banks = {}
+    banks: dict[str, Any] = {}
     for kind, spec in KINDS.items():
         parts = everything[kind]
         terminals = np.array([[index[node] for node in row.nodes] for row in parts], dtype=np.int32)
@@ -78,7 +76,7 @@ def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], tra
             values = 1.0 / np.array([row.value for row in parts], dtype=np.float64)
         else:
             values = np.array([driven.constants.get(row.name, row.value) for row in parts], dtype=np.float64)
-        names = tuple(legal((row.name for row in parts), spec.prefix, taken).values())
+        names = tuple(legal([row.name for row in parts], spec.prefix, taken))
         if all(name == f"{spec.prefix}{k}" for k, name in enumerate(names, 1)):
             names = ()  # what they are called anyway
         banks[kind] = Bank(terminals.reshape(len(parts), len(spec.terminals)), values, names)
@@ -89,9 +87,7 @@ def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], tra
         deck.notes.reasons["nodes were renamed"] = renamed
     if not driven.names:
         sources = ", ".join(part.name for part in (*flat.parts["v"], *flat.parts["i"])[:10])
-        deck.notes.reasons["no source is an input; name some with --input"] = [
-            f"there are {sources}" if sources else ""
-        ]
+        deck.notes.reasons["no source is an input; name some with --input"] = [f"there are {sources or 'none'}"]
     try:
         return check(
             Circuit(

@@ -199,8 +199,10 @@ COMMANDS: dict[str, Callable[[Deck, Line, list[str]], None]] = {
 
 # Analyses and their output do not change what the circuit is.
 WITHOUT_EFFECT = frozenset(
-    [".title", ".op", ".ac", ".tran", ".noise", ".tf", ".sens", ".four", ".pz", ".disto", ".width", ".backanno"]
-    + [".preprocess", ".result"]
+    (
+        *(".title", ".op", ".ac", ".tran", ".noise", ".tf", ".sens", ".four", ".pz", ".disto"),
+        *(".width", ".backanno", ".preprocess", ".result"),
+    )
 )
 
 REFUSED: dict[str, str] = {

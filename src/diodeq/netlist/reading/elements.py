@@ -37,6 +37,7 @@ def read_part(words: list[str], scope: Scope, line: int, notes: Notes) -> Part |
     """
     name = words[0].lower()
     letter = name[0]
+    part: Part | None
     if letter == "r" and len(words) == 4:  # a hundred thousand of these are ordinary
         part = Part("r", name, (words[1].lower(), words[2].lower()), scope.number(words[3]), "", line)
     elif letter in READERS:
@@ -187,7 +188,7 @@ def _capacitor(name: str, words: list[str], scope: Scope, line: int, notes: Note
 
 def _inductor(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
     notes.add("inductors are shorts in direct current and became sources of 0 V", name, line)
-    return Part("v", f"v_{name}", _nodes(words, 2, "Lname NODE NODE HENRY"), 0.0, "", line)
+    return Part("v", f"v {name}", _nodes(words, 2, "Lname NODE NODE HENRY"), 0.0, "", line)
 
 
 READERS: dict[str, Callable[[str, list[str], Scope, int, Notes], Part | None]] = {

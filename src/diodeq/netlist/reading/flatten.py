@@ -153,7 +153,8 @@ class _Flattener:
             self.deck.notes.add("parameters of models that were left out", f"{card.name} {phrase}", line)
         if self.nominal != 27.0 and "tnom" not in dict(model.parameters):
             model = replace(model, parameters=(*model.parameters, ("tnom", self.nominal)))
-        return replace(model, **_credits(card.name, self.deck.remarks.get(line, "")))
+        name, credit = _credits(card.name, self.deck.remarks.get(line, ""))
+        return replace(model, name=name, source=credit or model.source)
 
     def _base(self, scope: Scope, seen: tuple[str, ...]) -> Callable[[str], DiodeModel]:
         def find(name: str) -> DiodeModel:
@@ -174,7 +175,7 @@ class _Flattener:
             lost = "".join(f" (the library that line {line.number} names is not opened)" for line in libraries)
             raise InputError(
                 f"there is no diode model {shown(name)}{lost}",
-                f"add its .model to the deck, or its file to the catalogue with `diodeq devices import`; {error.remedy}",
+                f"add its .model to the deck, or its file with `diodeq devices import`; {error.remedy}",
             ) from None
         reason = "diodes without a .model in the deck were taken from diodeq's catalogue"
         said = f"{model.name}, {model.source}"
@@ -192,11 +193,10 @@ class _Flattener:
         return model
 
 
-def _credits(name: str, remark: str) -> dict[str, str]:
+def _credits(name: str, remark: str) -> tuple[str, str]:
     """A model's name and source as diodeq notes them above the card, so that a deck read and written stays the same."""
     said, _, source = remark.partition(": ")
     if re.search(r"[A-Za-z0-9]", said) and DiodeModel(said).spice_name == name.lower():
-        return {"name": said, **({"source": source} if source else {})}
-    if re.fullmatch(r"[dD][0-9].*", name):
-        return {"name": name[1:]}  # a netlist puts the d before it again
-    return {}
+        return said, source
+    # a netlist puts the d before it again
+    return (name[1:] if re.fullmatch(r"[dD][0-9].*", name) else name), ""

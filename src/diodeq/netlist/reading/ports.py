@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from diodeq.circuit.circuit import Bools
 from diodeq.errors import UsageError
 from diodeq.netlist.reading.deck import Deck
-from diodeq.netlist.reading.elements import Part
+from diodeq.netlist.reading.elements import GROUND, Part
 
 
 @dataclass
@@ -71,9 +71,9 @@ def _noted(sources: list[Part], deck: Deck) -> Driven:
 def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) -> list[tuple[str, str, str]]:
     """(name, plus, minus) of each output, by the nodes' names in the deck, ground being "0".
 
-    ``wanted``: each is ``[NAME=]NODE`` or ``[NAME=]PLUS:MINUS``; in patterns, what * and ? stood for in PLUS is put into
-    MINUS. ``nodes`` maps the deck's names to the circuit's; either may be used. Without any: what diodeq noted in the
-    deck, else the voltages that its .print, .save, .meas and the like ask for.
+    ``wanted``: each is ``[NAME=]NODE`` or ``[NAME=]PLUS:MINUS``; in patterns, what * and ? stood for in PLUS is put
+    into MINUS. ``nodes`` maps the deck's names to the circuit's; either may be used. Without any: what diodeq noted in
+    the deck, else the voltages that its .print, .save, .meas and the like ask for.
 
     Raises:
         UsageError: there is no such node, or nothing says what the outputs are.
@@ -81,7 +81,8 @@ def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) 
     by_name = {name: raw for raw, name in nodes.items()} | {raw: raw for raw in nodes}
     if not wanted:
         noted = deck.outputs or [(name, plus, minus) for (plus, minus), name in deck.asked.items()]
-        known = [(name, plus, minus) for name, plus, minus in _grounded(noted) if {plus, minus} <= {"0", *nodes}]
+        known = [(name, _ground(plus), _ground(minus)) for name, plus, minus in noted]
+        known = [output for output in known if {*output[1:]} <= nodes.keys()]
         if not known:
             raise UsageError(
                 f"{deck.text.path} does not say which voltages are outputs",
@@ -89,31 +90,22 @@ def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) 
             )
         return known
     found: dict[str, tuple[str, str, str]] = {}
-    for text in (each.strip() for texts in wanted for each in texts.split(",")):
-        name, given, ends = text.lower().rpartition("=")
-        plus, paired, minus = ends.partition(":")
-        matches = _matching(plus, {each: each for each in by_name if each != "0"}, "--output", "node")
-        for match in dict.fromkeys(by_name[each] for each in matches):
-            other = _other(plus, match if match in matches else nodes[match], minus) if paired else "0"
-            other = "0" if other == "gnd" else other
-            if other != "0" and other not in by_name:
+    for text in filter(None, (each.strip() for texts in wanted for each in texts.split(","))):
+        label, _, ends = text.rpartition("=")
+        plus, _, minus = ends.lower().partition(":")
+        matches = _matching(plus, dict.fromkeys(name for name in by_name if name != "0"), "--output", "node")
+        for match in matches:
+            other = _ground(_other(plus, match, minus)) if minus else "0"
+            if other not in by_name:
                 raise UsageError(f"--output {text}: there is no node {other!r}", _near(by_name))
-            label = (
-                text.rpartition("=")[0]
-                if given
-                else f"{nodes[match]}-{nodes[by_name[other]]}"
-                if paired
-                else nodes[match]
-            )
-            if given and len(matches) > 1:
-                raise UsageError(f"--output {text} names {len(matches)} outputs alike", "leave the name out")
-            if label in found and found[label][1:] != (match, by_name.get(other, "0")):
-                raise UsageError(f"--output {text}: two outputs are called {label!r}", "give them different names")
-            found[label] = (label, match, by_name.get(other, "0"))
+            first, second = by_name[match], by_name[other]
+            name = label or nodes[first] + (f"-{nodes[second]}" if minus else "")
+            if found.setdefault(name, (name, first, second)) != (name, first, second):
+                raise UsageError(f"--output {text}: two outputs are called {name!r}", "give them different names")
     return list(found.values())
 
 
-def choose_trainable(wanted: Sequence[str], names: Sequence[str], fixed: int) -> Bools:
+def choose_trainable(wanted: Sequence[str], names: Sequence[str], fixed: int) -> NDArray[np.bool_]:
     """bool[n]: which of the resistors may be trained; all of the deck's own without a pattern, "none" is none.
 
     ``fixed``: so many at the end are parts of sources and are never weights. Raises ``UsageError`` for a pattern that
@@ -155,5 +147,5 @@ def _near(names: Iterable[str]) -> str:
     return f"there are {', '.join(there[:10])}{' …' if len(there) > 10 else ''}" if there else "there are none"
 
 
-def _grounded(outputs: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    return [(name, *("0" if node == "gnd" else node for node in ends)) for name, *ends in outputs]  # type: ignore[misc]
+def _ground(node: str) -> str:
+    return "0" if node in GROUND else node

@@ -18,7 +18,10 @@ from diodeq.netlist.reading.elements import Part
 
 
 class Row(NamedTuple):
-    """An element of a circuit: its nodes in the order of its bank's terminals, and its value."""
+    """An element of a circuit: its nodes in the order of its bank's terminals, and its value.
+
+    Names and nodes that the deck does not have contain a space, which none of the deck's can.
+    """
 
     name: str
     nodes: tuple[str, ...]
@@ -93,7 +96,7 @@ def _sensed(source: Part, copies: list[Part], kept: frozenset[str], elements: El
     """Add a voltage source, and each F that copies its current as a mirror with a short of its own in series."""
     nodes = source.nodes
     steps = len(copies) + (not copies or source.value != 0.0 or source.name in kept)
-    chain = [nodes[0], *(f"{source.name}_{k}" for k in range(1, steps)), nodes[1]]
+    chain = [nodes[0], *(f"{source.name} {k}" for k in range(1, steps)), nodes[1]]
     if steps > len(copies):
         elements.add("voltage_sources", source.name, (chain[0], chain[1]), source.value, source.line)
         chain = chain[1:]
@@ -132,12 +135,12 @@ def _alone(part: Part, elements: Elements, notes: Notes) -> None:
         return
     if ends == _sorted(part.nodes[2:])[0] and part.value * sign * _sorted(part.nodes[2:])[1] > 0.0:
         # driven by its own voltage, it is a conductance
-        elements.fixed.append(Row(f"r_{name}", part.nodes[:2], 1.0 / abs(part.value), line))
+        elements.fixed.append(Row(f"r {name}", part.nodes[:2], 1.0 / abs(part.value), line))
         return
-    copied, sensed = f"{name}_v", f"{name}_i"
-    elements.add("buffers", f"e_{name}", (copied, "0", *part.nodes[2:]), 1.0, line)
-    elements.fixed.append(Row(f"r_{name}", (copied, sensed), 1.0 / abs(part.value), line))
-    elements.add("mirrors", f"f_{name}", (*part.nodes[:2], sensed, "0"), math.copysign(1.0, part.value), line)
+    copied, sensed = f"{name} v", f"{name} i"
+    elements.add("buffers", f"e {name}", (copied, "0", *part.nodes[2:]), 1.0, line)
+    elements.fixed.append(Row(f"r {name}", (copied, sensed), 1.0 / abs(part.value), line))
+    elements.add("mirrors", f"f {name}", (*part.nodes[:2], sensed, "0"), math.copysign(1.0, part.value), line)
     notes.add("voltage-controlled current sources became a buffer, a resistor and a mirror each", name, line)
 
 
