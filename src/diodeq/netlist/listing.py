@@ -142,10 +142,15 @@ def _input_remarks(circuit: Circuit, volts: NDArray[np.float64]) -> dict[str, st
     inputs = circuit.inputs
     remarks: dict[str, str] = {}
     for source, column, gain in zip(inputs.source.tolist(), inputs.column.tolist(), inputs.gain.tolist(), strict=True):
-        times = "" if gain == 1 else f" times {gain:g}"
-        said = f"input {inputs.names[column]} ({volts[column]:g}){times}"
+        times = "" if gain == 1 else f" times {_shortest(gain)}"
+        said = f"input {inputs.names[column]} ({_shortest(volts[column])}){times}"
         remarks[names[source]] = f"{remarks[names[source]]} + {said}" if names[source] in remarks else said
     return remarks
+
+
+def _shortest(value: float) -> str:
+    """The float in the fewest digits from which it is read back exactly: ``diodeq import`` reads the remarks."""
+    return short if float(short := f"{value:g}") == value else number(value)
 
 
 def _sections(circuit: Circuit, runs: Iterator[Run], remarks: Mapping[str, str]) -> Iterator[Section]:

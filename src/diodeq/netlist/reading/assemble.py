@@ -82,7 +82,7 @@ def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], tra
         banks[kind] = Bank(terminals.reshape(len(parts), len(spec.terminals)), values, names)
     ports = choose_outputs(outputs, nodes, deck)
     part_names = banks["resistors"].names or [f"r{k}" for k in range(1, len(resistors) + 1)]
-    renamed = [f"{raw} is {name}" for raw, name in nodes.items() if raw != name]
+    renamed = [f"{raw} is {name}" for raw, name in nodes.items() if raw != name and " " not in raw]
     if renamed:
         deck.notes.reasons["nodes were renamed"] = renamed
     if not driven.names:
