@@ -246,6 +246,12 @@ class Circuit:
 
         return convert(self)
 
+    def _repr_svg_(self) -> str:
+        """The picture a notebook shows: `diodeq.circuit.schematic`."""
+        from diodeq.circuit.schematic import svg
+
+        return svg(self)
+
     def save(self, path: str | Path) -> None:
         """Write the circuit to ``path`` (.npz, no pickle), atomically."""
         from diodeq.circuit.storage import save

@@ -15,6 +15,8 @@ from click.core import ParameterSource
 
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.check import check
+from diodeq.circuit.schematic import svg
 from diodeq.cli.options import JSON, SIMULATOR, UNITS, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.devices.ladder import Ladder
@@ -57,12 +59,18 @@ def _write_bom(circuit: Circuit, drives: Floats, ladder: Ladder | None, simulato
     return bill(circuit, ladder)
 
 
+def _draw(circuit: Circuit, drives: Floats) -> str:
+    # Without --at the sources are called by the inputs' names instead of 0 V.
+    return svg(check(circuit), drives if drives.any() else None)
+
+
 EXPORTS: dict[str, Export] = {
     "ngspice": _deck("ngspice"),
     "ltspice": _deck("ltspice"),
     "ltspice-asc": _deck("ltspice-asc"),
     "xyce": _deck("xyce"),
     "pyspice": _deck("pyspice"),
+    "svg": Export("a picture: a schematic, or conductances by colour where the circuit is large", _draw),
     "bom": Export("a parts list as comma-separated text", _write_bom, ("ladder", "simulator")),
 }
 
