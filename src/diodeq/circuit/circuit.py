@@ -119,7 +119,9 @@ class Circuit:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "outputs", frozen(np.ascontiguousarray(self.outputs, dtype=np.int32).reshape(-1, 2)))
+        outputs = np.ascontiguousarray(self.outputs, dtype=np.int32)
+        # Reshaping makes another array, and circuits of one topology share theirs.
+        put(self, "outputs", frozen(outputs if outputs.ndim == 2 else outputs.reshape(-1, 2)))
         if not self.output_names:
             put(self, "output_names", tuple(f"y{k}" for k in range(len(self.outputs))))
         trainable = np.zeros(len(self.resistors), bool) if self.trainable is None else self.trainable
@@ -239,6 +241,11 @@ class Circuit:
         from diodeq.circuit.graph import build
 
         return build(self)
+
+    def _repr_html_(self) -> str:
+        from diodeq.circuit.html import summary
+
+        return summary(self)
 
     def to_pyspice(self) -> Any:
         """The circuit as a ``PySpice.Spice.Netlist.Circuit`` with its inputs at 0 V."""

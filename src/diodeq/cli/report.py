@@ -10,7 +10,7 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.cli.options import JSON, WORKERS, print_json
-from diodeq.errors import UsageError
+from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
 from diodeq.simulators import ENGINES
 
@@ -50,6 +50,9 @@ def report(
 
     Example: diodeq report run -o report.html
     """
+    if out is not None and not out.parent.is_dir():
+        # Better found before the circuit is evaluated.
+        raise InputError(f"{out} cannot be written: there is no folder {out.parent}", "choose another place")
     if subject.is_dir() or not (weights or inputs or subject.suffix == ".npz"):
         if weights or inputs or labelled:
             raise UsageError("a run brings its own data", "leave --weights, --inputs and --labelled out")

@@ -129,3 +129,8 @@ class RunFolder:
         circuit.save(self.file("circuit.npz"))
         write_atomically(self.file("netlist.cir"), full_deck(circuit, dialect="ngspice").text)
         write_atomically(self.file("summary.json"), json.dumps(summary, indent=2) + "\n")
+
+    def _repr_html_(self) -> str:
+        from diodeq.learning.run_html import summary
+
+        return summary(self.path, self.metrics())

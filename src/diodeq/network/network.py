@@ -83,3 +83,8 @@ class Network:
     def widths(self) -> tuple[int, ...]:
         """(inputs, units of stage 0, units of stage 1, …)."""
         return (self.stages[0].U.shape[1], *(stage.size for stage in self.stages))
+
+    def _repr_html_(self) -> str:
+        from diodeq.network.html import summary
+
+        return summary(self)

@@ -24,7 +24,7 @@ def audit_figure(circuits: Mapping[str, Curves], floors: Mapping[str, float] | N
         figure = Figure(figsize=(max(5.2, 4.2 * len(circuits)), 3.8), layout="constrained")
         panels = np.atleast_1d(figure.subplots(1, len(circuits), sharey=True))
         for axes, (title, (sizes, curves)) in zip(panels, circuits.items(), strict=True):
-            for (label, errors), (color, marker) in zip(curves.items(), LOOKS, strict=True):
+            for (label, errors), (color, marker) in zip(curves.items(), LOOKS, strict=False):
                 known = [(size, error) for size, error in zip(sizes, errors, strict=True) if error]
                 if known:
                     axes.loglog(*zip(*known, strict=True), color=color, marker=marker, markersize=3.5, label=label)

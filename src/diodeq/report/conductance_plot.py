@@ -23,7 +23,7 @@ def conductance_figure(circuit: Circuit, initial: Circuit | None) -> Figure:
     after = circuit.conductances[circuit.mask]
     before = initial.conductances[initial.mask] if initial is not None else after
     ends = min(before.min(), after.min()), max(before.max(), after.max())
-    bins = np.geomspace(ends[0] * 0.999, ends[1] * 1.001, 61).tolist()
+    bins = np.geomspace(ends[0] * 0.999, ends[1] * 1.001, int(np.clip(len(after) / 8, 12, 60)) + 1).tolist()
     with style():
         figure = Figure(figsize=(4.8, 3.4), layout="constrained")
         axes = figure.subplots()
@@ -43,7 +43,7 @@ def conductance_maps(circuits: Sequence[Circuit]) -> Iterator[Figure]:
     maps = [[_map(circuit, part) for _, part in found] for circuit in circuits]
     flat = np.concatenate([each.ravel() for row in maps for each in row])
     norm = LogNorm(np.nanmin(flat), np.nanmax(flat))
-    heights = [float(np.clip(each.shape[0] / 40, 0.35, 2.2)) for each in maps[0]]
+    heights = [float(np.clip(each.shape[0] * 0.055, 0.35, 2.2)) for each in maps[0]]
     for row in maps:
         with style():
             figure = Figure(figsize=(4.8, 0.7 + sum(heights) + 0.35 * len(found)), layout="constrained")

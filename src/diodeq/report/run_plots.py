@@ -18,8 +18,10 @@ def voltage_figure(layers: Mapping[str, Floats]) -> Figure:
     with style():
         figure = Figure(figsize=(4.8, 0.6 + 1.05 * len(layers)), layout="constrained")
         for axes, (name, volts) in zip(np.atleast_1d(figure.subplots(len(layers))), layers.items(), strict=True):
-            middle = tuple(np.percentile(volts, [0.5, 99.5]))
-            axes.hist(volts.ravel(), 80, middle, color=GREY if name in ("inputs", "outputs") else BLUE, alpha=0.75)
+            low, high = np.percentile(volts, [0.5, 99.5])
+            axes.hist(
+                volts.ravel(), 80, range=(low, high), color=GREY if name in ("inputs", "outputs") else BLUE, alpha=0.75
+            )
             axes.set_yticks([])
             axes.set_title(name, fontsize=9.0, loc="left")
             axes.spines[["left", "top", "right"]].set_visible(False)

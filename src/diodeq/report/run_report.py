@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from diodeq.analysis.conduction import conducting
 from diodeq.analysis.power import groups
 from diodeq.circuit import Circuit
+from diodeq.circuit.html import schematic
 from diodeq.netlist.listing import circuit_digest
 from diodeq.report import class_plots, conductance_plot, run_plots, training_plot
 from diodeq.report.figures import inline, style
@@ -137,10 +138,9 @@ def _conductances(evidence: Evidence) -> Section:
 
 
 def _schematic(circuit: Circuit) -> Iterator[Section]:
-    draw = getattr(circuit, "_repr_svg_", None)
-    svg = draw() if draw else None
+    svg = schematic(circuit)
     if svg:
-        yield Section("Schematic", [], [Picture(svg, f"{circuit.title}.", wide=True)])
+        yield Section("Schematic", [], [Picture(svg, "The circuit after training.", wide=True)])
 
 
 def _operation(evidence: Evidence) -> Section:

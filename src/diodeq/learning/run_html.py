@@ -1,0 +1,34 @@
+"""A run's folder as notebooks show it: what was trained, how well, and the learning curves."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from diodeq.markup import card
+
+
+def summary(path: Path, metrics: list[dict[str, Any]]) -> str:
+    """The summary and the picture of a finished run, or the last epoch of one under way, as HTML."""
+    try:
+        found = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        rows = [
+            ("data", f"{found['data']}, {found['train_samples']} to learn, {found['test_samples']} held out"),
+            ("held out", f"{100 * found['test_accuracy']:.1f} % right"),
+            ("training", f"{100 * found['train_accuracy']:.1f} % right"),
+            ("circuit", f"{found['resistors']:,} resistors, {found['diodes']:,} diodes ({found['diode']})"),
+            ("trained by", f"{found['rule']}, {found['epochs']} epochs, seed {found['seed']}"),
+            ("in", f"{found['simulator_version']}, {found['seconds']:.1f} s"),
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        rows = [("unfinished", f"{len(metrics)} epochs so far")]
+        if metrics:
+            rows.append(("held out", f"{100 * metrics[-1]['test_accuracy']:.1f} % right"))
+    try:
+        drawn = base64.b64encode((path / "training.svg").read_bytes()).decode()
+        picture = f'<img alt="loss and accuracies" src="data:image/svg+xml;base64,{drawn}">'
+    except OSError:
+        picture = ""
+    return card(f"run {path.name}", rows, picture=picture)

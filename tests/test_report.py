@@ -1,0 +1,324 @@
+"""``diodeq report``: the page says what the run's circuit does, opens without a network, and repeats the run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diodeq.analysis.conduction import conducting
+from diodeq.analysis.power import dissipation
+from diodeq.circuit import Circuit
+from diodeq.cli.main import main
+from diodeq.cli.reproduce import command
+from diodeq.devices.law import law
+from diodeq.learning.checkpoint import read_document
+from diodeq.learning.experiment import Experiment, beginning, stored
+from diodeq.learning.recipe import recipe_for
+from diodeq.report.page import Code, Fact, Picture, Section, Table, render
+from diodeq.simulators import create
+from diodeq.simulators.selftest import one_diode
+
+REFERENCE = Path(__file__).parent.parent / "scripts" / "reference"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MEGABYTES = 2_000_000
+
+
+def diodeq(capsys, *arguments):
+    """(exit code, stdout, stderr) of a command."""
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A short run on digits, its options far from the defaults."""
+    path = tmp_path_factory.mktemp("runs") / "digits run"
+    options = ["--hidden", "12,6", "--lateral", "--epochs", "2", "--volts", "7.5", "--seed", "3", "--rate", "0.07"]
+    options += ["--conductances", "2e-7", "0.005", "--diode", "BAT54", "--simulator", "wave"]
+    assert main(["train", "digits", "--out", str(path), *options]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def reported(run):
+    """(the page, the JSON document) of that run."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main(["report", str(run), "--json"]) == 0
+    return (run / "report.html").read_text(), json.loads(out.getvalue())
+
+
+class Reader(HTMLParser):
+    """Collects tags, their attributes and the text, and demands that tags are closed in order."""
+
+    VOID = frozenset(("meta", "link", "br", "img"))
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.text = ""
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_is_whole_and_needs_nothing_from_elsewhere(reported):
+    page, document = reported
+    read = Reader(page)
+    assert document["bytes"] == len(page.encode()) < MEGABYTES
+    assert not {tag for tag, _ in read.tags} & {"script", "iframe", "object", "embed", "base"}
+    for tag, attributes in read.tags:
+        for name, value in attributes.items():
+            if name in ("src", "href", "xlink:href"):
+                assert value.startswith(("#", "data:")), (tag, name, value)
+            assert not name.startswith("on"), (tag, name)
+    assert not re.search(r"url\((?!#)|@import|https?://(?!www\.w3\.org/)", page)
+    ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:url\(|href=")#([\w-]+)', page)) <= set(ids)
+    assert read.text.count("Figure ") == sum(tag == "figcaption" for tag, _ in read.tags) - read.text.count("Table ")
+
+
+def test_the_page_says_what_the_circuit_does(run, reported):
+    page, document = reported
+    text, summary = Reader(page).text, json.loads((run / "summary.json").read_text())
+    data, _ = beginning(run)
+    circuit = Circuit.load(run / "circuit.npz")
+    with create("wave") as engine:
+        point = engine.operate(circuit, circuit.scaling.to_volts(data.x_test))
+    decided = point.outputs.argmax(axis=1)
+    confusion = np.array(document["confusion"])
+    assert confusion.sum() == len(decided) == 450
+    for k in range(10):
+        assert np.array_equal(confusion[k], np.bincount(decided[data.y_test == k], minlength=10))
+    assert document["test_accuracy"] == summary["test_accuracy"] == np.mean(decided == data.y_test)
+    assert f"{100 * summary['test_accuracy']:.1f} %" in text
+    assert 0 < document["gradient_error"] < 1e-6
+    for wanted in ("BAT54", "never conduct", "lower bound of 200 nS", "wave (numpy", "within hidden 2"):
+        assert wanted in text, wanted
+    netlist = (run / "netlist.cir").read_bytes()
+    assert re.search(rb"circuit sha256 (\w+)", netlist)[1].decode() in text
+    assert hashlib.sha256(netlist).hexdigest() in text
+    assert read_document(run / "checkpoint.npz")["data_digest"] in text
+
+
+def test_power_is_what_the_sources_deliver(run):
+    """Tellegen: Σ v·i of resistors and diodes equals what the sources, judged by their own nodes alone, supply."""
+    data, _ = beginning(run)
+    circuit = Circuit.load(run / "circuit.npz")
+    with create("wave") as engine:
+        point = engine.operate(circuit, circuit.scaling.to_volts(data.x_test[:20]))
+    volts = point.node_voltages
+    ends = circuit.resistors.terminals
+    through = (volts[:, ends[:, 0]] - volts[:, ends[:, 1]]) * circuit.conductances
+    delivered = np.zeros(len(volts))
+    for node in circuit.voltage_sources.terminals[:, 0]:
+        leaving = through[:, ends[:, 0] == node].sum(axis=1) - through[:, ends[:, 1] == node].sum(axis=1)
+        delivered += volts[:, node] * leaving
+    shares = dissipation(point)
+    assert {share.label for share in shares if share.kind == "diodes"} == {"hidden 1", "hidden 2"}
+    assert all(np.all(share.watts > 0) for share in shares)
+    assert np.allclose(sum(share.watts for share in shares), delivered, rtol=1e-9)
+
+
+def test_one_diode_conducts_and_heats_as_its_law_says():
+    circuit = one_diode()
+    with create("wave") as engine:
+        point = engine.operate(circuit, np.array([[1.0], [-1.0]]))
+    assert conducting(point).tolist() == [[True], [False]]
+    resistor, diode = (share.watts[0] for share in dissipation(point))
+    volts = point.outputs[0, 0]
+    assert resistor == pytest.approx((1.0 - volts) ** 2 * 1e-3)
+    assert diode == pytest.approx(volts * float(law(circuit.models[0]).current(volts)))
+    dropped = replace(circuit, diodes=replace(circuit.diodes, terminals=circuit.diodes.terminals[:, ::-1]))
+    with create("wave") as engine:
+        assert conducting(engine.operate(dropped, np.array([[1.0], [-1.0]]))).tolist() == [[False], [True]]
+
+
+def test_the_command_repeats_the_run(run, reported, tmp_path):
+    words = shlex.split(reported[1]["command"])
+    assert words[:5] == ["diodeq", "train", "digits", "--out", "digits run"]
+    assert reported[1]["command"] in Reader(reported[0]).text
+    words[4] = str(tmp_path / "again")
+    assert main(words[1:]) == 0
+    assert stored(tmp_path / "again") == stored(run)
+    assert (tmp_path / "again" / "netlist.cir").read_bytes() == (run / "netlist.cir").read_bytes()
+
+
+def test_the_command_spells_what_differs_and_admits_what_it_cannot():
+    usual = recipe_for("iris")
+    assert command(Experiment("iris", usual), "run") == ("diodeq train iris --out run", ())
+    odd = replace(usual, spread=0.5, batch_size=7, hidden=(4,))
+    line, unset = command(Experiment("iris", odd, diode="1N5819"), "run")
+    assert line == "diodeq train iris --out run --diode 1N5819 --hidden 4 --batch-size 7"
+    assert unset == ("spread",)
+    tuned = command(Experiment("iris", usual, start="my circuit.npz"), "run")[0]
+    assert "--from 'my circuit.npz'" in tuned
+    assert f"--rate {usual.rate!r}" in tuned
+    assert "--hidden" not in tuned
+
+
+def test_the_circuit_before_training_is_the_one_training_began_with(run, tmp_path, capsys):
+    _, initial = beginning(run)
+    trained = Circuit.load(run / "circuit.npz")
+    assert np.array_equal(initial.resistors.terminals, trained.resistors.terminals)
+    assert not np.array_equal(initial.conductances, trained.conductances)
+    start, out = tmp_path / "start.npz", tmp_path / "tuned"
+    initial.save(start)
+    options = ["--epochs", "1", "--simulator", "wave", "--seed", "3", "--conductances", "2e-7", "0.005"]
+    assert main(["train", "digits", "--from", str(start), "--out", str(out), *options]) == 0
+    assert beginning(out)[1] is not None
+    trained.save(start)
+    assert beginning(out)[1] is None
+    assert diodeq(capsys, "report", out)[0] == 0
+    assert "has changed or gone" in (out / "report.html").read_text()
+
+
+def test_a_compiled_circuit_is_reported_too(tmp_path, capsys):
+    weights, inputs = REFERENCE / "digits-mlp.npz", tmp_path / "X.csv"
+    rows = (REFERENCE / "digits-test.csv").read_text().splitlines()
+    inputs.write_text("\n".join(rows[:40]) + "\n")
+    compiled = tmp_path / "mlp.npz"
+    assert main(["compile", str(weights), "-o", str(compiled), "--diode", "1N4148"]) == 0
+    given = ["--weights", weights, "--inputs", inputs, "--labelled"]
+    code, _, error = diodeq(capsys, "report", compiled, *given, "--simulator", "wave", "-o", tmp_path / "page.html")
+    assert (code, error) == (0, "")
+    page = (tmp_path / "page.html").read_text()
+    text = Reader(page).text
+    assert len(page.encode()) < MEGABYTES
+    code, out, _ = diodeq(capsys, "verify", compiled, *given, "--simulator", "wave", "--json")
+    found = json.loads(out)
+    for stage in found["stages"]:
+        for entry in stage.values():
+            assert f"{entry['rms']:.1e}" in text
+    assert f"{100 * found['accuracy']['device']:.2f} %" in text
+    assert "unique operating point" in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nowhere"], 3, "is not the folder of a run"),
+        (["empty"], 3, "is not the folder of a run"),
+        (["unfinished"], 3, "is not finished"),
+        (["damaged"], 3, "is not a readable summary"),
+        (["no-netlist"], 3, "netlist.cir cannot be read"),
+        (["good", "--weights", "w.npz"], 2, "a run brings its own data"),
+        (["good", "-o", "nowhere/page.html"], 3, "cannot be written"),
+        (["good/circuit.npz"], 2, "give --weights and --inputs"),
+        (["good/circuit.npz", "--weights", "w.npz", "--inputs", "x.csv"], 3, "w.npz"),
+        (["good/metrics.npz", "--weights", "w.npz", "--inputs", "x.csv"], 3, "metrics.npz"),
+    ],
+)
+def test_refusals_are_one_sentence_and_leave_no_page(arguments, code, words, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for name, lost in (("good", "report.html"), ("unfinished", "summary.json"), ("no-netlist", "netlist.cir")):
+        shutil.copytree(run, tmp_path / name)
+        (tmp_path / name / lost).unlink(missing_ok=True)
+    shutil.copytree(run, tmp_path / "damaged")
+    (tmp_path / "damaged" / "summary.json").write_text('{"simulator": 3}')
+    before = sorted(tmp_path.rglob("*.html"))
+    got, out, error = diodeq(capsys, "report", *arguments)
+    assert (got, out) == (code, "")
+    assert error.startswith("diodeq: ")
+    assert words in error
+    assert error.count("\n") == 1
+    assert sorted(tmp_path.rglob("*.html")) == before
+
+
+def test_a_new_run_drops_the_report_of_the_last(tmp_path):
+    out = str(tmp_path / "run")
+    quick = ["train", "xor", "--out", out, "--hidden", "2", "--epochs", "1", "--simulator", "wave"]
+    assert main(quick) == 0
+    assert main(["report", out]) == 0
+    assert (tmp_path / "run" / "report.html").exists()
+    assert main([*quick, "--overwrite"]) == 0
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_text_is_escaped():
+    evil = "<script>alert('&')</script>"
+    blocks = [Table(evil, (evil,), ((evil,),)), Code(evil), Picture("<svg></svg>", evil)]
+    page = render(evil, evil, evil, [Fact(evil, evil, evil)], [Section(evil, [evil], blocks)])
+    assert "<script" not in page
+    assert Reader(page).text.count("alert") == 14
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Opens a file in headless Chromium: (its DOM, what it logged)."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium")
+    profile = tmp_path_factory.mktemp("profile")
+
+    def opened(path, *options):
+        done = subprocess.run(
+            [
+                *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+                *("--disable-dev-shm-usage", "--disable-background-networking", "--allow-file-access-from-files"),
+                *(f"--user-data-dir={profile}", "--enable-logging=stderr", "--virtual-time-budget=5000"),
+                *(*options, "--dump-dom", path.as_uri()),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+    return opened
+
+
+def test_chromium_opens_the_page_without_a_complaint(browser, run, reported, tmp_path):
+    faulty = tmp_path / "faulty.html"
+    faulty.write_text("<!DOCTYPE html><script>console.error('heard')</script>")
+    assert any("heard" in line for line in browser(faulty)[1])  # else silence would mean nothing
+    dom, complaints = browser(run / "report.html")
+    assert complaints == []
+    assert dom.count("<svg") == reported[0].count("<svg") >= 8
+
+
+@pytest.mark.parametrize("width", [400, 1600])
+def test_chromium_lays_the_page_out_in_any_width(browser, run, reported, tmp_path, width):
+    """Nothing is wider than the window, and no word of a picture is smaller than 8 pixels."""
+    shutil.copy(run / "report.html", tmp_path / "report.html")
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f"<!DOCTYPE html><iframe id=f src=report.html style='width:{width}px;height:900px;border:0'></iframe>"
+        "<p id=p></p>"
+        "<script>f.onload = () => { const d = f.contentDocument; p.textContent = JSON.stringify({"
+        " wide: d.documentElement.scrollWidth, text: "
+        " parseFloat(getComputedStyle(d.querySelector('section p')).fontSize),"
+        " small: Math.min(...[...d.querySelectorAll('main > section figure:not(.wide) svg')].map("
+        "s => 9 * s.getBoundingClientRect().width / s.viewBox.baseVal.width)) }) }</script>"
+    )
+    found = json.loads(re.search(r'<p id="p">(.*?)</p>', browser(frame, f"--window-size={width + 100},1000")[0])[1])
+    assert found["wide"] <= width
+    assert found["small"] >= 8
+    assert found["text"] >= 16
