@@ -32,7 +32,8 @@ class Comparison:
     (ties: the lowest training loss), none of which may be one of ``seeds``, which are reported.
 
     Raises:
-        UsageError: nothing to compare, repeated seeds, or seeds that are tuned on and reported.
+        UsageError: nothing to compare, something twice, a number that makes no sense, or a seed both tuned on and
+            reported.
     """
 
     data: str
@@ -60,6 +61,9 @@ class Comparison:
         both = sorted(set(self.seeds) & set(self.tuning_seeds))
         if both:
             raise UsageError(f"seed {both[0]} is both tuned on and reported", "give other tuning seeds")
+        for rate in self.rates:
+            for seed in (*self.seeds, *self.tuning_seeds):
+                self.experiment(self.rules[0], rate, seed)  # refuses what no recipe can have
 
     def experiment(self, rule: str, rate: float, seed: int, epochs: int = 1) -> Experiment:
         """One run of it."""
@@ -76,7 +80,7 @@ def compare(
     reports progress.
 
     Raises:
-        UsageError: a folder holds a run of another comparison.
+        UsageError: a folder holds a run of another comparison, or the budget is too small for every rule.
         DiodeqError: any of its kinds.
     """
     tuned = len(comparison.rates) > 1
@@ -95,13 +99,10 @@ def compare(
         return found
 
     for place, rule in enumerate(comparison.rules, start=1):
-        entry: dict[str, Any] = {"rule": rule}
+        entry = {"rule": rule, **_extent(comparison, rule)}
         rules.append(entry)
-        try:
-            entry |= _extent(comparison, rule)
-        except UsageError as error:
+        if "impossible" in entry:
             done = place * each
-            entry["impossible"] = error.problem
             continue
         rate = comparison.rates[0]
         if tuned:
@@ -114,6 +115,8 @@ def compare(
         entry["rate"] = rate
         entry["runs"] = runs(rule, rate, comparison.seeds, entry["epochs"], comparison.verify_with)
         entry |= _spread(entry["runs"])
+    if all("impossible" in entry for entry in rules):
+        raise UsageError(f"the budget allows no rule one step: {rules[0]['impossible']}", "give a larger budget")
     if on_run is not None:
         on_run(total, total, "")
     return {
@@ -129,15 +132,18 @@ def compare(
 
 
 def _extent(comparison: Comparison, rule: str) -> dict[str, Any]:
-    """How far the budget goes; raises ``UsageError`` where it does not allow one step."""
+    """How far the budget goes, or that it does not allow one step."""
     experiment = comparison.experiment(rule, comparison.rates[0], comparison.seeds[0], epochs=comparison.budget)
     recipe = experiment.recipe
     data = datasets.load(comparison.data, recipe.seed)
     circuit = build(experiment, data, Technology(recipe.low, recipe.high, volts=recipe.volts, diode=experiment.diode))
-    steps = trainer.steps_in_all(circuit, recipe, len(data.x_train))
+    found = {"inexact": named(rule).inexact(circuit), "solves_per_sample": named(rule).cost(circuit)}
+    try:
+        steps = trainer.steps_in_all(circuit, recipe, len(data.x_train))
+    except UsageError as error:
+        return {**found, "impossible": error.problem}
     epochs = math.ceil(steps / math.ceil(len(data.x_train) / recipe.batch_size))
-    reason = named(rule).inexact(circuit)
-    return {"inexact": reason, "solves_per_sample": named(rule).cost(circuit), "steps": steps, "epochs": epochs}
+    return {**found, "steps": steps, "epochs": epochs}
 
 
 def _run(experiment: Experiment, folder: Path, verify_with: str, workers: int | None) -> dict[str, Any]:
