@@ -148,8 +148,8 @@ def _paired(name: str, single: Single, how: str) -> Ladder:
     both = 1.0 / (ohms[first] + ohms[second]) if how == "series" else g[first] + g[second]
     conductances = np.concatenate([g, both])
     picks = np.stack([np.concatenate([alone, first]), np.concatenate([np.full(count, -1), second])], axis=1)
-    # Stable: of two ways to make one conductance the single part comes first and stays.
-    order = np.argsort(conductances, kind="stable")
+    # Of two ways to make one conductance, up to rounding, the single part comes first and stays.
+    order = np.lexsort((picks[:, 1] >= 0, np.round(np.log(conductances), 11)))
     return _unique(Ladder(name, single, conductances[order], picks[order].astype(np.int64), how))
 
 
@@ -157,5 +157,5 @@ def _unique(found: Ladder) -> Ladder:
     """One rung for each conductance, up to rounding."""
     g = found.conductances
     new = np.ones(len(g), bool)
-    new[1:] = np.diff(g) > 1e-12 * g[1:]
+    new[1:] = np.diff(g) > 1e-10 * g[1:]
     return replace(found, conductances=g[new], picks=found.picks[new])
