@@ -67,12 +67,14 @@ def sort_lines(text: SpiceText) -> Deck:
     deck = Deck(text)
     if re.match(r"[rdvixefg]\w*(\s+\S+){3}", text.title, re.IGNORECASE):
         deck.notes.add("the first line of a deck is its title, although it looks like a part", text.title[:40], 1)
+    # Only diodeq's own comments mean something: a person may well write "input stage (2)" above a source.
+    own = any(line.text.startswith("* written by diodeq ") for line in text.lines[:5])
     body: Body | None = None
     remark = ""
     for line in text.lines:
         first = line.text[0]
         if first == "*":
-            remark = line.text[1:].strip()
+            remark = line.text[1:].strip() if own else ""
             if found := _OUTPUT.fullmatch(remark):
                 deck.outputs.append((found[1], found[2].lower(), (found[3] or "0").lower()))
             continue
@@ -166,7 +168,7 @@ def _library(deck: Deck, line: Line, words: list[str]) -> None:
     # Another .lib could hold anything; LTspice's standard ones hold models of parts, and every netlist names them.
     path = line.text[len(words[0]) :].strip().strip("\"'")
     name = (PureWindowsPath(path) if "\\" in path else PurePosixPath(path)).name.lower()
-    if not re.fullmatch(r"standard\.[a-z]{3}|lt[a-z0-9]*\.lib", name):
+    if not re.fullmatch(r"standard\.[a-z]{3}|ltc\d*\.lib", name):
         raise InputError(
             f"it names another file, {shown(name)}, and no file is ever opened for a deck",
             f"add its diodes with `diodeq devices import {name}` and remove the line, or paste what the deck needs",

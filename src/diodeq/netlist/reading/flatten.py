@@ -16,7 +16,7 @@ from diodeq.spice import Line, Scope, tokens
 from diodeq.spice.numbers import shown
 
 DEEPEST = 10  # subcircuits within subcircuits
-MOST_PARTS = 5_000_000
+MOST_PARTS = 3_000_000
 
 
 @dataclass

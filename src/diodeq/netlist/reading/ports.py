@@ -102,6 +102,8 @@ def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) 
             name = label or nodes[first] + (f"-{nodes[second]}" if minus else "")
             if found.setdefault(name, (name, first, second)) != (name, first, second):
                 raise UsageError(f"--output {text}: two outputs are called {name!r}", "give them different names")
+    if not found:
+        raise UsageError("--output names nothing", "give nodes, or leave it out")
     return list(found.values())
 
 
