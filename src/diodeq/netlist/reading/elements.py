@@ -52,9 +52,10 @@ def read_part(words: list[str], scope: Scope, line: int, notes: Notes) -> Part |
     part = part._replace(nodes=tuple("0" if node in GROUND else node for node in part.nodes))
     if part.nodes[0] == part.nodes[1]:
         raise InputError(f"both ends of {shown(words[0])} are on node {shown(part.nodes[0])}", "remove or reconnect it")
-    if letter == "r" and not part.value > 0.0:
+    if letter == "r" and not 1e-300 < part.value < 1e300:
         raise InputError(
-            f"resistor {shown(words[0])} is {part.value:g} ohm", "give it more than 0; join two nodes with V… 0"
+            f"resistor {shown(words[0])} is {part.value:g} ohm",
+            "give it more than 0, not infinitely many; V… 0 joins two nodes",
         )
     return part
 
