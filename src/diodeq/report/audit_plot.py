@@ -30,11 +30,12 @@ def audit_figure(circuits: Mapping[str, Curves], floors: Mapping[str, float] | N
                     axes.loglog(*zip(*known, strict=True), color=color, marker=marker, markersize=3.5, label=label)
             if floors and title in floors:
                 axes.axhline(floors[title], color="black", linestyle=":", linewidth=1.2)
-                words = "hardware linearization against finite differences"
-                axes.annotate(words, (sizes[0], floors[title]), xytext=(0, 3), textcoords="offset points", fontsize=7.5)
+                words = "hardware linearization\nagainst finite differences"
+                place = {"xytext": (0, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
+                axes.annotate(words, (sizes[-1], floors[title]), fontsize=7.5, **place)
             axes.set(title=title, xlabel="nudge: β, γ (V²) or η")
             low, high = axes.get_ylim()
-            axes.set_ylim(min(low, 1e-12), max(high, 3.0))
+            axes.set_ylim(min(low, 1e-13), max(high, 3.0))
             tidy(axes)
         panels[0].set_ylabel("largest error, of the largest entry")
         lines, labels = panels[0].get_legend_handles_labels()
