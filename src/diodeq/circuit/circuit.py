@@ -121,7 +121,7 @@ class Circuit:
         put = object.__setattr__
         outputs = np.ascontiguousarray(self.outputs, dtype=np.int32)
         # Reshaping makes another array, and circuits of one topology share theirs.
-        put(self, "outputs", frozen(outputs if outputs.ndim == 2 else outputs.reshape(-1, 2)))
+        put(self, "outputs", frozen(outputs if outputs.shape[1:] == (2,) else outputs.reshape(-1, 2)))
         if not self.output_names:
             put(self, "output_names", tuple(f"y{k}" for k in range(len(self.outputs))))
         trainable = np.zeros(len(self.resistors), bool) if self.trainable is None else self.trainable
@@ -204,12 +204,16 @@ class Circuit:
         return clone
 
     def same_topology(self, other: Circuit) -> bool:
-        """Whether ``other`` shares this circuit's terminals and ports (true after ``with_conductances``)."""
-        return (
-            self.inputs is other.inputs
-            and self.outputs is other.outputs
-            and all(self.bank(kind).terminals is other.bank(kind).terminals for kind in KINDS)
+        """Whether ``other`` has this circuit's nodes, terminals and ports; at once where it shares them, as after
+        ``with_conductances``."""
+        mine, theirs = self._wired(), other._wired()
+        return self.nodes == other.nodes and all(
+            a is b or np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True)
         )
+
+    def _wired(self) -> list[NDArray[Any]]:
+        driven = self.inputs
+        return [driven.source, driven.column, driven.gain, self.outputs, *(self.bank(k).terminals for k in KINDS)]
 
     def source_values(self, drives: ArrayLike) -> Floats:
         """float64[B, n_voltage + n_current_sources] for input volts (or amperes) ``drives`` float64[B, n_in]."""
@@ -241,6 +245,10 @@ class Circuit:
         from diodeq.circuit.graph import build
 
         return build(self)
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.nodes):,} nodes, {len(self.resistors):,} resistors, {len(self.diodes):,} diodes"
+        return f"<Circuit {self.title!r}: {counts}>"
 
     def _repr_html_(self) -> str:
         from diodeq.circuit.html import summary

@@ -130,6 +130,9 @@ class RunFolder:
         write_atomically(self.file("netlist.cir"), full_deck(circuit, dialect="ngspice").text)
         write_atomically(self.file("summary.json"), json.dumps(summary, indent=2) + "\n")
 
+    def __repr__(self) -> str:
+        return f"<RunFolder {self.path.name}>"
+
     def _repr_html_(self) -> str:
         from diodeq.learning.run_html import summary
 

@@ -84,6 +84,9 @@ class Network:
         """(inputs, units of stage 0, units of stage 1, …)."""
         return (self.stages[0].U.shape[1], *(stage.size for stage in self.stages))
 
+    def __repr__(self) -> str:
+        return f"<Network {'-'.join(map(str, self.widths))}>"
+
     def _repr_html_(self) -> str:
         from diodeq.network.html import summary
 
