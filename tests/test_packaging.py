@@ -30,6 +30,7 @@ def test_the_wheel_has_the_templates_and_the_type_marker(built):
     assert templates
     assert templates <= names
     assert {"diodeq/py.typed", "diodeq/devices/catalogue.toml"} <= names
+    assert {"diodeq/report/page.html.j2", "diodeq/report/page.css"} <= names
     assert f"-{diodeq.__version__}-" in built[0].name
 
 
