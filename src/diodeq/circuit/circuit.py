@@ -211,7 +211,7 @@ class Circuit:
             a is b or np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True)
         )
 
-    def _wired(self) -> list[NDArray[Any]]:
+    def _wired(self) -> list[Ints | Floats]:
         driven = self.inputs
         return [driven.source, driven.column, driven.gain, self.outputs, *(self.bank(k).terminals for k in KINDS)]
 
