@@ -16,10 +16,11 @@ from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.law import law
 from diodeq.devices.model import DiodeModel
-from diodeq.errors import CircuitError, InputError, SimulationError
+from diodeq.errors import CircuitError, InputError, SimulationError, SimulatorMissingError, UsageError
 from diodeq.learning.gradcheck import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.network import Activation, Network, Stage
+from diodeq.simulators import create
 from diodeq.simulators.selftest import one_diode, self_test
 from diodeq.simulators.wave import WaveSimulator
 from diodeq.simulators.wave.diodes import Diodes, wright_omega
@@ -350,3 +351,48 @@ def test_training_in_wave_is_confirmed_by_ngspice(tmp_path):
     assert summary["verified"]["simulator"] == "ngspice"
     assert summary["verified"]["test_accuracy"] == summary["test_accuracy"]
     assert summary["verified"]["max_difference_volts"] < 1e-8
+
+
+# --- other arrays, other precision -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("diode", ["1N4148", "BZX84C3V3", "1N5711", "ideal"])
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_torch_finds_what_numpy_finds(name, diode, wave):
+    pytest.importorskip("torch")
+    with create("wave:torch") as torch:
+        agree(CIRCUITS[name](diode), DRIVES, torch, wave, volts=1e-10, share=1e-10)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("diode", catalogue.names())
+def test_float32_is_right_to_the_accuracy_stated(diode, backend, wave):
+    if backend == "torch":
+        pytest.importorskip("torch")
+    with create(f"wave:{backend}:float32") as rough:
+        for name in CIRCUITS:
+            circuit = CIRCUITS[name](diode)
+            point, exact = rough.operate(circuit, DRIVES), wave.operate(circuit, DRIVES)
+            assert point.node_voltages.dtype == np.float32
+            largest = np.abs(exact.node_voltages).max()
+            assert np.abs(point.node_voltages - exact.node_voltages).max() <= 1e-5 * largest
+            found, wanted = (
+                RULES["hardware-linearization"](engine, circuit, DRIVES, half_mean_square).conductances
+                for engine in (rough, wave)
+            )
+            assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max()
+
+
+def test_options_that_cannot_be_met():
+    for name in ("wave:fast", "wave:torch:numpy", "wave:cuda", "wave:float32:float64", "ngspice:torch"):
+        with pytest.raises(UsageError):
+            create(name)
+    try:
+        import torch
+    except ImportError:
+        with pytest.raises(SimulatorMissingError, match="PyTorch"):
+            create("wave:torch")
+    else:
+        if not torch.cuda.is_available():
+            with pytest.raises(SimulatorMissingError, match="CUDA"):
+                create("wave:torch:cuda")

@@ -89,7 +89,7 @@ class Bank:
 
     def with_values(self, values: ArrayLike) -> Bank:
         """The same parts with other values, float64[n]; an array that is read-only is not copied."""
-        return replace(self, values=values)
+        return replace(self, values=np.asarray(values, dtype=np.float64))
 
 
 def bank(kind: str, rows: Sequence[tuple[Any, ...]] = (), names: Sequence[str] = ()) -> Bank:

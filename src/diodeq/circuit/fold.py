@@ -9,7 +9,7 @@ Topology is analysed once (``FoldPlan``), values are folded many times (``FoldPl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,11 +100,13 @@ class Folded:
             volts[:, level.nodes] = volts[:, level.parents] + level.signs * sources[:, level.sources]
         return volts
 
-    def injections(self, sources: Floats, known: Floats) -> Floats:
-        """Norton currents float64[B, kept nodes] into the kept nodes."""
+    def injections(
+        self, sources: Floats, known: Floats, multiply: Callable[[Floats, Floats], Floats] = np.matmul
+    ) -> Floats:
+        """Norton currents float64[B, kept nodes] into the kept nodes; ``multiply`` does the matrix products."""
         currents = np.asarray((self.scattered @ known[:, self.plan.rails].T).T, dtype=np.float64)
         for feed, coupling in zip(self.plan.feeds, self.couplings, strict=True):
-            currents[:, feed.free] += known[:, feed.rails] @ coupling
+            currents[:, feed.free] += multiply(known[:, feed.rails], coupling)
         independent = self.plan.current_sources
         if len(independent):
             values = sources[:, len(sources[0]) - len(independent) :]
@@ -123,7 +125,9 @@ class Folded:
 
     def unfold(self, folded: Floats, known: Floats | None = None) -> Floats:
         """Voltages of all nodes, float64[B, N], from those of the kept ones and of the driven ones (default 0 V)."""
-        volts = np.zeros((len(folded), self.plan.node_count)) if known is None else known.copy()
+        volts = np.zeros((len(folded), self.plan.node_count), folded.dtype)
+        if known is not None:
+            volts[:] = known
         volts[:, self.plan.kept] = folded
         return volts
 

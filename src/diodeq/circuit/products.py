@@ -21,8 +21,8 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats) -> Floa
     (Director & Rohrer, IEEE Trans. Circuit Theory 16(3), 1969). No array of batch × resistors is ever built.
     """
     resistors, mask = circuit.resistors, circuit.mask
-    found = np.empty(len(resistors))
-    quiet = ~adjoint.any(axis=0)  # driven nodes, the bulk of them in a wide circuit, have no adjoint voltage
+    found = np.empty(len(resistors), voltages.dtype)
+    quiet: Bools = ~np.any(adjoint, axis=0)  # driven nodes, the bulk of them in a wide circuit, have no adjoint voltage
     for block in resistors.wiring.blocks:
         if mask[block.resistors].any():
             _of_block(block, voltages, adjoint, quiet, block.matrix(found))

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json, rule_list
+from diodeq.cli.options import ENGINE, JSON, SIMULATOR, WORKERS, print_json, rule_list
 from diodeq.files import write_atomically
 from diodeq.learning.rules import RULES
-from diodeq.simulators import ENGINES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,7 +57,7 @@ def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tupl
 @click.option("--diode", default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
 @click.option("--batch-size", type=int, help="Samples per update.")
 @SIMULATOR
-@click.option("--verify-with", type=click.Choice(list(ENGINES)), help="Evaluate the results once more in this engine.")
+@click.option("--verify-with", type=ENGINE, help="Evaluate the results once more in this engine.")
 @WORKERS
 @click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw learning curves (.svg, .png, .pdf).")
 @JSON

@@ -13,8 +13,27 @@ from diodeq.simulators import ENGINES
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+
+class EngineName(click.ParamType):  # type: ignore[type-arg]
+    """An engine of ``simulators.ENGINES``, perhaps with options after colons; the engine itself judges those."""
+
+    name = "simulator"
+
+    def get_metavar(self, *_: Any) -> str:
+        """What ``--help`` shows."""
+        return "[ngspice|wave[:torch][:cuda][:float32]]"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        """The name as given."""
+        if str(value).partition(":")[0] not in ENGINES:
+            self.fail(f"{value!r} is not one of {', '.join(ENGINES)}.", param, context)
+        return str(value)
+
+
+ENGINE = EngineName()
 SIMULATOR = click.option(
-    "--simulator", type=click.Choice(list(ENGINES)), default="ngspice", show_default=True, help="The engine to use."
+    "--simulator", type=ENGINE, default="ngspice", show_default=True, help="The engine, and what it shall compute with."
 )
 WORKERS = click.option(
     "--workers",

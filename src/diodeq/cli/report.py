@@ -9,10 +9,9 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, WORKERS, print_json
+from diodeq.cli.options import ENGINE, JSON, WORKERS, print_json
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
-from diodeq.simulators import ENGINES
 
 
 @click.command()
@@ -26,7 +25,7 @@ from diodeq.simulators import ENGINES
 @click.option("--tolerance", default=1.0, show_default=True, help="Of resistors, in %, for a circuit's certificate.")
 @click.option(
     "--simulator",
-    type=click.Choice(list(ENGINES)),
+    type=ENGINE,
     help="The engine to use.  [default: the run's; ngspice for a circuit]",
 )
 @WORKERS

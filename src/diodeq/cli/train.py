@@ -14,7 +14,7 @@ import rich_click as click
 from click.core import ParameterSource
 from click.exceptions import Exit
 
-from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.options import ENGINE, JSON, SIMULATOR, WORKERS, print_json
 from diodeq.cli.train_progress import shown
 from diodeq.devices import technology
 from diodeq.devices.ladder import ladder
@@ -27,7 +27,6 @@ from diodeq.learning.recipe import recipe_for
 from diodeq.learning.rules import RULES
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
-from diodeq.simulators import ENGINES
 
 TUNING_RATE = 0.005
 
@@ -92,7 +91,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
-@click.option("--verify-with", type=click.Choice(list(ENGINES)), help="Evaluate the result once more in this engine.")
+@click.option("--verify-with", type=ENGINE, help="Evaluate the result once more in this engine.")
 @click.option("--live", is_flag=True, help="A dashboard on a terminal; elsewhere one line an epoch.")
 @click.option("--verbose", "-v", is_flag=True, help="One line an epoch on stderr when it is not a terminal.")
 @JSON

@@ -11,10 +11,6 @@ from diodeq.simulators.wave.stamp import Stamp
 
 Floats = NDArray[np.float64]
 
-# The largest imbalance of a node, as a share of the currents that meet there (``circuit.kirchhoff``). An operating
-# point gets what ngspice's gets: where voltages are near 0, a picovolt between a diode and its nodes is such a share.
-RESIDUAL_LIMIT = 1e-6
-ADJOINT_LIMIT = 1e-8
 # A node where hardly any current flows is judged by what so few volts across its resistors would make flow: an
 # adjoint, whose size is anybody's choice, has a share of its largest voltage instead.
 QUIET_VOLTS = 1e-5
@@ -37,12 +33,9 @@ def imbalance(
     The equations of voltage sources, transformers, buffers and shorts are held to the same share of their voltages.
     ``transposed``: of an adjoint solution.
     """
-    into = np.asarray((stamp.ports.T @ diode_currents.T).T)
-    wrong = method.multiply(unknowns, transposed=transposed)
-    wrong += into
+    wrong = method.leaving(unknowns, diode_currents, transposed=transposed)
     wrong -= right
-    size = method.multiply(np.abs(unknowns), transposed=transposed, magnitude=True)
-    size += np.asarray((abs(stamp.ports).T @ np.abs(diode_currents).T).T)
+    size = method.leaving(unknowns, diode_currents, transposed=transposed, magnitude=True)
     size += np.abs(right)
     per_volt = np.abs(stamp.matrix.diagonal())
     per_volt[stamp.nodes :] = 1.0
@@ -58,25 +51,25 @@ def imbalance(
     return np.asarray(wrong.max(axis=1, initial=0.0))
 
 
-def demand_settled(settled: Settled, residual: Floats) -> None:
-    """Raise ``SimulationError`` unless every row converged and balances."""
-    bad = ~((settled.mismatch <= 1.0) & (residual <= RESIDUAL_LIMIT) & np.isfinite(settled.unknowns).all(axis=1))
+def demand_settled(settled: Settled, residual: Floats, limit: float, first: int) -> None:
+    """Raise ``SimulationError`` unless every row, numbered from ``first``, converged and balances."""
+    bad = ~((settled.mismatch <= 1.0) & (residual <= limit) & np.isfinite(settled.unknowns).all(axis=1))
     if bad.any():
         sample = int(np.argmax(bad))
         raise SimulationError(
-            f"the circuit did not settle for {np.count_nonzero(bad)} of {len(bad)} samples, first sample {sample}: its "
-            f"diode voltages miss the tolerance {settled.mismatch[sample]:.1e} times over and its currents balance "
-            f"to {residual[sample]:.1e}",
+            f"the circuit did not settle for {np.count_nonzero(bad)} of {len(bad)} samples, first sample "
+            f"{first + sample}: its diode voltages miss the tolerance {settled.mismatch[sample]:.1e} times over and "
+            f"its currents balance to {residual[sample]:.1e}",
             "lower the drive voltages, narrow the conductance range, or use the simulator ngspice",
         )
 
 
-def demand_balanced(residual: Floats) -> None:
-    """Raise ``SimulationError`` unless every row of an adjoint solution balances."""
-    bad = ~(residual <= ADJOINT_LIMIT)
+def demand_balanced(residual: Floats, limit: float, first: int) -> None:
+    """Raise ``SimulationError`` unless every row of an adjoint solution balances, numbered from ``first``."""
+    bad = ~(residual <= limit)
     if bad.any():
         sample = int(np.argmax(bad))
         raise SimulationError(
-            f"the linearized circuit of sample {sample} balances only to {residual[sample]:.1e}",
+            f"the linearized circuit of sample {first + sample} balances only to {residual[sample]:.1e}",
             "narrow the conductance range, or use the simulator ngspice",
         )

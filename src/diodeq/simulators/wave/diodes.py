@@ -1,7 +1,7 @@
 """All diodes of a circuit behind their port resistances: load lines of whole batches, exactly as the law has them.
 
 A plain junction (no recombination, knee or breakdown) is solved in closed form with the Wright omega function, here
-by exponentials and logarithms that numpy evaluates many at a time; every other law is solved by ``Law.load_line``.
+by exponentials and logarithms that vectorize; every other law is solved by ``Law.load_line``, in numpy.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.devices.law import Law, law
+from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace, is_numpy_array
 
-Floats = NDArray[np.float64]
-
-# Entries solved together: their working arrays stay in cache.
+# Entries that numpy solves together: their working arrays stay in cache.
 BLOCK = 1 << 14
 # Below -3 nVt ngspice's junction approaches saturation as -Is (1 + (3 nVt / (e v))^3).
 REVERSE = -3.0
@@ -30,37 +29,47 @@ class Diodes:
 
     count: int
     groups: tuple[tuple[NDArray[np.intp] | slice, Law], ...]
+    arrays: Arrays
 
     @staticmethod
-    def of(circuit: Circuit) -> Diodes:
+    def of(circuit: Circuit, arrays: Arrays | None = None) -> Diodes:
         """The diodes of a circuit, at its temperature and with ngspice's default gmin of 1e-12 S."""
         used = np.unique(circuit.diodes.values).astype(int).tolist()
         groups: list[tuple[NDArray[np.intp] | slice, Law]] = []
         for k in used:
             device = law(circuit.models[k], circuit.temperature)
             groups.append((slice(None) if len(used) == 1 else np.flatnonzero(circuit.diodes.values == k), device))
-        return Diodes(len(circuit.diodes), tuple(groups))
+        return Diodes(len(circuit.diodes), tuple(groups), arrays or Arrays.of())
 
-    def load_line(self, sources: Floats, resistances: Floats) -> tuple[Floats, Floats, Floats]:
-        """Terminal voltages, currents and terminal conductances float64[B, n_diodes].
+    def load_line(self, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
+        """Terminal voltages, currents and terminal conductances [B, n_diodes].
 
-        ``sources`` float64[B, n_diodes] are open-circuit volts, ``resistances`` float64[n_diodes] ohms above 0; solves
+        ``sources`` [B, n_diodes] are open-circuit volts, ``resistances`` [n_diodes] ohms above 0; solves
         ``source = v + resistance * current(v)``.
         """
-        found = [np.empty_like(sources) for _ in range(3)]
+        if not self.groups:
+            return sources, sources, sources
+        if len(self.groups) == 1:
+            return self._solve(self.groups[0][1], sources, resistances)
+        found = tuple(array_namespace(sources).empty_like(sources) for _ in range(3))
         for columns, device in self.groups:
-            resistance = resistances[columns]
-            if is_plain(device):
-                rows = max(1, BLOCK // max(1, len(resistance)))
-                for start in range(0, len(sources), rows):
-                    part = slice(start, start + rows)
-                    solved = plain_load_line(device, sources[part, columns], resistance)
-                    for whole, piece in zip(found, solved, strict=True):
-                        whole[part, columns] = piece
-            else:
-                for whole, piece in zip(found, device.load_line(sources[:, columns], resistance), strict=True):
-                    whole[:, columns] = piece
+            solved = self._solve(device, sources[:, columns], resistances[columns])
+            for whole, piece in zip(found, solved, strict=True):
+                whole[:, columns] = piece
         return found[0], found[1], found[2]
+
+    def _solve(self, device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
+        if not is_plain(device):
+            solved = device.load_line(self.arrays.take(sources), self.arrays.take(resistances))
+            return self.arrays.put(solved[0]), self.arrays.put(solved[1]), self.arrays.put(solved[2])
+        if not is_numpy_array(sources) or sources.size <= BLOCK:
+            return plain_load_line(device, sources, resistances)
+        v, i, g = (np.empty_like(sources) for _ in range(3))
+        rows = max(1, BLOCK // sources.shape[1])
+        for start in range(0, len(sources), rows):
+            part = slice(start, start + rows)
+            v[part], i[part], g[part] = plain_load_line(device, sources[part], resistances)
+        return v, i, g
 
 
 def is_plain(device: Law) -> bool:
@@ -69,66 +78,67 @@ def is_plain(device: Law) -> bool:
     return knees and device.recombination == 0.0 and math.isinf(device.breakdown)
 
 
-def plain_load_line(device: Law, sources: Floats, resistances: Floats) -> tuple[Floats, Floats, Floats]:
+def plain_load_line(device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
     """``Law.load_line`` for a plain law: the closed form, corrected where ngspice's reverse current is a cubic."""
-    sources = np.ascontiguousarray(sources)  # picked columns are not, and the correction below counts through rows
+    xp = array_namespace(sources)
+    n_vt, saturation, gmin = device.n_vt, device.saturation, device.gmin
     total = resistances + device.resistance
-    divider = 1.0 / (1.0 + total * device.gmin)
+    divider = 1.0 / (1.0 + total * gmin)
     shunted = total * divider
-    drop = shunted * device.saturation
+    drop = shunted * saturation
     shifted = sources * divider
     shifted += drop
-    omega = wright_omega(shifted / device.n_vt + np.log(drop / device.n_vt))
-    junction = shifted - device.n_vt * omega
+    omega = wright_omega(shifted / n_vt + xp.log(drop / n_vt))
+    junction = shifted - n_vt * omega
     omega /= shunted
-    conductance = omega + device.gmin
-    omega *= device.n_vt  # the diffusion current plus Is
-    current = omega - device.saturation + device.gmin * junction
-    off = np.flatnonzero(junction < REVERSE * device.n_vt)
-    if off.size:
-        _correct_reverse(device, off, sources, total, junction, current, conductance)
+    conductance = omega + gmin
+    omega *= n_vt  # the diffusion current plus Is
+    omega -= saturation
+    current = omega + gmin * junction
+    off = junction < REVERSE * n_vt
+    if xp.any(off):
+        blocked, cube = _reverse(n_vt, shifted, drop, junction, off)
+        junction = xp.where(off, blocked, junction)
+        current = xp.where(off, gmin * blocked - saturation * (1.0 + cube), current)
+        conductance = xp.where(off, gmin + 3.0 * saturation * cube / blocked, conductance)
     voltage = junction + device.resistance * current
     conductance /= 1.0 + device.resistance * conductance
     return voltage, current, conductance
 
 
-def _correct_reverse(
-    device: Law, off: NDArray[np.intp], sources: Floats, total: Floats, v: Floats, i: Floats, g: Floats
-) -> None:
-    """Newton's method on the cubic law below -3 nVt, for the flat indices ``off``; changes v, i and g in place."""
-    n_vt, saturation, gmin = device.n_vt, device.saturation, device.gmin
-    source, r = sources.ravel()[off], np.broadcast_to(total, v.shape).ravel()[off]
-    volts = v.ravel()[off]
-    rounding = 4.0 * np.finfo(np.float64).eps * (np.abs(source) + r * saturation)
+def _reverse(n_vt: float, shifted: Array, drop: Array, start: Array, off: Array) -> tuple[Array, Array]:
+    """Where ``off``: the v below -3 nVt of ``v = shifted + drop c``, and ``c = (3 nVt / (e v))^3``, by Newton's method.
+
+    The function is convex and rises, so no start is too far away. Elsewhere what is returned means nothing.
+    """
+    xp = array_namespace(shifted)
+    rounding = 4.0 * float(xp.finfo(shifted.dtype).eps)
+    # Both laws agree at -3 nVt, so the solution lies below it for one exactly when it does for the other.
+    v = xp.minimum(start, xp.full_like(start, REVERSE * n_vt))
     for _ in range(60):
-        x = n_vt / volts
+        x = n_vt / v
         cube = CUBE * x * x * x
-        slope = (3.0 * saturation / n_vt) * (cube * x) + gmin
-        amperes = gmin * volts - saturation * (1.0 + cube)
-        drop = r * amperes
-        error = volts + drop - source
-        if np.all(np.abs(error) <= rounding):
+        push = drop * cube
+        error = v - shifted - push
+        if not xp.any(off & (xp.abs(error) > rounding * (xp.abs(v) + drop))):
             break
-        step = error / (1.0 + r * slope)
-        # Both laws agree at -3 nVt, so the solution lies below it for one exactly when it does for the other.
-        volts = np.minimum(volts - step, REVERSE * n_vt)
-    v.ravel()[off], i.ravel()[off], g.ravel()[off] = volts, amperes, slope
+        v = xp.minimum(v - error / (1.0 + 3.0 * push / v), xp.full_like(v, REVERSE * n_vt))
+    return v, cube
 
 
-def wright_omega(x: Floats) -> Floats:
+def wright_omega(x: Array) -> Array:
     """The Wright omega function of real numbers, ``w + log w = x``, to a few roundings of its value.
 
     Halley's method on ``exp(z) + z = x`` with ``w = exp(z)``, from the logarithm of the softplus function; three steps
     are enough from there for every x.
     """
-    start = np.exp(-np.abs(x))
-    soft = np.log1p(start)
-    soft += np.maximum(x, 0.0)
-    z = np.log(np.maximum(soft, 1e-300))
-    # Far below zero the softplus has underflowed, and z = x - exp(x) is better long before.
-    np.copyto(z, x - start, where=x < -1.0)
+    xp = array_namespace(x)
+    start = xp.exp(-xp.abs(x))
+    soft = xp.log1p(start) + xp.where(x > 0.0, x, 0.0 * x)
+    # Far below zero the softplus underflows, and z = x - exp(x) is better long before.
+    z = xp.where(x < -1.0, x - start, xp.log(xp.where(x < -1.0, 0.0 * x + 1.0, soft)))
     for _ in range(3):
-        e = np.exp(z)
+        e = xp.exp(z)
         error = e + z
         error -= x
         slope = e + 1.0
@@ -139,4 +149,4 @@ def wright_omega(x: Floats) -> Floats:
         slope -= e
         error /= slope
         z -= error
-    return np.exp(z)
+    return xp.exp(z)

@@ -11,6 +11,7 @@ from scipy import linalg, sparse
 from scipy.sparse import linalg as sparse_linalg
 
 from diodeq.errors import SimulationError
+from diodeq.simulators.wave.arrays import Array, Arrays
 
 Floats = NDArray[np.float64]
 
@@ -22,57 +23,61 @@ DENSE_LIMIT = 12_000
 
 
 class Factor(Protocol):
-    """``solve`` takes and returns rows of unknowns, float64[B, n]; ``transposed`` solves with the transposed matrix."""
+    """``solve`` takes and returns rows of unknowns [B, n]; ``transposed`` solves with the transposed matrix."""
 
-    def solve(self, right: Floats, *, transposed: bool = False) -> Floats: ...
+    def solve(self, right: Array, *, transposed: bool = False) -> Array: ...
 
 
 class DenseFactor:
     """LU, and the inverse it gives: products with an inverse run several times faster than substitutions."""
 
-    def __init__(self, matrix: Floats) -> None:
+    def __init__(self, matrix: Floats, arrays: Arrays) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error", linalg.LinAlgWarning)
-            self.inverse: Floats = linalg.inv(matrix)
+            self._inverse = arrays.put(linalg.inv(matrix))
 
-    def solve(self, right: Floats, *, transposed: bool = False) -> Floats:
-        return np.asarray(right @ (self.inverse if transposed else self.inverse.T))
+    def solve(self, right: Array, *, transposed: bool = False) -> Array:
+        return right @ (self._inverse if transposed else self._inverse.T)
 
 
 class SparseFactor:
-    """SuperLU."""
+    """SuperLU, in numpy whatever the backend."""
 
-    def __init__(self, matrix: sparse.csr_array) -> None:
+    def __init__(self, matrix: sparse.csr_array, arrays: Arrays) -> None:
         self._lu: Any = sparse_linalg.splu(sparse.csc_matrix(matrix))
+        self._arrays = arrays
 
-    def solve(self, right: Floats, *, transposed: bool = False) -> Floats:
-        return np.asarray(self._lu.solve(np.ascontiguousarray(right.T), trans="T" if transposed else "N").T)
+    def solve(self, right: Array, *, transposed: bool = False) -> Array:
+        columns = np.ascontiguousarray(self._arrays.take(right).T, dtype=np.float64)
+        return self._arrays.put(self._lu.solve(columns, trans="T" if transposed else "N").T)
 
 
 class Refined:
     """Another factor followed by one step of iterative refinement: digits back where conductances span decades."""
 
-    def __init__(self, matrix: sparse.csr_array, rough: Factor) -> None:
-        full = 10 * matrix.nnz > matrix.shape[0] ** 2
-        self._matrix: Any = matrix.toarray() if full else matrix
+    def __init__(self, matrix: Array, rough: Factor) -> None:
+        self._matrix = matrix
         self._rough = rough
 
-    def solve(self, right: Floats, *, transposed: bool = False) -> Floats:
+    def solve(self, right: Array, *, transposed: bool = False) -> Array:
         found = self._rough.solve(right, transposed=transposed)
         matrix = self._matrix.T if transposed else self._matrix
         found += self._rough.solve(right - (matrix @ found.T).T, transposed=transposed)
         return found
 
 
-def factor(matrix: sparse.csr_array, refined: bool) -> Factor:
+def factor(matrix: sparse.csr_array, refined: bool, arrays: Arrays) -> Factor:
     """Factor a square sparse matrix, with refinement on request; raises ``SimulationError`` when it is singular."""
     size = matrix.shape[0]
     dense = size < DENSE_BELOW or (matrix.nnz > DENSE_ABOVE * size * size and size <= DENSE_LIMIT)
     try:
-        found = DenseFactor(matrix.toarray()) if dense else SparseFactor(matrix)
-        return Refined(matrix, found) if refined else found
+        found = DenseFactor(matrix.toarray(), arrays) if dense else SparseFactor(matrix, arrays)
     except (linalg.LinAlgError, linalg.LinAlgWarning, RuntimeError, ValueError) as error:
         raise SimulationError(
             "the circuit's linear equations have no unique solution to working precision",
             "look for nodes held only by controlled sources, or narrow the conductance range",
         ) from error
+    if not refined:
+        return found
+    full = 10 * matrix.nnz > size**2 or not arrays.plain
+    return Refined(arrays.put(matrix.toarray()) if full else matrix, found)

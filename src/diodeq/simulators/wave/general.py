@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.simulators.wave.arrays import Array, Arrays
 from diodeq.simulators.wave.diodes import Diodes
-from diodeq.simulators.wave.method import ABSOLUTE, RELATIVE, Settled
+from diodeq.simulators.wave.method import Settled
 from diodeq.simulators.wave.newton import Response, newton
 from diodeq.simulators.wave.ports import Ports, ports
 from diodeq.simulators.wave.splitting import averaged, settle
 from diodeq.simulators.wave.stamp import Stamp
 
 Floats = NDArray[np.float64]
-Rows = NDArray[np.intp]
 
 # Splitting is cheap and rarely needs a third of this; Newton's method does what it leaves.
 SPLITTINGS = 120
@@ -28,8 +28,8 @@ PATIENT = 3000
 ROUGH = 1e-5
 # Up to so many diodes, or where no bound tells the error of an iteration, the adjoint's equations are solved at once.
 DIRECT = 40
-# The adjoint is linear: its error as a share of its largest wave.
-ADJOINT = 1e-13
+# The adjoint is linear: its error as a share of its largest wave, in roundings.
+ADJOINT = 450.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,41 +39,51 @@ class General:
     stamp: Stamp
     diodes: Diodes
     ports: Ports
+    arrays: Arrays
 
     @staticmethod
-    def of(stamp: Stamp, diodes: Diodes) -> General:
+    def of(stamp: Stamp, diodes: Diodes, arrays: Arrays) -> General:
         """Factor the circuit; raises ``SimulationError`` when it is singular."""
-        return General(stamp, diodes, ports(stamp))
+        return General(stamp, diodes, ports(stamp, arrays), arrays)
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
-        at = self.ports
-        idle = at.factor.solve(right)
-        waiting = np.asarray((self.stamp.ports @ idle.T).T)
-        resistances = at.resistances
-        largest = np.abs(idle[:, : self.stamp.nodes]).max(axis=1, initial=0.0)
-        tolerance = ABSOLUTE + RELATIVE * largest
+        at, xp, take = self.ports, self.arrays.xp, self.arrays.take
+        idle = at.factor.solve(self.arrays.put(right))
+        waiting = self._across(idle)
+        if not self.diodes.count:
+            none = take(waiting)
+            return Settled(take(idle), none, none, np.zeros(len(right)))
+        allowed = self.arrays.precision
+        largest = xp.max(xp.abs(idle[:, : self.stamp.nodes]), axis=1)
+        tolerance = allowed.absolute + allowed.relative * largest
 
-        def respond(s: Floats, rows: Rows) -> tuple[Floats, Floats]:
-            v, _, g = self.diodes.load_line(s, resistances)
+        def respond(s: Array, rows: Array) -> tuple[Array, Array]:
+            v, _, g = self.diodes.load_line(s, at.resistances)
             w = 2.0 * v - s
-            r = resistances * g
+            r = at.resistances * g
             return 2.0 * (waiting[rows] + w @ at.transfer.T) - w, (1.0 - r) / (1.0 + r)
 
         s, missing = self._waves(respond, waiting, tolerance)
-        v, i, g = self.diodes.load_line(s, resistances)
+        v, i, g = self.diodes.load_line(s, at.resistances)
         unknowns = idle + (2.0 * v - s) @ at.reach.T
-        return Settled(unknowns, i, g, missing / tolerance)
+        return Settled(take(unknowns), take(i), take(g), take(missing / tolerance))
 
-    def _waves(self, respond: Response, start: Floats, tolerance: Floats) -> tuple[Floats, Floats]:
-        """The waves s that come back as they were, and by how many volts they may be off, float64[B]."""
+    def _across(self, unknowns: Array) -> Array:
+        """The voltages of the diodes' nodes."""
+        return self.arrays.put((self.stamp.ports @ self.arrays.take(unknowns).T).T)
+
+    def _waves(self, respond: Response, start: Array, tolerance: Array) -> tuple[Array, Array]:
+        """The waves s that come back as they were, and by how many volts they may be off, [B]."""
+        xp = self.arrays.xp
         # Where the bound of ``is_resistive`` holds splitting alone is proof enough; elsewhere Newton's step is.
-        goal = tolerance if self.ports.resistive else np.maximum(tolerance, ROUGH)
-        turns = SPLITTINGS if self.ports.resistive else FEW_SPLITTINGS
-        s, missing = settle(partial(_next, respond), start, goal, turns)
+        proven = self.ports.resistive
+        goal = tolerance if proven else xp.maximum(tolerance, xp.full_like(tolerance, ROUGH))
+        s, missing = settle(partial(_next, respond), start, goal, SPLITTINGS if proven else FEW_SPLITTINGS)
         for patience in (0, PATIENT):
-            left = np.flatnonzero(missing > tolerance) if self.ports.resistive or patience else np.arange(len(s))
-            if not left.size:
+            unproven = missing > tolerance if proven or patience else missing > -1.0
+            left = xp.nonzero(unproven | (missing != missing))[0]
+            if not left.shape[0]:
                 break
             rest = partial(_rows_of, respond, left)
             begin = averaged(partial(_next, rest), s[left], tolerance[left], patience)
@@ -82,32 +92,42 @@ class General:
 
     def adjoint(self, conductances: Floats, right: Floats) -> tuple[Floats, Floats]:
         """The transposed circuit with frozen diodes, for right sides float64[B, n]: unknowns and diode currents."""
-        at = self.ports
-        idle = at.factor.solve(right, transposed=True)
-        waiting = np.asarray((self.stamp.ports @ idle.T).T)
-        r = at.resistances * conductances
+        at, xp, take = self.ports, self.arrays.xp, self.arrays.take
+        frozen = self.arrays.put(conductances)
+        idle = at.factor.solve(self.arrays.put(right), transposed=True)
+        waiting = self._across(idle)
+        if not self.diodes.count:
+            return take(idle), take(waiting)
+        r = at.resistances * frozen
         slope = (1.0 - r) / (1.0 + r)
-        s, left = np.zeros_like(waiting), np.arange(len(waiting))
+        s, left = xp.zeros_like(waiting), xp.arange(waiting.shape[0], device=waiting.device)
         if waiting.shape[1] > DIRECT and at.resistive:
-            tolerance = ADJOINT * np.abs(waiting).max(axis=1, initial=0.0)
+            share = ADJOINT * float(xp.finfo(waiting.dtype).eps)
+            tolerance = share * xp.max(xp.abs(waiting), axis=1)
 
-            def step(s: Floats, rows: Rows) -> Floats:
+            def step(s: Array, rows: Array) -> Array:
                 w = slope[rows] * s
                 return 2.0 * (waiting[rows] + w @ at.transfer_back.T) - w
 
             s, missing = settle(step, 2.0 * waiting, tolerance, SPLITTINGS)
-            left = np.flatnonzero(missing > tolerance)
+            left = xp.nonzero(~(missing <= tolerance))[0]
         run = max(1, 8_000_000 // max(1, waiting.shape[1] ** 2))
-        for first in range(0, len(left), run):
+        for first in range(0, left.shape[0], run):
             part = left[first : first + run]
-            matrix = np.eye(waiting.shape[1]) - self._scattering_back * slope[part][:, None, :]
-            s[part] = np.linalg.solve(matrix, 2.0 * waiting[part][:, :, None])[:, :, 0]
-        return idle + (slope * s) @ at.reach_back.T, conductances * s / (1.0 + r)
+            matrix = self._identity - self._scattering_back * slope[part][:, None, :]
+            s[part] = xp.linalg.solve(matrix, 2.0 * waiting[part][:, :, None])[:, :, 0]
+        return take(idle + (slope * s) @ at.reach_back.T), take(frozen * s / (1.0 + r))
 
-    def multiply(self, unknowns: Floats, *, transposed: bool = False, magnitude: bool = False) -> Floats:
-        """The linear part (or its transpose, or its entries' magnitudes) times each row of unknowns."""
-        matrix = self._magnitude if magnitude else self._matrix
-        return np.asarray(((matrix.T if transposed else matrix) @ unknowns.T).T)
+    def leaving(
+        self, unknowns: Floats, through: Floats, *, transposed: bool = False, magnitude: bool = False
+    ) -> Floats:
+        """What leaves each node: the linear part times each row of unknowns, and the diode currents."""
+        matrix, at_nodes = self._matrix, self.stamp.ports
+        if magnitude:
+            matrix, at_nodes, unknowns, through = self._magnitude, abs(at_nodes), np.abs(unknowns), np.abs(through)
+        found = (matrix.T if transposed else matrix) @ unknowns.T
+        found += at_nodes.T @ through.T
+        return np.ascontiguousarray(found.T)
 
     @cached_property
     def _matrix(self) -> Any:
@@ -119,19 +139,23 @@ class General:
         return abs(self._matrix)
 
     @cached_property
-    def _scattering(self) -> Floats:
-        return 2.0 * self.ports.transfer - np.eye(len(self.ports.transfer))
+    def _identity(self) -> Array:
+        return self.arrays.put(np.eye(self.diodes.count))
 
     @cached_property
-    def _scattering_back(self) -> Floats:
-        return 2.0 * self.ports.transfer_back - np.eye(len(self.ports.transfer))
+    def _scattering(self) -> Array:
+        return 2.0 * self.ports.transfer - self._identity
+
+    @cached_property
+    def _scattering_back(self) -> Array:
+        return 2.0 * self.ports.transfer_back - self._identity
 
 
-def _rows_of(respond: Response, chosen: Rows, s: Floats, rows: Rows) -> tuple[Floats, Floats]:
+def _rows_of(respond: Response, chosen: Array, s: Array, rows: Array) -> tuple[Array, Array]:
     """``respond`` for some rows of a batch only."""
     return respond(s, chosen[rows])
 
 
-def _next(respond: Response, s: Floats, rows: Rows) -> Floats:
+def _next(respond: Response, s: Array, rows: Array) -> Array:
     """The waves alone."""
     return respond(s, rows)[0]

@@ -6,17 +6,20 @@ one load line, in closed form; so Newton's method is needed for the core alone, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse
+from scipy import sparse
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.blocks import run
+from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
-from diodeq.simulators.wave.method import ABSOLUTE, RELATIVE, Method, Settled
+from diodeq.simulators.wave.method import Method, Settled
+from diodeq.simulators.wave.newton import SINGULAR
 from diodeq.simulators.wave.stamp import Stamp
 
 Floats = NDArray[np.float64]
@@ -33,22 +36,25 @@ QUICK = 0.02
 class Leaves:
     """Leaf k has load[k] siemens in all, coupling[k] of it to the core; its diode's anode is on it when sign[k] = 1.
 
-    ``leaf`` and ``core`` number the unknowns, ``matrix`` float64[c, c] belongs to the core alone, ``pairs`` are the
-    products of every two columns of ``coupling``. ``rescue`` makes another method for samples that do not converge.
+    ``leaf`` and ``core`` number the unknowns, ``matrix`` [c, c] belongs to the core alone, ``pairs`` are the products
+    of every two columns of ``coupling`` and ``square`` says where each belongs in a matrix [c * c]. ``rescue`` makes
+    another method for samples that do not converge.
     """
 
     leaf: slice | Index
     core: slice | Index
-    sign: Floats
-    load: Floats
-    coupling: Floats
-    matrix: Floats
-    pairs: Floats
+    sign: Array
+    load: Array
+    coupling: Array
+    matrix: Array
+    pairs: Array
+    square: Array
     diodes: Diodes
+    arrays: Arrays
     rescue: Callable[[], Method]
 
     @staticmethod
-    def of(stamp: Stamp, diodes: Diodes, rescue: Callable[[], Method]) -> Leaves | None:
+    def of(stamp: Stamp, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]) -> Leaves | None:
         """The leaves and the core of a stamped circuit, or None where it has another shape."""
         leaf = find(stamp.circuit)
         if leaf is None or stamp.size - len(leaf) > LARGEST_CORE:
@@ -56,108 +62,126 @@ class Leaves:
         core = np.setdiff1d(np.arange(stamp.size), leaf)
         rows = sparse.csr_array(stamp.matrix[leaf])
         among = sparse.csr_array(rows[:, leaf])
-        if among.nnz != np.count_nonzero(among.diagonal()) or not np.all(among.diagonal() > 0):
+        load = among.diagonal()
+        if among.nnz != np.count_nonzero(load) or not np.all(load > 0):
             return None
         matrix = stamp.matrix[core][:, core].toarray()
         coupling = -rows[:, core].toarray()
         # Diodes that block leave this matrix, the worst case; if it is singular only a conducting diode holds the core.
-        if len(core) and np.linalg.cond(matrix - (coupling.T / among.diagonal()) @ coupling) > 1e14:
+        if len(core) and np.linalg.cond(matrix - (coupling.T / load) @ coupling) > 1e14:
             return None
         first, second = np.triu_indices(len(core))
+        square = np.empty((len(core), len(core)), np.int64)
+        square[first, second] = square[second, first] = np.arange(len(first))
         anode = stamp.circuit.diodes.terminals[:, 0] > 0
+        put = arrays.put
         return Leaves(
-            run(leaf),
-            run(core),
-            np.where(anode, 1.0, -1.0),
-            among.diagonal(),
-            coupling,
-            matrix,
-            coupling[:, first] * coupling[:, second],
-            diodes,
-            rescue,
+            leaf=run(leaf),
+            core=run(core),
+            sign=put(np.where(anode, 1.0, -1.0)),
+            load=put(load),
+            coupling=put(coupling),
+            matrix=put(matrix),
+            pairs=put(coupling[:, first] * coupling[:, second]),
+            square=arrays.index(square.ravel()),
+            diodes=diodes,
+            arrays=arrays,
+            rescue=rescue,
         )
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
-        into, at_core = right[:, self.leaf], right[:, self.core]
-        found = Settled(np.zeros_like(right), np.zeros_like(into), np.zeros_like(into), np.full(len(right), np.inf))
-        tolerance = ABSOLUTE + RELATIVE * np.abs(into / self.load).max(axis=1, initial=0.0)
-        rows = np.arange(len(right))
-        y = np.zeros_like(at_core)
-        step = np.zeros_like(y)
-        inverse = np.empty((*y.shape, y.shape[1]))
-        error, last = np.full(len(y), np.inf), np.full(len(y), np.inf)
+        xp, put, allowed = self.arrays.xp, self.arrays.put, self.arrays.precision
+        into, at_core = put(right[:, self.leaf]), put(right[:, self.core])
+        tolerance = allowed.absolute + allowed.relative * xp.max(xp.abs(into / self.load), axis=1)
+        rows = xp.arange(into.shape[0], device=into.device)
+        found = [xp.zeros_like(into), xp.zeros_like(at_core), xp.zeros_like(into), xp.zeros_like(into)]
+        mismatch = xp.full_like(tolerance, xp.inf)
+        y, step = xp.zeros_like(at_core), xp.zeros_like(at_core)
+        inverse = put(np.zeros((*right.shape[:1], *self.matrix.shape)))
+        error = last = xp.full_like(tolerance, xp.inf)
+        scale = xp.sum(xp.abs(self.matrix), axis=1)
         for turn in range(STEPS):
             v, i, g = self.diodes.load_line(self._sources(into[rows], y), 1.0 / self.load)
             h = self.sign * v
             f = y @ self.matrix.T - at_core[rows] - h @ self.coupling
-            moved = -_times(inverse, f) if turn else np.full_like(f, np.inf)
-            error, before = np.abs(moved).max(axis=1, initial=0.0), error
+            moved = -_times(inverse, f) if turn else xp.full_like(f, xp.inf)
+            error, before = _largest(moved, tolerance[rows]), error
             done = error <= tolerance[rows]
-            if done.any():
-                self._keep(found, rows[done], h[done], y[done], i[done], g[done], error[done] / tolerance[rows[done]])
-                if done.all():
-                    return found
-            size = np.linalg.norm(f / np.abs(self.matrix).sum(axis=1), axis=1)
+            if xp.any(done):
+                if xp.all(done) and done.shape[0] == len(right):
+                    return self._settled((h, y, i, g), error / tolerance)
+                for whole, part in zip(found, (h, y, i, g), strict=True):
+                    whole[rows[done]] = part[done]
+                mismatch[rows[done]] = error[done] / tolerance[rows[done]]
+                if xp.all(done):
+                    return self._settled(found, mismatch)
+            size = xp.linalg.vector_norm(f / scale, axis=1)
             worse = size > last
             renew = ~worse & ~(error < QUICK * before) & ~done
-            if renew.any():
+            if xp.any(renew):
                 inverse[renew] = _inverse(self._jacobian(g[renew]))
                 moved[renew] = -_times(inverse[renew], f[renew])
             # A step that made things worse is taken back by half, and by half again.
             halved = 0.5 * step
-            y = y + np.where(worse[:, None], -halved, moved)
-            step = np.where(worse[:, None], halved, moved)
-            last = np.where(worse, last, size)
-            keep = ~done
-            if not keep.all():
+            y = y + xp.where(worse[:, None], -halved, moved)
+            step = xp.where(worse[:, None], halved, moved)
+            last = xp.where(worse, last, size)
+            if xp.any(done):
+                keep = ~done
                 rows, y, step, inverse = rows[keep], y[keep], step[keep], inverse[keep]
                 error, last = error[keep], last[keep]
-        return self._rescued(found, right, rows)
+        return self._rescued(self._settled(found, mismatch), right, self.arrays.take(rows))
 
     def adjoint(self, conductances: Floats, right: Floats) -> tuple[Floats, Floats]:
         """The transposed circuit with frozen diodes, for right sides float64[B, n]: unknowns and diode currents."""
-        into, at_core = right[:, self.leaf], right[:, self.core]
-        yielding = 1.0 / (self.load + conductances)
-        jacobian = self._jacobian(conductances).transpose(0, 2, 1)
-        y = np.linalg.solve(jacobian, (at_core + (yielding * into) @ self.coupling)[:, :, None])[:, :, 0]
-        found = np.empty_like(right)
-        found[:, self.core] = y
+        xp, put = self.arrays.xp, self.arrays.put
+        frozen, into = put(conductances), put(right[:, self.leaf])
+        yielding = 1.0 / (self.load + frozen)
+        pushed = put(right[:, self.core])
+        if into.any():  # usually currents enter the core alone
+            pushed = pushed + (yielding * into) @ self.coupling
+        jacobian = xp.permute_dims(self._jacobian(frozen), (0, 2, 1))
+        y = xp.linalg.solve(jacobian, pushed[:, :, None])[:, :, 0]
         h = yielding * (into + y @ self.coupling.T)
-        found[:, self.leaf] = h
-        return found, self.sign * conductances * h
+        return self._unknowns(h, y), self.arrays.take(self.sign * frozen * h)
 
-    def multiply(self, unknowns: Floats, *, transposed: bool = False, magnitude: bool = False) -> Floats:
-        """The linear part (or its transpose, or its entries' magnitudes) times each row of unknowns."""
-        h, y = unknowns[:, self.leaf], unknowns[:, self.core]
-        matrix = self.matrix.T if transposed else self.matrix
-        sign = 1.0 if magnitude else -1.0
+    def leaving(
+        self, unknowns: Floats, through: Floats, *, transposed: bool = False, magnitude: bool = False
+    ) -> Floats:
+        """What leaves each node: the linear part times each row of unknowns, and the diode currents."""
+        put, take = self.arrays.put, self.arrays.take
+        h, y, i = put(unknowns[:, self.leaf]), put(unknowns[:, self.core]), put(through)
+        matrix, coupling, sign = self.matrix, -self.coupling, self.sign
+        if magnitude:
+            h, y, i, matrix, coupling, sign = abs(h), abs(y), abs(i), abs(matrix), abs(coupling), abs(sign)
         found = np.empty_like(unknowns)
-        found[:, self.leaf] = self.load * h + sign * (y @ self.coupling.T)
-        found[:, self.core] = y @ (np.abs(matrix) if magnitude else matrix).T + sign * (h @ self.coupling)
+        found[:, self.leaf] = take(self.load * h + y @ coupling.T + sign * i)
+        found[:, self.core] = take(y @ (matrix if transposed else matrix.T) + h @ coupling)
         return found
 
-    def _sources(self, into: Floats, y: Floats) -> Floats:
+    def _sources(self, into: Array, y: Array) -> Array:
         """The open-circuit voltage that each diode sees, towards its anode."""
-        return np.asarray((into + y @ self.coupling.T) * (self.sign / self.load))
+        return (into + y @ self.coupling.T) * (self.sign / self.load)
 
-    def _jacobian(self, conductances: Floats) -> Floats:
-        """Of the core's equations with the leaves eliminated, float64[B, c, c], one product for the whole batch."""
-        width = len(self.matrix)
-        first, second = np.triu_indices(width)
+    def _jacobian(self, conductances: Array) -> Array:
+        """Of the core's equations with the leaves eliminated, [B, c, c], one product for the whole batch."""
+        width = self.matrix.shape[0]
         products = (1.0 / (self.load + conductances)) @ self.pairs
-        jacobian = np.empty((len(products), width, width))
-        jacobian[:, first, second] = products
-        jacobian[:, second, first] = products
-        return np.subtract(self.matrix, jacobian, out=jacobian)
+        spread = self.arrays.xp.take(products, self.square, axis=1)
+        return self.matrix - self.arrays.xp.reshape(spread, (conductances.shape[0], width, width))
 
-    def _keep(self, found: Settled, rows: Index, h: Floats, y: Floats, i: Floats, g: Floats, error: Floats) -> None:
-        unknowns = np.empty((len(rows), found.unknowns.shape[1]))
-        unknowns[:, self.leaf], unknowns[:, self.core] = h, y
-        found.unknowns[rows], found.currents[rows], found.conductances[rows] = unknowns, i, g
-        found.mismatch[rows] = error
+    def _unknowns(self, h: Array, y: Array) -> Floats:
+        unknowns = np.empty((h.shape[0], h.shape[1] + y.shape[1]), self.arrays.take(h[:0]).dtype)
+        unknowns[:, self.leaf], unknowns[:, self.core] = self.arrays.take(h), self.arrays.take(y)
+        return unknowns
 
-    def _rescued(self, found: Settled, right: Floats, rows: Index) -> Settled:
+    def _settled(self, found: Sequence[Array], mismatch: Array) -> Settled:
+        h, y, i, g = found
+        take = self.arrays.take
+        return Settled(self._unknowns(h, y), take(i), take(g), take(mismatch))
+
+    def _rescued(self, found: Settled, right: Floats, rows: NDArray[Any]) -> Settled:
         other = self.rescue().settle(right[rows])
         found.unknowns[rows], found.currents[rows] = other.unknowns, other.currents
         found.conductances[rows], found.mismatch[rows] = other.conductances, other.mismatch
@@ -178,12 +202,21 @@ def find(circuit: Circuit) -> Index | None:
     return np.asarray(node - 1, np.intp)
 
 
-def _times(matrices: Floats, rows: Floats) -> Floats:
-    return np.asarray(np.matmul(matrices, rows[:, :, None])[:, :, 0])
+def _largest(moved: Array, like: Array) -> Array:
+    """The largest move of each row, 0 without a core."""
+    xp = array_namespace(moved)
+    if moved.shape[1]:
+        return xp.max(xp.abs(moved), axis=1)
+    return xp.zeros_like(like)
 
 
-def _inverse(matrices: Floats) -> Floats:
+def _times(matrices: Array, rows: Array) -> Array:
+    return (matrices @ rows[:, :, None])[:, :, 0]
+
+
+def _inverse(matrices: Array) -> Array:
+    xp = array_namespace(matrices)
     try:
-        return np.asarray(np.linalg.inv(matrices))
-    except linalg.LinAlgError:
-        return np.full_like(matrices, np.nan)
+        return xp.linalg.inv(matrices)
+    except SINGULAR:
+        return xp.full_like(matrices, xp.nan)

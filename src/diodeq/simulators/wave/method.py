@@ -10,17 +10,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Volts that a wave may be off, absolutely and as a share of the largest voltage at work.
-ABSOLUTE = 4e-12
-RELATIVE = 2e-13
-
 
 @dataclass(frozen=True, eq=False)
 class Settled:
     """``unknowns`` float64[B, n]; ``currents`` and terminal ``conductances`` of the diodes float64[B, D].
 
     ``mismatch`` float64[B] is by how much the solution may be off, as a share of what is allowed: at most 1 where the
-    row converged.
+    row converged. All in numpy, in the precision of the backend.
     """
 
     unknowns: Floats
@@ -30,7 +26,7 @@ class Settled:
 
 
 class Method(Protocol):
-    """One circuit with its values, prepared."""
+    """One circuit with its values, prepared. Takes and gives numpy arrays, whatever computes between."""
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
@@ -43,6 +39,11 @@ class Method(Protocol):
         """
         ...
 
-    def multiply(self, unknowns: Floats, *, transposed: bool = False, magnitude: bool = False) -> Floats:
-        """The linear part (or its transpose, or its entries' magnitudes) times each row of unknowns."""
+    def leaving(
+        self, unknowns: Floats, through: Floats, *, transposed: bool = False, magnitude: bool = False
+    ) -> Floats:
+        """The linear part times each row of unknowns, and the diode currents ``through`` that leave its nodes.
+
+        ``transposed``: of the transposed linear part; ``magnitude``: every term without its sign.
+        """
         ...

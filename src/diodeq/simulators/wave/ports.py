@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit import Circuit
+from diodeq.simulators.wave.arrays import Array, Arrays
 from diodeq.simulators.wave.factor import Factor, factor
 from diodeq.simulators.wave.stamp import Stamp
 
@@ -27,45 +28,40 @@ SPREAD = 1e6
 class Ports:
     """The linear part with a resistor R across every diode port, factored.
 
-    ``conductances`` float64[D] are 1/R; ``reach`` float64[n, D] are the unknowns for one volt of w at each port,
-    ``transfer`` float64[D, D] the port voltages. ``reach_back`` and ``transfer_back`` belong to the transposed
-    circuit. ``resistive``: see ``is_resistive``.
+    ``resistances`` [D] are R; ``reach`` [n, D] are the unknowns for one volt of w at each port, ``transfer`` [D, D] the
+    port voltages. ``reach_back`` and ``transfer_back`` belong to the transposed circuit. ``resistive``: see
+    ``is_resistive``.
     """
 
-    stamp: Stamp
     resistive: bool
     factor: Factor
-    conductances: Floats
-    reach: Floats
-    transfer: Floats
-    reach_back: Floats
-    transfer_back: Floats
-
-    @property
-    def resistances(self) -> Floats:
-        """R of each port, ohms."""
-        return 1.0 / self.conductances
+    resistances: Array
+    reach: Array
+    transfer: Array
+    reach_back: Array
+    transfer_back: Array
 
 
-def ports(stamp: Stamp) -> Ports:
+def ports(stamp: Stamp, arrays: Arrays) -> Ports:
     """Choose the port resistances of a stamped circuit and factor it; raises ``SimulationError`` if singular."""
     conductances = _typical(stamp)
     resistive = is_resistive(stamp.circuit)
     loaded = sparse.csr_array(stamp.matrix + stamp.ports.T @ sparse.diags_array(conductances) @ stamp.ports)
-    factored = factor(loaded, refined=not resistive)
-    reads = stamp.ports.toarray()
-    forward = factored.solve(reads).T
-    back = forward if resistive else factored.solve(reads, transposed=True).T
-    impedance = np.asarray(stamp.ports @ forward)
+    factored = factor(loaded, not resistive, arrays)
+    put = arrays.put
+    each = put(stamp.ports.toarray())
+    forward = factored.solve(each).T
+    back = forward if resistive else factored.solve(each, transposed=True).T
+    impedance = put(stamp.ports @ arrays.take(forward))
+    per_port = put(conductances)
     return Ports(
-        stamp,
         resistive,
         factored,
-        conductances,
-        forward * conductances,
-        impedance * conductances,
-        back * conductances,
-        impedance.T * conductances,
+        1.0 / per_port,
+        forward * per_port,
+        impedance * per_port,
+        back * per_port,
+        impedance.T * per_port,
     )
 
 

@@ -16,6 +16,7 @@ from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.errors import InputError
 from diodeq.simulators.base import AdjointSolution, OperatingPoint
+from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.balance import demand_balanced, demand_settled, imbalance
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
@@ -49,14 +50,15 @@ class Prepared:
 
 
 class WaveSimulator:
-    """Device-level simulation in numpy: the same equations as ngspice's, solved for a batch by matrix products.
+    """Device-level simulation by matrix products: the same equations as ngspice's, solved for a whole batch.
 
     Diodes follow ``devices.law`` with gmin = 1e-12 S as in ngspice. Every answer was checked: each diode's voltage to
     4e-12 V (and 2e-13 of the largest voltage), Kirchhoff's current law at every node to 1e-6 of the currents there
-    (usually 1e-11).
+    (usually 1e-11). In float32 it is 1e-6 V (and 4e-6 of the largest voltage) and 1e-2 of the currents.
 
     Args:
-        workers: accepted so that engines are made alike; numpy's own threads do the work.
+        options: of ``arrays.BACKENDS``, ``PRECISIONS`` and ``DEVICES``; float64 in numpy by default.
+        workers: accepted so that engines are made alike; the backend's own threads do the work.
 
     Raises (from every method): ``CircuitError``, ``InputError`` for input volts that are not finite, and
     ``SimulationError`` where the tolerance is not reached.
@@ -64,14 +66,15 @@ class WaveSimulator:
 
     name = "wave"
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, *options: str, workers: int | None = None) -> None:
+        self._arrays = Arrays.of(options)
         self._plan: FoldPlan | None = None
         self._prepared: Prepared | None = None
 
     @property
     def version(self) -> str:
-        """Such as ``wave (numpy 2.4.6, Python 3.11.2)``."""
-        return f"wave (numpy {np.__version__}, Python {platform.python_version()})"
+        """Such as ``wave (numpy 2.4.6, float64, Python 3.11.2)``."""
+        return f"wave ({self._arrays.version}, Python {platform.python_version()})"
 
     def __enter__(self) -> Self:
         return self
@@ -87,13 +90,14 @@ class WaveSimulator:
             raise InputError(f"input volts of sample {sample} are not finite", "check the inputs for NaN and infinity")
         at = self._prepare(circuit)
         known = at.folded.known_voltages(sources)
-        right = at.stamp.right_side(at.folded.injections(sources, known), at.folded.source_voltages(sources, known))
-        unknowns, residual = np.empty_like(right), np.empty(len(right))
-        conductances = np.empty((len(right), len(circuit.diodes)))
+        injections = at.folded.injections(sources, known, self._arrays.multiply)
+        right = at.stamp.right_side(injections, at.folded.source_voltages(sources, known))
+        unknowns, residual = self._arrays.empty(right.shape), np.empty(len(right))
+        conductances = self._arrays.empty((len(right), len(circuit.diodes)))
         for part in _parts(right):
             settled = at.method.settle(right[part])
             residual[part] = imbalance(at.method, at.stamp, settled.unknowns, settled.currents, right[part])
-            demand_settled(settled, residual[part])
+            demand_settled(settled, residual[part], self._arrays.precision.residual, part.start)
             unknowns[part], conductances[part] = settled.unknowns, settled.conductances
         volts, currents = at.stamp.read(unknowns)
         drives = np.atleast_2d(np.asarray(drives, dtype=np.float64))
@@ -105,7 +109,7 @@ class WaveSimulator:
         at = self._prepare(circuit)
         currents = circuit.output_injections(np.asarray(injections, dtype=np.float64))
         right = at.stamp.right_side(at.folded.fold_injections(currents))
-        unknowns = np.empty_like(right)
+        unknowns = self._arrays.empty(right.shape)
         for part in _parts(right):
             unknowns[part], through = at.method.adjoint(frozen[part], right[part])
             wrong = imbalance(at.method, at.stamp, unknowns[part], through, right[part], transposed=True)
@@ -113,7 +117,7 @@ class WaveSimulator:
             across = np.asarray((at.stamp.ports @ unknowns[part].T).T)
             largest = np.abs(unknowns[part][:, : at.stamp.nodes]).max(axis=1, initial=np.finfo(np.float64).tiny)
             astray = np.abs(across - through / frozen[part]).max(axis=1, initial=0.0) / largest
-            demand_balanced(np.maximum(wrong, astray))
+            demand_balanced(np.maximum(wrong, astray), self._arrays.precision.adjoint, part.start)
         volts, branches = at.stamp.read(unknowns, TRANSPOSED)
         return AdjointSolution(at.folded.unfold(volts), branches)
 
@@ -125,15 +129,15 @@ class WaveSimulator:
         check_values(circuit)
         folded = self._plan.fold(circuit)
         stamped = stamp(folded.circuit)
-        self._prepared = Prepared(circuit, folded, stamped, _method(stamped))
+        self._prepared = Prepared(circuit, folded, stamped, _method(stamped, self._arrays))
         return self._prepared
 
 
-def _method(stamped: Stamp) -> Method:
+def _method(stamped: Stamp, arrays: Arrays) -> Method:
     """The way of solving that fits the circuit's shape."""
-    diodes = Diodes.of(stamped.circuit)
-    general = cache(partial(General.of, stamped, diodes))
-    return Leaves.of(stamped, diodes, general) or general()
+    diodes = Diodes.of(stamped.circuit, arrays)
+    general = cache(partial(General.of, stamped, diodes, arrays))
+    return Leaves.of(stamped, diodes, arrays, general) or general()
 
 
 def _parts(right: Floats) -> Iterator[slice]:

@@ -8,42 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
+from diodeq.simulators.wave.arrays import Array, array_namespace
 
-Floats = NDArray[np.float64]
-Map = Callable[[Floats, NDArray[np.intp]], Floats]
+# From points [B, D] of some rows of a batch, and the numbers of those rows: where the map takes them.
+Map = Callable[[Array, Array], Array]
 
 MEMORY = 6
 # A remembered step that made the residual grow by more than this is worth nothing; the sample starts afresh.
 GROWTH = 4.0
 # Volts: a sample that moves by so much is on its way to infinity.
 HOPELESS = 1e9
-# Relative weight of the identity in the small least-squares problems.
-REGULAR = 1e-14
+# Relative weight of the identity in the small least-squares problems, in roundings.
+REGULAR = 50.0
 
 
-def settle(step: Map, start: Floats, tolerance: Floats, limit: int) -> tuple[Floats, Floats]:
+def settle(step: Map, start: Array, tolerance: Array, limit: int) -> tuple[Array, Array]:
     """Iterate ``x -> step(x, rows)`` until no entry of a row moves by more than its tolerance.
 
-    ``start`` float64[B, D], ``tolerance`` float64[B]; ``step`` gets the rows still at work and their numbers. Returns
-    the points and how far each still moves, float64[B], measured at the very point returned.
+    ``start`` [B, D], ``tolerance`` [B]; ``step`` gets the rows still at work and their numbers. Returns the points and
+    how far each still moves, [B], measured at the very point returned.
     """
-    result = start.copy()
-    missing = np.full(len(start), np.inf)
-    rows = np.arange(len(start))
-    x = start.copy()
-    sums, moves, gram = _memory(len(rows), x.shape[1])
-    last = np.full(len(rows), np.inf)
+    xp = array_namespace(start)
+    samples, width = start.shape
+    result = xp.asarray(start, copy=True)
+    missing = xp.full_like(tolerance, xp.inf)
+    rows = xp.arange(samples, device=start.device)
+    x = start
+    sums = xp.zeros((MEMORY, samples, width), dtype=start.dtype, device=start.device)
+    moves = xp.zeros_like(sums)
+    gram = xp.zeros((samples, MEMORY, MEMORY), dtype=start.dtype, device=start.device)
+    last = xp.full_like(tolerance, xp.inf)
     previous_x = previous_f = x
     for turn in range(limit):
         f = step(x, rows) - x
-        size: Floats = np.abs(f).max(axis=1, initial=0.0)
+        size = xp.max(xp.abs(f), axis=1)
         finished = (size <= tolerance[rows]) | ~(size < HOPELESS)
         result[rows], missing[rows] = x, size
-        if finished.all():
+        done = int(xp.count_nonzero(finished))
+        if done == rows.shape[0]:
             break
-        if 4 * np.count_nonzero(finished) >= len(rows):
+        if 4 * done >= rows.shape[0]:
             keep = ~finished
             rows, x, f, size, last = rows[keep], x[keep], f[keep], size[keep], last[keep]
             sums, moves, gram = sums[:, keep], moves[:, keep], gram[keep]
@@ -51,46 +55,43 @@ def settle(step: Map, start: Floats, tolerance: Floats, limit: int) -> tuple[Flo
                 previous_x, previous_f = previous_x[keep], previous_f[keep]
         if turn:
             slot = (turn - 1) % MEMORY
-            moves[slot] = f - previous_f
-            sums[slot] = moves[slot] + x - previous_x
+            moves[slot, :, :] = f - previous_f
+            sums[slot, :, :] = moves[slot, :, :] + x - previous_x
             afresh = size > GROWTH * last
-            if afresh.any():
+            if xp.any(afresh):
                 sums[:, afresh], moves[:, afresh], gram[afresh] = 0.0, 0.0, 0.0
-            products = np.einsum("mbd,bd->bm", moves, moves[slot])
+            products = xp.sum(moves * moves[slot, :, :], axis=2).T
             gram[:, slot, :], gram[:, :, slot] = products, products
         last = size
         previous_x, previous_f = x, f
         x = x + f
         if turn:
-            weights = _weights(gram, np.einsum("mbd,bd->bm", moves, f))
-            x -= np.einsum("mbd,bm->bd", sums, weights)
+            weights = _weights(gram, xp.sum(moves * f, axis=2).T)
+            x = x - xp.sum(sums * weights.T[:, :, None], axis=0)
     return result, missing
 
 
-def averaged(step: Map, start: Floats, tolerance: Floats, limit: int) -> Floats:
+def averaged(step: Map, start: Array, tolerance: Array, limit: int) -> Array:
     """Douglas and Rachford's iteration, half a step at a time: slow, but it converges where a circuit is monotone."""
-    x, rows = start.copy(), np.arange(len(start))
+    xp = array_namespace(start)
+    x, rows = xp.asarray(start, copy=True), xp.arange(start.shape[0], device=start.device)
     for _ in range(limit):
         f = step(x[rows], rows) - x[rows]
-        size = np.abs(f).max(axis=1, initial=0.0)
+        size = xp.max(xp.abs(f), axis=1)
         going = (size > tolerance[rows]) & (size < HOPELESS)
         x[rows[going]] += 0.5 * f[going]
         rows = rows[going]
-        if not rows.size:
+        if not rows.shape[0]:
             break
     return x
 
 
-def _memory(samples: int, width: int) -> tuple[Floats, Floats, Floats]:
-    shape = (MEMORY, samples, width)
-    return np.zeros(shape), np.zeros(shape), np.zeros((samples, MEMORY, MEMORY))
-
-
-def _weights(gram: Floats, right: Floats) -> Floats:
+def _weights(gram: Array, right: Array) -> Array:
     """Solve the least-squares problems, scaled so that every remembered step has length one."""
-    length = np.sqrt(np.einsum("bmm->bm", gram))
-    unit = np.where(length > 0, 1.0 / np.where(length > 0, length, 1.0), 0.0)
+    xp = array_namespace(gram)
+    diagonal = xp.arange(MEMORY, device=gram.device)
+    length = xp.sqrt(gram[:, diagonal, diagonal])
+    unit = xp.where(length > 0.0, 1.0 / xp.where(length > 0.0, length, xp.ones_like(length)), xp.zeros_like(length))
     scaled = gram * unit[:, :, None] * unit[:, None, :]
-    diagonal = np.arange(MEMORY)
-    scaled[:, diagonal, diagonal] = 1.0 + REGULAR
-    return np.asarray(np.linalg.solve(scaled, (right * unit)[:, :, None])[:, :, 0] * unit, np.float64)
+    scaled[:, diagonal, diagonal] = 1.0 + REGULAR * float(xp.finfo(gram.dtype).eps)
+    return xp.linalg.solve(scaled, (right * unit)[:, :, None])[:, :, 0] * unit

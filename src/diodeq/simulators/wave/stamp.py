@@ -47,7 +47,7 @@ class Stamp:
 
     def read(self, unknowns: Floats, renamed: dict[str, str] | None = None) -> tuple[Floats, dict[str, Floats]]:
         """Node voltages float64[B, nodes + 1] and branch currents by kind, less those of voltage sources."""
-        volts = np.zeros((len(unknowns), self.nodes + 1))
+        volts = np.zeros((len(unknowns), self.nodes + 1), unknowns.dtype)
         volts[:, 1:] = unknowns[:, : self.nodes]
         names = renamed or {}
         currents = {names.get(k, k): unknowns[:, at] for k, at in self.branches.items() if k != "voltage_sources"}

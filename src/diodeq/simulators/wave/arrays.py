@@ -1,0 +1,131 @@
+"""Where the engine computes and how precisely: everything else here is written once, in the Python array API.
+
+numpy is the default; PyTorch (extra ``torch``) computes on all cores or on a GPU. float64 is the default; float32 is
+for training, where it halves the time and leaves voltages right to about 1e-5 of the largest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_numpy_array
+from numpy.typing import ArrayLike, NDArray
+
+from diodeq.errors import SimulatorMissingError, UsageError
+
+# An array of whatever backend is at work.
+Array = Any
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What counts as settled: volts off, absolutely and as a share of the largest at work, and shares of currents.
+
+    ``residual`` is the largest imbalance of a node of an operating point as a share of its currents, ``adjoint`` that
+    of an adjoint solution.
+    """
+
+    absolute: float
+    relative: float
+    residual: float
+    adjoint: float
+
+
+PRECISIONS: dict[str, Precision] = {
+    # ngspice's operating points get 1e-6 too: where voltages are near 0 a picovolt at a diode is such a share.
+    "float64": Precision(4e-12, 2e-13, 1e-6, 1e-8),
+    "float32": Precision(1e-6, 4e-6, 1e-2, 1e-3),
+}
+BACKENDS = ("numpy", "torch")
+DEVICES = ("cpu", "cuda")
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """A backend's namespace ``xp``, a device of it and the type of its numbers."""
+
+    xp: Any
+    device: Any
+    dtype: Any
+    precision: Precision
+    version: str
+
+    @staticmethod
+    def of(options: Sequence[str] = ()) -> Arrays:
+        """From names of ``BACKENDS``, ``DEVICES`` and ``PRECISIONS``, one of each at most; the first are the defaults.
+
+        Raises:
+            UsageError: an option does not exist, or contradicts another.
+            SimulatorMissingError: PyTorch, or the GPU, is not there.
+        """
+        known = (BACKENDS, tuple(PRECISIONS), DEVICES)
+        for option in options:
+            if not any(option in names for names in known):
+                raise UsageError(
+                    f"the simulator wave has no option {option!r}",
+                    f"add some of {', '.join(name for names in known for name in names)}, as in wave:torch:float32",
+                )
+        backend, precision, device = (_one(options, names) for names in known)
+        if backend == "torch":
+            return _torch(device, precision)
+        if device != "cpu":
+            raise UsageError("numpy has no device cuda", "use wave:torch:cuda")
+        import array_api_compat.numpy as xp
+
+        return Arrays(xp, "cpu", getattr(xp, precision), PRECISIONS[precision], f"numpy {np.__version__}, {precision}")
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is float64 in numpy, as everything outside the engine is."""
+        return self.dtype is np.float64
+
+    def put(self, array: ArrayLike) -> Array:
+        """An array of numbers for the backend; shares memory where it can."""
+        found = np.asarray(array)
+        if not found.flags.writeable and not self.plain:
+            found = found.copy()  # PyTorch warns of memory that nobody may write to
+        return self.xp.asarray(found, dtype=self.dtype, device=self.device)
+
+    def index(self, array: ArrayLike) -> Array:
+        """An array of indices for the backend."""
+        return self.xp.asarray(np.asarray(array, dtype=np.int64), device=self.device)
+
+    def take(self, array: Array) -> NDArray[np.float64]:
+        """A backend's array in numpy, in the backend's precision."""
+        return array if is_numpy_array(array) else np.asarray(array.detach().cpu().numpy())
+
+    def empty(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """An uninitialized numpy array in the backend's precision."""
+        return np.empty(shape, np.float64 if self.precision is PRECISIONS["float64"] else np.float32)  # type: ignore[return-value]
+
+    def multiply(self, left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A matrix product of numpy arrays, computed by the backend."""
+        return self.take(self.put(left) @ self.put(right))
+
+
+def _one(options: Sequence[str], names: Sequence[str]) -> str:
+    given = [name for name in names if name in options]
+    if len(given) > 1:
+        raise UsageError(f"the simulator wave cannot be {' and '.join(given)} at once", "choose one of them")
+    return given[0] if given else names[0]
+
+
+def _torch(device: str, precision: str) -> Arrays:
+    try:
+        import torch
+    except ImportError as error:
+        raise SimulatorMissingError(
+            "the simulator wave:torch needs PyTorch, which is not installed", "pip install 'diodeq[torch]'"
+        ) from error
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SimulatorMissingError("PyTorch finds no CUDA device", "use wave:torch, which computes on the CPU")
+    import array_api_compat.torch as xp
+
+    version = f"PyTorch {torch.__version__} on {device}, {precision}"
+    return Arrays(xp, torch.device(device), getattr(xp, precision), PRECISIONS[precision], version)
+
+
+__all__ = ["Array", "Arrays", "Precision", "array_namespace", "is_numpy_array"]
