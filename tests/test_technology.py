@@ -76,8 +76,10 @@ def test_variations_as_text():
 
 @pytest.mark.parametrize(
     "wrong",
-    ["", "tolerance", "tolerance=", "tolerance=x%", "tolerance=100%", "tolerance=1%,tolerance=2%", "magic=1"]
-    + ["temperature=9:1", "shape=square", "stuck_low=0.6,stuck_high=0.6", "drift=-1", "tolerance=nan", "rrom"],
+    [
+        *("", "tolerance", "tolerance=", "tolerance=x%", "tolerance=100%", "tolerance=1%,tolerance=2%", "magic=1"),
+        *("temperature=9:1", "shape=square", "stuck_low=0.6,stuck_high=0.6", "drift=-1", "tolerance=nan", "rrom"),
+    ],
 )
 def test_variations_that_make_no_sense(wrong):
     with pytest.raises(UsageError):
@@ -112,7 +114,7 @@ def test_tolerances_are_of_resistances_and_stay_inside():
 
 
 def test_a_dividers_spread_has_its_closed_form():
-    """Two resistors of tolerance t, uniform: the mid voltage's standard deviation is V/4 · √2 · t/√3, to first order."""
+    """Two resistors of tolerance t, uniform: the standard deviation is V/4 · √2 · t/√3, to first order."""
     from diodeq.circuit import Circuit, bank
 
     divider = Circuit(
@@ -181,7 +183,14 @@ def test_constant_sources_deviate_and_driven_ones_keep_their_inputs():
 
 
 def test_slopes_are_derivatives():
-    figures = dict(tolerance=0.1, drift=0.05, age=100.0, write_error=1e-6, read_noise=0.05, stuck_low=0.05)
+    figures = {
+        "tolerance": 0.1,
+        "drift": 0.05,
+        "age": 100.0,
+        "write_error": 1e-6,
+        "read_noise": 0.05,
+        "stuck_low": 0.05,
+    }
     up = WIDE.with_conductances(WIDE.conductances * 1.0001)
     one, two = (board(each, seed=3, **figures) for each in (WIDE, up))
     change = (two.circuit.conductances - one.circuit.conductances) / (1e-4 * WIDE.conductances)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
 from diodeq.cli.options import JSON, print_json
-from diodeq.devices.technology import Technology
+from diodeq.devices.technology import Technology, get
 from diodeq.network import Network
 from diodeq.network.weights import load, save
 from diodeq.synthesis.compile import MAX_GAIN, REALIZATIONS, Compiled, compile_network
@@ -42,9 +43,13 @@ from diodeq.tables import read_matrix
     "--inputs", type=click.Path(path_type=Path), help="CSV of sample inputs in network units, to choose the remedy by."
 )
 @click.option("--nearest", is_flag=True, help="Replace each W by the closest that is passive, and save those weights.")
-@click.option("--low", type=float, default=Technology.low, show_default=True, help="The least conductance, in siemens.")
-@click.option("--high", type=float, default=Technology.high, show_default=True, help="The largest, in siemens.")
-@click.option("--supply", type=float, default=Technology.supply, show_default=True, help="The highest voltage, in V.")
+@click.option(
+    "--technology",
+    help="Range, values and supply; `diodeq devices technologies`.  [default: any value, 1e-7 … 1e-2 S]",
+)
+@click.option("--low", type=float, help="The least conductance, in siemens.  [default: the technology's]")
+@click.option("--high", type=float, help="The largest, in siemens.  [default: the technology's]")
+@click.option("--supply", type=float, help="The highest voltage, in V.  [default: the technology's, or none]")
 @click.option("--max-gain", type=float, default=MAX_GAIN, show_default=True, help="Of drivers and buffers.")
 @click.option("--allow-nonunique", is_flag=True, help="Let buffers build W without a guaranteed equilibrium.")
 @JSON
@@ -57,9 +62,10 @@ def compile_command(
     remedy: str,
     inputs: Path | None,
     nearest: bool,
-    low: float,
-    high: float,
-    supply: float,
+    technology: str | None,
+    low: float | None,
+    high: float | None,
+    supply: float | None,
     max_gain: float,
     allow_nonunique: bool,
     as_json: bool,
@@ -68,6 +74,8 @@ def compile_command(
 
     Example: diodeq compile weights.npz -o circuit.npz --diode 1N4148
     """
+    hardware = get(technology) if technology else Technology()
+    limits: dict[str, Any] = {"low": low, "high": high, "supply": supply, "diode": diode}
     network = load(weights)
     distances: tuple[float, ...] | None = None
     if nearest:
@@ -77,7 +85,7 @@ def compile_command(
         network,
         realization,
         diode=diode,
-        technology=Technology(low=low, high=high, supply=supply, diode=diode),
+        technology=replace(hardware, **{name: value for name, value in limits.items() if value is not None}),
         volts_per_unit=volts_per_unit,
         remedy=remedy,
         inputs=None if inputs is None else read_matrix(inputs, network.widths[0]),
@@ -95,7 +103,7 @@ def compile_command(
         f"compiled from {weights.name}: {realizations}; {scale}",
         f"certificate: {certificate.sentence()}",
     )
-    replace(compiled.circuit, notes=notes).save(output)
+    replace(compiled.circuit, notes=(*compiled.circuit.notes, *notes)).save(output)
     _print(compiled, certificate, output, moved, as_json)
 
 

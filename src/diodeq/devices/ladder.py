@@ -130,7 +130,7 @@ def _single(word: str, low: float, high: float) -> Single:
         if low <= 0.0 or math.isinf(high):
             raise UsageError(f"{count} levels need a range", "give the least and the largest conductance")
         ohms = 1.0 / np.linspace(low, high, count)
-        return Single(ohms, np.arange(count), np.full(count, 1.0 / high), word, f"cell of {count} levels")
+        return Single(ohms, np.arange(count), np.full(count, 1.0 / high), f"{count} levels", f"cell of {count} levels")
     pot = programmable.get(word, also=f"{', '.join(preferred.SERIES)} or a number of levels")
     ohms, code, nominal = pot.settings()
     return Single(ohms, code, nominal, pot.name, pot.name, pot.channels, pot.volts)

@@ -20,6 +20,7 @@ from diodeq.synthesis import buffered, passive, transformer_gyrator
 from diodeq.synthesis.build import build
 from diodeq.synthesis.fit import fit
 from diodeq.synthesis.plan import Core, Floats, StagePlan
+from diodeq.synthesis.quantize import quantize
 from diodeq.synthesis.remedy import Estimate, choose
 from diodeq.synthesis.report import Report, StageReport, parts_of
 
@@ -63,7 +64,8 @@ def compile_network(
         network: the weights.
         realization: a key of ``REALIZATIONS`` for every stage, or ``auto``: for each the first that fits.
         diode: of the elements that are not made to measure; a name of the catalogue or a model.
-        technology: conductance range and supply; its ``volts`` are the volts per unit where nothing else is said.
+        technology: conductance range and supply; its ``volts`` are the volts per unit where nothing else is said. Where
+            it has only certain values, the resistors get the nearest.
         volts_per_unit: volts that stand for 1.
         remedy: what to do about the diodes' drop, one of ``diodeq.synthesis.remedy.REMEDIES``.
         inputs: float64[B, n_in] sample inputs (in units) for the remedy's estimate and the inputs' range; drawn from
@@ -102,6 +104,8 @@ def compile_network(
             title or f"compiled network {'-'.join(map(str, network.widths))}",
         )
     )
+    if technology.ladder is not None:
+        circuit = quantize(circuit, technology.ladder).circuit
     stages = tuple(
         _stage_report(k, stage, found, refused)
         for k, (stage, (found, refused)) in enumerate(zip(network.stages, candidates, strict=True))
