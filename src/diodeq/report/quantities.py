@@ -7,4 +7,4 @@ from matplotlib.ticker import EngFormatter
 
 def quantity(value: float, unit: str) -> str:
     """Such as ``12.3 µS``."""
-    return EngFormatter(unit=unit)(float(f"{value:.3g}"))
+    return EngFormatter(unit=unit, sep="\N{NO-BREAK SPACE}")(float(f"{value:.3g}"))

@@ -60,7 +60,7 @@ def _learning(evidence: Evidence) -> Section:
     last = evidence.metrics[-1] if evidence.metrics else None
     text = ["Losses and training accuracies are means over an epoch's batches as they were learned."]
     if last:
-        text.append(f"The last epoch ended at a loss of {last['loss']:.4g}; held-out samples chose nothing.")
+        text.append(f"The last epoch ended at a loss of {last['loss']:.4g}. No choice was made on held-out samples.")
     blocks = []
     for name, draw, caption in (
         ("loss", training_plot.draw_loss, f"Training loss ({evidence.experiment.recipe.loss})."),

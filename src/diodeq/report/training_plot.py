@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 
@@ -30,6 +31,7 @@ def draw_loss(axes: Axes, metrics: Metrics) -> None:
     axes.set(xlabel="epoch", ylabel="training loss")
     if all(line["loss"] > 0 for line in metrics):
         axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     tidy(axes)
 
 
@@ -40,4 +42,5 @@ def draw_accuracies(axes: Axes, metrics: Metrics) -> None:
         axes.plot(epochs, [100.0 * line[key] for line in metrics], color=color, marker=".", label=label)
     axes.set(xlabel="epoch", ylabel="accuracy (%)")
     axes.legend(frameon=False, loc="lower right")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     tidy(axes)
