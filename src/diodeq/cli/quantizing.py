@@ -35,7 +35,12 @@ def quantizing(command: Command) -> Command:
 _OPTIONS = (
     click.option("--series", type=click.Choice(list(SERIES), case_sensitive=False), help="Preferred values to buy."),
     click.option("--programmable", metavar="PART", help="Digital potentiometers: AD5206, AD5293, MCP41010 …"),
-    click.option("--levels", type=int, metavar="N", help="N evenly spaced conductances over --ohms: a memory cell."),
+    click.option(
+        "--levels",
+        type=click.IntRange(min=2),
+        metavar="N",
+        help="N evenly spaced conductances over --ohms: memory cells.",
+    ),
     click.option("--pairs", type=click.Choice(PAIRS), help="Let two parts make a resistor where that is nearer."),
     click.option(
         "--ohms",

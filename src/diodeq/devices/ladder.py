@@ -53,7 +53,8 @@ class Single:
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
-    """Conductances float64[n] in siemens, ascending; ``picks`` int64[n, 1 or 2] are the singles that make each.
+    """Conductances float64[n] in siemens, ascending; ``picks`` int64[n, 1 or 2] are the singles that make each
+    (-1: no second one).
 
     ``pairs`` says how two of them are joined, "" where one is enough.
     """
@@ -137,7 +138,7 @@ def _single(word: str, low: float, high: float) -> Single:
 
 
 def _paired(name: str, single: Single, how: str) -> Ladder:
-    """Every pair of singles, and every single alone in both places of ``picks`` as -1."""
+    """Every pair of singles, and every single alone, with -1 as its second pick."""
     single = single.take(np.sort(np.unique(single.ohms, return_index=True)[1]))
     count = len(single.ohms)
     if count > MOST_PAIRED:
