@@ -326,3 +326,19 @@ for node, values in solved.nodes.items():
     assert_same(run_python(script, tmp_path), wanted, 1e-9)
     text = f"{circuit.to_pyspice()}\n.op\n.end\n"
     assert_same(run_ngspice(text, tmp_path), wanted, 1e-9)
+
+
+@pytest.mark.parametrize("name", circuits.CIRCUITS)
+def test_every_dialect_has_every_part(name: str, tmp_path: Path) -> None:
+    circuit = circuits.CIRCUITS[name]()
+    wanted = run_ngspice(full_deck(circuit).text, tmp_path)
+    assert_same(run_ngspice(f"{circuit.to_pyspice()}\n.op\n.end\n", tmp_path), wanted, 1e-9)
+    assert_same(run_ngspice_as_ltspice(full_deck(circuit, "ltspice").text, tmp_path), wanted, 1e-9)
+    assert_same(run_xyce_in_ngspice(full_deck(circuit, "xyce").text, tmp_path), wanted, 1e-9)
+
+
+def test_the_pyspice_script_runs_with_every_kind_of_part(tmp_path: Path) -> None:
+    circuit = circuits.everything()
+    drives = circuits.DRIVES[0]
+    wanted = run_ngspice(full_deck(circuit, drives=drives).text, tmp_path)
+    assert_same(run_python(full_deck(circuit, "pyspice", drives).text, tmp_path), wanted, 1e-9)

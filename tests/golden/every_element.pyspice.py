@@ -3,7 +3,7 @@
 # circuit sha256 e1ce58df4e858e62180398ef4fb3dee191ccb6122cffa9c847d0c17279811204
 # 9 nodes, 7 resistors, 1 diode, 1 voltage source, 1 current source, 1 transformer, 1 gyrator, 1 buffer, 1 mirror
 # at 50 degrees Celsius
-# the inputs have the values noted above their sources
+# the inputs have the values noted at their sources
 
 import ctypes.util
 import os

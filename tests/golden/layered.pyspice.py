@@ -3,7 +3,7 @@
 # circuit sha256 7f9a169ab2bd15c6508b8e1891d18de71a3e2339d5aee07f483e8aa5f209aaf5
 # 8 nodes, 11 resistors, 2 diodes, 3 voltage sources
 # at 27 degrees Celsius
-# the inputs have the values noted above their sources
+# the inputs have the values noted at their sources
 
 import ctypes.util
 import os

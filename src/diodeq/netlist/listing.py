@@ -100,7 +100,7 @@ def list_circuit(
             counted.append(_count(count, spec.singular))
     driven: tuple[str, ...] = ()
     if len(circuit.inputs):
-        driven = ("all inputs are at 0" if not volts.any() else "the inputs have the values noted above their sources",)
+        driven = ("all inputs are at 0" if not volts.any() else "the inputs have the values noted at their sources",)
     nodes = circuit.nodes
     return Listing(
         title=plain(title or circuit.title) or "circuit",
