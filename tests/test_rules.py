@@ -18,7 +18,7 @@ from diodeq.learning.audit import SWEPT, Agreement, audit, sweep
 from diodeq.learning.gradcheck import half_mean_square, thinned
 from diodeq.learning.losses import cross_entropy, squared_error
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.rules import RULES, named
+from diodeq.learning.rules import RULES, named, written
 from diodeq.learning.rules.nudges import nonreciprocal, output_conductance, with_clamps, with_nudges
 from diodeq.learning.solves import Counted
 from diodeq.simulators import create
@@ -257,7 +257,10 @@ def test_perturbation_is_right_on_average_and_repeats(wave):
 # --- names, options, refusals ---------------------------------------------------------------------------------------
 
 
-def test_options_are_read_from_the_name():
+def test_options_are_read_from_the_name_and_written_back():
+    assert written(RULES["equilibrium-propagation"]) == "equilibrium-propagation:beta=0.01:centered=yes"
+    for rule in (*RULES.values(), named("frequency-propagation:gamma=1e-07:samples=5")):
+        assert named(written(rule)) == rule
     assert named("equilibrium-propagation:beta=0.5:centered=no") == type(RULES["equilibrium-propagation"])(0.5, False)
     assert named("perturbation:samples=3:seed=7").cost(CIRCUITS["layered"]()) == 6
     assert named("frequency-propagation:samples=6").cost(CIRCUITS["layered"]()) == 7

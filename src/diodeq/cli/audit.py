@@ -13,7 +13,7 @@ from diodeq.circuit import Circuit
 from diodeq.cli.options import JSON, SIMULATOR, UNITS, WORKERS, print_json, rule_list
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
-from diodeq.learning.rules import RULES
+from diodeq.learning.rules import RULES, written
 from diodeq.tables import read_matrix
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ SIZES = np.logspace(-6, 0, 19)
     show_default=True,
     callback=rule_list,
     metavar="NAME[:OPTION=VALUE…][,…]",
-    help=f"Of: {', '.join(RULES)}.",
+    help=f"Of, with their options: {', '.join(map(written, RULES.values()))}.",
 )
 @click.option(
     "--limit",

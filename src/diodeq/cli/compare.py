@@ -13,7 +13,7 @@ import rich_click as click
 
 from diodeq.cli.options import ENGINE, JSON, SIMULATOR, WORKERS, print_json, rule_list
 from diodeq.files import write_atomically
-from diodeq.learning.rules import RULES
+from diodeq.learning.rules import RULES, written
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,7 +44,7 @@ def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tupl
     show_default=True,
     callback=rule_list,
     metavar="NAME[:OPTION=VALUE…][,…]",
-    help=f"Of: {', '.join(RULES)}.",
+    help=f"Of, with their options: {', '.join(map(written, RULES.values()))}.",
 )
 @click.option("--seeds", default="0,1,2", show_default=True, callback=_numbers(int), help="Reported.")
 @click.option("--budget", type=int, required=True, help="Circuit solves of each training run.")

@@ -24,7 +24,7 @@ from diodeq.learning.experiment import Experiment, conduct, starting_beta, store
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
 from diodeq.learning.recipe import recipe_for
-from diodeq.learning.rules import RULES
+from diodeq.learning.rules import RULES, written
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
 
@@ -57,7 +57,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.option(
     "--rule",
     metavar="NAME[:OPTION=VALUE…]",
-    help=f"How gradients are found: {', '.join(RULES)}.  [default: hardware-linearization]",
+    help=f"How gradients are found: {', '.join(map(written, RULES.values()))}.  [default: hardware-linearization]",
 )
 @click.option("--epochs", type=int, help="Passes through the training samples.")
 @click.option("--batch-size", type=int, help="Samples per update.")

@@ -60,4 +60,12 @@ def named(spec: str) -> Rule:
     return found
 
 
-__all__ = ["RULES", "Gradient", "Rule", "named"]
+def written(rule: Rule) -> str:
+    """The rule with all its options, as ``named`` reads it."""
+    made: Any = rule
+    values = {each.name: getattr(made, each.name) for each in dataclasses.fields(made)}
+    texts = {key: ("no", "yes")[value] if isinstance(value, bool) else value for key, value in values.items()}
+    return ":".join([rule.name, *(f"{key}={text}" for key, text in texts.items())])
+
+
+__all__ = ["RULES", "Gradient", "Rule", "named", "written"]
