@@ -20,7 +20,7 @@ class EngineName(click.ParamType):  # type: ignore[type-arg]
 
     name = "simulator"
 
-    def get_metavar(self, *_: Any) -> str:
+    def get_metavar(self, *_: Any, **__: Any) -> str:
         """What ``--help`` shows."""
         return "[ngspice|wave[:torch][:cuda][:float32]]"
 

@@ -129,24 +129,26 @@ def _reverse(n_vt: float, shifted: Array, drop: Array, start: Array, off: Array)
 def wright_omega(x: Array) -> Array:
     """The Wright omega function of real numbers, ``w + log w = x``, to a few roundings of its value.
 
-    Halley's method on ``exp(z) + z = x`` with ``w = exp(z)``, from the logarithm of the softplus function; three steps
-    are enough from there for every x.
+    Two steps of the iteration of fourth order of Fritsch, Shafer and Crowley (Comm. ACM 16(2), 1973), from the softplus
+    function. Below x = -690, where it is nothing beside any current, it stays near the smallest normal number.
     """
     xp = array_namespace(x)
     start = xp.exp(-xp.abs(x))
-    soft = xp.log1p(start) + xp.where(x > 0.0, x, 0.0 * x)
-    # Far below zero the softplus underflows, and z = x - exp(x) is better long before.
-    z = xp.where(x < -1.0, x - start, xp.log(xp.where(x < -1.0, 0.0 * x + 1.0, soft)))
-    for _ in range(3):
-        e = xp.exp(z)
-        error = e + z
-        error -= x
-        slope = e + 1.0
-        e *= error
-        e *= 0.5
-        error *= slope
-        slope *= slope
-        slope -= e
-        error /= slope
-        z -= error
-    return xp.exp(z)
+    w = xp.where(x < -1.0, start - start * start, xp.log1p(start) + xp.where(x > 0.0, x, xp.zeros_like(x)))
+    w = xp.maximum(w, xp.full_like(w, float(xp.finfo(w.dtype).smallest_normal)))
+    for _ in range(2):
+        error = x - w
+        error -= xp.log(w)
+        slope = w + 1.0
+        factor = error * (2.0 / 3.0)
+        factor += slope
+        factor *= slope
+        factor *= 2.0
+        step = error / slope
+        factor -= error
+        step *= factor
+        factor -= error
+        step /= factor
+        step += 1.0
+        w *= step
+    return w
