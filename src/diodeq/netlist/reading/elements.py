@@ -55,7 +55,7 @@ def read_part(words: list[str], scope: Scope, line: int, notes: Notes) -> Part |
     if letter == "r" and not 1e-300 < part.value < 1e300:
         raise InputError(
             f"resistor {shown(words[0])} is {part.value:g} ohm",
-            "give it more than 0, not infinitely many; V… 0 joins two nodes",
+            "give it a finite resistance more than 0; V… 0 joins two nodes",
         )
     return part
 
