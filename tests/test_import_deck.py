@@ -304,6 +304,14 @@ def test_a_persons_comments_are_no_remarks_of_diodeqs(tmp_path: Path) -> None:
     assert circuit.output_names == ("a",)
 
 
+def test_what_a_deck_asks_for_in_vain_is_said(tmp_path: Path) -> None:
+    (tmp_path / "x.cir").write_text("title\nv1 a 0 1\nr1 a 0 1k\nc1 a b 1n\n.save v(b) v(a)\n.options gmin=1n\n")
+    imported = import_deck(tmp_path / "x.cir")
+    assert imported.circuit.output_names == ("a",)
+    assert any(note.endswith("has not: b") for note in imported.notes)
+    assert any(note.startswith("gmin") for note in imported.notes)
+
+
 class TestPorts:
     TEXT = (
         "title\nvp x_p 0 1\nvn x_n 0 -1\nib 0 y1_p 1m\nr1 x_p y0_p 1k\nr2 x_n y0_n 1k\n"

@@ -11,7 +11,7 @@ from diodeq.devices.cards import Card, add_card, split_card
 from diodeq.devices.subcircuit import Body, open_body
 from diodeq.errors import InputError
 from diodeq.spice import Line, Scope, SpiceText, tokens
-from diodeq.spice.numbers import shown
+from diodeq.spice.numbers import number, shown
 from diodeq.spice.text import assignments
 
 # What diodeq writes above a source and at the end of a deck.
@@ -138,6 +138,8 @@ def _options(deck: Deck, line: Line, words: list[str]) -> None:
     for at, word in enumerate(words):
         if word == "=" and 0 < at < len(words) - 1:
             deck.options[words[at - 1].lower()] = (line.number, words[at + 1])
+            if words[at - 1].lower() == "gmin" and number(words[at + 1]) != 1e-12:
+                deck.notes.add("gmin is 1e-12 siemens in every simulation here", words[at + 1], line.number)
 
 
 def _temperature(deck: Deck, line: Line, words: list[str]) -> None:

@@ -82,6 +82,9 @@ def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) 
     if not wanted:
         noted = deck.outputs or [(name, plus, minus) for (plus, minus), name in deck.asked.items()]
         known = [(name, _ground(plus), _ground(minus)) for name, plus, minus in noted]
+        lost = [name for name, *ends in known if not {*ends} <= nodes.keys()]
+        if lost:
+            deck.notes.reasons["voltages that the deck asks for at nodes that the circuit has not"] = lost
         known = [output for output in known if {*output[1:]} <= nodes.keys()]
         if not known:
             raise UsageError(
