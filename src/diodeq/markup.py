@@ -6,13 +6,14 @@ import html
 from collections.abc import Iterable, Sequence
 
 _TABLE = "border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.4em 0"
+_CELL = "text-align:left;padding:.15em 1.2em .15em 0"
 
 
 def card(title: str, rows: Iterable[Sequence[str]], head: Sequence[str] = (), picture: str = "") -> str:
     """HTML in the page's own colours and fonts; all but ``picture``, which is markup, is escaped."""
 
     def line(tag: str, cells: Sequence[str]) -> str:
-        return "<tr>" + "".join(f'<{tag} style="text-align:left;padding:.15em 1.2em .15em 0">{html.escape(c)}</{tag}>' for c in cells) + "</tr>"
+        return "<tr>" + "".join(f'<{tag} style="{_CELL}">{html.escape(cell)}</{tag}>' for cell in cells) + "</tr>"
 
     top = line("th", head) if head else ""
     table = f'<table style="{_TABLE}">{top}{"".join(line("td", row) for row in rows)}</table>'
