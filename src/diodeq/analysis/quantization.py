@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.devices.ladder import Ladder
+from diodeq.errors import InputError, SimulationError
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.quantize import Quantized, quantize
 
@@ -56,8 +57,11 @@ def cost(
 ) -> Cost:
     """How far the outputs of ``after`` are from those of ``before`` for ``drives`` float64[B, n_in].
 
-    ``labels`` int64[B] are class numbers. Raises what the simulator does.
+    ``labels`` int64[B] are class numbers. Raises what the simulator does, and ``InputError`` for a circuit without
+    outputs.
     """
+    if not len(before.outputs):
+        raise InputError(f"circuit {before.title!r} has no outputs to compare", "give it some")
     wanted = np.concatenate([out for out, _ in _settled(simulator, before, drives)])
     parts = list(_settled(simulator, after, drives))
     found = np.concatenate([out for out, _ in parts])
@@ -87,7 +91,10 @@ def best_scaled(simulator: Simulator, circuit: Circuit, ladder: Ladder, drives: 
 
     def error(exponent: float) -> float:
         tried = quantize(circuit, ladder, 10.0 ** (exponent / PER_DECADE)).circuit
-        return _rms(np.concatenate([out for out, _ in _settled(simulator, tried, drives)]) - wanted)
+        try:
+            return _rms(np.concatenate([out for out, _ in _settled(simulator, tried, drives)]) - wanted)
+        except SimulationError:
+            return np.inf  # a scale at which the circuit does not settle is no choice
 
     best = min(np.arange(first, last + 1.0).tolist(), key=error)
     return quantize(circuit, ladder, 10.0 ** (best / PER_DECADE))

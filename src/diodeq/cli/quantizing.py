@@ -16,7 +16,7 @@ from diodeq.circuit.bank import Floats
 from diodeq.cli.verify import labels_of
 from diodeq.devices.ladder import PAIRS, Ladder, ladder
 from diodeq.devices.preferred import SERIES
-from diodeq.errors import UsageError
+from diodeq.errors import InputError, UsageError
 from diodeq.netlist.bom import engineering
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.quantize import Quantized, quantize
@@ -103,7 +103,9 @@ class Parts:
         return ladder(f"{named[0]}:{self.pairs}" if self.pairs else named[0], low, high)
 
     def apply(self, circuit: Circuit, found: Ladder, engine: Simulator) -> tuple[Quantized, Cost]:
-        """The quantized circuit and what it costs in ``engine``."""
+        """The quantized circuit and what it costs in ``engine``; raises ``InputError`` if there is nothing to do."""
+        if not len(circuit.resistors):
+            raise InputError(f"circuit {circuit.title!r} has no resistors", "there is nothing to quantize")
         drives, labels = self._drives(circuit)
         if self.scale == "auto":
             quantized = best_scaled(engine, circuit, found, drives)
