@@ -1,4 +1,4 @@
-"""The picture of a comparison: held-out accuracy over circuit solves, one curve a rule, one panel a data set."""
+"""The picture of a comparison: held-out error over circuit solves, one curve a rule, one panel a data set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 
@@ -15,7 +15,7 @@ COLOURS = (BLUE, RED, "#c08a2b", "#5b8c5a", "#7d5ba6", GREY, "#3c3c3c", "#d06fa0
 
 
 def compare_figure(documents: Sequence[Mapping[str, Any]]) -> Figure:
-    """The documents of ``compare``, one a data set: means over seeds, and between their lowest and highest a shade."""
+    """The documents of ``compare``, one a data set: means over seeds, at the end with their deviation."""
     names = list(dict.fromkeys(entry["rule"] for document in documents for entry in document["rules"]))
     colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(names)}
     with style():
@@ -27,15 +27,30 @@ def compare_figure(documents: Sequence[Mapping[str, Any]]) -> Figure:
                 if "curve" not in entry:
                     continue
                 curve, colour = entry["curve"], colours[entry["rule"]]
-                mean, low, high = (100.0 * np.array(curve[key]) for key in ("mean", "low", "high"))
-                marker = "o" if len(mean) == 1 else None
-                drawn[entry["rule"]] = axes.plot(
-                    curve["solves"], mean, color=colour, marker=marker, linewidth=1.4, label=entry["rule"]
-                )[0]
-                axes.fill_between(curve["solves"], low, high, color=colour, alpha=0.12, linewidth=0)
-            axes.set(title=f"{document['data']}, {len(document['seeds'])} seeds", xlabel="circuit solves")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda solves, _: f"{solves / 1000:g}k" if solves else "0"))
+                # Errors, not accuracies: on a logarithm the rules that are nearly right can be told apart.
+                mean = 100.0 * (1.0 - np.array(curve["mean"]))
+                (line,) = axes.plot(curve["solves"], mean, color=colour, linewidth=1.3, label=entry["rule"])
+                drawn[entry["rule"]] = line
+                # Ends stand beside each other, so that their spreads can be seen.
+                end = curve["solves"][-1] * 1.06 ** (1 + names.index(entry["rule"]))
+                spread = 100.0 * entry["test_accuracy"]["deviation"]
+                axes.errorbar(end, mean[-1], spread, color=colour, fmt="o", markersize=3, linewidth=1)
+            axes.set(title=f"{document['data']}, {len(document['seeds'])} seeds", xlabel="circuit solves", xscale="log")
+            axes.set_yscale("symlog", linthresh=1.0, linscale=0.3)
+            axes.set_ylim(0.0, 100.0)
+            axes.set_yticks((0, 1, 2, 5, 10, 20, 50, 100), minor=False)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{error:g}"))
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda solves, _: f"{solves / 1000:g}k"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
             tidy(axes)
-        panels[0].set_ylabel("held-out accuracy (%)")
-        figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=7.5)
+        panels[0].set_ylabel("held-out error (%)")
+        figure.legend(
+            drawn.values(),
+            drawn.keys(),
+            loc="outside lower center",
+            ncols=4 if len(documents) > 1 else 2,
+            frameon=False,
+            fontsize=7.5,
+        )
     return figure
