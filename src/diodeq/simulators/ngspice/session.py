@@ -11,7 +11,8 @@ import ctypes.util
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -75,25 +76,21 @@ class Session:
         self._ffi = Shared.ffi
         self.version = f"ngspice-{self._spice.ngspice_version}"
 
-    def run(self, text: str, marker: str, vectors: Iterable[str], length: int) -> dict[str, NDArray[Any]]:
+    def run(self, text: str, marker: str, vectors: Iterable[str], length: int | None) -> dict[str, NDArray[Any]]:
         """Load a deck, run the analysis it asks for, return the named vectors, each of ``length`` points.
+
+        With ``length`` None they have as many points as ngspice took, all the same and at least two.
 
         Raises:
             SimulationError: ngspice complained, another circuit ran, or a vector is missing, short or not finite.
         """
-        said = self._spice.said
-        said.clear()
-        try:
-            self._attempt(self._spice.load_circuit, text)
-            self._attempt(self._spice.exec_command, "run")
-            complaint = next((line for line in said if _FAILURE.search(line) and not _EFFORT.search(line)), None)
+        with self._ran(text) as complaint:
             plot = self._spice.last_plot
             present = self._vector_names(plot)
-            if marker not in present:
-                raise SimulationError(
-                    f"ngspice rejected the deck: {_tidy(complaint or 'no reason given')}", "report this deck"
-                )
+            self._demand_marker(marker, present, complaint)
             found = {name: self._vector(plot, name) for name in vectors if name in present}
+            if length is None:
+                length = max(2, *map(len, found.values()))
             for name in vectors:
                 if name not in found:
                     raise SimulationError(
@@ -105,15 +102,51 @@ class Session:
                         f"ngspice stopped after {len(found[name])} of {length} samples: {reason}",
                         "check the drive voltages and the conductance range",
                     )
-                if not np.isfinite(found[name]).all():
-                    raise SimulationError(f"ngspice returned a value that is not finite in {name}", "check the circuit")
-            if complaint is not None:
-                raise SimulationError(f"ngspice reported: {_tidy(complaint)}", "check the circuit")
+            self._demand_sound(found, complaint)
             return found
+
+    def run_each(self, text: str, marker: str) -> list[dict[str, NDArray[Any]]]:
+        """Load a deck that asks for several analyses, one of them ``.op``; all vectors of every plot, in their order.
+
+        Raises:
+            SimulationError: ngspice complained, another circuit ran, or a value is not finite.
+        """
+        with self._ran(text) as complaint:
+            names = [plot for plot in reversed(self._spice.plot_names) if plot != "const"]
+            plots = [{name: self._vector(plot, name) for name in self._vector_names(plot)} for plot in names]
+            self._demand_marker(marker, {name for plot in plots for name in plot}, complaint)
+            for plot in plots:
+                self._demand_sound(plot, complaint)
+            return plots
+
+    @contextmanager
+    def _ran(self, text: str) -> Iterator[str | None]:
+        """Within this the deck has run; gives what ngspice complained about."""
+        said = self._spice.said
+        said.clear()
+        try:
+            self._attempt(self._spice.load_circuit, text)
+            self._attempt(self._spice.exec_command, "run")
+            yield next((line for line in said if _FAILURE.search(line) and not _EFFORT.search(line)), None)
         finally:
             # Without these, 0.4 MB leaks per run and time grows quadratically.
             self._attempt(self._spice.exec_command, "destroy all")
             self._attempt(self._spice.exec_command, "remcirc")
+
+    @staticmethod
+    def _demand_marker(marker: str, present: set[str], complaint: str | None) -> None:
+        if marker not in present:
+            raise SimulationError(
+                f"ngspice rejected the deck: {_tidy(complaint or 'no reason given')}", "report this deck"
+            )
+
+    @staticmethod
+    def _demand_sound(found: dict[str, NDArray[Any]], complaint: str | None) -> None:
+        for name, values in found.items():
+            if not np.isfinite(values).all():
+                raise SimulationError(f"ngspice returned a value that is not finite in {name}", "check the circuit")
+        if complaint is not None:
+            raise SimulationError(f"ngspice reported: {_tidy(complaint)}", "check the circuit")
 
     def _attempt(self, command: Any, argument: str) -> None:
         try:
