@@ -6,6 +6,7 @@ its resistors is a matrix product.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,25 +48,31 @@ class Wiring:
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        found: list[Block] = []
-        for slow in (0, 1):
-            for first, last in self._gaps(found):
-                part = self.terminals[first:last]
-                found += _blocks(part[:, slow].astype(np.intp), part[:, 1 - slow].astype(np.intp), first)
-        return tuple(sorted(found, key=lambda block: block.start))
+        return dense(self.terminals)
 
     @cached_property
     def rest(self) -> Index:
-        return np.concatenate([np.arange(0), *(np.arange(*gap) for gap in self._gaps(self.blocks))])
-
-    def _gaps(self, blocks: tuple[Block, ...] | list[Block]) -> list[tuple[int, int]]:
-        """Runs of resistors that belong to none of the blocks."""
-        taken = sorted((block.resistors.start, block.resistors.stop) for block in blocks)
-        edges = [0, *(edge for pair in taken for edge in pair), len(self.terminals)]
-        return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+        return np.concatenate([np.arange(0), *(np.arange(*gap) for gap in _gaps(self.blocks, len(self.terminals)))])
 
 
-def _blocks(slow: Index, fast: Index, offset: int) -> list[Block]:
+def dense(terminals: NDArray[np.int32], smallest: int = SMALLEST) -> tuple[Block, ...]:
+    """The blocks of at least ``smallest`` resistors among those with ``terminals`` int32[n, 2], in order."""
+    found: list[Block] = []
+    for slow in (0, 1):
+        for first, last in _gaps(found, len(terminals)):
+            part = terminals[first:last]
+            found += _blocks(part[:, slow].astype(np.intp), part[:, 1 - slow].astype(np.intp), first, smallest)
+    return tuple(sorted(found, key=lambda block: block.start))
+
+
+def _gaps(blocks: Sequence[Block], count: int) -> list[tuple[int, int]]:
+    """Runs of resistors that belong to none of the blocks."""
+    taken = sorted((block.resistors.start, block.resistors.stop) for block in blocks)
+    edges = [0, *(edge for pair in taken for edge in pair), count]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+
+
+def _blocks(slow: Index, fast: Index, offset: int, smallest: int) -> list[Block]:
     """The blocks of a run of resistors whose node ``slow`` is the block's row."""
     begin = np.concatenate([[0], np.flatnonzero(slow[1:] != slow[:-1]) + 1])
     length = np.diff(begin, append=len(slow))
@@ -74,7 +81,7 @@ def _blocks(slow: Index, fast: Index, offset: int) -> list[Block]:
     row_goes_on = np.logical_and.reduceat(same, begin) & (length == np.roll(length, 1))
     head = np.flatnonzero(~row_goes_on | (begin == 0))
     rows = np.diff(head, append=len(begin))
-    large = rows * length[head] >= SMALLEST
+    large = rows * length[head] >= smallest
     found = []
     for h, count in zip(head[large].tolist(), rows[large].tolist(), strict=True):
         at, width = int(begin[h]), int(length[h])

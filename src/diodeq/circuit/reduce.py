@@ -2,50 +2,60 @@
 
 Seen from the other nodes, a group of such nodes is a mesh of resistors (star-mesh transformation; Dörfler & Bullo, IEEE
 Trans. Circuits Syst. I 60(1), 2013). The read-out nodes of a layered circuit go this way, and with them most of the
-work of every Newton iteration. All conductances of the mesh are positive, and the eliminated voltages come back from
-one small product.
+work of every Newton iteration; so do the wires of a crossbar. All conductances of the mesh are positive, and the
+eliminated voltages come back from one linear solve.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse.linalg import splu
 
 from diodeq.circuit.bank import KINDS, Bank, Floats
 from diodeq.circuit.circuit import Circuit
 
 Index = NDArray[np.int64]
 
-# Dense matrices of this many nodes are still cheap beside a simulation.
-_LARGEST = 2000
+# Dense matrices of this many nodes are still cheap beside a simulation; larger ones are factored sparsely.
+_DENSE_UP_TO = 2000
+# Entries of the array from kept to eliminated nodes (1.6 GB): a circuit that takes more is left as it is.
+_MOST_ENTRIES = 200_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Reduced:
     """A reduced circuit with its values; ``circuit`` has only the kept nodes.
 
-    ``mesh`` float64[eliminated, kept] turns kept voltages into eliminated ones; ``inverse`` float64[eliminated,
-    eliminated] turns currents into the eliminated nodes into their voltages.
+    ``links`` [eliminated, kept] are the conductances between the two, ``mesh`` float64[eliminated, kept] turns kept
+    voltages into eliminated ones, and ``solve`` turns currents float64[B, eliminated] into the eliminated nodes into
+    their voltages.
     """
 
     plan: ReductionPlan
     circuit: Circuit
+    links: Floats | sparse.csr_array
     mesh: Floats
-    inverse: Floats
+    solve: Callable[[Floats], Floats]
 
     def injections(self, currents: Floats) -> Floats:
         """Currents float64[B, N] into all nodes as currents float64[B, kept] into the kept ones."""
-        moved: Floats = currents[:, self.plan.kept] + currents[:, self.plan.eliminated] @ self.mesh
+        into = currents[:, self.plan.eliminated]
+        fed = np.flatnonzero(into.any(axis=0))
+        moved: Floats = currents[:, self.plan.kept] + into[:, fed] @ self.mesh[fed]
         return moved
 
     def restore(self, volts: Floats, currents: Floats) -> Floats:
         """Voltages of all nodes, float64[B, N], from those of the kept ones and the currents into all."""
         whole = np.empty(currents.shape)
         whole[:, self.plan.kept] = volts
-        whole[:, self.plan.eliminated] = volts @ self.mesh.T + currents[:, self.plan.eliminated] @ self.inverse.T
+        if len(self.plan.eliminated):
+            whole[:, self.plan.eliminated] = self.solve(currents[:, self.plan.eliminated] + (self.links @ volts.T).T)
         return whole
 
 
@@ -66,7 +76,8 @@ class ReductionPlan:
             if kind != "resistors":
                 touched[circuit.bank(kind).terminals] = True
         everything = ReductionPlan(np.arange(count), np.zeros(0, np.int64))
-        if touched.all() or count > _LARGEST:
+        staying = int(np.count_nonzero(touched))
+        if staying == count or staying * (count - staying) > _MOST_ENTRIES:
             return everything
         ends = circuit.resistors.terminals[(circuit.resistors.terminals > 0).all(axis=1)]
         joined = sparse.coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(count, count))
@@ -83,25 +94,26 @@ class ReductionPlan:
 
     def reduce(self, circuit: Circuit) -> Reduced:
         """Reduce the values of a circuit of this plan's topology."""
-        size = len(self.eliminated)
-        if not size:
-            return Reduced(self, circuit, np.zeros((0, len(self.kept))), np.zeros((0, 0)))
         count = len(circuit.nodes)
+        if not len(self.eliminated):
+            none = np.zeros((0, count))
+            return Reduced(self, circuit, none, none, lambda currents: currents)
         a, b = circuit.resistors.terminals.astype(np.int64).T
-        flat = np.bincount(a * count + b, weights=circuit.conductances, minlength=count * count).reshape(count, count)
-        between = flat + flat.T
-        links = between[np.ix_(self.eliminated, self.kept)]
-        among = between[np.ix_(self.eliminated, self.eliminated)]
-        inverse = np.linalg.inv(np.diag(links.sum(axis=1) + among.sum(axis=1)) - among)
-        mesh = inverse @ links
+        one_way = sparse.coo_array((circuit.conductances, (a, b)), shape=(count, count))
+        between: Any = sparse.csr_array(one_way + one_way.T)
+        if count <= _DENSE_UP_TO:
+            between = between.toarray()
+        of_eliminated = between[self.eliminated]
+        links, among = of_eliminated[:, self.kept], of_eliminated[:, self.eliminated]
+        solve, mesh = _solved(np.asarray(of_eliminated.sum(axis=1)), among, links)
         # Sums of positive terms only: no digit is lost to cancellation, and ground needs no special case.
-        conductances = between[np.ix_(self.kept, self.kept)] + links.T @ mesh
+        conductances = between[self.kept][:, self.kept] + links.T @ mesh
         rows, columns = np.triu_indices(len(self.kept), k=1)
         values = conductances[rows, columns]
         used = values > 0
         # The mesh is joined to ground like to any other node, whose voltage is 0.
         mesh[:, 0] = 0.0
-        return Reduced(self, self._circuit(circuit, rows[used], columns[used], values[used]), mesh, inverse)
+        return Reduced(self, self._circuit(circuit, rows[used], columns[used], values[used]), links, mesh, solve)
 
     def _circuit(self, circuit: Circuit, rows: Index, columns: Index, values: Floats) -> Circuit:
         place = np.zeros(len(circuit.nodes), np.int64)
@@ -120,3 +132,22 @@ class ReductionPlan:
             temperature=circuit.temperature,
             title=circuit.title,
         )
+
+
+def _solved(diagonal: Floats, among: Any, links: Any) -> tuple[Callable[[Floats], Floats], Floats]:
+    """What solves the eliminated nodes' equations, rows of currents to rows of voltages, and the mesh."""
+    if isinstance(among, np.ndarray):
+        inverse = np.linalg.inv(np.diag(diagonal) - among)
+        return lambda currents: currents @ inverse.T, inverse @ links
+    factor = factored(sparse.csc_array(sparse.diags_array(diagonal)) - sparse.csc_array(among))
+    return lambda currents: factor.solve(np.ascontiguousarray(currents.T)).T, factor.solve(links.toarray())
+
+
+def factored(matrix: Any) -> Any:
+    """SuperLU of a symmetric M-matrix, which needs no pivoting, in the order that keeps it sparse."""
+    return splu(
+        sparse.csc_array(matrix),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
