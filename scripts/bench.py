@@ -1,21 +1,34 @@
-"""Time per sample of forward + gradient in the ngspice engine, against one `ngspice -b` run of the exported full deck.
+"""Seconds per sample of every way to compute a circuit's forward pass and gradient, and where each one stops paying.
 
-Both are measured in turn, round by round, in one run; the ratio is the median over rounds. Memory is the growth of the
-engine's processes over many samples.
+All columns are measured in turn, round by round, in one run, so that ratios mean something: one whole
+`ngspice -b` run of the exported full deck and one neospice run of it (both only settle, no gradient), the ngspice engine,
+and wave in numpy, in float32 and in PyTorch. The floor is the bare matrix products that one forward + gradient over
+every resistor takes: one product forward, one for the gradient, one back through every layer but the first.
+
+Examples: scripts/bench                       the table
+          scripts/bench --plot bench.svg      and a picture
+          scripts/bench --largest             wave alone, up to ten million resistors
+          scripts/bench --epoch FOLDER        one training epoch of 784-1024-10 on a data set in MNIST's format
+          scripts/bench --memory              growth of the ngspice engine over 100,000 samples
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import multiprocessing
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -23,68 +36,174 @@ from rich.table import Table
 
 from diodeq.circuit import Circuit
 from diodeq.devices import catalogue
+from diodeq.devices.technology import Technology
+from diodeq.errors import SimulatorMissingError
+from diodeq.files import write_atomically
 from diodeq.learning.losses import cross_entropy
 from diodeq.learning.rules import RULES
 from diodeq.netlist.dialects import full_deck
+from diodeq.simulators import create
 from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.synthesis.layered import layered
 
-SHAPES = {"64-32-10": (64, 32, 10), "784-64-10": (784, 64, 10)}
 VOLTS = 5.0
+SHAPES = ["64-32-10", "784-64-10", "64-256-10-lateral", "784-1024-10"]
+LARGEST = ["784-64-10", "784-200-10", "784-640-10", "784-2000-10", "784-6300-10"]
+# What runs a deck takes seconds for each sample: not asked for circuits above so many resistors.
+DECKS_UP_TO = 200_000
+WAVES = ("wave", "wave:float32", "wave:torch", "wave:torch:float32")
+Seconds = Callable[[], float]
 
 
-def build(widths: tuple[int, ...], lateral: bool = False) -> Circuit:
-    """A layered 1N4148 circuit; wide layers get smaller conductances so that hidden nodes see similar loads."""
-    return layered(widths, catalogue.get("1N4148"), VOLTS, lateral=lateral, median=1e-3 / widths[0], seed=0)
+def build(name: str) -> tuple[Circuit, list[tuple[int, int]]]:
+    """A layered 1N4148 circuit such as 64-32-10, or 64-256-10-lateral, and the sizes of its conductance matrices."""
+    widths = tuple(int(part) for part in name.removesuffix("-lateral").split("-"))
+    lateral = name.endswith("-lateral")
+    # Wide layers get smaller conductances so that hidden nodes see similar loads.
+    circuit = layered(widths, catalogue.get("1N4148"), VOLTS, lateral=lateral, median=1e-3 / widths[0], seed=0)
+    sizes = [2 * widths[0] + 2, *widths[1:-1], 2 * widths[-1]]
+    matrices = list(itertools.pairwise(sizes))
+    return circuit, matrices + [(width, width) for width in widths[1:-1] if lateral]
 
 
 def problem(circuit: Circuit, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """Random inputs float64[B, n_in] in volts and labels int[B]."""
-    generator = np.random.default_rng(1)
-    drives = generator.normal(size=(batch, len(circuit.inputs))) * VOLTS / 2
-    return drives, generator.integers(len(circuit.outputs), size=batch)
+    random = np.random.default_rng(1)
+    drives = random.normal(size=(batch, len(circuit.inputs))) * VOLTS / 2
+    return drives, random.integers(len(circuit.outputs), size=batch)
 
 
-def batch_seconds(circuit: Circuit, drives: np.ndarray) -> float:
-    """Wall time of one whole `ngspice -b` run of the full deck at the first sample."""
-    with tempfile.TemporaryDirectory() as folder:
-        deck = Path(folder) / "full.cir"
-        deck.write_text(full_deck(circuit, "ngspice", drives[0]).text)
-        start = time.perf_counter()
-        subprocess.run(["ngspice", "-b", str(deck)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return time.perf_counter() - start
+def timed(work: Callable[[], Any]) -> float:
+    """Wall seconds of a call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
-def measure(name: str, batch: int, rounds: int, workers: int | None) -> dict[str, object]:
-    """One row of the table."""
-    circuit = build(SHAPES[name])
-    drives, labels = problem(circuit, batch)
-    rule, loss = RULES["hardware-linearization"], cross_entropy(labels, 4.0)
-    ratios, engine_ms, batch_ms = [], [], []
-    with NgspiceSimulator(workers=workers) as engine:
-        rule(engine, circuit, drives, loss)
-        for _ in range(rounds):
-            alone = batch_seconds(circuit, drives)
-            start = time.perf_counter()
-            rule(engine, circuit, drives, loss)
-            each = (time.perf_counter() - start) / batch
-            batch_ms.append(1e3 * alone)
-            engine_ms.append(1e3 * each)
-            ratios.append(alone / each)
+def floor(matrices: list[tuple[int, int]], batch: int, dtype: str) -> Seconds:
+    """Seconds of the bare matrix products, the best of three."""
+    random = np.random.default_rng(0)
+    held = [[random.random(shape).astype(dtype) for shape in ((batch, a), (a, b), (batch, b))] for a, b in matrices]
+
+    def products() -> None:
+        for number, (before, matrix, after) in enumerate(held):
+            before @ matrix
+            if number:
+                after @ matrix.T
+            before.T @ after
+
+    return lambda: min(timed(products) for _ in range(3))
+
+
+def deck_seconds(circuit: Circuit, drives: np.ndarray) -> dict[str, Seconds]:
+    """One whole run of the exported full deck at the first sample, by every program that reads it."""
+    deck = full_deck(circuit, "ngspice", drives[0]).text
+
+    def ngspice() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "full.cir"
+            path.write_text(deck)
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            return timed(lambda: subprocess.run(["ngspice", "-b", str(path)], check=True, **quiet))
+
+    found = {"ngspice -b": ngspice}
+    try:
+        import neospice
+    except ImportError:
+        return found
+    return {**found, "neospice": lambda: timed(lambda: neospice.dc(deck))}
+
+
+def measure(name: str, options: argparse.Namespace, engines: list[str], decks: bool) -> dict[str, Any]:
+    """One row: median milliseconds per sample of each column, ratios to wave, and peak memory."""
+    circuit, matrices = build(name)
+    drives, labels = problem(circuit, options.batch)
+    rule = RULES["hardware-linearization"]
+    ways: dict[str, Seconds] = {}
+    with_decks = decks and len(circuit.resistors) <= DECKS_UP_TO
+    if with_decks:
+        ways |= deck_seconds(circuit, drives)
+    opened = []
+    for engine in engines:
+        try:
+            opened.append(create(engine))
+        except SimulatorMissingError:
+            continue
+        count = min(options.part, options.batch) if engine == "ngspice" else options.batch
+        loss = cross_entropy(labels[:count], 4.0)
+
+        def learn(simulator: Any = opened[-1], count: int = count, loss: Any = loss) -> float:
+            # As in training every batch meets new conductances: preparing them is part of the time.
+            fresh = circuit.with_conductances(circuit.conductances)
+            return timed(lambda: rule(simulator, fresh, drives[:count], loss)) / count
+
+        if engine != "ngspice" or with_decks:
+            ways["ngspice engine" if engine == "ngspice" else engine] = learn
+            learn()
+    for dtype in ("float64", "float32"):
+        products = floor(matrices, options.batch, dtype)
+        ways[f"floor {dtype}"] = lambda products=products: products() / options.batch
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(options.rounds):
+        for way, seconds in ways.items():
+            found[way].append(seconds())
+    for simulator in opened:
+        simulator.__exit__(None, None, None)
+    base = found["wave"]
     return {
         "circuit": name,
         "resistors": len(circuit.resistors),
-        "batch": batch,
-        "ngspice_b_ms": statistics.median(batch_ms),
-        "engine_ms": statistics.median(engine_ms),
-        "ratio": statistics.median(ratios),
-        "ratio_min": min(ratios),
+        "batch": options.batch,
+        "ms": {way: 1e3 * statistics.median(times) for way, times in found.items()},
+        "ratio": {
+            way: statistics.median(a / b for a, b in zip(times, base, strict=True)) for way, times in found.items()
+        },
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a call in a process of its own, so that its peak memory is its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
+def epoch(folder: str, options: argparse.Namespace, engine: str) -> dict[str, Any]:
+    """One training epoch of 784-1024-10 on real data, update included, beside the floor of its matrix products."""
+    from diodeq.learning import trainer
+    from diodeq.learning.datasets import load, units
+    from diodeq.learning.recipe import Recipe
+
+    data = load(f"idx:{folder}", 0)
+    recipe = Recipe(hidden=(1024,), volts=40.0, rate=0.03, epochs=1, batch_size=options.batch)
+    widths = (data.x_train.shape[1], 1024, len(data.classes))
+    circuit = layered(
+        widths, catalogue.get("1N4148"), recipe.volts, units=units(data.x_train, recipe.volts, recipe.beta)
+    )
+    technology = Technology()
+    sizes = [(2 * widths[0] + 2, widths[1]), (widths[1], 2 * widths[2])]
+    products = {dtype: floor(sizes, options.batch, dtype) for dtype in ("float64", "float32")}
+    batches = -(-len(data.x_train) // options.batch)
+    before = {dtype: batches * seconds() for dtype, seconds in products.items()}
+    with create(engine) as simulator:
+        start = trainer.start(circuit, recipe, technology)
+        (_, metrics), *_ = trainer.train(circuit, data, simulator, recipe, technology, start)
+    after = {dtype: batches * seconds() for dtype, seconds in products.items()}
+    seconds = len(data.x_train) / metrics.samples_per_second
+    floors = {dtype: (before[dtype] + after[dtype]) / 2 for dtype in before}
+    return {
+        "engine": engine,
+        "seconds": seconds,
+        "floor_seconds": floors,
+        "ratio": {dtype: seconds / value for dtype, value in floors.items()},
+        "test_accuracy": metrics.test_accuracy,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
 def memory(samples: int, workers: int | None) -> dict[str, object]:
-    """Growth in MB of this process and its workers together over ``samples`` samples, forward + gradient."""
-    circuit = build((4, 10, 3))
+    """Growth in MB of this process and the ngspice engine's workers together, forward + gradient."""
+    circuit, _ = build("4-10-3")
     drives, labels = problem(circuit, 500)
     rule, loss = RULES["hardware-linearization"], cross_entropy(labels, 4.0)
 
@@ -111,43 +230,70 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def plot(rows: list[dict[str, Any]], path: str) -> None:
+    """Time per sample against the number of resistors."""
+    from matplotlib.figure import Figure
+
+    from diodeq.report.figures import render, style, tidy
+
+    with style():
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        axes = figure.subplots()
+        for way in dict.fromkeys(way for row in rows for way in row["ms"]):
+            points = sorted((row["resistors"], row["ms"][way]) for row in rows if way in row["ms"])
+            axes.plot(
+                *zip(*points, strict=True), marker="o", markersize=4, label=way, ls=":" if "floor" in way else "-"
+            )
+        axes.set(xscale="log", yscale="log", xlabel="resistors", ylabel="milliseconds a sample")
+        axes.legend(fontsize="small", frameon=False)
+        tidy(axes)
+    write_atomically(Path(path), render(figure, Path(path)))
+
+
+def table(rows: list[dict[str, Any]]) -> Table:
+    """Milliseconds per sample, and in brackets how many times wave's."""
+    cores = len(os.sched_getaffinity(0))
+    ways = list(dict.fromkeys(way for row in rows for way in row["ms"]))
+    title = f"1N4148, ms per sample (times wave's), batch {rows[0]['batch']}; {processor()}, {cores} cores"
+    found = Table(title=title)
+    for column in ("", *(f"{row['circuit']}\n{row['resistors']:,} resistors" for row in rows)):
+        found.add_column(column, justify="right")
+    for way in ways:
+        cells = (f"{row['ms'][way]:.4g} ({row['ratio'][way]:.3g}×)" if way in row["ms"] else "" for row in rows)
+        found.add_row(way, *cells)
+    found.add_row("peak memory", *(f"{row['peak_memory_mb']:.0f} MB" for row in rows))
+    return found
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--circuits", nargs="+", choices=list(SHAPES), default=list(SHAPES))
-    parser.add_argument("--batch", type=int, default=1024, help="samples a batch (default 1024)")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--circuits", nargs="+", help=f"such as 64-32-10-lateral; default {' '.join(SHAPES)}")
+    parser.add_argument("--batch", type=int, default=256, help="samples a batch (default 256)")
+    parser.add_argument("--part", type=int, default=256, help="of them in the ngspice engine (default 256)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--workers", type=int)
-    parser.add_argument("--memory-samples", type=int, default=100_000, help="0 leaves the memory run out")
+    parser.add_argument("--largest", action="store_true", help="wave alone, up to ten million resistors")
+    parser.add_argument("--epoch", metavar="FOLDER", help="one training epoch on the data set in FOLDER")
+    parser.add_argument("--engines", nargs="+", help=f"for --epoch and the table; default ngspice {' '.join(WAVES)}")
+    parser.add_argument("--memory", action="store_true", help="growth of the ngspice engine over many samples")
+    parser.add_argument("--plot", metavar="FILE", help="draw time against size")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = [measure(name, options.batch, options.rounds, options.workers) for name in options.circuits]
-    growth = memory(options.memory_samples, options.workers) if options.memory_samples else None
-    cores = len(os.sched_getaffinity(0))
-    if options.json:
-        print(json.dumps({"processor": processor(), "cores": cores, "speed": rows, "memory": growth}, indent=2))
-        return
-    table = Table(title=f"1N4148, forward + gradient per sample; {processor()}, {cores} cores")
-    for column in (
-        "circuit",
-        "resistors",
-        "ngspice -b, one run",
-        "engine, per sample",
-        "ratio (median)",
-        "ratio (least)",
-    ):
-        table.add_column(column, justify="right")
-    for row in rows:
-        times = (f"{row['ngspice_b_ms']:.1f} ms", f"{row['engine_ms']:.3f} ms")
-        table.add_row(
-            row["circuit"], f"{row['resistors']:,}", *times, f"{row['ratio']:.0f}×", f"{row['ratio_min']:.0f}×"
-        )
-    console = Console()
-    console.print(table)
-    if growth:
-        console.print(
-            f"memory: {growth['samples']:,} samples on 4-10-3, resident memory of all processes grew by "
-            f"{growth['grown_mb']:.1f} MB to {growth['resident_mb']:.0f} MB ({growth['restarts']} workers replaced)"
-        )
+    document: dict[str, Any] = {"processor": processor(), "cores": len(os.sched_getaffinity(0))}
+    if options.epoch:
+        engines = options.engines or list(WAVES)
+        document["epoch"] = [apart(epoch, options.epoch, options, engine) for engine in engines]
+    elif options.memory:
+        document["memory"] = memory(100_000, None)
+    else:
+        shapes = options.circuits or (LARGEST if options.largest else SHAPES)
+        engines = options.engines or (["wave", "wave:float32"] if options.largest else ["ngspice", *WAVES])
+        document["speed"] = [apart(measure, name, options, engines, not options.largest) for name in shapes]
+        if options.plot:
+            plot(document["speed"], options.plot)
+    if options.json or "speed" not in document:
+        print(json.dumps(document, indent=2))
+    else:
+        Console(width=160).print(table(document["speed"]))
 
 
 if __name__ == "__main__":
