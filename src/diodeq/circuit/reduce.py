@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
+from threadpoolctl import threadpool_limits
 
 from diodeq.circuit.bank import KINDS, Bank, Floats
 from diodeq.circuit.circuit import Circuit
@@ -139,15 +140,23 @@ def _solved(diagonal: Floats, among: Any, links: Any) -> tuple[Callable[[Floats]
     if isinstance(among, np.ndarray):
         inverse = np.linalg.inv(np.diag(diagonal) - among)
         return lambda currents: currents @ inverse.T, inverse @ links
-    factor = factored(sparse.csc_array(sparse.diags_array(diagonal)) - sparse.csc_array(among))
-    return lambda currents: factor.solve(np.ascontiguousarray(currents.T)).T, factor.solve(links.toarray())
+    factor = SymmetricFactor(sparse.diags_array(diagonal) - sparse.csc_array(among))
+    return lambda currents: factor.solve(currents.T).T, factor.solve(links.toarray())
 
 
-def factored(matrix: Any) -> Any:
-    """SuperLU of a symmetric M-matrix, which needs no pivoting, in the order that keeps it sparse."""
-    return splu(
-        sparse.csc_array(matrix),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
+class SymmetricFactor:
+    """SuperLU of a symmetric M-matrix, which needs no pivoting, in an order that keeps it sparse."""
+
+    def __init__(self, matrix: Any) -> None:
+        symmetric = {"SymmetricMode": True}
+        with threadpool_limits(1, "blas"):
+            self._factor = splu(
+                sparse.csc_array(matrix), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric
+            )
+
+    def solve(self, right: Floats) -> Floats:
+        """The solution float64[n, k] for right sides float64[n, k]."""
+        # SuperLU's products are small: threads that wait for each other make them ten times slower.
+        with threadpool_limits(1, "blas"):
+            found: Floats = self._factor.solve(np.ascontiguousarray(right))
+        return found

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Bank, Circuit
-from diodeq.circuit.bank import Floats
 from diodeq.circuit.blocks import dense
 from diodeq.errors import InputError, UsageError
 

@@ -68,6 +68,7 @@ class NgspiceSimulator(NgspiceBase):
         super().__init__(workers, time_limit)
         self._samples_per_deck = samples_per_deck
         self._plans: tuple[FoldPlan, ReductionPlan] | None = None
+        self._prepared: tuple[Circuit, Folded, Reduced] | None = None
 
     def operate(self, circuit: Circuit, drives: Floats) -> OperatingPoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
@@ -102,12 +103,14 @@ class NgspiceSimulator(NgspiceBase):
 
     def _small(self, circuit: Circuit) -> tuple[Folded, Reduced]:
         """The circuit without driven nodes, and that without purely resistive ones."""
-        if self._plans is None or not self._plans[0].circuit.same_topology(circuit):
-            plan = FoldPlan.of(check(circuit))
-            self._plans = plan, ReductionPlan.of(plan.fold(circuit).circuit)
-        check_values(circuit)
-        folded = self._plans[0].fold(circuit)
-        return folded, self._plans[1].reduce(folded.circuit)
+        if self._prepared is None or self._prepared[0] is not circuit:
+            if self._plans is None or not self._plans[0].circuit.same_topology(circuit):
+                plan = FoldPlan.of(check(circuit))
+                self._plans = plan, ReductionPlan.of(plan.fold(circuit).circuit)
+            check_values(circuit)
+            folded = self._plans[0].fold(circuit)
+            self._prepared = circuit, folded, self._plans[1].reduce(folded.circuit)
+        return self._prepared[1:]
 
     def _chunks(self, samples: int) -> Iterator[slice]:
         # A rule of the batch alone, never of the workers: results must be the same bits on any machine.
