@@ -25,16 +25,14 @@ class Share:
     watts: Floats
 
 
-def dissipation(point: OperatingPoint) -> tuple[Share, ...]:
+def dissipation(point: OperatingPoint, kinds: tuple[str, ...] = ("resistors", "diodes")) -> tuple[Share, ...]:
     """Static power Σ v·i of every group of resistors and diodes, for every sample.
 
     Transformers and gyrators are lossless; sources, buffers and mirrors supply what the others dissipate.
     """
     circuit = point.circuit
     return tuple(
-        Share(kind, label, _watts(point, kind, part))
-        for kind in ("resistors", "diodes")
-        for label, part in groups(circuit, kind)
+        Share(kind, label, _watts(point, kind, part)) for kind in kinds for label, part in groups(circuit, kind)
     )
 
 

@@ -44,6 +44,35 @@ class AdjointSolution:
     branch_currents: Mapping[str, Floats] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Waveform:
+    """How a circuit moves after a step of its inputs at time 0.
+
+    ``times`` float64[T] seconds, uneven; ``node_voltages`` float64[T, N]; ``diode_currents`` float64[T, n_diodes] at
+    the terminals, what charges the junctions included.
+    """
+
+    circuit: Circuit
+    times: Floats
+    node_voltages: Floats
+    diode_currents: Floats
+
+    @property
+    def outputs(self) -> Floats:
+        """Output volts, float64[T, n_out]."""
+        return self.circuit.read_outputs(self.node_voltages)
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Noise of the outputs at an operating point: node voltages float64[N], frequencies float64[F] in Hz, densities
+    float64[n_out, F] in V²/Hz."""
+
+    node_voltages: Floats
+    frequencies: Floats
+    densities: Floats
+
+
 @dataclass(frozen=True)
 class Health:
     """How an engine's processes are: ``alive`` of ``workers`` right now, and how often one had to be replaced."""
@@ -84,3 +113,26 @@ class Simulator(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+@runtime_checkable
+class Dynamic(Protocol):
+    """An engine that also knows time and noise. ``capacitances`` float64[N] are farads from each node to ground; the
+    diodes' own come with their models."""
+
+    def transient(
+        self, circuit: Circuit, capacitances: Floats, before: Floats, after: Floats, stop: float, tolerance: float
+    ) -> list[Waveform]:
+        """One waveform a row, from the operating point of input volts ``before`` float64[B, n_in] when they step to
+        ``after``, over ``stop`` seconds, with a relative error of ``tolerance`` a time step."""
+        ...
+
+    def noise(
+        self, circuit: Circuit, capacitances: Floats, drives: Floats, band: tuple[float, float]
+    ) -> list[Spectrum]:
+        """The noise of the outputs, one spectrum a row of ``drives`` float64[B, n_in], within ``band`` in Hz."""
+        ...
+
+
+class DynamicSimulator(Simulator, Dynamic, Protocol):
+    """An engine of both protocols."""

@@ -11,7 +11,9 @@ from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.reduce import Reduced, ReductionPlan
-from diodeq.simulators.base import AdjointSolution, Floats, Health, OperatingPoint
+from diodeq.netlist.dynamic import STEP, Stimulus
+from diodeq.simulators.base import AdjointSolution, Floats, Health, OperatingPoint, Spectrum, Waveform
+from diodeq.simulators.ngspice.dynamic import Noise, Transient
 from diodeq.simulators.ngspice.jobs import Adjoint, Forward, Solution
 from diodeq.simulators.ngspice.pool import Pool
 
@@ -101,6 +103,46 @@ class NgspiceSimulator(NgspiceBase):
         branches = {k: v * scale for k, v in solution.branch_currents.items() if k != "voltage_sources"}
         return AdjointSolution(folded.unfold(reduced.restore(solution.node_voltages, injected) * scale), branches)
 
+    def transient(
+        self, circuit: Circuit, capacitances: Floats, before: Floats, after: Floats, stop: float, tolerance: float
+    ) -> list[Waveform]:
+        """Waveforms from input volts ``before`` float64[B, n_in] to ``after``: ``.tran`` on the folded circuit."""
+        folded, farads = self._small(circuit)[0], np.asarray(capacitances, dtype=np.float64)
+        sources = [circuit.source_values(drives) for drives in (before, after)]
+        known = [folded.known_voltages(values) for values in sources]
+        starts, ends = (_stimuli(folded, *each) for each in zip(sources, known, strict=True))
+        small = folded.fold_injections(farads[None])[0]
+        found = self.pool.map(
+            [
+                Transient(folded.circuit, small, start, end, stop, tolerance)
+                for start, end in zip(starts, ends, strict=True)
+            ]
+        )
+        waves = []
+        for row, (times, volts, currents) in enumerate(found):
+            # The driven nodes move as their sources do.
+            stepped = np.clip(times / (STEP * stop), 0.0, 1.0)[:, None]
+            driven = known[0][row] + stepped * (known[1][row] - known[0][row])
+            waves.append(Waveform(circuit, times, folded.unfold(volts, driven), currents))
+        return waves
+
+    def noise(
+        self, circuit: Circuit, capacitances: Floats, drives: Floats, band: tuple[float, float]
+    ) -> list[Spectrum]:
+        """Spectra of the outputs for input volts ``drives`` float64[B, n_in]: ``.noise`` on the folded circuit."""
+        folded, farads = self._small(circuit)[0], np.asarray(capacitances, dtype=np.float64)
+        sources = circuit.source_values(drives)
+        known = folded.known_voltages(sources)
+        small = folded.fold_injections(farads[None])[0]
+        pairs = tuple((int(p), int(m)) for p, m in folded.plan.place[circuit.outputs])
+        found = self.pool.map(
+            [Noise(folded.circuit, small, stimulus, pairs, band) for stimulus in _stimuli(folded, sources, known)]
+        )
+        return [
+            Spectrum(folded.unfold(volts[None], known[row : row + 1])[0], frequencies, densities)
+            for row, (volts, frequencies, densities) in enumerate(found)
+        ]
+
     def _small(self, circuit: Circuit) -> tuple[Folded, Reduced]:
         """The circuit without driven nodes, and that without purely resistive ones."""
         if self._prepared is None or self._prepared[0] is not circuit:
@@ -124,3 +166,9 @@ class NgspiceSimulator(NgspiceBase):
             np.concatenate([part.diode_conductances for part in parts]),
             {kind: np.concatenate([part.branch_currents[kind] for part in parts]) for kind in parts[0].branch_currents},
         )
+
+
+def _stimuli(folded: Folded, sources: Floats, known: Floats) -> list[Stimulus]:
+    """What drives the folded circuit, sample by sample."""
+    currents, volts = folded.injections(sources, known), folded.source_voltages(sources, known)
+    return [Stimulus(*each) for each in zip(currents, volts, strict=True)]

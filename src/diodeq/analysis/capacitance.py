@@ -1,0 +1,66 @@
+"""Where a circuit's capacitance is, and the times it makes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.fold import FoldPlan
+from diodeq.errors import InputError
+
+
+def capacitances(circuit: Circuit, wiring: float, load: float) -> Floats:
+    """float64[N] farads from each node to ground.
+
+    Args:
+        circuit: the circuit; its diodes' own capacitances are in their models.
+        wiring: farads that every connected end of a part (not of a source) adds to its node: a pad and its piece of
+            wire, so that a node with a thousand parts has a thousand times the wire.
+        load: farads at every node that an output reads.
+
+    Raises:
+        InputError: one of them is negative or not finite.
+    """
+    for name, value in (("wiring", wiring), ("load", load)):
+        if not 0.0 <= value < np.inf:
+            raise InputError(f"a {name} capacitance of {value:g} F is impossible", "give farads of at least 0")
+    ends = [circuit.bank(kind).terminals.ravel() for kind in KINDS if not kind.endswith("sources")]
+    farads = wiring * np.bincount(np.concatenate(ends), minlength=len(circuit.nodes)).astype(np.float64)
+    farads[np.unique(circuit.outputs)] += load
+    farads[0] = 0.0
+    return farads
+
+
+def driven_nodes(circuit: Circuit) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """bool[N]: the nodes that voltage sources hold, ground included."""
+    driven = np.zeros(len(circuit.nodes), bool)
+    driven[0] = True
+    for level in FoldPlan.of(circuit).levels:
+        driven[level.nodes] = True
+    return driven
+
+
+def time_constants(circuit: Circuit, farads: Floats) -> tuple[float, float]:
+    """The shortest and the longest of C/G over the nodes that no source holds, and of the diodes' transit times.
+
+    G is all the conductance of a node's resistors, C its capacitance with CJO of its diodes. An estimate of the scale
+    of time, not a bound: nodes are coupled, and diodes conduct.
+
+    Raises:
+        InputError: nothing in the circuit takes time.
+    """
+    siemens = np.bincount(
+        circuit.resistors.terminals.ravel(), np.repeat(circuit.conductances, 2), minlength=len(circuit.nodes)
+    )
+    models = circuit.diodes.values.astype(int)
+    junctions = np.array([model.get("cjo") for model in circuit.models])[models] if len(models) else np.zeros(0)
+    total = farads + np.bincount(circuit.diodes.terminals.ravel(), np.repeat(junctions, 2), minlength=len(farads))
+    free = ~driven_nodes(circuit) & (total > 0) & (siemens > 0)
+    transit = [circuit.models[k].get("tt") for k in np.unique(models).tolist()]
+    found = [*(total[free] / siemens[free]).tolist(), *(time for time in transit if time > 0)]
+    if not found:
+        raise InputError(
+            f"nothing in circuit {circuit.title!r} has a capacitance, so nothing takes time", "give wiring or load"
+        )
+    return min(found), max(found)

@@ -1,0 +1,135 @@
+"""What the noise of a circuit's resistors and diodes does to its outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.analysis.capacitance import time_constants
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.errors import InputError, SimulationError
+from diodeq.simulators.base import DynamicSimulator, Spectrum
+
+# Rows whose spectra are asked for at a time.
+AT_ONCE = 64
+# Spectra reach this factor beyond the slowest and the fastest node: what is left out of one pole is 6e-4 of its power.
+BEYOND = 1e3
+# Where a diode flickers, noise grows without end towards 0 Hz: it is counted from here.
+LOWEST_FLICKER = 1.0
+# Each row's outputs are drawn so many times.
+DRAWS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseFigures:
+    """The noise of B rows, each at its own operating point.
+
+    ``outputs`` float64[B, n_out] V; ``rms`` float64[B, n_out] V, integrated from 0 (or, with flicker noise, from
+    ``low``) to ``high`` Hz; ``span`` V from the lowest to the highest output; ``noisiest`` the row with the largest rms
+    and ``spectrum`` its densities.
+    """
+
+    circuit: Circuit
+    outputs: Floats
+    rms: Floats
+    span: float
+    low: float
+    high: float
+    noisiest: int
+    spectrum: Spectrum
+
+    @property
+    def bits(self) -> float:
+        """log2(span / (√12 rms)) with the largest rms: a converter of so many bits over the span adds as much noise."""
+        with np.errstate(divide="ignore"):
+            return float(np.log2(self.span / (np.sqrt(12.0) * self.rms.max())))
+
+    def accuracy(self, labels: NDArray[np.int64], times: float = 1.0, seed: int = 0) -> float:
+        """The share of drawn rows whose highest output is the label, with ``times`` the noise.
+
+        Noise is normal and drawn independently for each output, 1,000 times a row.
+        """
+        random = np.random.default_rng(seed)
+        right = [
+            np.mean((volts + times * rms * random.standard_normal((DRAWS, len(volts)))).argmax(axis=1) == label)
+            for volts, rms, label in zip(self.outputs, self.rms, labels, strict=True)
+        ]
+        return float(np.mean(right))
+
+
+def output_noise(
+    engine: DynamicSimulator, circuit: Circuit, farads: Floats, drives: Floats, bandwidth: float | None = None
+) -> NoiseFigures:
+    """The noise of the outputs for input volts ``drives`` float64[B, n_in].
+
+    Thermal noise of resistors and of the diodes' series resistance, shot noise 2qI and, where its model has one,
+    flicker noise of diodes. Sources, buffers, transformers, gyrators and mirrors are noiseless.
+
+    Args:
+        engine: one that knows noise.
+        circuit: with at least one output.
+        farads: float64[N], see ``capacitances``.
+        drives: row by row.
+        bandwidth: Hz; noise above it is cut off. By default all the capacitances let through.
+
+    Raises:
+        InputError: no outputs, no capacitance and no bandwidth, or an impossible bandwidth.
+        SimulationError: the engine's spectrum is not one at its operating point.
+    """
+    if not len(circuit.outputs):
+        raise InputError(f"circuit {circuit.title!r} has no outputs that could be noisy", "give it some")
+    low, high = _band(circuit, farads, bandwidth)
+    start = low if _flickers(circuit) else 0.0
+    point = engine.operate(circuit, drives)
+    rms = np.zeros(point.outputs.shape)
+    noisiest: tuple[float, int, Spectrum] | None = None
+    for at in range(0, len(drives), AT_ONCE):
+        for row, spectrum in enumerate(engine.noise(circuit, farads, drives[at : at + AT_ONCE], (low, high)), at):
+            off = np.abs(spectrum.node_voltages - point.node_voltages[row]).max()
+            if off > 1e-6 * max(1.0, np.abs(point.node_voltages[row]).max()):
+                raise SimulationError(
+                    f"the noise of row {row + 1} was found {off:.2g} V off its operating point", "report this circuit"
+                )
+            rms[row] = np.sqrt(integrated(spectrum, start))
+            if noisiest is None or rms[row].max() > noisiest[0]:
+                noisiest = rms[row].max(), row, spectrum
+    assert noisiest is not None
+    span = float(np.ptp(point.outputs))
+    return NoiseFigures(circuit, point.outputs, rms, span, start, high, noisiest[1], noisiest[2])
+
+
+def integrated(spectrum: Spectrum, start: float) -> Floats:
+    """V² of each output from ``start`` Hz, which is 0 or about the first frequency: flat before the first, and between
+    frequencies a power of them."""
+    f, density = spectrum.frequencies, spectrum.densities
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = np.log(density[:, 1:] / density[:, :-1]) / np.log(f[1:] / f[:-1]) + 1.0
+        ratio = np.log(f[1:] / f[:-1])
+        # ∫ of a power is (f₂ S₂ - f₁ S₁) / slope, and f₁ S₁ ln(f₂/f₁) where slope is 0.
+        pieces = density[:, :-1] * f[:-1] * np.where(np.abs(slope) < 1e-9, ratio, np.expm1(slope * ratio) / slope)
+    whole: Floats = density[:, 0] * (f[0] if start == 0.0 else 0.0) + np.nan_to_num(pieces).sum(axis=1)
+    return whole
+
+
+def _band(circuit: Circuit, farads: Floats, bandwidth: float | None) -> tuple[float, float]:
+    if bandwidth is None:
+        fastest, slowest = time_constants(circuit, farads)
+        low, high = 1 / (2 * np.pi * slowest * BEYOND), BEYOND / (2 * np.pi * fastest)
+    elif 0.0 < bandwidth < np.inf:
+        low, high = 1e-6 * bandwidth, bandwidth
+    else:
+        raise InputError(f"a bandwidth of {bandwidth:g} Hz is impossible", "give one above 0")
+    if _flickers(circuit):
+        low = LOWEST_FLICKER
+        if high <= low:
+            raise InputError(
+                f"flicker noise is counted from {low:g} Hz, but the bandwidth ends at {high:g} Hz", "give a larger one"
+            )
+    return float(low), float(high)
+
+
+def _flickers(circuit: Circuit) -> bool:
+    return any(circuit.models[int(k)].get("kf") > 0 for k in np.unique(circuit.diodes.values))

@@ -1,0 +1,148 @@
+"""Decks in which time passes: a step of the inputs (``.tran``) and small fluctuations about a point (``.noise``).
+
+The circuit is a folded one: ideal sources hold a driven node whatever its capacitance is, and what a folded resistor
+conducts, charges and fluctuates is what its Norton equivalent does (the noise of parallel conductances adds, 4kTΣG).
+Nodes are not reduced further: each has a capacitance. Diodes come with all their parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diodeq import __version__
+from diodeq.circuit import Circuit, bank
+from diodeq.circuit.primitives import used_models
+from diodeq.netlist import spice
+from diodeq.netlist.batched import Floats, element_lines, node, options
+from diodeq.netlist.listing import TOLERANCES, number
+
+# A step takes this share of the time that is simulated.
+STEP = 1e-9
+# A transient has at least so many points.
+POINTS = 100
+# Points per decade of a spectrum.
+PER_DECADE = 10
+
+
+@dataclass(frozen=True)
+class DynamicDeck:
+    """A deck as data; ``nodes`` and ``diode_currents`` are vectors to expect, ``marker`` proves that this deck ran."""
+
+    text: str
+    marker: str
+    nodes: list[str]
+    diode_currents: list[str]
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """What drives a folded circuit: currents float64[N] into its nodes, volts float64[n] of its voltage sources."""
+
+    currents: Floats
+    volts: Floats
+
+
+def transient_deck(
+    circuit: Circuit,
+    capacitances: Floats,
+    before: Stimulus,
+    after: Stimulus,
+    stop: float,
+    tolerance: float,
+    marker: str,
+) -> DynamicDeck:
+    """The deck that lets a folded circuit settle from one stimulus to another.
+
+    Args:
+        circuit: a folded circuit (no current sources).
+        capacitances: float64[N] farads from each node to ground.
+        before, after: what drives it until time 0, and from then on.
+        stop: seconds to simulate.
+        tolerance: relative error of each time step.
+        marker: a node name no other deck of the process has.
+    """
+    ramp = number(STEP * stop)
+    currents = [
+        f"ix{k} 0 {node(k)} pwl(0 {number(old)} {ramp} {number(new)})"
+        for k, (old, new) in enumerate(zip(before.currents.tolist(), after.currents.tolist(), strict=True))
+        if k and (old or new)
+    ]
+    volts = [
+        f"vx{k} {node(p)} {node(m)} pwl(0 {number(old)} {ramp} {number(new)})"
+        for k, ((p, m), old, new) in enumerate(
+            zip(circuit.voltage_sources.terminals.tolist(), before.volts.tolist(), after.volts.tolist(), strict=True)
+        )
+    ]
+    # Charges far below those that the smallest capacitance takes at 10 mV need no relative accuracy.
+    charged = [*capacitances[capacitances > 0].tolist(), *_junctions(circuit)]
+    small = number(1e-2 * min(charged, default=1.0))
+    accuracy = f"reltol={number(tolerance)} trtol=1 vntol=1e-9 abstol=1e-15 chgtol={small}"
+    nodes = [node(k) for k in range(1, len(circuit.nodes))]
+    diodes = [f"@d{k}[id]" for k in range(1, len(circuit.diodes) + 1)]
+    saved = [*(f"v({name})" for name in (marker, *nodes)), *diodes]
+    lines = [
+        *_static(circuit, capacitances, marker),
+        *currents,
+        *volts,
+        f".options {accuracy} gmin={dict(TOLERANCES)['gmin']} temp={number(circuit.temperature)}",
+        ".save " + "\n+ ".join(saved),
+        f".tran {number(stop / POINTS)} {number(stop)} 0 {number(stop / POINTS)}",
+        ".end",
+    ]
+    return DynamicDeck("\n".join(lines) + "\n", marker, nodes, diodes)
+
+
+def noise_deck(
+    circuit: Circuit,
+    capacitances: Floats,
+    stimulus: Stimulus,
+    outputs: Sequence[tuple[int, int]],
+    band: tuple[float, float],
+    marker: str,
+) -> DynamicDeck:
+    """The deck that finds a folded circuit's operating point and the noise between pairs of its nodes.
+
+    ``outputs`` are pairs of node indices, ``band`` the frequencies in Hz that spectra cover; the rest as in
+    ``transient_deck``. Plots come in this order: the operating point, then spectrum and total of each output.
+    """
+    currents = [f"ix{k} 0 {node(k)} {number(amperes)}" for k, amperes in enumerate(stimulus.currents.tolist()) if k]
+    volts = [
+        f"vx{k} {node(p)} {node(m)} {number(value)}"
+        for k, ((p, m), value) in enumerate(
+            zip(circuit.voltage_sources.terminals.tolist(), stimulus.volts.tolist(), strict=True)
+        )
+    ]
+    # ngspice counts up from the lowest frequency: a whole number of steps ends at the highest.
+    steps = np.ceil(PER_DECADE * np.log10(band[1] / band[0]) - 1e-9)
+    low, high = number(band[1] / 10 ** (steps / PER_DECADE)), number(band[1])
+    lines = [
+        # ngspice refers noise to an input; this one drives nothing.
+        *_static(circuit, capacitances, marker, " ac 1"),
+        *currents,
+        *volts,
+        f".options {options(circuit)}",
+        ".op",
+        *(f".noise v({node(p)},{node(m)}) v{marker} dec {PER_DECADE} {low} {high}" for p, m in outputs),
+        ".end",
+    ]
+    return DynamicDeck("\n".join(lines) + "\n", marker, [node(k) for k in range(1, len(circuit.nodes))], [])
+
+
+def _static(circuit: Circuit, capacitances: Floats, marker: str, extra: str = "") -> list[str]:
+    parts = replace(circuit, voltage_sources=bank("voltage_sources"))
+    cards = spice.models(circuit.models[k] for k in used_models(circuit))
+    return [
+        f"* diodeq {__version__}: one sample, in time",
+        f"v{marker} {marker} 0 0{extra}",
+        *element_lines(parts),
+        *(card["line"] for card in cards),
+        *(f"cx{k} {node(k)} 0 {number(farads)}" for k, farads in enumerate(capacitances.tolist()) if k and farads),
+    ]
+
+
+def _junctions(circuit: Circuit) -> list[float]:
+    found = np.array([circuit.models[k].get("cjo") for k in used_models(circuit)])
+    return [float(value) for value in found[found > 0]]
