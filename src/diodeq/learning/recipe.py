@@ -108,8 +108,17 @@ class Recipe:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """The recipe written by ``to_json``; raises ``InputError`` for anything else."""
-        if set(document) != {each.name for each in fields(cls)}:
-            raise InputError("the recipe does not have the entries this version knows", "train again with --overwrite")
+        again = "train again with --overwrite"
+        if not isinstance(document, dict) or set(document) != {each.name for each in fields(cls)}:
+            raise InputError("the recipe does not have the entries this version knows", again)
+        for each in fields(cls):
+            value, usual = document[each.name], each.default
+            if isinstance(usual, tuple):
+                sound = isinstance(value, list) and all(type(one) is (int if usual else str) for one in value)
+            else:
+                sound = type(value) is type(usual) or (type(usual) is float and type(value) is int and abs(value) < 1e300)
+            if not sound:
+                raise InputError(f"the recipe has the {each.name} {value!r}", again)
         return cls(**{**document, "hidden": tuple(document["hidden"]), "also": tuple(document["also"])})
 
 
@@ -126,7 +135,7 @@ RECIPES: dict[str, Recipe] = {
     "digits": Recipe(hidden=(40,), volts=20.0, rate=0.1, smoothing=0.1, epochs=15),
     "xor": Recipe(hidden=(8,), epochs=20),
     "moons": Recipe(hidden=(16,), epochs=20),
-    "idx": Recipe(hidden=(256,), volts=20.0, epochs=5, batch_size=128),
+    "idx": Recipe(hidden=(256,), volts=40.0, rate=0.03, smoothing=0.1, epochs=10, batch_size=256),
 }
 
 
