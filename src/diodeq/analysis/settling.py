@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.analysis.capacitance import time_constants
-from diodeq.analysis.energy import supplied
+from diodeq.analysis.capacitance import capacitances, time_constants
+from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
 from diodeq.analysis.power import dissipation
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
@@ -175,3 +176,71 @@ def _last_crossing(times: Floats, excess: NDArray[np.float64]) -> float:
     last = above[-1]
     share = excess[last] / (excess[last] - excess[last + 1])
     return float(times[last] + share * (times[last + 1] - times[last]))
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """How a circuit settles with all its conductances times ``scale``.
+
+    ``agreement`` is the share of rows with the same highest output as at scale 1, ``accuracy`` needs labels.
+    """
+
+    scale: float
+    settling: Settling
+    agreement: float
+    accuracy: float | None
+
+    @property
+    def median_siemens(self) -> float:
+        """The conductance that half of the resistors exceed."""
+        return float(np.median(self.settling.circuit.conductances)) if len(self.settling.circuit.resistors) else 0.0
+
+    @property
+    def joules_per_gradient(self) -> float:
+        """Of two settlings, the second counted like the first; a mean."""
+        return SETTLINGS_PER_GRADIENT * float(self.settling.energy.mean())
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict."""
+        each, outputs = self.settling, self.settling.circuit.output_names
+        return {
+            "scale": self.scale,
+            "median_siemens": self.median_siemens,
+            "span_volts": each.span,
+            "band_volts": each.band,
+            "seconds": {"median": float(np.median(each.row_times)), "worst": float(each.row_times.max())},
+            "seconds_per_row": each.row_times.tolist(),
+            "outputs": {
+                name: {"median": float(np.median(column)), "worst": float(column.max())}
+                for name, column in zip(outputs, each.times.T, strict=True)
+            },
+            "decided_seconds": {"median": float(np.median(each.decided)), "worst": float(each.decided.max())},
+            "watts": {"mean": float(each.power.mean()), "worst": float(each.power.max())},
+            "joules": {"mean": float(each.energy.mean()), "worst": float(each.energy.max())},
+            "joules_per_gradient": self.joules_per_gradient,
+            "agreement": self.agreement,
+            "accuracy": self.accuracy,
+        }
+
+
+def levels(
+    engine: DynamicSimulator,
+    circuit: Circuit,
+    per_end_and_load: tuple[float, float],
+    before: Floats,
+    after: Floats,
+    tolerance: float,
+    scales: Sequence[float],
+    labels: NDArray[np.int64] | None = None,
+) -> list[Level]:
+    """``settle`` with all conductances times each of ``scales``; ``per_end_and_load`` are those of ``capacitances``."""
+    farads = capacitances(circuit, *per_end_and_load)
+    decisions = engine.operate(circuit, after).outputs.argmax(axis=1) if len(circuit.outputs) else None
+    found = []
+    for scale in scales:
+        scaled = circuit.with_conductances(scale * circuit.conductances)
+        settling = settle(engine, scaled, farads, before, after, tolerance)
+        chosen = settling.outputs.argmax(axis=1)
+        accuracy = None if labels is None else float(np.mean(chosen == labels))
+        found.append(Level(scale, settling, float(np.mean(chosen == decisions)), accuracy))
+    return found

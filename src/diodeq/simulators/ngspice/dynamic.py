@@ -61,7 +61,8 @@ class Noise:
         noisy = [k for k, (plus, minus) in enumerate(self.outputs) if plus != minus]
         asked = [self.outputs[k] for k in noisy]
         deck = noise_deck(self.circuit, self.capacitances, self.stimulus, asked, self.band, next_marker())
-        plots = session.run_each(deck.text, deck.marker)
+        vectors = [deck.marker, *deck.nodes, "frequency", "onoise_spectrum"]
+        plots = session.run_each(deck.text, deck.marker, vectors)
         spectra = [plot for plot in plots if "onoise_spectrum" in plot]
         point = next(plot for plot in plots if deck.marker in plot)
         if len(spectra) != len(asked):

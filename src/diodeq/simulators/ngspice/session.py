@@ -105,16 +105,17 @@ class Session:
             self._demand_sound(found, complaint)
             return found
 
-    def run_each(self, text: str, marker: str) -> list[dict[str, NDArray[Any]]]:
-        """Load a deck that asks for several analyses, one of them ``.op``; all vectors of every plot, in their order.
+    def run_each(self, text: str, marker: str, vectors: Iterable[str]) -> list[dict[str, NDArray[Any]]]:
+        """Load a deck that asks for several analyses; those of the vectors that each plot has, in the plots' order.
 
         Raises:
             SimulationError: ngspice complained, another circuit ran, or a value is not finite.
         """
         with self._ran(text) as complaint:
-            names = [plot for plot in reversed(self._spice.plot_names) if plot != "const"]
-            plots = [{name: self._vector(plot, name) for name in self._vector_names(plot)} for plot in names]
-            self._demand_marker(marker, {name for plot in plots for name in plot}, complaint)
+            names = {plot: self._vector_names(plot) for plot in reversed(self._spice.plot_names)}
+            self._demand_marker(marker, set().union(*names.values()), complaint)
+            wanted = set(vectors)
+            plots = [{name: self._vector(plot, name) for name in wanted & names[plot]} for plot in names]
             for plot in plots:
                 self._demand_sound(plot, complaint)
             return plots
