@@ -21,8 +21,10 @@ from diodeq.cli.doctor import doctor
 from diodeq.cli.export import export
 from diodeq.cli.gradcheck import gradcheck
 from diodeq.cli.import_deck import import_command
+from diodeq.cli.noise import noise
 from diodeq.cli.quantize import quantize_command
 from diodeq.cli.report import report
+from diodeq.cli.settle import settle
 from diodeq.cli.simulate import simulate
 from diodeq.cli.train import train
 from diodeq.cli.verify import verify
@@ -39,6 +41,8 @@ COMMANDS: dict[str, click.Command] = {
     "compare": compare,
     "export": export,
     "quantize": quantize_command,
+    "settle": settle,
+    "noise": noise,
     "report": report,
     "import": import_command,
     "devices": devices,
