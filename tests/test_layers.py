@@ -12,7 +12,8 @@ ROOT = Path(diodeq.__file__).parent
 # From the ground up; a room may import rooms of lower floors and itself.
 FLOORS = [
     {"errors", "__init__"},
-    {"files", "markup", "spice", "tables"},
+    {"files", "markup"},
+    {"archives", "spice", "tables"},
     {"devices", "network"},
     {"circuit"},
     {"netlist", "synthesis"},

@@ -6,6 +6,17 @@ The command line turns the class into an exit code in one place (``diodeq.cli.ma
 
 from __future__ import annotations
 
+LONGEST = 800
+
+
+def _shown(text: str) -> str:
+    """The text as one line of bounded length: what it quotes of a stranger's file may steer a terminal or never end."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
 
 class DiodeqError(Exception):
     """Base of all deliberate errors.
@@ -16,9 +27,9 @@ class DiodeqError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem = problem
-        self.remedy = remedy
-        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem = _shown(problem)
+        self.remedy = _shown(remedy)
+        super().__init__(f"{self.problem}; {self.remedy}" if remedy else self.problem)
 
     def __reduce__(self) -> tuple[type[DiodeqError], tuple[str, str]]:
         return type(self), (self.problem, self.remedy)

@@ -1,13 +1,59 @@
-"""Writing files so that a reader, or a crash, never meets half of one."""
+"""Reading files that may be anything, and writing them so that a reader, or a crash, never meets half of one."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
+import stat
 import tempfile
+from io import BufferedReader
 from pathlib import Path
 
 from diodeq.errors import InputError
+
+_CHUNK = 1 << 20
+
+
+def open_binary(path: str | Path) -> BufferedReader:
+    """``path`` opened for reading: a file, or a pipe such as the shell makes of ``<(…)``.
+
+    Raises:
+        OSError: it is missing, a folder or a device (which may never end), or cannot be opened.
+    """
+    try:
+        # A pipe that nobody writes to is empty; without the flag, opening it would wait for a writer.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "its name is not one a file can have", str(path)) from error
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise OSError(errno.EINVAL, "it is a device, not a file", str(path))
+        fcntl.fcntl(handle, fcntl.F_SETFL, fcntl.fcntl(handle, fcntl.F_GETFL) & ~os.O_NONBLOCK)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_bytes(path: str | Path, limit: int) -> bytes:
+    """The content of a file or a pipe of at most ``limit`` bytes.
+
+    Raises:
+        OSError: it is missing, a folder, a device or larger, or cannot be read.
+    """
+    parts, size = [], 0
+    with open_binary(path) as file:
+        while part := file.read(_CHUNK):
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", str(path))
+    return b"".join(parts)
 
 
 def write_atomically(path: str | Path, content: str | bytes | memoryview) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.errors import InputError
+from diodeq.files import open_binary
 
 Floats = NDArray[np.float64]
 
@@ -22,7 +23,7 @@ def read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
         InputError: missing, not text, empty or ragged.
     """
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(open_binary(path), newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
             rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except FileNotFoundError:
@@ -32,7 +33,8 @@ def read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
     except UnicodeDecodeError:
         raise InputError(f"{path} is not a text file in UTF-8", "export it as comma-separated text") from None
     except (OSError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read: {error}", "export it as comma-separated text") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}", "export it as comma-separated text") from error
     if not rows:
         raise InputError(f"{path} is empty", "give one row a sample")
     width = len(rows[0][1])

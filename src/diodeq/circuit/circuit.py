@@ -146,7 +146,8 @@ class Circuit:
                 f"{kind} need terminals of shape (n, k)",
             )
             demand(not parts.names or len(parts.names) == len(parts), f"{kind} need one name a part")
-            demand(not parts.groups or sum(n for _, n in parts.groups) == len(parts), f"{kind} groups must cover them")
+            counts = [n for _, n in parts.groups] or [len(parts)]
+            demand(min(counts) >= 0 and sum(counts) == len(parts), f"{kind} groups must cover them")
             inside = parts.terminals.size == 0 or (parts.terminals.min() >= 0 and parts.terminals.max() < count)
             demand(inside, f"{kind} name a node that does not exist")
         models = self.diodes.values

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from diodeq import archives
 from diodeq.circuit.bank import KINDS, Bank
 from diodeq.circuit.circuit import Circuit, Inputs, Units
 from diodeq.devices import DiodeModel
@@ -18,6 +18,7 @@ from diodeq.files import write_atomically
 
 FORMAT = "diodeq-circuit"
 VERSION = 1
+GIVE = "give a circuit.npz written by diodeq"
 
 
 def save(circuit: Circuit, path: str | Path) -> None:
@@ -58,46 +59,40 @@ def save(circuit: Circuit, path: str | Path) -> None:
 def load(path: str | Path) -> Circuit:
     """The circuit in ``path``; raises ``InputError`` for a file that is missing, damaged or something else."""
     try:
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile) or "header" not in archive.files:
-                raise InputError("it is not a diodeq circuit", "give a circuit.npz written by diodeq")
-            return _assemble(archive)
+        arrays = archives.read(path)
     except FileNotFoundError:
-        raise InputError(f"circuit file {path} does not exist", "give a circuit.npz written by diodeq") from None
+        raise InputError(f"circuit file {path} does not exist", GIVE) from None
     except IsADirectoryError:
         raise InputError(
             f"{path} is a folder, not a circuit file", f"did you mean {Path(path) / 'circuit.npz'}?"
         ) from None
+    except InputError as error:
+        raise InputError(f"{path} is not a diodeq circuit: {error.problem}", GIVE) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", GIVE) from error
+    except MemoryError:
+        raise InputError(f"{path} does not fit into memory", "give a smaller circuit") from None
+    if "header" not in arrays:
+        raise InputError(f"{path} is not a diodeq circuit", GIVE)
+    try:
+        return _assemble(arrays)
     except DiodeqError as error:
         raise InputError(f"{path} cannot be used: {error.problem}", error.remedy) from error
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        MemoryError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
-        reason = "damaged, of another kind, or holds pickled objects, which diodeq never opens"
-        raise InputError(
-            f"{path} is not a diodeq circuit: it is {reason}", "give a circuit.npz written by diodeq"
-        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise InputError(f"{path} is not a diodeq circuit: it is damaged or of another kind", GIVE) from error
 
 
-def _assemble(archive: Any) -> Circuit:
+def _assemble(archive: dict[str, Any]) -> Circuit:
     header = json.loads(_text(archive["header"]))
     if header.get("format") != FORMAT:
-        raise InputError("it is not a diodeq circuit", "give a circuit.npz written by diodeq")
+        raise InputError("it is not a diodeq circuit", GIVE)
     if header.get("version") != VERSION:
         raise InputError(
             f"its format has version {header.get('version')}, not {VERSION}", "update diodeq, or export again"
         )
     banks = {}
     for kind in KINDS:
-        names = _lines(archive[f"{kind}_names"]) if f"{kind}_names" in archive.files else ()
+        names = _lines(archive[f"{kind}_names"]) if f"{kind}_names" in archive else ()
         groups = tuple((str(label), int(count)) for label, count in header["groups"][kind])
         banks[kind] = Bank(_whole(archive[f"{kind}_terminals"]), _real(archive[f"{kind}_values"]), names, groups)
     return Circuit(
@@ -133,7 +128,10 @@ def _lines(array: Any) -> tuple[str, ...]:
 
 
 def _whole(array: Any) -> Any:
-    return array.astype(np.int32, casting="same_kind" if array.dtype.kind == "i" else "safe")
+    whole = array.astype(np.int32, casting="same_kind" if array.dtype.kind == "i" else "safe")
+    if not np.array_equal(whole, array):
+        raise ValueError("an index is too large")
+    return whole
 
 
 def _real(array: Any) -> Any:

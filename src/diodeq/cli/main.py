@@ -29,6 +29,7 @@ from diodeq.cli.simulate import simulate
 from diodeq.cli.train import train
 from diodeq.cli.verify import verify
 from diodeq.errors import DiodeqError, InputError
+from diodeq.files import read_bytes
 
 COMMANDS: dict[str, click.Command] = {
     "doctor": doctor,
@@ -49,6 +50,7 @@ COMMANDS: dict[str, click.Command] = {
 }
 
 CONFIG = Path("diodeq.toml")
+LARGEST_CONFIG = 1 << 20  # bytes
 
 
 @click.group(
@@ -71,11 +73,12 @@ def read_config(path: Path = CONFIG) -> dict[str, Any]:
         InputError: not TOML, or a table that is no command.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(read_bytes(path, LARGEST_CONFIG).decode())
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}", "correct it or remove it") from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}", "correct it or remove it") from error
     for name, table in tables.items():
         if name not in COMMANDS or not isinstance(table, dict):
             raise InputError(f"{path} has an entry {name!r}", f"use tables named {', '.join(COMMANDS)}")

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from diodeq.devices.model import DiodeModel
 from diodeq.errors import InputError, UsageError
-from diodeq.files import write_atomically
+from diodeq.files import read_bytes, write_atomically
+
+LARGEST = 1 << 22
+"""Bytes of a catalogue."""
 
 
 def get(name: str) -> DiodeModel:
@@ -50,10 +53,11 @@ def read(path: Path) -> list[DiodeModel]:
     cannot be read, is not TOML, or holds a part that is not a diode.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path, LARGEST).decode()
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"the diode catalogue {path} cannot be read: {error}", "check its path and permissions"
+            f"the diode catalogue {path} cannot be read: {reason}", "check its path and permissions"
         ) from error
     return _parse(text, str(path))
 
@@ -118,7 +122,7 @@ def _packaged() -> tuple[DiodeModel, ...]:
 def _parse(text: str, where: str) -> list[DiodeModel]:
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{where} is not valid TOML: {error}",
             "write one table a part, as in [mydiode] parameters = { is = 2.5e-9, n = 1.75, rs = 0.6 }",

@@ -124,8 +124,8 @@ def _single(word: str, low: float, high: float) -> Single:
             low, high = max(low, 1.0 / preferred.HIGHEST), min(high, 1.0 / preferred.LOWEST)
         ohms = preferred.values(series, 1.0 / high, 1.0 / low)
         return Single(ohms, np.full(len(ohms), -1), ohms, series, f"resistor {series}")
-    if word.isdigit():
-        count = int(word)
+    if word.isascii() and word.isdigit():
+        count = int(word[:20])  # what is longer is too many anyway
         if not 2 <= count <= MOST_LEVELS:
             raise UsageError(f"{count} levels are not possible", f"give from 2 to {MOST_LEVELS}")
         if low <= 0.0 or math.isinf(high):

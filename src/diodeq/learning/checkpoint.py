@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from diodeq import archives
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.learning.recipe import digest
@@ -18,7 +18,8 @@ from diodeq.learning.updates import State, flatten, unflatten
 
 FORMAT = "diodeq-checkpoint"
 VERSION = 1
-_NUMBERS = ("epoch", "best_epoch", "best_loss", "seconds", "learning_seconds")
+_COUNTS = ("epoch", "best_epoch")
+_NUMBERS = (*_COUNTS, "best_loss", "seconds", "learning_seconds")
 
 
 def save(path: Path, snapshot: Snapshot, document: dict[str, Any]) -> None:
@@ -46,30 +47,36 @@ def read_document(path: Path) -> dict[str, Any]:
 def load(path: Path, like: State) -> Snapshot:
     """The snapshot; ``like`` is an update state of the right shape (of ``trainer.start``). Raises ``InputError``."""
     header, arrays = _read(path)
-    states = [arrays[f"state_{k}"] for k in range(len(arrays) - 3)]
     try:
-        state = unflatten(like, states)
-    except ValueError:
+        state = unflatten(like, [arrays[f"state_{k}"] for k in range(len(arrays) - 3)])
+    except (ValueError, KeyError):
         raise InputError(f"{path} belongs to another circuit or update", "train again with --overwrite") from None
     return Snapshot(
         parameters=arrays["parameters"], best=arrays["best"], state=state, **{n: header[n] for n in _NUMBERS}
     )
 
 
+def _finite(array: Any) -> bool:
+    return array.dtype == np.float64 and array.ndim == 1 and bool(np.isfinite(array).all())
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        # numpy itself would leave a damaged file open
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = archives.read(path)
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != FORMAT or header["version"] != VERSION or header["digest"] != digest(header["document"]):
             raise ValueError("not the format this version writes")
-        if any(not isinstance(header[name], (int, float)) for name in _NUMBERS) or not {"parameters", "best"} <= set(
-            arrays
-        ):
-            raise ValueError("entries are missing")
+        if not isinstance(header["document"], dict):
+            raise ValueError("nothing to belong to")
+        if any(type(header[name]) is not int or header[name] < 0 for name in _COUNTS):
+            raise ValueError("no count of epochs")
+        if any(type(header[name]) not in (int, float) or not header[name] >= 0 for name in _NUMBERS[len(_COUNTS) :]):
+            raise ValueError("no number")
+        parameters, best = arrays["parameters"], arrays["best"]
+        if parameters.shape != best.shape or not (_finite(parameters) and _finite(best)):
+            raise ValueError("no parameters")
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}", "start the training without --resume") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is not a readable checkpoint", "train again with --overwrite") from error
     return header, arrays

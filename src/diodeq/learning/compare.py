@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.learning import datasets, trainer
 from diodeq.learning.experiment import Experiment, build, conduct, stored
 from diodeq.learning.recipe import Recipe
+from diodeq.learning.records import read_summary
 from diodeq.learning.rules import named
 from diodeq.learning.run_folder import RunFolder
 
@@ -153,15 +153,15 @@ def _run(experiment: Experiment, folder: Path, verify_with: str, workers: int | 
     if mode == "resume" and stored(folder) != experiment:
         raise UsageError(f"{folder} holds a run of another comparison", "choose another --out")
     try:
-        summary = json.loads(summary_file.read_text(encoding="utf-8")) if summary_file.exists() else {}
+        summary = read_summary(summary_file) if summary_file.exists() else {}
         if not summary or (verify_with and "verified" not in summary):
             summary = conduct(experiment, folder, mode, workers=workers, verify_with=verify_with)
     except SimulationError as error:
         # A rule may drive a circuit where no engine follows; that is an outcome, not an accident.
         return {"seed": experiment.recipe.seed, "folder": str(folder), "failed": error.problem}
-    except ValueError as error:
-        raise InputError(f"{summary_file} cannot be read", "remove its folder") from error
     metrics = RunFolder(folder).metrics()
+    if not metrics:
+        raise InputError(f"the run {folder} has no metrics", "remove its folder")
     return {
         "seed": experiment.recipe.seed,
         "folder": str(folder),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import math
-import zipfile
+import os
 import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -13,8 +14,9 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq import tables
+from diodeq import archives, tables
 from diodeq.errors import InputError
+from diodeq.files import open_binary
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,17 +75,10 @@ def read_npz(path: Path) -> Raw:
         InputError: not such an archive, or an array is missing.
     """
     try:
-        # Opened here: numpy itself would leave a damaged file open.
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path} holds a single array", "save arrays X and y by numpy.savez")
-            arrays = {name: archive[name] for name in archive.files if name in ("X", "y", "X_test", "y_test")}
-    except ValueError as error:
-        if "pickle" in str(error).lower():
-            raise InputError(f"{path} holds pickled Python objects, which can run code", "save plain arrays") from None
-        raise _unreadable(path, error) from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
+        arrays = archives.read(path, ("X", "y", "X_test", "y_test"))
+    except InputError as error:
+        raise InputError(f"{path} cannot be used: {error.problem}", error.remedy) from error
+    except OSError as error:
         raise _unreadable(path, error) from error
     for name in ("X", "y"):
         if name not in arrays:
@@ -146,9 +141,9 @@ def _find(folder: Path, name: str) -> Path | None:
 
 def _read_array(path: Path, dimensions: int) -> NDArray[np.uint8]:
     try:
-        with path.open("rb") as plain:
-            zipped = plain.read(2) == b"\x1f\x8b"
-        with cast(IO[bytes], gzip.open(path) if zipped else path.open("rb")) as file:
+        with open_binary(path) as plain, ExitStack() as stack:
+            zipped = plain.peek(2)[:2] == b"\x1f\x8b"
+            file = cast(IO[bytes], stack.enter_context(gzip.open(plain))) if zipped else plain
             head = file.read(4 + 4 * dimensions)
             if len(head) < 4 + 4 * dimensions or head[:4] != bytes([0, 0, UNSIGNED_BYTES, dimensions]):
                 raise InputError(
@@ -157,6 +152,8 @@ def _read_array(path: Path, dimensions: int) -> NDArray[np.uint8]:
                 )
             shape = tuple(int.from_bytes(head[4 + 4 * k : 8 + 4 * k], "big") for k in range(dimensions))
             wanted = math.prod(shape)
+            if wanted > archives.believable(os.fstat(plain.fileno()).st_size):
+                raise InputError(f"{path} must hold fewer bytes than its header promises", "download it again")
             parts, got = [], 0
             while got <= wanted and (part := file.read(CHUNK)):
                 parts.append(part)

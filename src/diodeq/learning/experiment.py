@@ -55,17 +55,21 @@ class Experiment:
     @staticmethod
     def from_json(document: dict[str, Any]) -> Experiment:
         """The experiment written by ``to_json``; raises ``InputError`` for anything else."""
+        unreadable = InputError("the checkpoint's experiment cannot be read", "train again with --overwrite")
         try:
-            return Experiment(**{**document, "recipe": Recipe.from_json(document["recipe"])})
+            found = Experiment(**{**document, "recipe": Recipe.from_json(document["recipe"])})
         except (TypeError, KeyError, UsageError) as error:
-            raise InputError("the checkpoint's experiment cannot be read", "train again with --overwrite") from error
+            raise unreadable from error
+        if not all(isinstance(text, str) for text in (found.data, found.diode, found.simulator, found.start)):
+            raise unreadable
+        return found
 
 
 def stored(out: Path) -> Experiment:
     """The experiment of the run in ``out``; raises ``InputError`` if there is none."""
     if not out.exists():
         raise InputError(f"there is no run {out} to resume", "leave --resume out to start it")
-    return Experiment.from_json(checkpoint.read_document(out / "checkpoint.npz")["experiment"])
+    return Experiment.from_json(checkpoint.read_document(out / "checkpoint.npz").get("experiment", {}))
 
 
 def conduct(
@@ -115,7 +119,10 @@ def conduct(
             on_engine(simulator)
         folder = stack.enter_context(opened(out, mode))
         if mode == "resume":
+            count = len(snapshot.parameters)
             snapshot = checkpoint.load(folder.file("checkpoint.npz"), snapshot.state)
+            if len(snapshot.parameters) != count:
+                raise InputError(f"{out} holds a checkpoint of another circuit", "train again with --overwrite")
             folder.rewind(snapshot.epoch)
         else:
             circuit.save(folder.file("circuit.npz"))
@@ -276,7 +283,7 @@ def _verify(engine: str, workers: int | None, simulator: Simulator, circuit: Cir
 def _same_data(out: Path, document: dict[str, Any]) -> dict[str, Any]:
     """The document of the run in ``out``; raises unless it is of this experiment and this data."""
     before = checkpoint.read_document(out / "checkpoint.npz")
-    if before["data_digest"] != document["data_digest"]:
+    if before.get("data_digest") != document["data_digest"]:
         raise InputError(
             f"the data {document['experiment']['data']} changed since the run {out} began",
             "put the old data back or train again with --overwrite",

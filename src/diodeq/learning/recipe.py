@@ -116,7 +116,9 @@ class Recipe:
             if isinstance(usual, tuple):
                 sound = isinstance(value, list) and all(type(one) is (int if usual else str) for one in value)
             else:
-                sound = type(value) is type(usual) or (type(usual) is float and type(value) is int and abs(value) < 1e300)
+                sound = type(value) is type(usual) or (
+                    type(usual) is float and type(value) is int and abs(value) < 1e300
+                )
             if not sound:
                 raise InputError(f"the recipe has the {each.name} {value!r}", again)
         return cls(**{**document, "hidden": tuple(document["hidden"]), "also": tuple(document["also"])})

@@ -14,6 +14,7 @@ from typing import Any
 from diodeq.circuit import Circuit
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
+from diodeq.learning.records import read_metrics
 from diodeq.learning.trainer import Metrics
 
 FILES = ("circuit.npz", "netlist.cir", "summary.json", "metrics.jsonl", "checkpoint.npz", "training.svg")
@@ -105,17 +106,8 @@ class RunFolder:
             ) from error
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics so far; a last line cut short by a crash is left out."""
-        path = self.file("metrics.jsonl")
-        if not path.exists():
-            return []
-        lines = []
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                lines.append(json.loads(line))
-            except ValueError:
-                break
-        return lines
+        """The lines of metrics so far (`records.read_metrics`)."""
+        return read_metrics(self.file("metrics.jsonl"))
 
     def rewind(self, epoch: int) -> None:
         """Drop the metrics of epochs after ``epoch``: their process died before it wrote its checkpoint."""
@@ -136,4 +128,4 @@ class RunFolder:
     def _repr_html_(self) -> str:
         from diodeq.learning.run_html import summary
 
-        return summary(self.path, self.metrics())
+        return summary(self.path)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
-from typing import Any
 
+from diodeq.learning.records import read_metrics, read_summary
 from diodeq.markup import card
 
 
-def summary(path: Path, metrics: list[dict[str, Any]]) -> str:
+def summary(path: Path) -> str:
     """The summary and the picture of a finished run, or the last epoch of one under way, as HTML."""
     try:
-        found = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        found = read_summary(path / "summary.json")
         rows = [
             ("data", f"{found['data']}, {found['train_samples']} to learn, {found['test_samples']} held out"),
             ("held out", f"{100 * found['test_accuracy']:.1f} % right"),
@@ -22,7 +21,8 @@ def summary(path: Path, metrics: list[dict[str, Any]]) -> str:
             ("trained by", f"{found['rule']}, {found['epochs']} epochs, seed {found['seed']}"),
             ("in", f"{found['simulator_version']}, {found['seconds']:.1f} s"),
         ]
-    except (OSError, ValueError, KeyError, TypeError):
+    except FileNotFoundError:
+        metrics = read_metrics(path / "metrics.jsonl")
         rows = [("unfinished", f"{len(metrics)} epochs so far")]
         if metrics:
             rows.append(("held out", f"{100 * metrics[-1]['test_accuracy']:.1f} % right"))

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from diodeq import archives
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import write_atomically
-from diodeq.network import weights_keys, weights_npz, weights_onnx, weights_safetensors, weights_torch
+from diodeq.network import weights_keys, weights_onnx, weights_safetensors, weights_torch
 from diodeq.network.network import Network
 from diodeq.network.weights_keys import Arrays, Texts
 from diodeq.network.weights_torch import from_module
@@ -41,7 +42,7 @@ def _tensors(read: Callable[[Path], tuple[Arrays, Texts]]) -> Callable[[Path], N
 
 
 READERS: dict[str, Callable[[Path], Network]] = {
-    ".npz": _tensors(weights_npz.read),
+    ".npz": _tensors(lambda path: (archives.read(path), {})),
     ".safetensors": _tensors(weights_safetensors.read),
     ".pt": _tensors(weights_torch.read),
     ".pth": _tensors(weights_torch.read),

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.errors import InputError
+from diodeq.files import read_bytes
 from diodeq.network.weights_keys import Arrays, Texts, check_size
 
 SAVE = "save it again with safetensors"
+LARGEST = 1 << 32  # bytes
 LARGEST_HEADER = 100_000_000  # bytes, the format's own limit
 
 DTYPES: dict[str, str] = {
@@ -39,7 +41,7 @@ def read(path: Path) -> tuple[Arrays, Texts]:
     Raises:
         InputError: not such a file, damaged, or a tensor of an unreadable type or too large; the tensor is named.
     """
-    content = path.read_bytes()
+    content = read_bytes(path, LARGEST)
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(len(content) - 8, LARGEST_HEADER):
         raise InputError("it is damaged or not a .safetensors file", SAVE)
@@ -86,7 +88,7 @@ def _tensor(name: str, entry: Any, data: memoryview) -> NDArray[Any]:
         sound = False
     if not sound:
         raise InputError(f"it is damaged: its header does not describe {name!r}", SAVE)
-    if kind not in DTYPES:
+    if not isinstance(kind, str) or kind not in DTYPES:
         raise InputError(f"its {name!r} is of type {kind}", f"diodeq reads {', '.join(DTYPES)}")
     check_size(name, shape)
     dtype = np.dtype(DTYPES[kind])

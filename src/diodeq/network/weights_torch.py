@@ -7,6 +7,7 @@ linear ones: it is taken to be ReLU, the only one accepted there. Two linear lay
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from diodeq import archives
 from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 from diodeq.network.network import Network, Stage
@@ -23,7 +25,6 @@ ACCEPTED = (
     "diodeq reads the state dict of an nn.Sequential of Linear and ReLU layers, or diodeq's own keys W0, U0, b0, …"
 )
 LAYERS = "use Linear layers, each followed by at most one of ReLU, LeakyReLU, Hardtanh, Softshrink or Identity"
-TOTAL = 1 << 32  # bytes, unpacked
 
 _KEY = re.compile(r"(0|[1-9][0-9]{0,5})\.(weight|bias)")
 
@@ -41,13 +42,17 @@ def read(path: Path) -> tuple[Arrays, Texts]:
     """
     torch = _torch()
     remedy = "save the state dict alone: torch.save(model.state_dict(), FILE)"
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            total = sum(member.file_size for member in archive.infolist())
-        if total > TOTAL:
-            raise InputError(f"it unpacks to {total:,} bytes", "give a smaller network")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                total = sum(member.file_size for member in archive.infolist())
+            if total > archives.believable(path.stat().st_size):
+                raise InputError(f"it unpacks to {total:,} bytes", "give a smaller network")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused below
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:  # torch raises whatever its unpickler and its archive reader do
         raise InputError(
             "it is damaged, or holds pickled code or a whole module, which diodeq never opens", remedy

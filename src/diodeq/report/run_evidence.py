@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from diodeq.learning import checkpoint, trainer
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.experiment import Experiment, beginning, stored
 from diodeq.learning.gradcheck import thinned
+from diodeq.learning.records import read_summary
 from diodeq.learning.rules import RULES
 from diodeq.learning.run_folder import RunFolder
 from diodeq.simulators.base import OperatingPoint, Simulator
@@ -94,18 +94,11 @@ class Evidence:
 def summary_of(path: Path) -> dict[str, Any]:
     """The summary of the finished run in ``path``; raises ``InputError`` where there is none."""
     try:
-        found = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or not isinstance(found["simulator"], str):
-            raise ValueError("not a summary")
+        return read_summary(path / "summary.json")
     except FileNotFoundError:
         if (path / "checkpoint.npz").exists():
             raise InputError(f"the run {path} is not finished", "go on with diodeq train … --resume") from None
         raise InputError(f"{path} is not the folder of a run", "give what diodeq train --out made") from None
-    except (OSError, ValueError, KeyError, RecursionError) as error:
-        raise InputError(
-            f"{path / 'summary.json'} is not a readable summary", "train again with --overwrite"
-        ) from error
-    return found
 
 
 def gather(path: Path, simulator: Simulator) -> Evidence:

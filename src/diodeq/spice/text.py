@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from diodeq.errors import InputError
+from diodeq.files import open_binary
 
 MODEL_FILE_BYTES = 1 << 20
 DECK_BYTES = 1 << 27  # two million resistors
@@ -138,14 +139,16 @@ def assignments(text: str) -> dict[str, str]:
 
 def _bytes(path: str | Path, limit: int) -> bytes:
     try:
-        with open(path, "rb") as file:
-            data = file.read(limit + 1)
+        with open_binary(path) as file:
+            data = bytearray()
+            while len(data) <= limit and (part := file.read(1 << 20)):
+                data += part
     except FileNotFoundError:
         raise InputError(f"there is no file {path}", "check the path") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder", "name a file in it") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}", "check its path and permissions") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", "check its path and permissions") from error
     if len(data) > limit:
         number = data.count(b"\n") + 1
         raise InputError(
@@ -153,7 +156,7 @@ def _bytes(path: str | Path, limit: int) -> bytes:
         )
     if not data.strip():
         raise InputError(f"{path} is empty", "give a SPICE file")
-    return data
+    return bytes(data)
 
 
 def _decode(data: bytes) -> str:

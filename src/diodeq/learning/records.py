@@ -1,0 +1,83 @@
+"""What a run's folder says about the run, read back: every entry that anybody relies on is there and of its kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from diodeq.errors import InputError
+from diodeq.files import read_bytes
+from diodeq.learning.trainer import Metrics
+
+LARGEST = 1 << 28
+"""Bytes of one file."""
+
+AGAIN = "train again with --overwrite"
+
+METRICS: dict[str, str] = {each.name: str(each.type) for each in fields(Metrics) if each.name != "solves"}
+VERIFIED = {"simulator_version": "str", "test_accuracy": "float", "max_difference_volts": "float"}
+SUMMARY = {
+    **dict.fromkeys(("data", "simulator", "simulator_version", "rule", "diode", "diodeq_version"), "str"),
+    **dict.fromkeys(("epochs", "seed", "resistors", "diodes", "nodes", "train_samples", "test_samples"), "int"),
+    **dict.fromkeys(("seconds", "train_accuracy", "test_accuracy", "samples_per_second"), "float"),
+}
+_KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """The ``summary.json`` of a finished run.
+
+    Raises:
+        FileNotFoundError: there is none.
+        InputError: it is damaged or of something else.
+    """
+    try:
+        found = json.loads(read_bytes(path, LARGEST))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a readable summary", AGAIN) from error
+    if not _sound(found, SUMMARY) or ("verified" in found and not _sound(found["verified"], VERIFIED)):
+        raise InputError(f"{path} is not a readable summary", AGAIN)
+    summary: dict[str, Any] = found
+    return summary
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of ``metrics.jsonl`` so far, none where there is no such file; a last line cut short by a crash is
+    left out.
+
+    Raises:
+        InputError: it cannot be read, or a line is damaged; it is named.
+    """
+    try:
+        lines = read_bytes(path, LARGEST).decode(errors="replace").rstrip("\n").split("\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", AGAIN) from error
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            if number == len(lines):
+                break
+            entry = None
+        if not _sound(entry, METRICS):
+            raise InputError(f"{path}, line {number} is not a line of metrics", AGAIN)
+        found.append(entry)
+    return found
+
+
+def _sound(table: Any, kinds: Mapping[str, str]) -> bool:
+    return isinstance(table, dict) and all(_is(table.get(name), kind) for name, kind in kinds.items())
+
+
+def _is(value: Any, kind: str) -> bool:
+    if type(value) not in _KINDS[kind]:  # a bool is an int to isinstance
+        return False
+    return isinstance(value, str) or bool(abs(value) < 1e300)  # nor NaN
