@@ -45,10 +45,7 @@ def time_constants(circuit: Circuit, farads: Floats) -> tuple[float, float]:
     """The shortest and the longest of C/G over the nodes that no source holds, and of the diodes' transit times.
 
     G is all the conductance of a node's resistors, C its capacitance with CJO of its diodes. An estimate of the scale
-    of time, not a bound: nodes are coupled, and diodes conduct.
-
-    Raises:
-        InputError: nothing in the circuit takes time.
+    of time, not a bound: nodes are coupled, and diodes conduct. Both are 0 where nothing takes time.
     """
     siemens = np.bincount(
         circuit.resistors.terminals.ravel(), np.repeat(circuit.conductances, 2), minlength=len(circuit.nodes)
@@ -59,8 +56,12 @@ def time_constants(circuit: Circuit, farads: Floats) -> tuple[float, float]:
     free = ~driven_nodes(circuit) & (total > 0) & (siemens > 0)
     transit = [circuit.models[k].get("tt") for k in np.unique(models).tolist()]
     found = [*(total[free] / siemens[free]).tolist(), *(time for time in transit if time > 0)]
-    if not found:
+    return min(found, default=0.0), max(found, default=0.0)
+
+
+def demand_time(circuit: Circuit, longest: float) -> None:
+    """Raise ``InputError`` where the longest time constant is 0."""
+    if not longest > 0.0:
         raise InputError(
             f"nothing in circuit {circuit.title!r} has a capacitance, so nothing takes time", "give wiring or load"
         )
-    return min(found), max(found)

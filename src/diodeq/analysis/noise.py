@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.analysis.capacitance import time_constants
+from diodeq.analysis.capacitance import demand_time, time_constants
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.errors import InputError, SimulationError
@@ -82,7 +82,7 @@ def output_noise(
     if not len(circuit.outputs):
         raise InputError(f"circuit {circuit.title!r} has no outputs that could be noisy", "give it some")
     low, high = _band(circuit, farads, bandwidth)
-    start = low if _flickers(circuit) else 0.0
+    flickers = _flickers(circuit)
     point = engine.operate(circuit, drives)
     rms = np.zeros(point.outputs.shape)
     noisiest: tuple[float, int, Spectrum] | None = None
@@ -93,35 +93,37 @@ def output_noise(
                 raise SimulationError(
                     f"the noise of row {row + 1} was found {off:.2g} V off its operating point", "report this circuit"
                 )
-            rms[row] = np.sqrt(integrated(spectrum, start))
+            rms[row] = np.sqrt(integrated(spectrum, flat_below=not flickers))
             if noisiest is None or rms[row].max() > noisiest[0]:
                 noisiest = rms[row].max(), row, spectrum
     assert noisiest is not None
     span = float(np.ptp(point.outputs))
-    return NoiseFigures(circuit, point.outputs, rms, span, start, high, noisiest[1], noisiest[2])
+    first = float(noisiest[2].frequencies[0]) if flickers else 0.0
+    return NoiseFigures(circuit, point.outputs, rms, span, first, high, noisiest[1], noisiest[2])
 
 
-def integrated(spectrum: Spectrum, start: float) -> Floats:
-    """V² of each output from ``start`` Hz, which is 0 or about the first frequency: flat before the first, and between
-    frequencies a power of them."""
+def integrated(spectrum: Spectrum, flat_below: bool) -> Floats:
+    """V² of each output over its frequencies, between which a density is a power of frequency; also from 0 Hz to the
+    first, where ``flat_below`` says that it does not change there."""
     f, density = spectrum.frequencies, spectrum.densities
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope = np.log(density[:, 1:] / density[:, :-1]) / np.log(f[1:] / f[:-1]) + 1.0
         ratio = np.log(f[1:] / f[:-1])
+        slope = np.log(density[:, 1:] / density[:, :-1]) / ratio + 1.0
         # ∫ of a power is (f₂ S₂ - f₁ S₁) / slope, and f₁ S₁ ln(f₂/f₁) where slope is 0.
         pieces = density[:, :-1] * f[:-1] * np.where(np.abs(slope) < 1e-9, ratio, np.expm1(slope * ratio) / slope)
-    whole: Floats = density[:, 0] * (f[0] if start == 0.0 else 0.0) + np.nan_to_num(pieces).sum(axis=1)
+    whole: Floats = density[:, 0] * (f[0] if flat_below else 0.0) + np.nan_to_num(pieces).sum(axis=1)
     return whole
 
 
 def _band(circuit: Circuit, farads: Floats, bandwidth: float | None) -> tuple[float, float]:
-    if bandwidth is None:
-        fastest, slowest = time_constants(circuit, farads)
-        low, high = 1 / (2 * np.pi * slowest * BEYOND), BEYOND / (2 * np.pi * fastest)
-    elif 0.0 < bandwidth < np.inf:
-        low, high = 1e-6 * bandwidth, bandwidth
-    else:
+    if bandwidth is not None and not 0.0 < bandwidth < np.inf:
         raise InputError(f"a bandwidth of {bandwidth:g} Hz is impossible", "give one above 0")
+    fastest, slowest = time_constants(circuit, farads)
+    if bandwidth is None:
+        demand_time(circuit, slowest)
+    high = BEYOND / (2 * np.pi * fastest) if bandwidth is None else bandwidth
+    # Below the first frequency a spectrum has to be flat.
+    low = min(high, 1 / (2 * np.pi * slowest) if slowest else high) / BEYOND
     if _flickers(circuit):
         low = LOWEST_FLICKER
         if high <= low:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.analysis.capacitance import capacitances, time_constants
+from diodeq.analysis.capacitance import capacitances, demand_time, time_constants
 from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
 from diodeq.analysis.power import dissipation
 from diodeq.circuit import Circuit
@@ -82,6 +82,7 @@ def settle(
     if not 0.0 < tolerance < 1.0:
         raise InputError(f"a tolerance of {tolerance:g} of the span is impossible", "give one between 0 and 1")
     longest = time_constants(circuit, farads)[1]
+    demand_time(circuit, longest)
     start, end = engine.operate(circuit, before), engine.operate(circuit, after)
     span = float(np.ptp(np.concatenate([start.outputs, end.outputs])))
     if not span > 0:

@@ -133,6 +133,6 @@ def _lines(found: NoiseFigures, document: dict[str, Any]) -> list[str]:
         f"span of the outputs {quantity(found.span, 'V')}: {bits}",
     ]
     if document["accuracy"] is not None:
-        drawn = ", ".join(f"{100 * share:.2f} % with {times} times" for times, share in document["accuracy"].items())
-        lines.append(f"accuracy {100 * document['accuracy_without']:.2f} % without noise; {drawn} the noise")
+        drawn = ", ".join(f"{100 * share:.2f} % with {times}" for times, share in document["accuracy"].items())
+        lines.append(f"accuracy {100 * document['accuracy_without']:.2f} % without noise, {drawn} times the noise")
     return lines

@@ -20,7 +20,6 @@ def noise_figure(found: NoiseFigures) -> Figure:
         for k, density in enumerate(np.sqrt(spectrum.densities)):
             if density.any():
                 axes.loglog(f, density, color=BLUE if k == worst else GREY, linewidth=1.6 if k == worst else 0.8)
-        axes.xaxis.set_major_formatter(EngFormatter(unit="Hz"))
         axes.yaxis.set_major_formatter(EngFormatter(unit="V/√Hz"))
         axes.set(xlabel=f"frequency, row {found.noisiest + 1} (the noisiest)", ylabel="density, the largest in blue")
         tidy(axes)
@@ -28,6 +27,7 @@ def noise_figure(found: NoiseFigures) -> Figure:
         summed = np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(f)))
         total = axes.twinx()
         total.semilogx(f, np.sqrt(summed), color=RED, linewidth=1)
+        axes.xaxis.set_major_formatter(EngFormatter(unit="Hz"))
         total.yaxis.set_major_formatter(EngFormatter(unit="V"))
         total.set_ylabel("rms up to here", color=RED)
         total.set_ylim(0, None)

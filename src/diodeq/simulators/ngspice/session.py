@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from diodeq.errors import SimulationError, SimulatorMissingError
 
-_FAILURE = re.compile(r"error|singular|aborted|not parsed|unknown|can't find|fatal|no such", re.IGNORECASE)
+_FAILURE = re.compile(
+    r"error|singular|timestep too small|aborted|not parsed|unknown|can't find|fatal|no such", re.IGNORECASE
+)
 # What an engine does on its own to reach convergence; worth telling, not a failure.
 _EFFORT = re.compile(r"gmin stepping|source stepping|Warning", re.IGNORECASE)
 
