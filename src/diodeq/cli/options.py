@@ -41,6 +41,25 @@ WORKERS = click.option(
     help="Simulator processes.  [default: the usable cores]",
     show_default=False,
 )
+
+
+def _cluster(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    from diodeq.cluster import checked
+
+    return checked(value)
+
+
+CLUSTER = click.option(
+    "--cluster",
+    default="",
+    callback=_cluster,
+    metavar="local:N|tcp://HOST:PORT|slurm:N",
+    help="Spread the work over Dask workers, which may die: N of this machine, those of a running scheduler, or N jobs"
+    " of SLURM (settings: ~/.config/dask/jobqueue.yaml).",
+)
+JOB_SCRIPT = click.option(
+    "--job-script", is_flag=True, help="Print what --cluster slurm:N hands to sbatch, and do nothing."
+)
 UNITS = click.option(
     "--units",
     type=click.Choice(["volts", "network"]),

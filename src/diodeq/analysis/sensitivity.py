@@ -1,0 +1,163 @@
+"""Which parts matter: the gradient of a loss times the spread of each resistor, and the worst that tolerance can do.
+
+To first order the loss of a board is off by ``Σ dℓ/dG δG``; with independent parts its variance is the sum of
+``(dℓ/dG σ)²``, so each part has a share of it. One hardware linearization finds all of them at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from diodeq.analysis.certificate import certify_circuit
+from diodeq.analysis.montecarlo import TASK, Study, alone, board_of
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.products import branch_products
+from diodeq.cluster import Map
+from diodeq.devices.technology import Technology
+from diodeq.errors import InputError
+from diodeq.simulators import create
+from diodeq.simulators.base import Simulator
+from diodeq.synthesis.variation import MEASURED_AT
+
+# So many parts are named, and so many boards of the certificate's kind are tried.
+NAMED = 10
+TRIED = 32
+# The certificate takes eigenvalues of dense matrices of so many nodes at most.
+CERTIFIED_UP_TO = 2500
+# A Gaussian cut at three sigma has this standard deviation, in sigma.
+CUT = 0.9866
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """``gradient`` and ``deviation`` float64[n_resistors]: dℓ/dG per siemens, and the spread of G in siemens."""
+
+    circuit: Circuit
+    loss: float
+    gradient: Floats
+    deviation: Floats
+
+    @property
+    def shares(self) -> Floats:
+        """float64[n_resistors]: each part's share of the loss's variance."""
+        variances = (self.gradient * self.deviation) ** 2
+        return variances / (variances.sum() or 1.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The loss, its spread to first order, and the shares of groups and of the foremost parts."""
+        shares, circuit = self.shares, self.circuit
+        names = circuit.part_names("resistors")
+        groups = circuit.resistors.groups or (("resistors", len(shares)),)
+        edges = np.cumsum([0, *(count for _, count in groups)])
+        per_group = np.add.reduceat(np.append(shares, 0.0), edges[:-1]) if len(shares) else np.zeros(len(groups))
+        foremost = np.argsort(-shares, kind="stable")[:NAMED]
+        ends = circuit.resistors.terminals[foremost]
+        return {
+            "loss": self.loss,
+            "loss_deviation": float(np.sqrt(np.sum((self.gradient * self.deviation) ** 2))),
+            "groups": [
+                {"group": label, "resistors": count, "share": float(share)}
+                for (label, count), share in zip(groups, per_group, strict=True)
+            ],
+            "parts": [
+                {
+                    "name": names[k],
+                    "from": circuit.nodes[a],
+                    "to": circuit.nodes[b],
+                    "siemens": float(circuit.conductances[k]),
+                    "share": float(shares[k]),
+                }
+                for k, (a, b) in zip(foremost.tolist(), ends.tolist(), strict=True)
+            ],
+        }
+
+
+def rank(
+    engine: Simulator,
+    circuit: Circuit,
+    technology: Technology,
+    drives: Floats,
+    loss: Callable[[Floats], tuple[float, Floats]],
+) -> Ranking:
+    """The gradient of ``loss`` (output volts to value and gradient) by every resistor, beside what each spreads."""
+    point = engine.operate(circuit, drives)
+    value, injections = loss(point.outputs)
+    adjoint = engine.small_signal(point, injections)
+    every = replace(circuit, trainable=np.ones(len(circuit.resistors), bool))
+    gradient = branch_products(every, point.node_voltages, adjoint.node_voltages)
+    return Ranking(circuit, value, gradient, deviation(circuit, technology))
+
+
+def deviation(circuit: Circuit, technology: Technology) -> Floats:
+    """The standard deviation of every conductance from board to board, float64[n_resistors] in siemens."""
+    spread, g = technology.variation, circuit.conductances
+    tolerance = spread.tolerance / math.sqrt(3.0) if spread.shape == "uniform" else CUT * spread.tolerance / 3.0
+    away = max(abs(spread.coldest - MEASURED_AT), abs(spread.hottest - MEASURED_AT))
+    relative = np.array(
+        [
+            tolerance,
+            spread.tempco * away / math.sqrt(3.0),
+            spread.read_noise,
+            spread.drift_spread * abs(math.log(spread.age)) if spread.age > 0 else 0.0,
+        ]
+    )
+    variance = g**2 * np.sum(relative**2) + spread.write_error**2
+    variance += spread.stuck_low * (g - technology.low) ** 2 + spread.stuck_high * (g - technology.high) ** 2
+    found: Floats = np.sqrt(variance)
+    return found
+
+
+def certified(study: Study, ranking: Ranking, map_: Map) -> dict[str, Any] | None:
+    """The certificate's bound on how far tolerance moves the output nodes, beside the farthest it did, in volts.
+
+    The certificate speaks of resistors alone, so these boards have nothing else: the first of the study, and two with
+    every resistor at the end of its tolerance where the loss rises, or falls, most. None where there is no tolerance,
+    or no certificate for such a circuit.
+    """
+    tolerance = study.technology.variation.tolerance
+    if not tolerance or len(study.circuit.nodes) > CERTIFIED_UP_TO:
+        return None
+    try:
+        certificate = certify_circuit(study.circuit)
+    except InputError:
+        return None
+    # Resistances off by t are conductances off by up to t / (1 - t).
+    allowed = tolerance / (1.0 - tolerance)
+    with create(study.simulator, 1) as engine:
+        point = engine.operate(study.circuit, study.drives)
+    bound = certificate.displacement(study.circuit, point.node_voltages, allowed)
+    nodes = np.unique(study.circuit.outputs)
+    items: list[int | Floats] = list(range(TRIED))
+    for sign in (1.0, -1.0):
+        items.append(study.circuit.conductances / (1.0 - tolerance * np.sign(sign * ranking.gradient)))
+    tasks = [items[at : at + TASK] for at in range(0, len(items), TASK)]
+    seen = np.concatenate(list(map_(_moved, (alone(study), point.node_voltages[:, nodes], nodes), tasks)))
+    finite = bool(np.isfinite(bound).all())
+    return {
+        "tolerance": tolerance,
+        "boards": TRIED,
+        "bound_volts": float(bound.max()) if finite else None,
+        "worst_board_volts": float(seen[:TRIED].max()),
+        "worst_corner_volts": float(seen[TRIED:].max()),
+        "closest": float((seen / bound).max()) if finite else None,
+        "holds": bool((seen <= bound).all()),
+        "unique_up_to": certificate.tolerance,
+    }
+
+
+def _moved(shared: tuple[Study, Floats, Any], items: Sequence[int | Floats]) -> Floats:
+    """How far the output nodes of boards are from the drawn circuit's, Euclidean, float64[items, B]."""
+    study, wanted, nodes = shared
+    found = []
+    with create(study.simulator, 1) as engine:
+        for item in items:
+            board = board_of(study, item) if isinstance(item, int) else study.circuit.with_conductances(item)
+            volts = engine.operate(board, study.drives).node_voltages[:, nodes]
+            found.append(np.linalg.norm(volts - wanted, axis=1))
+    return np.stack(found)

@@ -1,0 +1,264 @@
+"""``diodeq montecarlo``: what production does to a circuit, board by board."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rich_click as click
+
+from diodeq.circuit import Circuit
+from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.verify import labels_of
+from diodeq.cluster import job_script as cluster_script
+from diodeq.cluster import mapper
+from diodeq.devices import technology as technologies
+from diodeq.devices.technology import Technology
+from diodeq.devices.variation import Variation
+from diodeq.errors import UsageError
+from diodeq.files import write_atomically
+from diodeq.tables import read_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from diodeq.circuit.bank import Floats
+
+# Accuracy, or agreement, that a good board may lose.
+MAY_LOSE = 0.01
+
+
+@click.command("montecarlo")
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.option("--data", help="A data set of `diodeq train`: its held-out samples.")
+@click.option(
+    "--split",
+    type=click.IntRange(min=0),
+    help="Seed of --data's split.  [default: that of the run whose folder CIRCUIT lies in, else 0]",
+)
+@click.option("--inputs", type=click.Path(path_type=Path), help="CSV of inputs in the user's units instead of --data.")
+@click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number.")
+@click.option("--samples", type=click.IntRange(min=1), default=1000, show_default=True, help="Boards to draw.")
+@click.option("--technology", help="A name of `diodeq devices technologies`, or a variation such as saturation=0.3.")
+@click.option("--tolerance", metavar="T", help="Of every resistance, such as 1%; over the technology's own.")
+@click.option("--temperature", metavar="COLD:HOT", help="°C, such as 0:70; over the technology's own.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the boards.")
+@click.option(
+    "--threshold",
+    metavar="A",
+    help="The accuracy of a good board, such as 97% (without labels: samples that keep their highest output)."
+    "  [default: 1% less than as drawn]",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write a JSON line for every board as it is done.")
+@click.option("--resume", is_flag=True, help="Go on with --out; boards it has are not simulated again.")
+@click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw the distributions (.svg, .png, .pdf).")
+@SIMULATOR
+@WORKERS
+@CLUSTER
+@JOB_SCRIPT
+@JSON
+def montecarlo(
+    circuit: Path,
+    data: str | None,
+    split: int | None,
+    inputs: Path | None,
+    labelled: bool,
+    samples: int,
+    technology: str | None,
+    tolerance: str | None,
+    temperature: str | None,
+    seed: int,
+    threshold: str | None,
+    out: Path | None,
+    resume: bool,
+    picture: Path | None,
+    simulator: str,
+    workers: int | None,
+    cluster: str,
+    job_script: bool,
+    as_json: bool,
+) -> None:
+    """Draw boards of CIRCUIT at random and simulate each: how accuracy and outputs spread, and which parts matter.
+
+    Board k depends on --seed and k alone, not on how the work is divided. The ranking of parts is the gradient of the
+    loss (cross-entropy with labels, else half the squared outputs) times the spread of each resistor. The certificate
+    is a bound on what resistors' tolerance can do to the outputs; it is shown beside the worst that was seen.
+
+    Example: diodeq montecarlo run/circuit.npz --data digits --tolerance 5% --temperature 0:70 --plot boards.svg
+    """
+    if job_script:
+        click.echo(cluster_script(cluster), nl=False)
+        return
+    from diodeq.analysis import board_log
+    from diodeq.analysis.montecarlo import Study, drawn, measure, summary
+    from diodeq.analysis.sensitivity import certified, rank
+    from diodeq.learning.gradcheck import half_mean_square
+    from diodeq.learning.losses import cross_entropy
+    from diodeq.simulators import create
+
+    if picture is not None:
+        from diodeq.report.figures import demand_drawable
+
+        demand_drawable(picture)
+    if resume and out is None:
+        raise UsageError("--resume has no meaning without --out", "name the file to go on with")
+    level = None if threshold is None else _share(threshold)
+    wanted_technology = _technology(technology, tolerance, temperature)
+    loaded = Circuit.load(circuit)
+    drives, labels = _samples(circuit, loaded, data, split, inputs, labelled)
+    study = Study(loaded, wanted_technology, drives, labels, simulator, seed)
+    outputs, version = drawn(study)
+    if level is None:
+        level = (1.0 if labels is None else float(np.mean(outputs.argmax(axis=1) == labels))) - MAY_LOSE
+    boards = board_log.begin(out, study, resume) if out is not None else []
+    del boards[samples:]
+    with mapper(cluster, workers) as map_, _bar(len(boards), samples) as advance:
+        found = measure(study, outputs, range(len(boards), samples), map_)
+        for board in board_log.logged(out, found) if out is not None else found:
+            boards.append(board)
+            advance()
+        loss = half_mean_square if labels is None else cross_entropy(labels, loaded.scaling.output_scale)
+        with create(simulator, 1) as engine:
+            ranking = rank(engine, loaded, wanted_technology, drives, loss)
+        bound = certified(study, ranking, map_)
+    document = {
+        **study.to_json(),
+        "simulator_version": version,
+        **summary(study, outputs, boards, level),
+        "ranking": ranking.to_json(),
+        "certificate": bound,
+    }
+    if picture is not None:
+        from diodeq.report.figures import render
+        from diodeq.report.montecarlo_plot import montecarlo_figure
+
+        write_atomically(picture, render(montecarlo_figure(document, boards, loaded.title), picture))
+    if as_json:
+        print_json(document)
+        return
+    click.echo("\n".join(_words(document)))
+
+
+def _technology(name: str | None, tolerance: str | None, temperature: str | None) -> Technology:
+    """The technology asked for, a preset's or one of the variation it spells."""
+    if name is None or "=" in name:
+        chosen = replace(Technology(), variation=Variation.parse(name) if name else Variation())
+    else:
+        chosen = technologies.get(name)
+    spread = chosen.variation
+    if tolerance is not None:
+        spread = replace(spread, tolerance=Variation.parse(f"tolerance={tolerance}").tolerance)
+    if temperature is not None:
+        given = Variation.parse(f"temperature={temperature}")
+        spread = replace(spread, coldest=given.coldest, hottest=given.hottest)
+    return replace(chosen, variation=spread)
+
+
+def _samples(
+    path: Path, circuit: Circuit, data: str | None, split: int | None, inputs: Path | None, labelled: bool
+) -> tuple[Floats, NDArray[np.int64] | None]:
+    """Input volts and labels."""
+    if (data is None) == (inputs is None):
+        raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
+    if inputs is not None:
+        if split is not None:
+            raise UsageError("--split has no meaning without --data", "leave it out")
+        count = len(circuit.inputs)
+        rows = read_matrix(inputs, count + labelled)
+        return circuit.scaling.to_volts(rows[:, :count]), labels_of(inputs, rows) if labelled else None
+    from diodeq.learning import datasets
+    from diodeq.learning.trainer import fits
+
+    assert data is not None
+    if labelled:
+        raise UsageError("--labelled has no meaning with --data", "leave it out: its classes are known")
+    found = datasets.load(data, _split_of(path, data) if split is None else split)
+    fits(circuit, found)
+    return circuit.scaling.to_volts(found.x_test), found.y_test
+
+
+def _split_of(circuit: Path, data: str) -> int:
+    """The seed of the run beside the circuit, whose held-out samples it never saw; 0 where there is none."""
+    try:
+        summary = json.loads((circuit.parent / "summary.json").read_text(encoding="utf-8"))
+        return int(summary["seed"]) if summary["data"] == data else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text.removesuffix("%")) * (0.01 if text.endswith("%") else 1.0)
+    except ValueError:
+        value = np.nan
+    if not 0.0 < value <= 1.0:
+        raise UsageError(f"--threshold {text} is no share", "write such as 97% or 0.97")
+    return value
+
+
+@contextmanager
+def _bar(done: int, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr while boards come in; nothing where it is not a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("boards"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=total, completed=done)
+        yield lambda: progress.advance(task)
+
+
+def _words(found: dict[str, Any]) -> Iterator[str]:
+    failed = f", {found['failed']} of them without a solution" if found["failed"] else ""
+    warm = found["temperatures"]
+    yield (
+        f"{found['boards']:,} boards{failed}, {found['samples']} samples each,"
+        f" {warm['lowest']:.3g} … {warm['highest']:.3g} °C ({found['simulator_version']})"
+    )
+    for name, what in (("accuracy", "accuracy"), ("agreement", "highest output as drawn")):
+        if found.get(name):
+            drawn = f", as drawn {100 * found['accuracy_drawn']:.2f} %" if name == "accuracy" else ""
+            yield (
+                f"{what}: mean {100 * found[name]['mean']:.2f} %, 5 % of boards below"
+                f" {100 * found[name]['percentile_5']:.2f} %, worst {100 * found[name]['lowest']:.2f} %{drawn}"
+            )
+    if found["rms_volts"]:
+        yield (
+            f"outputs are off by {found['rms_volts']['mean']:.3g} V rms on the mean board, {found['largest_volts']:.3g}"
+            f" V at most; as drawn they are {found['output_rms_volts']:.3g} V rms"
+        )
+    share = found["yield"]
+    yield (
+        f"yield: {100 * share['share']:.1f} % of boards reach {100 * share['threshold']:.2f} %"
+        f" (95 % confidence: {100 * share['low_95']:.1f} … {100 * share['high_95']:.1f} %)"
+    )
+    yield "what matters, gradient × spread of resistors, as shares of the loss's variance:"
+    ranking = found["ranking"]
+    for group in sorted(ranking["groups"], key=lambda each: -each["share"]):
+        if group["share"] > 0:
+            yield f"  {100 * group['share']:5.1f} %  {group['resistors']:,} resistors {group['group']}"
+    for part in ranking["parts"][:3]:
+        yield (
+            f"  {100 * part['share']:5.2f} %  {part['name']} from {part['from']} to {part['to']},"
+            f" {part['siemens']:.4g} S"
+        )
+    bound = found["certificate"]
+    if bound is None:
+        yield "no certificate: without a tolerance, for other than compiled or trained circuits, or for very large ones"
+    else:
+        certain = f"at most {bound['bound_volts']:.3g} V" if bound["bound_volts"] is not None else "by no known bound"
+        verdict = "the bound holds" if bound["holds"] else "THE BOUND DOES NOT HOLD"
+        yield (
+            f"certificate: a tolerance of {100 * bound['tolerance']:.3g} % moves the output nodes {certain} in all;"
+            f" seen {bound['worst_board_volts']:.3g} V on {bound['boards']} boards, {bound['worst_corner_volts']:.3g} V in"
+            f" the worst corners: {verdict}"
+        )
