@@ -129,7 +129,13 @@ def conduct(
             checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
         if on_start is not None:
             on_start(circuit, data, snapshot.epoch)
-        snapshot = _epochs(circuit, data, simulator, recipe, technology, snapshot, folder, document, on_batch, on_epoch)
+        for epoch in trainer.train(circuit, data, simulator, recipe, technology, snapshot, on_batch):
+            snapshot, metrics = epoch
+            # Metrics first: a line too many can be dropped when resuming, a missing one cannot be made up.
+            folder.append(metrics)
+            checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
+            if on_epoch is not None:
+                on_epoch(metrics)
         circuit = trainer.knobs(recipe, technology).turn(circuit, trainer.chosen(snapshot, recipe))
         summary = summarize(experiment, circuit, data, simulator, snapshot)
         summary["simulator_version"] = version
@@ -245,27 +251,6 @@ def summarize(
     }
 
 
-def _epochs(
-    circuit: Circuit,
-    data: Dataset,
-    simulator: Simulator,
-    recipe: Recipe,
-    technology: Technology,
-    snapshot: Snapshot,
-    folder: RunFolder,
-    document: dict[str, Any],
-    on_batch: OnBatch | None,
-    on_epoch: OnEpoch | None,
-) -> Snapshot:
-    for snapshot, metrics in trainer.train(circuit, data, simulator, recipe, technology, snapshot, on_batch):  # noqa: B020
-        # Metrics first: a line too many can be dropped when resuming, a missing one cannot be made up.
-        folder.append(metrics)
-        checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
-        if on_epoch is not None:
-            on_epoch(metrics)
-    return snapshot
-
-
 def _verify(engine: str, workers: int | None, simulator: Simulator, circuit: Circuit, data: Dataset) -> dict[str, Any]:
     """The held-out samples once more, in another engine."""
     with create(engine, workers) as other:
@@ -276,6 +261,8 @@ def _verify(engine: str, workers: int | None, simulator: Simulator, circuit: Cir
         "simulator": engine,
         "simulator_version": version,
         "test_accuracy": float(np.mean(theirs.argmax(axis=1) == data.y_test)),
+        "samples": len(theirs),
+        "same_decisions": int(np.sum(theirs.argmax(axis=1) == ours.argmax(axis=1))),
         "max_difference_volts": float(np.max(np.abs(theirs - ours))),
     }
 
