@@ -21,7 +21,7 @@ from diodeq.errors import InputError, UsageError
 from diodeq.learning import checkpoint, datasets, trainer
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.run_folder import RunFolder, opened
+from diodeq.learning.run_folder import opened
 from diodeq.learning.trainer import Metrics, OnBatch, Snapshot
 from diodeq.netlist.listing import circuit_digest
 from diodeq.simulators import create
