@@ -16,11 +16,13 @@ from diodeq.cli.audit import audit
 from diodeq.cli.cautions import spoken
 from diodeq.cli.compare import compare
 from diodeq.cli.compile import compile_command
+from diodeq.cli.crossbar import crossbar
 from diodeq.cli.devices import devices
 from diodeq.cli.doctor import doctor
 from diodeq.cli.export import export
 from diodeq.cli.gradcheck import gradcheck
 from diodeq.cli.import_deck import import_command
+from diodeq.cli.montecarlo import montecarlo
 from diodeq.cli.noise import noise
 from diodeq.cli.quantize import quantize_command
 from diodeq.cli.report import report
@@ -42,6 +44,8 @@ COMMANDS: dict[str, click.Command] = {
     "compare": compare,
     "export": export,
     "quantize": quantize_command,
+    "crossbar": crossbar,
+    "montecarlo": montecarlo,
     "settle": settle,
     "noise": noise,
     "report": report,
@@ -108,10 +112,15 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         print("diodeq: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of our output left; that is its right.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit:
+        return 0  # click's, when the reader of our output left; that is its right
+    except OSError as error:
+        reason = f"{error.filename or 'the output'} cannot be used: {error.strerror or error}"
+        print(f"diodeq: {reason}; free space, or choose another place", file=sys.stderr)
+        return InputError.exit_code
+    except MemoryError:
+        print("diodeq: there is not enough memory; give a smaller circuit or fewer samples", file=sys.stderr)
+        return InputError.exit_code
     except Exception as error:
         if os.environ.get("DIODEQ_DEBUG"):
             raise
@@ -121,6 +130,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run() -> None:
     """The console script."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell: what is said there goes nowhere, least of all elsewhere
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        else:
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())
 
 
