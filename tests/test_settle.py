@@ -187,6 +187,9 @@ def test_what_cannot_settle_is_refused(ngspice):
     for wiring, load in ((-1.0, 0.0), (0.0, np.nan)):
         with pytest.raises(InputError, match="impossible"):
             capacitances(circuit, wiring, load)
+    hot = replace(plain("BAT85"), temperature=85.0)
+    with pytest.raises(InputError, match="junction potential"):
+        settle(ngspice, hot, capacitances(hot, 1e-13, 0.0), 0 * DRIVES[:1], DRIVES[:1])
     # Fed back with a gain of 2, the operating point at 0 V is one that nothing returns to.
     runaway = replace(
         circuit,

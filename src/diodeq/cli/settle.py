@@ -176,16 +176,16 @@ def _table(found: Sequence[Level]) -> Table:
     from diodeq.report.quantities import quantity
 
     table = Table(title_justify="left")
-    table.add_column("conductances")
+    table.add_column("G (median)")
     accurate = found[0].accuracy is not None
-    for name in ("settled: median", "worst", "decided: worst", "power", "energy", "a gradient"):
+    for name in ("settled (median)", "worst", "decided (worst)", "power", "energy", "a gradient"):
         table.add_column(name, justify="right")
     table.add_column("accuracy" if accurate else "same decision", justify="right")
     for level in found:
         each = level.settling
         share = level.agreement if level.accuracy is None else level.accuracy
         table.add_row(
-            f"times {level.scale:g}: median {quantity(level.median_siemens, 'S')}",
+            f"{level.scale:g} × ({quantity(level.median_siemens, 'S')})",
             quantity(float(np.median(each.row_times)), "s"),
             quantity(float(each.row_times.max()), "s"),
             quantity(float(each.decided.max()), "s"),

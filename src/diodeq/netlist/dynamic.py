@@ -15,6 +15,8 @@ import numpy as np
 from diodeq import __version__
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.primitives import used_models
+from diodeq.devices.temperature import Heat
+from diodeq.errors import InputError
 from diodeq.netlist import spice
 from diodeq.netlist.batched import Floats, element_lines, node, options
 from diodeq.netlist.listing import TOLERANCES, number
@@ -132,6 +134,7 @@ def noise_deck(
 
 
 def _static(circuit: Circuit, capacitances: Floats, marker: str, extra: str = "") -> list[str]:
+    _demand_junctions(circuit)
     parts = replace(circuit, voltage_sources=bank("voltage_sources"))
     cards = spice.models(circuit.models[k] for k in used_models(circuit))
     return [
@@ -146,3 +149,16 @@ def _static(circuit: Circuit, capacitances: Floats, marker: str, extra: str = ""
 def _junctions(circuit: Circuit) -> list[float]:
     found = np.array([circuit.models[k].get("cjo") for k in used_models(circuit)])
     return [float(value) for value in found[found > 0]]
+
+
+def _demand_junctions(circuit: Circuit) -> None:
+    """Raise ``InputError`` for a diode whose capacitance formula has no value at the circuit's temperature."""
+    for k in used_models(circuit):
+        model = circuit.models[k]
+        potential = Heat.of(model, circuit.temperature).potential(model.get("vj"), model.get("fc"))
+        if model.get("cjo") > 0 and not potential > 0:
+            raise InputError(
+                f"diode {model.name} has a junction potential of {potential:.2g} V at {circuit.temperature:g} °C,"
+                " where its capacitance has no value",
+                "choose a lower temperature or a model without CJO",
+            )
