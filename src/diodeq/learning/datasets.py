@@ -51,7 +51,11 @@ def load(spec: str, seed: int = 0) -> Dataset:
     if colon and kind in FILES:
         if not path:
             raise UsageError(f"data set {spec!r} names no file", f"write {kind}:PATH")
-        return assemble(spec, FILES[kind](Path(path).expanduser()), seed)
+        try:
+            raw = FILES[kind](Path(path).expanduser())
+        except (OSError, RuntimeError) as error:  # a path too long, or of a user who does not exist
+            raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', error)}", "check the path") from error
+        return assemble(spec, raw, seed)
     if spec in BUILT_IN:
         return assemble(spec, BUILT_IN[spec](), seed)
     near = get_close_matches(spec, BUILT_IN, n=1)
@@ -118,7 +122,8 @@ def _matrix(name: str, x: NDArray[Any], y: NDArray[Any], which: str) -> tuple[Fl
         raise InputError(
             f"{name}: there are {len(x)} {which}samples but {len(y)} {which}labels", "give one label per sample"
         )
-    x = np.ascontiguousarray(x.reshape(len(x), -1), dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # refused below
+        x = np.ascontiguousarray(x.reshape(len(x), -1), dtype=np.float64)
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
         row, column = bad[0]

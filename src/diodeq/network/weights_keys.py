@@ -126,7 +126,8 @@ def numbers(key: str, array: NDArray[Any]) -> Floats:
     if array.dtype.kind not in "fiu":
         raise InputError(f"its {key} holds {array.dtype} values, not real numbers", f"save {key} as float64 or float32")
     check_size(key, array.shape)
-    values = np.array(array, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # refused below
+        values = np.array(array, dtype=np.float64)
     if not np.isfinite(values).all():
         at = [int(i) for i in np.argwhere(~np.isfinite(values))[0]]
         place = f"{key}{at}" if at else key

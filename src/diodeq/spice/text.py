@@ -26,7 +26,8 @@ _BINARY = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 # A dollar sign or two slashes open a comment only as a word of their own: $G_VCC is a node and http:// an address.
 _INLINE = re.compile(r";.*|(?<!\S)(?:\$(?=\s|$)|//).*")
 _TOKEN = re.compile(r"""\{[^{}]*\}|'[^']*'|"[^"]*"|=|[^\s,()={}'"]+|[{}'"]""")
-_ASSIGNED = re.compile(r"([A-Za-z_]\w*)\s*=(?!=)", re.ASCII)
+# Possessive, and only at a word's beginning: a line of one long word takes no square of its length.
+_ASSIGNED = re.compile(r"\b([A-Za-z_]\w*+)\s*+=(?!=)", re.ASCII)
 _SPECIAL = re.compile(r"""[{}'"=,()]""")
 
 

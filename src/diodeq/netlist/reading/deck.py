@@ -19,6 +19,8 @@ _INPUT = re.compile(r"input (.+?) \(([+-]?\d[^\s()]*)\)(?: times (\S+))?(?: \+ |
 _OUTPUT = re.compile(r"output (.+) = v\(([^,()]+)(?:,([^,()]+))?\)")
 _VOLTAGE = re.compile(r"\bv\(\s*([^,()\s*]+)\s*(?:,\s*([^,()\s*]+)\s*)?\)", re.IGNORECASE)
 
+LONGEST_REMARK = 10_000  # letters
+
 
 @dataclass
 class Notes:
@@ -82,8 +84,11 @@ def sort_lines(text: SpiceText) -> Deck:
             break
         if first != ".":
             (deck.elements if body is None else body.lines).append(line)
-            if remark.startswith("input ") and (noted := _inputs(remark)):
-                deck.inputs[line.number] = noted
+            if remark.startswith("input "):
+                if len(remark) > LONGEST_REMARK:
+                    raise text.error(line.number, "the comment above it is too long", "shorten it")
+                if noted := _inputs(remark):
+                    deck.inputs[line.number] = noted
         else:
             with text.at(line.number):
                 body = _command(deck, line, body, remark)
