@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, WORKERS, print_json
-from diodeq.cli.verify import labels_of
+from diodeq.cli.samples import Samples, sampled
 from diodeq.cluster import job_script as cluster_script
 from diodeq.cluster import mapper
 from diodeq.devices import technology as technologies
@@ -23,12 +22,6 @@ from diodeq.devices.technology import Technology
 from diodeq.devices.variation import Variation
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
-from diodeq.tables import read_matrix
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from diodeq.circuit.bank import Floats
 
 # Accuracy, or agreement, that a good board may lose.
 MAY_LOSE = 0.01
@@ -36,14 +29,7 @@ MAY_LOSE = 0.01
 
 @click.command("montecarlo")
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option("--data", help="A data set of `diodeq train`: its held-out samples.")
-@click.option(
-    "--split",
-    type=click.IntRange(min=0),
-    help="Seed of --data's split.  [default: that of the run whose folder CIRCUIT lies in, else 0]",
-)
-@click.option("--inputs", type=click.Path(path_type=Path), help="CSV of inputs in the user's units instead of --data.")
-@click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number.")
+@sampled
 @click.option("--samples", type=click.IntRange(min=1), default=1000, show_default=True, help="Boards to draw.")
 @click.option("--technology", help="A name of `diodeq devices technologies`, or a variation such as saturation=0.3.")
 @click.option("--tolerance", metavar="T", help="Of every resistance, such as 1%; over the technology's own.")
@@ -65,10 +51,6 @@ MAY_LOSE = 0.01
 @JSON
 def montecarlo(
     circuit: Path,
-    data: str | None,
-    split: int | None,
-    inputs: Path | None,
-    labelled: bool,
     samples: int,
     technology: str | None,
     tolerance: str | None,
@@ -83,6 +65,7 @@ def montecarlo(
     cluster: str,
     job_script: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Draw boards of CIRCUIT at random and simulate each: how accuracy and outputs spread, and which parts matter.
 
@@ -111,7 +94,9 @@ def montecarlo(
     level = None if threshold is None else _share(threshold)
     wanted_technology = _technology(technology, tolerance, temperature)
     loaded = Circuit.load(circuit)
-    drives, labels = _samples(circuit, loaded, data, split, inputs, labelled)
+    drives, labels = Samples(**given).read(circuit, loaded)
+    if drives is None:
+        raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
     study = Study(loaded, wanted_technology, drives, labels, simulator, seed)
     outputs, version = drawn(study)
     if level is None:
@@ -158,38 +143,6 @@ def _technology(name: str | None, tolerance: str | None, temperature: str | None
         given = Variation.parse(f"temperature={temperature}")
         spread = replace(spread, coldest=given.coldest, hottest=given.hottest)
     return replace(chosen, variation=spread)
-
-
-def _samples(
-    path: Path, circuit: Circuit, data: str | None, split: int | None, inputs: Path | None, labelled: bool
-) -> tuple[Floats, NDArray[np.int64] | None]:
-    """Input volts and labels."""
-    if (data is None) == (inputs is None):
-        raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
-    if inputs is not None:
-        if split is not None:
-            raise UsageError("--split has no meaning without --data", "leave it out")
-        count = len(circuit.inputs)
-        rows = read_matrix(inputs, count + labelled)
-        return circuit.scaling.to_volts(rows[:, :count]), labels_of(inputs, rows) if labelled else None
-    from diodeq.learning import datasets
-    from diodeq.learning.trainer import fits
-
-    assert data is not None
-    if labelled:
-        raise UsageError("--labelled has no meaning with --data", "leave it out: its classes are known")
-    found = datasets.load(data, _split_of(path, data) if split is None else split)
-    fits(circuit, found)
-    return circuit.scaling.to_volts(found.x_test), found.y_test
-
-
-def _split_of(circuit: Path, data: str) -> int:
-    """The seed of the run beside the circuit, whose held-out samples it never saw; 0 where there is none."""
-    try:
-        summary = json.loads((circuit.parent / "summary.json").read_text(encoding="utf-8"))
-        return int(summary["seed"]) if summary["data"] == data else 0
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
 
 
 def _share(text: str) -> float:
@@ -255,10 +208,10 @@ def _words(found: dict[str, Any]) -> Iterator[str]:
     if bound is None:
         yield "no certificate: without a tolerance, for other than compiled or trained circuits, or for very large ones"
     else:
-        certain = f"at most {bound['bound_volts']:.3g} V" if bound["bound_volts"] is not None else "by no known bound"
+        certain = f"at most {bound['bound_volts']:.3g} V" if bound["bound_volts"] is not None else "without bound"
         verdict = "the bound holds" if bound["holds"] else "THE BOUND DOES NOT HOLD"
         yield (
             f"certificate: a tolerance of {100 * bound['tolerance']:.3g} % moves the output nodes {certain} in all;"
-            f" seen {bound['worst_board_volts']:.3g} V on {bound['boards']} boards, {bound['worst_corner_volts']:.3g} V in"
-            f" the worst corners: {verdict}"
+            f" seen {bound['worst_board_volts']:.3g} V on {bound['boards']} boards,"
+            f" {bound['worst_corner_volts']:.3g} V in the worst corners: {verdict}"
         )

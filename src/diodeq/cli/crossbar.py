@@ -1,0 +1,145 @@
+"""``diodeq crossbar``: layers as arrays with wires that resist, what that costs, and its compensation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from diodeq.circuit import Circuit
+from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.samples import Samples, sampled
+from diodeq.devices.technology import Technology
+
+# Above this relative error pre-distortion did not do what it is for.
+REACHED = 0.01
+
+
+@click.command("crossbar")
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The circuit to write (.npz).")
+@click.option("--segment", type=float, required=True, metavar="OHMS", help="Of the wire from one cell to the next.")
+@click.option("--bit-segment", type=float, metavar="OHMS", help="The same of bit lines.  [default: --segment]")
+@click.option(
+    "--drive",
+    type=click.Choice(["one", "both"]),
+    default="one",
+    show_default=True,
+    help="Whether lines are joined to their nodes at one end or at both.",
+)
+@click.option(
+    "--scale",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Multiply all conductances first: weaker cells mind the wires less, and only the diodes mind the scale.",
+)
+@click.option("--compensate", is_flag=True, help="Pre-distort: program cells so that arrays conduct as drawn.")
+@click.option(
+    "--conductances",
+    type=float,
+    nargs=2,
+    metavar="LOW HIGH",
+    help="Siemens within which --compensate keeps cells.  [default: 1e-7 1e-2]",
+)
+@sampled
+@SIMULATOR
+@WORKERS
+@JSON
+def crossbar(
+    circuit: Path,
+    output: Path,
+    segment: float,
+    bit_segment: float | None,
+    drive: str,
+    scale: float,
+    compensate: bool,
+    conductances: tuple[float, float] | None,
+    simulator: str,
+    workers: int | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Lay every dense layer of CIRCUIT out as a crossbar of cells, with the resistance of its wires, and measure it.
+
+    Rows of a layer are word lines, columns bit lines. The result is a circuit like any other, whose cells can be
+    trained on: train --from OUTPUT. Without --data or --inputs, inputs are drawn at random.
+
+    Example: diodeq crossbar run/circuit.npz -o array.npz --segment 2.5 --compensate --data digits
+    """
+    from diodeq.analysis.quantization import cost, drawn_drives
+    from diodeq.simulators import create
+    from diodeq.synthesis.crossbar import Wires, lay_out
+    from diodeq.synthesis.predistortion import predistort
+    from diodeq.synthesis.quantize import scaled_impedance
+
+    wires = Wires(segment, segment if bit_segment is None else bit_segment, drive == "both")
+    technology = Technology(*conductances) if conductances else Technology()
+    loaded = Circuit.load(circuit)
+    drives, labels = Samples(**given).read(circuit, loaded)
+    if drives is None:
+        drives = drawn_drives(loaded)
+    laid = lay_out(scaled_impedance(loaded, scale), wires)
+    better = predistort(laid, technology) if compensate else None
+    with create(simulator, workers) as engine:
+        found = cost(engine, loaded, laid.circuit, drives, labels)
+        after = cost(engine, loaded, better.circuit, drives, labels) if better else None
+        version = engine.version
+    (better.circuit if better else laid.circuit).save(output)
+    document = {
+        "file": str(output),
+        "arrays": [list(array.cells.shape) for array in laid.arrays],
+        "cells": sum(array.cells.size for array in laid.arrays),
+        "wire_segments": len(laid.circuit.resistors) - len(loaded.resistors),
+        "nodes": len(laid.circuit.nodes),
+        "ohms_word": wires.word,
+        "ohms_bit": wires.bit,
+        "drive": drive,
+        "scale": scale,
+        "simulator": version,
+        "wires": found.to_json(),
+        "compensated": after.to_json() if after else None,
+        "predistortion": {
+            "error_before": better.before,
+            "error_after": better.after,
+            "cells_at_limit": better.limited,
+        }
+        if better
+        else None,
+    }
+    if as_json:
+        print_json(document)
+        return
+    click.echo("\n".join(_words(document)))
+
+
+def _words(found: dict[str, Any]) -> Iterator[str]:
+    shapes = ", ".join(" x ".join(map(str, shape)) for shape in found["arrays"])
+    yield (
+        f"arrays of {shapes}: {found['cells']:,} cells, {found['wire_segments']:,} wire segments,"
+        f" {found['nodes']:,} nodes"
+    )
+    yield _cost("wires", found["wires"], found["simulator"])
+    done = found["predistortion"]
+    if done:
+        yield (
+            f"pre-distortion: effective conductances were off by {100 * done['error_before']:.3g} %, are by"
+            f" {100 * done['error_after']:.2g} %; {done['cells_at_limit']:,} cells at the end of their range"
+        )
+        if done["error_after"] > REACHED:
+            yield "note: these wires resist too much for cells to conduct as drawn; --scale 0.1 makes all cells weaker"
+        yield _cost("pre-distorted", found["compensated"], found["simulator"])
+    yield f"wrote {found['file']}"
+
+
+def _cost(what: str, found: dict[str, Any], simulator: str) -> str:
+    known = ""
+    if found["accuracy"] is not None:
+        known = f"; accuracy {100 * found['accuracy']:.2f} %, as drawn {100 * found['accuracy_before']:.2f} %"
+    return (
+        f"{what}: outputs move by {found['rms']:.3g} V rms ({100 * found['relative']:.2g} %), {found['largest']:.3g} V"
+        f" at most; {100 * found['agreement']:.2f} % of {found['samples']} samples keep their highest output{known}"
+        f" ({simulator})"
+    )

@@ -1,0 +1,87 @@
+"""The options that say which samples a circuit is judged on: a data set's held-out ones, or a CSV."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import rich_click as click
+from numpy.typing import NDArray
+
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.cli.verify import labels_of
+from diodeq.errors import UsageError
+from diodeq.tables import read_matrix
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def sampled(command: Command) -> Command:
+    """The options --data, --split, --inputs and --labelled."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS = (
+    click.option("--data", help="A data set of `diodeq train`: its held-out samples."),
+    click.option(
+        "--split",
+        type=click.IntRange(min=0),
+        help="Seed of --data's split.  [default: that of the run whose folder CIRCUIT lies in, else 0]",
+    ),
+    click.option(
+        "--inputs", type=click.Path(path_type=Path), help="CSV of inputs in the user's units instead of --data."
+    ),
+    click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number."),
+)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The values of the options."""
+
+    data: str | None
+    split: int | None
+    inputs: Path | None
+    labelled: bool
+
+    def read(self, path: Path, circuit: Circuit) -> tuple[Floats | None, NDArray[np.int64] | None]:
+        """Input volts float64[B, n_in] for the circuit read from ``path``, and class numbers; None where not given.
+
+        Raises:
+            UsageError: options that exclude each other.
+            InputError: the samples cannot be read or do not fit the circuit.
+        """
+        if self.data is not None and self.inputs is not None:
+            raise UsageError("--data and --inputs exclude each other", "give one of them")
+        if self.split is not None and self.data is None:
+            raise UsageError("--split has no meaning without --data", "leave it out")
+        if self.labelled and self.inputs is None:
+            raise UsageError("--labelled has no meaning without --inputs", "leave it out")
+        if self.inputs is not None:
+            count = len(circuit.inputs)
+            rows = read_matrix(self.inputs, count + self.labelled)
+            return circuit.scaling.to_volts(rows[:, :count]), labels_of(self.inputs, rows) if self.labelled else None
+        if self.data is None:
+            return None, None
+        from diodeq.learning import datasets
+        from diodeq.learning.trainer import fits
+
+        found = datasets.load(self.data, _split_of(path, self.data) if self.split is None else self.split)
+        fits(circuit, found)
+        return circuit.scaling.to_volts(found.x_test), found.y_test
+
+
+def _split_of(circuit: Path, data: str) -> int:
+    """The seed of the run beside the circuit, whose held-out samples it never saw; 0 where there is none."""
+    try:
+        summary = json.loads((circuit.parent / "summary.json").read_text(encoding="utf-8"))
+        return int(summary["seed"]) if summary["data"] == data else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
