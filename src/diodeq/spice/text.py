@@ -151,7 +151,7 @@ def _bytes(path: str | Path, limit: int) -> bytes:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}", "check its path and permissions") from error
     if len(data) > limit:
-        number = data.count(b"\n") + 1
+        number = data.count(b"\n", 0, limit + 1) + 1
         raise InputError(
             f"{path}, line {number}: here the file exceeds {limit >> 20} MB", "give the part of it that is needed"
         )
