@@ -198,8 +198,8 @@ class Level:
 
     @property
     def joules_per_gradient(self) -> float:
-        """Of two settlings, the second counted like the first; a mean."""
-        return SETTLINGS_PER_GRADIENT * float(self.settling.energy.mean())
+        """Of two settlings, the second counted like the first; the median row's."""
+        return SETTLINGS_PER_GRADIENT * float(np.median(self.settling.energy))
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
@@ -209,15 +209,13 @@ class Level:
             "median_siemens": self.median_siemens,
             "span_volts": each.span,
             "band_volts": each.band,
-            "seconds": {"median": float(np.median(each.row_times)), "worst": float(each.row_times.max())},
+            "seconds": _summary(each.row_times),
             "seconds_per_row": each.row_times.tolist(),
-            "outputs": {
-                name: {"median": float(np.median(column)), "worst": float(column.max())}
-                for name, column in zip(outputs, each.times.T, strict=True)
-            },
-            "decided_seconds": {"median": float(np.median(each.decided)), "worst": float(each.decided.max())},
-            "watts": {"mean": float(each.power.mean()), "worst": float(each.power.max())},
-            "joules": {"mean": float(each.energy.mean()), "worst": float(each.energy.max())},
+            "outputs": {name: _summary(column) for name, column in zip(outputs, each.times.T, strict=True)},
+            "decided_seconds": _summary(each.decided),
+            "watts": _summary(each.power),
+            "joules": _summary(each.energy),
+            "joules_per_row": each.energy.tolist(),
             "joules_per_gradient": self.joules_per_gradient,
             "agreement": self.agreement,
             "accuracy": self.accuracy,
@@ -245,3 +243,7 @@ def levels(
         accuracy = None if labels is None else float(np.mean(chosen == labels))
         found.append(Level(scale, settling, float(np.mean(chosen == decisions)), accuracy))
     return found
+
+
+def _summary(values: Floats) -> dict[str, float]:
+    return {"median": float(np.median(values)), "worst": float(values.max())}

@@ -74,7 +74,7 @@ def _scales(context: click.Context, parameter: click.Parameter, value: str) -> t
     show_default=True,
     callback=_scales,
     metavar="S[,S…]",
-    help="Also with all conductances times S: faster, and hotter.",
+    help="With all conductances times each S: faster, and hotter.",
 )
 @WIRING
 @LOAD
@@ -178,7 +178,7 @@ def _table(found: Sequence[Level]) -> Table:
     table = Table(title_justify="left")
     table.add_column("G (median)")
     accurate = found[0].accuracy is not None
-    for name in ("settled (median)", "worst", "decided (worst)", "power", "energy", "a gradient"):
+    for name in ("settled", "worst", "decided", "power", "energy", "worst", "gradient"):
         table.add_column(name, justify="right")
     table.add_column("accuracy" if accurate else "same decision", justify="right")
     for level in found:
@@ -188,9 +188,10 @@ def _table(found: Sequence[Level]) -> Table:
             f"{level.scale:g} × ({quantity(level.median_siemens, 'S')})",
             quantity(float(np.median(each.row_times)), "s"),
             quantity(float(each.row_times.max()), "s"),
-            quantity(float(each.decided.max()), "s"),
-            quantity(float(each.power.mean()), "W"),
-            quantity(float(each.energy.mean()), "J"),
+            quantity(float(np.median(each.decided)), "s"),
+            quantity(float(np.median(each.power)), "W"),
+            quantity(float(np.median(each.energy)), "J"),
+            quantity(float(each.energy.max()), "J"),
             quantity(level.joules_per_gradient, "J"),
             f"{100 * share:.2f} %",
         )
@@ -210,6 +211,6 @@ def _sentences(found: Sequence[Level], version: str, wiring: float, load: float,
         f"{len(each.times)} rows, inputs step from {start} ({version}); settled: within {quantity(each.band, 'V')}"
         f" of the final value, {share}",
         f"{quantity(wiring, 'F')} of wire at every end of a part, {quantity(load, 'F')} at every node of an output,"
-        " and the diodes' junctions; power and energy are means, energy all that ideal sources deliver until settled",
+        " and the diodes' junctions; medians of the rows; energy is all that ideal sources deliver until settled",
         f"{weights:,} multiply-accumulates in software: {digital} (Horowitz, ISSCC 2014, 45 nm)",
     ]

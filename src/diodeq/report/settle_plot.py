@@ -51,7 +51,7 @@ def _waves(axes: Axes, level: Level) -> None:
 def _energies(axes: Axes, levels: Sequence[Level]) -> None:
     siemens = np.array([level.median_siemens for level in levels])
     order = np.argsort(siemens)
-    energy = np.array([level.settling.energy.mean() for level in levels])
+    energy = np.array([np.median(level.settling.energy) for level in levels])
     axes.loglog(siemens[order], energy[order], "o-", color=BLUE, markersize=4)
     axes.text(siemens[order][0], energy[order][0], "circuit\n", color=BLUE, va="center")
     weights = multiply_accumulates(levels[0].settling.circuit)
@@ -61,7 +61,7 @@ def _energies(axes: Axes, levels: Sequence[Level]) -> None:
     axes.xaxis.set_major_formatter(EngFormatter(unit="S"))
     axes.yaxis.set_major_formatter(EngFormatter(unit="J"))
     axes.minorticks_off()
-    axes.set(xlabel="median conductance", ylabel="energy of an inference")
+    axes.set(xlabel="median conductance", ylabel="energy of an inference (median)")
 
 
 def _times(axes: Axes, level: Level) -> None:
