@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator
 
 from diodeq.analysis.noise import NoiseFigures
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
@@ -27,6 +27,7 @@ def noise_figure(found: NoiseFigures) -> Figure:
         summed = np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(f)))
         total = axes.twinx()
         total.semilogx(f, np.sqrt(summed), color=RED, linewidth=1)
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
         axes.xaxis.set_major_formatter(EngFormatter(unit="Hz"))
         total.yaxis.set_major_formatter(EngFormatter(unit="V"))
         total.set_ylabel("rms up to here", color=RED)

@@ -40,8 +40,8 @@ def _waves(axes: Axes, level: Level) -> None:
             times[until], column[until], color=BLUE if k == winner else GREY, linewidth=1.6 if k == winner else 0.8
         )
     axes.axvline(settled, color=RED, linewidth=1)
-    axes.text(settled, 0.03, f"all within {100 * settling.band / settling.span:.2g} % ", color=RED, ha="right",
-              transform=axes.get_xaxis_transform())  # fmt: skip
+    share = f"all within {100 * settling.band / settling.span:.2g} %"
+    axes.text(settled, 1.01, share, color=RED, ha="center", transform=axes.get_xaxis_transform())
     axes.xaxis.set_major_formatter(EngFormatter(unit="s"))
     axes.yaxis.set_major_formatter(EngFormatter(unit="V"))
     axes.set(xlabel=f"after the step, row {settling.slowest + 1} (the slowest)", ylabel="outputs, the highest in blue")
