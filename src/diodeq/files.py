@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import stat
 import tempfile
@@ -68,16 +69,29 @@ def write_atomically(path: str | Path, content: str | bytes | memoryview) -> Non
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # held while this process lives: what is not held was left by a dead one
+            _sweep(path)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-        raise InputError(f"{path} cannot be written: {error.strerror or error}", "choose another place") from error
+        if not isinstance(error, (OSError, ValueError)):  # ValueError: a name that no file can have
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be written: {reason}", "choose another place") from error
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes killed in the middle of writing ``path`` left beside it."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+        with contextlib.suppress(OSError), leftover.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            leftover.unlink()
 
 
 def _umask() -> int:

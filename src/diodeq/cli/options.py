@@ -37,7 +37,7 @@ SIMULATOR = click.option(
 )
 WORKERS = click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=1024),
     help="Simulator processes.  [default: the usable cores]",
     show_default=False,
 )

@@ -12,7 +12,7 @@ from diodeq.errors import InputError
 from diodeq.files import read_bytes
 from diodeq.learning.trainer import Metrics
 
-LARGEST = 1 << 28
+LARGEST = 1 << 26
 """Bytes of one file."""
 
 AGAIN = "train again with --overwrite"

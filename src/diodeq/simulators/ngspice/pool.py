@@ -199,8 +199,8 @@ class Pool:
             if worker.connection in ready:
                 try:
                     kind, value = worker.receive()
-                except (EOFError, OSError):
-                    self._lose(worker, "died", lost, waiting)
+                except Exception:  # it died, or what it says is no answer
+                    self._lose(worker, "died or answered nonsense", lost, waiting)
                 else:
                     answers.append((worker, (kind, (number, value))))
             elif time.monotonic() >= worker.deadline:
