@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from diodeq.cli.options import ENGINE, JSON, SIMULATOR, WORKERS, print_json, rule_list
+from diodeq.cli.options import CLUSTER, ENGINE, JOB_SCRIPT, JSON, SIMULATOR, WORKERS, print_json, rule_list
+from diodeq.cluster import job_script as cluster_script
 from diodeq.files import write_atomically
 from diodeq.learning.rules import RULES, written
 
@@ -59,6 +60,8 @@ def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tupl
 @SIMULATOR
 @click.option("--verify-with", type=ENGINE, help="Evaluate the results once more in this engine.")
 @WORKERS
+@CLUSTER
+@JOB_SCRIPT
 @click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw learning curves (.svg, .png, .pdf).")
 @JSON
 def compare(
@@ -74,6 +77,8 @@ def compare(
     simulator: str,
     verify_with: str | None,
     workers: int | None,
+    cluster: str,
+    job_script: bool,
     picture: Path | None,
     as_json: bool,
 ) -> None:
@@ -85,6 +90,9 @@ def compare(
 
     Example: diodeq compare iris --simulator wave --budget 20000 --out rules --plot curves.svg
     """
+    if job_script:
+        click.echo(cluster_script(cluster), nl=False)
+        return
     from diodeq.learning.compare import Comparison
     from diodeq.learning.compare import compare as run
     from diodeq.learning.recipe import recipe_for
@@ -98,7 +106,7 @@ def compare(
 
         demand_drawable(picture)
     with _bar() as on_run:
-        document = run(comparison, out, workers=workers, on_run=on_run)
+        document = run(comparison, out, workers=workers, cluster=cluster, on_run=on_run)
     write_atomically(out / "compare.json", json.dumps(document, indent=2) + "\n")
     if picture is not None:
         from diodeq.report.compare_plot import compare_figure

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from diodeq.cluster import mapper
 from diodeq.devices.technology import Technology
 from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.learning import datasets, trainer
@@ -72,49 +73,63 @@ class Comparison:
 
 
 def compare(
-    comparison: Comparison, out: Path, *, workers: int | None = None, on_run: OnRun | None = None
+    comparison: Comparison,
+    out: Path,
+    *,
+    workers: int | None = None,
+    cluster: str = "",
+    on_run: OnRun | None = None,
 ) -> dict[str, Any]:
     """Run all of it in folders under ``out`` and return the outcome as a JSON document.
 
-    Runs that are finished are read, runs that were interrupted are resumed. ``on_run(done, in all, what comes next)``
-    reports progress.
+    Runs that are finished are read, runs that were interrupted are resumed. One run follows the other unless
+    ``cluster`` (of ``diodeq.cluster.mapper``) spreads them; its machines need to share ``out``. ``on_run(done, in all,
+    what comes next)`` reports progress.
 
     Raises:
         UsageError: a folder holds a run of another comparison, or the budget is too small for every rule.
         DiodeqError: any of its kinds.
     """
     tuned = len(comparison.rates) > 1
+    rules: list[dict[str, Any]] = [{"rule": rule, **_extent(comparison, rule)} for rule in comparison.rules]
+    possible = [entry for entry in rules if "impossible" not in entry]
     each = len(comparison.seeds) + (len(comparison.rates) * len(comparison.tuning_seeds) if tuned else 0)
-    total, done, rules = each * len(comparison.rules), 0, []
+    total, done = each * len(possible), 0
 
-    def runs(rule: str, rate: float, seeds: Sequence[int], epochs: int, verify_with: str = "") -> list[dict[str, Any]]:
+    def runs(asked: Sequence[tuple[str, float, int, int]], verify_with: str = "") -> list[dict[str, Any]]:
         nonlocal done
-        found = []
-        for seed in seeds:
+        jobs = []
+        for rule, rate, seed, epochs in asked:
+            folder = out / re.sub(r"[^a-z0-9=.,+-]", "_", rule) / f"rate-{rate:g}-seed-{seed}"
+            jobs.append((comparison.experiment(rule, rate, seed, epochs), folder))
+        found: list[dict[str, Any]] = []
+        answers = map_(_job, (verify_with, 1 if cluster else workers), jobs)
+        for rule, rate, seed, _ in asked:
             if on_run is not None:
                 on_run(done, total, f"{rule}, rate {rate:g}, seed {seed}")
-            folder = out / re.sub(r"[^a-z0-9=.,+-]", "_", rule) / f"rate-{rate:g}-seed-{seed}"
-            found.append(_run(comparison.experiment(rule, rate, seed, epochs), folder, verify_with, workers))
+            found.append(next(answers))
             done += 1
         return found
 
-    for place, rule in enumerate(comparison.rules, start=1):
-        entry = {"rule": rule, **_extent(comparison, rule)}
-        rules.append(entry)
-        if "impossible" in entry:
-            done = place * each
-            continue
-        rate = comparison.rates[0]
+    with mapper(cluster, 1) as map_:
+        for entry in possible:
+            entry["rate"] = comparison.rates[0]
         if tuned:
-            trials = {r: runs(rule, r, comparison.tuning_seeds, entry["epochs"]) for r in comparison.rates}
-            rate = max(trials, key=lambda r: (_mean(trials[r], "test_accuracy"), -_mean(trials[r], "loss")))
-            entry["tuning"] = [
-                {"rate": r, "test_accuracy": _mean(found, "test_accuracy"), "loss": _mean(found, "loss")}
-                for r, found in trials.items()
-            ]
-        entry["rate"] = rate
-        entry["runs"] = runs(rule, rate, comparison.seeds, entry["epochs"], comparison.verify_with)
-        entry |= _spread(entry["runs"])
+            seeds = comparison.tuning_seeds
+            asked = [(e["rule"], r, s, e["epochs"]) for e in possible for r in comparison.rates for s in seeds]
+            trials = iter(runs(asked))
+            for entry in possible:
+                tried = {r: [next(trials) for _ in seeds] for r in comparison.rates}
+                entry["rate"] = max(tried, key=lambda r: (_mean(tried[r], "test_accuracy"), -_mean(tried[r], "loss")))
+                entry["tuning"] = [
+                    {"rate": r, "test_accuracy": _mean(found, "test_accuracy"), "loss": _mean(found, "loss")}
+                    for r, found in tried.items()
+                ]
+        asked = [(e["rule"], e["rate"], s, e["epochs"]) for e in possible for s in comparison.seeds]
+        reported = iter(runs(asked, comparison.verify_with))
+        for entry in possible:
+            entry["runs"] = [next(reported) for _ in comparison.seeds]
+            entry |= _spread(entry["runs"])
     if all("impossible" in entry for entry in rules):
         raise UsageError(f"the budget allows no rule one step: {rules[0]['impossible']}", "give a larger budget")
     if on_run is not None:
@@ -144,6 +159,11 @@ def _extent(comparison: Comparison, rule: str) -> dict[str, Any]:
         return {**found, "impossible": error.problem}
     epochs = math.ceil(steps / math.ceil(len(data.x_train) / recipe.batch_size))
     return {**found, "steps": steps, "epochs": epochs}
+
+
+def _job(shared: tuple[str, int | None], job: tuple[Experiment, Path]) -> dict[str, Any]:
+    (verify_with, workers), (experiment, folder) = shared, job
+    return _run(experiment, folder, verify_with, workers)
 
 
 def _run(experiment: Experiment, folder: Path, verify_with: str, workers: int | None) -> dict[str, Any]:

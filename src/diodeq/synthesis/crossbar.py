@@ -104,9 +104,7 @@ def lay_out(circuit: Circuit, wires: Wires) -> Crossbars:
         word, bit = array.crossings(len(names))
         terminals[array.cells] = np.stack([word, bit], axis=2)
         places = [f"{i}_{j}" for i in range(word.shape[0]) for j in range(word.shape[1])]
-        for kind, lines, ohms in zip(
-            "wb", array.wires(len(names), wires.both), (wires.word, wires.bit), strict=True
-        ):
+        for kind, lines, ohms in zip("wb", array.wires(len(names), wires.both), (wires.word, wires.bit), strict=True):
             segments.append((lines, np.full(len(lines), 1.0 / ohms)))
             groups.append((f"{'word' if kind == 'w' else 'bit'} lines of array {number}", len(lines)))
         names += [f"a{number}_{kind}{place}" for kind in "wb" for place in places]

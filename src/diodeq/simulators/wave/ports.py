@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 
 # How far a port's conductance may be from the typical one of its circuit.
 SPREAD = 1e6
+# A port whose conductance was guessed too large by more than this loses digits.
+ASTRAY = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,18 @@ class Ports:
 
 def ports(stamp: Stamp, arrays: Arrays) -> Ports:
     """Choose the port resistances of a stamped circuit and factor it; raises ``SimulationError`` if singular."""
-    conductances = _typical(stamp)
     resistive = is_resistive(stamp.circuit)
+    first = _ports(stamp, arrays, _typical(stamp), resistive)
+    guessed = 1.0 / arrays.take(first.resistances)
+    # What the linear part itself shows at each port: behind a piece of wire far less than the wire conducts.
+    shown = np.maximum(guessed / np.diag(arrays.take(first.transfer)) - guessed, 0.0)
+    astray = shown * ASTRAY < guessed
+    if not (resistive and astray.any()):
+        return first
+    return _ports(stamp, arrays, np.where(astray, np.maximum(shown, guessed / SPREAD), guessed), resistive)
+
+
+def _ports(stamp: Stamp, arrays: Arrays, conductances: Floats, resistive: bool) -> Ports:
     loaded = sparse.csr_array(stamp.matrix + stamp.ports.T @ sparse.diags_array(conductances) @ stamp.ports)
     factored = factor(loaded, not resistive, arrays)
     put = arrays.put
