@@ -94,7 +94,7 @@ def _typical(stamp: Stamp) -> Floats:
     """The conductance that resistors show at each port: those of its two nodes in series, float64[D] in siemens."""
     circuit = stamp.circuit
     (a, b), g = circuit.resistors.terminals.T, circuit.conductances
-    at_node = np.bincount(a, g, len(circuit.nodes)) + np.bincount(b, g, len(circuit.nodes))
+    at_node = np.bincount(np.append(a, b), np.append(g, g), len(circuit.nodes)).astype(np.float64)  # of none: int
     usual = float(np.exp(np.mean(np.log(g)))) if len(g) else 1e-3
     found = at_node[at_node > 0]
     usual = float(np.median(found)) if len(found) else usual
