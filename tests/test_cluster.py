@@ -5,10 +5,10 @@ import signal
 import time
 from dataclasses import replace
 
-import circuits
 import numpy as np
 import pytest
 
+import circuits
 from diodeq.analysis import montecarlo
 from diodeq.analysis.montecarlo import Study
 from diodeq.cluster import checked, job_script, mapper

@@ -12,7 +12,7 @@ ROOT = Path(diodeq.__file__).parent
 # From the ground up; a room may import rooms of lower floors and itself.
 FLOORS = [
     {"errors", "__init__"},
-    {"files", "markup"},
+    {"cluster", "files", "markup"},
     {"archives", "spice", "tables"},
     {"devices", "network"},
     {"circuit"},
