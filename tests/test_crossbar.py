@@ -2,10 +2,10 @@
 
 import json
 
-import circuits
 import numpy as np
 import pytest
 
+import circuits
 from diodeq.circuit import Bank, Circuit, Inputs
 from diodeq.circuit.check import check
 from diodeq.circuit.products import branch_products
