@@ -59,7 +59,7 @@ def write(listing: Listing) -> str:
         InputError: a diode has a parameter that LTspice would not understand as ngspice does.
     """
     spice.demand_known(listing.models, KNOWN_PARAMETERS, "LTspice")
-    sections = [(section.heading, list(section.rows)) for section in listing.sections]
+    sections = [(section.heading, rows) for section in listing.sections if (rows := list(section.rows))]
     # About as wide as high: a part takes some 20 by 12 grid squares.
     width = max(_NARROWEST, 16 * GRID * math.isqrt(sum(len(rows) for _, rows in sections)))
     sheet = _Sheet()
