@@ -1,6 +1,7 @@
 """Crossbars: wires against closed forms, both engines, pre-distortion, the command."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from diodeq.circuit.check import check
 from diodeq.circuit.products import branch_products
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
-from diodeq.devices.technology import Technology
+from diodeq.devices.technology import Technology, get
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.gradcheck import half_mean_square
 from diodeq.learning.rules import RULES
@@ -19,6 +20,7 @@ from diodeq.simulators import create
 from diodeq.synthesis.crossbar import Wires, lay_out
 from diodeq.synthesis.layered import layered
 from diodeq.synthesis.predistortion import effective, predistort
+from diodeq.synthesis.variation import vary
 
 
 def grounded(rows, columns, siemens):
@@ -162,6 +164,16 @@ def test_predistortion_makes_arrays_conduct_as_drawn():
     narrow = predistort(laid, Technology(drawn.conductances.min(), np.median(drawn.conductances)))
     assert narrow.limited > 0
     assert narrow.after > better.after
+
+
+def test_wires_neither_stick_nor_are_programmed():
+    laid = lay_out(circuits.plain(), Wires(2.5, 2.5)).circuit
+    spread = replace(get("rram"), variation=replace(get("pcm").variation, stuck_low=0.5, stuck_high=0.2))
+    board = vary(laid, spread, np.random.default_rng(0))
+    assert np.array_equal(board.conductances[~laid.mask], laid.conductances[~laid.mask])
+    assert np.mean(board.conductances[laid.mask] == spread.low) > 0.3
+    tolerant = vary(laid, get("discrete-e24"), np.random.default_rng(0))
+    assert (tolerant.conductances != laid.conductances).all()
 
 
 def test_the_command(tmp_path, capsys):

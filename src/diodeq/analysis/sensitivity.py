@@ -99,17 +99,12 @@ def deviation(circuit: Circuit, technology: Technology) -> Floats:
     spread, g = technology.variation, circuit.conductances
     tolerance = spread.tolerance / math.sqrt(3.0) if spread.shape == "uniform" else CUT * spread.tolerance / 3.0
     away = max(abs(spread.coldest - MEASURED_AT), abs(spread.hottest - MEASURED_AT))
-    relative = np.array(
-        [
-            tolerance,
-            spread.tempco * away / math.sqrt(3.0),
-            spread.read_noise,
-            spread.drift_spread * abs(math.log(spread.age)) if spread.age > 0 else 0.0,
-        ]
-    )
-    variance = g**2 * np.sum(relative**2) + spread.write_error**2
-    variance += spread.stuck_low * (g - technology.low) ** 2 + spread.stuck_high * (g - technology.high) ** 2
-    found: Floats = np.sqrt(variance)
+    of_all = tolerance**2 + (spread.tempco * away) ** 2 / 3.0
+    of_cells = spread.read_noise**2 + (spread.drift_spread * math.log(spread.age)) ** 2
+    programmed = g**2 * of_cells + spread.write_error**2
+    programmed += spread.stuck_low * (g - technology.low) ** 2 + spread.stuck_high * (g - technology.high) ** 2
+    # As for the boards themselves: beside trainable resistors all others are wires.
+    found: Floats = np.sqrt(g**2 * of_all + np.where(circuit.mask | ~circuit.mask.any(), programmed, 0.0))
     return found
 
 

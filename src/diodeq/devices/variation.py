@@ -59,6 +59,8 @@ class Variation:
             value = getattr(self, name)
             if not math.isfinite(value) or (value < 0 and name not in ("coldest", "hottest")):
                 raise UsageError(f"{name} = {value:g} is not possible", "give 0 or more")
+        if self.age == 0:
+            raise UsageError("age = 0 is not possible", "give a positive number, 1 for no drift")
         for name in ("tolerance", "supply_error", "emission"):
             if getattr(self, name) >= 1:
                 raise UsageError(f"{name} = {getattr(self, name):g} leaves nothing", "give less than 1, or 100 %")

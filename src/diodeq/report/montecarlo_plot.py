@@ -34,7 +34,7 @@ def montecarlo_figure(document: Mapping[str, Any], boards: Sequence[Measured], t
         if known:
             left.axvline(100.0 * document["accuracy_drawn"], color=GREY, linestyle=":", label="as drawn")
         left.axvline(threshold, color=RED, linewidth=1, label="threshold")
-        left.legend(frameon=False)
+        left.legend(frameon=False, fontsize=7.5, loc="upper left")
         ordered = np.sort(scores)
         share = 100.0 * (1.0 - np.arange(len(ordered)) / len(ordered))
         middle.step(ordered, share, where="pre", color=BLUE)

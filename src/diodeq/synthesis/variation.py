@@ -45,7 +45,7 @@ def draw(circuit: Circuit, technology: Technology, rng: np.random.Generator, cor
     """
     spread = technology.variation
     temperature = _temperature(circuit, spread, rng, corners)
-    conductances, slope = _conductances(circuit.conductances, technology, temperature, rng)
+    conductances, slope = _conductances(circuit, technology, temperature, rng)
     board = circuit.with_conductances(conductances)
     if spread.supply_error:
         volts = circuit.voltage_sources.values
@@ -67,10 +67,13 @@ def _temperature(circuit: Circuit, spread: Variation, rng: np.random.Generator, 
 
 
 def _conductances(
-    drawn: Floats, technology: Technology, temperature: float, rng: np.random.Generator
+    circuit: Circuit, technology: Technology, temperature: float, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Conductances of a board and their derivative by the drawn ones."""
-    spread, count = technology.variation, len(drawn)
+    spread, drawn = technology.variation, circuit.conductances
+    count = len(drawn)
+    # Beside trainable resistors all others are wires: nobody programs them, and they neither age nor stick.
+    cells = circuit.mask if circuit.mask.any() else np.ones(count, bool)
     factor = np.ones(count)
     if spread.tolerance:
         factor /= 1.0 + _relative(spread, count, rng)
@@ -78,14 +81,14 @@ def _conductances(
         factor /= 1.0 + rng.uniform(-spread.tempco, spread.tempco, count) * (temperature - MEASURED_AT)
     added = np.zeros(count)
     if spread.write_error:
-        added = spread.write_error * rng.standard_normal(count)
+        added = spread.write_error * rng.standard_normal(count) * cells
     if spread.drift or spread.drift_spread:
         # An exponent below 0 would be a conductance that grows, which relaxation does not do.
         exponent = np.maximum(spread.drift + spread.drift_spread * rng.standard_normal(count), 0.0)
-        aged = spread.age**-exponent
+        aged = np.where(cells, spread.age**-exponent, 1.0)
         factor, added = factor * aged, added * aged
     if spread.read_noise:
-        noisy = 1.0 + spread.read_noise * rng.standard_normal(count)
+        noisy = 1.0 + spread.read_noise * rng.standard_normal(count) * cells
         factor, added = factor * noisy, added * noisy
     values = drawn * factor + added
     least = LEFT * min(technology.low, float(drawn.min(initial=np.inf)))
@@ -93,7 +96,7 @@ def _conductances(
     values = np.maximum(values, least)
     if spread.stuck_low or spread.stuck_high:
         dice = rng.random(count)
-        low, high = dice < spread.stuck_low, dice > 1.0 - spread.stuck_high
+        low, high = cells & (dice < spread.stuck_low), cells & (dice > 1.0 - spread.stuck_high)
         values = np.where(low, technology.low, np.where(high, technology.high, values))
         slope = np.where(low | high, 0.0, slope)
     return values, slope
