@@ -50,7 +50,8 @@ def ports(stamp: Stamp, arrays: Arrays) -> Ports:
     first = _ports(stamp, arrays, _typical(stamp), resistive)
     guessed = 1.0 / arrays.take(first.resistances)
     # What the linear part itself shows at each port: behind a piece of wire far less than the wire conducts.
-    shown = np.maximum(guessed / np.diag(arrays.take(first.transfer)) - guessed, 0.0)
+    with np.errstate(divide="ignore"):  # between nodes that are held: infinitely much
+        shown = np.maximum(guessed / np.diag(arrays.take(first.transfer)) - guessed, 0.0)
     astray = shown * ASTRAY < guessed
     if not (resistive and astray.any()):
         return first
