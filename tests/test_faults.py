@@ -255,7 +255,7 @@ def wait_for(path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.4, 0.9, 1.5])
+@pytest.mark.parametrize("delay", [0.3, 0.8, 1.6])
 def test_a_signal_at_any_moment_leaves_a_run_that_goes_on(number: signal.Signals, delay: float, tmp_path: Path) -> None:
     """Python itself needs a moment before it listens: it prints one byte when it does."""
     run = tmp_path / "my run"
@@ -271,9 +271,9 @@ def test_a_signal_at_any_moment_leaves_a_run_that_goes_on(number: signal.Signals
     time.sleep(delay)
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == (130 if number == signal.SIGINT else -number) or delay == 0.0
-    assert "Traceback" not in error or delay == 0.0
-    assert error.count("\n") <= 1 or delay == 0.0
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert "Traceback" not in error
+    assert error.count("\n") <= 1
     if not run.exists():
         return
     for path in run.glob("*.npz"):
@@ -301,7 +301,7 @@ def test_a_reader_that_leaves_and_streams_that_are_closed(tmp_path: Path) -> Non
             check=False,
         )  # fmt: skip
 
-    for script in (f"{command} | true", f"{command} | head -1", f"{command} >&-", f"{command} <&-", f"{command} 2>&-"):
+    for script in (f"{command} | true", f"{command} >&- <&-", f"{command} 2>&-"):
         done = shell(script)
         assert (done.returncode, done.stderr) == (0, ""), script
     done = shell(f"{command} >/dev/full")
@@ -462,6 +462,8 @@ NONSENSE = [
         "*",
     )
 ]
+# For what starts an engine each time.
+NUMBERS = ["nonsense", "-1", "nan", "1e999", "9" * 20]
 # Sound values, up to the one that keeps a command from doing much.
 SOUND = {
     "inputs": "X.csv",
@@ -525,7 +527,7 @@ def test_nonsense_in_every_option(
     arguments = [each for each in command.params if isinstance(each, click.Argument)]
     options = [each for each in command.params if isinstance(each, click.Option) and not each.is_flag]
     for parameter in [*arguments, *options]:
-        for value in NONSENSE:
+        for value in NONSENSE if circuit == "none.npz" else NUMBERS:
             words = list(path)
             for each in options:
                 if each is parameter or each.required:
