@@ -226,6 +226,9 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     assert path.stat().st_size < 1 << 20
     with pytest.raises(InputError, match="unpacks to"):
         archives.read(path)
+    np.savez_compressed(path, U0=np.zeros(1 << 26, np.int8))
+    with pytest.raises(InputError, match="unpacks to"):
+        archives.read(path)
     np.savez_compressed(path, U0=np.eye(500))
     assert np.array_equal(archives.read(path)["U0"], np.eye(500))
 

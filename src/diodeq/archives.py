@@ -21,8 +21,9 @@ from diodeq.files import open_binary
 
 SAVE = "save plain arrays with numpy.savez"
 MEMBERS = 10_000
-LARGEST = 1 << 32
-"""Bytes, unpacked."""
+SMALLER = "give a smaller network or data set"
+LARGEST = 1 << 34
+"""Bytes, unpacked and as float64."""
 SMALL = 1 << 28
 DENSEST = 64
 """What unpacks to less than ``SMALL`` bytes may be packed as densely as it likes, the rest so many times."""
@@ -49,11 +50,16 @@ def read(path: str | Path, names: Container[str] | None = None) -> dict[str, NDA
                     raise InputError("it holds two arrays of one name", "save every array once")
                 wanted = {name: member for name, member in members.items() if names is None or name in names}
                 total = sum(member.file_size for member in wanted.values())
-                if len(members) > MEMBERS or total > believable(os.fstat(file.fileno()).st_size):
-                    raise InputError(
-                        f"it unpacks to {len(members)} arrays of {total:,} bytes", "give a smaller network or data set"
-                    )
-                return {name: _array(archive, member, name) for name, member in wanted.items()}
+                most = believable(os.fstat(file.fileno()).st_size)
+                if len(members) > MEMBERS or total > most:
+                    raise InputError(f"it unpacks to {len(members)} arrays of {total:,} bytes", SMALLER)
+                arrays = {}
+                for name, member in wanted.items():
+                    arrays[name] = _array(archive, member, name)
+                    most -= 8 * arrays[name].size  # float64 in the end
+                    if most < 0:
+                        raise InputError(f"it unpacks to {arrays[name].size:,} numbers and more", SMALLER)
+                return arrays
     except (
         *(zipfile.BadZipFile, zlib.error, struct.error, EOFError),
         *(ValueError, NotImplementedError, RuntimeError, OverflowError, IndexError),
@@ -62,7 +68,7 @@ def read(path: str | Path, names: Container[str] | None = None) -> dict[str, NDA
 
 
 def believable(size: int) -> int:
-    """The most bytes that a file of ``size`` bytes may unpack to."""
+    """The most bytes that a file of ``size`` bytes may unpack to, its numbers taken as float64."""
     return min(LARGEST, max(SMALL, DENSEST * size))
 
 

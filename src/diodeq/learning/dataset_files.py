@@ -152,7 +152,7 @@ def _read_array(path: Path, dimensions: int) -> NDArray[np.uint8]:
                 )
             shape = tuple(int.from_bytes(head[4 + 4 * k : 8 + 4 * k], "big") for k in range(dimensions))
             wanted = math.prod(shape)
-            if wanted > archives.believable(os.fstat(plain.fileno()).st_size):
+            if 8 * wanted > archives.believable(os.fstat(plain.fileno()).st_size):
                 raise InputError(f"{path} must hold fewer bytes than its header promises", "download it again")
             parts, got = [], 0
             while got <= wanted and (part := file.read(CHUNK)):
