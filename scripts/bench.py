@@ -1,9 +1,9 @@
 """Seconds per sample of every way to compute a circuit's forward pass and gradient, and where each one stops paying.
 
-All columns are measured in turn, round by round, in one run, so that ratios mean something: one whole
-`ngspice -b` run of the exported full deck and one neospice run of it (both only settle, no gradient), the ngspice engine,
-and wave in numpy, in float32 and in PyTorch. The floor is the bare matrix products that one forward + gradient over
-every resistor takes: one product forward, one for the gradient, one back through every layer but the first.
+All columns are measured in turn, round by round, in one run, so that ratios mean something: one whole `ngspice -b` run
+of the exported full deck and one neospice run of it (both only settle, no gradient), the ngspice engine, and wave in
+numpy, in float32 and in PyTorch. The floor is the bare matrix products that one forward + gradient over every resistor
+takes: one product forward, one for the gradient, one back through every layer but the first.
 
 Examples: scripts/bench                       the table
           scripts/bench --plot bench.svg      and a picture
