@@ -104,7 +104,7 @@ class Folded:
         self, sources: Floats, known: Floats, multiply: Callable[[Floats, Floats], Floats] = np.matmul
     ) -> Floats:
         """Norton currents float64[B, kept nodes] into the kept nodes; ``multiply`` does the matrix products."""
-        currents = np.asarray((self.scattered @ known[:, self.plan.rails].T).T, dtype=np.float64)
+        currents = np.ascontiguousarray((self.scattered @ known[:, self.plan.rails].T).T, dtype=np.float64)
         for feed, coupling in zip(self.plan.feeds, self.couplings, strict=True):
             currents[:, feed.free] += multiply(known[:, feed.rails], coupling)
         independent = self.plan.current_sources

@@ -21,6 +21,8 @@ BLOCK = 1 << 14
 # Below -3 nVt ngspice's junction approaches saturation as -Is (1 + (3 nVt / (e v))^3).
 REVERSE = -3.0
 CUBE = (3.0 / math.e) ** 3
+# The omega function of this is 2e-28: no part of any current, yet far from where single precision ends.
+NOTHING = -64.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,12 +132,12 @@ def wright_omega(x: Array) -> Array:
     """The Wright omega function of real numbers, ``w + log w = x``, to a few roundings of its value.
 
     Two steps of the iteration of fourth order of Fritsch, Shafer and Crowley (Comm. ACM 16(2), 1973), from the softplus
-    function. Below x = -690, where it is nothing beside any current, it stays near the smallest normal number.
+    function. Below x = ``NOTHING`` it stays as it is there.
     """
     xp = array_namespace(x)
+    x = xp.maximum(x, xp.full_like(x, NOTHING))
     start = xp.exp(-xp.abs(x))
     w = xp.where(x < -1.0, start - start * start, xp.log1p(start) + xp.where(x > 0.0, x, xp.zeros_like(x)))
-    w = xp.maximum(w, xp.full_like(w, float(xp.finfo(w.dtype).smallest_normal)))
     for _ in range(2):
         error = x - w
         error -= xp.log(w)
