@@ -48,7 +48,7 @@ from diodeq.network.network import Network, Stage
 from diodeq.report.run_evidence import summary_of
 from mutations import BYTES, TEXT, Mutation
 
-COUNT = int(os.environ.get("DIODEQ_FUZZ", "150"))
+COUNT = int(os.environ.get("DIODEQ_FUZZ", "100"))
 SECONDS = 10.0
 BYTES_ABOVE = 1 << 30
 

@@ -105,13 +105,14 @@ def _runs(circuit: Circuit, sources: NDArray[np.float64]) -> Iterator[Run]:
 
 
 def _ohms(parts: Bank, names: Sequence[str]) -> NDArray[np.float64]:
-    bad = np.flatnonzero(~(np.isfinite(parts.values) & (parts.values > 0)))
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # refused below
+        ohms: NDArray[np.float64] = 1.0 / parts.values
+    bad = np.flatnonzero(~(np.isfinite(ohms) & (ohms > 0)))
     if len(bad):
         first = int(bad[0])
         raise CircuitError(
             f"resistor {names[first]} has a conductance of {parts.values[first]:g} S", "it must be positive and finite"
         )
-    ohms: NDArray[np.float64] = 1.0 / parts.values
     return ohms
 
 

@@ -135,4 +135,5 @@ def _whole(array: Any) -> Any:
 
 
 def _real(array: Any) -> Any:
-    return array.astype(np.float64, casting="safe")
+    with np.errstate(invalid="ignore"):  # `check` looks at the values
+        return array.astype(np.float64, casting="safe")

@@ -49,7 +49,14 @@ def read(path: Path) -> Network:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's errors have no public base class
         raise InputError("it is damaged or not an ONNX model", "export the model again") from error
-    graph = model.graph
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # a stage refuses what is not finite
+            return _network(onnx, model.graph)
+    except (TypeError, ValueError, IndexError) as error:  # names, attributes and inputs that no operator has
+        raise InputError("it is damaged: a node has what none can have", "export the model again") from error
+
+
+def _network(onnx: Any, graph: Any) -> Network:
     if not graph.node:
         raise InputError("it holds no layers", ACCEPTED)
     constants = {tensor.name: _constant(onnx, tensor) for tensor in graph.initializer}
