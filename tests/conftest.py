@@ -1,8 +1,13 @@
 """Engines shared by all tests of a process: starting workers costs more than most tests."""
 
+import signal
+
 import pytest
 
 from diodeq.simulators.ngspice import NgspiceReference, NgspiceSimulator
+
+# What a shell runs in its background ignores Ctrl-C, and so would the programs under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -115,9 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit:
         return 0  # click's, when the reader of our output left; that is its right
     except OSError as error:
-        reason = f"{error.filename or 'the output'} cannot be used: {error.strerror or error}"
-        print(f"diodeq: {reason}; free space, or choose another place", file=sys.stderr)
-        return InputError.exit_code
+        return _unusable(error)
     except MemoryError:
         print("diodeq: there is not enough memory; give a smaller circuit or fewer samples", file=sys.stderr)
         return InputError.exit_code
@@ -136,7 +134,21 @@ def run() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         else:
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(main())
+    code = main()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if code == 0 and not isinstance(error, BrokenPipeError):
+            code = _unusable(error)
+        # Python flushes once more when it ends: what could not be written goes nowhere then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _unusable(error: OSError) -> int:
+    reason = f"{error.filename or 'the output'} cannot be used: {error.strerror or error}"
+    print(f"diodeq: {reason}; free space, or choose another place", file=sys.stderr)
+    return InputError.exit_code
 
 
 if __name__ == "__main__":
