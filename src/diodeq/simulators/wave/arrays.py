@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_array
+from array_api_compat import array_namespace, is_numpy_array, is_numpy_namespace
 from numpy.typing import ArrayLike, NDArray
 
 from diodeq.errors import SimulatorMissingError, UsageError
@@ -81,6 +81,11 @@ class Arrays:
     def plain(self) -> bool:
         """Whether this is float64 in numpy, as everything outside the engine is."""
         return self.dtype is np.float64
+
+    @property
+    def in_numpy(self) -> bool:
+        """Whether numpy computes."""
+        return bool(is_numpy_namespace(self.xp))
 
     def put(self, array: ArrayLike) -> Array:
         """An array of numbers for the backend; shares memory where it can."""

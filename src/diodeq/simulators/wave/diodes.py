@@ -17,7 +17,7 @@ from diodeq.devices.law import Law, law
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace, is_numpy_array
 
 # Entries that numpy solves together: their working arrays stay in cache.
-BLOCK = 1 << 14
+BLOCK = 1 << 15
 # Below -3 nVt ngspice's junction approaches saturation as -Is (1 + (3 nVt / (e v))^3).
 REVERSE = -3.0
 CUBE = (3.0 / math.e) ** 3

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
@@ -28,6 +31,8 @@ Floats = NDArray[np.float64]
 
 # Numbers in one working array of a part of a batch (1.5 MB): larger ones leave the cache.
 ENTRIES = 3 << 16
+# Fewer numbers than this are not worth a thread.
+SHARE = 1 << 15
 # The names of transposed elements' currents: a transposed buffer is a mirror and the other way round.
 TRANSPOSED = {"buffers": "mirrors", "mirrors": "buffers"}
 
@@ -58,7 +63,7 @@ class WaveSimulator:
 
     Args:
         options: of ``arrays.BACKENDS``, ``PRECISIONS`` and ``DEVICES``; float64 in numpy by default.
-        workers: accepted so that engines are made alike; the backend's own threads do the work.
+        workers: threads that share a batch in numpy; as many as there are processors by default.
 
     Raises (from every method): ``CircuitError``, ``InputError`` for input volts that are not finite, and
     ``SimulationError`` where the tolerance is not reached.
@@ -68,6 +73,9 @@ class WaveSimulator:
 
     def __init__(self, *options: str, workers: int | None = None) -> None:
         self._arrays = Arrays.of(options)
+        # PyTorch has threads of its own.
+        self._workers = (workers or len(os.sched_getaffinity(0))) if self._arrays.in_numpy else 1
+        self._threads: ThreadPoolExecutor | None = None
         self._plan: FoldPlan | None = None
         self._prepared: Prepared | None = None
 
@@ -81,6 +89,9 @@ class WaveSimulator:
 
     def __exit__(self, *exc: object) -> None:
         self._plan = self._prepared = None
+        if self._threads is not None:
+            self._threads.shutdown()
+            self._threads = None
 
     def operate(self, circuit: Circuit, drives: Floats) -> WavePoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
@@ -88,38 +99,63 @@ class WaveSimulator:
         if not np.isfinite(sources).all():
             sample = int(np.flatnonzero(~np.isfinite(sources).all(axis=1))[0])
             raise InputError(f"input volts of sample {sample} are not finite", "check the inputs for NaN and infinity")
-        at = self._prepare(circuit)
-        known = at.folded.known_voltages(sources)
-        injections = at.folded.injections(sources, known, self._arrays.multiply)
-        right = at.stamp.right_side(injections, at.folded.source_voltages(sources, known))
-        unknowns, residual = self._arrays.empty(right.shape), np.empty(len(right))
-        conductances = self._arrays.empty((len(right), len(circuit.diodes)))
-        for part in _parts(right):
-            settled = at.method.settle(right[part])
-            residual[part] = imbalance(at.method, at.stamp, settled.unknowns, settled.currents, right[part])
+        at, empty = self._prepare(circuit), self._arrays.empty
+        volts, conductances = empty((len(sources), len(circuit.nodes))), empty((len(sources), len(circuit.diodes)))
+        unknowns, residual = empty((len(sources), at.stamp.size)), np.empty(len(sources))
+
+        def settle(part: slice) -> None:
+            known = at.folded.known_voltages(sources[part])
+            injections = at.folded.injections(sources[part], known, self._arrays.multiply)
+            right = at.stamp.right_side(injections, at.folded.source_voltages(sources[part], known))
+            settled = at.method.settle(right)
+            residual[part] = imbalance(at.method, at.stamp, settled.unknowns, settled.currents, right)
             demand_settled(settled, residual[part], self._arrays.precision.residual, part.start)
             unknowns[part], conductances[part] = settled.unknowns, settled.conductances
-        volts, currents = at.stamp.read(unknowns)
+            volts[part] = at.folded.unfold(at.stamp.voltages(settled.unknowns), known)
+
+        self._share(settle, unknowns)
         drives = np.atleast_2d(np.asarray(drives, dtype=np.float64))
-        return WavePoint(circuit, drives, at.folded.unfold(volts, known), conductances, currents, residual)
+        return WavePoint(circuit, drives, volts, conductances, at.stamp.currents(unknowns), residual)
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         at = self._prepare(circuit)
-        currents = circuit.output_injections(np.asarray(injections, dtype=np.float64))
-        right = at.stamp.right_side(at.folded.fold_injections(currents))
-        unknowns = self._arrays.empty(right.shape)
-        for part in _parts(right):
-            unknowns[part], through = at.method.adjoint(frozen[part], right[part])
-            wrong = imbalance(at.method, at.stamp, unknowns[part], through, right[part], transposed=True)
+        injected = np.asarray(injections, dtype=np.float64)
+        volts = self._arrays.empty((len(injected), len(circuit.nodes)))
+        unknowns = self._arrays.empty((len(injected), at.stamp.size))
+
+        def settle(part: slice) -> None:
+            right = at.stamp.right_side(at.folded.fold_injections(circuit.output_injections(injected[part])))
+            unknowns[part], through = at.method.adjoint(frozen[part], right)
+            wrong = imbalance(at.method, at.stamp, unknowns[part], through, right, transposed=True)
             # A frozen diode of many siemens has hardly any voltage: its law is checked in volts, its current balances.
             across = np.asarray((at.stamp.ports @ unknowns[part].T).T)
             largest = np.abs(unknowns[part][:, : at.stamp.nodes]).max(axis=1, initial=np.finfo(np.float64).tiny)
             astray = np.abs(across - through / frozen[part]).max(axis=1, initial=0.0) / largest
             demand_balanced(np.maximum(wrong, astray), self._arrays.precision.adjoint, part.start)
-        volts, branches = at.stamp.read(unknowns, TRANSPOSED)
-        return AdjointSolution(at.folded.unfold(volts), branches)
+            volts[part] = at.folded.unfold(at.stamp.voltages(unknowns[part]))
+
+        self._share(settle, unknowns)
+        return AdjointSolution(volts, at.stamp.currents(unknowns, TRANSPOSED))
+
+    @cached_property
+    def _libraries(self) -> ThreadpoolController:
+        """The linear algebra libraries that are loaded."""
+        return ThreadpoolController()
+
+    def _share(self, work: Callable[[slice], None], whole: Floats) -> None:
+        """Do the work on all parts of a batch, in threads of one processor each; the first failure is raised."""
+        parts = _parts(whole, self._workers)
+        if len(parts) == 1 or self._workers == 1:
+            for part in parts:
+                work(part)
+            return
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._workers, "wave")
+        with self._libraries.limit(limits=1):
+            for done in [self._threads.submit(work, part) for part in parts]:
+                done.result()
 
     def _prepare(self, circuit: Circuit) -> Prepared:
         if self._prepared is not None and self._prepared.circuit is circuit:
@@ -140,8 +176,9 @@ def _method(stamped: Stamp, arrays: Arrays) -> Method:
     return Leaves.of(stamped, diodes, arrays, general) or general()
 
 
-def _parts(right: Floats) -> Iterator[slice]:
-    """A batch in parts whose working arrays stay in cache."""
-    most = min(512, max(16, ENTRIES // max(1, right.shape[1])))
-    rows = -(-len(right) // max(1, -(-len(right) // most)))
-    return (slice(start, start + rows) for start in range(0, len(right), max(1, rows)))
+def _parts(whole: Floats, workers: int) -> list[slice]:
+    """A batch in parts whose working arrays stay in cache, one at least for each worker it is worth."""
+    most = min(512, max(16, ENTRIES // max(1, whole.shape[1])))
+    parts = max(1, -(-len(whole) // most), min(workers, whole.size // SHARE))
+    rows = -(-len(whole) // parts)
+    return [slice(start, start + rows) for start in range(0, len(whole), max(1, rows))]

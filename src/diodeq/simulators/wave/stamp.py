@@ -45,13 +45,16 @@ class Stamp:
             right[:, self.branches["voltage_sources"]] = source_voltages
         return right
 
-    def read(self, unknowns: Floats, renamed: dict[str, str] | None = None) -> tuple[Floats, dict[str, Floats]]:
-        """Node voltages float64[B, nodes + 1] and branch currents by kind, less those of voltage sources."""
+    def voltages(self, unknowns: Floats) -> Floats:
+        """Node voltages float64[B, nodes + 1], ground first."""
         volts = np.zeros((len(unknowns), self.nodes + 1), unknowns.dtype)
         volts[:, 1:] = unknowns[:, : self.nodes]
+        return volts
+
+    def currents(self, unknowns: Floats, renamed: dict[str, str] | None = None) -> dict[str, Floats]:
+        """Branch currents by kind, less those of voltage sources."""
         names = renamed or {}
-        currents = {names.get(k, k): unknowns[:, at] for k, at in self.branches.items() if k != "voltage_sources"}
-        return volts, currents
+        return {names.get(k, k): unknowns[:, at] for k, at in self.branches.items() if k != "voltage_sources"}
 
 
 def stamp(circuit: Circuit) -> Stamp:
