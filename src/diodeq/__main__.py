@@ -3,7 +3,7 @@
 import os
 import sys
 
-# OpenBLAS's threads wait for more work by spinning, on the processors that everything between two matrix products needs;
+# Threads of OpenBLAS wait for work by spinning, on the processors that everything between two matrix products needs;
 # 2^4 cycles of that are enough. Read when numpy is loaded, so it has to be said here.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
