@@ -17,7 +17,7 @@ from diodeq.learning.schedules import Schedule, constant
 
 Floats = NDArray[np.float64]
 # Parameters updated together: their working arrays stay in cache.
-BLOCK = 1 << 14
+BLOCK = 1 << 16
 
 State = Any  # nested tuples of numpy arrays
 

@@ -106,9 +106,9 @@ class Arrays:
         """An uninitialized numpy array in the backend's precision."""
         return np.empty(shape, np.float64 if self.precision is PRECISIONS["float64"] else np.float32)  # type: ignore[return-value]
 
-    def multiply(self, left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A matrix product of numpy arrays, computed by the backend."""
-        return self.take(self.put(left) @ self.put(right))
+    def multiply(self, left: NDArray[np.float64], right: Array) -> NDArray[np.float64]:
+        """The product of an array in numpy and one of the backend's, in numpy."""
+        return self.take(self.put(left) @ right)
 
 
 def _one(options: Sequence[str], names: Sequence[str]) -> str:

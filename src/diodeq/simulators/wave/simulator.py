@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from typing import Self
 
@@ -164,6 +164,7 @@ class WaveSimulator:
             self._plan = FoldPlan.of(check(circuit))
         check_values(circuit)
         folded = self._plan.fold(circuit)
+        folded = replace(folded, couplings=tuple(self._arrays.put(each) for each in folded.couplings))
         stamped = stamp(folded.circuit)
         self._prepared = Prepared(circuit, folded, stamped, _method(stamped, self._arrays))
         return self._prepared
