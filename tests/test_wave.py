@@ -396,3 +396,16 @@ def test_options_that_cannot_be_met():
         if not torch.cuda.is_available():
             with pytest.raises(SimulatorMissingError, match="CUDA"):
                 create("wave:torch:cuda")
+
+
+def test_the_number_of_workers_changes_no_bit():
+    circuit = layered((20, 300, 4), catalogue.get("1N4148"), 4.0, lateral=False, seed=1)
+    drives = np.random.default_rng(0).normal(size=(400, 20)) * 4.0
+    answers = []
+    for workers in (1, 2, 3):
+        with WaveSimulator(workers=workers) as engine:
+            point = engine.operate(circuit, drives)
+            answers.append((point.node_voltages, engine.small_signal(point, point.outputs).node_voltages))
+    for volts, adjoint in answers[1:]:
+        assert np.array_equal(volts, answers[0][0])
+        assert np.array_equal(adjoint, answers[0][1])

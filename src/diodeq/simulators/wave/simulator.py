@@ -31,7 +31,8 @@ Floats = NDArray[np.float64]
 
 # Numbers in one working array of a part of a batch (1.5 MB): larger ones leave the cache.
 ENTRIES = 3 << 16
-# Fewer numbers than this are not worth a thread.
+# A batch is cut into so many parts that threads may share, unless they had fewer numbers each than are worth a thread.
+PARTS = 4
 SHARE = 1 << 15
 # The names of transposed elements' currents: a transposed buffer is a mirror and the other way round.
 TRANSPOSED = {"buffers": "mirrors", "mirrors": "buffers"}
@@ -73,8 +74,7 @@ class WaveSimulator:
 
     def __init__(self, *options: str, workers: int | None = None) -> None:
         self._arrays = Arrays.of(options)
-        # PyTorch has threads of its own.
-        self._workers = (workers or len(os.sched_getaffinity(0))) if self._arrays.in_numpy else 1
+        self._workers = workers or len(os.sched_getaffinity(0))
         self._threads: ThreadPoolExecutor | None = None
         self._plan: FoldPlan | None = None
         self._prepared: Prepared | None = None
@@ -146,8 +146,8 @@ class WaveSimulator:
 
     def _share(self, work: Callable[[slice], None], whole: Floats) -> None:
         """Do the work on all parts of a batch, in threads of one processor each; the first failure is raised."""
-        parts = _parts(whole, self._workers)
-        if len(parts) == 1 or self._workers == 1:
+        parts = _parts(whole)
+        if len(parts) == 1 or not self._arrays.in_numpy:  # PyTorch has threads of its own
             for part in parts:
                 work(part)
             return
@@ -177,9 +177,9 @@ def _method(stamped: Stamp, arrays: Arrays) -> Method:
     return Leaves.of(stamped, diodes, arrays, general) or general()
 
 
-def _parts(whole: Floats, workers: int) -> list[slice]:
-    """A batch in parts whose working arrays stay in cache, one at least for each worker it is worth."""
+def _parts(whole: Floats) -> list[slice]:
+    """A batch in parts whose working arrays stay in cache: the same, hence the same bits, for any number of workers."""
     most = min(512, max(16, ENTRIES // max(1, whole.shape[1])))
-    parts = max(1, -(-len(whole) // most), min(workers, whole.size // SHARE))
+    parts = max(1, -(-len(whole) // most), min(PARTS, whole.size // SHARE))
     rows = -(-len(whole) // parts)
     return [slice(start, start + rows) for start in range(0, len(whole), max(1, rows))]
