@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self
 
-from diodeq.errors import DiodeqError, SimulationError
+from diodeq.errors import DiodeqError, SimulationError, SimulatorMissingError
 from diodeq.simulators.base import Health
 
 # libngspice leaks a few kB per run; a worker that has grown this much is replaced between jobs.
@@ -49,12 +49,14 @@ class _Worker:
         """Wait for the process to load ngspice; raises what kept it from that."""
         if not self.connection.poll(_START_LIMIT):
             self.kill()
-            raise SimulationError(f"an ngspice worker did not start within {_START_LIMIT:g} s", "run 'diodeq doctor'")
+            raise SimulatorMissingError(
+                f"an ngspice worker did not start within {_START_LIMIT:g} s", "run 'diodeq doctor'"
+            )
         try:
             kind, value, _ = self.connection.recv()
         except (EOFError, OSError):
             self.kill()
-            raise SimulationError("an ngspice worker died at its start", "run 'diodeq doctor'") from None
+            raise SimulatorMissingError("an ngspice worker died at its start", "run 'diodeq doctor'") from None
         if kind == "failed":
             self.kill()
             raise value
