@@ -90,7 +90,7 @@ class Arrays:
     def put(self, array: ArrayLike) -> Array:
         """An array of numbers for the backend; shares memory where it can."""
         found = np.asarray(array)
-        if not found.flags.writeable and not self.plain:
+        if not found.flags.writeable and not self.in_numpy:
             found = found.copy()  # PyTorch warns of memory that nobody may write to
         return self.xp.asarray(found, dtype=self.dtype, device=self.device)
 
