@@ -10,7 +10,7 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.cli.options import JSON, UNITS, WORKERS, print_json
-from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, Amount, rows_of
+from diodeq.cli.physical import INPUTS, LABELLED, LOAD, SAMPLES, WIRING, Amount, rows_of
 from diodeq.files import write_atomically
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ TIMES = (1.0, 10.0, 100.0, 1000.0)
 
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option(
-    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed."
-)
+@INPUTS
 @LABELLED
 @SAMPLES
 @click.option(

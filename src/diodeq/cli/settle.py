@@ -11,7 +11,7 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.cli.options import JSON, UNITS, WORKERS, print_json
-from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, rows_of
+from diodeq.cli.physical import INPUTS, LABELLED, LOAD, SAMPLES, WIRING, rows_of
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 
@@ -45,9 +45,7 @@ def _scales(context: click.Context, parameter: click.Parameter, value: str) -> t
 
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option(
-    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed."
-)
+@INPUTS
 @LABELLED
 @SAMPLES
 @click.option(

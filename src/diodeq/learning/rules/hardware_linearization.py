@@ -22,8 +22,6 @@ from diodeq.learning.rules.base import Gradient
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int32]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
