@@ -92,7 +92,10 @@ def _blocks(slow: Index, fast: Index, offset: int, smallest: int) -> list[Block]
 
 
 def run(index: Index) -> slice | Index:
-    """A slice where the numbers follow each other: it copies nothing."""
-    if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
-        return slice(int(index[0]), int(index[0]) + len(index))
+    """A slice where the numbers are evenly spaced upwards: it copies nothing."""
+    if not len(index):
+        return slice(0, 0)
+    step = int(index[1] - index[0]) if len(index) > 1 else 1
+    if step > 0 and np.array_equal(index, np.arange(index[0], index[0] + step * len(index), step)):
+        return slice(int(index[0]), int(index[-1]) + 1, step)
     return index

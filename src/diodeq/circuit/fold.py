@@ -20,6 +20,7 @@ from scipy import sparse
 from diodeq.circuit.bank import KINDS, Bank, Floats, bank
 from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.rails import Halves, Indices, dual_rails
 from diodeq.errors import CircuitError
 
 Index = NDArray[np.int64]
@@ -64,19 +65,31 @@ def _source_tree(circuit: Circuit) -> tuple[list[Level], NDArray[np.bool_]]:
 class Feed:
     """The part of a dense block that joins ``rails`` of known voltage (full index) with ``free`` nodes (kept index).
 
-    ``chosen`` are the rails' rows of the block, or of its transpose.
+    ``chosen`` are the rails' rows of the block, or of its transpose; ``rails`` are those that stand for all: of dual
+    rails one of each pair, as ``halves`` says.
     """
 
     block: Block
     transposed: bool
-    chosen: slice | Index
-    rails: slice | Index
-    free: slice | Index
+    chosen: Indices
+    halves: Halves
+    rails: Indices
+    free: Indices
 
     def conductances(self, values: Floats) -> Floats:
-        """float64[rails, free] out of those of all resistors, a view where the rails follow each other."""
+        """float64[chosen, free] out of those of all resistors, a view where the rails follow each other."""
         matrix = self.block.matrix(values)
         return (matrix.T if self.transposed else matrix)[self.chosen]
+
+    def coupling(self, conductances: Floats) -> Floats:
+        """float64[rails, free]: the current into each free node for one volt at each rail that stands for a pair."""
+        halves = self.halves
+        if not halves.pairs:
+            return conductances[halves.kept]
+        found = np.empty((len(conductances) - halves.pairs, conductances.shape[1]))
+        np.subtract(conductances[halves.plus], conductances[halves.minus], out=found[: halves.pairs])
+        found[halves.pairs :] = conductances[halves.alone]
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +97,8 @@ class Folded:
     """A folded circuit with its values, ready for an engine.
 
     ``circuit`` has only the kept nodes, merged resistors and no current sources; its voltage sources get their values
-    per sample. ``couplings`` has the conductances of each of the plan's feeds, ``scattered`` the matrix
-    [kept nodes, rails] of all others to nodes of known voltage.
+    per sample. ``couplings`` has ``Feed.coupling`` of each of the plan's feeds, ``scattered`` the matrix
+    [kept nodes, rails] of all other conductances to nodes of known voltage.
     """
 
     plan: FoldPlan
@@ -177,7 +190,7 @@ class FoldPlan:
         pair = np.flatnonzero(~known_a & ~known_b)
         low, high = np.minimum(place[a[pair]], place[b[pair]]), np.maximum(place[a[pair]], place[b[pair]])
         codes, slot = np.unique(low * len(kept) + high, return_inverse=True)
-        feeds = tuple(_feeds(circuit.resistors.wiring.blocks, known, place))
+        feeds = tuple(_feeds(circuit.resistors.wiring.blocks, dual_rails(circuit), known, place))
         edge = np.flatnonzero(_left(known_a != known_b, feeds))
         rails, edge_rail = np.unique(np.where(known_a[edge], a[edge], b[edge]), return_inverse=True)
         return FoldPlan(
@@ -207,16 +220,19 @@ class FoldPlan:
         """
         if not circuit.same_topology(self.circuit):
             raise CircuitError("this fold plan belongs to another circuit", "make a FoldPlan of the circuit itself")
+        if not np.array_equal(_driven_constants(circuit), _driven_constants(self.circuit)):
+            return FoldPlan.of(circuit).fold(circuit)  # other rails may be opposite now
         g, size = circuit.conductances, len(self.kept)
         edge = g[self.edge_resistor]
-        couplings = tuple(feed.conductances(g) for feed in self.feeds)
+        fed = [feed.conductances(g) for feed in self.feeds]
         to_ground = np.bincount(self.edge_free, weights=edge, minlength=size).astype(np.float64)
-        for feed, coupling in zip(self.feeds, couplings, strict=True):
-            to_ground[feed.free] += coupling.sum(axis=0)
+        for feed, conductances in zip(self.feeds, fed, strict=True):
+            to_ground[feed.free] += conductances.sum(axis=0)
         grounded = np.flatnonzero(to_ground)
         terminals = np.concatenate([self.pair_terminals, np.stack([grounded, np.zeros_like(grounded)], axis=1)])
         values = np.bincount(self.pair_slot, weights=g[self.pair], minlength=len(self.pair_terminals))
         folded = self._circuit(circuit, terminals, np.concatenate([values, to_ground[grounded]]))
+        couplings = tuple(feed.coupling(each) for feed, each in zip(self.feeds, fed, strict=True))
         return Folded(self, folded, couplings, self._scattered(edge))
 
     def _scattered(self, edge: Floats) -> Floats | sparse.csr_array:
@@ -253,13 +269,21 @@ class FoldPlan:
         )
 
 
-def _feeds(blocks: Sequence[Block], known: NDArray[np.bool_], place: Index) -> Iterator[Feed]:
+def _feeds(blocks: Sequence[Block], dual: Index, known: NDArray[np.bool_], place: Index) -> Iterator[Feed]:
     """From each block the rows of known voltage over free columns, and the other way round."""
     for block in blocks:
         for transposed, rails, free in ((False, block.rows, block.columns), (True, block.columns, block.rows)):
             chosen = np.flatnonzero(known[rails])
             if len(chosen) and not known[free].any():
-                yield Feed(block, transposed, run(chosen), run(rails[chosen]), run(place[free]))
+                halves = Halves.of(rails[chosen], dual)
+                standing = run(rails[chosen][halves.kept])
+                yield Feed(block, transposed, run(chosen), halves, standing, run(place[free]))
+
+
+def _driven_constants(circuit: Circuit) -> Floats:
+    """The volts that driven voltage sources have apart from their inputs."""
+    driven = circuit.inputs.source
+    return circuit.voltage_sources.values[driven[driven < len(circuit.voltage_sources)]]
 
 
 def _left(edge: NDArray[np.bool_], feeds: Sequence[Feed]) -> NDArray[np.bool_]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from diodeq.circuit.bank import Bools, Floats, Ints
-from diodeq.circuit.blocks import Block, run
+from diodeq.circuit.blocks import Block, Index, run
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.rails import Halves, dual_rails
 
 # Matrix products beat gathering branch voltages even when they compute this many entries for one that is needed.
 WASTE = 16
@@ -23,9 +24,11 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats) -> Floa
     resistors, mask = circuit.resistors, circuit.mask
     found = np.empty(len(resistors), voltages.dtype)
     quiet: Bools = ~np.any(adjoint, axis=0)  # driven nodes, the bulk of them in a wide circuit, have no adjoint voltage
+    own = np.einsum("bn,bn->n", voltages, adjoint)
+    rails = dual_rails(circuit)
     for block in resistors.wiring.blocks:
         if mask[block.resistors].any():
-            _of_block(block, voltages, adjoint, quiet, block.matrix(found))
+            _of_block(block, rails, voltages, adjoint, own, quiet, block.matrix(found))
     rest = resistors.wiring.rest
     if len(rest):
         rest = rest[mask[rest]]
@@ -33,21 +36,36 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats) -> Floa
     return found if mask.all() else found[mask]
 
 
-def _of_block(block: Block, voltages: Floats, adjoint: Floats, quiet: Bools, found: Floats) -> None:
-    """Into ``found`` float64[rows, columns], from C = VᵀV̂: C_ab + C_ba - C_aa - C_bb."""
-    rows, columns = run(block.rows), run(block.columns)
-    row_quiet, column_quiet = quiet[block.rows].all(), quiet[block.columns].all()
-    if row_quiet and column_quiet:
+def _of_block(
+    block: Block, rails: Index, voltages: Floats, adjoint: Floats, own: Floats, quiet: Bools, found: Floats
+) -> None:
+    """Into ``found`` float64[rows, columns], from C = VᵀV̂ with diagonal ``own``: C_ab + C_ba - C_aa - C_bb."""
+    rows, columns = block.rows, block.columns
+    if quiet[columns].all():
+        rows, columns, found = columns, rows, found.T
+    at_rows, at_columns = run(rows), run(columns)
+    if quiet[columns].all():
         found[:] = 0.0
-    elif column_quiet:
-        np.matmul(adjoint[:, rows].T, voltages[:, columns], out=found)
+    elif quiet[rows].all():
+        _of_rails(Halves.of(rows, rails), voltages[:, at_rows], adjoint[:, at_columns], own[columns], found)
     else:
-        np.matmul(voltages[:, rows].T, adjoint[:, columns], out=found)
-        found -= np.einsum("bj,bj->j", voltages[:, columns], adjoint[:, columns])
-        if not row_quiet:
-            found += adjoint[:, rows].T @ voltages[:, columns]
-    if not row_quiet:
-        found -= np.einsum("bi,bi->i", voltages[:, rows], adjoint[:, rows])[:, None]
+        np.matmul(voltages[:, at_rows].T, adjoint[:, at_columns], out=found)
+        found += adjoint[:, at_rows].T @ voltages[:, at_columns]
+        found -= own[columns]
+        found -= own[rows, None]
+
+
+def _of_rails(halves: Halves, voltages: Floats, adjoint: Floats, own: Floats, found: Floats) -> None:
+    """A block between driven rows, of which half may mirror the others, and columns with C_bb = ``own``."""
+    mirrored = halves.pairs and np.array_equal(voltages[:, halves.plus], -voltages[:, halves.minus])
+    # One more sample, of 1 V at every row and -C_bb at every column, subtracts C_bb within the product.
+    right = np.vstack([adjoint, -own])
+    for places in (halves.plus, halves.alone) if mirrored else (slice(None),):
+        part = voltages[:, places]
+        left = np.vstack([part, np.ones_like(part[:1])]).T
+        found[places] = left @ right
+    if mirrored:
+        found[halves.minus] = -2.0 * own - found[halves.plus]
 
 
 def _of_rest(terminals: Ints, voltages: Floats, adjoint: Floats, quiet: Bools) -> Floats:

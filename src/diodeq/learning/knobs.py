@@ -10,6 +10,8 @@ found there moves θ as if they were its own (the straight-through estimator; Be
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +19,12 @@ import numpy as np
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.devices.technology import Technology
+from diodeq.errors import SimulationError
 from diodeq.learning.rules.base import Gradient
-from diodeq.learning.updates import SPACES
+from diodeq.learning.updates import SPACES, State, Update, joined, part
 
+# Parameters moved together: their working arrays stay in cache, and threads share what is more.
+BLOCK = 1 << 16
 # What an option calls them, and the bank they are in.
 OTHERS: dict[str, str] = {"turns": "transformers", "gyration": "gyrators", "gains": "buffers"}
 
@@ -49,34 +54,68 @@ class Knobs:
         """The circuit with its knobs at ``parameters``; ``circuit`` gives everything else, and signs."""
         count = int(np.count_nonzero(circuit.mask))
         conductances = self.technology.project(SPACES[self.space].leave(parameters[:count]))
-        if count < len(circuit.mask):
+        return self._turned(circuit, conductances, parameters[count:])
+
+    def step(
+        self, circuit: Circuit, gradient: Gradient, update: Update, parameters: Floats, state: State
+    ) -> tuple[Circuit, State]:
+        """Follow the gradient found at ``circuit``: the circuit after it, its conductances within the technology's
+        range, and the update's state. ``parameters`` and the arrays of ``state`` are overwritten.
+
+        Raises:
+            SimulationError: the gradient is not finite.
+        """
+        old = _trainable(circuit)
+        turned = np.empty_like(old)
+        space, technology = SPACES[self.space], self.technology
+        low, high = space.enter(np.array([technology.low, technology.high]))
+
+        def move(where: slice) -> State:
+            theta = parameters[where]
+            after = _moved(update, space.pull(gradient.conductances[where], old[where]), theta, part(state, where))
+            np.clip(theta, low, high, out=theta)
+            turned[where] = technology.project(space.leave(theta))
+            return after
+
+        blocks = [slice(at, min(at + BLOCK, len(old))) for at in range(0, len(old), BLOCK)]
+        if len(blocks) > 1:
+            with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+                found = list(threads.map(move, blocks))
+        else:
+            found = [move(block) for block in blocks]
+        rest = slice(len(old), len(parameters))
+        if self.kinds:
+            pulled = [gradient.others[kind] for kind in self.kinds]
+            if self.space == "log-conductance":
+                pulled = [pull * circuit.bank(kind).values for kind, pull in zip(self.kinds, pulled, strict=True)]
+            found.append(_moved(update, np.concatenate(pulled), parameters[rest], part(state, rest)))
+        return self._turned(circuit, turned, parameters[rest]), joined(state, found[-1])
+
+    def _turned(self, circuit: Circuit, conductances: Floats, others: Floats) -> Circuit:
+        """The circuit with these trainable conductances, an array that is nobody else's, and these θ of the others."""
+        if len(conductances) < len(circuit.mask):
             trained, conductances = conductances, circuit.conductances.copy()
             conductances[circuit.mask] = trained
-        conductances.flags.writeable = False  # it is nobody else's: no need for the circuit to copy it
+        conductances.flags.writeable = False  # so the circuit need not copy it
         turned = circuit.with_conductances(conductances)
-        for kind, values in self._split(circuit, parameters[count:]):
+        for kind, values in self._split(circuit, others):
             if self.space == "log-conductance":
                 values = np.sign(circuit.bank(kind).values) * np.exp(values)
             turned = turned.with_values(kind, values)
         return turned
 
-    def pull(self, circuit: Circuit, gradient: Gradient) -> Floats:
-        """dℓ/dθ from the gradient with respect to values, at ``circuit``."""
-        conductances = _trainable(circuit)
-        others = [gradient.others[kind] for kind in self.kinds]
-        if self.space == "log-conductance":
-            others = [found * circuit.bank(kind).values for kind, found in zip(self.kinds, others, strict=True)]
-        return _joined(SPACES[self.space].pull(gradient.conductances, conductances), others)
-
-    def bound(self, circuit: Circuit, parameters: Floats) -> Floats:
-        """θ with the conductances within the technology's range."""
-        count = int(np.count_nonzero(circuit.mask))
-        low, high = SPACES[self.space].enter(np.array([self.technology.low, self.technology.high]))
-        return _joined(np.clip(parameters[:count], low, high), [parameters[count:]])
-
     def _split(self, circuit: Circuit, values: Floats) -> list[tuple[str, Floats]]:
         lengths = [len(circuit.bank(kind)) for kind in self.kinds]
         return list(zip(self.kinds, np.split(values, np.cumsum(lengths)[:-1]), strict=True)) if lengths else []
+
+
+def _moved(update: Update, pulled: Floats, theta: Floats, state: State) -> State:
+    """Add the update's step to θ; the state of these parameters after it."""
+    if not np.isfinite(pulled.sum()):
+        raise SimulationError("the gradient is not a number", "lower the rate or the volts")
+    step, after = update.update(pulled, state, theta)
+    theta += step
+    return after
 
 
 def _trainable(circuit: Circuit) -> Floats:

@@ -21,7 +21,7 @@ from diodeq.learning.losses import LOSSES, Loss
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
-from diodeq.learning.updates import UPDATES, State, Update
+from diodeq.learning.updates import UPDATES, State, Update, copied
 from diodeq.simulators.base import Simulator
 
 Floats = NDArray[np.float64]
@@ -113,7 +113,7 @@ def train(
         epoch = snapshot.epoch + 1
         random = np.random.default_rng([recipe.seed, 1, epoch])
         order = random.permutation(len(drives))
-        parameters, state = snapshot.parameters, snapshot.state
+        parameters, state = snapshot.parameters.copy(), copied(snapshot.state)
         now = turned.turn(circuit, parameters)
         total, right = 0.0, 0
         order = order[: (steps - snapshot.epoch * per_epoch) * recipe.batch_size]
@@ -128,12 +128,9 @@ def train(
                 found = on_board(rule, technology, random, *asked, turned.kinds)
             else:
                 found = rule(*asked, also=turned.kinds)
-            pulled = turned.pull(now, found)
-            if not (math.isfinite(found.loss) and math.isfinite(pulled.sum())):
+            if not math.isfinite(found.loss):
                 raise SimulationError(f"the loss of epoch {epoch} is not a number", "lower the rate or the volts")
-            step, state = update.update(pulled, state, parameters)
-            parameters = turned.bound(circuit, parameters + step)
-            now = turned.turn(circuit, parameters)
+            now, state = turned.step(now, found, update, parameters, state)
             total += found.loss * len(batch)
             right += int(np.sum(found.outputs.argmax(axis=1) == labels))
             if on_batch is not None:

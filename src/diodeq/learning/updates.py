@@ -1,7 +1,8 @@
 """Updates: how a gradient becomes a step. Small ``(init, update)`` pairs joined by ``chain`` (the idea is optax's).
 
 An update works on parameters θ, by default the logarithms of the conductances: steps are then multiplicative, values
-stay positive and a step means the same at 1e-7 S and at 1e-2 S. State is nested tuples of plain numpy arrays.
+stay positive and a step means the same at 1e-7 S and at 1e-2 S. Each parameter moves by itself, so any part of them may
+be updated apart. State is nested tuples of plain numpy arrays.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from numpy.typing import NDArray
 from diodeq.learning.schedules import Schedule, constant
 
 Floats = NDArray[np.float64]
-# Parameters updated together: their working arrays stay in cache.
-BLOCK = 1 << 16
 
 State = Any  # nested tuples of numpy arrays
 
@@ -25,15 +24,12 @@ State = Any  # nested tuples of numpy arrays
 class Update(NamedTuple):
     """``init(parameters) -> state`` and ``update(gradient, state, parameters) -> (step, state)``.
 
-    The step is what is added to the parameters; every array is float64[n].
+    The step is what is added to the parameters; every array is float64[n], or a single number. ``update`` overwrites
+    the arrays of the state it is given.
     """
 
     init: Callable[[Floats], State]
     update: Callable[[Floats, State, Floats], tuple[Floats, State]]
-
-
-def _stateless(step: Callable[[Floats, Floats], Floats]) -> Update:
-    return Update(lambda parameters: (), lambda gradient, state, parameters: (step(gradient, parameters), state))
 
 
 def chain(*updates: Update) -> Update:
@@ -52,22 +48,14 @@ def chain(*updates: Update) -> Update:
     return Update(init, update)
 
 
-def clip_by_norm(limit: float) -> Update:
-    """Shorten gradients whose Euclidean norm exceeds ``limit``."""
-
-    def step(gradient: Floats, parameters: Floats) -> Floats:
-        norm = float(np.linalg.norm(gradient))
-        return gradient * (limit / norm) if norm > limit else gradient
-
-    return _stateless(step)
-
-
 def scale_by_momentum(decay: float = 0.9) -> Update:
     """Heavy-ball accumulation: m ← decay·m + gradient (Polyak, 1964)."""
 
     def update(gradient: Floats, state: State, parameters: Floats) -> tuple[Floats, State]:
-        average = decay * state[0] + gradient
-        return average, (average,)
+        average = state[0]
+        average *= decay
+        average += gradient
+        return average, state
 
     return Update(lambda parameters: (np.zeros_like(parameters),), update)
 
@@ -79,27 +67,22 @@ def scale_by_adam(decay: float = 0.9, square_decay: float = 0.999, epsilon: floa
         return np.zeros(()), np.zeros_like(parameters), np.zeros_like(parameters)
 
     def update(gradient: Floats, state: State, parameters: Floats) -> tuple[Floats, State]:
-        count = state[0] + 1.0
-        first, second, step = (np.empty_like(gradient) for _ in range(3))
-        for start in range(0, len(gradient), BLOCK):
-            part = slice(start, start + BLOCK)
-            g, m, v = gradient[part], first[part], second[part]
-            np.multiply(decay, state[1][part], out=m)
-            m += (1.0 - decay) * g
-            np.multiply(square_decay, state[2][part], out=v)
-            v += (1.0 - square_decay) * g**2
-            size = np.sqrt(v / (1.0 - square_decay**count))
-            size += epsilon
-            np.divide(m, 1.0 - decay**count, out=step[part])
-            step[part] /= size
+        count, first, second = state[0] + 1.0, state[1], state[2]
+        step = (1.0 - decay) * gradient
+        first *= decay
+        first += step
+        np.multiply(gradient, gradient, out=step)
+        step *= 1.0 - square_decay
+        second *= square_decay
+        second += step
+        np.multiply(second, 1.0 / (1.0 - square_decay**count), out=step)
+        np.sqrt(step, out=step)
+        step += epsilon
+        np.divide(first, step, out=step)
+        step *= 1.0 / (1.0 - decay**count)
         return step, (np.asarray(count), first, second)
 
     return Update(init, update)
-
-
-def add_decay(rate: float, towards: Floats | float = 0.0) -> Update:
-    """Add a pull of strength ``rate`` towards some parameters (decoupled decay: put it after Adam, AdamW)."""
-    return _stateless(lambda gradient, parameters: gradient + rate * (parameters - towards))
 
 
 def scale_by_rate(rate: float, schedule: Schedule | None = None) -> Update:
@@ -143,6 +126,25 @@ SPACES: dict[str, Space] = {
     "log-conductance": Space(np.log, np.exp, lambda gradient, conductances: gradient * conductances),
     "conductance": Space(np.copy, np.copy, lambda gradient, conductances: gradient),
 }
+
+
+def part(state: State, where: slice) -> State:
+    """The state of some of the parameters: views of the arrays, single numbers as they are."""
+    if isinstance(state, tuple):
+        return tuple(part(each, where) for each in state)
+    return state[where] if state.ndim else state
+
+
+def joined(state: State, after: State) -> State:
+    """The arrays of ``state`` with the single numbers of ``after``, a state of some of the parameters."""
+    if isinstance(state, tuple):
+        return tuple(joined(*each) for each in zip(state, after, strict=True))
+    return state if state.ndim else after
+
+
+def copied(state: State) -> State:
+    """The state in arrays of its own."""
+    return tuple(map(copied, state)) if isinstance(state, tuple) else state.copy()
 
 
 def flatten(state: State) -> list[NDArray[Any]]:

@@ -1,7 +1,8 @@
 """Where the engine computes and how precisely: everything else here is written once, in the Python array API.
 
-numpy is the default; PyTorch (extra ``torch``) computes on all cores or on a GPU. float64 is the default; float32 is
-for training, where it halves the time and leaves voltages right to about 1e-5 of the largest.
+numpy is the default; with numba (extra ``numba``) the diodes are solved by a compiled loop, the rest stays numpy;
+PyTorch (extra ``torch``) computes on all cores or on a GPU. float64 is the default; float32 is for training, where it
+halves the time and leaves voltages right to about 1e-5 of the largest.
 """
 
 from __future__ import annotations
@@ -39,19 +40,20 @@ PRECISIONS: dict[str, Precision] = {
     "float64": Precision(4e-12, 2e-13, 1e-6, 1e-8),
     "float32": Precision(1e-6, 4e-6, 1e-2, 1e-3),
 }
-BACKENDS = ("numpy", "torch")
+BACKENDS = ("numpy", "numba", "torch")
 DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """A backend's namespace ``xp``, a device of it and the type of its numbers."""
+    """A backend's namespace ``xp``, a device of it and the type of its numbers; ``fused`` where numba helps numpy."""
 
     xp: Any
     device: Any
     dtype: Any
     precision: Precision
     version: str
+    fused: bool = False
 
     @staticmethod
     def of(options: Sequence[str] = ()) -> Arrays:
@@ -72,10 +74,11 @@ class Arrays:
         if backend == "torch":
             return _torch(device, precision)
         if device != "cpu":
-            raise UsageError("numpy has no device cuda", "use wave:torch:cuda")
+            raise UsageError(f"{backend} has no device cuda here", "use wave:torch:cuda")
         import array_api_compat.numpy as xp
 
-        return Arrays(xp, "cpu", getattr(xp, precision), PRECISIONS[precision], f"numpy {np.__version__}, {precision}")
+        version = ", ".join([f"numpy {np.__version__}", *([_numba()] if backend == "numba" else []), precision])
+        return Arrays(xp, "cpu", getattr(xp, precision), PRECISIONS[precision], version, backend == "numba")
 
     @property
     def plain(self) -> bool:
@@ -116,6 +119,16 @@ def _one(options: Sequence[str], names: Sequence[str]) -> str:
     if len(given) > 1:
         raise UsageError(f"the simulator wave cannot be {' and '.join(given)} at once", "choose one of them")
     return given[0] if given else names[0]
+
+
+def _numba() -> str:
+    try:
+        import numba
+    except ImportError as error:
+        raise SimulatorMissingError(
+            "the simulator wave:numba needs numba, which is not installed", "pip install 'diodeq[numba]'"
+        ) from error
+    return f"numba {numba.__version__}"
 
 
 def _torch(device: str, precision: str) -> Arrays:

@@ -1,7 +1,8 @@
 """All diodes of a circuit behind their port resistances: load lines of whole batches, exactly as the law has them.
 
 A plain junction (no recombination, knee or breakdown) is solved in closed form with the Wright omega function, here
-by exponentials and logarithms that vectorize; every other law is solved by ``Law.load_line``, in numpy.
+by exponentials and logarithms that vectorize and in ``fused`` by one compiled loop; every other law is solved by
+``Law.load_line``, in numpy.
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ class Diodes:
         if not is_plain(device):
             solved = device.load_line(self.arrays.take(sources), self.arrays.take(resistances))
             return self.arrays.put(solved[0]), self.arrays.put(solved[1]), self.arrays.put(solved[2])
+        if self.arrays.fused:
+            from diodeq.simulators.wave import fused
+
+            return fused.load_line(device, sources, resistances)
         if not is_numpy_array(sources) or sources.size <= BLOCK:
             return plain_load_line(device, sources, resistances)
         v, i, g = (np.empty_like(sources) for _ in range(3))

@@ -1,0 +1,61 @@
+"""Dual rails: pairs of nodes that one input drives to opposite voltages, x and -x.
+
+A circuit has them because conductances cannot be negative. What their resistors do depends on x alone, so currents
+into the circuit, and gradients of the resistors on them, are products over half of the rails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.circuit.blocks import Index, run
+from diodeq.circuit.circuit import Circuit
+
+Indices = slice | Index
+
+
+def dual_rails(circuit: Circuit) -> Index:
+    """int[n, 2]: pairs of nodes whose voltages are opposite whatever the inputs are; no node is in two of them."""
+    driven, sources = circuit.inputs, circuit.voltage_sources
+    own = np.full(len(sources) + len(circuit.current_sources), -1)
+    own[driven.source] = np.arange(len(driven.source))
+    times = np.bincount(driven.source, minlength=len(own))
+    ends = sources.terminals
+    plain = (times[: len(ends)] == 1) & (sources.values == 0.0) & (ends == 0).any(axis=1)
+    which = own[: len(ends)][plain]
+    nodes = ends[plain].max(axis=1)
+    gains = np.where(ends[plain, 1] == 0, 1.0, -1.0) * driven.gain[which]
+    columns = driven.column[which]
+    order = np.lexsort((nodes, gains < 0.0, np.abs(gains), columns))
+    first, second = order[:-1], order[1:]
+    opposite = (columns[first] == columns[second]) & (gains[first] > 0.0) & (gains[first] == -gains[second])
+    return np.stack([nodes[first[opposite]], nodes[second[opposite]]], axis=1).astype(np.intp)
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Places in a list of nodes: those at ``minus`` mirror those at ``plus``, those ``alone`` mirror none of the list.
+
+    ``kept`` are the first two kinds joined.
+    """
+
+    plus: Indices
+    minus: Indices
+    alone: Indices
+    kept: Indices
+    pairs: int
+
+    @staticmethod
+    def of(nodes: Index, rails: Index) -> Halves:
+        """The places of the pairs ``rails`` (``dual_rails``) that are whole within distinct ``nodes``."""
+        place = np.full(max(nodes.max(initial=0), rails.max(initial=0)) + 1, -1)
+        place[nodes] = np.arange(len(nodes))
+        pairs = place[rails]
+        plus, minus = pairs[(pairs >= 0).all(axis=1)].T
+        alone = np.ones(len(nodes), bool)
+        alone[plus] = alone[minus] = False
+        left = np.flatnonzero(alone)
+        return Halves(run(plus), run(minus), run(left), run(np.concatenate([plus, left])), len(plus))
