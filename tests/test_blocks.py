@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from circuits import CIRCUITS
-from diodeq.circuit.bank import bank
+from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.circuit.blocks import SMALLEST, Wiring
+from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.products import branch_products
+from diodeq.circuit.rails import dual_rails
 from diodeq.devices import catalogue
 from diodeq.synthesis.layered import layered
 
@@ -88,7 +90,59 @@ def compare(circuit):
     voltages, adjoint = random.normal(size=(2, 7, len(circuit.nodes)))
     adjoint[:, circuit.voltage_sources.terminals.ravel()] = 0.0
     voltages[:, 0] = adjoint[:, 0] = 0.0
-    for hushed in (adjoint, adjoint * (np.arange(len(circuit.nodes)) % 2), 0.0 * adjoint):
-        wanted = plain_products(circuit, voltages, hushed)
-        found = branch_products(circuit, voltages, hushed)
-        assert np.allclose(found, wanted, rtol=1e-12, atol=1e-12 * np.abs(wanted).max(initial=1.0))
+    opposite = voltages.copy()
+    plus, minus = dual_rails(circuit).T
+    opposite[:, minus] = -opposite[:, plus]
+    for volts in (voltages, opposite):
+        for hushed in (adjoint, adjoint * (np.arange(len(circuit.nodes)) % 2), 0.0 * adjoint):
+            wanted = plain_products(circuit, volts, hushed)
+            found = branch_products(circuit, volts, hushed)
+            assert np.allclose(found, wanted, rtol=1e-12, atol=1e-12 * np.abs(wanted).max(initial=1.0))
+
+
+# --- dual rails ------------------------------------------------------------------------------------------------------
+
+
+def driven(gains, constants=(0.0, 0.0, 0.0), columns=(0, 0, 1)):
+    """Three driven nodes, each tied to ninety free ones (so that they make a block) by resistors to ground."""
+    rails, free = np.arange(1, 4), np.arange(4, 94)
+    joints = [(a, b, 1e-3 * (1 + a + b)) for a in rails for b in free] + [(b, 0, 1e-3) for b in free]
+    return Circuit(
+        tuple(map(str, range(94))),
+        resistors=bank("resistors", joints),
+        voltage_sources=bank("voltage_sources", [(1, 0, constants[0]), (2, 0, constants[1]), (0, 3, constants[2])]),
+        inputs=Inputs(np.arange(3), np.array(columns), np.array(gains, float), tuple("ab")[: max(columns) + 1]),
+        outputs=np.array([[4, 5]]),
+    )
+
+
+def test_the_rails_of_a_layered_circuit_are_dual():
+    circuit = layered((3, 4, 2), catalogue.get("1N4148"), 5.0)
+    names = [[circuit.nodes[a], circuit.nodes[b]] for a, b in dual_rails(circuit)]
+    assert names == [["x0_p", "x0_n"], ["x1_p", "x1_n"], ["x2_p", "x2_n"]]
+
+
+@pytest.mark.parametrize(
+    ("circuit", "pairs"),
+    [
+        (driven((2.0, -2.0, 1.0)), [[1, 2]]),
+        (driven((-2.0, 2.0, 1.0)), [[2, 1]]),
+        (driven((2.0, 1.0, 2.0), columns=(0, 0, 0)), [[1, 3]]),  # the third source is turned round
+        (driven((1.0, 1.0, 1.0), columns=(0, 0, 0)), [[2, 3]]),  # of two equal rails one has an opposite
+        (driven((2.0, -1.0, 1.0)), []),
+        (driven((2.0, -2.0, 1.0), constants=(0.5, 0.0, 0.0)), []),
+        (driven((0.0, 0.0, 1.0)), []),
+    ],
+)
+def test_opposite_rails_fold_as_all_rails_do(circuit, pairs):
+    assert [sorted(pair) for pair in dual_rails(circuit).tolist()] == [sorted(pair) for pair in pairs]
+    drives = np.random.default_rng(1).normal(size=(4, len(circuit.inputs)))
+    for now in (circuit, circuit.with_values("voltage_sources", [0.25, 1.0, -1.0])):
+        folded = FoldPlan.of(circuit).fold(now)  # a plan must not take the constants of its circuit for granted
+        sources = now.source_values(drives)
+        known = folded.known_voltages(sources)
+        a, b = now.resistors.terminals.T
+        into = np.zeros((4, len(now.nodes)))
+        np.add.at(into.T, b, (known[:, a] * now.conductances).T)
+        assert np.allclose(folded.injections(sources, known)[:, 1:], into[:, 4:], rtol=1e-13, atol=1e-16)
+    compare(circuit)

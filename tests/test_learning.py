@@ -206,7 +206,9 @@ def test_a_gradient_that_is_no_number_is_refused():
     circuit = Circuit(("0", "a"), resistors=bank("resistors", [(1, 0, 1e-5)]), trainable=np.ones(1, bool))
     knobs, rule = Knobs("conductance", Technology()), updates.sgd(1.0)
     with pytest.raises(SimulationError, match="gradient is not a number"):
-        knobs.step(circuit, Gradient(np.array([np.nan]), 0.0, np.zeros((1, 1))), rule, np.ones(1), rule.init(np.ones(1)))
+        knobs.step(
+            circuit, Gradient(np.array([np.nan]), 0.0, np.zeros((1, 1))), rule, np.ones(1), rule.init(np.ones(1))
+        )
 
 
 def test_state_survives_flattening():

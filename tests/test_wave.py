@@ -2,7 +2,9 @@
 
 import json
 import os
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from diodeq.network import Activation, Network, Stage
 from diodeq.simulators import create
 from diodeq.simulators.selftest import one_diode, self_test
 from diodeq.simulators.wave import WaveSimulator
+from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes, wright_omega
 from diodeq.synthesis import compile_network
 from diodeq.synthesis.layered import layered
@@ -35,9 +38,16 @@ KINDS = ("transformers", "gyrators", "buffers", "mirrors")
 RANDOM = int(os.environ.get("DIODEQ_TEST_RANDOM_CIRCUITS", "12"))
 
 
-@pytest.fixture(scope="module")
-def wave():
-    with WaveSimulator() as engine:
+def installed(*backends):
+    """The backends as parameters; those that are not installed are skipped."""
+    here = {name: name == "numpy" or find_spec(name) is not None for name in backends}
+    skip = pytest.mark.skip(reason="not installed")
+    return [pytest.param(name, marks=() if there else (skip,)) for name, there in here.items()]
+
+
+@pytest.fixture(scope="module", params=installed("numpy", "numba"))
+def wave(request):
+    with WaveSimulator(request.param) as engine:
         yield engine
 
 
@@ -125,7 +135,7 @@ def test_both_ways_of_solving_agree(wave, monkeypatch):
     circuit = layered((5, 30, 4), catalogue.get("1N4148"), 4.0, seed=2)
     drives = np.random.default_rng(2).normal(size=(40, 5)) * 4
     monkeypatch.setattr("diodeq.simulators.wave.simulator.Leaves.of", lambda *_: None)
-    with WaveSimulator() as general:
+    with WaveSimulator("numba" if "numba" in wave.version else "numpy") as general:
         agree(circuit, drives, wave, general, volts=2e-11, share=1e-9)
 
 
@@ -179,14 +189,16 @@ def test_wright_omega_is_scipys():
     assert 0.0 <= wright_omega(np.array([-1e7, -800.0, -80.0])).max() < 1e-27
 
 
+@pytest.mark.parametrize("backend", installed("numpy", "numba"))
 @pytest.mark.parametrize("temperature", [-20.0, 27.0, 85.0])
 @pytest.mark.parametrize("name", catalogue.names())
-def test_diodes_follow_their_law(name, temperature):
+def test_diodes_follow_their_law(name, temperature, backend):
     circuit = replace(plain(name), temperature=temperature)
     device = law(circuit.models[0], temperature)
     resistances = np.array([1.0, 1e3, 1e5, 1e8])
     sources = np.random.default_rng(0).normal(size=(200, 4)) * np.array([0.3, 3.0, 30.0, 1000.0])
-    v, i, g = Diodes.of(circuit).load_line(sources, resistances)
+    sources[:2] = [[0.0], [-3 * device.n_vt]]  # where one law ends and the other begins
+    v, i, g = Diodes.of(circuit, Arrays.of([backend])).load_line(sources, resistances)
     expected = device.load_line(sources, resistances)
     assert np.abs(v - expected[0]).max() < 1e-10
     assert np.abs((i - expected[1]) * resistances).max() < 1e-10
@@ -356,20 +368,18 @@ def test_training_in_wave_is_confirmed_by_ngspice(tmp_path):
 # --- other arrays, other precision -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("backend", installed("numba", "torch"))
 @pytest.mark.parametrize("diode", ["1N4148", "BZX84C3V3", "1N5711", "ideal"])
 @pytest.mark.parametrize("name", CIRCUITS)
-def test_torch_finds_what_numpy_finds(name, diode, wave):
-    pytest.importorskip("torch")
-    with create("wave:torch") as torch:
-        agree(CIRCUITS[name](diode), DRIVES, torch, wave, volts=1e-10, share=1e-10)
+def test_every_backend_finds_what_numpy_finds(name, diode, backend):
+    with create(f"wave:{backend}") as other, create("wave") as wave:
+        agree(CIRCUITS[name](diode), DRIVES, other, wave, volts=1e-10, share=1e-10)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", installed("numpy", "numba", "torch"))
 @pytest.mark.parametrize("diode", catalogue.names())
-def test_float32_is_right_to_the_accuracy_stated(diode, backend, wave):
-    if backend == "torch":
-        pytest.importorskip("torch")
-    with create(f"wave:{backend}:float32") as rough:
+def test_float32_is_right_to_the_accuracy_stated(diode, backend):
+    with create(f"wave:{backend}:float32") as rough, create("wave") as wave:
         for name in CIRCUITS:
             circuit = CIRCUITS[name](diode)
             point, exact = rough.operate(circuit, DRIVES), wave.operate(circuit, DRIVES)
@@ -384,7 +394,14 @@ def test_float32_is_right_to_the_accuracy_stated(diode, backend, wave):
 
 
 def test_options_that_cannot_be_met():
-    for name in ("wave:fast", "wave:torch:numpy", "wave:cuda", "wave:float32:float64", "ngspice:torch"):
+    for name in (
+        "wave:fast",
+        "wave:torch:numpy",
+        "wave:cuda",
+        "wave:numba:cuda",
+        "wave:float32:float64",
+        "ngspice:torch",
+    ):
         with pytest.raises(UsageError):
             create(name)
     try:
@@ -398,12 +415,20 @@ def test_options_that_cannot_be_met():
                 create("wave:torch:cuda")
 
 
-def test_the_number_of_workers_changes_no_bit():
+def test_a_missing_numba_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(SimulatorMissingError, match="numba") as told:
+        create("wave:numba")
+    assert "diodeq[numba]" in told.value.remedy
+
+
+@pytest.mark.parametrize("backend", installed("numpy", "numba"))
+def test_the_number_of_workers_changes_no_bit(backend):
     circuit = layered((20, 300, 4), catalogue.get("1N4148"), 4.0, lateral=False, seed=1)
     drives = np.random.default_rng(0).normal(size=(400, 20)) * 4.0
     answers = []
     for workers in (1, 2, 3):
-        with WaveSimulator(workers=workers) as engine:
+        with WaveSimulator(backend, workers=workers) as engine:
             point = engine.operate(circuit, drives)
             answers.append((point.node_voltages, engine.small_signal(point, point.outputs).node_voltages))
     for volts, adjoint in answers[1:]:

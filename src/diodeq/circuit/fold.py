@@ -10,14 +10,14 @@ Topology is analysed once (``FoldPlan``), values are folded many times (``FoldPl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from diodeq.circuit.bank import KINDS, Bank, Floats, bank
+from diodeq.circuit.bank import KINDS, Bank, Floats
 from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.rails import Halves, Indices, dual_rails
@@ -25,17 +25,22 @@ from diodeq.errors import CircuitError
 
 Index = NDArray[np.int64]
 
+# What folding leaves of these is its own: merged resistors, a source at every node that stays, and no currents.
+_OWN = ("resistors", "voltage_sources", "current_sources")
 # A dense product beats a sparse one by far more than this ratio of entries, so layers fold densely.
 _SPARSE_WHEN_EMPTIER_THAN = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """Nodes one voltage source away from nodes of an earlier level: v[nodes] = v[parents] + sign * source."""
+    """Nodes one voltage source away from nodes of an earlier level: v[nodes] = v[parents] + sign * source.
 
-    nodes: Index
-    parents: Index
-    sources: Index
+    ``parents`` is None where all of them are ground.
+    """
+
+    nodes: Indices
+    parents: Index | None
+    sources: Indices
     signs: Floats
 
 
@@ -56,7 +61,8 @@ def _source_tree(circuit: Circuit) -> tuple[list[Level], NDArray[np.bool_]]:
         reach = reach[first]
         forward = minus[reach]
         parents = np.where(forward, ends[reach, 1], ends[reach, 0])
-        levels.append(Level(new, parents, reach, np.where(forward, 1.0, -1.0)))
+        signs = np.where(forward, 1.0, -1.0)
+        levels.append(Level(run(new), parents if parents.any() else None, run(reach), signs))
         known[new] = True
         used[reach] = True
 
@@ -110,7 +116,8 @@ class Folded:
         """float64[B, N]: voltages of the driven nodes (0 elsewhere) for source values float64[B, n_sources]."""
         volts = np.zeros((len(sources), self.plan.node_count))
         for level in self.plan.levels:
-            volts[:, level.nodes] = volts[:, level.parents] + level.signs * sources[:, level.sources]
+            steps = level.signs * sources[:, level.sources]
+            volts[:, level.nodes] = steps if level.parents is None else volts[:, level.parents] + steps
         return volts
 
     def injections(
@@ -138,10 +145,9 @@ class Folded:
 
     def unfold(self, folded: Floats, known: Floats | None = None) -> Floats:
         """Voltages of all nodes, float64[B, N], from those of the kept ones and of the driven ones (default 0 V)."""
-        volts = np.zeros((len(folded), self.plan.node_count), folded.dtype)
-        if known is not None:
-            volts[:] = known
-        volts[:, self.plan.kept] = folded
+        shape = (len(folded), self.plan.node_count)
+        volts = np.zeros(shape, folded.dtype) if known is None else known.astype(folded.dtype)
+        volts[:, self.plan.free] = folded[:, 1:]
         return volts
 
 
@@ -153,13 +159,16 @@ class FoldPlan:
     levels: list[Level]
     node_count: int
     kept: Index  # full index of every kept node, ground first
+    free: Indices  # the same without ground
     place: Index  # kept index of every node; removed nodes go to ground
     held: Index  # driven nodes that must stay because more than resistors touch them
     floating: Index  # voltage sources not tied to ground
     current_sources: NDArray[np.int32]
+    folded: Circuit  # with any values
     pair: Index  # resistors between two free nodes …
     pair_slot: Index  # … and the merged resistor each belongs to
-    pair_terminals: NDArray[np.int64]
+    pairs: int  # how many merged resistors are between free nodes; the others join …
+    grounded: Index  # … these to ground (kept index)
     feeds: tuple[Feed, ...]
     edge_resistor: Index  # other resistors from a free node to a node of known voltage …
     edge_free: Index  # … that free node (kept index)
@@ -193,21 +202,35 @@ class FoldPlan:
         feeds = tuple(_feeds(circuit.resistors.wiring.blocks, dual_rails(circuit), known, place))
         edge = np.flatnonzero(_left(known_a != known_b, feeds))
         rails, edge_rail = np.unique(np.where(known_a[edge], a[edge], b[edge]), return_inverse=True)
+        edge_free = place[np.where(known_a[edge], b[edge], a[edge])]
+        to_ground = np.zeros(len(kept), bool)
+        to_ground[edge_free] = True
+        for feed in feeds:
+            to_ground[feed.free] = True
+        grounded = np.flatnonzero(to_ground)
+        held = np.flatnonzero(known & touched & (np.arange(count) > 0))
+        ends = [
+            np.stack([codes // len(kept), codes % len(kept)], axis=1),
+            np.stack([grounded, np.zeros_like(grounded)], axis=1),
+        ]
         return FoldPlan(
             circuit=circuit,
             levels=levels,
             node_count=count,
             kept=kept,
+            free=run(kept[1:]),
             place=place,
-            held=np.flatnonzero(known & touched & (np.arange(count) > 0)),
+            held=held,
             floating=floating,
             current_sources=circuit.current_sources.terminals,
+            folded=_folded(circuit, kept, place, held, floating, np.concatenate(ends)),
             pair=pair,
             pair_slot=slot,
-            pair_terminals=np.stack([codes // len(kept), codes % len(kept)], axis=1),
+            pairs=len(codes),
+            grounded=grounded,
             feeds=feeds,
             edge_resistor=edge,
-            edge_free=place[np.where(known_a[edge], b[edge], a[edge])],
+            edge_free=edge_free,
             edge_rail=edge_rail,
             rails=rails,
         )
@@ -228,10 +251,12 @@ class FoldPlan:
         to_ground = np.bincount(self.edge_free, weights=edge, minlength=size).astype(np.float64)
         for feed, conductances in zip(self.feeds, fed, strict=True):
             to_ground[feed.free] += conductances.sum(axis=0)
-        grounded = np.flatnonzero(to_ground)
-        terminals = np.concatenate([self.pair_terminals, np.stack([grounded, np.zeros_like(grounded)], axis=1)])
-        values = np.bincount(self.pair_slot, weights=g[self.pair], minlength=len(self.pair_terminals))
-        folded = self._circuit(circuit, terminals, np.concatenate([values, to_ground[grounded]]))
+        between = np.bincount(self.pair_slot, weights=g[self.pair], minlength=self.pairs)
+        banks: dict[str, Any] = {
+            kind: self.folded.bank(kind).with_values(circuit.bank(kind).values) for kind in KINDS if kind not in _OWN
+        }
+        banks["resistors"] = self.folded.resistors.with_values(np.concatenate([between, to_ground[self.grounded]]))
+        folded = replace(self.folded, models=circuit.models, temperature=circuit.temperature, **banks)
         couplings = tuple(feed.coupling(each) for feed, each in zip(self.feeds, fed, strict=True))
         return Folded(self, folded, couplings, self._scattered(edge))
 
@@ -243,30 +268,30 @@ class FoldPlan:
         dense: Floats = np.bincount(flat, weights=edge, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
         return dense
 
-    def _circuit(self, circuit: Circuit, terminals: Index, conductances: Floats) -> Circuit:
-        def moved(kind: str) -> Bank:
-            parts = circuit.bank(kind)
-            return Bank(self.place[parts.terminals], parts.values)  # type: ignore[arg-type]
 
-        held = self.place[self.held]
-        ends = np.concatenate(
-            [
-                np.stack([held, np.zeros_like(held)], axis=1),
-                self.place[circuit.voltage_sources.terminals[self.floating]].reshape(-1, 2),
-            ]
-        )
-        own = ("resistors", "voltage_sources", "current_sources")
-        others: dict[str, Any] = {kind: moved(kind) for kind in KINDS if kind not in own}
-        return Circuit(
-            nodes=tuple(circuit.nodes[n] for n in self.kept),
-            resistors=Bank(terminals, conductances),  # type: ignore[arg-type]
-            voltage_sources=Bank(ends, np.zeros(len(ends))),  # type: ignore[arg-type]
-            current_sources=bank("current_sources"),
-            **others,
-            models=circuit.models,
-            temperature=circuit.temperature,
-            title=f"{circuit.title}, folded",
-        )
+def _folded(circuit: Circuit, kept: Index, place: Index, held: Index, floating: Index, terminals: Index) -> Circuit:
+    """The kept nodes, merged resistors between ``terminals``, and a voltage source at every held node."""
+
+    def moved(kind: str) -> Bank:
+        parts = circuit.bank(kind)
+        return Bank(place[parts.terminals], parts.values)  # type: ignore[arg-type]
+
+    ends = np.concatenate(
+        [
+            np.stack([place[held], np.zeros_like(held)], axis=1),
+            place[circuit.voltage_sources.terminals[floating]].reshape(-1, 2),
+        ]
+    )
+    others: dict[str, Any] = {kind: moved(kind) for kind in KINDS if kind not in _OWN}
+    return Circuit(
+        nodes=tuple(circuit.nodes[n] for n in kept.tolist()),
+        resistors=Bank(terminals, np.ones(len(terminals))),  # type: ignore[arg-type]
+        voltage_sources=Bank(ends, np.zeros(len(ends))),  # type: ignore[arg-type]
+        **others,
+        models=circuit.models,
+        temperature=circuit.temperature,
+        title=f"{circuit.title}, folded",
+    )
 
 
 def _feeds(blocks: Sequence[Block], dual: Index, known: NDArray[np.bool_], place: Index) -> Iterator[Feed]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diodeq.circuit.blocks import Index, run
 from diodeq.circuit.circuit import Circuit

@@ -2,13 +2,14 @@
 
 What takes numpy a hundred sweeps over working arrays stays in registers here, several entries at a time. For that the
 compiler needs exponentials and logarithms without a call, so both are written out: Cody and Waite's reduction (Software
-Manual for the Elementary Functions, 1980), then Taylor's series of exp and that of log((1 + s) / (1 - s)).
+Manual for the Elementary Functions, 1980), then the series of exp and of log((1 + s) / (1 - s)).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -21,11 +22,30 @@ from diodeq.devices.law import Law
 from diodeq.simulators.wave.arrays import Array
 from diodeq.simulators.wave.diodes import CUBE, NOTHING, REVERSE
 
-# Of each precision: bits of the mantissa, and terms that reach a rounding for exp in ±log(2) / 2 and for log.
-FORMATS = {np.float64: (52, 13, 10), np.float32: (23, 6, 4)}
 # Newton steps that the blocked diodes of a row take between two looks at who needs more, and how many looks at most.
 TOGETHER = 3
-ROUNDS = 20
+LOOKS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Format:
+    """A binary format: numpy's type, LLVM's and that of an integer as wide, the bits of its mantissa, its exponent's
+    bias, log 2 in two parts of which the first ends in zeros, and the terms of the series of exp and log that count."""
+
+    real: Any
+    number: Any
+    whole: Any
+    bits: int
+    bias: int
+    log_2: tuple[float, float]
+    exp_terms: int
+    log_terms: int
+
+
+DOUBLE = Format(
+    np.float64, ir.DoubleType(), ir.IntType(64), 52, 1023, (0.6931471803691238, 1.9082149292705877e-10), 13, 10
+)
+SINGLE = Format(np.float32, ir.FloatType(), ir.IntType(32), 23, 127, (0.693145751953125, 1.4286068202862268e-06), 6, 4)
 
 
 def load_line(device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
@@ -36,97 +56,91 @@ def load_line(device: Law, sources: Array, resistances: Array) -> tuple[Array, A
     drop = total * divider * device.saturation
     columns = (divider, drop, np.log(drop / device.n_vt), 1.0 / (total * divider))
     law = (device.n_vt, device.saturation, device.gmin, device.resistance)
-    found = tuple(np.empty(sources.shape, real) for _ in range(3))
-    _kernel(real)(
-        np.ascontiguousarray(sources), tuple(each.astype(real) for each in columns), tuple(map(real, law)), *found
-    )
-    return found[0], found[1], found[2]
+    v, i, g = (np.empty(sources.shape, real) for _ in range(3))
+    solve = _kernel(DOUBLE if real is np.float64 else SINGLE)
+    solve(np.ascontiguousarray(sources), tuple(each.astype(real) for each in columns), tuple(map(real, law)), v, i, g)
+    return v, i, g
 
 
-def _exponent_and_mantissa(real: Any) -> tuple[Any, Any, Any]:
-    """Compiled ``exponent``, ``mantissa`` with ``x = mantissa * 2**exponent`` and sqrt(1/2) <= mantissa < sqrt(2), and
-    ``power``, which takes a whole number plus 1.5 * 2**bits and gives two to it."""
-    bits = FORMATS[real][0]
-    number, whole = (ir.DoubleType(), ir.IntType(64)) if bits == 52 else (ir.FloatType(), ir.IntType(32))
-    kind = numba.types.float64 if bits == 52 else numba.types.float32
-    bias = 1023 if bits == 52 else 127
-    root = int(np.array(math.sqrt(0.5), real).view(np.int64 if bits == 52 else np.int32))
-    shifted = (bias << bits) - root
+def _parts(form: Format) -> tuple[Any, Any, Any]:
+    """Compiled ``exponent`` and ``mantissa`` of a number, the mantissa between sqrt(1/2) and sqrt(2), and ``power``:
+    two to a whole number that comes with 1.5 * 2**bits added, so that it stands in the last bits."""
+    number, whole, bits = form.number, form.whole, form.bits
+    kind = numba.from_dtype(np.dtype(form.real))
+    root = int(np.array(math.sqrt(0.5), form.real).view(f"i{np.dtype(form.real).itemsize}"))
+    shift = whole((form.bias << bits) - root)
 
-    def make(emit: Callable[[Any, Any], Any]) -> Any:
+    def compiled(emit: Callable[[Any, Any], Any]) -> Any:
         @intrinsic
         def found(context: Any, x: Any) -> Any:
-            return kind(kind), lambda target, builder, signature, arguments: emit(
-                builder, builder.bitcast(arguments[0], whole)
-            )
+            return kind(kind), lambda _, builder, signature, given: emit(builder, builder.bitcast(given[0], whole))
 
         return found
 
     def exponent(builder: Any, x: Any) -> Any:
-        biased = builder.ashr(builder.add(x, whole(shifted)), whole(bits))
-        return builder.sitofp(builder.sub(biased, whole(bias)), number)
+        biased = builder.ashr(builder.add(x, shift), whole(bits))
+        return builder.sitofp(builder.sub(biased, whole(form.bias)), number)
 
     def mantissa(builder: Any, x: Any) -> Any:
-        fraction = builder.and_(builder.add(x, whole(shifted)), whole((1 << bits) - 1))
+        fraction = builder.and_(builder.add(x, shift), whole((1 << bits) - 1))
         return builder.bitcast(builder.add(fraction, whole(root)), number)
 
     def power(builder: Any, x: Any) -> Any:
-        return builder.bitcast(builder.add(builder.shl(x, whole(bits)), whole(bias << bits)), number)
+        return builder.bitcast(builder.add(builder.shl(x, whole(bits)), whole(form.bias << bits)), number)
 
-    return make(exponent), make(mantissa), make(power)
+    return compiled(exponent), compiled(mantissa), compiled(power)
 
 
-@cache
-def _functions(real: Any) -> tuple[Any, Any]:
-    """Compiled exp of what is not above 0 and log of what is above 0, free of branches."""
-    bits, exp_terms, log_terms = FORMATS[real]
-    exponent, mantissa, power = _exponent_and_mantissa(real)
-    high = real(float.fromhex("0x1.62e4p-1") if bits == 23 else float.fromhex("0x1.62e42feep-1"))
-    low = real(0.0)
-    low = real(math.log(2.0) - float(high) if bits == 23 else float.fromhex("0x1.a39ef35793c76p-33"))
-    log2e, magic = real(1.0 / math.log(2.0)), real(1.5 * 2.0**bits)
-    lowest = real(-700.0 if bits == 52 else -87.0)
-    exp_series = tuple(real(1.0 / math.factorial(k)) for k in range(exp_terms, -1, -1))
-    log_series = tuple(real(2.0 / (2 * k + 1)) for k in range(log_terms, 0, -1))
+def _functions(form: Format) -> tuple[Any, Any]:
+    """Compiled exp of what is at most 0 and log of what is above 0, without a branch."""
+    real = form.real
+    exponent, mantissa, power = _parts(form)
+    high, low = map(real, form.log_2)
+    per_log_2, magic = real(1.0 / math.log(2.0)), real(1.5 * 2.0**form.bits)
+    lowest = real(2 - form.bias) * high
     zero, one, two = real(0.0), real(1.0), real(2.0)
+    exp_series = tuple(real(1.0 / math.factorial(k)) for k in range(form.exp_terms, -1, -1))
+    log_series = tuple(real(2.0 / (2 * k + 1)) for k in range(form.log_terms, 0, -1))
+    inlined = numba.njit(inline="always", error_model="numpy")
 
-    @numba.njit(inline="always", error_model="numpy")
-    def exp(x):
+    @inlined
+    def exp(x: Any) -> Any:
         x = max(x, lowest)
-        rounded = x * log2e + magic
-        times = rounded - magic
-        r = (x - times * high) - times * low
+        shifted = x * per_log_2 + magic
+        times = shifted - magic
+        rest = (x - times * high) - times * low
         value = zero
         for term in exp_series:
-            value = value * r + term
-        return value * power(rounded)
+            value = value * rest + term
+        return value * power(shifted)
 
-    @numba.njit(inline="always", error_model="numpy")
-    def log(x):
+    @inlined
+    def log(x: Any) -> Any:
         k, f = exponent(x), mantissa(x) - one
         s = f / (two + f)
         square = s * s
         value = zero
         for term in log_series:
             value = value * square + term
-        # log(1 + f) = 2 s + s R and 2 s = f - s f
         return k * high + (f - (s * (f - square * value) - k * low))
 
     return exp, log
 
 
 @cache
-def _kernel(real: Any) -> Any:
-    """The compiled load line of one precision."""
-    exp, log = _functions(real)
+def _kernel(form: Format) -> Any:
+    """The compiled load lines of one format."""
+    real = form.real
+    exp, log = _functions(form)
     zero, half, one, two, three = (real(each) for each in (0.0, 0.5, 1.0, 2.0, 3.0))
-    nothing, reverse, cube_of, two_thirds = real(NOTHING), real(REVERSE), real(CUBE), real(2.0 / 3.0)
+    nothing, reverse, cube_of, two_thirds = (real(each) for each in (NOTHING, REVERSE, CUBE, 2.0 / 3.0))
     rounding = real(4.0 * np.finfo(real).eps)
-    compiled = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})
     inlined = numba.njit(inline="always", error_model="numpy")
+    compiled = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})
 
     @inlined
-    def omega(x):
+    def omega(x: Any) -> Any:
+        """``diodes.wright_omega`` with a cheaper start."""
         x = max(x, nothing)
         e = exp(-abs(x))
         w = max(x, zero) + (e - half * e * e if x > -one else e - e * e)
@@ -138,7 +152,7 @@ def _kernel(real: Any) -> Any:
         return w
 
     @inlined
-    def newton(volts, shifted, drop, n_vt):
+    def newton(volts: Any, shifted: Any, drop: Any, n_vt: Any) -> Any:
         """How far a blocked junction's equation is from zero, a better voltage, and the cube in its current."""
         x = n_vt / volts
         cube = cube_of * x * x * x
@@ -146,7 +160,7 @@ def _kernel(real: Any) -> Any:
         return abs(error), min(volts - error / (one + three * drop * cube / volts), reverse * n_vt), cube
 
     @compiled
-    def conducting(source, columns, law, junction, current, conductance):
+    def conducting(source: Any, columns: Any, law: Any, junction: Any, current: Any, conductance: Any) -> Any:
         """A row as if every junction were Shockley's; whether one of them is below -3 nVt."""
         (divider, drop, logarithm, admittance), (n_vt, saturation, gmin, _) = columns, law
         below = False
@@ -161,7 +175,7 @@ def _kernel(real: Any) -> Any:
         return below
 
     @compiled
-    def blocking(source, columns, law, junction, current, conductance):
+    def blocking(source: Any, columns: Any, law: Any, junction: Any, current: Any, conductance: Any) -> Any:
         """Put right the junctions of a row that are below -3 nVt; whether one of them needs more steps."""
         (divider, drop, _, _), (n_vt, saturation, gmin, _) = columns, law
         late = False
@@ -179,12 +193,11 @@ def _kernel(real: Any) -> Any:
         return late
 
     @compiled
-    def kernel(sources, columns, law, v, i, g):
+    def kernel(sources: Any, columns: Any, law: Any, v: Any, i: Any, g: Any) -> None:
         for b in range(len(sources)):
-            if conducting(sources[b], columns, law, v[b], i[b], g[b]):
-                for _ in range(ROUNDS):
-                    if not blocking(sources[b], columns, law, v[b], i[b], g[b]):
-                        break
+            looks = LOOKS if conducting(sources[b], columns, law, v[b], i[b], g[b]) else 0
+            while looks and blocking(sources[b], columns, law, v[b], i[b], g[b]):
+                looks -= 1
             for k in range(len(sources[b])):
                 v[b, k] += law[3] * i[b, k]
                 g[b, k] /= one + law[3] * g[b, k]

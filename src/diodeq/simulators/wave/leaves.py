@@ -20,7 +20,7 @@ from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.method import Method, Settled
 from diodeq.simulators.wave.newton import SINGULAR
-from diodeq.simulators.wave.stamp import Stamp
+from diodeq.simulators.wave.stamp import Stamp, StampPlan
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -33,12 +33,61 @@ QUICK = 0.02
 
 
 @dataclass(frozen=True, eq=False)
+class LeavesPlan:
+    """Which nodes are leaves and which unknowns the core, and where the matrix has what joins them.
+
+    ``load_at``, ``coupling_at`` and ``matrix_at`` number entries of the matrix as ``StampPlan.pattern`` does; 0: none.
+    ``first`` and ``second`` are the pairs of core unknowns; ``square`` says where each belongs in a matrix [c * c].
+    """
+
+    leaf: Index
+    core: Index
+    sign: Floats
+    load_at: Index
+    coupling_at: Index
+    matrix_at: Index
+    first: Index
+    second: Index
+    square: Index
+
+    @staticmethod
+    def of(plan: StampPlan, circuit: Circuit) -> LeavesPlan | None:
+        """The leaves and the core of a folded circuit, or None where it has another shape."""
+        leaf = find(circuit)
+        size = plan.pattern.shape[0]
+        if leaf is None or size - len(leaf) > LARGEST_CORE:
+            return None
+        core = np.setdiff1d(np.arange(size), leaf)
+        rows = sparse.csr_array(plan.pattern[leaf])
+        among = sparse.csr_array(rows[:, leaf])
+        load_at = among.diagonal()
+        if among.nnz != np.count_nonzero(load_at) or not load_at.all():
+            return None
+        first, second = np.triu_indices(len(core))
+        square = np.empty((len(core), len(core)), np.intp)
+        square[first, second] = square[second, first] = np.arange(len(first))
+        return LeavesPlan(
+            leaf=leaf,
+            core=core,
+            sign=np.where(circuit.diodes.terminals[:, 0] > 0, 1.0, -1.0),
+            load_at=load_at,
+            coupling_at=rows[:, core].toarray(),
+            matrix_at=plan.pattern[core][:, core].toarray(),
+            first=first,
+            second=second,
+            square=square,
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Leaves:
     """Leaf k has load[k] siemens in all, coupling[k] of it to the core; its diode's anode is on it when sign[k] = 1.
 
     ``leaf`` and ``core`` number the unknowns, ``matrix`` [c, c] belongs to the core alone, ``pairs`` are the products
-    of every two columns of ``coupling`` and ``square`` says where each belongs in a matrix [c * c]. ``rescue`` makes
-    another method for samples that do not converge.
+    of every two columns of ``coupling`` and ``square`` says where each belongs in a matrix [c * c]. ``towards`` is
+    sign / load; ``pull`` [n, c] is the diode's open-circuit voltage for one volt at each core unknown, ``push`` [n, c]
+    the current into the core for one volt at the diode. ``rescue`` makes another method for samples that do not
+    converge.
     """
 
     leaf: slice | Index
@@ -49,41 +98,37 @@ class Leaves:
     matrix: Array
     pairs: Array
     square: Array
+    towards: Array
+    pull: Array
+    push: Array
     diodes: Diodes
     arrays: Arrays
     rescue: Callable[[], Method]
 
     @staticmethod
-    def of(stamp: Stamp, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]) -> Leaves | None:
-        """The leaves and the core of a stamped circuit, or None where it has another shape."""
-        leaf = find(stamp.circuit)
-        if leaf is None or stamp.size - len(leaf) > LARGEST_CORE:
-            return None
-        core = np.setdiff1d(np.arange(stamp.size), leaf)
-        rows = sparse.csr_array(stamp.matrix[leaf])
-        among = sparse.csr_array(rows[:, leaf])
-        load = among.diagonal()
-        if among.nnz != np.count_nonzero(load) or not np.all(load > 0):
-            return None
-        matrix = stamp.matrix[core][:, core].toarray()
-        coupling = -rows[:, core].toarray()
+    def of(
+        plan: LeavesPlan, stamp: Stamp, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]
+    ) -> Leaves | None:
+        """The plan's leaves and core with their values, or None where these do not determine the core."""
+        entries = np.concatenate([[0.0], stamp.matrix.data])
+        load, coupling, matrix = entries[plan.load_at], -entries[plan.coupling_at], entries[plan.matrix_at]
         # Diodes that block leave this matrix, the worst case; if it is singular only a conducting diode holds the core.
-        if len(core) and np.linalg.cond(matrix - (coupling.T / load) @ coupling) > 1e14:
+        if len(plan.core) and np.linalg.cond(matrix - (coupling.T / load) @ coupling) > 1e14:
             return None
-        first, second = np.triu_indices(len(core))
-        square = np.empty((len(core), len(core)), np.int64)
-        square[first, second] = square[second, first] = np.arange(len(first))
-        anode = stamp.circuit.diodes.terminals[:, 0] > 0
         put = arrays.put
+        by_column = np.ascontiguousarray(coupling.T)
         return Leaves(
-            leaf=run(leaf),
-            core=run(core),
-            sign=put(np.where(anode, 1.0, -1.0)),
+            leaf=run(plan.leaf),
+            core=run(plan.core),
+            sign=put(plan.sign),
             load=put(load),
             coupling=put(coupling),
             matrix=put(matrix),
-            pairs=put(coupling[:, first] * coupling[:, second]),
-            square=arrays.index(square.ravel()),
+            pairs=put((by_column[plan.first] * by_column[plan.second]).T),
+            square=arrays.index(plan.square.ravel()),
+            towards=put(plan.sign / load),
+            pull=put((plan.sign / load)[:, None] * coupling),
+            push=put(plan.sign[:, None] * coupling),
             diodes=diodes,
             arrays=arrays,
             rescue=rescue,
@@ -92,28 +137,29 @@ class Leaves:
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
         xp, put, allowed = self.arrays.xp, self.arrays.put, self.arrays.precision
-        into, at_core = put(right[:, self.leaf]), put(right[:, self.core])
-        tolerance = allowed.absolute + allowed.relative * xp.max(xp.abs(into / self.load), axis=1)
-        rows = xp.arange(into.shape[0], device=into.device)
-        found = [xp.zeros_like(into), xp.zeros_like(at_core), xp.zeros_like(into), xp.zeros_like(into)]
+        alone, at_core = put(right[:, self.leaf]) * self.towards, put(right[:, self.core])
+        tolerance = allowed.absolute + allowed.relative * xp.max(xp.abs(alone), axis=1)
+        rows = xp.arange(alone.shape[0], device=alone.device)
+        resistances, scale = 1.0 / self.load, xp.sum(xp.abs(self.matrix), axis=1)
+        found: tuple[Array, ...] = ()
         mismatch = xp.full_like(tolerance, xp.inf)
         y, step = xp.zeros_like(at_core), xp.zeros_like(at_core)
         inverse = put(np.zeros((*right.shape[:1], *self.matrix.shape)))
         error = last = xp.full_like(tolerance, xp.inf)
-        scale = xp.sum(xp.abs(self.matrix), axis=1)
         for turn in range(STEPS):
-            v, i, g = self.diodes.load_line(self._sources(into[rows], y), 1.0 / self.load)
-            h = self.sign * v
-            f = y @ self.matrix.T - at_core[rows] - h @ self.coupling
+            v, i, g = self.diodes.load_line(alone + y @ self.pull.T if turn else alone, resistances)
+            f = y @ self.matrix.T - at_core - v @ self.push
             moved = -_times(inverse, f) if turn else xp.full_like(f, xp.inf)
-            error, before = _largest(moved, tolerance[rows]), error
-            done = error <= tolerance[rows]
+            error, before = _largest(moved, last), error
+            allowance = tolerance[rows]
+            done = error <= allowance
             if xp.any(done):
-                if xp.all(done) and done.shape[0] == len(right):
-                    return self._settled((h, y, i, g), error / tolerance)
-                for whole, part in zip(found, (h, y, i, g), strict=True):
-                    whole[rows[done]] = part[done]
-                mismatch[rows[done]] = error[done] / tolerance[rows[done]]
+                mismatch[rows] = error / allowance
+                if not found:
+                    found = (v, y, i, g)
+                else:
+                    for whole, part in zip(found, (v, y, i, g), strict=True):
+                        whole[rows[done]] = part[done]
                 if xp.all(done):
                     return self._settled(found, mismatch)
             size = xp.linalg.vector_norm(f / scale, axis=1)
@@ -129,8 +175,10 @@ class Leaves:
             last = xp.where(worse, last, size)
             if xp.any(done):
                 keep = ~done
-                rows, y, step, inverse = rows[keep], y[keep], step[keep], inverse[keep]
+                rows, alone, at_core = rows[keep], alone[keep], at_core[keep]
+                y, step, inverse = y[keep], step[keep], inverse[keep]
                 error, last = error[keep], last[keep]
+        found = found or (v, y, i, g)
         return self._rescued(self._settled(found, mismatch), right, self.arrays.take(rows))
 
     def adjoint(self, conductances: Floats, right: Floats) -> tuple[Floats, Floats]:
@@ -143,7 +191,9 @@ class Leaves:
             pushed = pushed + (yielding * into) @ self.coupling
         jacobian = xp.permute_dims(self._jacobian(frozen), (0, 2, 1))
         y = xp.linalg.solve(jacobian, pushed[:, :, None])[:, :, 0]
-        h = yielding * (into + y @ self.coupling.T)
+        h = y @ self.coupling.T
+        h += into
+        h *= yielding
         return self._unknowns(h, y), self.arrays.take(self.sign * frozen * h)
 
     def leaving(
@@ -156,13 +206,12 @@ class Leaves:
         if magnitude:
             h, y, i, matrix, coupling, sign = abs(h), abs(y), abs(i), abs(matrix), abs(coupling), abs(sign)
         found = np.empty_like(unknowns)
-        found[:, self.leaf] = take(self.load * h + y @ coupling.T + sign * i)
+        at_leaves = y @ coupling.T
+        at_leaves += self.load * h
+        at_leaves += sign * i
+        found[:, self.leaf] = take(at_leaves)
         found[:, self.core] = take(y @ (matrix if transposed else matrix.T) + h @ coupling)
         return found
-
-    def _sources(self, into: Array, y: Array) -> Array:
-        """The open-circuit voltage that each diode sees, towards its anode."""
-        return (into + y @ self.coupling.T) * (self.sign / self.load)
 
     def _jacobian(self, conductances: Array) -> Array:
         """Of the core's equations with the leaves eliminated, [B, c, c], one product for the whole batch."""
@@ -177,9 +226,9 @@ class Leaves:
         return unknowns
 
     def _settled(self, found: Sequence[Array], mismatch: Array) -> Settled:
-        h, y, i, g = found
+        v, y, i, g = found
         take = self.arrays.take
-        return Settled(self._unknowns(h, y), take(i), take(g), take(mismatch))
+        return Settled(self._unknowns(self.sign * v, y), take(i), take(g), take(mismatch))
 
     def _rescued(self, found: Settled, right: Floats, rows: NDArray[Any]) -> Settled:
         other = self.rescue().settle(right[rows])

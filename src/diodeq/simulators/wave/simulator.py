@@ -23,9 +23,9 @@ from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.balance import demand_balanced, demand_settled, imbalance
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
-from diodeq.simulators.wave.leaves import Leaves
+from diodeq.simulators.wave.leaves import Leaves, LeavesPlan
 from diodeq.simulators.wave.method import Method
-from diodeq.simulators.wave.stamp import Stamp, stamp
+from diodeq.simulators.wave.stamp import Stamp, StampPlan
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +43,22 @@ class WavePoint(OperatingPoint):
     """An operating point that carries ``residual`` float64[B]: the worst imbalance of currents, as a share of them."""
 
     residual: Floats = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Plans:
+    """What a circuit's topology decides."""
+
+    fold: FoldPlan
+    stamp: StampPlan
+    leaves: LeavesPlan | None
+
+    @staticmethod
+    def of(circuit: Circuit) -> Plans:
+        """Of a sound circuit."""
+        fold = FoldPlan.of(circuit)
+        stamp = StampPlan.of(fold.folded)
+        return Plans(fold, stamp, LeavesPlan.of(stamp, fold.folded))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +92,7 @@ class WaveSimulator:
         self._arrays = Arrays.of(options)
         self._workers = workers or len(os.sched_getaffinity(0))
         self._threads: ThreadPoolExecutor | None = None
-        self._plan: FoldPlan | None = None
+        self._plans: Plans | None = None
         self._prepared: Prepared | None = None
 
     @property
@@ -88,7 +104,7 @@ class WaveSimulator:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._plan = self._prepared = None
+        self._plans = self._prepared = None
         if self._threads is not None:
             self._threads.shutdown()
             self._threads = None
@@ -160,21 +176,22 @@ class WaveSimulator:
     def _prepare(self, circuit: Circuit) -> Prepared:
         if self._prepared is not None and self._prepared.circuit is circuit:
             return self._prepared
-        if self._plan is None or not self._plan.circuit.same_topology(circuit):
-            self._plan = FoldPlan.of(check(circuit))
+        if self._plans is None or not self._plans.fold.circuit.same_topology(circuit):
+            self._plans = Plans.of(check(circuit))
         check_values(circuit)
-        folded = self._plan.fold(circuit)
+        folded = self._plans.fold.fold(circuit)
         folded = replace(folded, couplings=tuple(self._arrays.put(each) for each in folded.couplings))
-        stamped = stamp(folded.circuit)
-        self._prepared = Prepared(circuit, folded, stamped, _method(stamped, self._arrays))
+        stamped = self._plans.stamp.stamp(folded.circuit)
+        self._prepared = Prepared(circuit, folded, stamped, self._method(self._plans, stamped))
         return self._prepared
 
-
-def _method(stamped: Stamp, arrays: Arrays) -> Method:
-    """The way of solving that fits the circuit's shape."""
-    diodes = Diodes.of(stamped.circuit, arrays)
-    general = cache(partial(General.of, stamped, diodes, arrays))
-    return Leaves.of(stamped, diodes, arrays, general) or general()
+    def _method(self, plans: Plans, stamped: Stamp) -> Method:
+        """The way of solving that fits the circuit's shape."""
+        diodes = Diodes.of(stamped.circuit, self._arrays)
+        general = cache(partial(General.of, stamped, diodes, self._arrays))
+        if plans.leaves is None:
+            return general()
+        return Leaves.of(plans.leaves, stamped, diodes, self._arrays, general) or general()
 
 
 def _parts(whole: Floats) -> list[slice]:

@@ -7,6 +7,8 @@ transposed circuit (``circuit.adjoint``), branch by branch.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +19,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.kirchhoff import BRANCHES, branch_kinds
 
 Floats = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,55 +60,81 @@ class Stamp:
         return {names.get(k, k): unknowns[:, at] for k, at in self.branches.items() if k != "voltage_sources"}
 
 
-def stamp(circuit: Circuit) -> Stamp:
-    """The linear part of a folded circuit (one without current sources)."""
-    count = len(circuit.nodes)
-    branches: dict[str, slice] = {}
-    size = count
-    for kind in branch_kinds(circuit):
-        branches[kind] = slice(size - 1, size - 1 + len(circuit.bank(kind)))
-        size += len(circuit.bank(kind))
-    entries = _Entries()
-    (a, b), g = circuit.resistors.terminals.T, circuit.conductances
-    for row, column, value in ((a, a, g), (b, b, g), (a, b, -g), (b, a, -g)):
-        entries.add(row, column, value)
-    (p1, m1, p2, m2), g = circuit.gyrators.terminals.T, circuit.gyrators.values
-    for first, second, value in ((p1, p2, g), (p1, m2, -g), (m1, p2, -g), (m1, m2, g)):
-        entries.add(first, second, value)
-        entries.add(second, first, -value)
-    for kind, at in branches.items():
-        parts = circuit.bank(kind)
-        ends, own = parts.terminals, np.arange(at.start + 1, at.stop + 1)
-        one = np.ones(len(parts))
-        for terminal, sign in zip(BRANCHES[kind], (one, -one), strict=True):
-            entries.add(ends[:, terminal], own, sign)
-            entries.add(own, ends[:, terminal], sign)
-        value = parts.values
-        if kind == "transformers":
-            for terminal, turns in ((2, -value), (3, value)):
-                entries.add(ends[:, terminal], own, turns)
-                entries.add(own, ends[:, terminal], turns)
-        elif kind == "buffers":
-            entries.add(own, ends[:, 2], -value)
-            entries.add(own, ends[:, 3], value)
-        elif kind == "mirrors":
-            entries.add(ends[:, 0], own, value)
-            entries.add(ends[:, 1], own, -value)
-    return Stamp(circuit, entries.matrix(size), _ports(circuit, size), count - 1, branches)
+# The banks whose values the matrix holds, after a 1.
+_VALUED = ("resistors", "gyrators", "transformers", "buffers", "mirrors")
 
 
-class _Entries:
-    def __init__(self) -> None:
-        self._found: list[tuple[NDArray[np.integer], NDArray[np.integer], Floats]] = []
+@dataclass(frozen=True, eq=False)
+class StampPlan:
+    """Where the values of a folded circuit go; found once for a topology.
 
-    def add(self, rows: NDArray[np.integer], columns: NDArray[np.integer], values: Floats) -> None:
-        self._found.append((rows, columns, values))
+    Entry k of the matrix is the sum of ``sign * values[source]`` over the terms with ``slot`` k, ``values`` being 1 and
+    then those of the banks ``_VALUED``. ``pattern`` is the matrix with k + 1 as entry k.
+    """
 
-    def matrix(self, size: int) -> sparse.csr_array:
-        rows, columns, values = (np.concatenate(each) for each in zip(*self._found, strict=True))
+    pattern: sparse.csr_array
+    slot: Index
+    sign: Floats
+    source: Index
+    ports: sparse.csr_array
+    nodes: int
+    branches: dict[str, slice]
+
+    @staticmethod
+    def of(circuit: Circuit) -> StampPlan:
+        """Of a folded circuit (one without current sources)."""
+        branches: dict[str, slice] = {}
+        size = len(circuit.nodes)
+        for kind in branch_kinds(circuit):
+            branches[kind] = slice(size - 1, size - 1 + len(circuit.bank(kind)))
+            size += len(circuit.bank(kind))
+        rows, columns, signs, sources = (np.concatenate(each) for each in zip(*_terms(circuit, branches), strict=True))
         inside = (rows > 0) & (columns > 0)
-        at = (rows[inside] - 1, columns[inside] - 1)
-        return sparse.csr_array(sparse.coo_array((values[inside], at), shape=(size - 1, size - 1)))
+        codes, slot = np.unique((rows[inside] - 1) * (size - 1) + columns[inside] - 1, return_inverse=True)
+        row, column = np.divmod(codes, size - 1)
+        entries = np.arange(1, len(codes) + 1)
+        pattern = sparse.csr_array((entries, (row, column)), shape=(size - 1, size - 1))
+        ports = _ports(circuit, size)
+        return StampPlan(pattern, slot, signs[inside], sources[inside], ports, len(circuit.nodes) - 1, branches)
+
+    def stamp(self, circuit: Circuit) -> Stamp:
+        """The linear part of a circuit of this topology."""
+        values = np.concatenate([[1.0], *(circuit.bank(kind).values for kind in _VALUED)])
+        terms = np.bincount(self.slot, self.sign * values[self.source], self.pattern.nnz).astype(np.float64)
+        matrix = sparse.csr_array((terms, self.pattern.indices, self.pattern.indptr), shape=self.pattern.shape)
+        return Stamp(circuit, matrix, self.ports, self.nodes, self.branches)
+
+
+def _terms(circuit: Circuit, branches: dict[str, slice]) -> Iterator[tuple[Index, Index, Floats, Index]]:
+    """Rows and columns (0 is ground), signs, and which of the values."""
+    first = dict(zip(_VALUED, itertools.accumulate([1, *(len(circuit.bank(kind)) for kind in _VALUED)]), strict=False))
+
+    def term(row: Index, column: Index, sign: float, kind: str = "") -> tuple[Index, Index, Floats, Index]:
+        values = first[kind] + np.arange(len(row)) if kind else np.zeros(len(row), np.intp)
+        return row, column, np.full(len(row), sign), values
+
+    a, b = circuit.resistors.terminals.astype(np.intp).T
+    for row, column, sign in ((a, a, 1.0), (b, b, 1.0), (a, b, -1.0), (b, a, -1.0)):
+        yield term(row, column, sign, "resistors")
+    p1, m1, p2, m2 = circuit.gyrators.terminals.astype(np.intp).T
+    for row, column, sign in ((p1, p2, 1.0), (p1, m2, -1.0), (m1, p2, -1.0), (m1, m2, 1.0)):
+        yield term(row, column, sign, "gyrators")
+        yield term(column, row, -sign, "gyrators")
+    for kind, at in branches.items():
+        ends, own = circuit.bank(kind).terminals.astype(np.intp).T, np.arange(at.start + 1, at.stop + 1)
+        for terminal, sign in zip(BRANCHES[kind], (1.0, -1.0), strict=True):
+            yield term(ends[terminal], own, sign)
+            yield term(own, ends[terminal], sign)
+        if kind == "transformers":
+            for terminal, sign in ((2, -1.0), (3, 1.0)):
+                yield term(ends[terminal], own, sign, kind)
+                yield term(own, ends[terminal], sign, kind)
+        elif kind == "buffers":
+            yield term(own, ends[2], -1.0, kind)
+            yield term(own, ends[3], 1.0, kind)
+        elif kind == "mirrors":
+            yield term(ends[0], own, 1.0, kind)
+            yield term(ends[1], own, -1.0, kind)
 
 
 def _ports(circuit: Circuit, size: int) -> sparse.csr_array:
