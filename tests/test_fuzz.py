@@ -270,7 +270,7 @@ def use_circuit(path: Path) -> None:
 
 def use_checkpoint(path: Path) -> None:
     stored(path.parent)
-    checkpoint.load(path, trainer.start(plain(), RECIPE, Technology()).state)
+    checkpoint.load(path, trainer.start(plain(), RECIPE, Technology()))
 
 
 def use_run(path: Path) -> None:

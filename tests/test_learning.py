@@ -155,7 +155,7 @@ def test_every_update_descends_and_stays_in_range(name, space):
     theta = knobs.read(circuit)
     rate = 0.05 if space == "log-conductance" else 1e-7 if name == "adam" else 1e-13
     rule = updates.UPDATES[name](rate)
-    state = rule.init(theta)
+    state = rule.start(theta)
     conductances = circuit.conductances[:3]
     before = np.sum((np.log(conductances) - goal) ** 2)
     for _ in range(200):
@@ -170,18 +170,47 @@ def test_every_update_descends_and_stays_in_range(name, space):
 
 def test_adam_is_the_published_algorithm():
     rule = updates.adam(0.1)
-    theta, state = np.array([1.0, -2.0]), rule.init(np.zeros(2))
+    theta, state = np.array([1.0, -2.0]), rule.start(np.zeros(2))
     first, second = np.zeros(2), np.zeros(2)
     for t in range(1, 4):
         gradient = theta * t
-        step, state = rule.update(gradient, state, theta)
+        before = theta.copy()
+        updates.move(rule, gradient, state.slots, t - 1, theta, -np.inf, np.inf)
         first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
-        assert step == pytest.approx(-0.1 * (first / (1 - 0.9**t)) / (np.sqrt(second / (1 - 0.999**t)) + 1e-8))
-        theta = theta + step
+        step = -0.1 * (first / (1 - 0.9**t)) / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)
+        assert theta - before == pytest.approx(step, rel=1e-12)
+
+
+def test_momentum_and_descent_are_what_they_are_called():
+    heavy, plain = updates.momentum(0.1, decay=0.5), updates.sgd(0.1, schedules.staircase(1, 0.5))
+    theta, slots = np.array([1.0, 1.0, 1.0]), heavy.start(np.zeros(3)).slots
+    updates.move(heavy, np.array([1.0, 2.0, -9.0]), slots, 0, theta, 0.0, 1.5)
+    assert theta == pytest.approx([0.9, 0.8, 1.5])
+    updates.move(heavy, np.array([1.0, 0.0, 0.0]), slots, 1, theta, 0.0, 1.5)
+    assert theta == pytest.approx([0.75, 0.7, 1.5])
+    assert plain.start(theta).slots == ()
+    updates.move(plain, np.ones(3), (), 1, theta, 0.0, 1.5)
+    assert theta == pytest.approx([0.7, 0.65, 1.45])
 
 
 @pytest.mark.parametrize("name", updates.UPDATES)
-def test_parameters_may_be_updated_in_parts(name):
+def test_numba_moves_to_the_same_bits(name):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(3)
+    rule, count = updates.UPDATES[name](0.3, schedules.cosine(5)), 1003
+    begin = rng.normal(size=count)
+    theta = [begin.copy(), begin.copy()]
+    slots = [rule.start(each).slots for each in theta]
+    for step in range(4):
+        gradient = rng.normal(size=count) * 10.0 ** rng.integers(-9, 3, count)
+        updates.move(rule, gradient, slots[0], step, theta[0], -2.0, 2.0)
+        updates.compiled_move(rule, gradient, slots[1], step, theta[1], -2.0, 2.0)
+        assert np.array_equal(theta[0], theta[1])
+        assert all(map(np.array_equal, *slots))
+
+
+@pytest.mark.parametrize("name", updates.UPDATES)
+def test_parameters_may_be_moved_in_parts(name):
     """Block by block in threads, trained and fixed conductances mixed: the same bits as all at once."""
     rng = np.random.default_rng(3)
     count = 2 * BLOCK + 5
@@ -190,38 +219,24 @@ def test_parameters_may_be_updated_in_parts(name):
     circuit = Circuit(("0", "a"), resistors=Bank(terminals, values), trainable=rng.random(count) < 0.99)
     knobs, rule = Knobs("log-conductance", Technology()), updates.UPDATES[name](0.05)
     theta = knobs.read(circuit)
-    state, whole, apart = rule.init(theta), theta.copy(), rule.init(theta)
-    for _ in range(3):
+    state, whole, slots = rule.start(theta), theta.copy(), rule.start(theta).slots
+    for step in range(3):
         gradient = rng.normal(size=len(theta))
-        step, apart = rule.update(gradient * circuit.conductances[circuit.mask], apart, whole)
-        whole = np.clip(whole + step, np.log(1e-7), np.log(1e-2))
+        pulled = gradient * circuit.conductances[circuit.mask]
+        updates.move(rule, pulled, slots, step, whole, float(np.log(1e-7)), float(np.log(1e-2)))
         circuit, state = knobs.step(circuit, Gradient(gradient, 0.0, np.zeros((1, 1))), rule, theta, state)
+        assert state.steps == step + 1
         assert np.array_equal(theta, whole)
-        assert all(map(np.array_equal, updates.flatten(state), updates.flatten(apart)))
+        assert all(map(np.array_equal, state.slots, slots))
         assert np.array_equal(circuit.conductances, knobs.turn(circuit, theta).conductances)
     assert np.array_equal(circuit.conductances[~circuit.mask], values[~circuit.mask])
 
 
 def test_a_gradient_that_is_no_number_is_refused():
     circuit = Circuit(("0", "a"), resistors=bank("resistors", [(1, 0, 1e-5)]), trainable=np.ones(1, bool))
-    knobs, rule = Knobs("conductance", Technology()), updates.sgd(1.0)
+    knobs, rule, theta = Knobs("conductance", Technology()), updates.sgd(1.0), np.ones(1)
     with pytest.raises(SimulationError, match="gradient is not a number"):
-        knobs.step(
-            circuit, Gradient(np.array([np.nan]), 0.0, np.zeros((1, 1))), rule, np.ones(1), rule.init(np.ones(1))
-        )
-
-
-def test_state_survives_flattening():
-    rule = updates.chain(updates.adam(0.1), updates.momentum(0.1))
-    state = rule.init(np.ones(3))
-    _, state = rule.update(np.arange(3.0), state, np.ones(3))
-    arrays = updates.flatten(state)
-    again = updates.flatten(updates.unflatten(rule.init(np.ones(3)), arrays))
-    assert len(arrays) == 6
-    assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(arrays, again, strict=True))
-    for wrong in (arrays[:-1], [*arrays, np.zeros(3)], [np.zeros(9), *arrays[1:]]):
-        with pytest.raises(ValueError, match="arrays"):
-            updates.unflatten(state, wrong)
+        knobs.step(circuit, Gradient(np.array([np.nan]), 0.0, np.zeros((1, 1))), rule, theta, rule.start(theta))
 
 
 @pytest.mark.parametrize("name", schedules.SCHEDULES)
@@ -315,7 +330,7 @@ def test_resuming_from_a_checkpoint_changes_no_bit(tmp_path, update, epoch):
     begin = trainer.start(parts[0], recipe, parts[-1])
     path = tmp_path / "checkpoint.npz"
     checkpoint.save(path, ([begin, *whole])[epoch], {"experiment": 1})
-    loaded = checkpoint.load(path, begin.state)
+    loaded = checkpoint.load(path, begin)
     assert checkpoint.read_document(path) == {"experiment": 1}
     rest, _ = run(recipe, loaded)
     assert len(rest) == recipe.epochs - epoch
@@ -397,6 +412,15 @@ def test_circuit_must_fit_the_data():
         trainer.start(replace(circuit, trainable=None), TINY, Technology())
 
 
+def test_a_checkpoint_of_another_update_is_refused(tmp_path):
+    circuit, *_ = tiny(TINY)
+    begin = trainer.start(circuit, TINY, Technology())
+    checkpoint.save(tmp_path / "checkpoint.npz", begin, {})
+    for other in (replace(TINY, update="sgd"), replace(TINY, update="momentum")):
+        with pytest.raises(InputError, match="another circuit or update"):
+            checkpoint.load(tmp_path / "checkpoint.npz", trainer.start(circuit, other, Technology()))
+
+
 @pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04 cut short"])
 def test_damaged_checkpoints_are_refused(tmp_path, content):
     path = tmp_path / "checkpoint.npz"
@@ -414,7 +438,7 @@ def test_a_cut_checkpoint_is_refused(tmp_path):
     checkpoint.save(path, begin, {})
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(InputError, match="not a readable checkpoint"):
-        checkpoint.load(path, begin.state)
+        checkpoint.load(path, begin)
 
 
 def test_metrics_are_rewound_to_the_checkpoint(tmp_path):

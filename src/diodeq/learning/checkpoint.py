@@ -14,12 +14,12 @@ from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.learning.recipe import digest
 from diodeq.learning.trainer import Snapshot
-from diodeq.learning.updates import State, flatten, unflatten
+from diodeq.learning.updates import State
 
 FORMAT = "diodeq-checkpoint"
-VERSION = 1
+VERSION = 2
 _COUNTS = ("epoch", "best_epoch")
-_NUMBERS = (*_COUNTS, "best_loss", "seconds", "learning_seconds")
+_MEASURED = ("best_loss", "seconds", "learning_seconds")
 
 
 def save(path: Path, snapshot: Snapshot, document: dict[str, Any]) -> None:
@@ -29,9 +29,10 @@ def save(path: Path, snapshot: Snapshot, document: dict[str, Any]) -> None:
         "version": VERSION,
         "document": document,
         "digest": digest(document),
-        **{name: getattr(snapshot, name) for name in _NUMBERS},
+        "steps": snapshot.state.steps,
+        **{name: getattr(snapshot, name) for name in (*_COUNTS, *_MEASURED)},
     }
-    arrays: dict[str, Any] = {f"state_{k}": array for k, array in enumerate(flatten(snapshot.state))}
+    arrays: dict[str, Any] = {f"slot_{k}": slot for k, slot in enumerate(snapshot.state.slots)}
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, parameters=snapshot.parameters, best=snapshot.best, **arrays)
@@ -44,16 +45,16 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def load(path: Path, like: State) -> Snapshot:
-    """The snapshot; ``like`` is an update state of the right shape (of ``trainer.start``). Raises ``InputError``."""
+def load(path: Path, like: Snapshot) -> Snapshot:
+    """The snapshot; ``like`` is one of the right shape (of ``trainer.start``). Raises ``InputError``."""
     header, arrays = _read(path)
-    try:
-        state = unflatten(like, [arrays[f"state_{k}"] for k in range(len(arrays) - 3)])
-    except (ValueError, KeyError):
-        raise InputError(f"{path} belongs to another circuit or update", "train again with --overwrite") from None
-    return Snapshot(
-        parameters=arrays["parameters"], best=arrays["best"], state=state, **{n: header[n] for n in _NUMBERS}
-    )
+    slots = tuple(array for name, array in sorted(arrays.items()) if name.startswith("slot_"))
+    wanted = [array.shape for array in (like.parameters, *like.state.slots)]
+    if [array.shape for array in (arrays["parameters"], *slots)] != wanted:
+        raise InputError(f"{path} belongs to another circuit or update", "train again with --overwrite")
+    state = State(header["steps"], slots)
+    numbers = {name: header[name] for name in (*_COUNTS, *_MEASURED)}
+    return Snapshot(parameters=arrays["parameters"], best=arrays["best"], state=state, **numbers)
 
 
 def _finite(array: Any) -> bool:
@@ -68,12 +69,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             raise ValueError("not the format this version writes")
         if not isinstance(header["document"], dict):
             raise ValueError("nothing to belong to")
-        if any(type(header[name]) is not int or header[name] < 0 for name in _COUNTS):
+        if any(type(header[name]) is not int or header[name] < 0 for name in ("steps", *_COUNTS)):
             raise ValueError("no count of epochs")
-        if any(type(header[name]) not in (int, float) or not header[name] >= 0 for name in _NUMBERS[len(_COUNTS) :]):
+        if any(type(header[name]) not in (int, float) or not header[name] >= 0 for name in _MEASURED):
             raise ValueError("no number")
         parameters, best = arrays["parameters"], arrays["best"]
-        if parameters.shape != best.shape or not (_finite(parameters) and _finite(best)):
+        slots = [array for name, array in arrays.items() if name.startswith("slot_")]
+        if parameters.shape != best.shape or not all(map(_finite, (parameters, best, *slots))):
             raise ValueError("no parameters")
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}", "start the training without --resume") from None

@@ -120,7 +120,7 @@ def conduct(
         folder = stack.enter_context(opened(out, mode))
         if mode == "resume":
             count = len(snapshot.parameters)
-            snapshot = checkpoint.load(folder.file("checkpoint.npz"), snapshot.state)
+            snapshot = checkpoint.load(folder.file("checkpoint.npz"), snapshot)
             if len(snapshot.parameters) != count:
                 raise InputError(f"{out} holds a checkpoint of another circuit", "train again with --overwrite")
             folder.rewind(snapshot.epoch)

@@ -10,9 +10,11 @@ found there moves θ as if they were its own (the straight-through estimator; Be
 
 from __future__ import annotations
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -21,9 +23,9 @@ from diodeq.circuit.bank import Floats
 from diodeq.devices.technology import Technology
 from diodeq.errors import SimulationError
 from diodeq.learning.rules.base import Gradient
-from diodeq.learning.updates import SPACES, State, Update, joined, part
+from diodeq.learning.updates import SPACES, State, Update, compiled_move, move
 
-# Parameters moved together: their working arrays stay in cache, and threads share what is more.
+# Parameters moved together: their working arrays stay in cache. Of more, threads and numba (where it is) make a change.
 BLOCK = 1 << 16
 # What an option calls them, and the bank they are in.
 OTHERS: dict[str, str] = {"turns": "transformers", "gyration": "gyrators", "gains": "buffers"}
@@ -68,28 +70,28 @@ class Knobs:
         old = _trainable(circuit)
         turned = np.empty_like(old)
         space, technology = SPACES[self.space], self.technology
-        low, high = space.enter(np.array([technology.low, technology.high]))
-
-        def move(where: slice) -> State:
-            theta = parameters[where]
-            after = _moved(update, space.pull(gradient.conductances[where], old[where]), theta, part(state, where))
-            np.clip(theta, low, high, out=theta)
-            turned[where] = technology.project(space.leave(theta))
-            return after
-
+        low, high = space.enter(np.array([technology.low, technology.high])).tolist()
         blocks = [slice(at, min(at + BLOCK, len(old))) for at in range(0, len(old), BLOCK)]
+        moved = compiled_move if len(blocks) > 1 and find_spec("numba") else move
+
+        def follow(where: slice) -> None:
+            pulled, theta = _finite(space.pull(gradient.conductances[where], old[where])), parameters[where]
+            moved(update, pulled, tuple(slot[where] for slot in state.slots), state.steps, theta, low, high)
+            turned[where] = technology.project(space.leave(theta))
+
         if len(blocks) > 1:
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-                found = list(threads.map(move, blocks))
+                list(threads.map(follow, blocks))
         else:
-            found = [move(block) for block in blocks]
-        rest = slice(len(old), len(parameters))
+            follow(slice(0, len(old)))
+        others = slice(len(old), len(parameters))
         if self.kinds:
-            pulled = [gradient.others[kind] for kind in self.kinds]
+            pulls = [gradient.others[kind] for kind in self.kinds]
             if self.space == "log-conductance":
-                pulled = [pull * circuit.bank(kind).values for kind, pull in zip(self.kinds, pulled, strict=True)]
-            found.append(_moved(update, np.concatenate(pulled), parameters[rest], part(state, rest)))
-        return self._turned(circuit, turned, parameters[rest]), joined(state, found[-1])
+                pulls = [pull * circuit.bank(kind).values for kind, pull in zip(self.kinds, pulls, strict=True)]
+            slots = tuple(slot[others] for slot in state.slots)
+            move(update, _finite(np.concatenate(pulls)), slots, state.steps, parameters[others], -math.inf, math.inf)
+        return self._turned(circuit, turned, parameters[others]), State(state.steps + 1, state.slots)
 
     def _turned(self, circuit: Circuit, conductances: Floats, others: Floats) -> Circuit:
         """The circuit with these trainable conductances, an array that is nobody else's, and these θ of the others."""
@@ -109,13 +111,10 @@ class Knobs:
         return list(zip(self.kinds, np.split(values, np.cumsum(lengths)[:-1]), strict=True)) if lengths else []
 
 
-def _moved(update: Update, pulled: Floats, theta: Floats, state: State) -> State:
-    """Add the update's step to θ; the state of these parameters after it."""
-    if not np.isfinite(pulled.sum()):
+def _finite(pulled: Floats) -> Floats:
+    if not math.isfinite(pulled.sum()):
         raise SimulationError("the gradient is not a number", "lower the rate or the volts")
-    step, after = update.update(pulled, state, theta)
-    theta += step
-    return after
+    return pulled
 
 
 def _trainable(circuit: Circuit) -> Floats:

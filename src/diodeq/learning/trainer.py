@@ -21,7 +21,7 @@ from diodeq.learning.losses import LOSSES, Loss
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
-from diodeq.learning.updates import UPDATES, State, Update, copied
+from diodeq.learning.updates import UPDATES, State, Update
 from diodeq.simulators.base import Simulator
 
 Floats = NDArray[np.float64]
@@ -77,7 +77,7 @@ def start(circuit: Circuit, recipe: Recipe, technology: Technology) -> Snapshot:
     if not circuit.mask.any():
         raise InputError(f"circuit {circuit.title!r} has no trainable resistor", "mark some as trainable")
     parameters = knobs(recipe, technology).read(circuit)
-    return Snapshot(0, parameters, _update(recipe, 1).init(parameters), parameters)
+    return Snapshot(0, parameters, _update(recipe, 1).start(parameters), parameters)
 
 
 def knobs(recipe: Recipe, technology: Technology) -> Knobs:
@@ -113,7 +113,7 @@ def train(
         epoch = snapshot.epoch + 1
         random = np.random.default_rng([recipe.seed, 1, epoch])
         order = random.permutation(len(drives))
-        parameters, state = snapshot.parameters.copy(), copied(snapshot.state)
+        parameters, state = snapshot.parameters.copy(), snapshot.state.copy()
         now = turned.turn(circuit, parameters)
         total, right = 0.0, 0
         order = order[: (steps - snapshot.epoch * per_epoch) * recipe.batch_size]

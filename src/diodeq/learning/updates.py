@@ -1,15 +1,16 @@
-"""Updates: how a gradient becomes a step. Small ``(init, update)`` pairs joined by ``chain`` (the idea is optax's).
+"""Updates: how a gradient becomes a step.
 
 An update works on parameters θ, by default the logarithms of the conductances: steps are then multiplicative, values
-stay positive and a step means the same at 1e-7 S and at 1e-2 S. Each parameter moves by itself, so any part of them may
-be updated apart. State is nested tuples of plain numpy arrays.
+stay positive and a step means the same at 1e-7 S and at 1e-2 S. Each parameter moves by itself and remembers a number
+or two in slots of its own, so any part of them may be moved apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,96 +19,79 @@ from diodeq.learning.schedules import Schedule, constant
 
 Floats = NDArray[np.float64]
 
-State = Any  # nested tuples of numpy arrays
+
+class State(NamedTuple):
+    """How many steps were taken, and what the parameters remember: some float64[n]."""
+
+    steps: int
+    slots: tuple[Floats, ...]
+
+    def copy(self) -> Self:
+        """The same in arrays of its own."""
+        return type(self)(self.steps, tuple(slot.copy() for slot in self.slots))
 
 
-class Update(NamedTuple):
-    """``init(parameters) -> state`` and ``update(gradient, state, parameters) -> (step, state)``.
+@dataclass(frozen=True)
+class Update:
+    """``rule(gradient, slots, k, factors)`` writes the slots of the parameters k and returns what is added to them.
 
-    The step is what is added to the parameters; every array is float64[n], or a single number. ``update`` overwrites
-    the arrays of the state it is given.
+    ``k`` is a slice, or the number of one parameter: a rule is plain arithmetic on either. ``slots`` says how many it
+    has, ``factors`` gives its constants at step 0, 1, …
     """
 
-    init: Callable[[Floats], State]
-    update: Callable[[Floats, State, Floats], tuple[Floats, State]]
+    slots: int
+    factors: Callable[[int], tuple[float, ...]]
+    rule: Callable[[Any, tuple[Floats, ...], Any, tuple[float, ...]], Any]
+
+    def start(self, parameters: Floats) -> State:
+        """The state before the first step."""
+        return State(0, tuple(np.zeros_like(parameters) for _ in range(self.slots)))
 
 
-def chain(*updates: Update) -> Update:
-    """One update that applies several, each to the step of the one before."""
-
-    def init(parameters: Floats) -> State:
-        return tuple(each.init(parameters) for each in updates)
-
-    def update(step: Floats, state: State, parameters: Floats) -> tuple[Floats, State]:
-        after = []
-        for each, before in zip(updates, state, strict=True):
-            step, new = each.update(step, before, parameters)
-            after.append(new)
-        return step, tuple(after)
-
-    return Update(init, update)
+def _sgd(gradient: Any, slots: tuple[Floats, ...], k: Any, factors: tuple[float, ...]) -> Any:
+    return factors[0] * gradient
 
 
-def scale_by_momentum(decay: float = 0.9) -> Update:
-    """Heavy-ball accumulation: m ← decay·m + gradient (Polyak, 1964)."""
-
-    def update(gradient: Floats, state: State, parameters: Floats) -> tuple[Floats, State]:
-        average = state[0]
-        average *= decay
-        average += gradient
-        return average, state
-
-    return Update(lambda parameters: (np.zeros_like(parameters),), update)
+def _momentum(gradient: Any, slots: tuple[Floats, ...], k: Any, factors: tuple[float, ...]) -> Any:
+    rate, decay = factors
+    slots[0][k] = decay * slots[0][k] + gradient
+    return rate * slots[0][k]
 
 
-def scale_by_adam(decay: float = 0.9, square_decay: float = 0.999, epsilon: float = 1e-8) -> Update:
-    """Gradient over its running size, with bias correction (Kingma & Ba, arXiv:1412.6980, algorithm 1)."""
-
-    def init(parameters: Floats) -> State:
-        return np.zeros(()), np.zeros_like(parameters), np.zeros_like(parameters)
-
-    def update(gradient: Floats, state: State, parameters: Floats) -> tuple[Floats, State]:
-        count, first, second = state[0] + 1.0, state[1], state[2]
-        step = (1.0 - decay) * gradient
-        first *= decay
-        first += step
-        np.multiply(gradient, gradient, out=step)
-        step *= 1.0 - square_decay
-        second *= square_decay
-        second += step
-        np.multiply(second, 1.0 / (1.0 - square_decay**count), out=step)
-        np.sqrt(step, out=step)
-        step += epsilon
-        np.divide(first, step, out=step)
-        step *= 1.0 / (1.0 - decay**count)
-        return step, (np.asarray(count), first, second)
-
-    return Update(init, update)
-
-
-def scale_by_rate(rate: float, schedule: Schedule | None = None) -> Update:
-    """Multiply by -rate·schedule(step number): from gradient to descent."""
-    factor = schedule or constant()
-
-    def update(gradient: Floats, state: State, parameters: Floats) -> tuple[Floats, State]:
-        return -rate * factor(int(state[0])) * gradient, (np.asarray(state[0] + 1),)
-
-    return Update(lambda parameters: (np.zeros((), np.int64),), update)
+def _adam(gradient: Any, slots: tuple[Floats, ...], k: Any, factors: tuple[float, ...]) -> Any:
+    rate, decay, square_decay, scale, square_scale, epsilon = factors
+    slots[0][k] = decay * slots[0][k] + (1.0 - decay) * gradient
+    slots[1][k] = square_decay * slots[1][k] + (1.0 - square_decay) * (gradient * gradient)
+    return rate * (scale * slots[0][k] / (np.sqrt(square_scale * slots[1][k]) + epsilon))
 
 
 def sgd(rate: float, schedule: Schedule | None = None) -> Update:
-    """Plain gradient descent."""
-    return scale_by_rate(rate, schedule)
+    """Plain gradient descent; the rate is multiplied by the schedule, as in all updates."""
+    factor = schedule or constant()
+    return Update(0, lambda step: (-rate * factor(step),), _sgd)
 
 
 def momentum(rate: float, schedule: Schedule | None = None, decay: float = 0.9) -> Update:
-    """Gradient descent with heavy-ball momentum."""
-    return chain(scale_by_momentum(decay), scale_by_rate(rate, schedule))
+    """Gradient descent with heavy-ball momentum: m ← decay·m + gradient (Polyak, 1964)."""
+    factor = schedule or constant()
+    return Update(1, lambda step: (-rate * factor(step), decay), _momentum)
 
 
-def adam(rate: float, schedule: Schedule | None = None, square_decay: float = 0.999) -> Update:
-    """Adam."""
-    return chain(scale_by_adam(square_decay=square_decay), scale_by_rate(rate, schedule))
+def adam(
+    rate: float,
+    schedule: Schedule | None = None,
+    decay: float = 0.9,
+    square_decay: float = 0.999,
+    epsilon: float = 1e-8,
+) -> Update:
+    """Gradient over its running size, with bias correction (Kingma & Ba, arXiv:1412.6980, algorithm 1)."""
+    factor = schedule or constant()
+
+    def factors(step: int) -> tuple[float, ...]:
+        corrections = (1.0 / (1.0 - decay ** (step + 1)), 1.0 / (1.0 - square_decay ** (step + 1)))
+        return (-rate * factor(step), decay, square_decay, *corrections, epsilon)
+
+    return Update(2, factors, _adam)
 
 
 UPDATES: dict[str, Callable[..., Update]] = {"adam": adam, "momentum": momentum, "sgd": sgd}
@@ -128,45 +112,30 @@ SPACES: dict[str, Space] = {
 }
 
 
-def part(state: State, where: slice) -> State:
-    """The state of some of the parameters: views of the arrays, single numbers as they are."""
-    if isinstance(state, tuple):
-        return tuple(part(each, where) for each in state)
-    return state[where] if state.ndim else state
+def move(
+    update: Update, gradient: Floats, slots: tuple[Floats, ...], step: int, theta: Floats, low: float, high: float
+) -> None:
+    """Add a step to θ, kept from ``low`` to ``high``; ``theta`` and ``slots`` are overwritten."""
+    theta += update.rule(gradient, slots, slice(None), update.factors(step))
+    np.clip(theta, low, high, out=theta)
 
 
-def joined(state: State, after: State) -> State:
-    """The arrays of ``state`` with the single numbers of ``after``, a state of some of the parameters."""
-    if isinstance(state, tuple):
-        return tuple(joined(*each) for each in zip(state, after, strict=True))
-    return state if state.ndim else after
+def compiled_move(
+    update: Update, gradient: Floats, slots: tuple[Floats, ...], step: int, theta: Floats, low: float, high: float
+) -> None:
+    """``move`` in one pass over the parameters, compiled by numba: the same bits."""
+    _compiled(update.rule)(gradient, slots, update.factors(step), theta, low, high)
 
 
-def copied(state: State) -> State:
-    """The state in arrays of its own."""
-    return tuple(map(copied, state)) if isinstance(state, tuple) else state.copy()
+@cache
+def _compiled(rule: Callable[..., Any]) -> Any:
+    import numba
 
+    inlined = numba.njit(inline="always", error_model="numpy")(rule)
 
-def flatten(state: State) -> list[NDArray[Any]]:
-    """The arrays of a state, in order."""
-    if isinstance(state, tuple):
-        return [array for part in state for array in flatten(part)]
-    return [np.asarray(state)]
+    @numba.njit(nogil=True, error_model="numpy")
+    def sweep(gradient: Any, slots: Any, factors: Any, theta: Any, low: Any, high: Any) -> None:
+        for k in range(len(theta)):
+            theta[k] = min(max(theta[k] + inlined(gradient[k], slots, k, factors), low), high)
 
-
-def unflatten(like: State, arrays: Sequence[NDArray[Any]]) -> State:
-    """The arrays put back into the shape of the state ``like``; raises ``ValueError`` where they do not fit."""
-    remaining = list(arrays)
-
-    def build(part: State) -> State:
-        if isinstance(part, tuple):
-            return tuple(build(each) for each in part)
-        array = remaining.pop(0) if remaining else None
-        if array is None or array.shape != np.shape(part) or array.dtype != np.asarray(part).dtype:
-            raise ValueError("the arrays do not fit the state")
-        return array
-
-    state = build(like)
-    if remaining:
-        raise ValueError("there are more arrays than the state has")
-    return state
+    return sweep
