@@ -2,8 +2,9 @@
 
 All columns are measured in turn, round by round, in one run, so that ratios mean something: one whole `ngspice -b` run
 of the exported full deck and one neospice run of it (both only settle, no gradient), the ngspice engine, and wave in
-numpy, in float32 and in PyTorch. The floor is the bare matrix products that one forward + gradient over every resistor
-takes: one product forward, one for the gradient, one back through every layer but the first.
+numpy, in float32, with numba and in PyTorch. The floor is the bare matrix products that one forward + gradient over
+every resistor takes: one product forward, one for the gradient, one back through every layer but the first. (Of dual
+rails wave multiplies only half: its own products of the first layer take half of the floor.)
 
 Examples: scripts/bench                       the table
           scripts/bench --plot bench.svg      and a picture
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +49,12 @@ from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.synthesis.layered import layered
 
 VOLTS = 5.0
+BATCH = 256
 SHAPES = ["64-32-10", "784-64-10", "64-256-10-lateral", "784-1024-10"]
 LARGEST = ["784-64-10", "784-200-10", "784-640-10", "784-2000-10", "784-6300-10"]
 # What runs a deck takes seconds for each sample: not asked for circuits above so many resistors.
 DECKS_UP_TO = 200_000
-WAVES = ("wave", "wave:float32", "wave:torch", "wave:torch:float32")
+WAVES = ("wave", "wave:float32", "wave:numba", "wave:numba:float32", "wave:torch", "wave:torch:float32")
 Seconds = Callable[[], float]
 
 
@@ -117,7 +120,8 @@ def deck_seconds(circuit: Circuit, drives: np.ndarray) -> dict[str, Seconds]:
 def measure(name: str, options: argparse.Namespace, engines: list[str], decks: bool) -> dict[str, Any]:
     """One row: median milliseconds per sample of each column, ratios to wave, and peak memory."""
     circuit, matrices = build(name)
-    drives, labels = problem(circuit, options.batch)
+    batch = options.batch or BATCH
+    drives, labels = problem(circuit, batch)
     rule = RULES["hardware-linearization"]
     ways: dict[str, Seconds] = {}
     with_decks = decks and len(circuit.resistors) <= DECKS_UP_TO
@@ -129,7 +133,7 @@ def measure(name: str, options: argparse.Namespace, engines: list[str], decks: b
             opened.append(create(engine))
         except SimulatorMissingError:
             continue
-        count = min(options.part, options.batch) if engine == "ngspice" else options.batch
+        count = min(options.part, batch) if engine == "ngspice" else batch
         loss = cross_entropy(labels[:count], 4.0)
 
         def learn(simulator: Any = opened[-1], count: int = count, loss: Any = loss) -> float:
@@ -141,8 +145,8 @@ def measure(name: str, options: argparse.Namespace, engines: list[str], decks: b
             ways["ngspice engine" if engine == "ngspice" else engine] = learn
             learn()
     for dtype in ("float64", "float32"):
-        products = floor(matrices, options.batch, dtype)
-        ways[f"floor {dtype}"] = lambda products=products: products() / options.batch
+        products = floor(matrices, batch, dtype)
+        ways[f"floor {dtype}"] = lambda products=products: products() / batch
     found: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(options.rounds):
         for way, seconds in ways.items():
@@ -153,7 +157,7 @@ def measure(name: str, options: argparse.Namespace, engines: list[str], decks: b
     return {
         "circuit": name,
         "resistors": len(circuit.resistors),
-        "batch": options.batch,
+        "batch": batch,
         "ms": {way: 1e3 * statistics.median(times) for way, times in found.items()},
         "ratio": {
             way: statistics.median(a / b for a, b in zip(times, base, strict=True)) for way, times in found.items()
@@ -169,30 +173,34 @@ def apart(work: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def epoch(folder: str, options: argparse.Namespace, engine: str) -> dict[str, Any]:
-    """One training epoch of 784-1024-10 on real data, update included, beside the floor of its matrix products."""
+    """One training epoch of 784-1024-10 on real data, update included, beside the floor of its matrix products.
+
+    The second of two: numba compiles during the first.
+    """
     from diodeq.learning import trainer
     from diodeq.learning.datasets import load, units
-    from diodeq.learning.recipe import Recipe
+    from diodeq.learning.recipe import RECIPES
 
     data = load(f"idx:{folder}", 0)
-    recipe = Recipe(hidden=(1024,), volts=40.0, rate=0.03, epochs=1, batch_size=options.batch)
+    usual = RECIPES["idx"]
+    recipe = replace(usual, hidden=(1024,), epochs=2, batch_size=options.batch or usual.batch_size)
     widths = (data.x_train.shape[1], 1024, len(data.classes))
-    circuit = layered(
-        widths, catalogue.get("1N4148"), recipe.volts, units=units(data.x_train, recipe.volts, recipe.beta)
-    )
+    scaling = units(data.x_train, recipe.volts, recipe.beta)
+    circuit = layered(widths, catalogue.get("1N4148"), recipe.volts, units=scaling)
     technology = Technology()
     sizes = [(2 * widths[0] + 2, widths[1]), (widths[1], 2 * widths[2])]
-    products = {dtype: floor(sizes, options.batch, dtype) for dtype in ("float64", "float32")}
-    batches = -(-len(data.x_train) // options.batch)
+    products = {dtype: floor(sizes, recipe.batch_size, dtype) for dtype in ("float64", "float32")}
+    batches = -(-len(data.x_train) // recipe.batch_size)
     before = {dtype: batches * seconds() for dtype, seconds in products.items()}
     with create(engine) as simulator:
         start = trainer.start(circuit, recipe, technology)
-        (_, metrics), *_ = trainer.train(circuit, data, simulator, recipe, technology, start)
+        *_, (_, metrics) = trainer.train(circuit, data, simulator, recipe, technology, start)
     after = {dtype: batches * seconds() for dtype, seconds in products.items()}
     seconds = len(data.x_train) / metrics.samples_per_second
     floors = {dtype: (before[dtype] + after[dtype]) / 2 for dtype in before}
     return {
         "engine": engine,
+        "batch": recipe.batch_size,
         "seconds": seconds,
         "floor_seconds": floors,
         "ratio": {dtype: seconds / value for dtype, value in floors.items()},
@@ -268,7 +276,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--circuits", nargs="+", help=f"such as 64-32-10-lateral; default {' '.join(SHAPES)}")
-    parser.add_argument("--batch", type=int, default=256, help="samples a batch (default 256)")
+    parser.add_argument("--batch", type=int, help=f"samples a batch (default {BATCH}; for --epoch, the recipe's)")
     parser.add_argument("--part", type=int, default=256, help="of them in the ngspice engine (default 256)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--largest", action="store_true", help="wave alone, up to ten million resistors")
@@ -280,7 +288,7 @@ def main() -> None:
     options = parser.parse_args()
     document: dict[str, Any] = {"processor": processor(), "cores": len(os.sched_getaffinity(0))}
     if options.epoch:
-        engines = options.engines or list(WAVES)
+        engines = options.engines or WAVES[:4]
         document["epoch"] = [apart(epoch, options.epoch, options, engine) for engine in engines]
     elif options.memory:
         document["memory"] = memory(100_000, None)

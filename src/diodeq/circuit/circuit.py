@@ -236,7 +236,7 @@ class Circuit:
 
     def output_injections(self, gradient: Floats) -> Floats:
         """Node currents float64[B, N] that inject ``gradient`` float64[B, n_out] at the outputs."""
-        currents = np.zeros((len(gradient), len(self.nodes)))
+        currents = np.zeros((len(gradient), len(self.nodes)), gradient.dtype)
         np.add.at(currents.T, self.outputs[:, 0], gradient.T)
         np.subtract.at(currents.T, self.outputs[:, 1], gradient.T)
         return currents

@@ -113,8 +113,9 @@ class Folded:
     scattered: Floats | sparse.csr_array
 
     def known_voltages(self, sources: Floats) -> Floats:
-        """float64[B, N]: voltages of the driven nodes (0 elsewhere) for source values float64[B, n_sources]."""
-        volts = np.zeros((len(sources), self.plan.node_count))
+        """float64[B, N]: voltages of the driven nodes (0 elsewhere) for source values float64[B, n_sources]; in single
+        precision these and all that follows are so too."""
+        volts = np.zeros((len(sources), self.plan.node_count), sources.dtype)
         for level in self.plan.levels:
             steps = level.signs * sources[:, level.sources]
             volts[:, level.nodes] = steps if level.parents is None else volts[:, level.parents] + steps
@@ -124,7 +125,7 @@ class Folded:
         self, sources: Floats, known: Floats, multiply: Callable[[Floats, Floats], Floats] = np.matmul
     ) -> Floats:
         """Norton currents float64[B, kept nodes] into the kept nodes; ``multiply`` does the matrix products."""
-        currents = np.ascontiguousarray((self.scattered @ known[:, self.plan.rails].T).T, dtype=np.float64)
+        currents = np.ascontiguousarray((self.scattered @ known[:, self.plan.rails].T).T, dtype=known.dtype)
         for feed, coupling in zip(self.plan.feeds, self.couplings, strict=True):
             currents[:, feed.free] += multiply(known[:, feed.rails], coupling)
         independent = self.plan.current_sources

@@ -107,7 +107,15 @@ class Arrays:
 
     def empty(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """An uninitialized numpy array in the backend's precision."""
-        return np.empty(shape, np.float64 if self.precision is PRECISIONS["float64"] else np.float32)  # type: ignore[return-value]
+        return np.empty(shape, self._real)
+
+    def narrow(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A numpy array in the backend's precision; itself where it is."""
+        return array.astype(self._real, copy=False)
+
+    @property
+    def _real(self) -> Any:
+        return np.float64 if self.precision is PRECISIONS["float64"] else np.float32
 
     def multiply(self, left: NDArray[np.float64], right: Array) -> NDArray[np.float64]:
         """The product of an array in numpy and one of the backend's, in numpy."""

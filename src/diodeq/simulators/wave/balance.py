@@ -37,13 +37,13 @@ def imbalance(
     wrong -= right
     size = method.leaving(unknowns, diode_currents, transposed=transposed, magnitude=True)
     size += np.abs(right)
-    per_volt = np.abs(stamp.matrix.diagonal())
+    per_volt = np.abs(stamp.matrix.diagonal()).astype(size.dtype)
     per_volt[stamp.nodes :] = 1.0
     if transposed:
         size += QUIET_SHARE * np.abs(unknowns[:, : stamp.nodes]).max(axis=1, keepdims=True, initial=0.0) * per_volt
         # Nodes that hold no resistor have no such current; theirs is a share of the largest anywhere.
         size[:, : stamp.nodes] += QUIET_CURRENT * size[:, : stamp.nodes].max(axis=1, keepdims=True, initial=0.0)
-        size += np.finfo(np.float64).tiny  # nothing at all may have been injected
+        size += np.finfo(size.dtype).tiny  # nothing at all may have been injected
     else:
         size += QUIET_VOLTS * per_volt + QUIET_AMPERES
     np.abs(wrong, out=wrong)

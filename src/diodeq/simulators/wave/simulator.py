@@ -111,7 +111,8 @@ class WaveSimulator:
 
     def operate(self, circuit: Circuit, drives: Floats) -> WavePoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
-        sources = circuit.source_values(drives)
+        with np.errstate(over="ignore"):  # what single precision cannot hold is infinite there
+            sources = self._arrays.narrow(circuit.source_values(drives))
         if not np.isfinite(sources).all():
             sample = int(np.flatnonzero(~np.isfinite(sources).all(axis=1))[0])
             raise InputError(f"input volts of sample {sample} are not finite", "check the inputs for NaN and infinity")
@@ -137,7 +138,7 @@ class WaveSimulator:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         at = self._prepare(circuit)
-        injected = np.asarray(injections, dtype=np.float64)
+        injected = self._arrays.narrow(np.asarray(injections))
         volts = self._arrays.empty((len(injected), len(circuit.nodes)))
         unknowns = self._arrays.empty((len(injected), at.stamp.size))
 

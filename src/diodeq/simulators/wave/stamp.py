@@ -42,7 +42,7 @@ class Stamp:
 
     def right_side(self, injections: Floats, source_voltages: Floats | None = None) -> Floats:
         """float64[B, n] from currents into all nodes float64[B, nodes + 1] and values of the voltage sources."""
-        right = np.zeros((len(injections), self.size))
+        right = np.zeros((len(injections), self.size), injections.dtype)
         right[:, : self.nodes] = injections[:, 1:]
         if source_voltages is not None and "voltage_sources" in self.branches:
             right[:, self.branches["voltage_sources"]] = source_voltages
