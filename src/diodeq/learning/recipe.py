@@ -137,7 +137,7 @@ RECIPES: dict[str, Recipe] = {
     "digits": Recipe(hidden=(40,), volts=20.0, rate=0.1, smoothing=0.1, epochs=15),
     "xor": Recipe(hidden=(8,), epochs=20),
     "moons": Recipe(hidden=(16,), epochs=20),
-    "idx": Recipe(hidden=(256,), volts=40.0, rate=0.03, smoothing=0.1, epochs=10, batch_size=256),
+    "idx": Recipe(hidden=(256,), volts=40.0, rate=0.1, smoothing=0.1, epochs=10, batch_size=512),
 }
 
 

@@ -95,54 +95,79 @@ def plain_load_line(device: Law, sources: Array, resistances: Array) -> tuple[Ar
     drop = shunted * saturation
     shifted = sources * divider
     shifted += drop
-    omega = wright_omega(shifted / n_vt + xp.log(drop / n_vt))
-    junction = shifted - n_vt * omega
-    omega /= shunted
-    conductance = omega + gmin
-    omega *= n_vt  # the diffusion current plus Is
-    omega -= saturation
-    current = omega + gmin * junction
-    off = junction < REVERSE * n_vt
-    if xp.any(off):
-        blocked, cube = _reverse(n_vt, shifted, drop, junction, off)
-        junction = xp.where(off, blocked, junction)
-        current = xp.where(off, gmin * blocked - saturation * (1.0 + cube), current)
-        conductance = xp.where(off, gmin + 3.0 * saturation * cube / blocked, conductance)
-    voltage = junction + device.resistance * current
-    conductance /= 1.0 + device.resistance * conductance
-    return voltage, current, conductance
+    exponent = shifted * (1.0 / n_vt)
+    exponent += xp.log(drop / n_vt)
+    through = wright_omega(exponent)
+    junction = shifted - n_vt * through
+    through *= n_vt / shunted  # the diffusion current plus Is
+    edge = _number(REVERSE * n_vt, sources)
+    if xp.any(junction < edge):
+        # The laws meet at the edge, and below it the cubic's current is the larger one: no entry needs to be chosen.
+        blocked, cube = _reverse(n_vt, shifted, drop, edge)
+        junction = xp.maximum(junction, edge)
+        junction -= edge
+        junction += blocked
+        through = xp.maximum(through, -saturation * cube)
+        conductance = -3.0 / blocked
+        conductance *= through
+    else:
+        conductance = through * (1.0 / n_vt)
+    conductance += gmin
+    current = gmin * junction
+    current += through
+    current -= saturation
+    if device.resistance:
+        junction += device.resistance * current
+        conductance /= 1.0 + device.resistance * conductance
+    return junction, current, conductance
 
 
-def _reverse(n_vt: float, shifted: Array, drop: Array, start: Array, off: Array) -> tuple[Array, Array]:
-    """Where ``off``: the v below -3 nVt of ``v = shifted + drop c``, and ``c = (3 nVt / (e v))^3``, by Newton's method.
+def _reverse(n_vt: float, shifted: Array, drop: Array, edge: Array) -> tuple[Array, Array]:
+    """The v up to ``edge`` of ``v = shifted + drop c``, and ``c = (3 nVt / (e v))^3``, by Newton's method.
 
-    The function is convex and rises, so no start is too far away. Elsewhere what is returned means nothing.
+    The function is convex and rises, and the start is above the solution, unless that is above the edge: then v stays
+    there.
     """
     xp = array_namespace(shifted)
     rounding = 4.0 * float(xp.finfo(shifted.dtype).eps)
-    # Both laws agree at -3 nVt, so the solution lies below it for one exactly when it does for the other.
-    v = xp.minimum(start, xp.full_like(start, REVERSE * n_vt))
-    for _ in range(60):
-        x = n_vt / v
-        cube = CUBE * x * x * x
+    v = xp.minimum(shifted, edge)
+    for step in range(60):
+        x = (CUBE ** (1.0 / 3.0) * n_vt) / v
+        cube = x * x
+        cube *= x
         push = drop * cube
-        error = v - shifted - push
-        if not xp.any(off & (xp.abs(error) > rounding * (xp.abs(v) + drop))):
+        error = v - shifted
+        error -= push
+        # Two steps are enough for nearly all: nobody looks before.
+        if step > 1 and not xp.any((v < edge) & (xp.abs(error) > rounding * (xp.abs(v) + drop))):
             break
-        v = xp.minimum(v - error / (1.0 + 3.0 * push / v), xp.full_like(v, REVERSE * n_vt))
+        push *= 3.0
+        push /= v
+        push += 1.0
+        error /= push
+        v -= error
+        v = xp.minimum(v, edge)
     return v, cube
+
+
+def _number(value: float, like: Array) -> Array:
+    """A single number as an array of the same kind."""
+    return array_namespace(like).asarray(value, dtype=like.dtype, device=like.device)
 
 
 def wright_omega(x: Array) -> Array:
     """The Wright omega function of real numbers, ``w + log w = x``, to a few roundings of its value.
 
-    Two steps of the iteration of fourth order of Fritsch, Shafer and Crowley (Comm. ACM 16(2), 1973), from the softplus
-    function. Below x = ``NOTHING`` it stays as it is there.
+    Two steps of the iteration of fourth order of Fritsch, Shafer and Crowley (Comm. ACM 16(2), 1973), from about the
+    softplus function. Below x = ``NOTHING`` it stays as it is there.
     """
     xp = array_namespace(x)
-    x = xp.maximum(x, xp.full_like(x, NOTHING))
+    x = xp.maximum(x, _number(NOTHING, x))
     start = xp.exp(-xp.abs(x))
-    w = xp.where(x < -1.0, start - start * start, xp.log1p(start) + xp.where(x > 0.0, x, xp.zeros_like(x)))
+    w = start * -0.5
+    w += 1.0
+    w *= start
+    w += xp.maximum(x, _number(0.0, x))
     for _ in range(2):
         error = x - w
         error -= xp.log(w)
@@ -151,10 +176,11 @@ def wright_omega(x: Array) -> Array:
         factor += slope
         factor *= slope
         factor *= 2.0
-        step = error / slope
+        step = factor - error
+        step *= error
+        error *= 2.0
         factor -= error
-        step *= factor
-        factor -= error
+        factor *= slope
         step /= factor
         step += 1.0
         w *= step

@@ -34,6 +34,9 @@ ENTRIES = 3 << 16
 # A batch is cut into so many parts that threads may share, unless they had fewer numbers each than are worth a thread.
 PARTS = 4
 SHARE = 1 << 15
+# Once an array of so many numbers (31 MB, never touched) has been freed, glibc keeps freed memory up to twice its size
+# (mallopt(3), M_MMAP_THRESHOLD). Otherwise working arrays are fetched anew from the system thousands of times a second.
+KEPT = 31 << 17
 # The names of transposed elements' currents: a transposed buffer is a mirror and the other way round.
 TRANSPOSED = {"buffers": "mirrors", "mirrors": "buffers"}
 
@@ -90,6 +93,7 @@ class WaveSimulator:
 
     def __init__(self, *options: str, workers: int | None = None) -> None:
         self._arrays = Arrays.of(options)
+        np.empty(KEPT)
         self._workers = workers or len(os.sched_getaffinity(0))
         self._threads: ThreadPoolExecutor | None = None
         self._plans: Plans | None = None
