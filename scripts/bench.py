@@ -83,8 +83,13 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def best(work: Callable[[], Any]) -> float:
+    """Wall seconds of the best of five calls in a row: for what takes milliseconds."""
+    return min(timed(work) for _ in range(5))
+
+
 def floor(matrices: list[tuple[int, int]], batch: int, dtype: str) -> Seconds:
-    """Seconds of the bare matrix products, the best of five."""
+    """Seconds of the bare matrix products."""
     random = np.random.default_rng(0)
     held = [[random.random(shape).astype(dtype) for shape in ((batch, a), (a, b), (batch, b))] for a, b in matrices]
 
@@ -95,7 +100,7 @@ def floor(matrices: list[tuple[int, int]], batch: int, dtype: str) -> Seconds:
                 after @ matrix.T
             before.T @ after
 
-    return lambda: min(timed(products) for _ in range(5))
+    return lambda: best(products)
 
 
 def deck_seconds(circuit: Circuit, drives: np.ndarray) -> dict[str, Seconds]:
@@ -138,8 +143,10 @@ def measure(name: str, options: argparse.Namespace, engines: list[str], decks: b
 
         def learn(simulator: Any = opened[-1], count: int = count, loss: Any = loss) -> float:
             # As in training every batch meets new conductances: preparing them is part of the time.
-            fresh = circuit.with_conductances(circuit.conductances)
-            return timed(lambda: rule(simulator, fresh, drives[:count], loss)) / count
+            def once() -> Any:
+                return rule(simulator, circuit.with_conductances(circuit.conductances), drives[:count], loss)
+
+            return (timed if simulator.name == "ngspice" else best)(once) / count
 
         if engine != "ngspice" or with_decks:
             ways["ngspice engine" if engine == "ngspice" else engine] = learn
@@ -294,7 +301,9 @@ def main() -> None:
         document["memory"] = memory(100_000, None)
     else:
         shapes = options.circuits or (LARGEST if options.largest else SHAPES)
-        engines = options.engines or (["wave", "wave:float32"] if options.largest else ["ngspice", *WAVES])
+        engines = options.engines or (
+            ["wave", "wave:numba", "wave:numba:float32"] if options.largest else ["ngspice", *WAVES]
+        )
         document["speed"] = [apart(measure, name, options, engines, not options.largest) for name in shapes]
         if options.plot:
             plot(document["speed"], options.plot)
