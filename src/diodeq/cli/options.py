@@ -12,6 +12,18 @@ from diodeq.simulators import ENGINES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """One decorator for several options, which ``--help`` shows in this order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
@@ -22,7 +34,7 @@ class EngineName(click.ParamType):  # type: ignore[type-arg]
 
     def get_metavar(self, *_: Any, **__: Any) -> str:
         """What ``--help`` shows."""
-        return "[ngspice|wave[:torch][:cuda][:float32]]"
+        return "[ngspice|wave[:numba|:torch[:cuda]][:float32]]"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
         """The name as given."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import rich_click as click
@@ -13,26 +12,17 @@ import rich_click as click
 from diodeq.analysis.quantization import Cost, best_scaled, cost, drawn_drives
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.cli.verify import labels_of
+from diodeq.cli.options import together
+from diodeq.cli.samples import from_csv
 from diodeq.devices.ladder import PAIRS, Ladder, ladder
 from diodeq.devices.preferred import SERIES
 from diodeq.errors import InputError, UsageError
 from diodeq.netlist.bom import engineering
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.quantize import Quantized, quantize
-from diodeq.tables import read_matrix
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def quantizing(command: Command) -> Command:
-    """The options --series, --programmable, --levels, --pairs, --ohms, --scale, --inputs and --labelled."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-_OPTIONS = (
+# --series, --programmable, --levels, --pairs, --ohms, --scale, --inputs and --labelled.
+quantizing = together(
     click.option("--series", type=click.Choice(list(SERIES), case_sensitive=False), help="Preferred values to buy."),
     click.option("--programmable", metavar="PART", help="Digital potentiometers: AD5206, AD5293, MCP41010 …"),
     click.option(
@@ -118,9 +108,7 @@ class Parts:
             if self.labelled:
                 raise UsageError("--labelled has no meaning without --inputs", "add --inputs X.csv")
             return drawn_drives(circuit), None
-        count = len(circuit.inputs)
-        rows = read_matrix(self.inputs, count + self.labelled)
-        return circuit.scaling.to_volts(rows[:, :count]), labels_of(self.inputs, rows) if self.labelled else None
+        return from_csv(self.inputs, circuit, self.labelled)
 
 
 def document(quantized: Quantized, found: Cost, simulator: str) -> dict[str, Any]:

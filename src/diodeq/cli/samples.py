@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 import rich_click as click
@@ -14,21 +12,13 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.cli.options import together
 from diodeq.cli.verify import labels_of
 from diodeq.errors import UsageError
 from diodeq.tables import read_matrix
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def sampled(command: Command) -> Command:
-    """The options --data, --split, --inputs and --labelled."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-_OPTIONS = (
+# --data, --split, --inputs and --labelled.
+sampled = together(
     click.option("--data", help="A data set of `diodeq train`: its held-out samples."),
     click.option(
         "--split",
@@ -65,9 +55,7 @@ class Samples:
         if self.labelled and self.inputs is None:
             raise UsageError("--labelled has no meaning without --inputs", "leave it out")
         if self.inputs is not None:
-            count = len(circuit.inputs)
-            rows = read_matrix(self.inputs, count + self.labelled)
-            return circuit.scaling.to_volts(rows[:, :count]), labels_of(self.inputs, rows) if self.labelled else None
+            return from_csv(self.inputs, circuit, self.labelled)
         if self.data is None:
             return None, None
         from diodeq.learning import datasets
@@ -76,6 +64,13 @@ class Samples:
         found = datasets.load(self.data, _split_of(path, self.data) if self.split is None else self.split)
         fits(circuit, found)
         return circuit.scaling.to_volts(found.x_test), found.y_test
+
+
+def from_csv(path: Path, circuit: Circuit, labelled: bool) -> tuple[Floats, NDArray[np.int64] | None]:
+    """Input volts float64[B, n_in] of a CSV in the user's units, and the class numbers in its last column, if any."""
+    count = len(circuit.inputs)
+    rows = read_matrix(path, count + labelled)
+    return circuit.scaling.to_volts(rows[:, :count]), labels_of(path, rows) if labelled else None
 
 
 def _split_of(circuit: Path, data: str) -> int:
