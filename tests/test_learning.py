@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -196,6 +197,7 @@ def test_momentum_and_descent_are_what_they_are_called():
 @pytest.mark.parametrize("name", updates.UPDATES)
 def test_numba_moves_to_the_same_bits(name):
     pytest.importorskip("numba")
+    assert updates.fastest_move() is not updates.move
     rng = np.random.default_rng(3)
     rule, count = updates.UPDATES[name](0.3, schedules.cosine(5)), 1003
     begin = rng.normal(size=count)
@@ -204,9 +206,16 @@ def test_numba_moves_to_the_same_bits(name):
     for step in range(4):
         gradient = rng.normal(size=count) * 10.0 ** rng.integers(-9, 3, count)
         updates.move(rule, gradient, slots[0], step, theta[0], -2.0, 2.0)
-        updates.compiled_move(rule, gradient, slots[1], step, theta[1], -2.0, 2.0)
+        updates.fastest_move()(rule, gradient, slots[1], step, theta[1], -2.0, 2.0)
         assert np.array_equal(theta[0], theta[1])
         assert all(map(np.array_equal, *slots))
+
+
+def test_a_numba_that_cannot_be_imported_is_not_needed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    updates.fastest_move.cache_clear()
+    assert updates.fastest_move() is updates.move
+    updates.fastest_move.cache_clear()
 
 
 @pytest.mark.parametrize("name", updates.UPDATES)

@@ -14,7 +14,6 @@ import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from diodeq.circuit.bank import Floats
 from diodeq.devices.technology import Technology
 from diodeq.errors import SimulationError
 from diodeq.learning.rules.base import Gradient
-from diodeq.learning.updates import SPACES, State, Update, compiled_move, move
+from diodeq.learning.updates import SPACES, State, Update, fastest_move, move
 
 # Parameters moved together: their working arrays stay in cache. Of more, threads and numba (where it is) make a change.
 BLOCK = 1 << 16
@@ -72,7 +71,7 @@ class Knobs:
         space, technology = SPACES[self.space], self.technology
         low, high = space.enter(np.array([technology.low, technology.high])).tolist()
         blocks = [slice(at, min(at + BLOCK, len(old))) for at in range(0, len(old), BLOCK)]
-        moved = compiled_move if len(blocks) > 1 and find_spec("numba") else move
+        moved = fastest_move() if len(blocks) > 1 else move
 
         def follow(where: slice) -> None:
             pulled, theta = _finite(space.pull(gradient.conductances[where], old[where])), parameters[where]

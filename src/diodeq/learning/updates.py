@@ -120,22 +120,28 @@ def move(
     np.clip(theta, low, high, out=theta)
 
 
-def compiled_move(
-    update: Update, gradient: Floats, slots: tuple[Floats, ...], step: int, theta: Floats, low: float, high: float
-) -> None:
-    """``move`` in one pass over the parameters, compiled by numba: the same bits."""
-    _compiled(update.rule)(gradient, slots, update.factors(step), theta, low, high)
-
-
 @cache
-def _compiled(rule: Callable[..., Any]) -> Any:
-    import numba
+def fastest_move() -> Callable[[Update, Floats, tuple[Floats, ...], int, Floats, float, float], None]:
+    """``move`` in one pass over the parameters where numba can be imported: the same bits."""
+    try:
+        import numba
+    except ImportError:
+        return move
 
-    inlined = numba.njit(inline="always", error_model="numpy")(rule)
+    @cache
+    def compiled(rule: Callable[..., Any]) -> Any:
+        inlined = numba.njit(inline="always", error_model="numpy")(rule)
 
-    @numba.njit(nogil=True, error_model="numpy")
-    def sweep(gradient: Any, slots: Any, factors: Any, theta: Any, low: Any, high: Any) -> None:
-        for k in range(len(theta)):
-            theta[k] = min(max(theta[k] + inlined(gradient[k], slots, k, factors), low), high)
+        @numba.njit(nogil=True, error_model="numpy")
+        def sweep(gradient: Any, slots: Any, factors: Any, theta: Any, low: Any, high: Any) -> None:
+            for k in range(len(theta)):
+                theta[k] = min(max(theta[k] + inlined(gradient[k], slots, k, factors), low), high)
 
-    return sweep
+        return sweep
+
+    def moved(
+        update: Update, gradient: Floats, slots: tuple[Floats, ...], step: int, theta: Floats, low: float, high: float
+    ) -> None:
+        compiled(update.rule)(gradient, slots, update.factors(step), theta, low, high)
+
+    return moved

@@ -132,9 +132,10 @@ def _one(options: Sequence[str], names: Sequence[str]) -> str:
 def _numba() -> str:
     try:
         import numba
-    except ImportError as error:
+    except ImportError as error:  # it also refuses versions of numpy that it does not know
         raise SimulatorMissingError(
-            "the simulator wave:numba needs numba, which is not installed", "pip install 'diodeq[numba]'"
+            f"the simulator wave:numba needs numba, which cannot be imported ({error})",
+            "pip install --upgrade 'diodeq[numba]'",
         ) from error
     return f"numba {numba.__version__}"
 
