@@ -252,7 +252,7 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
     from diodeq.report.figures import render, style, tidy
 
     with style():
-        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        figure = Figure(figsize=(7.4, 4.0), layout="constrained")
         axes = figure.subplots()
         for way in dict.fromkeys(way for row in rows for way in row["ms"]):
             points = sorted((row["resistors"], row["ms"][way]) for row in rows if way in row["ms"])
@@ -260,7 +260,7 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
                 *zip(*points, strict=True), marker="o", markersize=4, label=way, ls=":" if "floor" in way else "-"
             )
         axes.set(xscale="log", yscale="log", xlabel="resistors", ylabel="milliseconds a sample")
-        axes.legend(fontsize="small", frameon=False)
+        figure.legend(loc="outside right upper", fontsize="small", frameon=False)
         tidy(axes)
     write_atomically(Path(path), render(figure, Path(path)))
 
