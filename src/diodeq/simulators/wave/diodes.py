@@ -1,8 +1,8 @@
 """All diodes of a circuit behind their port resistances: load lines of whole batches, exactly as the law has them.
 
-A plain junction (no recombination, knee or breakdown) is solved in closed form with the Wright omega function, here
-by exponentials and logarithms that vectorize and in ``fused`` by one compiled loop; every other law is solved by
-``Law.load_line``, in numpy.
+A plain junction (no recombination, no knee) is solved in closed form with the Wright omega function, here by
+exponentials and logarithms that vectorize and in ``fused`` by one compiled loop. What breaks down, and every other law,
+is solved by ``Law.load_line``, in numpy.
 """
 
 from __future__ import annotations
@@ -63,8 +63,22 @@ class Diodes:
 
     def _solve(self, device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
         if not is_plain(device):
-            solved = device.load_line(self.arrays.take(sources), self.arrays.take(resistances))
-            return self.arrays.put(solved[0]), self.arrays.put(solved[1]), self.arrays.put(solved[2])
+            return self._exact(device, sources, resistances)
+        v, i, g = self._plain(device, sources, resistances)
+        if math.isfinite(device.breakdown):
+            # Laws that agree down to -BV have the same solutions there, and the others lie below for both.
+            broken = v - device.resistance * i < -device.breakdown
+            if array_namespace(v).any(broken):
+                rows, columns = map(self.arrays.index, np.nonzero(self.arrays.take(broken)))
+                exact = self._exact(device, sources[rows, columns], resistances[columns])
+                v[rows, columns], i[rows, columns], g[rows, columns] = exact
+        return v, i, g
+
+    def _exact(self, device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
+        v, i, g = device.load_line(self.arrays.take(sources), self.arrays.take(resistances))
+        return self.arrays.put(v), self.arrays.put(i), self.arrays.put(g)
+
+    def _plain(self, device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
         if self.arrays.fused:
             from diodeq.simulators.wave import fused
 
@@ -80,13 +94,14 @@ class Diodes:
 
 
 def is_plain(device: Law) -> bool:
-    """Whether the law is Shockley's with gmin and a series resistance, and no more."""
+    """Whether the law is Shockley's with gmin and a series resistance, and no more, down to its breakdown."""
     knees = math.isinf(device.knee_forward) and math.isinf(device.knee_reverse)
-    return knees and device.recombination == 0.0 and math.isinf(device.breakdown)
+    return knees and device.recombination == 0.0
 
 
 def plain_load_line(device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
-    """``Law.load_line`` for a plain law: the closed form, corrected where ngspice's reverse current is a cubic."""
+    """``Law.load_line`` for a plain law that does not break down: the closed form, corrected where ngspice's reverse
+    current is a cubic."""
     xp = array_namespace(sources)
     n_vt, saturation, gmin = device.n_vt, device.saturation, device.gmin
     total = resistances + device.resistance
