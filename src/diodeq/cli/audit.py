@@ -10,7 +10,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, UNITS, WORKERS, print_json, rule_list
+from diodeq.cli.options import INPUTS, JSON, SIMULATOR, UNITS, WORKERS, print_json, rule_list
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.learning.rules import RULES, written
@@ -28,9 +28,7 @@ SIZES = np.logspace(-6, 0, 19)
 
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option(
-    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed."
-)
+@INPUTS
 @click.option(
     "--labelled", is_flag=True, help="The last column is the class: the loss is cross-entropy, not the squared outputs."
 )

@@ -7,16 +7,14 @@ from pathlib import Path
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, UNITS, WORKERS, print_json
+from diodeq.cli.options import INPUTS, JSON, SIMULATOR, UNITS, WORKERS, print_json
 from diodeq.errors import ToleranceError
 from diodeq.tables import read_matrix
 
 
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option(
-    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed."
-)
+@INPUTS
 @click.option(
     "--limit", type=click.IntRange(min=1), default=200, show_default=True, help="Conductances to check, evenly spread."
 )

@@ -9,8 +9,8 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, UNITS, WORKERS, print_json
-from diodeq.cli.physical import INPUTS, LABELLED, LOAD, SAMPLES, WIRING, Amount, rows_of
+from diodeq.cli.options import INPUTS, JSON, UNITS, WORKERS, print_json
+from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, Amount, rows_of
 from diodeq.files import write_atomically
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import rich_click as click
@@ -71,6 +72,9 @@ CLUSTER = click.option(
 )
 JOB_SCRIPT = click.option(
     "--job-script", is_flag=True, help="Print what --cluster slurm:N hands to sbatch, and do nothing."
+)
+INPUTS = click.option(
+    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed."
 )
 UNITS = click.option(
     "--units",

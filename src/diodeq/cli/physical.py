@@ -44,9 +44,6 @@ LOAD = click.option(
     show_default=True,
     help="Capacitance at each node that an output reads: what measures it.",
 )
-INPUTS = click.option(
-    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed."
-)
 LABELLED = click.option("--labelled", is_flag=True, help="The last column is the class number: report accuracies.")
 SAMPLES = click.option(
     "--samples", type=click.IntRange(min=1), metavar="N", help="At most N rows, evenly spread.  [default: all]"

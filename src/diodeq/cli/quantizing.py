@@ -13,7 +13,7 @@ from diodeq.analysis.quantization import Cost, best_scaled, cost, drawn_drives
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.cli.options import together
-from diodeq.cli.samples import from_csv
+from diodeq.cli.samples import LABELLED, from_csv
 from diodeq.devices.ladder import PAIRS, Ladder, ladder
 from diodeq.devices.preferred import SERIES
 from diodeq.errors import InputError, UsageError
@@ -51,7 +51,7 @@ quantizing = together(
         type=click.Path(path_type=Path),
         help="CSV of inputs in the user's units, to measure the cost with.  [default: drawn at random]",
     ),
-    click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number."),
+    LABELLED,
 )
 
 

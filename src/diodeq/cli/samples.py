@@ -17,6 +17,7 @@ from diodeq.cli.verify import labels_of
 from diodeq.errors import UsageError
 from diodeq.tables import read_matrix
 
+LABELLED = click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number.")
 # --data, --split, --inputs and --labelled.
 sampled = together(
     click.option("--data", help="A data set of `diodeq train`: its held-out samples."),
@@ -28,7 +29,7 @@ sampled = together(
     click.option(
         "--inputs", type=click.Path(path_type=Path), help="CSV of inputs in the user's units instead of --data."
     ),
-    click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number."),
+    LABELLED,
 )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, UNITS, WORKERS, print_json
-from diodeq.cli.physical import INPUTS, LABELLED, LOAD, SAMPLES, WIRING, rows_of
+from diodeq.cli.options import INPUTS, JSON, UNITS, WORKERS, print_json
+from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, rows_of
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 
