@@ -48,13 +48,17 @@ def read_document(path: Path) -> dict[str, Any]:
 def load(path: Path, like: Snapshot) -> Snapshot:
     """The snapshot; ``like`` is one of the right shape (of ``trainer.start``). Raises ``InputError``."""
     header, arrays = _read(path)
-    slots = tuple(array for name, array in sorted(arrays.items()) if name.startswith("slot_"))
+    slots = _slots(arrays)
     wanted = [array.shape for array in (like.parameters, *like.state.slots)]
     if [array.shape for array in (arrays["parameters"], *slots)] != wanted:
         raise InputError(f"{path} belongs to another circuit or update", "train again with --overwrite")
     state = State(header["steps"], slots)
     numbers = {name: header[name] for name in (*_COUNTS, *_MEASURED)}
     return Snapshot(parameters=arrays["parameters"], best=arrays["best"], state=state, **numbers)
+
+
+def _slots(arrays: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(array for name, array in sorted(arrays.items()) if name.startswith("slot_"))
 
 
 def _finite(array: Any) -> bool:
@@ -74,8 +78,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if any(type(header[name]) not in (int, float) or not header[name] >= 0 for name in _MEASURED):
             raise ValueError("no number")
         parameters, best = arrays["parameters"], arrays["best"]
-        slots = [array for name, array in arrays.items() if name.startswith("slot_")]
-        if parameters.shape != best.shape or not all(map(_finite, (parameters, best, *slots))):
+        if parameters.shape != best.shape or not all(map(_finite, (parameters, best, *_slots(arrays)))):
             raise ValueError("no parameters")
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}", "start the training without --resume") from None

@@ -61,7 +61,7 @@ class Arrays:
 
         Raises:
             UsageError: an option does not exist, or contradicts another.
-            SimulatorMissingError: PyTorch, or the GPU, is not there.
+            SimulatorMissingError: numba, PyTorch or the GPU is not there.
         """
         known = (BACKENDS, tuple(PRECISIONS), DEVICES)
         for option in options:
