@@ -263,8 +263,9 @@ def test_a_signal_at_any_moment_leaves_a_run_that_goes_on(number: signal.Signals
     """Python itself needs a moment before it listens: it prints one byte when it does."""
     run = tmp_path / "my run"
     code = (
-        "import sys; print('+', flush=True)\n"
+        "import sys\n"
         "from diodeq.__main__ import run\n"
+        "print('+', flush=True)\n"
         f"sys.argv = ['diodeq', *{TRAIN!r}, '--epochs', '100000', '--out', {str(run)!r}]\n"
         "run()\n"
     )
@@ -294,6 +295,41 @@ def test_a_signal_at_any_moment_leaves_a_run_that_goes_on(number: signal.Signals
             time.sleep(0.01)
         again.kill()
         again.communicate()
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "class Lossy:\n    def __del__(self):\n        interrupt()\nLossy()\ntime.sleep(60)",
+        "try:\n    interrupt()\nexcept BaseException as error:\n    raise ImportError('broken') from error",
+    ],
+)
+def test_an_interruption_that_got_lost_or_became_something_else(meanwhile: str) -> None:
+    """As in imports: in a destructor Python prints it and forgets it, extension modules make an ImportError of it."""
+    code = (
+        "import os, signal, time\n"
+        "from diodeq import interrupts\n"
+        "def interrupt():\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(0.1)\n"
+        "interrupts.end_at_once()\n"
+        "interrupts.listen()\n"
+        f"try:\n    exec({meanwhile!r})\n"
+        "except BaseException as error:\n"
+        "    print(interrupts.received(error), interrupts.received(ValueError()))\n"
+        "time.sleep(1.5 * interrupts.AGAIN)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True False\n", "")
+
+
+def test_an_interruption_that_the_shell_ignores_stays_ignored() -> None:
+    code = (
+        "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from diodeq import interrupts\n"
+        "for step in (interrupts.end_at_once, interrupts.listen, interrupts.end_at_once):\n"
+        "    step()\n    os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == 0
 
 
 def test_a_reader_that_leaves_and_streams_that_are_closed(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """``python -m diodeq`` and the console script: an interruption before there is a command line ends quietly too."""
 
 import os
-import sys
+
+from diodeq import interrupts
 
 # Threads of OpenBLAS wait for work by spinning, on the processors that everything between two matrix products needs;
 # 2^4 cycles of that are enough. Read when numpy is loaded, so it has to be said here.
@@ -10,10 +11,9 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 def run() -> None:
     """Load the command line, which takes a moment, and run it."""
-    try:
-        from diodeq.cli.main import run as command
-    except KeyboardInterrupt:
-        sys.exit(130)
+    interrupts.end_at_once()
+    from diodeq.cli.main import run as command
+
     command()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import rich_click as click
 from click.exceptions import Exit
 
-from diodeq import __version__
+from diodeq import __version__, interrupts
 from diodeq.cli.audit import audit
 from diodeq.cli.cautions import spoken
 from diodeq.cli.compare import compare
@@ -98,32 +98,15 @@ def read_config(path: Path = CONFIG) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code (0 done, 1 a bug, 2 … 7 as in ``errors.py``, 130 interrupted)."""
     try:
+        interrupts.listen()
         with spoken():
             result = cli.main(args=arguments, prog_name="diodeq", standalone_mode=False, default_map=read_config())
         return result if isinstance(result, int) else 0
-    except DiodeqError as error:
-        print(f"diodeq: {error}", file=sys.stderr)
-        return error.exit_code
-    except Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("diodeq: interrupted", file=sys.stderr)
-        return 130
-    except SystemExit:
-        return 0  # click's, when the reader of our output left; that is its right
-    except OSError as error:
-        return _unusable(error)
-    except MemoryError:
-        print("diodeq: there is not enough memory; give a smaller circuit or fewer samples", file=sys.stderr)
-        return InputError.exit_code
-    except Exception as error:
-        if os.environ.get("DIODEQ_DEBUG"):
-            raise
-        print(f"diodeq: a bug: {type(error).__name__}: {error}; set DIODEQ_DEBUG=1 to see where", file=sys.stderr)
-        return 1
+    except BaseException as error:
+        if interrupts.received(error) or isinstance(error, click.Abort):
+            print("diodeq: interrupted", file=sys.stderr)
+            return interrupts.EXIT_CODE
+        return _ended(error)
 
 
 def run() -> None:
@@ -142,7 +125,31 @@ def run() -> None:
             code = _unusable(error)
         # Python flushes once more when it ends: what could not be written goes nowhere then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    interrupts.end_at_once()
     sys.exit(code)
+
+
+def _ended(error: BaseException) -> int:
+    """Say what ended the command, and return its exit code."""
+    if isinstance(error, Exit):
+        return error.exit_code
+    if isinstance(error, SystemExit):
+        return 0  # click's, when the reader of our output left; that is its right
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, OSError):
+        return _unusable(error)
+    if isinstance(error, DiodeqError):
+        print(f"diodeq: {error}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, MemoryError):
+        print("diodeq: there is not enough memory; give a smaller circuit or fewer samples", file=sys.stderr)
+        return InputError.exit_code
+    if os.environ.get("DIODEQ_DEBUG"):
+        raise error
+    print(f"diodeq: a bug: {type(error).__name__}: {error}; set DIODEQ_DEBUG=1 to see where", file=sys.stderr)
+    return 1
 
 
 def _unusable(error: OSError) -> int:

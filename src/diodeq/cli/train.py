@@ -20,6 +20,7 @@ from diodeq.devices import technology
 from diodeq.devices.ladder import ladder
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
+from diodeq.interrupts import EXIT_CODE, received
 from diodeq.learning.experiment import Experiment, conduct, starting_beta, stored
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
@@ -214,13 +215,15 @@ def _interruptible(data: str, out: Path) -> Iterator[None]:
     """Ctrl-C ends with one sentence and exit code 130; the checkpoint of the last whole epoch stays."""
     try:
         yield
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not received(error):
+            raise
         if (out / "checkpoint.npz").exists():
             words = f"go on with: diodeq train {shlex.quote(data)} --out {shlex.quote(str(out))} --resume"
         else:
             words = "nothing was trained yet"
         print(f"diodeq: interrupted; {words}", file=sys.stderr)
-        raise Exit(130) from None
+        raise Exit(EXIT_CODE) from None
 
 
 def _picture(path: Path, metrics: list[dict[str, Any]], summary: dict[str, Any]) -> None:
