@@ -88,6 +88,12 @@ def test_four_dask_workers_one_killed_find_the_same_bits_as_one_process(tmp_path
         assert boards(map_) == alone
 
 
+def test_two_clusters_at_once():
+    pytest.importorskip("distributed")
+    with mapper("local:1") as first, mapper("local:1") as second:
+        assert list(first(total, 1.0, [0])) == list(second(total, 1.0, [0]))
+
+
 def test_rules_compared_on_a_cluster_are_those_compared_alone(tmp_path):
     pytest.importorskip("distributed")
     comparison = compare.Comparison(

@@ -132,7 +132,7 @@ def _client(spec: str) -> Iterator[Any]:
             with Client(cluster) as client:  # type: ignore[no-untyped-call]
                 yield client
     elif kind == "local":
-        local = partial(LocalCluster, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+        local = partial(LocalCluster, threads_per_worker=1, dashboard_address=":0", silence_logs=50)
         with local(n_workers=int(rest)) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
             yield client
     else:
@@ -155,5 +155,5 @@ def _slurm() -> Iterator[Any]:
         raise SimulatorMissingError("dask-jobqueue is not installed", "pip install 'diodeq[cluster]'") from None
     configured = dask.config.get("jobqueue.slurm", {})
     asked: dict[str, Any] = {name: value for name, value in JOB.items() if configured.get(name) is None}
-    with SLURMCluster(**asked, scheduler_options={"dashboard_address": None}) as cluster:
+    with SLURMCluster(**asked, scheduler_options={"dashboard_address": ":0"}) as cluster:
         yield cluster
