@@ -36,6 +36,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from diodeq import processors
 from diodeq.circuit import Circuit
 from diodeq.devices import catalogue
 from diodeq.devices.technology import Technology
@@ -267,7 +268,7 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
 
 def table(rows: list[dict[str, Any]]) -> Table:
     """Milliseconds per sample, and in brackets how many times wave's."""
-    cores = len(os.sched_getaffinity(0))
+    cores = processors.count()
     ways = list(dict.fromkeys(way for row in rows for way in row["ms"]))
     title = f"1N4148, ms per sample (times wave's), batch {rows[0]['batch']}; {processor()}, {cores} cores"
     found = Table(title=title)
@@ -293,7 +294,7 @@ def main() -> None:
     parser.add_argument("--plot", metavar="FILE", help="draw time against size")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    document: dict[str, Any] = {"processor": processor(), "cores": len(os.sched_getaffinity(0))}
+    document: dict[str, Any] = {"processor": processor(), "cores": processors.count()}
     if options.epoch:
         engines = options.engines or WAVES[:4]
         document["epoch"] = [apart(epoch, options.epoch, options, engine) for engine in engines]

@@ -12,7 +12,8 @@ ROOT = Path(diodeq.__file__).parent
 # From the ground up; a room may import rooms of lower floors and itself.
 FLOORS = [
     {"errors", "interrupts", "__init__"},
-    {"cluster", "files", "markup"},
+    {"files", "markup", "processors"},
+    {"cluster"},
     {"archives", "spice", "tables"},
     {"devices", "network"},
     {"circuit"},

@@ -8,7 +8,6 @@ different kinds may still differ in the last bit, as their linear algebra librar
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
+from diodeq import processors
 from diodeq.errors import SimulationError, SimulatorMissingError, UsageError
 
 # map(function, shared, items) yields function(shared, item) for every item in turn. All three travel to other
@@ -57,7 +55,7 @@ def mapper(spec: str = "", processes: int | None = None) -> Iterator[Map]:
         with _client(spec) as client:
             yield partial(_over_cluster, client)
         return
-    count = processes or len(os.sched_getaffinity(0))
+    count = processes or processors.count()
     if count == 1:
         yield lambda function, shared, items: (_alone(function, shared, item) for item in items)
         return
@@ -79,7 +77,7 @@ def job_script(spec: str) -> str:
 
 
 def _alone(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> Any:
-    with threadpool_limits(1):
+    with processors.alone():
         return function(shared, item)
 
 

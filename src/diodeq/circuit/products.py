@@ -8,6 +8,7 @@ from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.blocks import Block, Index, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.rails import Halves, dual_rails
+from diodeq.processors import bands, product, share
 
 # Matrix products beat gathering branch voltages even when they compute this many entries for one that is needed.
 WASTE = 16
@@ -49,8 +50,8 @@ def _of_block(
     elif quiet[rows].all():
         _of_rails(Halves.of(rows, rails), voltages[:, at_rows], adjoint[:, at_columns], own[columns], found)
     else:
-        np.matmul(voltages[:, at_rows].T, adjoint[:, at_columns], out=found)
-        found += adjoint[:, at_rows].T @ voltages[:, at_columns]
+        product(voltages[:, at_rows].T, adjoint[:, at_columns], out=found)
+        found += product(adjoint[:, at_rows].T, voltages[:, at_columns])
         found -= own[columns]
         found -= own[rows, None]
 
@@ -59,13 +60,22 @@ def _of_rails(halves: Halves, voltages: Floats, adjoint: Floats, own: Floats, fo
     """A block between driven rows, of which half may mirror the others, and columns with C_bb = ``own``."""
     mirrored = halves.pairs and np.array_equal(voltages[:, halves.plus], -voltages[:, halves.minus])
     # One more sample, of 1 V at every row and -C_bb at every column, subtracts C_bb within the product.
-    right = np.vstack([adjoint, -own])
-    for places in (halves.plus, halves.alone) if mirrored else (slice(None),):
+    right, twice = np.vstack([adjoint, -own]), -2.0 * own
+    numbers = np.arange(len(found))
+
+    def multiply(rows: Index, mirrors: Index | None = None) -> None:
+        places = run(rows)
         part = voltages[:, places]
-        left = np.vstack([part, np.ones_like(part[:1])]).T
-        found[places] = left @ right
+        found[places] = np.vstack([part, np.ones_like(part[:1])]).T @ right
+        if mirrors is not None:
+            found[run(mirrors)] = twice - found[places]
+
     if mirrored:
-        found[halves.minus] = -2.0 * own - found[halves.plus]
+        plus, minus, left = numbers[halves.plus], numbers[halves.minus], numbers[halves.alone]
+        share(lambda band: multiply(plus[band], minus[band]), bands(len(plus), *right.shape))
+    else:
+        left = numbers
+    share(lambda band: multiply(left[band]), bands(len(left), *right.shape))
 
 
 def _of_rest(terminals: Ints, voltages: Floats, adjoint: Floats, quiet: Bools) -> Floats:
@@ -83,7 +93,7 @@ def _by_matrix(terminals: Ints, voltages: Floats, adjoint: Floats, touched: Bool
     rows = np.cumsum(touched) - 1
     columns = np.where(active, np.cumsum(active) - 1, np.count_nonzero(active))
     pairs = np.zeros((np.count_nonzero(touched), np.count_nonzero(active) + 1))
-    np.matmul(voltages[:, touched].T, adjoint[:, active], out=pairs[:, :-1])
+    product(voltages[:, touched].T, adjoint[:, active], out=pairs[:, :-1])
     a, b = terminals.T
     same = np.zeros(voltages.shape[1])
     same[active] = pairs[rows[active], columns[active]]

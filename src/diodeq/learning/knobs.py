@@ -11,8 +11,6 @@ found there moves θ as if they were its own (the straight-through estimator; Be
 from __future__ import annotations
 
 import math
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +21,7 @@ from diodeq.devices.technology import Technology
 from diodeq.errors import SimulationError
 from diodeq.learning.rules.base import Gradient
 from diodeq.learning.updates import SPACES, State, Update, fastest_move, move
+from diodeq.processors import share, slices
 
 # Parameters moved together: their working arrays stay in cache. Of more, threads and numba (where it is) make a change.
 BLOCK = 1 << 16
@@ -70,7 +69,7 @@ class Knobs:
         turned = np.empty_like(old)
         space, technology = SPACES[self.space], self.technology
         low, high = space.enter(np.array([technology.low, technology.high])).tolist()
-        blocks = [slice(at, min(at + BLOCK, len(old))) for at in range(0, len(old), BLOCK)]
+        blocks = slices(len(old), BLOCK)
         moved = fastest_move() if len(blocks) > 1 else move
 
         def follow(where: slice) -> None:
@@ -78,11 +77,7 @@ class Knobs:
             moved(update, pulled, tuple(slot[where] for slot in state.slots), state.steps, theta, low, high)
             turned[where] = technology.project(space.leave(theta))
 
-        if len(blocks) > 1:
-            with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-                list(threads.map(follow, blocks))
-        else:
-            follow(slice(0, len(old)))
+        share(follow, blocks)
         others = slice(len(old), len(parameters))
         if self.kinds:
             pulls = [gradient.others[kind] for kind in self.kinds]

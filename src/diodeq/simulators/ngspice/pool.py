@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self
 
+from diodeq import processors
 from diodeq.errors import DiodeqError, SimulationError, SimulatorMissingError
 from diodeq.simulators.base import Health
 
@@ -101,7 +102,7 @@ class Pool:
     """
 
     def __init__(self, workers: int | None = None, time_limit: float = 120.0) -> None:
-        self._size = workers or len(os.sched_getaffinity(0))
+        self._size = workers or processors.count()
         self._time_limit = time_limit
         self._workers: list[_Worker] = []
         self.restarts = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.processors import alone
 from diodeq.simulators.wave.arrays import Array, Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.method import Settled
@@ -19,6 +21,8 @@ from diodeq.simulators.wave.stamp import Stamp
 
 Floats = NDArray[np.float64]
 
+# Unknowns that are factored before threads which share the work would be asleep again.
+FEW = 1000
 # Splitting is cheap and rarely needs a third of this; Newton's method does what it leaves.
 SPLITTINGS = 120
 FEW_SPLITTINGS = 24  # where Newton's method has the last word anyway
@@ -44,7 +48,8 @@ class General:
     @staticmethod
     def of(stamp: Stamp, diodes: Diodes, arrays: Arrays) -> General:
         """Factor the circuit; raises ``SimulationError`` when it is singular."""
-        return General(stamp, diodes, ports(stamp, arrays), arrays)
+        with alone() if stamp.size < FEW else nullcontext():
+            return General(stamp, diodes, ports(stamp, arrays), arrays)
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""

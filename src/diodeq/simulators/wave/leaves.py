@@ -16,6 +16,7 @@ from scipy import sparse
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.blocks import run
+from diodeq.processors import alone
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.method import Method, Settled
@@ -113,8 +114,9 @@ class Leaves:
         entries = np.concatenate([[0.0], stamp.matrix.data])
         load, coupling, matrix = entries[plan.load_at], -entries[plan.coupling_at], entries[plan.matrix_at]
         # Diodes that block leave this matrix, the worst case; if it is singular only a conducting diode holds the core.
-        if len(plan.core) and np.linalg.cond(matrix - (coupling.T / load) @ coupling) > 1e14:
-            return None
+        with alone():
+            if len(plan.core) and np.linalg.cond(matrix - (coupling.T / load) @ coupling) > 1e14:
+                return None
         put = arrays.put
         by_column = np.ascontiguousarray(coupling.T)
         return Leaves(

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.errors import InputError
+from diodeq.processors import share, slices
 from diodeq.simulators.base import AdjointSolution, OperatingPoint
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.balance import demand_balanced, demand_settled, imbalance
@@ -94,8 +92,7 @@ class WaveSimulator:
     def __init__(self, *options: str, workers: int | None = None) -> None:
         self._arrays = Arrays.of(options)
         np.empty(KEPT)
-        self._workers = workers or len(os.sched_getaffinity(0))
-        self._threads: ThreadPoolExecutor | None = None
+        self._workers = workers
         self._plans: Plans | None = None
         self._prepared: Prepared | None = None
 
@@ -109,9 +106,6 @@ class WaveSimulator:
 
     def __exit__(self, *exc: object) -> None:
         self._plans = self._prepared = None
-        if self._threads is not None:
-            self._threads.shutdown()
-            self._threads = None
 
     def operate(self, circuit: Circuit, drives: Floats) -> WavePoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
@@ -160,23 +154,14 @@ class WaveSimulator:
         self._share(settle, unknowns)
         return AdjointSolution(volts, at.stamp.currents(unknowns, TRANSPOSED))
 
-    @cached_property
-    def _libraries(self) -> ThreadpoolController:
-        """The linear algebra libraries that are loaded."""
-        return ThreadpoolController()
-
     def _share(self, work: Callable[[slice], None], whole: Floats) -> None:
-        """Do the work on all parts of a batch, in threads of one processor each; the first failure is raised."""
+        """Do the work on all parts of a batch."""
         parts = _parts(whole)
-        if len(parts) == 1 or not self._arrays.in_numpy:  # PyTorch has threads of its own
+        if self._arrays.in_numpy:
+            share(work, parts, self._workers)
+        else:  # PyTorch has threads of its own
             for part in parts:
                 work(part)
-            return
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._workers, "wave")
-        with self._libraries.limit(limits=1):
-            for done in [self._threads.submit(work, part) for part in parts]:
-                done.result()
 
     def _prepare(self, circuit: Circuit) -> Prepared:
         if self._prepared is not None and self._prepared.circuit is circuit:
@@ -204,4 +189,4 @@ def _parts(whole: Floats) -> list[slice]:
     most = min(512, max(16, ENTRIES // max(1, whole.shape[1])))
     parts = max(1, -(-len(whole) // most), min(PARTS, whole.size // SHARE))
     rows = -(-len(whole) // parts)
-    return [slice(start, start + rows) for start in range(0, len(whole), max(1, rows))]
+    return slices(len(whole), max(1, rows))

@@ -1,0 +1,83 @@
+"""Work on parts of large arrays, shared by threads of one processor each.
+
+The threads of a linear algebra library wait for work by spinning, on the processors that everything between two matrix
+products needs. So large products are cut into parts as well, and the library's own threads stay asleep.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+Floats = NDArray[np.float64]
+
+# Multiplications that are worth a thread (less than 1 ms), and rows that are worth preparing the other matrix for.
+BAND = 1 << 23
+NARROWEST = 200
+
+
+def count() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def slices(length: int, size: int) -> list[slice]:
+    """``length`` entries in runs of ``size``; for the same bits anywhere, ``size`` must not depend on the machine."""
+    return [slice(at, min(at + size, length)) for at in range(0, length, size)]
+
+
+def bands(rows: int, inner: int, columns: int) -> list[slice]:
+    """The rows of a product of matrices [rows, inner] and [inner, columns], in about even bands."""
+    most = max(NARROWEST, BAND // max(1, inner * columns))
+    return slices(rows, max(1, -(-rows // max(1, -(-rows // most)))))
+
+
+def share(work: Callable[[slice], None], pieces: Sequence[slice], workers: int | None = None) -> None:
+    """Do the work on all pieces, in ``workers`` threads (a processor each); the first piece's failure is raised."""
+    with alone():
+        if len(pieces) < 2:
+            for piece in pieces:
+                work(piece)
+            return
+        threads = _threads(os.getpid(), workers or count())
+        begun = [threads.submit(work, piece) for piece in pieces]
+        wait(begun)
+    for each in begun:
+        each.result()
+
+
+def product(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
+    """``left @ right``, its rows shared by threads."""
+    found = np.empty((len(left), right.shape[1]), left.dtype) if out is None else out
+
+    def multiply(band: slice) -> None:
+        np.matmul(left[band], right, out=found[band])
+
+    share(multiply, bands(len(left), *right.shape))
+    return found
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Linear algebra without threads of its own."""
+    with _libraries().limit(limits=1):
+        yield
+
+
+@cache
+def _threads(process: int, workers: int) -> ThreadPoolExecutor:
+    """Threads of this process: a fork has none of its parent's."""
+    return ThreadPoolExecutor(workers, "diodeq")
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The linear algebra libraries that are loaded."""
+    return ThreadpoolController()

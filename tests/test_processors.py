@@ -1,0 +1,60 @@
+"""Work shared by threads: all of it is done, the first failure is told, and linear algebra stays in one thread."""
+
+import os
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from diodeq.processors import alone, bands, product, share, slices
+
+
+@pytest.mark.parametrize("workers", [None, 1, 3])
+def test_every_piece_is_done_and_the_first_failure_is_told(workers):
+    done = np.zeros(100)
+
+    def work(piece):
+        done[piece] += 1
+        if piece.start >= 40:
+            raise ValueError(piece.start)
+
+    with pytest.raises(ValueError, match="40"):
+        share(work, slices(100, 20), workers)
+    assert (done == 1).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_has_threads_of_its_own():
+    share(lambda piece: None, slices(4, 1))
+    child = os.fork()
+    if not child:
+        found = np.zeros(4)
+        share(lambda piece: found.__setitem__(piece, 1), slices(4, 1))
+        os._exit(int(found.sum()))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 2), (3, 0, 2), (1, 1, 1), (700, 300, 90), (1000, 40, 1)])
+def test_products_are_those_of_numpy(shape):
+    rows, inner, columns = shape
+    random = np.random.default_rng(0)
+    left, right = random.normal(size=(rows, inner)), random.normal(size=(inner, columns))
+    assert sum(band.stop - band.start for band in bands(*shape)) == rows
+    np.testing.assert_allclose(product(left, right), left @ right, rtol=1e-12, atol=1e-12)
+    wide = np.full((rows, columns + 1), np.nan)
+    product(left, right, out=wide[:, :-1])
+    np.testing.assert_array_equal(wide[:, :-1], product(left, right))
+    assert np.isnan(wide[:, -1]).all()
+
+
+def test_alone_lasts_as_long_as_it_is_asked_for():
+    def threads():
+        return [each["num_threads"] for each in threadpool_info()]
+
+    before = threads()
+    with alone():
+        assert set(threads()) <= {1}
+        with alone():
+            pass
+        assert set(threads()) <= {1}
+    assert threads() == before
