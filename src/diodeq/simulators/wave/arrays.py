@@ -155,4 +155,4 @@ def _torch(device: str, precision: str) -> Arrays:
     return Arrays(xp, torch.device(device), getattr(xp, precision), PRECISIONS[precision], version)
 
 
-__all__ = ["Array", "Arrays", "Precision", "array_namespace", "is_numpy_array"]
+__all__ = ["Array", "Arrays", "Precision", "array_namespace"]

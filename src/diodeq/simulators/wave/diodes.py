@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.devices.law import Law, law
-from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace, is_numpy_array
+from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 
-# Entries that numpy solves together: their working arrays stay in cache.
-BLOCK = 1 << 15
 # Below -3 nVt ngspice's junction approaches saturation as -Is (1 + (3 nVt / (e v))^3).
 REVERSE = -3.0
 CUBE = (3.0 / math.e) ** 3
@@ -83,14 +81,7 @@ class Diodes:
             from diodeq.simulators.wave import fused
 
             return fused.load_line(device, sources, resistances)
-        if not is_numpy_array(sources) or sources.size <= BLOCK:
-            return plain_load_line(device, sources, resistances)
-        v, i, g = (np.empty_like(sources) for _ in range(3))
-        rows = max(1, BLOCK // sources.shape[1])
-        for start in range(0, len(sources), rows):
-            part = slice(start, start + rows)
-            v[part], i[part], g[part] = plain_load_line(device, sources[part], resistances)
-        return v, i, g
+        return plain_load_line(device, sources, resistances)
 
 
 def is_plain(device: Law) -> bool:
