@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from diodeq.processors import alone, bands, product, share, slices
+from diodeq.processors import bands, product, share, single_threaded, slices
 
 
 @pytest.mark.parametrize("workers", [None, 1, 3])
@@ -47,14 +47,14 @@ def test_products_are_those_of_numpy(shape):
     assert np.isnan(wide[:, -1]).all()
 
 
-def test_alone_lasts_as_long_as_it_is_asked_for():
+def test_single_threaded_lasts_as_long_as_it_is_asked_for():
     def threads():
         return [each["num_threads"] for each in threadpool_info()]
 
     before = threads()
-    with alone():
+    with single_threaded():
         assert set(threads()) <= {1}
-        with alone():
+        with single_threaded():
             pass
         assert set(threads()) <= {1}
     assert threads() == before

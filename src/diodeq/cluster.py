@@ -77,7 +77,7 @@ def job_script(spec: str) -> str:
 
 
 def _alone(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> Any:
-    with processors.alone():
+    with processors.single_threaded():
         return function(shared, item)
 
 

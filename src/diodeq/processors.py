@@ -28,20 +28,20 @@ def count() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def slices(length: int, size: int) -> list[slice]:
-    """``length`` entries in runs of ``size``; for the same bits anywhere, ``size`` must not depend on the machine."""
+def slices(length: int, most: int) -> list[slice]:
+    """``length`` entries in as few even runs as have at most ``most`` each; the same bits anywhere need the same."""
+    size = max(1, -(-length // max(1, -(-length // most))))
     return [slice(at, min(at + size, length)) for at in range(0, length, size)]
 
 
 def bands(rows: int, inner: int, columns: int) -> list[slice]:
-    """The rows of a product of matrices [rows, inner] and [inner, columns], in about even bands."""
-    most = max(NARROWEST, BAND // max(1, inner * columns))
-    return slices(rows, max(1, -(-rows // max(1, -(-rows // most)))))
+    """The rows of a product of matrices [rows, inner] and [inner, columns], cut for threads."""
+    return slices(rows, max(NARROWEST, BAND // max(1, inner * columns)))
 
 
 def share(work: Callable[[slice], None], pieces: Sequence[slice], workers: int | None = None) -> None:
     """Do the work on all pieces, in ``workers`` threads (a processor each); the first piece's failure is raised."""
-    with alone():
+    with single_threaded():
         if len(pieces) < 2:
             for piece in pieces:
                 work(piece)
@@ -65,7 +65,7 @@ def product(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
     """Linear algebra without threads of its own."""
     with _libraries().limit(limits=1):
         yield

@@ -19,7 +19,7 @@ from scipy.sparse.linalg import splu
 
 from diodeq.circuit.bank import KINDS, Bank, Floats
 from diodeq.circuit.circuit import Circuit
-from diodeq.processors import alone
+from diodeq.processors import single_threaded
 
 Index = NDArray[np.int64]
 
@@ -149,7 +149,7 @@ class SymmetricFactor:
 
     def __init__(self, matrix: Any) -> None:
         symmetric = {"SymmetricMode": True}
-        with alone():
+        with single_threaded():
             self._factor = splu(
                 sparse.csc_array(matrix), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric
             )
@@ -157,6 +157,6 @@ class SymmetricFactor:
     def solve(self, right: Floats) -> Floats:
         """The solution float64[n, k] for right sides float64[n, k]."""
         # SuperLU's products are small: threads that wait for each other make them ten times slower.
-        with alone():
+        with single_threaded():
             found: Floats = self._factor.solve(np.ascontiguousarray(right))
         return found

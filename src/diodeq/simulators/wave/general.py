@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.processors import alone
+from diodeq.processors import single_threaded
 from diodeq.simulators.wave.arrays import Array, Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.method import Settled
@@ -48,7 +48,7 @@ class General:
     @staticmethod
     def of(stamp: Stamp, diodes: Diodes, arrays: Arrays) -> General:
         """Factor the circuit; raises ``SimulationError`` when it is singular."""
-        with alone() if stamp.size < FEW else nullcontext():
+        with single_threaded() if stamp.size < FEW else nullcontext():
             return General(stamp, diodes, ports(stamp, arrays), arrays)
 
     def settle(self, right: Floats) -> Settled:

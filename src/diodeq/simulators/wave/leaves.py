@@ -16,7 +16,7 @@ from scipy import sparse
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.blocks import run
-from diodeq.processors import alone
+from diodeq.processors import single_threaded
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.method import Method, Settled
@@ -114,7 +114,7 @@ class Leaves:
         entries = np.concatenate([[0.0], stamp.matrix.data])
         load, coupling, matrix = entries[plan.load_at], -entries[plan.coupling_at], entries[plan.matrix_at]
         # Diodes that block leave this matrix, the worst case; if it is singular only a conducting diode holds the core.
-        with alone():
+        with single_threaded():
             if len(plan.core) and np.linalg.cond(matrix - (coupling.T / load) @ coupling) > 1e14:
                 return None
         put = arrays.put

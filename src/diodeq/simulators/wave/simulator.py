@@ -188,5 +188,4 @@ def _parts(whole: Floats) -> list[slice]:
     """A batch in parts whose working arrays stay in cache: the same, hence the same bits, for any number of workers."""
     most = min(512, max(16, ENTRIES // max(1, whole.shape[1])))
     parts = max(1, -(-len(whole) // most), min(PARTS, whole.size // SHARE))
-    rows = -(-len(whole) // parts)
-    return slices(len(whole), max(1, rows))
+    return slices(len(whole), max(1, -(-len(whole) // parts)))
