@@ -17,7 +17,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from diodeq.circuit import Circuit, transpose
-from diodeq.circuit.kirchhoff import BRANCHES, branch_kinds, incidence
+
 from diodeq.circuit.products import branch_products
 from diodeq.errors import InputError
 from diodeq.simulators import create

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from diodeq.circuit.bank import KINDS
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
 from diodeq.markup import card
 

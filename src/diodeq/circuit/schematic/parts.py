@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diodeq.circuit.bank import KINDS
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.schematic.pen import NODE, VALUE, Pen, Point
 
