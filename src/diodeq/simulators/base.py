@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
+from diodeq.pool import Health
 
 Floats = NDArray[np.float64]
 
@@ -71,15 +72,6 @@ class Spectrum:
     node_voltages: Floats
     frequencies: Floats
     densities: Floats
-
-
-@dataclass(frozen=True)
-class Health:
-    """How an engine's processes are: ``alive`` of ``workers`` right now, and how often one had to be replaced."""
-
-    alive: int
-    workers: int
-    restarts: int
 
 
 @runtime_checkable

@@ -12,10 +12,10 @@ from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.reduce import Reduced, ReductionPlan
 from diodeq.netlist.dynamic import STEP, Stimulus
-from diodeq.simulators.base import AdjointSolution, Floats, Health, OperatingPoint, Spectrum, Waveform
+from diodeq.pool import TIME_LIMIT, Health, Pool
+from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint, Spectrum, Waveform
 from diodeq.simulators.ngspice.dynamic import Noise, Transient
 from diodeq.simulators.ngspice.jobs import Adjoint, Forward, Solution
-from diodeq.simulators.ngspice.pool import Pool
 
 # Amperes: with conductances of 1e-7 … 1e-2 S the adjoint voltages are then of the size of the forward ones.
 _INJECTED = 1e-3
@@ -24,8 +24,8 @@ _INJECTED = 1e-3
 class NgspiceBase:
     """What both routes share: the worker processes."""
 
-    def __init__(self, workers: int | None = None, time_limit: float = 120.0) -> None:
-        self.pool = Pool(workers, time_limit)
+    def __init__(self, workers: int | None = None, time_limit: float = TIME_LIMIT) -> None:
+        self.pool = Pool("diodeq.simulators.ngspice.session:Session", workers, time_limit)
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +56,7 @@ class NgspiceSimulator(NgspiceBase):
 
     Args:
         workers: number of processes; the usable cores by default. Results do not depend on it.
-        time_limit: seconds one deck may take before its worker is killed and the deck retried once.
+        time_limit: processor seconds one deck may take before its worker is killed and the deck retried once.
         samples_per_deck: a batch is cut into decks of at most this many samples; by default halves of 8 to 128.
 
     Raises (from every method): ``CircuitError``, ``SimulatorMissingError``, ``SimulationError``.
@@ -65,7 +65,7 @@ class NgspiceSimulator(NgspiceBase):
     name = "ngspice"
 
     def __init__(
-        self, workers: int | None = None, time_limit: float = 120.0, samples_per_deck: int | None = None
+        self, workers: int | None = None, time_limit: float = TIME_LIMIT, samples_per_deck: int | None = None
     ) -> None:
         super().__init__(workers, time_limit)
         self._samples_per_deck = samples_per_deck
