@@ -192,7 +192,7 @@ def test_no_ngspice_on_the_machine(here):
     """As a user meets it: another process, no library, exit code 5, the sentence says what to install."""
     code = (
         "import ctypes.util, sys; ctypes.util.find_library = lambda name: None\n"
-        "from diodeq.simulators.ngspice.worker import serve\n"
+        "from diodeq.worker import serve\n"
         "from diodeq.simulators.ngspice.session import find_library\n"
         "from diodeq.errors import DiodeqError\n"
         "try: find_library()\n"

@@ -11,9 +11,10 @@ ROOT = Path(diodeq.__file__).parent
 
 # From the ground up; a room may import rooms of lower floors and itself.
 FLOORS = [
-    {"errors", "interrupts", "__init__"},
-    {"files", "markup", "processors"},
-    {"cluster"},
+    {"errors", "interrupts", "orphans", "__init__"},
+    {"files", "markup", "processors", "worker"},
+    {"cluster", "crew"},
+    {"pool"},
     {"archives", "spice", "tables"},
     {"devices", "network"},
     {"circuit"},

@@ -4,9 +4,7 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,12 +17,13 @@ from diodeq.devices import catalogue
 from diodeq.errors import CircuitError, SimulationError, SimulatorMissingError
 from diodeq.learning.gradcheck import check_gradient, half_mean_square
 from diodeq.learning.rules import RULES
+from diodeq.pool import Pool
 from diodeq.simulators.base import AdjointSolution
 from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.simulators.ngspice import jobs as ngspice_jobs
-from diodeq.simulators.ngspice.pool import Pool
 from oracle import Oracle
 
+SESSION = "diodeq.simulators.ngspice.session:Session"
 DIODES = ["ideal", "1N4148", "1N4148-nxp", "1N5817", "BAT54", "1N5711", "BZX84C3V3"]
 
 
@@ -175,7 +174,7 @@ GOOD = "* good\nvk1 k1 0 0\nr1 a 0 1e3\nb1 0 a i=pwl(v(k1),0,1e-3,1,2e-3)\n.save
 
 
 def test_a_rejected_deck_is_noticed_though_the_old_circuit_runs():
-    with Pool(workers=1) as pool:
+    with Pool(SESSION, workers=1) as pool:
         assert np.allclose(pool.map([Text(GOOD, "k1", ("a",), 2)])[0]["a"], [1, 2])
         bad = GOOD.replace("k1", "k2").replace("r1 a 0 1e3", "r1 a 0 what is this")
         with pytest.raises(SimulationError):
@@ -193,7 +192,7 @@ def test_a_rejected_deck_is_noticed_though_the_old_circuit_runs():
     ],
 )
 def test_failures_that_look_like_success(deck, said):
-    with Pool(workers=1) as pool:
+    with Pool(SESSION, workers=1) as pool:
         with pytest.raises(SimulationError, match=said):
             pool.map([Text(deck, "k1", ("a", "b") if "no vector" in said else ("a",), 2)])
         assert np.allclose(pool.map([Text(GOOD.replace("k1", "k9"), "k9", ("a",), 2)])[0]["a"], [1, 2])
@@ -213,7 +212,7 @@ def test_wrong_answers_break_kirchhoffs_laws(ngspice):
         transpose(folded.circuit), np.ones((4, len(folded.circuit.nodes))), np.full((4, 4), 1e-5)
     )
 
-    with Pool(workers=1) as pool:
+    with Pool(SESSION, workers=1) as pool:
         for job in (forward, adjoint):
             assert pool.map([Tampered(job, 1.0)])
             with pytest.raises(SimulationError, match="breaks"):
@@ -234,46 +233,6 @@ class Tampered:
         return self.job.run(Session())
 
 
-@dataclass
-class Once:
-    """Hangs or dies the first time it runs, then answers."""
-
-    folder: str
-    how: str
-    number: int
-
-    def run(self, session):
-        seen = os.path.join(self.folder, str(self.number))
-        if not os.path.exists(seen):
-            open(seen, "w").close()
-            if self.how == "dies":
-                os.kill(os.getpid(), signal.SIGKILL)
-            time.sleep(600)
-        return self.number
-
-
-@dataclass
-class Always:
-    how: str
-
-    def run(self, session):
-        if self.how == "dies":
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(600)
-
-
-@pytest.mark.parametrize("how", ["dies", "hangs"])
-def test_a_worker_that_dies_or_hangs_is_replaced_and_its_job_retried(how, tmp_path):
-    with Pool(workers=2, time_limit=60.0 if how == "dies" else 4.0) as pool:
-        before = [pool.version, *pool.pids]
-        assert pool.map([Once(str(tmp_path), how, k) for k in range(3)]) == [0, 1, 2]
-        assert pool.restarts == 3
-        assert before[1:] != pool.pids
-        with pytest.raises(SimulationError, match="twice on the same samples"):
-            pool.map([Always(how)])
-        assert pool.map([Text(GOOD, "k1", ("a",), 2)])
-
-
 def test_training_survives_a_killed_worker(ngspice):
     circuit = plain()
     drives = np.random.default_rng(0).normal(size=(400, 3))
@@ -290,34 +249,6 @@ def test_training_survives_a_killed_worker(ngspice):
     assert np.array_equal(again, expected)
 
 
-def test_workers_leave_with_their_parent():
-    code = (
-        "import os, sys, time\n"
-        "from diodeq.simulators.ngspice.pool import Pool\n"
-        "pool = Pool(workers=2)\n"
-        "pool.version\n"
-        "print(*pool.pids, flush=True)\n"
-        "os.kill(os.getpid(), 9)\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=os.environ
-    )
-    pids = [int(pid) for pid in run.stdout.split()]
-    assert pids
-    deadline = time.monotonic() + 10
-    while any(os.path.exists(f"/proc/{pid}/status") and "Z" not in _state(pid) for pid in pids):
-        assert time.monotonic() < deadline, "a worker outlived its parent"
-        time.sleep(0.1)
-
-
-def _state(pid):
-    try:
-        with open(f"/proc/{pid}/status") as file:
-            return next(line for line in file if line.startswith("State"))
-    except (FileNotFoundError, ProcessLookupError):
-        return "Z"
-
-
 def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setenv("NGSPICE_LIBRARY_PATH", "/nowhere/libngspice.so")
     with (
@@ -330,7 +261,7 @@ def test_a_missing_library_is_named(monkeypatch):
 
 def test_memory_is_given_back(monkeypatch):
     """A worker that has grown too much is replaced between jobs, and nothing else changes."""
-    monkeypatch.setattr("diodeq.simulators.ngspice.pool._GROWTH_LIMIT", -1)
+    monkeypatch.setattr("diodeq.worker.GROWTH_LIMIT", -1)
     circuit = plain()
     with NgspiceSimulator(workers=1) as engine:
         first = engine.operate(circuit, DRIVES).node_voltages

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import splu
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.fold import FoldPlan
-from diodeq.circuit.kirchhoff import incidence
+from diodeq.circuit.equations import incidence
 from diodeq.errors import InputError
 
 Index = NDArray[np.int64]

@@ -6,6 +6,7 @@ numpy's extended precision: an answer in float64 has a correction of its own rou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -51,75 +52,73 @@ class Newton:
         currents, conductances = self.laws.evaluate(np.asarray(across, np.float64))
         return self._linear(x, right) + (self._ports.T @ currents.astype(Extended).T).T, conductances
 
-    def correction(self, unknowns: Any, right: Floats) -> tuple[Any, Floats]:
-        """By how much ``unknowns`` [B, n] are off to first order, in extended precision, and the one-ports'
-        conductances there; not finite where the equations determine no answer."""
+    def correction(self, unknowns: Any, right: Floats) -> Any:
+        """By how much ``unknowns`` [B, n] are off to first order, in extended precision; not finite where the equations
+        determine no answer."""
         missed, conductances = self.residual(unknowns, right)
-        return self.solve(missed, conductances), conductances
+        return self.solve(missed, conductances)
 
-    def adjoint_correction(self, unknowns: Any, right: Floats, conductances: Floats) -> Any:
-        """The same for the transposed equations with one-ports frozen at ``conductances`` [B, D]."""
+    def linear_correction(self, unknowns: Any, right: Floats, conductances: Floats, *, transposed: bool) -> Any:
+        """The same with the one-ports frozen at ``conductances`` [B, D], or for the transposed equations of these."""
         x = unknowns.astype(Extended)
-        missed = self._linear(x, right, transposed=True)
+        missed = self._linear(x, right, transposed=transposed)
         across = (self._ports @ x.T).T
         missed += (self._ports.T @ (across * conductances.astype(Extended)).T).T
-        return self.solve(missed, conductances, transposed=True)
+        return self.solve(missed, conductances, transposed=transposed)
 
     def polish(self, unknowns: Floats, right: Floats, promised: Floats) -> tuple[Floats, Floats, Floats]:
         """Corrects rows until they are as good as float64 can say; those within ``promised`` [B] volts at once stay.
 
         Returns unknowns, conductances [B, D], and the volts [B] by which each row may still be off.
         """
-        found = np.array(unknowns, dtype=np.float64)
-        conductances = np.empty((len(found), len(self.laws)))
-        error = np.full(len(found), np.inf)
-        rows = np.arange(len(found))
-        x = found.astype(Extended)
-        for _ in range(POLISHINGS):
-            step, conducting = self.correction(x[rows], right[rows])
-            size = self.volts(step)
-            better = size < error[rows]
-            kept = rows[better]
-            found[kept], conductances[kept], error[kept] = x[kept], conducting[better], size[better]
-            going = better & (size > promised[rows]) & np.isfinite(size)
-            rows = rows[going]
-            if not len(rows):
-                break
-            # The rounded point is what is returned, so it is what is judged next.
-            x[rows] = (x[rows] - step[going]).astype(np.float64)
+        found, error = self._corrected(unknowns, lambda x, rows: self.correction(x, right[rows]), promised)
+        conductances = np.full((len(found), len(self.laws)), np.nan)
+        whole = np.isfinite(found).all(axis=1)
+        across = np.asarray((self._ports @ found[whole].astype(Extended).T).T, np.float64)
+        conductances[whole] = self.laws.conductance(across)
         return found, conductances, error
 
-    def polish_adjoint(
-        self, unknowns: Floats, right: Floats, conductances: Floats, promised: Floats
+    def polish_linear(
+        self, unknowns: Floats, right: Floats, conductances: Floats, promised: Floats, *, transposed: bool = False
     ) -> tuple[Floats, Floats]:
-        """The same for the transposed equations; unknowns and volts [B] of error."""
-        found = np.array(unknowns, dtype=np.float64)
-        found[~np.isfinite(found).all(axis=1)] = 0.0
-        error = np.full(len(found), np.inf)
-        rows, x = np.arange(len(found)), found.copy()
-        for _ in range(POLISHINGS):
-            step = self.adjoint_correction(x[rows], right[rows], conductances[rows])
-            size = self.volts(step)
-            better = size < error[rows]
-            kept = rows[better]
-            found[kept], error[kept] = x[kept], size[better]
-            going = better & (size > promised[rows]) & np.isfinite(size)
-            rows = rows[going]
-            if not len(rows):
-                break
-            x[rows] = (x[rows] - step[going]).astype(np.float64)
-        return found, error
+        """The same with the one-ports frozen at ``conductances`` [B, D], or for the transposed equations of these;
+        unknowns and volts [B] of error."""
+
+        def correct(x: Floats, rows: NDArray[np.intp]) -> Any:
+            return self.linear_correction(x, right[rows], conductances[rows], transposed=transposed)
+
+        return self._corrected(unknowns, correct, promised)
 
     def settle(self, right: Floats, start: Floats | None = None) -> Floats:
         """An operating point [n] for one right side [n], to be polished and judged; the best found where none is.
 
         Newton's steps are limited by load lines: a one-port whose voltage a step moves goes to where its own law meets
         the line through the step's end with the slope of its port's resistance, so that no exponential overshoots.
-        Where that cycles, the sources are turned up from nothing instead, whose answer is known.
+        Without a ``start`` they begin at nothing, and where they cycle the sources are turned up slowly instead.
         """
-        begin = np.zeros(len(right)) if start is None else np.asarray(start, np.float64)
-        found, settled = self._steps(right, begin)
-        return found if settled else self._ramp(right, found)
+        found, settled = self._steps(right, np.zeros(len(right)) if start is None else start)
+        return found if settled or start is not None else self._ramp(right, found)
+
+    def _corrected(
+        self, unknowns: Floats, correct: Callable[[Floats, NDArray[np.intp]], Any], promised: Floats
+    ) -> tuple[Floats, Floats]:
+        """Corrects rows while that brings them nearer and they are not within ``promised`` [B] volts; unknowns and the
+        size [B] of the correction at the very point returned."""
+        found, error = np.array(unknowns, dtype=np.float64), np.full(len(unknowns), np.inf)
+        x, rows = found.copy(), np.flatnonzero(np.isfinite(found).all(axis=1))
+        for _ in range(POLISHINGS if len(rows) else 0):
+            step = correct(x[rows], rows)
+            size = self.volts(step)
+            better = size < error[rows]
+            kept = rows[better]
+            found[kept], error[kept] = x[kept], size[better]
+            going = better & (size > promised[rows])
+            rows = rows[going]
+            if not len(rows):
+                break
+            # What is returned is rounded, so it is what is judged next.
+            x[rows] = np.asarray(x[rows] - step[going], np.float64)
+        return found, error
 
     def volts(self, step: Any) -> Floats:
         """The largest move [B] of node voltages among corrections [B, n]; infinite where one is not finite."""

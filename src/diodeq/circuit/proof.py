@@ -35,6 +35,22 @@ SWEEPS = 80
 ENOUGH = 0.2
 
 
+def promised(volts: Floats) -> Floats:
+    """Volts [B] by which operating points with node voltages [B, N] may be off."""
+    return PROMISED + PROMISED_SHARE * largest(volts)
+
+
+def promised_adjoint(volts: Floats) -> Floats:
+    """Volts [B] by which adjoint solutions with node voltages [B, N] may be off."""
+    return PROMISED_ADJOINT * largest(volts) + float(np.finfo(np.float64).tiny)
+
+
+def largest(volts: Floats) -> Floats:
+    """The largest magnitude of each row, float64[B]; 0 where one is not finite."""
+    found = np.abs(volts).max(axis=1, initial=0.0).astype(np.float64)
+    return np.where(np.isfinite(found), found, 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Judge:
     """Judges answers to ``equations`` with the ``laws`` of the one-ports, in the equations' order."""
@@ -48,38 +64,36 @@ class Judge:
         return Newton(self.equations, self.laws)
 
     def promised(self, unknowns: Floats) -> Floats:
-        """Volts [B] by which operating points [B, n] may be off."""
-        return PROMISED + PROMISED_SHARE * self._largest(unknowns)
+        """``promised`` of unknowns [B, n]."""
+        return promised(unknowns[:, : self.equations.nodes])
 
     def promised_adjoint(self, unknowns: Floats) -> Floats:
-        """Volts [B] by which adjoint solutions [B, n] may be off."""
-        return PROMISED_ADJOINT * self._largest(unknowns) + np.finfo(np.float64).tiny
+        """``promised_adjoint`` of unknowns [B, n]."""
+        return promised_adjoint(unknowns[:, : self.equations.nodes])
 
     def bound(self, missed: Floats, unknowns: Floats) -> Floats:
         """Volts [B] that no answer ``unknowns`` [B, n] whose equations miss ``missed`` [B, n] is off by, the rounding
         of the two included; infinite where there is no such bound, and not a number where a residual is none."""
         if self._weights is None:
             return np.full(len(missed), np.inf)
-        return self._weights(np.abs(missed), float(np.finfo(missed.dtype).eps) * self._largest(unknowns))
+        return self._weights(np.abs(missed), float(np.finfo(missed.dtype).eps) * largest(unknowns[:, : self.equations.nodes]))
 
-    def settle(self, unknowns: Floats, right: Floats, *, alone: bool) -> tuple[Floats, Floats, Floats]:
+    def settle(self, unknowns: Floats, right: Floats, *, anew: bool) -> tuple[Floats, Floats, Floats]:
         """Operating points [B, n] corrected until they are as good as promised, where they can be.
 
-        ``alone``: those that cannot are looked for from nothing. Returns unknowns, conductances of the one-ports
-        [B, D], and the volts [B] by which each row may be off: more than ``promised`` where there is no answer.
+        Those that simple corrections do not bring there are looked for with care: from where they are, or ``anew``.
+        Returns unknowns, conductances of the one-ports [B, D], and the volts [B] by which each row may be off: more
+        than ``promised`` where there is no answer.
         """
         found, conductances, volts = self.newton.polish(unknowns, right, FINEST * self.promised(unknowns))
-        for row in np.flatnonzero(~(volts <= self.promised(found))).tolist() if alone else ():
-            one = self.newton.settle(right[row])[None]
+        lost = ~(volts <= self.promised(found)) & (anew | np.isfinite(unknowns).all(axis=1))
+        for row in np.flatnonzero(lost).tolist():
+            one = self.newton.settle(right[row], None if anew else unknowns[row])[None]
             other = self.newton.polish(one, right[row : row + 1], FINEST * self.promised(one))
             if other[2][0] < volts[row]:
                 for whole, part in zip((found, conductances, volts), other, strict=True):
                     whole[row] = part[0]
         return found, conductances, volts
-
-    def _largest(self, unknowns: Floats) -> Floats:
-        found: Floats = np.abs(unknowns[:, : self.equations.nodes]).max(axis=1, initial=0.0)
-        return np.where(np.isfinite(found), found, 0.0)
 
     @cached_property
     def _weights(self) -> Weights | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.errors import InputError, SimulationError
+from diodeq.pool import Health
 
 Floats = NDArray[np.float64]
 _NONE: Mapping[int, str] = MappingProxyType({})
@@ -74,15 +75,6 @@ class Spectrum:
     node_voltages: Floats
     frequencies: Floats
     densities: Floats
-
-
-@dataclass(frozen=True)
-class Health:
-    """How an engine's processes are: ``alive`` of ``workers`` right now, and how often one had to be replaced."""
-
-    alive: int
-    workers: int
-    restarts: int
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.proof import Judge
+from diodeq.circuit.proof import Judge, largest
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.processors import share, slices
@@ -142,7 +142,7 @@ class WaveSimulator:
         self._share(settle, unknowns)
         drives = np.atleast_2d(np.asarray(drives, dtype=np.float64))
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
-        demand_answers(point, error, at.judge.promised(unknowns) + self._arrays.precision.promised * _largest(volts))
+        demand_answers(point, error, at.judge.promised(unknowns) + self._arrays.precision.promised * largest(volts))
         return point
 
     def _settled(self, at: Prepared, right: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
@@ -153,13 +153,13 @@ class WaveSimulator:
         missed = at.method.leaving(unknowns, settled.currents) - right
         missed += self._off(at, settled.unknowns, settled.currents, conductances)
         error = judge.bound(missed, unknowns)
-        promised = judge.promised(unknowns) + wide * _largest(unknowns[:, : at.equations.nodes])
+        promised = judge.promised(unknowns) + wide * largest(unknowns[:, : at.equations.nodes])
         left = np.flatnonzero(~(error <= promised))
         if len(left) and not wide:
             error[left] = self._contracted(at, missed[left], conductances[left])
             left = left[~(error[left] <= promised[left])]
         if len(left):
-            found = judge.settle(unknowns[left], at.right_side(sources[left]), alone=True)
+            found = judge.settle(unknowns[left], at.right_side(sources[left]), anew=True)
             unknowns[left], conductances[left], error[left] = found
         return unknowns, conductances, error
 
@@ -193,7 +193,7 @@ class WaveSimulator:
 
         self._share(settle, unknowns)
         solution = AdjointSolution(volts, at.equations.currents(unknowns, transposed=True))
-        wide = self._arrays.precision.promised * _largest(volts)
+        wide = self._arrays.precision.promised * largest(volts)
         demand_answers(solution, error, at.judge.promised_adjoint(unknowns) + wide)
         return solution
 
@@ -206,11 +206,12 @@ class WaveSimulator:
         missed += np.asarray((at.equations.ports.T @ (frozen * across - through).T).T)
         error = judge.bound(missed, unknowns)
         promised = judge.promised_adjoint(unknowns)
-        promised += self._arrays.precision.promised * _largest(unknowns[:, : at.equations.nodes])
+        promised += self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
         left = np.flatnonzero(~(error <= promised))
         if len(left):
-            found = judge.newton.polish_adjoint(unknowns[left], right[left], frozen[left], 0.01 * promised[left])
-            unknowns[left], error[left] = found
+            unknowns[left], error[left] = judge.newton.polish_linear(
+                unknowns[left], right[left], frozen[left], 0.01 * promised[left], transposed=True
+            )
         return unknowns, error
 
     def _share(self, work: Callable[[slice], None], whole: Floats) -> None:
@@ -246,11 +247,6 @@ class WaveSimulator:
         if plans.leaves is None:
             return general()
         return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
-
-
-def _largest(volts: Floats) -> Floats:
-    """The largest magnitude of each row, float64[B]."""
-    return np.asarray(np.abs(volts).max(axis=1, initial=0.0), np.float64)
 
 
 def _parts(whole: Floats) -> list[slice]:
