@@ -404,7 +404,7 @@ def texts(traps: Path) -> list[Mutation]:
 
 
 READERS: dict[str, Reader] = {
-    "weights-npz": Reader("w.npz", weights_npz, archives, weights.load),
+    "weights-npz": Reader("w.npz", lambda: weights_npz()[:2], archives, weights.load),
     "weights-safetensors": Reader(
         "w.safetensors",
         lambda: [written(lambda path: weights.save(network(), path), ".safetensors")],

@@ -286,6 +286,18 @@ def test_few_bytes_do_not_become_much_memory(tmp_path, monkeypatch):
     refused(model(tmp_path / "net.onnx", nodes, out="a40"), "more than 30 numbers")
 
 
+@pytest.mark.parametrize(
+    ("nodes", "shape", "words"),
+    [
+        ([("Mul", ["x", "half"], "a", {}), ("Relu", ["a"], "y", {})], ("batch", 20_000), "a scaling of 20,000 numbers"),
+        ([("Mul", ["x", "six"], "y", {})], ("batch", 10**5, 10**4, 6), "a sample of 6,000,000,000 numbers"),
+        ([("Relu", ["x"], "y", {})], ("batch", 10**9, 10**9, 10**9), "does not follow a layer"),
+    ],
+)
+def test_shapes_that_a_file_only_declares_cost_no_memory(tmp_path, nodes, shape, words):
+    refused(model(tmp_path / "net.onnx", nodes, shape), words)
+
+
 # --- weights beside the model -------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ The tensor in the chain is ``(batch, *sample)``; what lies in a sample is one ro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -14,9 +15,14 @@ from numpy.typing import NDArray
 from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 from diodeq.network.network import Network, Stage
-from diodeq.network.weights.keys import LARGEST, Floats, check_size
+from diodeq.network.weights.keys import LARGEST, Floats
 
 EXPORT = "export the model again"
+# A file of a few bytes can declare these, so they must not cost much memory.
+DIAGONAL = 4096
+"""Units, at most, of a layer that only scales."""
+SAMPLE = 1 << 22
+"""Numbers, at most, in a sample that is scaled entry by entry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +124,8 @@ class Chain:
         size = self.shape.size
         if size is None:
             raise InputError(f"{where} follows a scaling of unknown size", f"{EXPORT} with its input's shape")
-        check_size("scaling", (size, size))
+        if size > DIAGONAL:
+            raise InputError(f"{where} follows a scaling of {size:,} numbers", "put a layer with weights between them")
         diagonal = replace(self, scale=None, shift=None).linear(where, np.eye(size), np.zeros(size))
         return replace(diagonal.scaled(self.scale, self.shift), shape=self.shape)
 
@@ -141,7 +148,8 @@ class Chain:
         extents = tuple(extent for extent in sample if extent is not None)
         if len(extents) < len(sample):
             raise InputError(f"{where} acts on a sample of unknown shape", f"{EXPORT} with its input's shape")
-        check_size(name, extents)
+        if math.prod(extents) > SAMPLE:
+            raise InputError(f"{where} acts on a sample of {math.prod(extents):,} numbers", "give a smaller network")
         try:
             row = np.broadcast_to(value, extents).ravel()
         except ValueError:
