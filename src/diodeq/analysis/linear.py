@@ -17,8 +17,8 @@ from scipy.sparse.linalg import splu
 
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.equations import incidence
+from diodeq.circuit.fold import FoldPlan
 from diodeq.errors import InputError
 
 Index = NDArray[np.int64]

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import networkx
 import numpy as np
 
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import components, port_edges
+from diodeq.circuit.kinds import KINDS
 from diodeq.errors import CircuitError
 
 LEGAL_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -87,7 +87,9 @@ def _names(what: str, names: Iterable[str], taken: dict[str, str], prefix: str =
             )
         if name in taken:
             raise CircuitError(
-                f"the name {name} is used by a {taken[name]} and by a {what}", "rename one of them", **_about(what, name)
+                f"the name {name} is used by a {taken[name]} and by a {what}",
+                "rename one of them",
+                **_about(what, name),
             )
         taken[name] = what
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS
 from diodeq.markup import card
 
 # A schematic of more parts is a wall of symbols.

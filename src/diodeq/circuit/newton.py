@@ -87,7 +87,9 @@ class Newton:
         def correct(x: Floats, rows: NDArray[np.intp]) -> Any:
             return self.linear_correction(x, right[rows], conductances[rows], transposed=transposed)
 
-        return self._corrected(unknowns, correct, promised)
+        # Where nothing drives a linear circuit nothing moves; next to nothing, of an engine, is no share of that.
+        silent = ~right.any(axis=1)
+        return self._corrected(np.where(silent[:, None], 0.0, unknowns), correct, promised)
 
     def settle(self, right: Floats, start: Floats | None = None) -> Floats:
         """An operating point [n] for one right side [n], to be polished and judged; the best found where none is.
@@ -188,6 +190,8 @@ class Newton:
         precision; not finite where they determine none."""
         size = self.equations.size
         found = np.empty(right.shape, Extended)
+        if not found.size:
+            return found
         if size >= DENSE_BELOW:
             for k in range(len(right)):
                 found[k] = self._sparsely(right[k], conductances[k], transposed)
@@ -231,7 +235,9 @@ class Newton:
     def _dense(self) -> tuple[Any, tuple[NDArray[Any], ...]]:
         ports = sparse.coo_array(self.equations.ports)
         by_port: dict[int, list[tuple[int, float]]] = {}
-        for port, column, sign in zip(ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True):
+        for port, column, sign in zip(
+            ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True
+        ):
             by_port.setdefault(port, []).append((column, sign))
         entries = [(a, b, port, s * t) for port, ends in by_port.items() for a, s in ends for b, t in ends]
         table = np.array(entries, dtype=np.float64).reshape(-1, 4)

@@ -76,7 +76,9 @@ class Judge:
         of the two included; infinite where there is no such bound, and not a number where a residual is none."""
         if self._weights is None:
             return np.full(len(missed), np.inf)
-        return self._weights(np.abs(missed), float(np.finfo(missed.dtype).eps) * largest(unknowns[:, : self.equations.nodes]))
+        return self._weights(
+            np.abs(missed), float(np.finfo(missed.dtype).eps) * largest(unknowns[:, : self.equations.nodes])
+        )
 
     def settle(self, unknowns: Floats, right: Floats, *, anew: bool) -> tuple[Floats, Floats, Floats]:
         """Operating points [B, n] corrected until they are as good as promised, where they can be.

@@ -11,8 +11,8 @@ import numpy as np
 
 from diodeq import archives
 from diodeq.circuit.bank import Bank
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit, Inputs, Units
+from diodeq.circuit.kinds import KINDS
 from diodeq.devices import DiodeModel
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import write_atomically

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.pen import NODE, VALUE, Pen, Point
 
 

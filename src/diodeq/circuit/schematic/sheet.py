@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit, first_source
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.crossbar import Crossbar
 from diodeq.circuit.schematic.layers import Layer
 from diodeq.circuit.schematic.parts import draw_part

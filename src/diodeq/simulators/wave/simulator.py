@@ -176,13 +176,13 @@ class WaveSimulator:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         at = self._prepare(circuit)
-        injected = self._arrays.narrow(demand_injections(operating_point, injections))
+        exact = demand_injections(operating_point, injections)
+        injected = self._arrays.narrow(exact)
         volts = self._arrays.empty((len(injected), len(circuit.nodes)))
         unknowns, error = self._arrays.empty((len(injected), at.equations.size)), np.empty(len(injected))
 
         def settle(part: slice) -> None:
-            right = at.equations.right_side(at.narrow.fold_injections(circuit.output_injections(injected[part])))
-            unknowns[part], error[part] = self._linear(at, frozen[part], right)
+            unknowns[part], error[part] = self._linear(at, frozen[part], injected[part], exact[part])
             volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]))
 
         self._share(settle, unknowns)
@@ -191,9 +191,15 @@ class WaveSimulator:
         demand_answers(solution, error, at.judge.promised_adjoint(unknowns) + wide)
         return solution
 
-    def _linear(self, at: Prepared, frozen: Floats, right: Floats) -> tuple[Floats, Floats]:
-        """Unknowns of the transposed circuit and the volts by which they may be off, [B]."""
+    def _linear(self, at: Prepared, frozen: Floats, injected: Floats, exact: Floats) -> tuple[Floats, Floats]:
+        """Unknowns of the transposed circuit and the volts by which they may be off, [B], for currents [B, n_out] into
+        the outputs in the backend's numbers, and exact."""
         judge = at.judge
+
+        def right_side(currents: Floats) -> Floats:
+            return at.equations.right_side(at.folded.fold_injections(at.circuit.output_injections(currents)))
+
+        right = right_side(injected)
         unknowns, through = at.method.linear(frozen, right, transposed=True)
         missed = at.method.leaving(unknowns, through, transposed=True) - right
         across = np.asarray((at.equations.ports @ unknowns.T).T)
@@ -204,7 +210,7 @@ class WaveSimulator:
         left = np.flatnonzero(~(error <= promised))
         if len(left):
             unknowns[left], error[left] = judge.newton.polish_linear(
-                unknowns[left], right[left], frozen[left], 0.01 * promised[left], transposed=True
+                unknowns[left], right_side(exact[left]), frozen[left], 0.01 * promised[left], transposed=True
             )
         return unknowns, error
 
