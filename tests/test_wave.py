@@ -5,6 +5,7 @@ import os
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -219,6 +220,35 @@ def test_a_mixture_of_diodes_keeps_its_order():
         expected = law(catalogue.get(name)).load_line(sources[:, column], 300.0)
         for mine, theirs in zip(found, expected, strict=True):
             assert np.allclose(mine[:, column], theirs, rtol=1e-9, atol=1e-20)
+
+
+@pytest.mark.parametrize("backend", installed("numpy", "numba", "torch"))
+@pytest.mark.parametrize("temperature", [-20.0, 27.0, 85.0])
+def test_diodes_of_every_kind_follow_their_laws_together(temperature, backend):
+    """Constants go by the column: every diode of the catalogue, and ones with a recombination current and knees."""
+    models = (*map(catalogue.get, catalogue.names()), DiodeModel("knee", {"is": 1e-9, "ikf": 1e-5, "bv": 3.0}))
+    which = np.random.default_rng(1).integers(0, len(models), 60)
+    circuit = SimpleNamespace(models=models, diodes=SimpleNamespace(values=which), temperature=temperature)
+    random = np.random.default_rng(0)
+    sources = random.normal(size=(200, 60)) * 10.0 ** random.uniform(-2, 2, 60)
+    resistances = 10.0 ** random.uniform(0, 8, 60)
+    arrays = Arrays.of([backend])
+    found = Diodes.of(circuit, arrays).load_line(arrays.put(sources), arrays.put(resistances))
+    v, i, g = map(arrays.take, found)
+    expected = one_ports(models, which, temperature).load_line(sources, resistances)
+    assert np.abs(v - expected[0]).max() < 1e-10
+    assert np.abs((i - expected[1]) * resistances).max() < 1e-10
+    assert np.abs((g - expected[2]) / (expected[2] + 1 / resistances)).max() < 1e-9
+
+
+def test_what_diverged_is_not_a_number_and_leaves_its_neighbours_alone():
+    models = (catalogue.get("1N4148"), catalogue.get("1N5711"))
+    circuit = SimpleNamespace(models=models, diodes=SimpleNamespace(values=np.array([0, 1, 1])), temperature=27.0)
+    sources = np.array([[1.0, 2.0, 3.0], [np.nan, np.nan, 3.0]])
+    v, i, g = Diodes.of(circuit).load_line(sources, np.full(3, 1e3))
+    for each in (v, i, g):
+        assert np.array_equal(np.isnan(each), np.isnan(sources))
+        assert each[1, 2] == each[0, 2]
 
 
 # --- hard cases converge or raise ------------------------------------------------------------------------------------

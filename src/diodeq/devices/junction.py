@@ -142,7 +142,7 @@ class Junction:
         # From FC on along the tangent: (1 - FC (1 + M) + M share) / (1 - FC)^(1 + M).
         layer = rest**-self.grading * (1.0 + self.grading * (share - below) / rest)
         found = np.where(np.asarray(self.depletion) > 0.0, self.depletion * layer, 0.0)
-        return np.asarray(found + self.transit * (conductance - self.gmin))
+        return np.asarray(found + self.transit * conductance)
 
 
 def exponential(v: Floats, scale: Numbers, width: Numbers) -> tuple[Floats, Floats]:

@@ -242,7 +242,7 @@ class Law(Junction):
         for _ in range(ITERATIONS):
             vt, st, rt, lt, ht = v[todo], s[todo], r[todo], low[todo], high[todo]
             drop = rt * i[todo]
-            error = vt + drop - st
+            error = (vt - st) + drop
             lt = np.where(error <= 0.0, vt, lt)
             ht = np.where(error >= 0.0, vt, ht)
             step = error / (1.0 + rt * g[todo])
@@ -261,7 +261,7 @@ class Law(Junction):
             low[todo], high[todo] = lt[keep], ht[keep]
             v[todo] = np.where(poor, 0.5 * (lt + ht), newton)[keep]
             i[todo], g[todo] = those._through(v[todo])
-        step = (v + r * i - s) / (1.0 + r * g)
+        step = ((v - s) + r * i) / (1.0 + r * g)
         step[stuck] = 0.0
         v -= step
         i -= g * step
