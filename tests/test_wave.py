@@ -361,8 +361,11 @@ def test_wrong_answers_are_mended_or_refused(name, monkeypatch):
         assert np.abs(again.node_voltages - point.node_voltages).max() < 1e-9
         assert np.allclose(engine.small_signal(point, np.ones_like(point.outputs)).node_voltages, adjoint.node_voltages)
         # … or the answer is refused, by its row.
-        monkeypatch.setattr(Newton, "solve", lambda self, missed, *_, **__: np.zeros_like(missed))
-        monkeypatch.setattr(Newton, "volts", lambda self, step: np.full(len(step), np.inf))
+        monkeypatch.setattr(Newton, "settle", lambda self, right, start=None: np.zeros_like(right))
+        monkeypatch.setattr(
+            Newton, "polish", lambda self, x, *_: (x, np.zeros((len(x), len(self.laws))), np.full(len(x), np.inf))
+        )
+        monkeypatch.setattr(Newton, "polish_linear", lambda self, x, *_, **__: (x, np.full(len(x), np.inf)))
         with pytest.raises(SimulationError, match="sample 1: ") as refused:
             engine.operate(circuit, DRIVES)
         assert set(refused.value.failures) == {1}

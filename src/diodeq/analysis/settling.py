@@ -233,7 +233,8 @@ def levels(
     scales: Sequence[float],
     labels: NDArray[np.int64] | None = None,
 ) -> list[Level]:
-    """``settle`` with all admittances and currents times each of ``scales``; ``per_end_and_load`` are those of ``capacitances``."""
+    """``settle`` with all admittances and currents times each of ``scales``; ``per_end_and_load`` are those of
+    ``capacitances``."""
     farads = capacitances(circuit, *per_end_and_load)
     decisions = engine.operate(circuit, after).outputs.argmax(axis=1) if len(circuit.outputs) else None
     found = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import networkx
 import numpy as np
@@ -94,7 +95,7 @@ def _names(what: str, names: Iterable[str], taken: dict[str, str], prefix: str =
         taken[name] = what
 
 
-def _about(what: str, name: str) -> dict[str, tuple[str, ...]]:
+def _about(what: str, name: str) -> dict[str, Any]:
     """The field of an error that names a node or a part."""
     return {"nodes" if what == "node" else "parts": (name,)}
 

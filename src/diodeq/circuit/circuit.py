@@ -280,7 +280,7 @@ class Circuit:
         if len(bad):
             row, column = bad[0].tolist()
             raise CircuitError(
-                f"the value {volts[row, column]} of input {self.inputs.names[column]} in row {row} is no number",
+                f"input {self.inputs.names[column]} of sample {row} is {volts[row, column]}, which is no voltage",
                 "give finite input volts",
                 sample=row,
             )

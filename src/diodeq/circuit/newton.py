@@ -73,7 +73,7 @@ class Newton:
         """
         found, error = self._corrected(unknowns, lambda x, rows: self.correction(x, right[rows]), promised)
         conductances = np.full((len(found), len(self.laws)), np.nan)
-        whole = np.isfinite(found).all(axis=1)
+        whole = np.flatnonzero(np.isfinite(found).all(axis=1))
         across = np.asarray((self._ports @ found[whole].astype(Extended).T).T, np.float64)
         conductances[whole] = self.laws.conductance(across)
         return found, conductances, error
@@ -98,7 +98,7 @@ class Newton:
         the line through the step's end with the slope of its port's resistance, so that no exponential overshoots.
         Without a ``start`` they begin at nothing, and where they cycle the sources are turned up slowly instead.
         """
-        found, settled = self._steps(right, np.zeros(len(right)) if start is None else start)
+        found, settled = self._steps(right, np.zeros(len(right)) if start is None else start, STEPS)
         return found if settled or start is not None else self._ramp(right, found)
 
     def _corrected(
@@ -151,7 +151,7 @@ class Newton:
         ports = abs(self.equations.ports[:, : self.equations.nodes])
         return np.asarray(ports @ (1.0 / per_node))
 
-    def _steps(self, right: Floats, start: Floats, limit: int = STEPS) -> tuple[Floats, bool]:
+    def _steps(self, right: Floats, start: Floats, limit: int) -> tuple[Floats, bool]:
         ports, resistances = self.equations.ports, self._resistances
         x, length, last = start, 1.0, np.inf
         waves = ports @ x + resistances * self.laws.current((ports @ x)[None])[0]
@@ -251,7 +251,7 @@ class Newton:
         scaled = sparse.diags_array(scale) @ jacobian @ sparse.diags_array(scale)
         try:
             with single_threaded():
-                factor = sparse_linalg.splu(sparse.csc_matrix(scaled))
+                factor: Any = sparse_linalg.splu(sparse.csc_matrix(scaled))
                 solved = factor.solve(np.asarray(scale * right, np.float64), trans="T" if transposed else "N")
         except RuntimeError:
             return np.full(len(right), np.nan)

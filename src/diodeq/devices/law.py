@@ -132,7 +132,8 @@ class Law(Junction):
         the junction, where ``current`` has to solve for its voltage."""
         v, i = np.broadcast_arrays(np.asarray(voltage, np.float64), np.asarray(current, np.float64))
         through, conductance = self.junction(v - self.resistance * i)
-        return (through - i) / (1.0 + self.resistance * conductance)
+        short: Floats = (through - i) / (1.0 + self.resistance * conductance)
+        return short
 
     def load_line(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
         """Terminal voltage, current and terminal conductance of diodes fed from sources through resistors.

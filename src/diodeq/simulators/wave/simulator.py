@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -17,14 +17,14 @@ from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.proof import Judge, largest
 from diodeq.devices.one_ports import one_ports
-from diodeq.errors import InputError
+from diodeq.errors import InputError, SimulationError
 from diodeq.processors import share, slices
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
 from diodeq.simulators.wave.leaves import Leaves, LeavesPlan
-from diodeq.simulators.wave.method import Method, Settled
+from diodeq.simulators.wave.method import Method, Settled, Unaided
 
 Floats = NDArray[np.float64]
 
@@ -243,7 +243,15 @@ class WaveSimulator:
     def _method(self, plans: Plans, equations: Equations) -> Method:
         """The way of solving that fits the circuit's shape."""
         diodes = Diodes.of(equations.circuit, self._arrays)
-        general = cache(partial(General.of, equations, diodes, self._arrays))
+
+        @cache
+        def general() -> Method:
+            try:
+                return General.of(equations, diodes, self._arrays)
+            except SimulationError:
+                # Singular to working precision, as far as this can tell; Newton's method knows better or refuses.
+                return Unaided(diodes.count)
+
         if plans.leaves is None:
             return general()
         return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
