@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from diodeq import processors
+from diodeq import orphans, processors
 from diodeq.errors import SimulationError, SimulatorMissingError, UsageError
 
 # map(function, shared, items) yields function(shared, item) for every item in turn. All three travel to other
@@ -60,11 +60,17 @@ def mapper(spec: str = "", processes: int | None = None) -> Iterator[Map]:
         yield lambda function, shared, items: (_alone(function, shared, item) for item in items)
         return
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(count, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    executor = ProcessPoolExecutor(count, context, initializer=_begin)
     try:
         yield partial(_over_processes, executor)
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """A process of this machine leaves with its parent, which also handles Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    orphans.leave_with_starter()
 
 
 def job_script(spec: str) -> str:
