@@ -6,6 +6,10 @@ The command line turns the class into an exit code in one place (``diodeq.cli.ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 LONGEST = 800
 
 
@@ -22,17 +26,28 @@ class DiodeqError(Exception):
     """Base of all deliberate errors.
 
     ``problem`` names the evidence (file, node, part); ``remedy`` says what to do. Printed as "problem; remedy".
+    ``nodes`` and ``parts`` are the names it is about, ``sample`` the row of a batch: programs read these, not the words.
     """
 
     exit_code = 1
 
-    def __init__(self, problem: str, remedy: str = "") -> None:
+    def __init__(
+        self,
+        problem: str,
+        remedy: str = "",
+        *,
+        nodes: tuple[str, ...] = (),
+        parts: tuple[str, ...] = (),
+        sample: int | None = None,
+    ) -> None:
         self.problem = _shown(problem)
         self.remedy = _shown(remedy)
+        self.nodes, self.parts, self.sample = nodes, parts, sample
         super().__init__(f"{self.problem}; {self.remedy}" if remedy else self.problem)
 
-    def __reduce__(self) -> tuple[type[DiodeqError], tuple[str, str]]:
-        return type(self), (self.problem, self.remedy)
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are made again from their words, and get their fields back from the state.
+        return type(self), (self.problem, self.remedy), self.__dict__
 
 
 class UsageError(DiodeqError):
@@ -64,9 +79,15 @@ class SimulatorMissingError(DiodeqError):
 
 
 class SimulationError(DiodeqError):
-    """The simulator failed, did not converge, or returned an answer that does not satisfy Kirchhoff's laws."""
+    """The simulator failed, did not converge, or returned an answer that does not satisfy Kirchhoff's laws.
+
+    ``failures`` says for each row of the batch that has no answer why; ``answered`` is the operating point or adjoint
+    solution of all rows, NaN in those, where there is one.
+    """
 
     exit_code = 6
+    failures: Mapping[int, str] = MappingProxyType({})
+    answered: Any = None
 
 
 class ToleranceError(DiodeqError):

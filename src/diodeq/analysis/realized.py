@@ -11,7 +11,7 @@ from diodeq.analysis.linear import linear_part
 from diodeq.circuit import Circuit, linearize
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.fold import FoldPlan
-from diodeq.circuit.kirchhoff import incidence
+from diodeq.circuit.equations import incidence
 from diodeq.errors import InputError
 from diodeq.network import Network, Stage
 

@@ -1,8 +1,9 @@
-"""The circuit: one representation, its soundness, its folding and its adjoint."""
+"""The circuit: one representation, its soundness, its folding, its equations and its adjoint."""
 
 from diodeq.circuit.adjoint import linearize, transpose
-from diodeq.circuit.bank import KINDS, Bank, bank
+from diodeq.circuit.bank import Bank, bank
 from diodeq.circuit.check import check
 from diodeq.circuit.circuit import Circuit, Inputs, Units
+from diodeq.circuit.kinds import KINDS
 
 __all__ = ["KINDS", "Bank", "Circuit", "Inputs", "Units", "bank", "check", "linearize", "transpose"]

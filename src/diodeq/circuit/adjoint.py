@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 
 from diodeq.circuit.bank import Bank, bank
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS, Adjoint
 from diodeq.errors import CircuitError
-
-# An output port and a control port trade places when a controlled source is transposed.
-_SWAP_PORTS = [2, 3, 0, 1]
-
 
 def transpose(circuit: Circuit) -> Circuit:
     """The transposed circuit with its independent sources zeroed; diodes are kept as they are.
@@ -28,21 +25,20 @@ def transpose(circuit: Circuit) -> Circuit:
     gives back the same elements.
     """
 
-    def zeroed(parts: Bank) -> Bank:
-        return parts.with_values(np.zeros(len(parts)))
+    banks = {}
+    for kind, spec in KINDS.items():
+        parts, turned = circuit.bank(kind), spec.adjoint
+        if turned.kind != kind:
+            # Parts of another kind begin with another letter.
+            parts = replace(parts, terminals=parts.terminals[:, list(turned.terminals)], names=())
+        elif turned.terminals != tuple(range(len(spec.terminals))):
+            parts = replace(parts, terminals=parts.terminals[:, list(turned.terminals)])
+        banks[turned.kind] = parts if spec.nonlinear or spec.reciprocal and not spec.source else _times(parts, turned)
+    return circuit.with_banks(banks, title=f"{circuit.title}, transposed")
 
-    def turned(parts: Bank) -> Bank:
-        return replace(parts, terminals=parts.terminals[:, _SWAP_PORTS], values=-parts.values, names=())
 
-    return replace(
-        circuit,
-        title=f"{circuit.title}, transposed",
-        voltage_sources=zeroed(circuit.voltage_sources),
-        current_sources=zeroed(circuit.current_sources),
-        gyrators=circuit.gyrators.with_values(-circuit.gyrators.values),
-        buffers=turned(circuit.mirrors),
-        mirrors=turned(circuit.buffers),
-    )
+def _times(parts: Bank, turned: Adjoint) -> Bank:
+    return parts.with_values(turned.factor * parts.values)
 
 
 def linearize(circuit: Circuit, diode_conductances: NDArray[np.float64]) -> Circuit:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import networkx
 import numpy as np
 
-from diodeq.circuit.bank import KINDS
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import components, port_edges
 from diodeq.errors import CircuitError
@@ -18,9 +18,6 @@ LEGAL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 # SPICE takes a node of this name for ground.
 _GROUND_ALIASES = frozenset({"gnd"})
-
-# Kinds that fix the voltage across a port whatever flows: a loop of them has no solution, or no unique one.
-_VOLTAGE_DEFINED = {"voltage_sources": (0, 1), "buffers": (0, 1), "mirrors": (2, 3)}
 
 
 def check(circuit: Circuit) -> Circuit:
@@ -43,7 +40,9 @@ def check(circuit: Circuit) -> Circuit:
     for (first, second), name in zip(circuit.outputs.tolist(), circuit.output_names, strict=True):
         if first == second:
             raise CircuitError(
-                f"output {name} is measured from node {circuit.nodes[first]} to itself", "give it two different nodes"
+                f"output {name} is measured from node {circuit.nodes[first]} to itself",
+                "give it two different nodes",
+                nodes=(circuit.nodes[first],),
             )
     return circuit
 
@@ -52,27 +51,26 @@ def check_values(circuit: Circuit) -> None:
     """The part of ``check`` that depends on values alone: cheap, so engines ask it for every new set of values."""
     for kind, spec in KINDS.items():
         values = circuit.bank(kind).values
-        if kind == "resistors" and len(values) and 0 < values.min() <= values.max() < np.inf:
+        if not len(values) or (spec.allowed == "positive" and 0 < values.min() <= values.max() < np.inf):
             continue  # most circuits are mostly resistors: two passes over them instead of five
         good = np.isfinite(values)
-        if kind == "resistors":
+        if spec.allowed == "positive":
             good &= values > 0
-        elif kind == "transformers":
+        elif spec.allowed == "not zero":
             good &= values != 0
         if not good.all():
             at = int(np.argmin(good))
-            wanted = "positive and finite" if kind == "resistors" else "finite"
+            wanted = {"positive": "positive and finite", "not zero": "finite and not zero"}.get(spec.allowed, "finite")
+            ends = tuple(circuit.nodes[n] for n in circuit.bank(kind).terminals[at].tolist())
             raise CircuitError(
-                f"{spec.singular} {circuit.part_names(kind)[at]} between {_ends(circuit, kind, at)} "
+                f"{spec.singular} {circuit.part_names(kind)[at]} between {' and '.join(ends)} "
                 f"has the value {values[at]:g} ({spec.quantity})",
-                f"make it {wanted}" + (" and not zero" if kind == "transformers" else ""),
+                f"make it {wanted}",
+                nodes=ends,
+                parts=(circuit.part_names(kind)[at],),
             )
     if not np.isfinite(circuit.temperature) or circuit.temperature <= -273.15:
         raise CircuitError(f"the temperature is {circuit.temperature:g} °C", "give one above absolute zero")
-
-
-def _ends(circuit: Circuit, kind: str, at: int) -> str:
-    return " and ".join(circuit.nodes[n] for n in circuit.bank(kind).terminals[at])
 
 
 def _names(what: str, names: Iterable[str], taken: dict[str, str], prefix: str = "") -> None:
@@ -81,12 +79,22 @@ def _names(what: str, names: Iterable[str], taken: dict[str, str], prefix: str =
             raise CircuitError(
                 f"{what} name {name!r} cannot be printed in a netlist",
                 "use a lower-case letter followed by lower-case letters, digits and '_', and not 'gnd'",
+                **_about(what, name),
             )
         if not name.startswith(prefix):
-            raise CircuitError(f"{what} {name} must begin with {prefix!r}", f"call it {prefix}_{name}")
+            raise CircuitError(
+                f"{what} {name} must begin with {prefix!r}", f"call it {prefix}_{name}", **_about(what, name)
+            )
         if name in taken:
-            raise CircuitError(f"the name {name} is used by a {taken[name]} and by a {what}", "rename one of them")
+            raise CircuitError(
+                f"the name {name} is used by a {taken[name]} and by a {what}", "rename one of them", **_about(what, name)
+            )
         taken[name] = what
+
+
+def _about(what: str, name: str) -> dict[str, tuple[str, ...]]:
+    """The field of an error that names a node or a part."""
+    return {"nodes" if what == "node" else "parts": (name,)}
 
 
 def _shorted(circuit: Circuit) -> None:
@@ -95,27 +103,32 @@ def _shorted(circuit: Circuit) -> None:
         for first, second in spec.ports or ((0, 1),):
             same = np.flatnonzero(ends[:, first] == ends[:, second])
             if len(same):
+                name, node = circuit.part_names(kind)[same[0]], circuit.nodes[ends[same[0], first]]
                 raise CircuitError(
-                    f"both ends of {spec.singular} {circuit.part_names(kind)[same[0]]} "
-                    f"are on node {circuit.nodes[ends[same[0], first]]}",
+                    f"both ends of {spec.singular} {name} are on node {node}",
                     "connect it across two nodes or remove it",
+                    nodes=(node,),
+                    parts=(name,),
                 )
 
 
 def _source_loops(circuit: Circuit) -> None:
-    edges = np.concatenate([circuit.bank(kind).terminals[:, list(port)] for kind, port in _VOLTAGE_DEFINED.items()])
+    holding = {kind: list(spec.holds) for kind, spec in KINDS.items() if spec.holds is not None}
+    edges = np.concatenate([circuit.bank(kind).terminals[:, port] for kind, port in holding.items()])
     found, _ = components(len(circuit.nodes), edges)
     if len(edges) == len(circuit.nodes) - found:
         return  # a forest: every edge joins two trees
-    names = [name for kind in _VOLTAGE_DEFINED for name in circuit.part_names(kind)]
+    names = [name for kind in holding for name in circuit.part_names(kind)]
     graph = networkx.MultiGraph()
     for (a, b), name in zip(edges.tolist(), names, strict=True):
         graph.add_edge(a, b, name)
     loop = networkx.find_cycle(graph)
+    parts, nodes = tuple(key for _, _, key in loop), tuple(circuit.nodes[a] for a, _, _ in loop)
     raise CircuitError(
-        f"voltage sources {', '.join(key for _, _, key in loop)} form a loop "
-        f"through nodes {', '.join(circuit.nodes[a] for a, _, _ in loop)}",
+        f"voltage sources {', '.join(parts)} form a loop through nodes {', '.join(nodes)}",
         "put a resistor in the loop or remove one of them",
+        nodes=nodes,
+        parts=parts,
     )
 
 
@@ -130,4 +143,5 @@ def _floating(circuit: Circuit) -> None:
         f"node {circuit.nodes[lost]} has no path to ground (an island of {islands[int(labels[lost])]} of "
         f"{len(circuit.nodes)} nodes" + (f", read by output {outputs[0]})" if outputs else ")"),
         "connect it to ground, a source or a grounded node through a resistor",
+        nodes=tuple(circuit.nodes[n] for n in np.flatnonzero(labels == labels[lost]).tolist()),
     )

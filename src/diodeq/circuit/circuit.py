@@ -6,8 +6,8 @@ new circuit; arrays are read-only and shared wherever they did not change.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from diodeq.circuit.bank import KINDS, Bank, Bools, Floats, Ints, bank, frozen
+from diodeq.circuit.bank import Bank, Bools, Floats, Ints, bank, frozen
+from diodeq.circuit.kinds import KINDS, nonlinear_kinds, source_kinds
 from diodeq.devices import DiodeModel
 from diodeq.errors import CircuitError
 
@@ -76,6 +77,21 @@ class Units:
         return np.asarray(outputs, dtype=np.float64) * self.output_scale
 
 
+def first_source(circuit: Circuit, kind: str) -> int:
+    """The number of the first source of a kind among all sources, as ``Inputs.source`` counts."""
+    kinds = source_kinds()
+    return sum(len(circuit.bank(other)) for other in kinds[: kinds.index(kind)])
+
+
+def _sorted_out(banks: Mapping[str, Bank]) -> tuple[dict[str, Any], dict[str, Bank]]:
+    """Banks by kind as those that are fields of a circuit and the others."""
+    fields = Circuit.__dataclass_fields__
+    return (
+        {kind: parts for kind, parts in banks.items() if kind in fields},
+        {kind: parts for kind, parts in banks.items() if kind not in fields},
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Circuit:
     """A circuit: banks of elements between named nodes, its driven inputs and its measured outputs.
@@ -83,7 +99,8 @@ class Circuit:
     Args:
         nodes: node names; ``nodes[0]`` is ground and is called ``"0"``.
         resistors … mirrors: one ``Bank`` per kind (laws and signs: the comment above ``KINDS``).
-        models: the diode models that ``diodes.values`` index.
+        others: the banks of further kinds of ``KINDS`` by name.
+        models: the one-port models that ``diodes.values`` number.
         inputs: the driven ports.
         outputs: int32[n_out, 2], an output is ``v(first) - v(second)``.
         output_names: one name per output.
@@ -107,6 +124,7 @@ class Circuit:
     gyrators: Bank = field(default_factory=partial(bank, "gyrators"))
     buffers: Bank = field(default_factory=partial(bank, "buffers"))
     mirrors: Bank = field(default_factory=partial(bank, "mirrors"))
+    others: Mapping[str, Bank] = field(default_factory=dict)
     models: tuple[DiodeModel, ...] = ()
     inputs: Inputs = field(default_factory=Inputs.none)
     outputs: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int32))
@@ -119,6 +137,7 @@ class Circuit:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
+        self._number_models()
         outputs = np.ascontiguousarray(self.outputs, dtype=np.int32)
         # Reshaping makes another array, and circuits of one topology share theirs.
         put(self, "outputs", frozen(outputs if outputs.shape[1:] == (2,) else outputs.reshape(-1, 2)))
@@ -129,6 +148,18 @@ class Circuit:
         if self.units is None:
             put(self, "units", Units(np.zeros(len(self.inputs)), np.ones(len(self.inputs))))
         self._fits()
+
+    def _number_models(self) -> None:
+        """Values that number models become integers, all others real numbers."""
+        changed = {}
+        for kind, spec in KINDS.items():
+            values = self.bank(kind).values
+            if (values.dtype.kind == "i") == spec.nonlinear or not np.all(values % 1 == 0):
+                continue  # `_fits` refuses numbers of models that are not whole
+            changed[kind] = self.bank(kind).with_values(values.astype(np.int32 if spec.nonlinear else np.float64))
+        if changed:
+            fields, others = _sorted_out(changed)
+            self.__dict__.update(fields, others={**self.others, **others})
 
     def _fits(self) -> None:
         def demand(fits: Any, what: str) -> None:
@@ -150,12 +181,15 @@ class Circuit:
             demand(min(counts) >= 0 and sum(counts) == len(parts), f"{kind} groups must cover them")
             inside = parts.terminals.size == 0 or (parts.terminals.min() >= 0 and parts.terminals.max() < count)
             demand(inside, f"{kind} name a node that does not exist")
-        models = self.diodes.values
-        demand(np.all((models >= 0) & (models < len(self.models)) & (models % 1 == 0)), "diodes name an unknown model")
+        for kind in nonlinear_kinds():
+            models = self.bank(kind).values
+            known = models.dtype.kind == "i" and np.all((models >= 0) & (models < len(self.models)))
+            demand(known, f"{kind} name an unknown model")
+        demand(set(self.others) <= KINDS.keys() - self.__dict__.keys(), "others has a kind that does not belong there")
         demand(self.outputs.size == 0 or (self.outputs.min() >= 0 and self.outputs.max() < count), "outputs are off")
         demand(len(self.output_names) == len(self.outputs), "one name an output")
         demand(self.mask.shape == self.resistors.values.shape, "trainable needs one flag a resistor")
-        driven, sources = self.inputs, len(self.voltage_sources) + len(self.current_sources)
+        driven, sources = self.inputs, sum(len(self.bank(kind)) for kind in source_kinds())
         demand(len(driven.source) == len(driven.column) == len(driven.gain), "inputs need equal lengths")
         demand(np.all((driven.source >= 0) & (driven.source < sources)), "inputs drive a source that does not exist")
         demand(np.all((driven.column >= 0) & (driven.column < len(driven))), "inputs name a column that does not exist")
@@ -163,8 +197,19 @@ class Circuit:
 
     def bank(self, kind: str) -> Bank:
         """The bank of one kind, a key of ``KINDS``."""
-        found: Bank = getattr(self, kind)
-        return found
+        found: Bank | None = self.__dict__.get(kind, self.others.get(kind))
+        return bank(kind) if found is None else found
+
+    def with_banks(self, banks: Mapping[str, Bank], **changes: Any) -> Circuit:
+        """The circuit with other banks of some kinds, and other fields."""
+        fields, others = _sorted_out(banks)
+        return replace(self, **fields, others={**self.others, **others}, **changes)
+
+    @staticmethod
+    def of_banks(banks: Mapping[str, Bank], **fields: Any) -> Circuit:
+        """A circuit from banks by kind and its other fields."""
+        found, others = _sorted_out(banks)
+        return Circuit(**found, others=others, **fields)
 
     def part_names(self, kind: str) -> Sequence[str]:
         """The names of the parts of a bank, given or generated."""
@@ -193,15 +238,17 @@ class Circuit:
         return self.with_values("resistors", conductances)
 
     def with_values(self, kind: str, values: ArrayLike) -> Circuit:
-        """The same circuit with other values in one bank (not diodes'), float64[n]; everything else is shared.
+        """The same circuit with other values in one bank, float64[n] or numbers of models; everything else is shared.
 
         A read-only array is shared too, any other is copied.
         """
-        parts, new = self.bank(kind), np.asarray(values, dtype=np.float64)
+        parts = self.bank(kind)
+        new = np.asarray(values, dtype=parts.values.dtype)
         if new.shape != parts.values.shape:
             raise CircuitError(f"{new.shape} values given for the {kind}", f"the circuit has {len(parts)} of them")
         clone = object.__new__(Circuit)
-        clone.__dict__.update(self.__dict__, **{kind: parts.with_values(new)})
+        fields, others = _sorted_out({kind: parts.with_values(new)})
+        clone.__dict__.update(self.__dict__, **fields, others={**self.others, **others})
         return clone
 
     def same_topology(self, other: Circuit) -> bool:
@@ -217,14 +264,27 @@ class Circuit:
         return [driven.source, driven.column, driven.gain, self.outputs, *(self.bank(k).terminals for k in KINDS)]
 
     def source_values(self, drives: ArrayLike) -> Floats:
-        """float64[B, n_voltage + n_current_sources] for input volts (or amperes) ``drives`` float64[B, n_in]."""
+        """float64[B, n_sources] for input volts (or amperes) ``drives`` float64[B, n_in], kind by kind in the order of
+        ``source_kinds``.
+
+        Raises:
+            CircuitError: the columns are not the inputs, or a value is not finite.
+        """
         volts = np.atleast_2d(np.asarray(drives, dtype=np.float64))
         if volts.ndim != 2 or volts.shape[1] != len(self.inputs):
             raise CircuitError(
                 f"{volts.shape[-1]} input columns do not fit the {len(self.inputs)} inputs of circuit {self.title!r}",
                 "give one column per input",
             )
-        constant = np.concatenate([self.voltage_sources.values, self.current_sources.values])
+        bad = np.argwhere(~np.isfinite(volts))
+        if len(bad):
+            row, column = bad[0].tolist()
+            raise CircuitError(
+                f"the value {volts[row, column]} of input {self.inputs.names[column]} in row {row} is no number",
+                "give finite input volts",
+                sample=row,
+            )
+        constant = np.concatenate([self.bank(kind).values for kind in source_kinds()])
         driven = self.inputs
         gains = sparse.csr_array((driven.gain, (driven.source, driven.column)), shape=(len(constant), len(driven)))
         values: Floats = constant + (gains @ volts.T).T

@@ -10,14 +10,14 @@ Topology is analysed once (``FoldPlan``), values are folded many times (``FoldPl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from diodeq.circuit.bank import KINDS, Bank, Floats
+from diodeq.circuit.bank import Bank, Floats
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.rails import Halves, Indices, dual_rails
@@ -25,8 +25,13 @@ from diodeq.errors import CircuitError
 
 Index = NDArray[np.int64]
 
-# What folding leaves of these is its own: merged resistors, a source at every node that stays, and no currents.
-_OWN = ("resistors", "voltage_sources", "current_sources")
+
+def _kept_kinds() -> list[str]:
+    """The kinds that fold to themselves; of the others folding leaves merged resistors, a source at every held node
+    that stays, and no currents."""
+    return [kind for kind, spec in KINDS.items() if kind != "resistors" and not spec.source]
+
+
 # A dense product beats a sparse one by far more than this ratio of entries, so layers fold densely.
 _SPARSE_WHEN_EMPTIER_THAN = 20
 
@@ -187,7 +192,7 @@ class FoldPlan:
             known[level.nodes] = True
         floating = np.flatnonzero(~used)
         touched = np.zeros(count, bool)
-        for kind in ("diodes", "transformers", "gyrators", "buffers", "mirrors"):
+        for kind in _kept_kinds():
             touched[circuit.bank(kind).terminals] = True
         touched[circuit.voltage_sources.terminals[floating]] = True
         stays = ~known | touched
@@ -253,11 +258,9 @@ class FoldPlan:
         for feed, conductances in zip(self.feeds, fed, strict=True):
             to_ground[feed.free] += conductances.sum(axis=0)
         between = np.bincount(self.pair_slot, weights=g[self.pair], minlength=self.pairs)
-        banks: dict[str, Any] = {
-            kind: self.folded.bank(kind).with_values(circuit.bank(kind).values) for kind in KINDS if kind not in _OWN
-        }
+        banks = {kind: self.folded.bank(kind).with_values(circuit.bank(kind).values) for kind in _kept_kinds()}
         banks["resistors"] = self.folded.resistors.with_values(np.concatenate([between, to_ground[self.grounded]]))
-        folded = replace(self.folded, models=circuit.models, temperature=circuit.temperature, **banks)
+        folded = self.folded.with_banks(banks, models=circuit.models, temperature=circuit.temperature)
         couplings = tuple(feed.coupling(each) for feed, each in zip(self.feeds, fed, strict=True))
         return Folded(self, folded, couplings, self._scattered(edge))
 
@@ -283,12 +286,12 @@ def _folded(circuit: Circuit, kept: Index, place: Index, held: Index, floating: 
             place[circuit.voltage_sources.terminals[floating]].reshape(-1, 2),
         ]
     )
-    others: dict[str, Any] = {kind: moved(kind) for kind in KINDS if kind not in _OWN}
-    return Circuit(
+    banks = {kind: moved(kind) for kind in _kept_kinds()}
+    banks["resistors"] = Bank(terminals, np.ones(len(terminals)))  # type: ignore[arg-type]
+    banks["voltage_sources"] = Bank(ends, np.zeros(len(ends)))  # type: ignore[arg-type]
+    return Circuit.of_banks(
+        banks,
         nodes=tuple(circuit.nodes[n] for n in kept.tolist()),
-        resistors=Bank(terminals, np.ones(len(terminals))),  # type: ignore[arg-type]
-        voltage_sources=Bank(ends, np.zeros(len(ends))),  # type: ignore[arg-type]
-        **others,
         models=circuit.models,
         temperature=circuit.temperature,
         title=f"{circuit.title}, folded",

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from diodeq.circuit.bank import KINDS, Ints
+from diodeq.circuit.bank import Ints
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
 
 

@@ -1,6 +1,6 @@
 """A circuit in the seven elements every SPICE knows: R, D, V, I, E, F and G.
 
-Transformers, gyrators and mirrors are spelled out here once; whatever prints or builds a netlist starts from this.
+``Kind.cards`` says how each kind is spelled in them; whatever prints or builds a netlist starts from this.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diodeq.circuit.bank import KINDS, Bank
+from diodeq.circuit.bank import Bank
+from diodeq.circuit.kinds import KINDS, MODEL, nonlinear_kinds, source_kinds
 from diodeq.circuit.check import LEGAL_NAME
 from diodeq.circuit.circuit import Circuit
 from diodeq.errors import CircuitError
@@ -64,38 +65,37 @@ def demand_legal_names(circuit: Circuit) -> None:
                 raise CircuitError(
                     f"{spec.singular} {name!r} has a name that no netlist can hold", f"use {spec.prefix}[a-z0-9_]*"
                 )
-    for kind in KINDS:
+    for kind, spec in KINDS.items():
         if kind == "resistors" and not circuit.resistors.names:
             continue  # r1, r2, … cannot clash with another letter, and there may be a million
         for name in circuit.part_names(kind):
-            for spelled in _spelled(kind, name):
+            for spelled in (card.name.format(name) for card in spec.cards):
                 if spelled in parts:
-                    raise CircuitError(f"two parts are called {spelled!r} in a netlist", "rename one of them")
+                    raise CircuitError(
+                        f"two parts are called {spelled!r} in a netlist", "rename one of them", parts=(name,)
+                    )
                 parts.add(spelled)
-    for name in circuit.part_names("transformers"):
-        if f"x_{name}" in nodes:
-            raise CircuitError(f"node 'x_{name}' is also the inner node of transformer {name!r}", "rename one of them")
-
-
-def _spelled(kind: str, name: str) -> tuple[str, ...]:
-    if kind == "transformers":
-        return (f"v_{name}", f"e_{name}", f"f_{name}")
-    if kind == "gyrators":
-        return (f"g_{name}_a", f"g_{name}_b")
-    return (name, f"v_{name}") if kind == "mirrors" else (name,)
+            for inner in (text.format(name) for text in spec.inner):
+                if inner in nodes:
+                    raise CircuitError(
+                        f"node {inner!r} is also the inner node of {spec.singular} {name!r}",
+                        "rename one of them",
+                        nodes=(inner,),
+                        parts=(name,),
+                    )
 
 
 def _runs(circuit: Circuit, sources: NDArray[np.float64]) -> Iterator[Run]:
-    volts = len(circuit.voltage_sources)
-    values = {"voltage_sources": sources[:volts], "current_sources": sources[volts:]}
+    counts = [len(circuit.bank(kind)) for kind in source_kinds()]
+    values = dict(zip(source_kinds(), np.split(sources, np.cumsum(counts)[:-1]), strict=True))
     for kind, spec in KINDS.items():
         parts = circuit.bank(kind)
         if not len(parts):
             continue
         numbers = values.get(kind, parts.values)
         names = circuit.part_names(kind)
-        if kind == "resistors":
-            numbers = _ohms(parts, names)
+        if any(card.inverse for card in spec.cards):
+            _demand_invertible(parts, names)
         start = 0
         for label, count in parts.groups or ((f"{spec.singular}s", len(parts)),):
             chosen = slice(start, start + count)
@@ -104,42 +104,35 @@ def _runs(circuit: Circuit, sources: NDArray[np.float64]) -> Iterator[Run]:
             start += count
 
 
-def _ohms(parts: Bank, names: Sequence[str]) -> NDArray[np.float64]:
+def _demand_invertible(parts: Bank, names: Sequence[str]) -> None:
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # refused below
-        ohms: NDArray[np.float64] = 1.0 / parts.values
+        ohms = 1.0 / parts.values
     bad = np.flatnonzero(~(np.isfinite(ohms) & (ohms > 0)))
     if len(bad):
         first = int(bad[0])
         raise CircuitError(
-            f"resistor {names[first]} has a conductance of {parts.values[first]:g} S", "it must be positive and finite"
+            f"resistor {names[first]} has a conductance of {parts.values[first]:g} S",
+            "it must be positive and finite",
+            parts=(names[first],),
         )
-    return ohms
 
 
 def _primitives(
     kind: str, circuit: Circuit, names: Sequence[str], columns: list[list[str]], numbers: list[float]
 ) -> Iterator[Primitive]:
-    rows = zip(*columns, strict=True)
-    if kind == "diodes":
-        models = [model.spice_name for model in circuit.models]
-        for name, nodes, model in zip(names, rows, numbers, strict=True):
-            yield name, (*nodes, models[int(model)]), None
-    elif kind == "transformers":
-        # v1 = n v2 by the E source, i2 = -n i1 by the F source, i1 being what flows through the 0 V source.
-        for name, (plus1, minus1, plus2, minus2), turns in zip(names, rows, numbers, strict=True):
-            yield f"v_{name}", (plus1, f"x_{name}"), 0.0
-            yield f"e_{name}", (f"x_{name}", minus1, plus2, minus2), turns
-            yield f"f_{name}", (plus2, minus2, f"v_{name}"), -turns
-    elif kind == "gyrators":
-        for name, (plus1, minus1, plus2, minus2), siemens in zip(names, rows, numbers, strict=True):
-            yield f"g_{name}_a", (plus1, minus1, plus2, minus2), siemens
-            yield f"g_{name}_b", (plus2, minus2, plus1, minus1), -siemens
-    elif kind == "mirrors":
-        for name, (out_plus, out_minus, sense_plus, sense_minus), gain in zip(names, rows, numbers, strict=True):
-            yield f"v_{name}", (sense_plus, sense_minus), 0.0
-            yield name, (out_plus, out_minus, f"v_{name}"), gain
-    else:
-        yield from zip(names, rows, numbers, strict=True)
+    models = [model.spice_name for model in circuit.models] if KINDS[kind].nonlinear else []
+    for name, nodes, number in zip(names, zip(*columns, strict=True), numbers, strict=True):
+        for card in KINDS[kind].cards:
+            text = tuple(
+                nodes[field]
+                if isinstance(field, int)
+                else models[int(number)]
+                if field == MODEL
+                else field.format(name)
+                for field in card.fields
+            )
+            value = None if card.factor is None else card.factor * (1.0 / number if card.inverse else number) + 0.0
+            yield card.name.format(name), text, value
 
 
 def used_models(circuit: Circuit) -> Iterator[int]:
@@ -148,7 +141,8 @@ def used_models(circuit: Circuit) -> Iterator[int]:
     Raises `CircuitError` if two different models would be printed under one name.
     """
     seen: dict[str, int] = {}
-    for index in np.unique(circuit.diodes.values).astype(int).tolist():
+    used = np.unique(np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()]))
+    for index in used.tolist():
         model = circuit.models[index]
         earlier = seen.setdefault(model.spice_name, index)
         if circuit.models[earlier].card() != model.card():

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from diodeq.circuit.bank import KINDS, Bank, Floats
+from diodeq.circuit.bank import Bank, Floats
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
 from diodeq.processors import single_threaded
 
@@ -119,16 +120,15 @@ class ReductionPlan:
     def _circuit(self, circuit: Circuit, rows: Index, columns: Index, values: Floats) -> Circuit:
         place = np.zeros(len(circuit.nodes), np.int64)
         place[self.kept] = np.arange(len(self.kept))
-        others = {
+        banks = {
             kind: replace(circuit.bank(kind), terminals=place[circuit.bank(kind).terminals].astype(np.int32))
             for kind in KINDS
             if kind != "resistors"
         }
-        ends = np.stack([rows, columns], axis=1).astype(np.int32)
-        return Circuit(
+        banks["resistors"] = Bank(np.stack([rows, columns], axis=1).astype(np.int32), values)
+        return Circuit.of_banks(
+            banks,
             nodes=tuple(circuit.nodes[n] for n in self.kept),
-            resistors=Bank(ends, values),
-            **others,  # type: ignore[arg-type]
             models=circuit.models,
             temperature=circuit.temperature,
             title=circuit.title,

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from diodeq import archives
-from diodeq.circuit.bank import KINDS, Bank
+from diodeq.circuit.bank import Bank
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit, Inputs, Units
 from diodeq.devices import DiodeModel
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import write_atomically
 
 FORMAT = "diodeq-circuit"
-VERSION = 1
+VERSION = 2
+READS = (1, 2)  # 1, of diodeq 0.1.0, had every kind and numbered models in floats
 GIVE = "give a circuit.npz written by diodeq"
 
 
@@ -33,7 +35,7 @@ def save(circuit: Circuit, path: str | Path) -> None:
         "models": [model.to_json() for model in circuit.models],
         "input_names": list(circuit.inputs.names),
         "output_names": list(circuit.output_names),
-        "groups": {kind: circuit.bank(kind).groups for kind in KINDS},
+        "groups": {kind: circuit.bank(kind).groups for kind in KINDS if len(circuit.bank(kind))},
     }
     arrays: dict[str, Any] = {
         "header": _bytes(json.dumps(header)),
@@ -46,7 +48,7 @@ def save(circuit: Circuit, path: str | Path) -> None:
         "units_offset": circuit.scaling.offset,
         "units_scale": circuit.scaling.scale,
     }
-    for kind in KINDS:
+    for kind in header["groups"]:
         parts = circuit.bank(kind)
         arrays[f"{kind}_terminals"], arrays[f"{kind}_values"] = parts.terminals, parts.values
         if parts.names:
@@ -86,18 +88,22 @@ def _assemble(archive: dict[str, Any]) -> Circuit:
     header = json.loads(_text(archive["header"]))
     if header.get("format") != FORMAT:
         raise InputError("it is not a diodeq circuit", GIVE)
-    if header.get("version") != VERSION:
+    if header.get("version") not in READS:
         raise InputError(
             f"its format has version {header.get('version')}, not {VERSION}", "update diodeq, or export again"
         )
     banks = {}
-    for kind in KINDS:
+    for kind in map(str, header["groups"]):
+        if kind not in KINDS:
+            raise InputError(f"it has parts of the kind {kind!r}, which is not known here", "update diodeq")
         names = _lines(archive[f"{kind}_names"]) if f"{kind}_names" in archive else ()
         groups = tuple((str(label), int(count)) for label, count in header["groups"][kind])
-        banks[kind] = Bank(_whole(archive[f"{kind}_terminals"]), _real(archive[f"{kind}_values"]), names, groups)
-    return Circuit(
+        values = archive[f"{kind}_values"]
+        values = _whole(values) if values.dtype.kind in "iu" else _real(values)
+        banks[kind] = Bank(_whole(archive[f"{kind}_terminals"]), values, names, groups)
+    return Circuit.of_banks(
+        banks,
         nodes=_lines(archive["nodes"]),
-        **banks,
         models=tuple(DiodeModel.from_json(model) for model in header["models"]),
         inputs=Inputs(
             _whole(archive["inputs_source"]),

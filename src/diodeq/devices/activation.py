@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diodeq.devices.law import Floats, Law, shockley_junction
+from diodeq.devices.junction import Floats
+from diodeq.devices.law import Law, shockley_junction
 
 
 def activation(law: Law, x: ArrayLike, alpha: ArrayLike) -> tuple[Floats, Floats]:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from diodeq import __version__
 from diodeq.circuit import KINDS, Circuit, Inputs, bank
+from diodeq.circuit.equations import branch_kinds
+from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import lower, used_models
 from diodeq.netlist import spice
-from diodeq.netlist.listing import TOLERANCES, number
+from diodeq.netlist.listing import TOLERANCES, Tolerances, number
 from diodeq.netlist.templates import render
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 class SweepDeck:
     """A deck as data: its text, the unique node that proves it was the one that ran, and the vectors to expect.
 
-    ``vectors`` maps "nodes", "diode_gd", "diode_id" and branch kinds to vector names in ngspice's spelling.
+    ``vectors`` maps "nodes" and the kinds with branches to vector names in ngspice's spelling.
     """
 
     text: str
@@ -59,7 +59,12 @@ class _Profile:
 
 
 def sweep_deck(
-    circuit: Circuit, injections: Floats, source_voltages: Floats, marker: str, frozen: Floats | None = None
+    circuit: Circuit,
+    injections: Floats,
+    source_voltages: Floats,
+    marker: str,
+    frozen: Floats | None = None,
+    tolerances: Tolerances = TOLERANCES,
 ) -> SweepDeck:
     """The deck that solves a folded circuit for every sample.
 
@@ -69,24 +74,17 @@ def sweep_deck(
         source_voltages: float64[B, n_voltage_sources] volts.
         marker: a node name no other deck of the process has.
         frozen: float64[B, n_diodes] siemens: print each diode as this conductance instead (the adjoint sweep).
+        tolerances: ngspice's options.
     """
     samples = len(injections)
     # A source sees a node's voltage one Newton iteration late, but the temperature at once. Where no device depends on
     # it, sweeping the temperature saves every third iteration.
     swept, variable = (f"v{marker}", f"v({marker})") if frozen is None else ("temp", "temper")
     profile = _Profile(variable, samples)
-    vectors = {
-        "nodes": [node(k) for k in range(1, len(circuit.nodes))],
-        "voltage_sources": [f"bv{k}#branch" for k in range(len(circuit.voltage_sources))],
-        "transformers": [f"v_t{k}#branch" for k in range(1, len(circuit.transformers) + 1)],
-        "buffers": [f"e{k}#branch" for k in range(1, len(circuit.buffers) + 1)],
-        "mirrors": [f"v_f{k}#branch" for k in range(1, len(circuit.mirrors) + 1)],
-    }
+    vectors = {"nodes": [node(k) for k in range(1, len(circuit.nodes))], **branch_vectors(circuit)}
+    vectors["voltage_sources"] = [f"bv{k}#branch" for k in range(len(circuit.voltage_sources))]
     diodes: list[str] = []
-    if frozen is None:
-        vectors["diode_gd"] = [f"@d{k}[gd]" for k in range(1, len(circuit.diodes) + 1)]
-        vectors["diode_id"] = [f"@d{k}[id]" for k in range(1, len(circuit.diodes) + 1)]
-    else:
+    if frozen is not None:
         diodes = [
             f"bd{k} {node(a)} {node(c)} i=v({node(a)},{node(c)})*{profile(column)}"
             for k, ((a, c), column) in enumerate(zip(circuit.diodes.terminals.tolist(), frozen.T.tolist(), strict=True))
@@ -111,12 +109,23 @@ def sweep_deck(
         samples=samples,
         marker=marker,
         sections=["\n".join(lines) for lines in sections if lines],
-        options=options(circuit),
+        options=options(circuit, tolerances),
         saved="\n+ ".join(_save_names(saved)),
         swept=swept,
         last=samples - 1,
     )
     return SweepDeck(text, marker, samples, vectors)
+
+
+def branch_vectors(circuit: Circuit) -> dict[str, list[str]]:
+    """ngspice's names of the branch currents of numbered parts, by kind."""
+    return {
+        kind: [
+            f"{KINDS[kind].sensed.format(f'{KINDS[kind].prefix}{k}')}#branch"
+            for k in range(1, len(circuit.bank(kind)) + 1)
+        ]
+        for kind in branch_kinds(circuit)
+    }
 
 
 def _save_names(vectors: list[str]) -> list[str]:
@@ -125,17 +134,13 @@ def _save_names(vectors: list[str]) -> list[str]:
 
 def element_lines(circuit: Circuit, sources: Floats | None = None) -> Iterator[str]:
     """Every part as a line, nodes called 0, n1, n2, …; ``sources`` float64[n_sources] replaces the sources' values."""
-    anonymous: dict[str, Any] = {kind: replace(circuit.bank(kind), names=(), groups=()) for kind in KINDS}
-    numbered = replace(circuit, nodes=tuple(node(k) for k in range(len(circuit.nodes))), **anonymous)
+    anonymous = {kind: replace(circuit.bank(kind), names=(), groups=()) for kind in KINDS}
     if sources is not None:
-        volts = len(circuit.voltage_sources)
-        numbered = replace(
-            numbered,
-            inputs=Inputs.none(),
-            units=None,
-            voltage_sources=numbered.voltage_sources.with_values(sources[:volts]),
-            current_sources=numbered.current_sources.with_values(sources[volts:]),
-        )
+        ends = np.cumsum([len(circuit.bank(kind)) for kind in source_kinds()])
+        for kind, values in zip(source_kinds(), np.split(sources, ends[:-1]), strict=True):
+            anonymous[kind] = anonymous[kind].with_values(values)
+        circuit = replace(circuit, inputs=Inputs.none(), units=None)
+    numbered = circuit.with_banks(anonymous, nodes=tuple(node(k) for k in range(len(circuit.nodes))))
     return (spice.line(primitive) for run in lower(numbered) for primitive in run.primitives)
 
 
@@ -144,6 +149,6 @@ def model_lines(circuit: Circuit) -> Iterator[str]:
     return (card["line"] for card in spice.models(circuit.models[k].at_rest() for k in used_models(circuit)))
 
 
-def options(circuit: Circuit) -> str:
-    """The engine's simulator options: tight tolerances, the circuit's temperature."""
-    return " ".join(f"{name}={value}" for name, value in TOLERANCES) + f" temp={number(circuit.temperature)}"
+def options(circuit: Circuit, tolerances: Tolerances = TOLERANCES) -> str:
+    """The engine's simulator options: tolerances, the circuit's temperature."""
+    return " ".join(f"{name}={value}" for name, value in tolerances) + f" temp={number(circuit.temperature)}"

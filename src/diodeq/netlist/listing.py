@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 import diodeq
 from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import Primitive, Run, lower, used_models
 from diodeq.devices import DiodeModel
 
 # Tight enough for 1e-9 V and free of charge; ngspice's defaults leave errors of 0.5 mV. All SPICEs know these four.
-TOLERANCES: tuple[tuple[str, str], ...] = (
+Tolerances = tuple[tuple[str, str], ...]
+TOLERANCES: Tolerances = (
     ("reltol", "1e-9"),
     ("vntol", "1e-12"),
     ("abstol", "1e-18"),
@@ -138,7 +140,7 @@ def _count(count: int, singular: str) -> str:
 
 
 def _input_remarks(circuit: Circuit, volts: NDArray[np.float64]) -> dict[str, str]:
-    names = [*circuit.part_names("voltage_sources"), *circuit.part_names("current_sources")]
+    names = [name for kind in source_kinds() for name in circuit.part_names(kind)]
     inputs = circuit.inputs
     remarks: dict[str, str] = {}
     for source, column, gain in zip(inputs.source.tolist(), inputs.column.tolist(), inputs.gain.tolist(), strict=True):

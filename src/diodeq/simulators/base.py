@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
+from diodeq.errors import InputError, SimulationError
 from diodeq.pool import Health
 
 Floats = NDArray[np.float64]
+_NONE: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +24,8 @@ class OperatingPoint:
 
     ``drives`` float64[B, n_in] volts; ``node_voltages`` float64[B, N] (column 0 is ground); ``diode_conductances``
     float64[B, n_diodes], the incremental conductance dI/dV in siemens between each diode's terminals;
-    ``branch_currents`` maps "voltage_sources", "transformers" (first port), "buffers" (output port), "mirrors" (sense
-    port) to float64[B, n] amperes entering the port's first node, where the engine has them.
+    ``branch_currents`` maps kinds to float64[B, n] amperes entering the first node of ``Kind.branch``, where the engine
+    has them.
     """
 
     circuit: Circuit
@@ -82,6 +85,66 @@ class Monitored(Protocol):
     def health(self) -> Health:
         """At this moment."""
         ...
+
+
+def demand_injections(point: OperatingPoint, injections: Floats) -> Floats:
+    """``injections`` as float64[B, n_out].
+
+    Raises:
+        InputError: another shape, or a value that is not finite.
+    """
+    found = np.asarray(injections, dtype=np.float64)
+    wanted = (len(point.node_voltages), len(point.circuit.outputs))
+    if found.shape != wanted:
+        raise InputError(
+            f"a loss gradient of shape {found.shape} does not fit {wanted[0]} samples of {wanted[1]} outputs",
+            f"give one of shape {wanted}",
+        )
+    bad = np.argwhere(~np.isfinite(found))
+    if len(bad):
+        row, column = bad[0].tolist()
+        raise InputError(
+            f"the loss gradient {found[row, column]} of output {point.circuit.output_names[column]} in sample {row} is "
+            "no number",
+            "look for the overflow in the loss",
+            sample=row,
+        )
+    return found
+
+
+def demand_answers(
+    answer: OperatingPoint | AdjointSolution, error: Floats, promised: Floats, failures: Mapping[int, str] = _NONE
+) -> None:
+    """Raise ``SimulationError`` unless every row of an answer is proved: its ``error`` [B] is at most ``promised`` [B].
+
+    The error has the answer with NaN in the rows that are not, and says of each why; ``failures`` knows of some.
+    """
+    bad = np.flatnonzero(~(error <= promised))
+    if not len(bad):
+        return
+    what = "the linearized circuit" if isinstance(answer, AdjointSolution) else "the circuit"
+    reasons = {row: failures.get(row) or _reason(what, float(error[row])) for row in bad.tolist()}
+    first = int(bad[0])
+    several = f" (and {len(bad) - 1} more of {len(error)} samples)" if len(bad) > 1 else ""
+    found = SimulationError(
+        f"sample {first}{several}: {reasons[first]}",
+        "look for a loop of amplifiers that has no stable state, lower the drive voltages, or narrow the conductance "
+        "range",
+        sample=first,
+    )
+    answer.node_voltages[bad] = np.nan
+    for currents in answer.branch_currents.values():
+        currents[bad] = np.nan
+    if isinstance(answer, OperatingPoint):
+        answer.diode_conductances[bad] = np.nan
+    found.failures, found.answered = reasons, answer
+    raise found
+
+
+def _reason(what: str, error: float) -> str:
+    if not np.isfinite(error):
+        return f"{what} has no operating point that its equations determine"
+    return f"no operating point of {what} was found: the nearest may be off by {error:.1e} V"
 
 
 class Simulator(Protocol):

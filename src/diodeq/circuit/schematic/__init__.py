@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diodeq.circuit.bank import KINDS
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.schematic.layers import layers
 from diodeq.circuit.schematic.sheet import Sheet

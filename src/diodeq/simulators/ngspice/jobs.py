@@ -1,35 +1,53 @@
-"""What a worker is asked to do: arrays in, checked arrays out. Jobs hold no state, so any worker can redo one."""
+"""What a worker is asked to do: arrays in, proved answers out. Jobs hold no state, so any worker can redo one."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.kirchhoff import branch_kinds, residual
-from diodeq.devices.law import law
-from diodeq.errors import SimulationError
+from diodeq.circuit.equations import Equations, EquationsPlan
+from diodeq.circuit.kinds import nonlinear_kinds
+from diodeq.circuit.proof import Judge
+from diodeq.devices.one_ports import one_ports
+from diodeq.errors import DiodeqError
 from diodeq.netlist.batched import SweepDeck, sweep_deck
-from diodeq.netlist.listing import TOLERANCES
+from diodeq.netlist.listing import TOLERANCES, Tolerances
 from diodeq.simulators.ngspice.session import Session
 
-# Kirchhoff's current law and the diode law, recomputed outside ngspice, must hold to this share of the currents.
-RESIDUAL_LIMIT = 1e-6
-RELTOL = float(dict(TOLERANCES)["reltol"])
+# Tight tolerances give 1e-9 V in one sweep, and make ngspice give up on circuits that it solves with looser ones: those
+# come next, a sample at a time, its defaults last. What an answer is worth is for the judge to say in any case.
+RUNGS: tuple[Tolerances, ...] = (
+    TOLERANCES,
+    (("reltol", "1e-6"), ("vntol", "1e-9"), ("abstol", "1e-15"), ("gmin", "1e-12")),
+    (("reltol", "1e-3"), ("vntol", "1e-6"), ("abstol", "1e-12"), ("gmin", "1e-12")),
+)
+# A sweep that stops this often has too many bad samples: the rest go alone.
+STOPS = 4
+# One unit of a job's work: samples times parts that ngspice gets through in a few seconds of an old processor.
+UNIT = 2e6
 
 _serial = itertools.count()
 
+# Some rows of a batch at some tolerances: a deck.
+DeckOf = Callable[[NDArray[np.intp], Tolerances], SweepDeck]
+
 
 @dataclass(frozen=True)
-class Solution:
-    """Folded node voltages float64[B, N], terminal diode conductances float64[B, n_diodes], branch currents."""
+class Answer:
+    """Node voltages float64[B, N], terminal conductances of the one-ports float64[B, D], branch currents by kind, the
+    volts [B] by which a row may be off, and why rows have no answer where ngspice said so."""
 
     node_voltages: Floats
-    diode_conductances: Floats
+    conductances: Floats
     branch_currents: dict[str, Floats]
+    error: Floats
+    reasons: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -40,47 +58,146 @@ class Forward:
     injections: Floats
     source_voltages: Floats
 
-    def run(self, session: Session) -> Solution:
-        """Raises SimulationError when ngspice fails or its answer breaks Kirchhoff's laws or the diode law."""
-        circuit = self.circuit
-        deck = sweep_deck(circuit, self.injections, self.source_voltages, next_marker())
-        found = _run(session, deck)
-        volts = _node_voltages(found["nodes"], len(self.injections))
-        _check_sources(circuit, volts, self.source_voltages)
-        current, junction_conductance = found["diode_id"], found["diode_gd"]
-        conductance = np.empty_like(current)
-        across = _across_diodes(circuit, volts)
-        for k, model in enumerate(circuit.models):
-            own = circuit.diodes.values == k
-            device = law(model, circuit.temperature)
-            expected, slope = device.junction(across[:, own] - device.resistance * current[:, own])
-            _check_diodes(expected, slope, current[:, own], model.name)
-            # ngspice's own gd is not the derivative of its current for a diode with a recombination current (ISR).
-            inner = slope if device.recombination else junction_conductance[:, own]
-            conductance[:, own] = inner / (1 + device.resistance * inner)
-        branches = {kind: found[kind] for kind in branch_kinds(circuit)}
-        _check_kirchhoff(circuit, volts, self.injections, branches, current, junction_conductance)
-        return Solution(volts, conductance, branches)
+    @property
+    def work(self) -> float:
+        """How many times more than a usual job."""
+        return work(self.circuit, len(self.injections))
+
+    @property
+    def samples(self) -> int:
+        return len(self.injections)
+
+    def part(self, rows: slice) -> Forward:
+        """The job for some of its samples."""
+        return Forward(self.circuit, self.injections[rows], self.source_voltages[rows])
+
+    def run(self, session: Session) -> Answer:
+        """Answers as good as ngspice and Newton's method make them; ``error`` says how good that is."""
+        judge = judge_of(self.circuit)
+        right = judge.equations.right_side(self.injections, self.source_voltages)
+
+        def deck(rows: NDArray[np.intp], tolerances: Tolerances) -> SweepDeck:
+            volts = self.source_voltages[rows]
+            return sweep_deck(self.circuit, self.injections[rows], volts, next_marker(), tolerances=tolerances)
+
+        found = Search(session, judge.equations, deck, self.samples)
+        found.sweep()
+        conductances = np.full((self.samples, len(judge.laws)), np.nan)
+        error = np.full(self.samples, np.inf)
+        for tolerances in (*RUNGS, None):
+            rows = found.fresh()
+            x, g, volts = judge.settle(found.unknowns[rows], right[rows], anew=False)
+            found.unknowns[rows], conductances[rows], error[rows] = x, g, volts
+            left = np.flatnonzero(~(error <= judge.promised(found.unknowns)))
+            if not len(left) or tolerances is None:
+                break
+            found.alone(left, tolerances)
+        return _answer(judge.equations, found, conductances, error)
 
 
 @dataclass(frozen=True)
 class Adjoint:
-    """Voltages of a folded, transposed circuit whose diodes are frozen at given conductances: one linear sweep."""
+    """Voltages of a folded, transposed circuit whose one-ports are frozen at given conductances: one linear sweep."""
 
     circuit: Circuit
     injections: Floats
     conductances: Floats
 
-    def run(self, session: Session) -> Solution:
-        """Raises SimulationError when ngspice fails or its answer breaks Kirchhoff's laws."""
-        circuit = self.circuit
-        zero = np.zeros((len(self.injections), len(circuit.voltage_sources)))
-        found = _run(session, sweep_deck(circuit, self.injections, zero, next_marker(), frozen=self.conductances))
-        volts = _node_voltages(found["nodes"], len(self.injections))
-        across = _across_diodes(circuit, volts)
-        branches = {kind: found[kind] for kind in branch_kinds(circuit)}
-        _check_kirchhoff(circuit, volts, self.injections, branches, across * self.conductances, self.conductances)
-        return Solution(volts, self.conductances, branches)
+    @property
+    def work(self) -> float:
+        """How many times more than a usual job."""
+        return work(self.circuit, len(self.injections))
+
+    @property
+    def samples(self) -> int:
+        return len(self.injections)
+
+    def part(self, rows: slice) -> Adjoint:
+        """The job for some of its samples."""
+        return Adjoint(self.circuit, self.injections[rows], self.conductances[rows])
+
+    def run(self, session: Session) -> Answer:
+        """Answers as good as ngspice and corrections make them; ``error`` says how good that is."""
+        judge = judge_of(self.circuit)
+        right = judge.equations.right_side(self.injections)
+
+        def deck(rows: NDArray[np.intp], tolerances: Tolerances) -> SweepDeck:
+            zero = np.zeros((len(rows), len(self.circuit.voltage_sources)))
+            frozen = self.conductances[rows]
+            return sweep_deck(self.circuit, self.injections[rows], zero, next_marker(), frozen, tolerances)
+
+        found = Search(session, judge.equations, deck, self.samples)
+        found.sweep()
+        error = np.full(self.samples, np.inf)
+        for tolerances in (*RUNGS, None):
+            rows = found.fresh()
+            x = found.unknowns[rows]
+            promised = 0.01 * judge.promised_adjoint(x)
+            found.unknowns[rows], error[rows] = judge.newton.polish_linear(
+                x, right[rows], self.conductances[rows], promised
+            )
+            left = np.flatnonzero(~(error <= judge.promised_adjoint(found.unknowns)))
+            if not len(left) or tolerances is None:
+                break
+            found.alone(left, tolerances)
+        return _answer(judge.equations, found, self.conductances, error)
+
+
+class Search:
+    """What ngspice finds for the samples of a batch: unknowns float64[B, n], NaN where it has none, and its reasons."""
+
+    def __init__(self, session: Session, equations: Equations, deck: DeckOf, samples: int) -> None:
+        self.unknowns = np.full((samples, equations.size), np.nan)
+        self.reasons: dict[int, str] = {}
+        self._session, self._equations, self._deck = session, equations, deck
+        self._fresh = np.zeros(samples, bool)
+
+    def sweep(self) -> None:
+        """All samples in one sweep; one at which it stops is left out, and it goes on with the next."""
+        rows = np.arange(len(self.unknowns))
+        for _ in range(STOPS):
+            rows = rows[self._run(rows, TOLERANCES) + 1 :]
+            if not len(rows):
+                return
+
+    def alone(self, rows: NDArray[np.intp], tolerances: Tolerances) -> None:
+        """Some samples, each in a deck of its own."""
+        for row in rows.tolist():
+            self._run(np.array([row]), tolerances)
+
+    def fresh(self) -> NDArray[np.intp]:
+        """The rows that ngspice has found since the last call."""
+        rows = np.flatnonzero(self._fresh)
+        self._fresh[:] = False
+        return rows
+
+    def _run(self, rows: NDArray[np.intp], tolerances: Tolerances) -> int:
+        """How many of the rows it got through."""
+        deck = self._deck(rows, tolerances)
+        names = [name for group in deck.vectors.values() for name in group]
+        found, reason = self._session.sweep(deck.text, deck.marker, [deck.marker, *names], len(rows))
+        done = len(found[deck.marker])
+        volts = _columns([np.zeros(done), *(found[name] for name in deck.vectors["nodes"])], done)
+        branches = {
+            kind: _columns([found[name] for name in deck.vectors[kind]], done) for kind in self._equations.branches
+        }
+        self.unknowns[rows[:done]] = self._equations.unknowns(volts, branches)
+        self._fresh[rows[:done]] = True
+        if done < len(rows):
+            self.reasons[int(rows[done])] = reason or "it stopped"
+        return done
+
+
+def judge_of(circuit: Circuit) -> Judge:
+    """The judge of a circuit's answers."""
+    which = np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()])
+    laws = one_ports(circuit.models, which, circuit.temperature)
+    return Judge(EquationsPlan.of(circuit).fill(circuit), laws)
+
+
+def work(circuit: Circuit, samples: int) -> float:
+    """The work of so many samples of a circuit, in units of usual jobs."""
+    return max(1.0, samples * (len(circuit.resistors) + len(circuit.nodes)) / UNIT)
 
 
 def next_marker() -> str:
@@ -88,57 +205,39 @@ def next_marker() -> str:
     return f"k{next(_serial)}"
 
 
-def _run(session: Session, deck: SweepDeck) -> dict[str, Floats]:
-    names = [name for group in deck.vectors.values() for name in group]
-    found = session.run(deck.text, deck.marker, names, deck.samples)
-    empty = np.empty((deck.samples, 0))
-    return {
-        group: np.stack([found[name] for name in members], axis=1) if members else empty
-        for group, members in deck.vectors.items()
-    }
+def _columns(columns: list[Floats], rows: int) -> Floats:
+    return np.stack(columns, axis=1) if columns else np.empty((rows, 0))
 
 
-def _node_voltages(volts: Floats, samples: int) -> Floats:
-    return np.concatenate([np.zeros((samples, 1)), volts], axis=1)
+def answered(
+    equations: Equations, unknowns: Floats, conductances: Floats, error: Floats, reason: str | None = None
+) -> Answer:
+    """The answer that unknowns [B, n] are, those of one sample with ngspice's reason where it has none."""
+    reasons = {} if reason is None else {0: f"ngspice says: {reason}"}
+    return Answer(equations.voltages(unknowns), conductances, equations.currents(unknowns), error, reasons)
 
 
-def _across_diodes(circuit: Circuit, volts: Floats) -> Floats:
-    ends = circuit.diodes.terminals
-    return volts[:, ends[:, 0]] - volts[:, ends[:, 1]]
+def _answer(equations: Equations, found: Search, conductances: Floats, error: Floats) -> Answer:
+    reasons = {row: f"ngspice says: {why}" for row, why in found.reasons.items() if not np.isfinite(error[row])}
+    return replace(answered(equations, found.unknowns, conductances, error), reasons=reasons)
 
 
-def _check_sources(circuit: Circuit, volts: Floats, wanted: Floats) -> None:
-    ends = circuit.voltage_sources.terminals
-    wrong = np.abs(volts[:, ends[:, 0]] - volts[:, ends[:, 1]] - wanted) > 1e-9 * np.abs(wanted) + 1e-9
-    if wrong.any():
-        sample, source = np.argwhere(wrong)[0]
-        node = circuit.nodes[ends[source, 0]]
-        raise SimulationError(
-            f"ngspice does not hold node {node} at its voltage in sample {sample}", "report this deck"
-        )
+def none(circuit: Circuit, why: DiodeqError | None) -> Answer:
+    """No answer for the one sample of a job that failed as a whole; without a reason for no sample at all."""
+    rows = 0 if why is None else 1
+    equations = EquationsPlan.of(circuit).fill(circuit)
+    unknowns, conductances = np.full((rows, equations.size), np.nan), np.full((rows, len(circuit.diodes)), np.nan)
+    found = answered(equations, unknowns, conductances, np.full(rows, np.inf))
+    return found if why is None else replace(found, reasons={0: why.problem})
 
 
-def _check_diodes(expected: Floats, slope: Floats, current: Floats, name: str) -> None:
-    # 1e-9 V of the junction voltage is what the sweep's own tolerance leaves.
-    wrong = np.abs(expected - current) > RESIDUAL_LIMIT * np.abs(expected) + 1e-8 * slope + 1e-15
-    if wrong.any():
-        sample = int(np.flatnonzero(wrong.any(axis=1))[0])
-        raise SimulationError(
-            f"ngspice's current of a {name} diode breaks the diode law in sample {sample} of a sweep",
-            "check the model's parameters, or lower the drive voltages",
-        )
-
-
-def _check_kirchhoff(
-    circuit: Circuit, volts: Floats, injections: Floats, branches: dict[str, Floats], diode: Floats, slopes: Floats
-) -> None:
-    # ngspice settles a node to RELTOL of its voltage; through a diode that rides on it, that much current is open.
-    at = np.maximum(*(np.abs(volts[:, circuit.diodes.terminals[:, side]]) for side in (0, 1)))
-    slack = at * slopes * RELTOL / RESIDUAL_LIMIT
-    worst, sample, node = residual(circuit, volts, injections, branches, diode, slack)
-    if worst > RESIDUAL_LIMIT:
-        where = f"node {circuit.nodes[node]}, sample {sample}"
-        raise SimulationError(
-            f"ngspice's answer breaks Kirchhoff's current law by {worst:.1e} at {where}",
-            "lower the drive voltages or narrow the conductance range",
-        )
+def joined(parts: Sequence[Answer]) -> Answer:
+    """The answers of the parts of a batch as one."""
+    starts = np.cumsum([0, *(len(part.error) for part in parts)]).tolist()
+    return Answer(
+        np.concatenate([part.node_voltages for part in parts]),
+        np.concatenate([part.conductances for part in parts]),
+        {kind: np.concatenate([part.branch_currents[kind] for part in parts]) for kind in parts[0].branch_currents},
+        np.concatenate([part.error for part in parts]),
+        {start + row: why for start, part in zip(starts, parts, strict=False) for row, why in part.reasons.items()},
+    )

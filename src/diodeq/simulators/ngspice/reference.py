@@ -9,45 +9,83 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diodeq.circuit import Circuit, linearize, transpose
+from diodeq.circuit import KINDS, Circuit, linearize, transpose
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
-from diodeq.devices.law import law
-from diodeq.netlist.point import point_deck
-from diodeq.simulators.base import AdjointSolution, OperatingPoint
-from diodeq.simulators.ngspice.jobs import next_marker
+from diodeq.circuit.equations import Equations
+from diodeq.circuit.proof import promised, promised_adjoint
+from diodeq.netlist.point import PointDeck, point_deck
+from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
+from diodeq.simulators.ngspice.jobs import RUNGS, Answer, answered, joined, judge_of, next_marker, none, work
 from diodeq.simulators.ngspice.session import Session
 from diodeq.simulators.ngspice.simulator import NgspiceBase
 
 
 @dataclass(frozen=True)
 class PointForward:
-    """``op`` of a full circuit: (node voltages float64[N], terminal diode conductances float64[n_diodes])."""
+    """``op`` of a full circuit at one sample."""
 
     circuit: Circuit
     sources: Floats
 
-    def run(self, session: Session) -> tuple[Floats, Floats]:
-        deck = point_deck(self.circuit, self.sources, next_marker())
-        found = session.run(deck.text, deck.marker, [*deck.nodes, *deck.diode_gd], 1)
-        junction = np.array([found[name][0] for name in deck.diode_gd])
-        series = np.array([law(model, self.circuit.temperature).resistance for model in self.circuit.models])
-        resistance = series[self.circuit.diodes.values.astype(int)] if len(junction) else junction
-        return np.array([0.0, *(found[name][0] for name in deck.nodes)]), junction / (1 + resistance * junction)
+    @property
+    def work(self) -> float:
+        """How many times more than a usual job."""
+        return work(self.circuit, 1)
+
+    def run(self, session: Session) -> Answer:
+        """The first rung of tolerances whose answer, after Newton's corrections, is proved."""
+        judge = judge_of(self.circuit)
+        right = judge.equations.driven(self.sources[None])
+        answer = none(self.circuit, None)
+        for tolerances in RUNGS:
+            deck = point_deck(self.circuit, self.sources, next_marker(), tolerances=tolerances)
+            unknowns, reason = _point(session, deck, judge.equations)
+            x, g, error = judge.settle(unknowns, right, anew=False)
+            answer = answered(judge.equations, x, g, error, reason)
+            if error[0] <= judge.promised(x)[0]:
+                break
+        return answer
 
 
 @dataclass(frozen=True)
 class PointAdjoint:
-    """``ac`` of a full circuit with AC currents into its nodes: real parts of the node voltages, float64[N]."""
+    """``ac`` of a full circuit at one sample with AC currents into its nodes; its one-ports are at ``conductances``."""
 
     circuit: Circuit
     sources: Floats
     injections: Floats
+    conductances: Floats
 
-    def run(self, session: Session) -> Floats:
-        deck = point_deck(self.circuit, self.sources, next_marker(), self.injections)
-        found = session.run(deck.text, deck.marker, deck.nodes, 1)
-        return np.array([0.0, *(found[name][0].real for name in deck.nodes)])
+    @property
+    def work(self) -> float:
+        """How many times more than a usual job."""
+        return work(self.circuit, 1)
+
+    def run(self, session: Session) -> Answer:
+        """The first rung of tolerances whose answer, after corrections, is proved."""
+        judge = judge_of(self.circuit)
+        right, frozen = judge.equations.right_side(self.injections[None]), self.conductances[None]
+        answer = none(self.circuit, None)
+        for tolerances in RUNGS:
+            deck = point_deck(self.circuit, self.sources, next_marker(), self.injections, tolerances)
+            unknowns, reason = _point(session, deck, judge.equations)
+            x, error = judge.newton.polish_linear(unknowns, right, frozen, 0.01 * judge.promised_adjoint(unknowns))
+            answer = answered(judge.equations, x, frozen, error, reason)
+            if error[0] <= judge.promised_adjoint(x)[0]:
+                break
+        return answer
+
+
+def _point(session: Session, deck: PointDeck, equations: Equations) -> tuple[Floats, str | None]:
+    """Unknowns float64[1, n] of a deck, NaN where it gives none, and why."""
+    names = [*deck.nodes, *(name for group in deck.branches.values() for name in group)]
+    found, reason = session.sweep(deck.text, deck.marker, [deck.marker, *names], 1)
+    if not len(found[deck.marker]):
+        return np.full((1, equations.size), np.nan), reason
+    values = [found[name][0].real for name in deck.nodes]
+    branches = [found[name][0].real for kind in equations.branches for name in deck.branches[kind]]
+    return np.array([[*values, *branches]]), reason
 
 
 class NgspiceReference(NgspiceBase):
@@ -62,19 +100,27 @@ class NgspiceReference(NgspiceBase):
     def operate(self, circuit: Circuit, drives: Floats) -> OperatingPoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
         check(circuit)
-        answers = self.pool.map([PointForward(circuit, sources) for sources in circuit.source_values(drives)])
-        volts, conductances = (np.stack(column) for column in zip(*answers, strict=True))
-        return OperatingPoint(circuit, np.atleast_2d(np.asarray(drives, dtype=np.float64)), volts, conductances)
+        jobs = [PointForward(circuit, sources) for sources in circuit.source_values(drives)]
+        found = joined(self.pool.map(jobs)) if jobs else none(circuit, None)
+        volts = np.atleast_2d(np.asarray(drives, dtype=np.float64))
+        point = OperatingPoint(circuit, volts, found.node_voltages, found.conductances, found.branch_currents)
+        demand_answers(point, found.error, promised(point.node_voltages), found.reasons)
+        return point
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs."""
         circuit = operating_point.circuit
         sources = circuit.source_values(operating_point.drives)
-        currents = circuit.output_injections(np.asarray(injections, dtype=np.float64))
+        currents = circuit.output_injections(demand_injections(operating_point, injections))
+        reciprocal = all(KINDS[kind].reciprocal for kind in KINDS if len(circuit.bank(kind)))
         jobs = []
         for k, frozen in enumerate(operating_point.diode_conductances):
-            if len(circuit.gyrators) or len(circuit.buffers) or len(circuit.mirrors):
-                jobs.append(PointAdjoint(transpose(linearize(circuit, frozen)), np.zeros_like(sources[k]), currents[k]))
+            if reciprocal:
+                jobs.append(PointAdjoint(circuit, sources[k], currents[k], frozen))
             else:
-                jobs.append(PointAdjoint(circuit, sources[k], currents[k]))
-        return AdjointSolution(np.stack(self.pool.map(jobs)))
+                reverse = transpose(linearize(circuit, frozen))
+                jobs.append(PointAdjoint(reverse, np.zeros_like(sources[k]), currents[k], np.zeros(0)))
+        found = joined(self.pool.map(jobs)) if jobs else none(circuit, None)
+        solution = AdjointSolution(found.node_voltages, found.branch_currents)
+        demand_answers(solution, found.error, promised_adjoint(solution.node_voltages), found.reasons)
+        return solution

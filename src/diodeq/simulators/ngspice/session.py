@@ -11,7 +11,7 @@ import ctypes.util
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -106,6 +106,27 @@ class Session:
                     )
             self._demand_sound(found, complaint)
             return found
+
+    def sweep(
+        self, text: str, marker: str, vectors: Sequence[str], length: int
+    ) -> tuple[dict[str, NDArray[Any]], str | None]:
+        """Load a deck, run the sweep it asks for: the points that every vector has, ``length`` at most and up to the
+        first that is not finite, and what kept ngspice from the others (None where it has all).
+
+        What came of a sweep that stopped half way is for the caller to judge; nothing of a deck that did not run is
+        ever returned.
+        """
+        with self._ran(text) as complaint:
+            plot = self._spice.last_plot
+            present = self._vector_names(plot)
+            if marker not in present or not set(vectors) <= present:
+                return {name: np.zeros(0) for name in vectors}, _tidy(complaint or "it ran no analysis of this deck")
+            found = {name: self._vector(plot, name)[:length] for name in vectors}
+            whole = min(map(len, found.values()), default=0)
+            for values in found.values():
+                whole = min(whole, int(np.argmin(np.append(np.isfinite(values[:whole]), False))))
+            reason = None if whole == length else _tidy(complaint or "no convergence")
+            return {name: values[:whole] for name, values in found.items()}, reason
 
     def run_each(self, text: str, marker: str, vectors: Iterable[str]) -> list[dict[str, NDArray[Any]]]:
         """Load a deck that asks for several analyses; those of the vectors that each plot has, in the plots' order.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -13,9 +13,18 @@ from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.reduce import Reduced, ReductionPlan
 from diodeq.netlist.dynamic import STEP, Stimulus
 from diodeq.pool import TIME_LIMIT, Health, Pool
-from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint, Spectrum, Waveform
+from diodeq.circuit.proof import promised, promised_adjoint
+from diodeq.simulators.base import (
+    AdjointSolution,
+    Floats,
+    OperatingPoint,
+    Spectrum,
+    Waveform,
+    demand_answers,
+    demand_injections,
+)
 from diodeq.simulators.ngspice.dynamic import Noise, Transient
-from diodeq.simulators.ngspice.jobs import Adjoint, Forward, Solution
+from diodeq.simulators.ngspice.jobs import Adjoint, Answer, Forward, joined, none
 
 # Amperes: with conductances of 1e-7 … 1e-2 S the adjoint voltages are then of the size of the forward ones.
 _INJECTED = 1e-3
@@ -52,7 +61,9 @@ class NgspiceSimulator(NgspiceBase):
     """Device-level simulation in ngspice, the production route.
 
     ``operate`` is one ``.dc`` sweep over the sample index on the folded and reduced circuit; ``small_signal`` is a
-    second, linear one on its transpose with every diode frozen at the conductance ngspice reported in the first.
+    second, linear one on its transpose with every diode frozen at its conductance in the first. A sample that fails is
+    tried again alone with looser tolerances; every answer is proved, after Newton's corrections where it needs them.
+    Threads may share the engine.
 
     Args:
         workers: number of processes; the usable cores by default. Results do not depend on it.
@@ -78,30 +89,34 @@ class NgspiceSimulator(NgspiceBase):
         folded, reduced = self._small(circuit)
         known = folded.known_voltages(sources)
         injections, held = folded.injections(sources, known), folded.source_voltages(sources, known)
-        currents = reduced.injections(injections)
-        solution = self._solve([Forward(reduced.circuit, currents[c], held[c]) for c in self._chunks(len(sources))])
-        return OperatingPoint(
+        found = self._solve(Forward(reduced.circuit, reduced.injections(injections), held))
+        point = OperatingPoint(
             circuit,
             np.atleast_2d(np.asarray(drives, dtype=np.float64)),
-            folded.unfold(reduced.restore(solution.node_voltages, injections), known),
-            solution.diode_conductances,
-            {k: v for k, v in solution.branch_currents.items() if k != "voltage_sources"},
+            folded.unfold(reduced.restore(found.node_voltages, injections), known),
+            found.conductances,
+            found.branch_currents,
         )
+        demand_answers(point, found.error, promised(point.node_voltages), found.reasons)
+        return point
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         folded, reduced = self._small(circuit)
         reverse = transpose(reduced.circuit)
-        injected = folded.fold_injections(circuit.output_injections(np.asarray(injections, dtype=np.float64)))
+        injections = demand_injections(operating_point, injections)
+        injected = folded.fold_injections(circuit.output_injections(injections))
         # The sweep is linear, ngspice's tolerances are not: every sample is solved at the same size.
         largest = np.abs(injected).max(axis=1, keepdims=True)
         scale = np.where(largest > 0, largest / _INJECTED, 1.0)
         injected /= scale
-        currents = reduced.injections(injected)
-        solution = self._solve([Adjoint(reverse, currents[c], frozen[c]) for c in self._chunks(len(currents))])
-        branches = {k: v * scale for k, v in solution.branch_currents.items() if k != "voltage_sources"}
-        return AdjointSolution(folded.unfold(reduced.restore(solution.node_voltages, injected) * scale), branches)
+        found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen))
+        branches = {kind: currents * scale for kind, currents in found.branch_currents.items()}
+        volts = folded.unfold(reduced.restore(found.node_voltages, injected) * scale)
+        solution = AdjointSolution(volts, branches)
+        demand_answers(solution, found.error * scale[:, 0], promised_adjoint(volts), found.reasons)
+        return solution
 
     def transient(
         self, circuit: Circuit, capacitances: Floats, before: Floats, after: Floats, stop: float, tolerance: float
@@ -145,27 +160,35 @@ class NgspiceSimulator(NgspiceBase):
 
     def _small(self, circuit: Circuit) -> tuple[Folded, Reduced]:
         """The circuit without driven nodes, and that without purely resistive ones."""
-        if self._prepared is None or self._prepared[0] is not circuit:
-            if self._plans is None or not self._plans[0].circuit.same_topology(circuit):
+        # Threads may share the engine: each goes on with what it found or made, and the last one's is kept.
+        prepared, plans = self._prepared, self._plans
+        if prepared is None or prepared[0] is not circuit:
+            if plans is None or not plans[0].circuit.same_topology(circuit):
                 plan = FoldPlan.of(check(circuit))
-                self._plans = plan, ReductionPlan.of(plan.fold(circuit).circuit)
+                plans = plan, ReductionPlan.of(plan.fold(circuit).circuit)
             check_values(circuit)
-            folded = self._plans[0].fold(circuit)
-            self._prepared = circuit, folded, self._plans[1].reduce(folded.circuit)
-        return self._prepared[1:]
+            folded = plans[0].fold(circuit)
+            prepared = circuit, folded, plans[1].reduce(folded.circuit)
+            self._plans, self._prepared = plans, prepared
+        return prepared[1:]
 
     def _chunks(self, samples: int) -> Iterator[slice]:
         # A rule of the batch alone, never of the workers: results must be the same bits on any machine.
         size = self._samples_per_deck or min(128, max(8, -(-samples // 2)))
         return (slice(start, min(start + size, samples)) for start in range(0, samples, size))
 
-    def _solve(self, jobs: list[Any]) -> Solution:
-        parts: list[Solution] = self.pool.map(jobs)
-        return Solution(
-            np.concatenate([part.node_voltages for part in parts]),
-            np.concatenate([part.diode_conductances for part in parts]),
-            {kind: np.concatenate([part.branch_currents[kind] for part in parts]) for kind in parts[0].branch_currents},
-        )
+    def _solve(self, job: Forward | Adjoint) -> Answer:
+        jobs = [job.part(chunk) for chunk in self._chunks(job.samples)]
+        parts: list[Answer] = []
+        for each, found in zip(jobs, self.pool.attempt(jobs), strict=True):
+            # Samples that hung or killed a worker, or the answer of one, do not spoil those beside them.
+            if isinstance(found, Answer):
+                parts.append(found)
+                continue
+            alone = [each.part(slice(row, row + 1)) for row in range(each.samples)] if each.samples > 1 else []
+            answers = self.pool.attempt(alone) if alone else [found]
+            parts += [one if isinstance(one, Answer) else none(each.circuit, one) for one in answers]
+        return joined(parts) if parts else none(job.circuit, None)
 
 
 def _stimuli(folded: Folded, sources: Floats, known: Floats) -> list[Stimulus]:

@@ -16,12 +16,13 @@ from scipy import sparse
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.blocks import run
+from diodeq.circuit.equations import Equations, EquationsPlan
+from diodeq.circuit.kinds import KINDS
 from diodeq.processors import single_threaded
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.method import Method, Settled
 from diodeq.simulators.wave.newton import SINGULAR
-from diodeq.simulators.wave.stamp import Stamp, StampPlan
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -37,7 +38,7 @@ QUICK = 0.02
 class LeavesPlan:
     """Which nodes are leaves and which unknowns the core, and where the matrix has what joins them.
 
-    ``load_at``, ``coupling_at`` and ``matrix_at`` number entries of the matrix as ``StampPlan.pattern`` does; 0: none.
+    ``load_at``, ``coupling_at`` and ``matrix_at`` number entries of the matrix as ``EquationsPlan.pattern`` does; 0: none.
     ``first`` and ``second`` are the pairs of core unknowns; ``square`` says where each belongs in a matrix [c * c].
     """
 
@@ -52,7 +53,7 @@ class LeavesPlan:
     square: Index
 
     @staticmethod
-    def of(plan: StampPlan, circuit: Circuit) -> LeavesPlan | None:
+    def of(plan: EquationsPlan, circuit: Circuit) -> LeavesPlan | None:
         """The leaves and the core of a folded circuit, or None where it has another shape."""
         leaf = find(circuit)
         size = plan.pattern.shape[0]
@@ -108,10 +109,10 @@ class Leaves:
 
     @staticmethod
     def of(
-        plan: LeavesPlan, stamp: Stamp, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]
+        plan: LeavesPlan, equations: Equations, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]
     ) -> Leaves | None:
         """The plan's leaves and core with their values, or None where these do not determine the core."""
-        entries = np.concatenate([[0.0], stamp.matrix.data])
+        entries = np.concatenate([[0.0], equations.matrix.data])
         load, coupling, matrix = entries[plan.load_at], -entries[plan.coupling_at], entries[plan.matrix_at]
         # Diodes that block leave this matrix, the worst case; if it is singular only a conducting diode holds the core.
         with single_threaded():
@@ -144,7 +145,6 @@ class Leaves:
         rows = xp.arange(alone.shape[0], device=alone.device)
         resistances, scale = 1.0 / self.load, xp.sum(xp.abs(self.matrix), axis=1)
         found: tuple[Array, ...] = ()
-        mismatch = xp.full_like(tolerance, xp.inf)
         y, step = xp.zeros_like(at_core), xp.zeros_like(at_core)
         inverse = put(np.zeros((*right.shape[:1], *self.matrix.shape)))
         error = last = xp.full_like(tolerance, xp.inf)
@@ -156,14 +156,13 @@ class Leaves:
             allowance = tolerance[rows]
             done = error <= allowance
             if xp.any(done):
-                mismatch[rows] = error / allowance
                 if not found:
                     found = (v, y, i, g)
                 else:
                     for whole, part in zip(found, (v, y, i, g), strict=True):
                         whole[rows[done]] = part[done]
                 if xp.all(done):
-                    return self._settled(found, mismatch)
+                    return self._settled(found)
             size = xp.linalg.vector_norm(f / scale, axis=1)
             worse = size > last
             renew = ~worse & ~(error < QUICK * before) & ~done
@@ -181,38 +180,39 @@ class Leaves:
                 y, step, inverse = y[keep], step[keep], inverse[keep]
                 error, last = error[keep], last[keep]
         found = found or (v, y, i, g)
-        return self._rescued(self._settled(found, mismatch), right, self.arrays.take(rows))
+        return self._rescued(self._settled(found), right, self.arrays.take(rows))
 
-    def adjoint(self, conductances: Floats, right: Floats) -> tuple[Floats, Floats]:
-        """The transposed circuit with frozen diodes, for right sides float64[B, n]: unknowns and diode currents."""
+    def linear(self, conductances: Floats, right: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
+        """The circuit, or its transpose, with frozen diodes, for right sides float64[B, n]: unknowns and diode
+        currents."""
         xp, put = self.arrays.xp, self.arrays.put
         frozen, into = put(conductances), put(right[:, self.leaf])
         yielding = 1.0 / (self.load + frozen)
         pushed = put(right[:, self.core])
         if into.any():  # usually currents enter the core alone
             pushed = pushed + (yielding * into) @ self.coupling
-        jacobian = xp.permute_dims(self._jacobian(frozen), (0, 2, 1))
-        y = xp.linalg.solve(jacobian, pushed[:, :, None])[:, :, 0]
+        jacobian = self._jacobian(frozen)
+        if transposed:
+            jacobian = xp.permute_dims(jacobian, (0, 2, 1))
+        try:
+            y = xp.linalg.solve(jacobian, pushed[:, :, None])[:, :, 0]
+        except SINGULAR:
+            y = xp.full_like(pushed, xp.nan)  # the judge refuses it
         h = y @ self.coupling.T
         h += into
         h *= yielding
         return self._unknowns(h, y), self.arrays.take(self.sign * frozen * h)
 
-    def leaving(
-        self, unknowns: Floats, through: Floats, *, transposed: bool = False, magnitude: bool = False
-    ) -> Floats:
+    def leaving(self, unknowns: Floats, through: Floats, *, transposed: bool = False) -> Floats:
         """What leaves each node: the linear part times each row of unknowns, and the diode currents."""
         put, take = self.arrays.put, self.arrays.take
         h, y, i = put(unknowns[:, self.leaf]), put(unknowns[:, self.core]), put(through)
-        matrix, coupling, sign = self.matrix, -self.coupling, self.sign
-        if magnitude:
-            h, y, i, matrix, coupling, sign = abs(h), abs(y), abs(i), abs(matrix), abs(coupling), abs(sign)
         found = np.empty_like(unknowns)
-        at_leaves = y @ coupling.T
+        at_leaves = y @ -self.coupling.T
         at_leaves += self.load * h
-        at_leaves += sign * i
+        at_leaves += self.sign * i
         found[:, self.leaf] = take(at_leaves)
-        found[:, self.core] = take(y @ (matrix if transposed else matrix.T) + h @ coupling)
+        found[:, self.core] = take(y @ (self.matrix if transposed else self.matrix.T) - h @ self.coupling)
         return found
 
     def _jacobian(self, conductances: Array) -> Array:
@@ -227,15 +227,15 @@ class Leaves:
         unknowns[:, self.leaf], unknowns[:, self.core] = self.arrays.take(h), self.arrays.take(y)
         return unknowns
 
-    def _settled(self, found: Sequence[Array], mismatch: Array) -> Settled:
+    def _settled(self, found: Sequence[Array]) -> Settled:
         v, y, i, g = found
         take = self.arrays.take
-        return Settled(self._unknowns(self.sign * v, y), take(i), take(g), take(mismatch))
+        return Settled(self._unknowns(self.sign * v, y), take(i), take(g))
 
     def _rescued(self, found: Settled, right: Floats, rows: NDArray[Any]) -> Settled:
         other = self.rescue().settle(right[rows])
         found.unknowns[rows], found.currents[rows] = other.unknowns, other.currents
-        found.conductances[rows], found.mismatch[rows] = other.conductances, other.mismatch
+        found.conductances[rows] = other.conductances
         return found
 
 
@@ -246,8 +246,9 @@ def find(circuit: Circuit) -> Index | None:
         return None
     node = ends.max(axis=1)
     touched = np.zeros(len(circuit.nodes), bool)
-    for kind in ("voltage_sources", "transformers", "gyrators", "buffers", "mirrors"):
-        touched[circuit.bank(kind).terminals] = True
+    for kind, spec in KINDS.items():
+        if not (spec.conductive or spec.nonlinear):
+            touched[circuit.bank(kind).terminals] = True
     if touched[node].any() or len(np.unique(node)) < len(node):
         return None
     return np.asarray(node - 1, np.intp)

@@ -13,16 +13,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Settled:
-    """``unknowns`` float64[B, n]; ``currents`` and terminal ``conductances`` of the diodes float64[B, D].
+    """``unknowns`` float64[B, n]; ``currents`` and terminal ``conductances`` of the one-ports float64[B, D].
 
-    ``mismatch`` float64[B] is by how much the solution may be off, as a share of what is allowed: at most 1 where the
-    row converged. All in numpy, in the precision of the backend.
+    Whether they are right is for the judge to say (``circuit.proof``). All in numpy, in the precision of the backend.
     """
 
     unknowns: Floats
     currents: Floats
     conductances: Floats
-    mismatch: Floats
 
 
 class Method(Protocol):
@@ -32,18 +30,16 @@ class Method(Protocol):
         """The operating points for right sides float64[B, n]."""
         ...
 
-    def adjoint(self, conductances: Floats, right: Floats) -> tuple[Floats, Floats]:
-        """The transposed circuit with frozen diodes, for right sides float64[B, n].
+    def linear(self, conductances: Floats, right: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
+        """The circuit, or its transpose, with one-ports frozen at ``conductances`` [B, D], for right sides [B, n].
 
-        Returns unknowns float64[B, n] and the currents of the frozen diodes float64[B, D].
+        Returns unknowns float64[B, n] and the currents of the frozen one-ports float64[B, D].
         """
         ...
 
-    def leaving(
-        self, unknowns: Floats, through: Floats, *, transposed: bool = False, magnitude: bool = False
-    ) -> Floats:
-        """The linear part times each row of unknowns, and the diode currents ``through`` that leave its nodes.
+    def leaving(self, unknowns: Floats, through: Floats, *, transposed: bool = False) -> Floats:
+        """The linear part times each row of unknowns, and the currents ``through`` the one-ports that leave its nodes.
 
-        ``transposed``: of the transposed linear part; ``magnitude``: every term without its sign.
+        ``transposed``: of the transposed linear part.
         """
         ...

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from diodeq.circuit import Circuit
+from diodeq.circuit.equations import Equations
 from diodeq.simulators.wave.arrays import Array, Arrays
 from diodeq.simulators.wave.factor import Factor, factor
-from diodeq.simulators.wave.stamp import Stamp
 
 Floats = NDArray[np.float64]
 
@@ -31,8 +30,10 @@ class Ports:
     """The linear part with a resistor R across every diode port, factored.
 
     ``resistances`` [D] are R; ``reach`` [n, D] are the unknowns for one volt of w at each port, ``transfer`` [D, D] the
-    port voltages. ``reach_back`` and ``transfer_back`` belong to the transposed circuit. ``resistive``: see
-    ``is_resistive``.
+    port voltages. ``reach_back`` and ``transfer_back`` belong to the transposed circuit. Where all is ``resistive``
+    (``equations.is_resistive``) no voltage is off by more than twice the largest difference between a diode's own
+    voltage and its nodes': with Y the ports' conductances and G the diodes', the error is (Y + G)^-1 Y of that
+    difference, and (Y + G)^-1 G has entries of at least 0 whose rows sum to at most 1.
     """
 
     resistive: bool
@@ -44,10 +45,10 @@ class Ports:
     transfer_back: Array
 
 
-def ports(stamp: Stamp, arrays: Arrays) -> Ports:
+def ports(equations: Equations, arrays: Arrays) -> Ports:
     """Choose the port resistances of a stamped circuit and factor it; raises ``SimulationError`` if singular."""
-    resistive = is_resistive(stamp.circuit)
-    first = _ports(stamp, arrays, _typical(stamp), resistive)
+    resistive = equations.plan.resistive
+    first = _ports(equations, arrays, _typical(equations), resistive)
     guessed = 1.0 / arrays.take(first.resistances)
     # What the linear part itself shows at each port: behind a piece of wire far less than the wire conducts.
     with np.errstate(divide="ignore"):  # between nodes that are held: infinitely much
@@ -55,17 +56,17 @@ def ports(stamp: Stamp, arrays: Arrays) -> Ports:
     astray = shown * ASTRAY < guessed
     if not (resistive and astray.any()):
         return first
-    return _ports(stamp, arrays, np.where(astray, np.maximum(shown, guessed / SPREAD), guessed), resistive)
+    return _ports(equations, arrays, np.where(astray, np.maximum(shown, guessed / SPREAD), guessed), resistive)
 
 
-def _ports(stamp: Stamp, arrays: Arrays, conductances: Floats, resistive: bool) -> Ports:
-    loaded = sparse.csr_array(stamp.matrix + stamp.ports.T @ sparse.diags_array(conductances) @ stamp.ports)
+def _ports(equations: Equations, arrays: Arrays, conductances: Floats, resistive: bool) -> Ports:
+    loaded = sparse.csr_array(equations.matrix + equations.ports.T @ sparse.diags_array(conductances) @ equations.ports)
     factored = factor(loaded, not resistive, arrays)
     put = arrays.put
-    each = put(stamp.ports.toarray())
+    each = put(equations.ports.toarray())
     forward = factored.solve(each).T
     back = forward if resistive else factored.solve(each, transposed=True).T
-    impedance = put(stamp.ports @ arrays.take(forward))
+    impedance = put(equations.ports @ arrays.take(forward))
     per_port = put(conductances)
     return Ports(
         resistive,
@@ -78,22 +79,9 @@ def _ports(stamp: Stamp, arrays: Arrays, conductances: Floats, resistive: bool) 
     )
 
 
-def is_resistive(circuit: Circuit) -> bool:
-    """Whether there is nothing but resistors, held nodes and diodes to ground.
-
-    The port equations are then those of an M-matrix: no voltage is off by more than twice the largest difference
-    between a diode's own voltage and its nodes'. Proof: with Y the ports' conductances and G the diodes', the error is
-    (Y + G)^-1 Y of that difference, and (Y + G)^-1 G has entries of at least 0 whose rows sum to at most 1.
-    """
-    others = sum(len(circuit.bank(kind)) for kind in ("transformers", "gyrators", "buffers", "mirrors"))
-    grounded = bool((circuit.diodes.terminals == 0).any(axis=1).all())
-    held = bool((circuit.voltage_sources.terminals == 0).any(axis=1).all())
-    return others == 0 and grounded and held
-
-
-def _typical(stamp: Stamp) -> Floats:
+def _typical(equations: Equations) -> Floats:
     """The conductance that resistors show at each port: those of its two nodes in series, float64[D] in siemens."""
-    circuit = stamp.circuit
+    circuit = equations.circuit
     (a, b), g = circuit.resistors.terminals.T, circuit.conductances
     at_node = np.bincount(np.append(a, b), np.append(g, g), len(circuit.nodes)).astype(np.float64)  # of none: int
     usual = float(np.exp(np.mean(np.log(g)))) if len(g) else 1e-3

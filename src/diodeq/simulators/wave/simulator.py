@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
+from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.fold import Folded, FoldPlan
+from diodeq.circuit.proof import Judge, largest
+from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.processors import share, slices
-from diodeq.simulators.base import AdjointSolution, OperatingPoint
+from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
 from diodeq.simulators.wave.arrays import Arrays
-from diodeq.simulators.wave.balance import demand_balanced, demand_settled, imbalance
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
 from diodeq.simulators.wave.leaves import Leaves, LeavesPlan
 from diodeq.simulators.wave.method import Method
-from diodeq.simulators.wave.stamp import Stamp, StampPlan
 
 Floats = NDArray[np.float64]
 
@@ -35,15 +36,13 @@ SHARE = 1 << 15
 # Once an array of so many numbers (31 MB, never touched) has been freed, glibc keeps freed memory up to twice its size
 # (mallopt(3), M_MMAP_THRESHOLD). Otherwise working arrays are fetched anew from the system thousands of times a second.
 KEPT = 31 << 17
-# The names of transposed elements' currents: a transposed buffer is a mirror and the other way round.
-TRANSPOSED = {"buffers": "mirrors", "mirrors": "buffers"}
 
 
 @dataclass(frozen=True, eq=False)
 class WavePoint(OperatingPoint):
-    """An operating point that carries ``residual`` float64[B]: the worst imbalance of currents, as a share of them."""
+    """An operating point that carries ``error`` float64[B]: the volts by which the judge says each row may be off."""
 
-    residual: Floats = field(default_factory=lambda: np.zeros(0))
+    error: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,40 +50,52 @@ class Plans:
     """What a circuit's topology decides."""
 
     fold: FoldPlan
-    stamp: StampPlan
+    equations: EquationsPlan
     leaves: LeavesPlan | None
 
     @staticmethod
     def of(circuit: Circuit) -> Plans:
         """Of a sound circuit."""
         fold = FoldPlan.of(circuit)
-        stamp = StampPlan.of(fold.folded)
-        return Plans(fold, stamp, LeavesPlan.of(stamp, fold.folded))
+        equations = EquationsPlan.of(fold.folded)
+        return Plans(fold, equations, LeavesPlan.of(equations, fold.folded))
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A circuit with its values, folded and factored."""
+    """A circuit with its values, folded and factored; ``folded`` is exact, ``narrow`` in the backend's numbers."""
 
     circuit: Circuit
     folded: Folded
-    stamp: Stamp
+    narrow: Folded
+    judge: Judge
     method: Method
+
+    @property
+    def equations(self) -> Equations:
+        return self.judge.equations
+
+    def right_side(self, sources: Floats) -> Floats:
+        """The right side of the folded equations for source values, in float64."""
+        known = self.folded.known_voltages(sources)
+        return self.equations.right_side(
+            self.folded.injections(sources, known), self.folded.source_voltages(sources, known)
+        )
 
 
 class WaveSimulator:
     """Device-level simulation by matrix products: the same equations as ngspice's, solved for a whole batch.
 
-    Diodes follow ``devices.law`` with gmin = 1e-12 S as in ngspice. Every answer was checked: each diode's voltage to
-    4e-12 V (and 2e-13 of the largest voltage), Kirchhoff's current law at every node to 1e-6 of the currents there
-    (usually 1e-11). In float32 it is 1e-6 V (and 4e-6 of the largest voltage) and 1e-2 of the currents.
+    One-ports follow their laws with gmin = 1e-12 S as in ngspice. Every answer is judged by ``circuit.proof``; what the
+    fast methods leave short of the promise is corrected by Newton's method or refused. In float32 the promise is 1e-5
+    of the largest voltage.
 
     Args:
         options: of ``arrays.BACKENDS``, ``PRECISIONS`` and ``DEVICES``; float64 in numpy by default.
         workers: threads that share a batch in numpy; as many as there are processors by default.
 
     Raises (from every method): ``CircuitError``, ``InputError`` for input volts that are not finite, and
-    ``SimulationError`` where the tolerance is not reached.
+    ``SimulationError`` where the tolerance is not reached; it has the other rows' answers.
     """
 
     name = "wave"
@@ -109,50 +120,99 @@ class WaveSimulator:
 
     def operate(self, circuit: Circuit, drives: Floats) -> WavePoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
+        exact = circuit.source_values(drives)
         with np.errstate(over="ignore"):  # what single precision cannot hold is infinite there
-            sources = self._arrays.narrow(circuit.source_values(drives))
+            sources = self._arrays.narrow(exact)
         if not np.isfinite(sources).all():
             sample = int(np.flatnonzero(~np.isfinite(sources).all(axis=1))[0])
-            raise InputError(f"input volts of sample {sample} are not finite", "check the inputs for NaN and infinity")
+            raise InputError(
+                f"input volts of sample {sample} are too large for {self._arrays.number}", "give smaller ones"
+            )
         at, empty = self._prepare(circuit), self._arrays.empty
-        volts, conductances = empty((len(sources), len(circuit.nodes))), empty((len(sources), len(circuit.diodes)))
-        unknowns, residual = empty((len(sources), at.stamp.size)), np.empty(len(sources))
+        volts, conductances = empty((len(sources), len(circuit.nodes))), empty((len(sources), len(at.judge.laws)))
+        unknowns, error = empty((len(sources), at.equations.size)), np.empty(len(sources))
 
         def settle(part: slice) -> None:
-            known = at.folded.known_voltages(sources[part])
-            injections = at.folded.injections(sources[part], known, self._arrays.multiply)
-            right = at.stamp.right_side(injections, at.folded.source_voltages(sources[part], known))
-            settled = at.method.settle(right)
-            residual[part] = imbalance(at.method, at.stamp, settled.unknowns, settled.currents, right)
-            demand_settled(settled, residual[part], self._arrays.precision.residual, part.start)
-            unknowns[part], conductances[part] = settled.unknowns, settled.conductances
-            volts[part] = at.folded.unfold(at.stamp.voltages(settled.unknowns), known)
+            known = at.narrow.known_voltages(sources[part])
+            into = at.narrow.injections(sources[part], known, self._arrays.multiply)
+            right = at.equations.right_side(into, at.narrow.source_voltages(sources[part], known))
+            unknowns[part], conductances[part], error[part] = self._settled(at, right, exact[part])
+            volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]), known)
 
         self._share(settle, unknowns)
         drives = np.atleast_2d(np.asarray(drives, dtype=np.float64))
-        return WavePoint(circuit, drives, volts, conductances, at.stamp.currents(unknowns), residual)
+        point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
+        demand_answers(point, error, at.judge.promised(unknowns) + self._arrays.precision.promised * largest(volts))
+        return point
+
+    def _settled(self, at: Prepared, right: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
+        """Unknowns and conductances of a part of a batch, and the volts by which they may be off, [B]."""
+        judge, wide = at.judge, self._arrays.precision.promised
+        settled = at.method.settle(right)
+        unknowns, conductances = settled.unknowns, settled.conductances
+        missed = at.method.leaving(unknowns, settled.currents) - right
+        missed += self._off(at, settled.unknowns, settled.currents, conductances)
+        error = judge.bound(missed, unknowns)
+        promised = judge.promised(unknowns) + wide * largest(unknowns[:, : at.equations.nodes])
+        left = np.flatnonzero(~(error <= promised))
+        if len(left) and not wide:
+            error[left] = self._contracted(at, missed[left], conductances[left])
+            left = left[~(error[left] <= promised[left])]
+        if len(left):
+            found = judge.settle(unknowns[left], at.right_side(sources[left]), anew=True)
+            unknowns[left], conductances[left], error[left] = found
+        return unknowns, conductances, error
+
+    def _off(self, at: Prepared, unknowns: Floats, currents: Floats, conductances: Floats) -> Floats:
+        """What the one-ports' laws at the voltages of the unknowns leave of the currents, at every node [B, n]."""
+        across = np.asarray((at.equations.ports @ unknowns.T).T)
+        off = at.judge.laws.current(across) - currents
+        return np.asarray((at.equations.ports.T @ off.T).T)
+
+    def _contracted(self, at: Prepared, missed: Floats, conductances: Floats) -> Floats:
+        """The volts [B] of one Newton correction, as the method solves for it, where solving again for what that misses
+        shows that the solution has digits; infinite elsewhere."""
+        newton = at.judge.newton
+        step, through = at.method.linear(conductances, missed, transposed=False)
+        rest, _ = at.method.linear(conductances, missed - at.method.leaving(step, through), transposed=False)
+        volts = newton.volts(step)
+        return np.where(newton.volts(rest) <= 0.1 * volts, 1.1 * volts, np.inf)
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         at = self._prepare(circuit)
-        injected = self._arrays.narrow(np.asarray(injections))
+        injected = self._arrays.narrow(demand_injections(operating_point, injections))
         volts = self._arrays.empty((len(injected), len(circuit.nodes)))
-        unknowns = self._arrays.empty((len(injected), at.stamp.size))
+        unknowns, error = self._arrays.empty((len(injected), at.equations.size)), np.empty(len(injected))
 
         def settle(part: slice) -> None:
-            right = at.stamp.right_side(at.folded.fold_injections(circuit.output_injections(injected[part])))
-            unknowns[part], through = at.method.adjoint(frozen[part], right)
-            wrong = imbalance(at.method, at.stamp, unknowns[part], through, right, transposed=True)
-            # A frozen diode of many siemens has hardly any voltage: its law is checked in volts, its current balances.
-            across = np.asarray((at.stamp.ports @ unknowns[part].T).T)
-            largest = np.abs(unknowns[part][:, : at.stamp.nodes]).max(axis=1, initial=np.finfo(np.float64).tiny)
-            astray = np.abs(across - through / frozen[part]).max(axis=1, initial=0.0) / largest
-            demand_balanced(np.maximum(wrong, astray), self._arrays.precision.adjoint, part.start)
-            volts[part] = at.folded.unfold(at.stamp.voltages(unknowns[part]))
+            right = at.equations.right_side(at.narrow.fold_injections(circuit.output_injections(injected[part])))
+            unknowns[part], error[part] = self._linear(at, frozen[part], right)
+            volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]))
 
         self._share(settle, unknowns)
-        return AdjointSolution(volts, at.stamp.currents(unknowns, TRANSPOSED))
+        solution = AdjointSolution(volts, at.equations.currents(unknowns, transposed=True))
+        wide = self._arrays.precision.promised * largest(volts)
+        demand_answers(solution, error, at.judge.promised_adjoint(unknowns) + wide)
+        return solution
+
+    def _linear(self, at: Prepared, frozen: Floats, right: Floats) -> tuple[Floats, Floats]:
+        """Unknowns of the transposed circuit and the volts by which they may be off, [B]."""
+        judge = at.judge
+        unknowns, through = at.method.linear(frozen, right, transposed=True)
+        missed = at.method.leaving(unknowns, through, transposed=True) - right
+        across = np.asarray((at.equations.ports @ unknowns.T).T)
+        missed += np.asarray((at.equations.ports.T @ (frozen * across - through).T).T)
+        error = judge.bound(missed, unknowns)
+        promised = judge.promised_adjoint(unknowns)
+        promised += self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
+        left = np.flatnonzero(~(error <= promised))
+        if len(left):
+            unknowns[left], error[left] = judge.newton.polish_linear(
+                unknowns[left], right[left], frozen[left], 0.01 * promised[left], transposed=True
+            )
+        return unknowns, error
 
     def _share(self, work: Callable[[slice], None], whole: Floats) -> None:
         """Do the work on all parts of a batch."""
@@ -164,24 +224,29 @@ class WaveSimulator:
                 work(part)
 
     def _prepare(self, circuit: Circuit) -> Prepared:
-        if self._prepared is not None and self._prepared.circuit is circuit:
-            return self._prepared
-        if self._plans is None or not self._plans.fold.circuit.same_topology(circuit):
-            self._plans = Plans.of(check(circuit))
+        # Threads may share the engine: each goes on with what it found or made, and the last one's is kept.
+        prepared, plans = self._prepared, self._plans
+        if prepared is not None and prepared.circuit is circuit:
+            return prepared
+        if plans is None or not plans.fold.circuit.same_topology(circuit):
+            plans = Plans.of(check(circuit))
         check_values(circuit)
-        folded = self._plans.fold.fold(circuit)
-        folded = replace(folded, couplings=tuple(self._arrays.put(each) for each in folded.couplings))
-        stamped = self._plans.stamp.stamp(folded.circuit)
-        self._prepared = Prepared(circuit, folded, stamped, self._method(self._plans, stamped))
-        return self._prepared
+        folded = plans.fold.fold(circuit)
+        narrow = replace(folded, couplings=tuple(self._arrays.put(each) for each in folded.couplings))
+        equations = plans.equations.fill(folded.circuit)
+        small = folded.circuit
+        judge = Judge(equations, one_ports(small.models, small.diodes.values, small.temperature))
+        prepared = Prepared(circuit, folded, narrow, judge, self._method(plans, equations))
+        self._plans, self._prepared = plans, prepared
+        return prepared
 
-    def _method(self, plans: Plans, stamped: Stamp) -> Method:
+    def _method(self, plans: Plans, equations: Equations) -> Method:
         """The way of solving that fits the circuit's shape."""
-        diodes = Diodes.of(stamped.circuit, self._arrays)
-        general = cache(partial(General.of, stamped, diodes, self._arrays))
+        diodes = Diodes.of(equations.circuit, self._arrays)
+        general = cache(partial(General.of, equations, diodes, self._arrays))
         if plans.leaves is None:
             return general()
-        return Leaves.of(plans.leaves, stamped, diodes, self._arrays, general) or general()
+        return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
 
 
 def _parts(whole: Floats) -> list[slice]:

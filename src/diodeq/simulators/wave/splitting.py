@@ -71,21 +71,6 @@ def settle(step: Map, start: Array, tolerance: Array, limit: int) -> tuple[Array
     return result, missing
 
 
-def averaged(step: Map, start: Array, tolerance: Array, limit: int) -> Array:
-    """Douglas and Rachford's iteration, half a step at a time: slow, but it converges where a circuit is monotone."""
-    xp = array_namespace(start)
-    x, rows = xp.asarray(start, copy=True), xp.arange(start.shape[0], device=start.device)
-    for _ in range(limit):
-        f = step(x[rows], rows) - x[rows]
-        size = xp.max(xp.abs(f), axis=1)
-        going = (size > tolerance[rows]) & (size < HOPELESS)
-        x[rows[going]] += 0.5 * f[going]
-        rows = rows[going]
-        if not rows.shape[0]:
-            break
-    return x
-
-
 def _weights(gram: Array, right: Array) -> Array:
     """Solve the least-squares problems, scaled so that every remembered step has length one."""
     xp = array_namespace(gram)

@@ -1,0 +1,215 @@
+"""A circuit's equations with its one-ports left out, as one matrix: modified nodal analysis from the kinds' stamps.
+
+Unknowns are the voltages of all nodes but ground, then one current per part whose kind has a branch (Ho, Ruehli and
+Brennan, IEEE Trans. Circuits Syst. 22(6), 1975). The transposed matrix is that of the transposed circuit
+(``circuit.adjoint``), branch by branch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS, OWN, nonlinear_kinds, source_kinds
+
+Index = NDArray[np.intp]
+
+
+def branch_kinds(circuit: Circuit) -> list[str]:
+    """The kinds with a branch current that this circuit has."""
+    return [kind for kind, spec in KINDS.items() if spec.branch is not None and len(circuit.bank(kind))]
+
+
+def incidence(circuit: Circuit, kind: str, port: tuple[int, int] = (0, 1)) -> sparse.csr_array:
+    """Sparse [N, n]: +1 where a part's port current leaves the node, -1 where it comes back."""
+    ends = circuit.bank(kind).terminals[:, list(port)]
+    count = len(ends)
+    rows, columns = np.concatenate([ends[:, 0], ends[:, 1]]), np.concatenate([np.arange(count)] * 2)
+    signs = np.concatenate([np.ones(count), -np.ones(count)])
+    return sparse.csr_array((signs, (rows, columns)), shape=(len(circuit.nodes), count))
+
+
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """``matrix`` sparse [n, n] and ``ports`` sparse [n_one_ports, n], which reads the one-ports' voltages from the
+    unknowns: the unknowns x satisfy ``matrix x + portsᵀ i(ports x) = right side``.
+
+    ``nodes`` is the number of node unknowns, ``branches`` maps a kind to the slice of its currents.
+    """
+
+    circuit: Circuit
+    plan: EquationsPlan
+    matrix: sparse.csr_array
+
+    @property
+    def ports(self) -> sparse.csr_array:
+        return self.plan.ports
+
+    @property
+    def nodes(self) -> int:
+        return self.plan.nodes
+
+    @property
+    def branches(self) -> dict[str, slice]:
+        return self.plan.branches
+
+    @property
+    def size(self) -> int:
+        """The number of unknowns."""
+        return int(self.matrix.shape[0])
+
+    def right_side(self, injections: Floats, source_voltages: Floats | None = None) -> Floats:
+        """float64[B, n] from currents into all nodes float64[B, nodes + 1] and values of the voltage sources."""
+        right = np.zeros((len(injections), self.size), injections.dtype)
+        right[:, : self.nodes] = injections[:, 1:]
+        if source_voltages is not None and "voltage_sources" in self.branches:
+            right[:, self.branches["voltage_sources"]] = source_voltages
+        return right
+
+    def driven(self, sources: Floats) -> Floats:
+        """The right side float64[B, n] for values of all independent sources float64[B, n_sources]."""
+        return np.asarray((self.plan.drives @ sources.T).T)
+
+    def voltages(self, unknowns: Floats) -> Floats:
+        """Node voltages float64[B, nodes + 1], ground first."""
+        volts = np.zeros((len(unknowns), self.nodes + 1), unknowns.dtype)
+        volts[:, 1:] = unknowns[:, : self.nodes]
+        return volts
+
+    def unknowns(self, volts: Floats, branches: dict[str, Floats]) -> Floats:
+        """float64[B, n] from node voltages float64[B, nodes + 1] and branch currents by kind."""
+        parts = [volts[:, 1:], *(branches[kind] for kind in self.branches)]
+        return np.concatenate(parts, axis=1)
+
+    def currents(self, unknowns: Floats, *, transposed: bool = False) -> dict[str, Floats]:
+        """Branch currents by kind, those of voltage sources left out; ``transposed``: of the kinds that stand for them
+        in the transposed circuit."""
+        return {
+            KINDS[kind].adjoint.kind if transposed else kind: unknowns[:, at]
+            for kind, at in self.branches.items()
+            if not KINDS[kind].source
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class EquationsPlan:
+    """Where the values of a circuit go; found once for a topology.
+
+    Entry k of the matrix is the sum of ``sign * values[source]`` over the terms with ``slot`` k, ``values`` being 1 and
+    then those of the banks ``valued``. ``pattern`` is the matrix with k + 1 as entry k; ``drives`` sparse
+    [n, n_sources] has where the values of independent sources enter.
+    """
+
+    pattern: sparse.csr_array
+    slot: Index
+    sign: Floats
+    source: Index
+    ports: sparse.csr_array
+    drives: sparse.csr_array
+    nodes: int
+    branches: dict[str, slice]
+    resistive: bool
+
+    @staticmethod
+    def of(circuit: Circuit) -> EquationsPlan:
+        """Of any circuit."""
+        branches: dict[str, slice] = {}
+        size = len(circuit.nodes)
+        for kind in branch_kinds(circuit):
+            branches[kind] = slice(size - 1, size - 1 + len(circuit.bank(kind)))
+            size += len(circuit.bank(kind))
+        empty = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), np.zeros(0, np.intp)
+        terms = [empty, *_terms(circuit, branches)]
+        rows, columns, signs, sources = (np.concatenate(each) for each in zip(*terms, strict=True))
+        inside = (rows > 0) & (columns > 0)
+        codes, slot = np.unique((rows[inside] - 1) * (size - 1) + columns[inside] - 1, return_inverse=True)
+        row, column = np.divmod(codes, size - 1)
+        entries = np.arange(1, len(codes) + 1)
+        pattern = sparse.csr_array((entries, (row, column)), shape=(size - 1, size - 1))
+        return EquationsPlan(
+            pattern,
+            slot,
+            signs[inside],
+            sources[inside],
+            _ports(circuit, size),
+            _drives(circuit, branches, size),
+            len(circuit.nodes) - 1,
+            branches,
+            is_resistive(circuit),
+        )
+
+    def fill(self, circuit: Circuit, number: Any = np.float64) -> Equations:
+        """The equations of a circuit of this topology, in numbers of a type."""
+        values = np.concatenate([[1.0], *(circuit.bank(kind).values for kind in _valued())]).astype(number)
+        if number is np.float64:
+            terms = np.bincount(self.slot, self.sign * values[self.source], self.pattern.nnz).astype(number)
+        else:
+            terms = np.zeros(self.pattern.nnz, number)
+            np.add.at(terms, self.slot, self.sign * values[self.source])
+        matrix = sparse.csr_array((terms, self.pattern.indices, self.pattern.indptr), shape=self.pattern.shape)
+        return Equations(circuit, self, matrix)
+
+
+def is_resistive(circuit: Circuit) -> bool:
+    """Whether there is nothing but conductances, sources that hold nodes against ground, and one-ports from a node to
+    ground: the equations of the free nodes, and every Jacobian of them, are then those of an M-matrix."""
+    for kind, spec in KINDS.items():
+        parts = circuit.bank(kind)
+        grounded = bool((parts.terminals == 0).any(axis=1).all())
+        if len(parts) and not (spec.conductive or ((spec.nonlinear or spec.source) and grounded)):
+            return False
+    return True
+
+
+def _valued() -> list[str]:
+    """The kinds whose values the matrix holds."""
+    return [kind for kind, spec in KINDS.items() if spec.trainable]
+
+
+def _terms(circuit: Circuit, branches: dict[str, slice]) -> Iterator[tuple[Index, Index, Floats, Index]]:
+    """Rows and columns (0 is ground), signs, and which of the values."""
+    counts = [len(circuit.bank(kind)) for kind in _valued()]
+    first = dict(zip(_valued(), itertools.accumulate([1, *counts]), strict=False))
+    for kind, spec in KINDS.items():
+        ends = circuit.bank(kind).terminals.astype(np.intp).T
+        count = ends.shape[1]
+        if not count:
+            continue
+        at = branches.get(kind, slice(0, 0))
+        places = {**dict(enumerate(ends)), OWN: np.arange(at.start + 1, at.stop + 1)}
+        for term in spec.stamp:
+            values = first[kind] + np.arange(count) if term.valued else np.zeros(count, np.intp)
+            yield places[term.row], places[term.column], np.full(count, term.sign), values
+
+
+def _ports(circuit: Circuit, size: int) -> sparse.csr_array:
+    ends = np.concatenate([circuit.bank(kind).terminals for kind in nonlinear_kinds()])
+    which = np.arange(len(ends))
+    rows, columns = np.concatenate([which, which]), np.concatenate([ends[:, 0], ends[:, 1]])
+    signs = np.concatenate([np.ones(len(ends)), -np.ones(len(ends))])
+    inside = columns > 0
+    return sparse.csr_array((signs[inside], (rows[inside], columns[inside] - 1)), shape=(len(ends), size - 1))
+
+
+def _drives(circuit: Circuit, branches: dict[str, slice], size: int) -> sparse.csr_array:
+    rows, columns, signs, first = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], [np.zeros(0)], 0
+    for kind in source_kinds():
+        parts = circuit.bank(kind)
+        own = np.arange(len(parts)) + (branches[kind].start + 1 if kind in branches else 0)
+        for place, sign in KINDS[kind].source:
+            rows.append(own if place == OWN else parts.terminals[:, place].astype(np.intp))
+            columns.append(first + np.arange(len(parts)))
+            signs.append(np.full(len(parts), sign))
+        first += len(parts)
+    row, column, sign_of = (np.concatenate(each) for each in (rows, columns, signs))
+    inside = row > 0
+    shape = (size - 1, first)
+    return sparse.csr_array((sign_of[inside], (row[inside] - 1, column[inside])), shape=shape)

@@ -1,0 +1,294 @@
+"""Newton's method on a circuit's own equations: the correction of any answer, and answers from nothing.
+
+Residuals and, where conductances span so many decades that float64 cannot tell, the linear algebra too are computed in
+numpy's extended precision: an answer in float64 has a correction of its own rounding then, whatever the circuit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import linalg as sparse_linalg
+
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.equations import Equations
+from diodeq.devices.one_ports import OnePorts
+from diodeq.processors import single_threaded
+
+Extended = np.longdouble
+# A Jacobian of up to so many unknowns is solved in extended precision at once; a larger one in float64, and in extended
+# precision only where its condition asks for it and it has at most so many unknowns.
+SMALL, LARGEST = 40, 500
+DENSE_BELOW = 600
+# Condition (rows and columns scaled) up to which a solution in float64 has enough digits.
+SOUND = 1e10
+# Pivots of a scaled matrix below this many roundings are no pivots.
+PIVOT = 16.0
+# Numbers of a stack of matrices that are solved together (32 MB).
+ENTRIES = 4_000_000
+POLISHINGS = 12
+STEPS = 150
+# Volts by which a step may move on for an answer to be final.
+FINAL = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Newton:
+    """The equations of one circuit with the laws of its one-ports, in the equations' order."""
+
+    equations: Equations
+    laws: OnePorts
+
+    def residual(self, unknowns: Any, right: Floats) -> tuple[Any, Floats]:
+        """What the equations miss at ``unknowns`` [B, n], in extended precision, and the one-ports' conductances."""
+        x = unknowns.astype(Extended)
+        across = (self._ports @ x.T).T
+        currents, conductances = self.laws.evaluate(np.asarray(across, np.float64))
+        return self._linear(x, right) + (self._ports.T @ currents.astype(Extended).T).T, conductances
+
+    def correction(self, unknowns: Any, right: Floats) -> Any:
+        """By how much ``unknowns`` [B, n] are off to first order, in extended precision; not finite where the equations
+        determine no answer."""
+        missed, conductances = self.residual(unknowns, right)
+        return self.solve(missed, conductances)
+
+    def linear_correction(self, unknowns: Any, right: Floats, conductances: Floats, *, transposed: bool) -> Any:
+        """The same with the one-ports frozen at ``conductances`` [B, D], or for the transposed equations of these."""
+        x = unknowns.astype(Extended)
+        missed = self._linear(x, right, transposed=transposed)
+        across = (self._ports @ x.T).T
+        missed += (self._ports.T @ (across * conductances.astype(Extended)).T).T
+        return self.solve(missed, conductances, transposed=transposed)
+
+    def polish(self, unknowns: Floats, right: Floats, promised: Floats) -> tuple[Floats, Floats, Floats]:
+        """Corrects rows until they are as good as float64 can say; those within ``promised`` [B] volts at once stay.
+
+        Returns unknowns, conductances [B, D], and the volts [B] by which each row may still be off.
+        """
+        found, error = self._corrected(unknowns, lambda x, rows: self.correction(x, right[rows]), promised)
+        conductances = np.full((len(found), len(self.laws)), np.nan)
+        whole = np.isfinite(found).all(axis=1)
+        across = np.asarray((self._ports @ found[whole].astype(Extended).T).T, np.float64)
+        conductances[whole] = self.laws.conductance(across)
+        return found, conductances, error
+
+    def polish_linear(
+        self, unknowns: Floats, right: Floats, conductances: Floats, promised: Floats, *, transposed: bool = False
+    ) -> tuple[Floats, Floats]:
+        """The same with the one-ports frozen at ``conductances`` [B, D], or for the transposed equations of these;
+        unknowns and volts [B] of error."""
+
+        def correct(x: Floats, rows: NDArray[np.intp]) -> Any:
+            return self.linear_correction(x, right[rows], conductances[rows], transposed=transposed)
+
+        return self._corrected(unknowns, correct, promised)
+
+    def settle(self, right: Floats, start: Floats | None = None) -> Floats:
+        """An operating point [n] for one right side [n], to be polished and judged; the best found where none is.
+
+        Newton's steps are limited by load lines: a one-port whose voltage a step moves goes to where its own law meets
+        the line through the step's end with the slope of its port's resistance, so that no exponential overshoots.
+        Without a ``start`` they begin at nothing, and where they cycle the sources are turned up slowly instead.
+        """
+        found, settled = self._steps(right, np.zeros(len(right)) if start is None else start)
+        return found if settled or start is not None else self._ramp(right, found)
+
+    def _corrected(
+        self, unknowns: Floats, correct: Callable[[Floats, NDArray[np.intp]], Any], promised: Floats
+    ) -> tuple[Floats, Floats]:
+        """Corrects rows while that brings them nearer and they are not within ``promised`` [B] volts; unknowns and the
+        size [B] of the correction at the very point returned."""
+        found, error = np.array(unknowns, dtype=np.float64), np.full(len(unknowns), np.inf)
+        x, rows = found.copy(), np.flatnonzero(np.isfinite(found).all(axis=1))
+        for _ in range(POLISHINGS if len(rows) else 0):
+            step = correct(x[rows], rows)
+            size = self.volts(step)
+            better = size < error[rows]
+            kept = rows[better]
+            found[kept], error[kept] = x[kept], size[better]
+            going = better & (size > promised[rows])
+            rows = rows[going]
+            if not len(rows):
+                break
+            # What is returned is rounded, so it is what is judged next.
+            x[rows] = np.asarray(x[rows] - step[going], np.float64)
+        return found, error
+
+    def volts(self, step: Any) -> Floats:
+        """The largest move [B] of node voltages among corrections [B, n]; infinite where one is not finite."""
+        moved = np.abs(step[:, : self.equations.nodes]).max(axis=1, initial=0.0)
+        whole = np.isfinite(step).all(axis=1)
+        return np.where(whole, moved, np.inf).astype(np.float64)
+
+    def _linear(self, x: Any, right: Floats, *, transposed: bool = False) -> Any:
+        matrix = self._matrix.T if transposed else self._matrix
+        return (matrix @ x.T).T - right
+
+    @cached_property
+    def _matrix(self) -> Any:
+        plan, circuit = self.equations.plan, self.equations.circuit
+        return plan.fill(circuit, Extended).matrix
+
+    @cached_property
+    def _ports(self) -> Any:
+        return self.equations.ports.astype(Extended)
+
+    @cached_property
+    def _resistances(self) -> Floats:
+        """About what the linear part shows at each port, ohms: its nodes' own conductances in series."""
+        diagonal = np.abs(self.equations.matrix.diagonal()[: self.equations.nodes])
+        known = diagonal[diagonal > 0]
+        usual = float(np.median(known)) if len(known) else 1e-3
+        per_node = np.where(diagonal > 0, diagonal, usual)
+        ports = abs(self.equations.ports[:, : self.equations.nodes])
+        return np.asarray(ports @ (1.0 / per_node))
+
+    def _steps(self, right: Floats, start: Floats, limit: int = STEPS) -> tuple[Floats, bool]:
+        ports, resistances = self.equations.ports, self._resistances
+        x, length, last = start, 1.0, np.inf
+        waves = ports @ x + resistances * self.laws.current((ports @ x)[None])[0]
+        for _ in range(limit):
+            v, i, g = (each[0] for each in self.laws.load_line(waves[None], resistances))
+            missed = self._linear(x[None].astype(Extended), right[None])
+            missed += (self._ports.T @ (i + g * (ports @ x - v)).astype(Extended)[:, None]).T
+            x = np.asarray(x - self.solve(missed, g[None])[0], np.float64)
+            if not np.isfinite(x).all():
+                return start, False
+            across = ports @ x
+            off = float(np.abs(across - v).max(initial=0.0))
+            if off <= FINAL * max(1.0, float(np.abs(across).max(initial=0.0))):
+                return x, True
+            step = across + resistances * (i + g * (across - v)) - waves
+            size = float(np.abs(step).max(initial=0.0))
+            length = max(length / 2.0, 2.0**-6) if size > 0.9 * last else min(1.0, 2.0 * length)
+            last = size
+            waves = waves + length * step
+        return x, False
+
+    def _ramp(self, right: Floats, fallback: Floats) -> Floats:
+        """The sources turned up from nothing, in steps that grow where they succeed."""
+        reached, step, x = 0.0, 0.25, np.zeros_like(right)
+        while reached < 1.0 and step > 1e-6:
+            aim = min(1.0, reached + step)
+            found, settled = self._steps(aim * right, x, 40)
+            if settled:
+                reached, x, step = aim, found, 2.0 * step
+            else:
+                step /= 4.0
+        return x if reached == 1.0 else fallback
+
+    def solve(self, right: Any, conductances: Floats, *, transposed: bool = False) -> Any:
+        """Solutions [B, n] of the Jacobian's equations with the one-ports at ``conductances`` [B, D], in extended
+        precision; not finite where they determine none."""
+        size = self.equations.size
+        found = np.empty(right.shape, Extended)
+        if size >= DENSE_BELOW:
+            for k in range(len(right)):
+                found[k] = self._sparsely(right[k], conductances[k], transposed)
+            return found
+        run = max(1, ENTRIES // max(1, size * size))
+        for at in range(0, len(right), run):
+            part = slice(at, at + run)
+            found[part] = self._densely(right[part], conductances[part], transposed)
+        return found
+
+    def _densely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
+        if self.equations.size <= SMALL:
+            return eliminate(self._jacobians(conductances, Extended, transposed), right)
+        jacobians = self._jacobians(conductances, np.float64, transposed)
+        scaled, rows, columns = equilibrated(jacobians)
+        with np.errstate(all="ignore"):
+            try:
+                inverse = np.linalg.inv(scaled)
+            except np.linalg.LinAlgError:
+                inverse = np.full_like(scaled, np.nan)
+            found = columns * (inverse @ (rows * right).astype(np.float64)[:, :, None])[:, :, 0]
+            condition = np.abs(scaled).sum(axis=1).max(axis=1) * np.abs(inverse).sum(axis=1).max(axis=1)
+        hard = np.flatnonzero(~(condition < SOUND))
+        found = found.astype(Extended)
+        if len(hard) and self.equations.size <= LARGEST:
+            for k in hard.tolist():
+                one = self._jacobians(conductances[k : k + 1], Extended, transposed)
+                found[k] = eliminate(one, right[k : k + 1])[0]
+        return found
+
+    def _jacobians(self, conductances: Floats, number: Any, transposed: bool) -> Any:
+        matrix, ports = self._dense
+        whole = np.repeat(matrix.astype(number)[None], len(conductances), axis=0)
+        rows, columns, which, signs = ports
+        for k in range(len(rows)):
+            # Ports add to few entries each, several to one: added entry by entry.
+            whole[:, rows[k], columns[k]] += signs[k] * conductances[:, which[k]]
+        return np.swapaxes(whole, 1, 2) if transposed else whole
+
+    @cached_property
+    def _dense(self) -> tuple[Any, tuple[NDArray[Any], ...]]:
+        ports = sparse.coo_array(self.equations.ports)
+        by_port: dict[int, list[tuple[int, float]]] = {}
+        for port, column, sign in zip(ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True):
+            by_port.setdefault(port, []).append((column, sign))
+        entries = [(a, b, port, s * t) for port, ends in by_port.items() for a, s in ends for b, t in ends]
+        table = np.array(entries, dtype=np.float64).reshape(-1, 4)
+        rows, columns, which = table[:, :3].astype(np.intp).T
+        return self._matrix.toarray(), (rows, columns, which, table[:, 3])
+
+    def _sparsely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
+        ports = self.equations.ports
+        jacobian = self.equations.matrix + ports.T @ sparse.diags_array(conductances) @ ports
+        scale = 1.0 / np.sqrt(np.abs(jacobian).max(axis=1).toarray().ravel())
+        scaled = sparse.diags_array(scale) @ jacobian @ sparse.diags_array(scale)
+        try:
+            with single_threaded():
+                factor = sparse_linalg.splu(sparse.csc_matrix(scaled))
+                solved = factor.solve(np.asarray(scale * right, np.float64), trans="T" if transposed else "N")
+        except RuntimeError:
+            return np.full(len(right), np.nan)
+        return scale * solved
+
+
+def equilibrated(matrices: Any) -> tuple[Any, Any, Any]:
+    """Matrices [B, n, n] with rows and columns scaled to largest entries near 1, and the scales [B, n] of both, powers
+    of two."""
+    with np.errstate(divide="ignore"):
+        exponents = np.frexp(np.abs(matrices).astype(np.float64))[1].astype(np.float64)
+    exponents[matrices == 0] = -np.inf
+    half = np.nan_to_num(exponents.max(axis=2), neginf=0.0) / 2.0
+    rows = np.exp2(-np.round(half))
+    left = exponents - np.round(half)[:, :, None]
+    columns = np.exp2(-np.nan_to_num(left.max(axis=1), neginf=0.0))
+    return matrices * rows[:, :, None] * columns[:, None, :], rows, columns
+
+
+def eliminate(matrices: Any, right: Any) -> Any:
+    """Solutions [B, n] of stacked equations [B, n, n] by Gauss's elimination with partial pivoting in the numbers'
+    own precision, which LAPACK has only for float64; NaN where a matrix is singular."""
+    scaled, rows, columns = equilibrated(matrices)
+    work = np.concatenate([scaled, (rows * right)[:, :, None]], axis=2)
+    batch, size = work.shape[:2]
+    which = np.arange(batch)
+    singular = np.zeros(batch, bool)
+    least = PIVOT * np.finfo(work.dtype).eps
+    for k in range(size):
+        pivot = k + np.argmax(np.abs(work[:, k:, k]), axis=1)
+        swapped = work[which, pivot]
+        work[which, pivot], work[:, k] = work[:, k].copy(), swapped
+        head = work[:, k, k]
+        bad = ~(np.abs(head) > least)
+        singular |= bad
+        head = np.where(bad, 1.0, head)
+        factors = work[:, k + 1 :, k] / head[:, None]
+        work[:, k + 1 :, k + 1 :] -= factors[:, :, None] * work[:, k, None, k + 1 :]
+    found = np.empty((batch, size), work.dtype)
+    for k in range(size - 1, -1, -1):
+        known = (work[:, k, k + 1 : size] * found[:, k + 1 :]).sum(axis=1)
+        head = np.where(singular, 1.0, work[:, k, k])
+        found[:, k] = (work[:, k, size] - known) / head
+    found *= columns
+    found[singular] = np.nan
+    return found

@@ -1,0 +1,147 @@
+"""The judge of every answer: by how many volts may it be off?
+
+An answer is a vector of unknowns of a circuit's equations; the judge puts it into all of them (Kirchhoff's law at every
+free node, the equation of every branch, the law of every one-port) and says which error in volts what they miss can
+stand for. It is one Newton correction: missed = J error, so error = J⁻¹ missed. Where the equations are those of
+conductances and grounded one-ports J is an M-matrix, and a few products bound its inverse at once: with w > 0 and
+s = A w > 0 for the linear part A, |missed| <= t s gives |error| <= t w, since one-ports only add to the diagonal (Berman
+and Plemmons, Nonnegative Matrices in the Mathematical Sciences, ch. 6). Elsewhere the correction is computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.equations import Equations
+from diodeq.circuit.newton import Newton
+from diodeq.devices.one_ports import OnePorts
+
+# Volts by which an operating point may be off, absolutely and as a share of its largest voltage; an adjoint solution,
+# whose size is anybody's choice, by a share.
+PROMISED = 1e-9
+PROMISED_SHARE = 1e-12
+PROMISED_ADJOINT = 1e-8
+# What is corrected at all is corrected to this share of the promise.
+FINEST = 1e-2
+# Sweeps for the weights of the bound, and the share of a node's own conductance at which they are good enough.
+SWEEPS = 80
+ENOUGH = 0.2
+
+
+def promised(volts: Floats) -> Floats:
+    """Volts [B] by which operating points with node voltages [B, N] may be off."""
+    return PROMISED + PROMISED_SHARE * largest(volts)
+
+
+def promised_adjoint(volts: Floats) -> Floats:
+    """Volts [B] by which adjoint solutions with node voltages [B, N] may be off."""
+    return PROMISED_ADJOINT * largest(volts) + float(np.finfo(np.float64).tiny)
+
+
+def largest(volts: Floats) -> Floats:
+    """The largest magnitude of each row, float64[B]; 0 where one is not finite."""
+    found = np.abs(volts).max(axis=1, initial=0.0).astype(np.float64)
+    return np.where(np.isfinite(found), found, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Judges answers to ``equations`` with the ``laws`` of the one-ports, in the equations' order."""
+
+    equations: Equations
+    laws: OnePorts
+
+    @cached_property
+    def newton(self) -> Newton:
+        """Corrects and finds answers where bounds do not reach."""
+        return Newton(self.equations, self.laws)
+
+    def promised(self, unknowns: Floats) -> Floats:
+        """``promised`` of unknowns [B, n]."""
+        return promised(unknowns[:, : self.equations.nodes])
+
+    def promised_adjoint(self, unknowns: Floats) -> Floats:
+        """``promised_adjoint`` of unknowns [B, n]."""
+        return promised_adjoint(unknowns[:, : self.equations.nodes])
+
+    def bound(self, missed: Floats, unknowns: Floats) -> Floats:
+        """Volts [B] that no answer ``unknowns`` [B, n] whose equations miss ``missed`` [B, n] is off by, the rounding
+        of the two included; infinite where there is no such bound, and not a number where a residual is none."""
+        if self._weights is None:
+            return np.full(len(missed), np.inf)
+        return self._weights(np.abs(missed), float(np.finfo(missed.dtype).eps) * largest(unknowns[:, : self.equations.nodes]))
+
+    def settle(self, unknowns: Floats, right: Floats, *, anew: bool) -> tuple[Floats, Floats, Floats]:
+        """Operating points [B, n] corrected until they are as good as promised, where they can be.
+
+        Those that simple corrections do not bring there are looked for with care: from where they are, or ``anew``.
+        Returns unknowns, conductances of the one-ports [B, D], and the volts [B] by which each row may be off: more
+        than ``promised`` where there is no answer.
+        """
+        found, conductances, volts = self.newton.polish(unknowns, right, FINEST * self.promised(unknowns))
+        lost = ~(volts <= self.promised(found)) & (anew | np.isfinite(unknowns).all(axis=1))
+        for row in np.flatnonzero(lost).tolist():
+            one = self.newton.settle(right[row], None if anew else unknowns[row])[None]
+            other = self.newton.polish(one, right[row : row + 1], FINEST * self.promised(one))
+            if other[2][0] < volts[row]:
+                for whole, part in zip((found, conductances, volts), other, strict=True):
+                    whole[row] = part[0]
+        return found, conductances, volts
+
+    @cached_property
+    def _weights(self) -> Weights | None:
+        return Weights.of(self.equations) if self.equations.plan.resistive else None
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """w and s of the module's text for the ``free`` nodes, as 1 / s and the largest w; ``equations`` are those of nodes
+    that sources hold, ``pull`` [free, held] the conductances to these, and ``rounding`` what the largest of a free
+    node's conductance over its s is."""
+
+    free: NDArray[np.intp]
+    equations: NDArray[np.intp]
+    pull: Any
+    inverse: Floats
+    rounding: float
+    largest: float
+
+    @staticmethod
+    def of(equations: Equations) -> Weights | None:
+        """None where no weights are found soon."""
+        at = equations.branches.get("voltage_sources", slice(equations.nodes, equations.nodes))
+        held = equations.circuit.voltage_sources.terminals.max(axis=1, initial=0) - 1
+        free = np.setdiff1d(np.arange(equations.nodes), held)
+        own = sparse.csr_array(equations.matrix[free])
+        among = sparse.csr_array(own[:, free])
+        diagonal = among.diagonal()
+        if not (diagonal > 0).all():
+            return None
+        links = sparse.diags_array(diagonal) - among
+        guard = 8 * np.finfo(np.float64).eps * len(free)
+        weights = np.ones(len(free))
+        for _ in range(SWEEPS):
+            # Rounding may take what is left of a small difference: so much less is certain.
+            certain = among @ weights - guard * diagonal * weights.max(initial=0.0)
+            if (certain >= ENOUGH * diagonal).all():
+                pull, rounding = abs(own[:, held]), float((diagonal / certain).max(initial=0.0))
+                sources, largest = np.arange(at.start, at.stop), float(weights.max(initial=0.0))
+                return Weights(free, sources, pull, 1.0 / certain, rounding, largest)
+            weights = 1.0 + (links @ weights) / diagonal
+        return None
+
+    def __call__(self, missed: Floats, roundings: Floats) -> Floats:
+        """Volts [B] for |missed| [B, n], with ``roundings`` [B] volts of the unknowns."""
+        at_held = missed[:, self.equations]
+        of_free = missed[:, self.free]
+        if at_held.shape[1]:
+            of_free = of_free + (self.pull @ at_held.T).T
+        bound: Floats = self.largest * ((of_free * self.inverse).max(axis=1, initial=0.0) + roundings * self.rounding)
+        return np.maximum(bound, at_held.max(axis=1, initial=0.0))
