@@ -126,6 +126,7 @@ def _same(value: Any) -> Any:
 @contextmanager
 def _client(spec: str) -> Iterator[Any]:
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError:
         raise SimulatorMissingError("Dask is not installed", "pip install 'diodeq[cluster]'") from None
@@ -137,7 +138,8 @@ def _client(spec: str) -> Iterator[Any]:
                 yield client
     elif kind == "local":
         local = partial(LocalCluster, threads_per_worker=1, dashboard_address=":0", silence_logs=50)
-        with local(n_workers=int(rest)) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
+        first = [*dask.config.get("distributed.worker.preload"), orphans.__name__]
+        with local(n_workers=int(rest), preload=first) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
             yield client
     else:
         try:

@@ -9,7 +9,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.tables import Floats, read_matrix
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 )
 @SIMULATOR
 @WORKERS
+@TIME_LIMIT
 @JSON
 def verify(
     circuit: Path,
@@ -41,6 +42,7 @@ def verify(
     picture: Path | None,
     simulator: str,
     workers: int | None,
+    time_limit: float,
     as_json: bool,
 ) -> None:
     """Compare a compiled circuit with its network: an error budget per stage and unit, and a certificate.
@@ -57,7 +59,7 @@ def verify(
     loaded, network = Circuit.load(circuit), load(weights)
     rows = read_matrix(inputs, network.widths[0] + labelled)
     labels = labels_of(inputs, rows) if labelled else None
-    with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
+    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(
             engine, reference, loaded, network, rows[:, : network.widths[0]], labels, tolerance / 100.0
         )
