@@ -8,7 +8,6 @@ different kinds may still differ in the last bit, as their linear algebra librar
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -60,17 +59,11 @@ def mapper(spec: str = "", processes: int | None = None) -> Iterator[Map]:
         yield lambda function, shared, items: (_alone(function, shared, item) for item in items)
         return
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(count, context, initializer=_begin)
+    executor = ProcessPoolExecutor(count, context, initializer=orphans.begin)
     try:
         yield partial(_over_processes, executor)
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-def _begin() -> None:
-    """A process of this machine leaves with its parent, which also handles Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    orphans.leave_with_starter()
 
 
 def job_script(spec: str) -> str:
