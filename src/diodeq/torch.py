@@ -18,7 +18,6 @@ from scipy.sparse import linalg
 
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.equations import Equations, EquationsPlan
-
 from diodeq.circuit.products import branch_products
 from diodeq.errors import InputError
 from diodeq.simulators import create

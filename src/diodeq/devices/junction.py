@@ -64,9 +64,10 @@ class Junction:
         return replace(self, **{name: getattr(self, name)[index] for name in varying}) if varying else self
 
     @property
-    def is_plain(self) -> bool:
-        """Whether all are Shockley's with gmin, and no more, down to their breakdown."""
-        return _absent(self.recombination, 0.0) and not self._bends
+    def plain(self) -> NDArray[np.bool_]:
+        """Which are Shockley's with gmin, and no more, down to their breakdown; one answer where it is the same."""
+        knees = np.isinf(self.knee_forward) & np.isinf(self.knee_reverse)
+        return np.asarray((np.asarray(self.recombination) == 0.0) & knees)
 
     @property
     def breaks(self) -> bool:

@@ -40,7 +40,7 @@ def slopes(junctions: Junction, low: Floats, high: Floats) -> tuple[Floats, Floa
         steepest = np.maximum(steepest, np.where(jump > 0.0, np.inf, -np.inf))
         least[at] = np.minimum(least[at], flattest)
         largest[at] = np.maximum(largest[at], steepest)
-    if not junctions.is_plain:
+    if not junctions.plain.all():
         corner = CORNER * np.asarray(junctions.n_vt)
         run = 1 << 9
         at = np.flatnonzero(high >= corner)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diodeq.circuit import Circuit
+from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.kinds import source_kinds
 from diodeq.devices.ladder import Ints, Ladder
 from diodeq.errors import UsageError
 
