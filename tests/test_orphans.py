@@ -41,7 +41,7 @@ def command(tmp_path, monkeypatch):
             [sys.executable, "-m", "diodeq", *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "DIODEQ_TEST_MARKER": marker},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "DIODEQ_TEST_MARKER": marker},
             start_new_session=True,
         )
         started.append(process)

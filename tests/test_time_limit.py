@@ -20,10 +20,8 @@ def commands(found):
             yield name, command
 
 
-@pytest.mark.parametrize(
-    ("name", "command"), commands(COMMANDS), ids=lambda value: value if str(value) == value else ""
-)
-def test_every_command_that_simulates_has_it(name, command):
+@pytest.mark.parametrize("command", [pytest.param(each, id=name) for name, each in commands(COMMANDS)])
+def test_every_command_that_simulates_has_it(command):
     options = {parameter.name for parameter in command.params}
     assert ("time_limit" in options) == bool(options & {"simulator", "workers"})
 
