@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import rich_click as click
 
 from diodeq import pool
+from diodeq.errors import InputError, UsageError
+from diodeq.network.activations import Activation
 from diodeq.simulators import ENGINES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -92,6 +94,33 @@ UNITS = click.option(
     default="network",
     show_default=True,
     help="What the CSV holds: volts at the inputs, or the user's own units (features in, scores out).",
+)
+
+
+def _activation(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The names as given; raises ``UsageError`` for one that does not exist."""
+    for name in [] if value is None else value.split(","):
+        try:
+            Activation.parse(name)
+        except InputError as error:
+            raise UsageError(f"--activation: {error.problem}", error.remedy) from None
+    return value
+
+
+# What a weights file does not say itself.
+WEIGHTS = together(
+    click.option(
+        "--activation",
+        metavar="NAME[,NAME…]",
+        callback=_activation,
+        help="Of a state dict, which holds none: one for all layers but the last, or one for each.",
+    ),
+    click.option(
+        "--layers",
+        metavar="NAME[,NAME…]",
+        callback=lambda context, parameter, value: None if value is None else tuple(value.split(",")),
+        help="Of a state dict: its layers in their order, such as fc1,fc2.  [default: the file's order]",
+    ),
 )
 
 

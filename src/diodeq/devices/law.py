@@ -127,6 +127,13 @@ class Law(Junction):
         _, i, g = self._behind(voltage, self.resistance)
         return i, g / (1.0 + self.resistance * g)
 
+    def missed(self, voltage: ArrayLike, current: ArrayLike) -> Floats:
+        """Amperes by which terminal currents fall short of the law's at terminal voltages, to first order: one look at
+        the junction, where ``current`` has to solve for its voltage."""
+        v, i = np.broadcast_arrays(np.asarray(voltage, np.float64), np.asarray(current, np.float64))
+        through, conductance = self.junction(v - self.resistance * i)
+        return (through - i) / (1.0 + self.resistance * conductance)
+
     def load_line(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
         """Terminal voltage, current and terminal conductance of diodes fed from sources through resistors.
 

@@ -24,7 +24,7 @@ from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
 from diodeq.simulators.wave.leaves import Leaves, LeavesPlan
-from diodeq.simulators.wave.method import Method
+from diodeq.simulators.wave.method import Method, Settled
 
 Floats = NDArray[np.float64]
 
@@ -151,23 +151,17 @@ class WaveSimulator:
         settled = at.method.settle(right)
         unknowns, conductances = settled.unknowns, settled.conductances
         missed = at.method.leaving(unknowns, settled.currents) - right
-        missed += self._off(at, settled.unknowns, settled.currents, conductances)
+        missed += _fallen_short(at, settled)
         error = judge.bound(missed, unknowns)
         promised = judge.promised(unknowns) + wide * largest(unknowns[:, : at.equations.nodes])
         left = np.flatnonzero(~(error <= promised))
-        if len(left) and not wide:
+        if len(left) and (not wide or at.equations.plan.resistive):
             error[left] = self._contracted(at, missed[left], conductances[left])
             left = left[~(error[left] <= promised[left])]
         if len(left):
             found = judge.settle(unknowns[left], at.right_side(sources[left]), anew=True)
             unknowns[left], conductances[left], error[left] = found
         return unknowns, conductances, error
-
-    def _off(self, at: Prepared, unknowns: Floats, currents: Floats, conductances: Floats) -> Floats:
-        """What the one-ports' laws at the voltages of the unknowns leave of the currents, at every node [B, n]."""
-        across = np.asarray((at.equations.ports @ unknowns.T).T)
-        off = at.judge.laws.current(across) - currents
-        return np.asarray((at.equations.ports.T @ off.T).T)
 
     def _contracted(self, at: Prepared, missed: Floats, conductances: Floats) -> Floats:
         """The volts [B] of one Newton correction, as the method solves for it, where solving again for what that misses
@@ -247,6 +241,14 @@ class WaveSimulator:
         if plans.leaves is None:
             return general()
         return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
+
+
+def _fallen_short(at: Prepared, settled: Settled) -> Floats:
+    """The currents that the one-ports' laws have at the unknowns' voltages and the solution has not, out of every node,
+    float64[B, n]."""
+    ports = at.equations.ports
+    short = at.judge.laws.missed((ports @ settled.unknowns.T).T, settled.currents)
+    return np.asarray((ports.T @ short.T).T)
 
 
 def _parts(whole: Floats) -> list[slice]:
