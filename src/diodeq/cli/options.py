@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
+from diodeq import pool
 from diodeq.errors import InputError, UsageError
 from diodeq.network.activations import Activation
 from diodeq.simulators import ENGINES
@@ -55,6 +56,15 @@ WORKERS = click.option(
     type=click.IntRange(min=1, max=1024),
     help="Simulator processes.  [default: the usable cores]",
     show_default=False,
+)
+TIME_LIMIT = click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0.0, min_open=True),
+    default=pool.TIME_LIMIT,
+    show_default=True,
+    envvar="DIODEQ_TIME_LIMIT",
+    metavar="SECONDS",
+    help="Processor time that a process of ngspice may take for a deck of ordinary size; a larger one may take more.",
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import ENGINE, JSON, WEIGHTS, WORKERS, print_json
+from diodeq.cli.options import ENGINE, JSON, TIME_LIMIT, WEIGHTS, WORKERS, print_json
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
 
@@ -30,6 +30,7 @@ from diodeq.files import write_atomically
     help="The engine to use.  [default: the run's; ngspice for a circuit]",
 )
 @WORKERS
+@TIME_LIMIT
 @JSON
 def report(
     subject: Path,
@@ -42,6 +43,7 @@ def report(
     layers: tuple[str, ...] | None,
     simulator: str | None,
     workers: int | None,
+    time_limit: float,
     as_json: bool,
 ) -> None:
     """Write one HTML page about a training run or a compiled circuit.
@@ -59,13 +61,15 @@ def report(
         if weights or inputs or labelled or activation or layers:
             raise UsageError("a run brings its own data", "leave --weights, what belongs to it, and --inputs out")
         out = out or subject / "report.html"
-        page, document = _run(subject, simulator, workers)
+        page, document = _run(subject, simulator, workers, time_limit)
     else:
         if not (weights and inputs):
             raise UsageError("the report of a circuit compares it with its network", "give --weights and --inputs")
         out = out or subject.with_suffix(".html")
         given = (weights, activation, layers)
-        page, document = _circuit(subject, given, inputs, labelled, tolerance, simulator or "ngspice", workers)
+        page, document = _circuit(
+            subject, given, inputs, labelled, tolerance, simulator or "ngspice", workers, time_limit
+        )
     write_atomically(out, page)
     if as_json:
         print_json({"page": str(out), "bytes": len(page.encode()), **document})
@@ -73,13 +77,13 @@ def report(
         click.echo(f"{out}: {len(page.encode()) / 1000:.0f} kB, opens in any browser")
 
 
-def _run(path: Path, simulator: str | None, workers: int | None) -> tuple[str, dict[str, Any]]:
+def _run(path: Path, simulator: str | None, workers: int | None, time_limit: float) -> tuple[str, dict[str, Any]]:
     from diodeq.cli.reproduce import command
     from diodeq.report.run_evidence import gather, summary_of
     from diodeq.report.run_report import run_page
     from diodeq.simulators import create
 
-    with create(simulator or summary_of(path)["simulator"], workers) as engine:
+    with create(simulator or summary_of(path)["simulator"], workers, time_limit) as engine:
         evidence = gather(path, engine)
     line, unset = command(evidence.experiment, path.resolve().name)
     return run_page(evidence, line, unset), {**evidence.to_json(), "command": line}
@@ -93,6 +97,7 @@ def _circuit(
     tolerance: float,
     simulator: str,
     workers: int | None,
+    time_limit: float,
 ) -> tuple[str, dict[str, Any]]:
     from diodeq.analysis import verify as analysis
     from diodeq.cli.verify import labels_of
@@ -107,7 +112,7 @@ def _circuit(
     features = network.widths[0]
     rows = read_matrix(inputs, features + labelled)
     labels = labels_of(inputs, rows) if labelled else None
-    with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
+    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows[:, :features], labels, tolerance / 100.0)
         version = engine.version
     words = ["diodeq", "report", path.name, "--weights", weights.name, "--inputs", inputs.name]

@@ -9,7 +9,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, WEIGHTS, WORKERS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, print_json
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.tables import Floats, read_matrix
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @WEIGHTS
 @SIMULATOR
 @WORKERS
+@TIME_LIMIT
 @JSON
 def verify(
     circuit: Path,
@@ -44,6 +45,7 @@ def verify(
     layers: tuple[str, ...] | None,
     simulator: str,
     workers: int | None,
+    time_limit: float,
     as_json: bool,
 ) -> None:
     """Compare a compiled circuit with its network: an error budget per stage and unit, and a certificate.
@@ -60,7 +62,7 @@ def verify(
     loaded, network = Circuit.load(circuit), load(weights, activation, layers)
     rows = read_matrix(inputs, network.widths[0] + labelled)
     labels = labels_of(inputs, rows) if labelled else None
-    with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
+    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(
             engine, reference, loaded, network, rows[:, : network.widths[0]], labels, tolerance / 100.0
         )
