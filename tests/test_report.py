@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import html
 import io
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -168,7 +171,7 @@ def test_one_diode_conducts_and_heats_as_its_law_says():
 
 def test_the_command_repeats_the_run(run, reported, tmp_path):
     words = shlex.split(reported[1]["command"])
-    assert words[:5] == ["diodeq", "train", "digits", "--out", "digits run"]
+    assert words[:5] == ["diodeq", "train", "digits", "--out", "digits run-again"]
     assert reported[1]["command"] in Reader(reported[0]).text
     words[4] = str(tmp_path / "again")
     assert main(words[1:]) == 0
@@ -224,6 +227,37 @@ def test_a_compiled_circuit_is_reported_too(tmp_path, capsys):
             assert f"{entry['rms']:.1e}" in text
     assert f"{100 * found['accuracy']['device']:.2f} %" in text
     assert "unique operating point" in text.lower()
+
+
+def test_the_command_of_a_circuit_writes_its_page_again(tmp_path):
+    """As a reader would: the text of the page's code block, to a shell, in the folder of the first command."""
+    folder, data = tmp_path / "a b", tmp_path / "data"
+    folder.mkdir()
+    data.mkdir()
+    rows = (REFERENCE / "digits-test.csv").read_text().splitlines()
+    (data / "some rows & more.csv").write_text("\n".join(rows[:12]) + "\n")
+    shutil.copy(REFERENCE / "digits-mlp.npz", data / "w.npz")
+
+    def shell(line, **more):
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, **more}
+        done = subprocess.run(
+            line, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+
+    shell("diodeq compile ../data/w.npz -o ./-odd.npz --diode 1N4148")
+    first = (
+        "diodeq report --labelled -o 'the page.html' --inputs '../data/some rows & more.csv' --weights ../data/w.npz"
+    )
+    shell(f"{first} ./-odd.npz", DIODEQ_REPORT_SIMULATOR="wave", DIODEQ_REPORT_TOLERANCE="2.5000001")
+    page = (folder / "the page.html").read_bytes()
+    (folder / "the page.html").unlink()
+    printed = html.unescape(re.search(r"<pre[^>]*><code>(.*?)</code></pre>", page.decode(), re.DOTALL)[1])
+    shell(printed)
+    assert (folder / "the page.html").read_bytes() == page
+    for name in ("w.npz", "some rows & more.csv"):
+        assert hashlib.sha256((data / name).read_bytes()).hexdigest().encode() in page
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from diodeq.analysis.verify import Verification
@@ -13,8 +15,14 @@ from diodeq.report.parity_plot import parity_figures
 from diodeq.report.parts import parts_section
 
 
-def circuit_page(circuit: Circuit, verification: Verification, engine: str, command: str) -> str:
-    """The report as one HTML page; ``engine`` solved it, ``command`` wrote the page."""
+def circuit_page(
+    circuit: Circuit,
+    verification: Verification,
+    engine: str,
+    command: str,
+    digests: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The report as one HTML page; ``engine`` solved it, ``command`` wrote the page; ``digests`` names what it read."""
     levels, certificate = verification.levels, verification.certificate
     samples = len(levels["network"][-1])
     agreement, accuracy = verification.agreement(), verification.accuracy()
@@ -42,8 +50,14 @@ def circuit_page(circuit: Circuit, verification: Verification, engine: str, comm
         parts_section(circuit),
         Section(
             "How to do it again",
-            list(circuit.notes),
-            [Code(command), Table("What was solved.", (), [("circuit, SHA-256", circuit_digest(circuit))], plain=True)],
+            [
+                *circuit.notes,
+                "This command writes the page again; its files are named as from the folder it was given in.",
+            ],
+            [
+                Code(command),
+                Table("What was solved.", (), [("circuit, SHA-256", circuit_digest(circuit)), *digests], plain=True),
+            ],
         ),
     ]
     return render("diodeq circuit report", circuit.title, lead, facts, sections)
