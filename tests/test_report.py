@@ -136,6 +136,13 @@ def test_the_page_says_what_the_circuit_does(run, reported):
     assert read_document(run / "checkpoint.npz")["data_digest"] in text
 
 
+def test_no_caption_depends_on_the_theme(reported, compiled):
+    """A darker cell of the light theme is a brighter one of the dark."""
+    for page in (reported[0], compiled[0].read_text()):
+        for caption in re.findall(r"<figcaption>.*?</figcaption>", page, re.DOTALL):
+            assert not re.search(r"dark|bright|light|black|white", caption, re.IGNORECASE), caption
+
+
 def test_power_is_what_the_sources_deliver(run):
     """Tellegen: Σ v·i of resistors and diodes equals what the sources, judged by their own nodes alone, supply."""
     data, _ = beginning(run)
@@ -208,19 +215,24 @@ def test_the_circuit_before_training_is_the_one_training_began_with(run, tmp_pat
     assert "has changed or gone" in (out / "report.html").read_text()
 
 
-def test_a_compiled_circuit_is_reported_too(tmp_path, capsys):
-    weights, inputs = REFERENCE / "digits-mlp.npz", tmp_path / "X.csv"
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """(the page of a compiled circuit, the arguments that were reported)."""
+    folder = tmp_path_factory.mktemp("compiled")
     rows = (REFERENCE / "digits-test.csv").read_text().splitlines()
-    inputs.write_text("\n".join(rows[:40]) + "\n")
-    compiled = tmp_path / "mlp.npz"
-    assert main(["compile", str(weights), "-o", str(compiled), "--diode", "1N4148"]) == 0
-    given = ["--weights", weights, "--inputs", inputs, "--labelled"]
-    code, _, error = diodeq(capsys, "report", compiled, *given, "--simulator", "wave", "-o", tmp_path / "page.html")
-    assert (code, error) == (0, "")
-    page = (tmp_path / "page.html").read_text()
+    (folder / "X.csv").write_text("\n".join(rows[:40]) + "\n")
+    weights, circuit, page = REFERENCE / "digits-mlp.npz", folder / "mlp.npz", folder / "page.html"
+    assert main(["compile", str(weights), "-o", str(circuit), "--diode", "1N4148"]) == 0
+    given = [circuit, "--weights", weights, "--inputs", folder / "X.csv", "--labelled", "--simulator", "wave"]
+    assert main(["report", *map(str, given), "-o", str(page)]) == 0
+    return page, given
+
+
+def test_a_compiled_circuit_is_reported_too(compiled, capsys):
+    page = compiled[0].read_text()
     text = Reader(page).text
     assert len(page.encode()) < MEGABYTES
-    code, out, _ = diodeq(capsys, "verify", compiled, *given, "--simulator", "wave", "--json")
+    _, out, _ = diodeq(capsys, "verify", *compiled[1], "--json")
     found = json.loads(out)
     for stage in found["stages"]:
         for entry in stage.values():
@@ -343,21 +355,25 @@ def test_chromium_opens_the_page_without_a_complaint(browser, run, reported, tmp
     assert dom.count("<svg") == reported[0].count("<svg") >= 8
 
 
+@pytest.mark.parametrize("kind", ["run", "circuit"])
 @pytest.mark.parametrize("width", [400, 1600])
-def test_chromium_lays_the_page_out_in_any_width(browser, run, reported, tmp_path, width):
-    """Nothing is wider than the window, and no word of a picture is smaller than 8 pixels."""
-    shutil.copy(run / "report.html", tmp_path / "report.html")
+def test_chromium_lays_the_page_out_in_any_width(browser, run, reported, compiled, tmp_path, width, kind):
+    """Nothing is wider than the window, where there is room no table is cut off, and words are 8 pixels or more."""
+    shutil.copy(run / "report.html" if kind == "run" else compiled[0], tmp_path / "report.html")
     frame = tmp_path / "frame.html"
     frame.write_text(
         f"<!DOCTYPE html><iframe id=f src=report.html style='width:{width}px;height:900px;border:0'></iframe>"
         "<p id=p></p>"
         "<script>f.onload = () => { const d = f.contentDocument; p.textContent = JSON.stringify({"
-        " wide: d.documentElement.scrollWidth, text: "
+        " wide: d.documentElement.scrollWidth,"
+        " cut: [...d.querySelectorAll('figure:not(.wide) > .scroll')].filter("
+        "s => s.scrollWidth > s.clientWidth).map(s => s.parentNode.textContent), text: "
         " parseFloat(getComputedStyle(d.querySelector('section p')).fontSize),"
         " small: Math.min(...[...d.querySelectorAll('main > section figure:not(.wide) svg')].map("
         "s => 9 * s.getBoundingClientRect().width / s.viewBox.baseVal.width)) }) }</script>"
     )
     found = json.loads(re.search(r'<p id="p">(.*?)</p>', browser(frame, f"--window-size={width + 100},1000")[0])[1])
     assert found["wide"] <= width
+    assert width < 1000 or found["cut"] == []
     assert found["small"] >= 8
     assert found["text"] >= 16

@@ -115,5 +115,5 @@ def _certificate(verification: Verification) -> Section:
         (str(k), str(len(level.nodes)), f"{level.margin:.4g}", f"{level.one_way:.4g}", f"{100 * level.tolerance:.3g} %")
         for k, level in enumerate(certificate.levels)
     ]
-    head = ("level", "free nodes", "margin (S)", "one-way norm (S)", "tolerance")
+    head = ("level", "free nodes", "margin\N{NO-BREAK SPACE}(S)", "one-way norm\N{NO-BREAK SPACE}(S)", "tolerance")
     return Section("Certificate", [text], [Table("Levels, each driven only by those before it.", head, rows)])

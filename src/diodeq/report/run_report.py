@@ -76,7 +76,10 @@ def _learning(evidence: Evidence) -> Section:
 def _decisions(evidence: Evidence) -> Section:
     confusion, classes = evidence.confusion, evidence.data.classes
     right, count = int(np.trace(confusion)), int(confusion.sum())
-    caption = "Held-out samples by class and by what the circuit takes them for. Darker: a larger share of the class."
+    caption = (
+        "Held-out samples by class and by what the circuit takes them for: blue where it is right, red where it is"
+        " wrong, the more solid the larger the share of the class."
+    )
     blocks: list[Picture | Table] = [
         Picture(inline(class_plots.confusion_figure(confusion, classes), "confusion", caption), caption)
     ]
