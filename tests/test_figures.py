@@ -14,7 +14,7 @@ from diodeq.synthesis.quantize import quantize
 
 
 def labels(axis):
-    axis.axes.figure.canvas.draw()
+    axis.axes.figure.draw_without_rendering()
     low, high = axis.get_view_interval()
     ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
     return [tick.label1.get_text() for tick in ticks if low <= tick.get_loc() <= high and tick.label1.get_text()]
