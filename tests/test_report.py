@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diodeq import processors
 from diodeq.analysis.conduction import conducting
 from diodeq.analysis.power import dissipation
 from diodeq.circuit import Circuit
@@ -127,6 +128,7 @@ def test_the_page_says_what_the_circuit_does(run, reported):
         "never conduct",
         "lower bound of 200\N{NO-BREAK SPACE}nS",
         "wave (numpy",
+        processors.named(summary["blas"]),
         "within hidden 2",
     ):
         assert wanted in text, wanted
@@ -134,6 +136,20 @@ def test_the_page_says_what_the_circuit_does(run, reported):
     assert re.search(rb"circuit sha256 (\w+)", netlist)[1].decode() in text
     assert hashlib.sha256(netlist).hexdigest() in text
     assert read_document(run / "checkpoint.npz")["data_digest"] in text
+
+
+@pytest.mark.parametrize("blas", ["absent", None, [], "x", [3], [{"internal_api": 3}], [["openblas"]], {"a": "b"}])
+def test_a_run_that_does_not_tell_its_kernel_is_reported(run, tmp_path, capsys, blas):
+    """As runs of 0.1.0, and as anyone may have written them."""
+    shutil.copytree(run, tmp_path / "run")
+    summary = json.loads((run / "summary.json").read_text())
+    assert [set(each) for each in summary["blas"]][:1] == [{"internal_api", "version", "architecture"}]
+    del summary["blas"]
+    told = {} if blas == "absent" else {"blas": blas}
+    (tmp_path / "run" / "summary.json").write_text(json.dumps({**summary, **told}))
+    assert diodeq(capsys, "report", tmp_path / "run")[0] == 0
+    text = Reader((tmp_path / "run" / "report.html").read_text()).text
+    assert re.search(r"linear algebra\s*not recorded", text)
 
 
 def test_no_caption_depends_on_the_theme(reported, compiled):

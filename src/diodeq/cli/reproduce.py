@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import rich_click as click
+from click import get_current_context
 from click.core import ParameterSource
 
 from diodeq.cli.train import train
@@ -47,7 +48,7 @@ def this_command() -> str:
 
     Defaults are not spelled out, nor is ``--json``, which changes nothing that is made.
     """
-    context = click.get_current_context()
+    context = get_current_context()
     words, options = context.command_path.split(), []
     for parameter in context.command.params:
         name = str(parameter.name)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from diodeq import processors
 from diodeq.analysis.verify import Verification
 from diodeq.circuit import Circuit
 from diodeq.netlist.listing import circuit_digest
@@ -42,6 +43,12 @@ def circuit_page(
         "A circuit compiled from a network, and solved at device level. Errors are relative to the largest value of"
         f" their stage; the circuit was solved in {engine}."
     )
+    rows = [
+        ("circuit, SHA-256", circuit_digest(circuit)),
+        *digests,
+        ("solved in", engine),
+        ("linear algebra", processors.named(processors.kernels())),
+    ]
     sections = [
         _parity(verification),
         _budget(verification),
@@ -56,7 +63,7 @@ def circuit_page(
             ],
             [
                 Code(command),
-                Table("What was solved.", (), [("circuit, SHA-256", circuit_digest(circuit)), *digests], plain=True),
+                Table("What was solved, and with what.", (), rows, plain=True),
             ],
         ),
     ]
