@@ -257,23 +257,28 @@ class TestControlledSources:
         assert voltages(circuit, np.array([[2.0]]))["c"][0] == pytest.approx(wanted["c"], abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("source", "volts"),
-    [
-        ("5", 5.0),
-        ("DC 5 AC 1 90", 5.0),
-        ("dc=5", 5.0),
-        ("PULSE(1 5 0 1n 1n)", 1.0),
-        ("1.5 PULSE(1 5 0 1n 1n)", 1.5),
-        ("SIN(2 1 1k 0 0 90)", 3.0),
-        ("PWL(0 4 1m 5)", 4.0),
-        ("EXP(2 3 1u)", 2.0),
-        ("{half*3} Rser=0", 4.5),
-        ("'half+1'", 2.5),
-        ("AC 1", 0.0),
-        ("", 0.0),
-    ],
-)
+SOURCES = [
+    ("5", 5.0),
+    ("DC 5 AC 1 90", 5.0),
+    ("dc=5", 5.0),
+    ("PULSE(1 5 0 1n 1n)", 1.0),
+    ("1.5 PULSE(1 5 0 1n 1n)", 1.5),
+    ("SIN(2 1 1k 0 0 90)", 3.0),
+    ("SIN(2 1 1k 0 0 30)", 2.5),
+    ("SIN(2 1 1k 30 30)", 2.0),  # a delay and a damping are no phase
+    ("SINE(2 1 1k 1m 500 30)", 2.5),
+    ("SINE(0.5 -2 1k 0 0 210 3)", 1.5),  # LTspice's number of cycles comes last
+    ("1.5 SIN(2 1 1k 0 0 90)", 1.5),
+    ("PWL(0 4 1m 5)", 4.0),
+    ("EXP(2 3 1u)", 2.0),
+    ("{half*3} Rser=0", 4.5),
+    ("'half+1'", 2.5),
+    ("AC 1", 0.0),
+    ("", 0.0),
+]
+
+
+@pytest.mark.parametrize(("source", "volts"), SOURCES)
 def test_a_sources_value_in_direct_current(source: str, volts: float, tmp_path: Path) -> None:
     text = f"title\nv1 a 0 {source}\nr1 a b 1k\nr2 b 0 1k\n.param half=1.5\n"
     circuit = read(text, tmp_path, inputs=["none=v1"], outputs=["b"])
@@ -284,6 +289,18 @@ def test_a_sources_value_in_direct_current(source: str, volts: float, tmp_path: 
     assert driven == any(word in source for word in ("AC", "PULSE", "SIN", "PWL", "EXP"))
     if not driven:
         assert again.circuit.voltage_sources.values[0] == volts
+
+
+@pytest.mark.parametrize(("source", "volts"), SOURCES)
+def test_a_source_that_is_no_input_keeps_its_value(source: str, volts: float, tmp_path: Path) -> None:
+    """At direct current, as ngspice takes it."""
+    text = f"title\nv1 a 0 {source}\nv2 c 0 0\nr1 a b 1k\nr2 b c 1k\n.param half=1.5\n"
+    circuit = read(text, tmp_path, inputs=["x=v2"], outputs=["b"])
+    assert circuit.inputs.names == ("x",)
+    assert circuit.voltage_sources.values[0] == pytest.approx(volts, rel=1e-15)
+    assert voltages(circuit, np.zeros((1, 1)))["b"][0] == pytest.approx(volts / 2, abs=1e-12)
+    if "Rser" not in source:  # LTspice's
+        assert run_ngspice(text + TestControlledSources.TAIL, tmp_path)["b"] == pytest.approx(volts / 2, abs=1e-9)
 
 
 def test_temperatures(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,8 @@ def _run(path: Path, simulator: str | None, workers: int | None, time_limit: flo
 
     with create(simulator or summary_of(path)["simulator"], workers, time_limit) as engine:
         evidence = gather(path, engine)
-    line, unset = command(evidence.experiment, path.resolve().name)
+    # In the folder where the run was made, its own name is taken.
+    line, unset = command(evidence.experiment, f"{path.resolve().name}-again")
     return run_page(evidence, line, unset), {**evidence.to_json(), "command": line}
 
 
@@ -100,6 +101,7 @@ def _circuit(
     time_limit: float,
 ) -> tuple[str, dict[str, Any]]:
     from diodeq.analysis import verify as analysis
+    from diodeq.cli.reproduce import this_command
     from diodeq.cli.verify import labels_of
     from diodeq.network.weights import load
     from diodeq.report.circuit_report import circuit_page
@@ -115,8 +117,15 @@ def _circuit(
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows[:, :features], labels, tolerance / 100.0)
         version = engine.version
-    words = ["diodeq", "report", path.name, "--weights", weights.name, "--inputs", inputs.name]
-    words += [] if activation is None else ["--activation", activation]
-    words += [] if layers is None else ["--layers", ",".join(layers)]
-    words += ["--labelled"] * labelled + ["--simulator", simulator, "--tolerance", f"{tolerance:g}"]
-    return circuit_page(loaded, found, version, shlex.join(words)), found.to_json()
+    digests = _digests(weights=weights, inputs=inputs)
+    return circuit_page(loaded, found, version, this_command(), digests), found.to_json()
+
+
+def _digests(**files: Path) -> list[tuple[str, str]]:
+    """What ``sha256sum`` says of each file; a pipe is read once, and has been."""
+    rows = []
+    for name, path in files.items():
+        if path.is_file():
+            with path.open("rb") as file:
+                rows.append((f"{name}, SHA-256", hashlib.file_digest(file, "sha256").hexdigest()))
+    return rows

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import diodeq
+from diodeq import processors
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.devices import catalogue
@@ -90,7 +91,8 @@ def conduct(
     """Train and write the run folder ``out``; returns the summary.
 
     ``mode`` is one of ``run_folder.MODES``; "resume" goes on from the checkpoint and ends in the same bits as a run
-    that was never interrupted. ``verify_with`` names an engine that evaluates the trained circuit once more.
+    that was never interrupted (with the same versions and kernel of linear algebra). ``verify_with`` names an engine
+    that evaluates the trained circuit once more.
     ``on_engine(simulator)``, ``on_start(circuit, data, epochs done)``, ``on_batch`` and ``on_epoch`` report progress;
     ``picture(path, metrics, summary)`` draws training.svg.
 
@@ -250,6 +252,7 @@ def summarize(
         "best_loss": snapshot.best_loss,
         "recipe": recipe.to_json(),
         "diodeq_version": diodeq.__version__,
+        "blas": processors.kernels(),
     }
 
 

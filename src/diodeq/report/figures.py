@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from diodeq.errors import UsageError
 
@@ -48,6 +51,24 @@ def tidy(axes: Axes) -> None:
     """A faint grid and no box."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Label a logarithmic axis, whose ends are final, as people write numbers: 0.05 and 2,000, not powers of ten.
+
+    An axis from 0 (``symlog``) has counts: beside 0 only whole numbers.
+    """
+    low, high = axis.get_view_interval()
+    least = low if low > 0 else 1.0
+    powers = 10.0 ** np.arange(np.floor(np.log10(least)), np.log10(max(high, least)) + 1)
+    steps = (1.0, 2.0, 5.0) if high <= 1e3 * least else (1.0,)
+    ticks = [tick for tick in (0.0, *(power * step for power in powers for step in steps)) if low <= tick <= high]
+    if len(ticks) > 1:
+        axis.set_ticks(ticks)
+    else:
+        axis.set_major_locator(MaxNLocator(4))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 10 else f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def demand_drawable(path: Path) -> str:
