@@ -6,6 +6,8 @@ The command line turns the class into an exit code in one place (``diodeq.cli.ma
 
 from __future__ import annotations
 
+from diodeq.printable import printable
+
 LONGEST = 800
 
 
@@ -13,9 +15,7 @@ def _shown(text: str) -> str:
     """The text as one line of bounded length: what it quotes of a stranger's file may steer a terminal or never end."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return printable(text)
 
 
 class DiodeqError(Exception):

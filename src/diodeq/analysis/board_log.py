@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from diodeq.analysis.montecarlo import Measured, Study
+from diodeq.documents import from_json
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
 
@@ -56,7 +57,7 @@ def _line(board: Measured) -> str:
 def _contiguous(lines: list[str]) -> Iterator[Measured]:
     for number, line in enumerate(lines):
         try:
-            board = Measured(**json.loads(line))
+            board = Measured(**from_json(line))
         except (ValueError, TypeError):
             return
         if board.board != number:

@@ -13,6 +13,7 @@ from diodeq import archives
 from diodeq.circuit.bank import KINDS, Bank
 from diodeq.circuit.circuit import Circuit, Inputs, Units
 from diodeq.devices import DiodeModel
+from diodeq.documents import from_json
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import write_atomically
 
@@ -83,7 +84,7 @@ def load(path: str | Path) -> Circuit:
 
 
 def _assemble(archive: dict[str, Any]) -> Circuit:
-    header = json.loads(_text(archive["header"]))
+    header = from_json(_text(archive["header"]))
     if header.get("format") != FORMAT:
         raise InputError("it is not a diodeq circuit", GIVE)
     if header.get("version") != VERSION:

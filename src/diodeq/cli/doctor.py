@@ -9,6 +9,7 @@ import rich_click as click
 
 from diodeq import __version__
 from diodeq.cli.options import JSON, print_json
+from diodeq.cli.terminal import say
 from diodeq.errors import SimulatorMissingError
 
 PACKAGES = ("numpy", "scipy", "PySpice", "networkx", "jinja2", "click", "matplotlib", "scikit-learn")
@@ -31,10 +32,10 @@ def doctor(as_json: bool) -> None:
             {"diodeq": __version__, "python": platform.python_version(), "packages": packages, "engines": engines}
         )
     else:
-        click.echo(f"diodeq {__version__}, Python {platform.python_version()}, {platform.platform()}")
-        click.echo("  " + ", ".join(f"{name} {version}" for name, version in packages.items()))
+        say(f"diodeq {__version__}, Python {platform.python_version()}, {platform.platform()}")
+        say("  " + ", ".join(f"{name} {version}" for name, version in packages.items()))
         for name, result in engines.items():
-            click.echo(f"  {name}: {'works' if result['works'] else 'does not work'} ({result['detail']})")
+            say(f"  {name}: {'works' if result['works'] else 'does not work'} ({result['detail']})")
     for name, result in engines.items():
         if not result["works"]:
             raise SimulatorMissingError(f"the engine {name} does not work here: {result['problem']}", result["remedy"])

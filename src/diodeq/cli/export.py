@@ -17,8 +17,9 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
 from diodeq.circuit.schematic import svg
-from diodeq.cli.options import JSON, SIMULATOR, UNITS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, UNITS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
+from diodeq.cli.terminal import say
 from diodeq.devices.ladder import Ladder
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
@@ -83,7 +84,7 @@ EXPORTS: dict[str, Export] = {
     required=True,
     help="What to write: " + "; ".join(f"{name}, {kind.summary}" for name, kind in EXPORTS.items()) + ".",
 )
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option("-o", "--output", required=True, type=WRITTEN, help="The file to write.")
 @click.option(
     "--at", type=click.Path(path_type=Path), help="CSV of inputs to drive the circuit with.  [default: all 0 V]"
 )
@@ -146,7 +147,7 @@ def export(
         about = {"file": str(output), "format": to, "sha256": digest(text), "linearized": linearized_at is not None}
         print_json({**about, "inputs_volts": drives.tolist(), "nodes": len(loaded.nodes), **parts, **cost})
     else:
-        click.echo(f"{said}wrote {output}: {EXPORTS[to].summary}")
+        say(f"{said}wrote {output}: {EXPORTS[to].summary}")
 
 
 def _refuse_foreign(to: str) -> None:

@@ -8,6 +8,7 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, UNITS, WORKERS, print_json
+from diodeq.cli.terminal import say
 from diodeq.errors import ToleranceError
 from diodeq.tables import read_matrix
 
@@ -53,9 +54,9 @@ def gradcheck(
         print_json(report)
     else:
         difference = report["finite_difference"]
-        click.echo(f"{report['parameters']} of {report['trainable']} conductances, {len(drives)} samples, {simulator}")
-        click.echo(f"  .ac analysis        largest relative error {report['ac']['max_relative_error']:.1e}")
-        click.echo(
+        say(f"{report['parameters']} of {report['trainable']} conductances, {len(drives)} samples, {simulator}")
+        say(f"  .ac analysis        largest relative error {report['ac']['max_relative_error']:.1e}")
+        say(
             f"  finite differences  largest relative error {difference['max_relative_error']:.1e}, "
             f"cosine {difference['cosine']:.12f}"
         )

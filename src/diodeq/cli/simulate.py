@@ -7,7 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, SIMULATOR, UNITS, WORKERS, print_json
+from diodeq.cli.options import INPUTS, JSON, SIMULATOR, UNITS, WORKERS, WRITTEN, print_json
 from diodeq.files import write_atomically
 from diodeq.simulators import create
 from diodeq.tables import format_matrix, read_matrix
@@ -16,7 +16,7 @@ from diodeq.tables import format_matrix, read_matrix
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
 @INPUTS
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="CSV to write.  [default: stdout]")
+@click.option("-o", "--output", type=WRITTEN, help="CSV to write.  [default: stdout]")
 @SIMULATOR
 @WORKERS
 @UNITS

@@ -9,7 +9,8 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, WORKERS, WRITTEN, print_json
+from diodeq.cli.terminal import say
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.tables import Floats, read_matrix
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--labelled", is_flag=True, help="The last column of the CSV is the class number: report accuracies.")
 @click.option("--tolerance", default=1.0, show_default=True, help="Of resistors, in %, for the certificate.")
-@click.option(
-    "--plot", "picture", type=click.Path(path_type=Path), help="Draw circuit over network (.svg, .png, .pdf)."
-)
+@click.option("--plot", "picture", type=WRITTEN, help="Draw circuit over network (.svg, .png, .pdf).")
 @SIMULATOR
 @WORKERS
 @JSON
@@ -69,7 +68,7 @@ def verify(
     if as_json:
         print_json(found.to_json())
     else:
-        click.echo("\n".join(_lines(found)))
+        say("\n".join(_lines(found)))
 
 
 def labels_of(path: Path, rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from diodeq import archives
+from diodeq.documents import from_json
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.learning.recipe import digest
@@ -68,7 +69,7 @@ def _finite(array: Any) -> bool:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         arrays = archives.read(path)
-        header = json.loads(arrays["header"].tobytes())
+        header = from_json(arrays["header"].tobytes())
         if header["format"] != FORMAT or header["version"] != VERSION or header["digest"] != digest(header["document"]):
             raise ValueError("not the format this version writes")
         if not isinstance(header["document"], dict):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from diodeq.documents import from_json
 from diodeq.errors import InputError
 from diodeq.files import read_bytes
 from diodeq.learning.trainer import Metrics
@@ -35,10 +35,10 @@ def read_summary(path: Path) -> dict[str, Any]:
         InputError: it is damaged or of something else.
     """
     try:
-        found = json.loads(read_bytes(path, LARGEST))
+        found = from_json(read_bytes(path, LARGEST))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable summary", AGAIN) from error
     if not _sound(found, SUMMARY) or ("verified" in found and not _sound(found["verified"], VERIFIED)):
         raise InputError(f"{path} is not a readable summary", AGAIN)
@@ -62,8 +62,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
+            entry = from_json(line)
+        except ValueError:
             if number == len(lines):
                 break
             entry = None
