@@ -91,6 +91,9 @@ def _assemble(archive: dict[str, Any]) -> Circuit:
         raise InputError(
             f"its format has version {header.get('version')}, not {VERSION}", "update diodeq, or export again"
         )
+    units = Units(_real(archive["units_offset"]), _real(archive["units_scale"]), float(header["output_scale"]))
+    if not (np.isfinite(units.offset).all() and np.isfinite(units.scale).all() and np.isfinite(units.output_scale)):
+        raise InputError("its units are not finite numbers", "make it again")
     banks = {}
     for kind in KINDS:
         names = _lines(archive[f"{kind}_names"]) if f"{kind}_names" in archive else ()
@@ -109,7 +112,7 @@ def _assemble(archive: dict[str, Any]) -> Circuit:
         outputs=_whole(archive["outputs"]),
         output_names=tuple(map(str, header["output_names"])),
         trainable=archive["trainable"].astype(bool, casting="safe"),
-        units=Units(_real(archive["units_offset"]), _real(archive["units_scale"]), float(header["output_scale"])),
+        units=units,
         temperature=float(header["temperature"]),
         title=str(header["title"]),
         notes=tuple(map(str, header["notes"])),

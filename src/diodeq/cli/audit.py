@@ -10,6 +10,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
+from diodeq.cli.drives import volts
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, UNITS, WORKERS, WRITTEN, print_json, rule_list
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
@@ -85,7 +86,7 @@ def audit(
     loaded = Circuit.load(circuit)
     rows = read_matrix(inputs, len(loaded.inputs) + labelled)
     features = rows[:, : len(loaded.inputs)]
-    drives = loaded.scaling.to_volts(features) if units == "network" else features
+    drives = volts(loaded, features, inputs, units)
     loss: Loss = half_mean_square
     if labelled:
         labels = rows[:, -1]

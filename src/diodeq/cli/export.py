@@ -17,6 +17,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
 from diodeq.circuit.schematic import svg
+from diodeq.cli.drives import volts
 from diodeq.cli.options import JSON, SIMULATOR, UNITS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.cli.terminal import say
@@ -167,8 +168,7 @@ def _drives(circuit: Circuit, path: Path | None, row: int, units: str) -> Floats
     rows = read_matrix(path, len(circuit.inputs))
     if row > len(rows):
         raise InputError(f"{path} has {len(rows)} rows, so there is no row {row}", "give --row a smaller number")
-    chosen: Floats = circuit.scaling.to_volts(rows[row - 1]) if units == "network" else rows[row - 1]
-    return chosen
+    return volts(circuit, rows[row - 1 : row], path, units, row - 1)[0]
 
 
 def _injections(circuit: Circuit, inject: tuple[str, ...]) -> Floats:

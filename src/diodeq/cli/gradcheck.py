@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from diodeq.circuit import Circuit
+from diodeq.cli.drives import volts
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, UNITS, WORKERS, print_json
 from diodeq.cli.terminal import say
 from diodeq.errors import ToleranceError
@@ -47,7 +48,7 @@ def gradcheck(
 
     loaded = Circuit.load(circuit)
     rows = read_matrix(inputs, len(loaded.inputs))
-    drives = loaded.scaling.to_volts(rows) if units == "network" else rows
+    drives = volts(loaded, rows, inputs, units)
     with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
         report = check_gradient(engine, reference, loaded, drives, limit)
     if as_json:

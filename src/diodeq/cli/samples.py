@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.cli.drives import volts
 from diodeq.cli.options import together
 from diodeq.cli.verify import labels_of
 from diodeq.errors import InputError, UsageError
@@ -71,7 +72,7 @@ def from_csv(path: Path, circuit: Circuit, labelled: bool) -> tuple[Floats, NDAr
     """Input volts float64[B, n_in] of a CSV in the user's units, and the class numbers in its last column, if any."""
     count = len(circuit.inputs)
     rows = read_matrix(path, count + labelled)
-    return circuit.scaling.to_volts(rows[:, :count]), labels_of(path, rows) if labelled else None
+    return volts(circuit, rows[:, :count], path), labels_of(path, rows) if labelled else None
 
 
 def _split_of(circuit: Path, data: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             raise ValueError("no count of epochs")
         if any(type(header[name]) not in (int, float) or not header[name] >= 0 for name in _MEASURED):
             raise ValueError("no number")
+        if not all(math.isfinite(header[name]) for name in _MEASURED if name != "best_loss"):
+            raise ValueError("no time")
         parameters, best = arrays["parameters"], arrays["best"]
         if parameters.shape != best.shape or not all(map(_finite, (parameters, best, *_slots(arrays)))):
             raise ValueError("no parameters")

@@ -40,7 +40,11 @@ def read_summary(path: Path) -> dict[str, Any]:
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable summary", AGAIN) from error
-    if not _sound(found, SUMMARY) or ("verified" in found and not _sound(found["verified"], VERIFIED)):
+    if (
+        not _sound(found, SUMMARY)
+        or not _counted(found)
+        or ("verified" in found and not _sound(found["verified"], VERIFIED))
+    ):
         raise InputError(f"{path} is not a readable summary", AGAIN)
     summary: dict[str, Any] = found
     return summary
@@ -67,7 +71,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             if number == len(lines):
                 break
             entry = None
-        if not _sound(entry, METRICS):
+        if not _sound(entry, METRICS) or not _counted(entry):
             raise InputError(f"{path}, line {number} is not a line of metrics", AGAIN)
         found.append(entry)
     return found
@@ -75,6 +79,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _sound(table: Any, kinds: Mapping[str, str]) -> bool:
     return isinstance(table, dict) and all(_is(table.get(name), kind) for name, kind in kinds.items())
+
+
+def _counted(table: Mapping[str, Any]) -> bool:
+    """Whether circuit solves are a number, where they are given at all: early runs did not count them."""
+    return _is(table.get("solves", 0), "int")
 
 
 def _is(value: Any, kind: str) -> bool:
