@@ -168,7 +168,8 @@ def _drives(circuit: Circuit, path: Path | None, row: int, units: str) -> Floats
     rows = read_matrix(path, len(circuit.inputs))
     if row > len(rows):
         raise InputError(f"{path} has {len(rows)} rows, so there is no row {row}", "give --row a smaller number")
-    return volts(circuit, rows[row - 1 : row], path, units, row - 1)[0]
+    chosen: Floats = volts(circuit, rows[row - 1 : row], path, units, row - 1)[0]
+    return chosen
 
 
 def _injections(circuit: Circuit, inject: tuple[str, ...]) -> Floats:

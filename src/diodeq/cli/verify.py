@@ -74,8 +74,9 @@ def verify(
 def labels_of(path: Path, rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """The class numbers in the last column; raises ``InputError`` for anything that is none."""
     column = rows[:, -1]
-    if np.any(column % 1) or np.any(column < 0):
-        at = int(np.argmax((column % 1 != 0) | (column < 0)))
+    wrong = (column % 1 != 0) | (column < 0) | (column >= 2**31)
+    if wrong.any():
+        at = int(np.argmax(wrong))
         raise InputError(f"{path}: the label of sample {at + 1} is {column[at]:g}", "give class numbers 0, 1, 2, …")
     return column.astype(np.int64)
 

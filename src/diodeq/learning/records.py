@@ -40,11 +40,8 @@ def read_summary(path: Path) -> dict[str, Any]:
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable summary", AGAIN) from error
-    if (
-        not _sound(found, SUMMARY)
-        or not _counted(found)
-        or ("verified" in found and not _sound(found["verified"], VERIFIED))
-    ):
+    sound = _sound(found, SUMMARY) and _counted(found)
+    if not sound or ("verified" in found and not _sound(found["verified"], VERIFIED)):
         raise InputError(f"{path} is not a readable summary", AGAIN)
     summary: dict[str, Any] = found
     return summary
