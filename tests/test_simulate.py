@@ -294,7 +294,7 @@ def test_a_terminal_shows_names(
         "row  cat  dog",
         *(f"  {k}    2    2" for k in range(1, 6)),
         "  6                nan  nan",
-        "  7   4.166666666666667   -5",
+        "  7  4.166666666666667   -5",
     ]
 
 
