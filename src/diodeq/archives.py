@@ -93,9 +93,9 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> NDAr
             raise InputError(f"its {name} holds pickled objects, which can run code and are never opened", SAVE)
         if len(shape) > DIMENSIONS:
             raise InputError(f"its {name} has {len(shape)} dimensions", f"{SAVE}, of at most {DIMENSIONS}")
-        if min(shape, default=0) >= 0 and dtype.itemsize * math.prod(extent or 1 for extent in shape) > LARGEST:
-            raise InputError(f"its {name} is damaged: its header promises an extent of {max(shape):.3g}", SAVE)
         count = math.prod(shape)
+        if count == 0 and math.prod(extent or 1 for extent in shape) > LARGEST:
+            raise InputError(f"its {name} is damaged: it promises much and holds nothing", SAVE)
         # Checked before any memory is asked for.
         if min(shape, default=0) < 0 or dtype.itemsize * count != member.file_size - file.tell():
             raise InputError(f"its {name} is damaged: its header promises {dtype.itemsize * count:,} bytes", SAVE)
