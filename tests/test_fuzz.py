@@ -332,7 +332,7 @@ def use_idx(path: Path) -> None:
 
 def use_parts(path: Path) -> None:
     found = read_parts(path)
-    again = catalogue._parse("".join(catalogue._table(part.model) for part in found.parts), "again")
+    again = catalogue._parse("".join(catalogue._table(part.model) for part in found.parts).encode(), "again")
     assert again == [part.model for part in found.parts]
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from diodeq.printable import printable
+
 LONGEST = 800
 
 
@@ -17,9 +19,7 @@ def _shown(text: str) -> str:
     """The text as one line of bounded length: what it quotes of a stranger's file may steer a terminal or never end."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return printable(text)
 
 
 class DiodeqError(Exception):

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from diodeq import __version__, processors
 from diodeq.cli.options import JSON, print_json
+from diodeq.cli.terminal import say
 from diodeq.errors import SimulatorMissingError
 
 PACKAGES = ("numpy", "scipy", "PySpice", "networkx", "jinja2", "click", "matplotlib", "scikit-learn")
@@ -45,7 +46,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo("\n  ".join(_lines(found)))
+        say("\n  ".join(_lines(found)))
     for name, result in engines.items():
         if not result["works"]:
             raise SimulatorMissingError(f"the engine {name} does not work here: {result['problem']}", result["remedy"])

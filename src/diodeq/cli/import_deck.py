@@ -7,13 +7,14 @@ from pathlib import Path
 import rich_click as click
 
 from diodeq.circuit import KINDS
-from diodeq.cli.options import JSON, print_json
+from diodeq.cli.options import JSON, WRITTEN, print_json
+from diodeq.cli.terminal import say
 from diodeq.netlist.reading import import_deck
 
 
 @click.command("import")
 @click.argument("deck", type=click.Path(path_type=Path))
-@click.option("-o", "--out", "file", required=True, type=click.Path(path_type=Path), help="The circuit to write.")
+@click.option("-o", "--out", "file", required=True, type=WRITTEN, help="The circuit to write.")
 @click.option(
     "--input",
     "inputs",
@@ -69,16 +70,16 @@ def import_command(
         )
         return
     for note in imported.notes:
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
     counted = [
         f"{count} {KINDS[kind].singular if count == 1 else kind.replace('_', ' ')}"
         for kind, count in parts.items()
         if count
     ]
-    click.echo(f"{len(circuit.nodes)} nodes, {', '.join(counted)}; {int(circuit.mask.sum())} resistors may be trained")
-    click.echo(f"inputs: {_some(circuit.inputs.names)}")
-    click.echo(f"outputs: {_some(circuit.output_names)}")
-    click.echo(f"wrote {file}")
+    say(f"{len(circuit.nodes)} nodes, {', '.join(counted)}; {int(circuit.mask.sum())} resistors may be trained")
+    say(f"inputs: {_some(circuit.inputs.names)}")
+    say(f"outputs: {_some(circuit.output_names)}")
+    say(f"wrote {file}")
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -9,16 +9,15 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import ENGINE, JSON, TIME_LIMIT, WEIGHTS, WORKERS, print_json
+from diodeq.cli.options import ENGINE, JSON, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
+from diodeq.cli.terminal import say
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
 
 
 @click.command()
-@click.argument("subject", metavar="RUN|CIRCUIT.npz", type=click.Path(path_type=Path))
-@click.option(
-    "--output", "-o", "out", type=click.Path(path_type=Path), help="The page.  [default: RUN/report.html, CIRCUIT.html]"
-)
+@click.argument("subject", metavar="RUN|CIRCUIT.npz", type=WRITTEN)
+@click.option("--output", "-o", "out", type=WRITTEN, help="The page.  [default: RUN/report.html, CIRCUIT.html]")
 @click.option("--weights", type=click.Path(path_type=Path), help="Of a circuit: the weights it was compiled from.")
 @click.option("--inputs", type=click.Path(path_type=Path), help="Of a circuit: CSV in network units, one row a sample.")
 @click.option("--labelled", is_flag=True, help="The last column of the CSV is the class number.")
@@ -74,7 +73,7 @@ def report(
     if as_json:
         print_json({"page": str(out), "bytes": len(page.encode()), **document})
     else:
-        click.echo(f"{out}: {len(page.encode()) / 1000:.0f} kB, opens in any browser")
+        say(f"{out}: {len(page.encode()) / 1000:.0f} kB, opens in any browser")
 
 
 def _run(path: Path, simulator: str | None, workers: int | None, time_limit: float) -> tuple[str, dict[str, Any]]:
@@ -109,7 +108,7 @@ def _circuit(
     from diodeq.simulators.ngspice import NgspiceReference
     from diodeq.tables import read_matrix
 
-    weights, activation, layers = given
+    weights = given[0]
     loaded, network = Circuit.load(path), load(*given)
     features = network.widths[0]
     rows = read_matrix(inputs, features + labelled)

@@ -143,7 +143,8 @@ def conduct(
         circuit = trainer.knobs(recipe, technology).turn(circuit, trainer.chosen(snapshot, recipe))
         summary = summarize(experiment, circuit, data, simulator, snapshot)
         summary["simulator_version"] = version
-        summary["solves"] = folder.metrics()[-1]["solves"] if snapshot.epoch else 0
+        learned = folder.metrics()[: snapshot.epoch]
+        summary["solves"] = learned[-1].get("solves", 0) if learned else 0
         if verify_with:
             summary["verified"] = _verify(verify_with, workers, time_limit, simulator, circuit, data)
         if picture is not None:

@@ -64,6 +64,9 @@ class _Flattener:
         self.outside = Scope(deck.constants)
         self.taken: dict[str, int] = {}
         self.found: dict[tuple[str, float], int] = {}
+        self.distinct: dict[DiodeModel, DiodeModel] = {}
+        self.spelled: dict[str, DiodeModel] = {}
+        self.copies: dict[str, int] = {}
 
     def lines(self, lines: list[Line], place: _Place) -> None:
         for line in lines:
@@ -185,12 +188,13 @@ class _Flattener:
 
     def _distinct(self, model: DiodeModel) -> DiodeModel:
         """The model, renamed where another of the same name in a netlist differs."""
-        name, count = model.name, 1
-        taken = {other.spice_name: other for other in self.flat.models}
-        while (other := taken.get(model.spice_name)) is not None and other != model:
-            count += 1
-            model = replace(model, name=f"{name}_{count}")
-        return model
+        if model not in self.distinct:
+            name, other = model.name, model
+            while self.spelled.setdefault(other.spice_name, other) != other:
+                self.copies[name] = self.copies.get(name, 1) + 1
+                other = replace(model, name=f"{name}_{self.copies[name]}")
+            self.distinct[model] = other
+        return self.distinct[model]
 
 
 def _credits(name: str, remark: str) -> tuple[str, str]:
