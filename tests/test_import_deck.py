@@ -297,6 +297,56 @@ def test_temperatures(tmp_path: Path) -> None:
     assert read("title\nv1 a 0 1\nr1 a 0 1k\n.temp -40\n.save v(a)\n", tmp_path).temperature == -40.0
 
 
+DIVIDER = "title\nv1 in 0 4\nr2 out 0 1k\n.param r=1k\n"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ".subckt top a b\n.param\tr=3k s=1\nr1 a b {r*s}\n.ends\nx1 in out top\n",
+        ".subckt top a b\n.param\t \ts\t=\t3\tr=1k\nr1 a b {r*s}\n.ends\nx1 in out top\n",
+        ".subckt top a b\n.param\n+ r=3k\nr1 a b {r}\n.ends\nx1 in out top\n",
+        ".subckt top a b\n.params r=3k\nr1 a b {r}\n.ends\nx1 in out top\n",
+        ".subckt top a b params:r=3k\nr1 a b {r}\n.ends\nx1 in out top\n",
+        ".subckt\ttop\ta\tb\tPARAMS:\tr\t=\t3k\nr1\ta\tb\t{\tr\t}\n.ends\ttop\nx1\tin\tout\ttop\n",
+        ".subckt top a b params: r=1k\nr1 a b {r}\n.ends\nx1 in out top params:r=3k\n",
+        "r1\tin\tout\tr\t=\t3k\n",
+    ],
+)
+def test_white_space_of_any_kind_parts_words(lines: str, tmp_path: Path) -> None:
+    text = DIVIDER + lines + ".op\n.end\n"
+    assert run_ngspice(text, tmp_path)["out"] == pytest.approx(1.0, abs=1e-12)
+    assert voltages(read(text, tmp_path, outputs=["out"]), np.zeros((1, 0)))["out"][0] == pytest.approx(1.0, abs=1e-12)
+
+
+class TestTemperatures:
+    DIODE = "title\nv1 a 0 2\nr1 a b 1k\nd1 b 0 dm\n.model dm d(is=1n n=1.8 rs=20)\n.param hot=85\n"
+
+    @pytest.mark.parametrize(
+        ("lines", "celsius"),
+        [
+            (".temp 85\n.options temp=50\n", 85),
+            (".options temp=50\n.temp\t85\n", 85),
+            (".temp 50\n.options temp=27\n.temp 85\n", 85),
+            (".options temp=85\n.opt temp=50\n", 50),
+            (".option temp=50 reltol=1u\n.opts\ttemp\t=\t85 tnom=27\n", 85),
+            (".temp={hot}\n", 85),
+            (".options temp={hot}\n", 85),
+            (".temp 50\n.options tnom=85\n.options tnom=50\n", 50),
+        ],
+    )
+    def test_as_ngspice_reads_them(self, lines: str, celsius: float, tmp_path: Path) -> None:
+        text = self.DIODE + lines + TestControlledSources.TAIL
+        circuit = read(text, tmp_path, outputs=["b"])
+        assert circuit.temperature == celsius
+        wanted = run_ngspice(text, tmp_path)["b"]
+        assert voltages(circuit, np.zeros((1, 0)))["b"][0] == pytest.approx(wanted, abs=1e-9)
+
+    def test_several_are_said(self, tmp_path: Path) -> None:
+        (tmp_path / "x.cir").write_text(self.DIODE + ".temp 85\n.options temp=50\n")
+        assert any("85 °C (line 7)" in note for note in import_deck(tmp_path / "x.cir", outputs=["b"]).notes)
+
+
 def test_a_persons_comments_are_no_remarks_of_diodeqs(tmp_path: Path) -> None:
     text = "title\n* input stage (2)\nv1 a 0 1\nr1 a 0 1k\n* output stage = v(a)\n.save v(a)\n"
     circuit = read(text, tmp_path)
@@ -327,6 +377,14 @@ class TestPorts:
         assert read(self.TEXT, tmp_path, outputs=["*"]).output_names == circuit.nodes[1:]
         assert read(self.TEXT, tmp_path, outputs=["y0_p"], trainable=["none"]).mask.sum() == 0
 
+    def test_one_option_may_name_several_columns(self, tmp_path: Path) -> None:
+        circuit = read(self.TEXT, tmp_path, inputs=["x0=vp,-vn, x1 = ib"], outputs=["y0_p,d=Y1_P:y1_n,gnd0=y0_n:0"])
+        assert circuit.inputs.names == ("x0", "x1")
+        assert circuit.source_values([3.0, 0.5])[0].tolist() == [3.0, -3.0, 0.5]
+        assert circuit.output_names == ("y0_p", "d", "gnd0")
+        circuit = read(self.TEXT, tmp_path, inputs=["ib,x=vp"], outputs=["y0_p"])
+        assert circuit.inputs.names == ("ib", "x")
+
     def test_defaults_come_from_the_deck(self, tmp_path: Path) -> None:
         circuit = read(
             self.TEXT + ".dc vp 0 1 .1\n.print dc v(y1_p,y1_n) V(Y0_P)\n.meas dc m find v(gnd,y1_n)\n", tmp_path
@@ -345,7 +403,20 @@ class TestPorts:
             {"outputs": ["a=y0_p,a=y0_n"]},
             {"outputs": ["y0_p"], "inputs": ["v9"]},
             {"outputs": ["y0_p"], "inputs": ["x=vp,vp"]},
+            {"outputs": ["y0_p"], "inputs": ["x=vp,,vn"]},
+            {"outputs": ["y0_p"], "inputs": ["x=vp,y="]},
+            {"outputs": ["y0_p"], "inputs": ["=vp"]},
+            {"outputs": ["y0_p"], "inputs": ["x=y=vp"]},
+            {"outputs": ["y0_p"], "inputs": ["x=vp,x=vn"]},
+            {"outputs": ["y0_p"], "inputs": ["x=vp", "x=vn"]},
+            {"outputs": ["y0_p"], "inputs": ["vp,-vn"]},
+            {"outputs": ["y0_p,"]},
+            {"outputs": ["y0_p:"]},
+            {"outputs": [":y0_p"]},
+            {"outputs": ["y0_p:y0_n:0"]},
+            {"outputs": ["a=b=y0_p"]},
             {"outputs": ["y0_p"], "trainable": ["q*"]},
+            {"outputs": ["y0_p"], "trainable": ["x=r1"]},
         ],
     )
     def test_what_does_not_match_is_a_usage_error(self, ports: dict[str, list[str]], tmp_path: Path) -> None:
@@ -406,6 +477,12 @@ BROKEN: dict[str, tuple[str, int, str]] = {
     "rkm": ("r2 a 0 4k7\n", 5, "4.7k"),
     "binary": ("\x00\x01\n", 5, "not text"),
     "two temperatures": (".temp 27 50\n", 5, "one"),
+    "a temperature's name": (".param t=85\n.temp t\n", 6, "{NAME}"),
+    "an option's bare name": (".param t=85\n.options temp=t\n", 6, "{t}"),
+    "a temperature with a unit": (".temp 85C\n", 5, "'85C'"),
+    "an option twice": (".options temp=50 temp=85\n", 5, "twice"),
+    "an option without a value": (".options temp 85\n", 5, "without a value"),
+    "a subcircuit's temperature": (".subckt s 1 2\n.temp 85\n.ends\n", 6, "one temperature"),
 }
 
 

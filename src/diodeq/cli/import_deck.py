@@ -19,7 +19,7 @@ from diodeq.netlist.reading import import_deck
     "inputs",
     multiple=True,
     metavar="SOURCES",
-    help="Sources to drive: v1,v2 or v* are a column each; x0=v3,-v4 is one column for both, v4 reversed; repeatable.  "
+    help="Sources to drive: v1,v2 or v* are a column each; x0=v3,-v4,x1=v5 are two columns, v4 reversed; repeatable.  "
     "[default: noted by diodeq, else swept by .dc or with a waveform or AC]",
 )
 @click.option(

@@ -10,6 +10,7 @@ from diodeq.devices.model import DiodeModel
 from diodeq.errors import InputError
 from diodeq.spice import Line, Scope, SpiceText, tokens
 from diodeq.spice.numbers import shown
+from diodeq.spice.text import unmarked
 
 
 @dataclass
@@ -33,7 +34,7 @@ class _Branch:
 
 def open_body(line: Line) -> Body:
     """The empty body of a ``.subckt`` line; raises ``InputError`` without a name or pins."""
-    words = [word for word in tokens(line.text)[1:] if word.lower() != "params:"]
+    words = unmarked(tokens(line.text)[1:])
     constants: dict[str, str] = {}
     while len(words) > 2 and words[-2] == "=":
         constants[words[-3].lower()] = words[-1]

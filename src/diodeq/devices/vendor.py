@@ -109,7 +109,7 @@ def _sort(line: Line, contents: _Contents, body: Body | None) -> Body | None:
             raise InputError(".ends without .subckt", "remove the line")
         contents.bodies.append(body)
         return None
-    if command == ".param":
+    if command in (".param", ".params"):
         constants = contents.constants if body is None else body.constants
         constants.update(assignments(line.text))
     elif command == ".model":

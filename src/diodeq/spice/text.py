@@ -118,13 +118,20 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text) if _SPECIAL.search(text) else text.split()
 
 
+def unmarked(words: list[str]) -> list[str]:
+    """The words of a subcircuit's line without ``params:``, which may touch the constant that follows it."""
+    mark = "params:"
+    rest = (word[len(mark) :] if word[: len(mark)].lower() == mark else word for word in words)
+    return [word for word in rest if word]
+
+
 def assignments(text: str) -> dict[str, str]:
     """The NAME=VALUE pairs of a ``.param`` line, values as text: numbers, expressions bare or in braces.
 
     Raises:
         InputError: something that is no pair, or a name given twice.
     """
-    command, _, rest = text.partition(" ")
+    command, rest = [*text.split(maxsplit=1), ""][:2]
     found = list(_ASSIGNED.finditer(rest))
     if not found or rest[: found[0].start()].strip():
         raise InputError(f"{command} without NAME=VALUE", "write .param NAME=VALUE")

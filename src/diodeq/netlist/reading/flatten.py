@@ -14,6 +14,7 @@ from diodeq.netlist.reading.deck import Deck, temperatures
 from diodeq.netlist.reading.elements import GROUND, Part, read_part
 from diodeq.spice import Line, Scope, tokens
 from diodeq.spice.numbers import shown
+from diodeq.spice.text import unmarked
 
 DEEPEST = 10  # subcircuits within subcircuits
 MOST_PARTS = 3_000_000
@@ -101,7 +102,7 @@ class _Flattener:
 
     def _instance(self, words: list[str], line: int, place: _Place) -> None:
         given: dict[str, str | float] = {}
-        words = [word for word in words if word.lower() != "params:"]
+        words = unmarked(words)
         while len(words) > 3 and words[-2] == "=":
             given[words[-3].lower()] = place.scope.number(words[-1])
             del words[-3:]
