@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from diodeq.circuit import KINDS, Circuit, Inputs
 from diodeq.cli.main import main
 from diodeq.devices import DiodeModel
 from diodeq.devices.model import PARAMETERS
+from diodeq.errors import PlacedError, SimulationError
 from diodeq.netlist.dialects import DIALECTS, full_deck
 from diodeq.netlist.reading import import_deck
 from diodeq.simulators.ngspice import NgspiceSimulator
@@ -460,6 +462,9 @@ BROKEN: dict[str, tuple[str, int, str]] = {
     "two of a name": ("R1 a 0 2k\n", 5, "line 2 already"),
     "shorted": ("r2 a A 2k\n", 5, "both ends"),
     "loop of sources": ("v2 a 0 2\n", 3, "form a loop"),
+    "a node like a word of the sentence": ("r2 node 0 1\nr3 voltage 0 1\nv2 a 0 2\nr4 sources voltage 1\n", 3, "loop"),
+    "an island of words": ("r2 node 0 1\nr3 a path 1\nr4 island no 2k\n", 7, "node island has no path"),
+    "a node called like a part": ("r2 v2 0 1\nv2 a 0 2\n", 3, "form a loop"),
     "floating": ("r2 b c 2k\n", 5, "no path to ground"),
     "unknown subcircuit": ("x1 a 0 opamp\n", 5, "'opamp'"),
     "pins": ("x1 a s\n.subckt s 1 2\nr1 1 2 1\n.ends\n", 5, "2 pins"),
@@ -499,6 +504,28 @@ def test_what_cannot_be_read_is_named_with_its_line(
     assert evidence in said
     assert said.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["bad.cir"]
+
+
+def test_a_place_is_named_once_however_long_the_path(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 200) / ("y" * 200) / ("z" * 200) / ("u" * 200 + ".cir")
+    path.parent.mkdir(parents=True)
+    path.write_text("title\n" + OK + "d1 a 0 dd\n.model dd d(is=-1)\n")
+    with pytest.raises(PlacedError) as caught:
+        import_deck(path)
+    assert str(caught.value).count(", line ") == 1
+
+
+def test_errors_carry_what_they_speak_of(tmp_path: Path) -> None:
+    with pytest.raises(PlacedError) as caught:
+        read("title\nv1 a 0 1\nr1 b c 1\nr2 a 0 1\nv2 a 0 2\n", tmp_path, outputs=["a"])
+    assert caught.value.parts == ("v1", "v2")
+    assert set(caught.value.nodes) == {"a", "0"}
+    with pytest.raises(PlacedError) as caught:
+        read("title\nv1 a 0 1\nr2 a 0 1\nr1 b c 1\n", tmp_path, outputs=["a"])
+    assert caught.value.nodes == ("b",)
+    again = pickle.loads(pickle.dumps(SimulationError("no", "try", nodes=("a",), parts=("r1", "d2"), sample=3)))
+    assert (again.nodes, again.parts, again.sample) == (("a",), ("r1", "d2"), 3)
+    assert str(again) == "no; try"
 
 
 @pytest.mark.parametrize("content", [None, "", "only a title\n"])

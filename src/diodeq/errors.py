@@ -22,17 +22,29 @@ class DiodeqError(Exception):
     """Base of all deliberate errors.
 
     ``problem`` names the evidence (file, node, part); ``remedy`` says what to do. Printed as "problem; remedy".
+    ``nodes``, ``parts`` and ``sample`` (a row of the batch, from 0) are what it speaks of, for programs to read.
     """
 
     exit_code = 1
 
-    def __init__(self, problem: str, remedy: str = "") -> None:
+    def __init__(
+        self,
+        problem: str,
+        remedy: str = "",
+        *,
+        nodes: tuple[str, ...] = (),
+        parts: tuple[str, ...] = (),
+        sample: int | None = None,
+    ) -> None:
         self.problem = _shown(problem)
         self.remedy = _shown(remedy)
+        self.nodes = nodes
+        self.parts = parts
+        self.sample = sample
         super().__init__(f"{self.problem}; {self.remedy}" if remedy else self.problem)
 
-    def __reduce__(self) -> tuple[type[DiodeqError], tuple[str, str]]:
-        return type(self), (self.problem, self.remedy)
+    def __reduce__(self) -> tuple[type[DiodeqError], tuple[str, str], dict[str, object]]:
+        return type(self), (self.problem, self.remedy), self.__dict__
 
 
 class UsageError(DiodeqError):
@@ -49,6 +61,10 @@ class InputError(DiodeqError):
 
 class CircuitError(InputError):
     """A circuit that is not sound: a floating node, a loop of sources, a duplicate name, a bad value."""
+
+
+class PlacedError(InputError):
+    """One whose sentence begins with the file and the line, so that nobody puts a place before it again."""
 
 
 class NotRealizableError(DiodeqError):

@@ -43,7 +43,9 @@ def check(circuit: Circuit) -> Circuit:
     for (first, second), name in zip(circuit.outputs.tolist(), circuit.output_names, strict=True):
         if first == second:
             raise CircuitError(
-                f"output {name} is measured from node {circuit.nodes[first]} to itself", "give it two different nodes"
+                f"output {name} is measured from node {circuit.nodes[first]} to itself",
+                "give it two different nodes",
+                nodes=(circuit.nodes[first],),
             )
     return circuit
 
@@ -66,6 +68,8 @@ def check_values(circuit: Circuit) -> None:
                 f"{spec.singular} {circuit.part_names(kind)[at]} between {_ends(circuit, kind, at)} "
                 f"has the value {values[at]:g} ({spec.quantity})",
                 f"make it {wanted}" + (" and not zero" if kind == "transformers" else ""),
+                nodes=tuple(circuit.nodes[n] for n in circuit.bank(kind).terminals[at]),
+                parts=(circuit.part_names(kind)[at],),
             )
     if not np.isfinite(circuit.temperature) or circuit.temperature <= -273.15:
         raise CircuitError(f"the temperature is {circuit.temperature:g} °C", "give one above absolute zero")
@@ -78,15 +82,17 @@ def _ends(circuit: Circuit, kind: str, at: int) -> str:
 def _names(what: str, names: Iterable[str], taken: dict[str, str], prefix: str = "") -> None:
     for name in names:
         if not LEGAL_NAME.fullmatch(name) or name in _GROUND_ALIASES:
-            raise CircuitError(
-                f"{what} name {name!r} cannot be printed in a netlist",
-                "use a lower-case letter followed by lower-case letters, digits and '_', and not 'gnd'",
-            )
-        if not name.startswith(prefix):
-            raise CircuitError(f"{what} {name} must begin with {prefix!r}", f"call it {prefix}_{name}")
-        if name in taken:
-            raise CircuitError(f"the name {name} is used by a {taken[name]} and by a {what}", "rename one of them")
-        taken[name] = what
+            problem = f"{what} name {name!r} cannot be printed in a netlist"
+            remedy = "use a lower-case letter followed by lower-case letters, digits and '_', and not 'gnd'"
+        elif not name.startswith(prefix):
+            problem, remedy = f"{what} {name} must begin with {prefix!r}", f"call it {prefix}_{name}"
+        elif name in taken:
+            problem, remedy = f"the name {name} is used by a {taken[name]} and by a {what}", "rename one of them"
+        else:
+            taken[name] = what
+            continue
+        node = what == "node"
+        raise CircuitError(problem, remedy, nodes=(name,) if node else (), parts=() if node else (name,))
 
 
 def _shorted(circuit: Circuit) -> None:
@@ -99,6 +105,8 @@ def _shorted(circuit: Circuit) -> None:
                     f"both ends of {spec.singular} {circuit.part_names(kind)[same[0]]} "
                     f"are on node {circuit.nodes[ends[same[0], first]]}",
                     "connect it across two nodes or remove it",
+                    nodes=(circuit.nodes[ends[same[0], first]],),
+                    parts=(circuit.part_names(kind)[same[0]],),
                 )
 
 
@@ -116,6 +124,8 @@ def _source_loops(circuit: Circuit) -> None:
         f"voltage sources {', '.join(key for _, _, key in loop)} form a loop "
         f"through nodes {', '.join(circuit.nodes[a] for a, _, _ in loop)}",
         "put a resistor in the loop or remove one of them",
+        nodes=tuple(circuit.nodes[a] for a, _, _ in loop),
+        parts=tuple(key for _, _, key in loop),
     )
 
 
@@ -130,4 +140,5 @@ def _floating(circuit: Circuit) -> None:
         f"node {circuit.nodes[lost]} has no path to ground (an island of {islands[int(labels[lost])]} of "
         f"{len(circuit.nodes)} nodes" + (f", read by output {outputs[0]})" if outputs else ")"),
         "connect it to ground, a source or a grounded node through a resistor",
+        nodes=(circuit.nodes[lost],),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from diodeq.errors import InputError
+from diodeq.errors import DiodeqError, InputError, PlacedError
 from diodeq.files import open_binary
 
 MODEL_FILE_BYTES = 1 << 20
@@ -48,17 +48,22 @@ class SpiceText:
 
     def error(self, number: int, problem: str, remedy: str) -> InputError:
         """The error that names the file and the line."""
-        return InputError(f"{self.path}, line {number}: {problem}", remedy)
+        return PlacedError(f"{self.path}, line {number}: {problem}", remedy)
+
+    def placed(self, number: int, error: DiodeqError) -> InputError:
+        """The error with the file and the line before its sentence."""
+        problem = f"{self.path}, line {number}: {error.problem}"
+        return PlacedError(problem, error.remedy, nodes=error.nodes, parts=error.parts)
 
     @contextmanager
     def at(self, number: int) -> Iterator[None]:
-        """Within it, an ``InputError`` that names no place of this file gets the line's."""
+        """Within it, an ``InputError`` that names no line gets this one."""
         try:
             yield
+        except PlacedError:
+            raise
         except InputError as error:
-            if error.problem.startswith(f"{self.path}, line "):
-                raise
-            raise self.error(number, error.problem, error.remedy) from error
+            raise self.placed(number, error) from error
 
 
 def read(path: str | Path, titled: bool, limit: int) -> SpiceText:

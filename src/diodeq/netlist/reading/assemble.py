@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,13 +104,20 @@ def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], tra
             )
         )
     except CircuitError as error:
-        places = {nodes[node]: row.line for kind in KINDS for row in reversed(everything[kind]) for node in row.nodes}
-        for kind in KINDS:
-            names = banks[kind].names or tuple(f"{KINDS[kind].prefix}{k}" for k in range(1, len(banks[kind]) + 1))
-            places.update((name, row.line) for name, row in zip(names, everything[kind], strict=True))
-        places.pop("0", None)
-        line = next((places[word] for word in error.problem.replace(",", " ").split() if word in places), 1)
-        raise deck.text.error(line, error.problem, error.remedy) from error
+        raise deck.text.placed(_line(error, nodes, banks, everything), error) from error
+
+
+def _line(
+    error: CircuitError, nodes: Mapping[str, str], banks: Mapping[str, Bank], rows: Mapping[str, Sequence[Part | Row]]
+) -> int:
+    """The line of the first part that the error names, else the first line at one of its nodes, else 1."""
+    for kind, bank in banks.items():
+        names = bank.names or tuple(f"{KINDS[kind].prefix}{k}" for k in range(1, len(bank) + 1))
+        for name, row in zip(names, rows[kind], strict=True):
+            if name in error.parts[:1]:
+                return row.line
+    lost = {raw for raw, name in nodes.items() if name in error.nodes}
+    return min((row.line for them in rows.values() for row in them if lost & {*row.nodes}), default=1)
 
 
 def _inputs(driven: Driven, volts: Sequence[Row], amperes: Sequence[Row]) -> Inputs:
