@@ -321,6 +321,76 @@ def test_white_space_of_any_kind_parts_words(lines: str, tmp_path: Path) -> None
     assert voltages(read(text, tmp_path, outputs=["out"]), np.zeros((1, 0)))["out"][0] == pytest.approx(1.0, abs=1e-12)
 
 
+def test_a_control_block_is_skipped_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deck = tmp_path / "x.cir"
+    block = ".Control\nset x = 1\n+ 2\nr1 = 3\n* r3 a 0 1\nalter r2 = 5\nshell touch pwned\n.end\nquit\n.ENDC\n"
+    deck.write_text(DIVIDER + "r1 in out {3*r}\n" + block + "r3 out 0 1k\n.save v(out)\n.end\n.control\n")
+    imported = import_deck(deck)
+    assert voltages(imported.circuit, np.zeros((1, 0)))["out"][0] == pytest.approx(4 / 7, abs=1e-12)
+    assert any("never run" in note and "10 lines (line 6)" in note for note in imported.notes)
+    assert main(["import", str(deck), "-o", str(tmp_path / "c.npz")]) == 0
+    captured = capsys.readouterr()
+    assert "never run" in captured.err
+    assert "never run" not in captured.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.npz", "x.cir"]
+
+
+def test_ratings_tolerances_and_what_they_are_not(tmp_path: Path, ngspice: NgspiceSimulator) -> None:
+    lines = """title
+V1 in 0 5 Rser=100 Cpar=1p
+R1 in out 10k tol=1% pwr=0.1 mfg="A B" noiseless
+R2 in out 40k tol={tol} pwr=0.1
+D1 out 0 DM ic=.6
+L1 out tail 1m Ipk=2 Rser=50 Rpar=150 mfg=Some Maker
+L2 tail end 1m Rser=0 m=2
+C1 end 0 1u V=50 Irms=1 Rpar=4k m=2 tol=10%
+C2 end 0 1u V=50
+V2 end x 0
+.model DM D(Is=1n N=1.8)
+X1 x s
+.subckt s a
+V1 a 0 0 Rser=1k
+.ends
+"""
+    plain = """title
+v1 in0 0 5
+r0 in in0 100
+r1 in out 8k
+d1 out 0 dm
+r2 out tail 37.5
+v0 tail end 0
+r3 end 0 2k
+r4 end 0 1k
+.model dm d(is=1n n=1.8)
+.options reltol=1e-9 vntol=1e-12 abstol=1e-18 gmin=1e-12
+.op
+.end
+"""
+    (tmp_path / "deck.cir").write_text(lines)
+    imported = import_deck(tmp_path / "deck.cir", outputs=["*"])
+    assert imported.circuit.mask.sum() == 2
+    assert set(imported.circuit.part_names("resistors")) == {"r1", "r2", "r_v1", "r_l1", "r_c1", "r_x1_r_v1"}
+    wanted = run_ngspice(plain, tmp_path)
+    solved = ngspice.operate(imported.circuit, np.zeros((1, 0))).node_voltages[0]
+    found = dict(zip(imported.circuit.nodes, solved, strict=True))
+    for node in ("in", "out", "tail", "end"):
+        assert found[node] == pytest.approx(wanted[node], abs=1e-8), node
+    said = " ".join(imported.notes)
+    for word in (
+        "r1 tol",
+        "r1 pwr",
+        "r1 mfg",
+        "r1 noiseless",
+        "r2 tol",
+        "d1 ic",
+        "l1 Rser",
+        "c1 Rpar",
+        "c2",
+        "v1 cpar",
+    ):
+        assert word in said, word
+
+
 class TestTemperatures:
     DIODE = "title\nv1 a 0 2\nr1 a b 1k\nd1 b 0 dm\n.model dm d(is=1n n=1.8 rs=20)\n.param hot=85\n"
 
@@ -440,7 +510,8 @@ def test_names_that_no_netlist_of_diodeq_can_hold(tmp_path: Path) -> None:
 
 OK = "r1 a 0 1k\nv1 a 0 1\n.save v(a)\n"
 BROKEN: dict[str, tuple[str, int, str]] = {
-    "control": (".control\nshell touch pwned\n.endc\n", 5, "never executed"),
+    "an open control block": (".control\nshell touch pwned\nr2 a 0 1\n", 5, "never ended"),
+    "the end of no control block": (".endc\n", 5, "no .control"),
     "include": (".include /etc/passwd\n", 5, "no file is ever opened"),
     "library": (".lib mine.lib\n", 5, "devices import mine.lib"),
     "backquote": ("r2 a 0 `touch pwned`\n", 5, "backquote"),
@@ -478,10 +549,13 @@ BROKEN: dict[str, tuple[str, int, str]] = {
     "circular constant": (".param x={y} y={x}\nr2 a 0 {x}\n", 6, "depends on itself"),
     "two constants": (".param x=1\n.param x=2\n", 6, "twice"),
     "function": (".func f(x) {x}\n", 5, "'.func'"),
-    "series resistance": ("v2 b 0 1 rser=1\nr2 b 0 1\n", 5, "Rser"),
     "rkm": ("r2 a 0 4k7\n", 5, "4.7k"),
     "binary": ("\x00\x01\n", 5, "not text"),
     "two temperatures": (".temp 27 50\n", 5, "one"),
+    "series diodes": ("d1 a 0 BAT54 n=2\n", 5, "'n'"),
+    "a diode's temperature": ("d1 a 0 BAT54 temp=50\n", 5, "'temp'"),
+    "an option given twice": ("r2 a 0 1k m=2 m=3\n", 5, "twice"),
+    "a resistance of the source below 0": ("v2 b 0 1 rser=-1\nr2 b 0 1\n", 5, "more than 0"),
     "a temperature's name": (".param t=85\n.temp t\n", 6, "{NAME}"),
     "an option's bare name": (".param t=85\n.options temp=t\n", 6, "{t}"),
     "a temperature with a unit": (".temp 85C\n", 5, "'85C'"),

@@ -66,6 +66,10 @@ class CircuitError(InputError):
 class PlacedError(InputError):
     """One whose sentence begins with the file and the line, so that nobody puts a place before it again."""
 
+    line = 0
+    told = ""
+    """The problem without the place."""
+
 
 class NotRealizableError(DiodeqError):
     """Weights that the chosen realization or technology cannot build."""

@@ -181,7 +181,7 @@ def import_parts(file: Path, name: str | None, only: tuple[str, ...], replace: b
         for phrase in document["ignored"]:
             click.echo(f"  left out: {phrase}")
     for phrase in found.skipped:
-        click.echo(f"skipped {phrase}")
+        click.echo(f"left out: {phrase}", err=True)
     click.echo(f"wrote {path}")
 
 

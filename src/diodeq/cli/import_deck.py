@@ -53,6 +53,8 @@ def import_command(
     circuit = imported.circuit
     circuit.save(file)
     parts = {kind: len(circuit.bank(kind)) for kind in KINDS}
+    for note in () if as_json else imported.notes:
+        click.echo(f"note: {note}", err=True)
     if as_json:
         print_json(
             {
@@ -68,8 +70,6 @@ def import_command(
             }
         )
         return
-    for note in imported.notes:
-        click.echo(f"note: {note}")
     counted = [
         f"{count} {KINDS[kind].singular if count == 1 else kind.replace('_', ' ')}"
         for kind, count in parts.items()

@@ -46,14 +46,16 @@ class SpiceText:
     title: str
     lines: list[Line]
 
-    def error(self, number: int, problem: str, remedy: str) -> InputError:
+    def error(self, number: int, problem: str, remedy: str) -> PlacedError:
         """The error that names the file and the line."""
-        return PlacedError(f"{self.path}, line {number}: {problem}", remedy)
+        return self.placed(number, InputError(problem, remedy))
 
-    def placed(self, number: int, error: DiodeqError) -> InputError:
+    def placed(self, number: int, error: DiodeqError) -> PlacedError:
         """The error with the file and the line before its sentence."""
         problem = f"{self.path}, line {number}: {error.problem}"
-        return PlacedError(problem, error.remedy, nodes=error.nodes, parts=error.parts)
+        found = PlacedError(problem, error.remedy, nodes=error.nodes, parts=error.parts)
+        found.line, found.told = number, error.problem
+        return found
 
     @contextmanager
     def at(self, number: int) -> Iterator[None]:

@@ -74,8 +74,16 @@ def sort_lines(text: SpiceText) -> Deck:
     own = any(line.text.startswith("* written by diodeq ") for line in text.lines[:5])
     body: Body | None = None
     remark = ""
+    skipping = 0  # since which line
     for line in text.lines:
         first = line.text[0]
+        command = first == "." and not deck.ended and line.text.split(maxsplit=1)[0].lower()
+        if skipping or command == ".control":
+            if command == ".endc":
+                said = "commands between .control and .endc are never run, and were skipped"
+                deck.notes.add(said, f"{line.number - skipping + 1} lines", skipping)
+            skipping = 0 if command == ".endc" else skipping or line.number
+            continue
         if first == "*":
             remark = line.text[1:].strip() if own else ""
             if found := _OUTPUT.fullmatch(remark):
@@ -94,6 +102,8 @@ def sort_lines(text: SpiceText) -> Deck:
             with text.at(line.number):
                 body = _command(deck, line, body, remark)
         remark = ""
+    if skipping:
+        raise text.error(skipping, ".control is never ended", "add .endc after its last command")
     if body is not None:
         raise text.error(body.line, f".subckt {shown(body.name)} is never ended", "add .ends")
     return deck
@@ -231,12 +241,12 @@ WHOLE = frozenset(name for name, take in COMMANDS.items() if take in (_options, 
 WITHOUT_EFFECT = frozenset(
     (
         *(".title", ".op", ".ac", ".tran", ".noise", ".tf", ".sens", ".four", ".pz", ".disto"),
-        *(".width", ".backanno", ".preprocess", ".result"),
+        *(".width", ".backanno", ".preprocess", ".result", ".csparam", ".savebias", ".wave", ".net", ".sp", ".pss"),
     )
 )
 
 REFUSED: dict[str, str] = {
-    ".control": "commands are never executed; remove everything from .control to .endc",
+    ".endc": "there is no .control before it; remove the line",
     ".exec": "commands are never executed; remove the line",
     ".include": "no file is ever opened for a deck; paste what it needs, or use `diodeq devices import`",
     ".inc": "no file is ever opened for a deck; paste what it needs, or use `diodeq devices import`",

@@ -116,7 +116,7 @@ def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) 
 def choose_trainable(wanted: Sequence[str], names: Sequence[str], fixed: int) -> NDArray[np.bool_]:
     """bool[n]: which of the resistors may be trained; all of the deck's own without a pattern, "none" is none.
 
-    ``fixed``: so many at the end are parts of sources and are never weights. Raises ``UsageError`` for a pattern that
+    ``fixed``: so many at the end are inside other parts and are never weights. Raises ``UsageError`` for a pattern that
     matches no resistor.
     """
     mask = np.zeros(len(names), dtype=bool)
