@@ -381,8 +381,6 @@ r4 end 0 1k
         "r1 pwr",
         "r1 mfg",
         "r1 noiseless",
-        "r2 tol",
-        "d1 ic",
         "l1 Rser",
         "c1 Rpar",
         "c2",
