@@ -1,4 +1,4 @@
-"""``diodeq import``: a SPICE deck in, a circuit out."""
+"""``diodeq import``: a SPICE deck or an LTspice schematic in, a circuit out."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def import_command(
 ) -> None:
     """Read a SPICE deck, drawn by hand or written by diodeq, into a circuit to simulate, train and export.
 
-    R, D, V, I, E, F, G, .model, .param and subcircuits of them are read, as ngspice, LTspice (.net, .cir) and Xyce
-    write them. What has no effect in direct current is left out and said; what cannot be read is refused with its
-    line. No command in a deck is executed and no other file is opened.
+    R, D, V, I, E, F, G, .model, .param and subcircuits of them are read, as ngspice, LTspice (.net, .cir, and the
+    schematic itself, .asc) and Xyce write them. What has no effect in direct current is left out and said; what cannot
+    be read is refused with its line. No command in a deck is executed and no other file is opened.
 
     Example: diodeq import amplifier.net -o circuit.npz --input vin --output out --train 'r*'
     """

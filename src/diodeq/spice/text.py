@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,18 +76,33 @@ def read(path: str | Path, titled: bool, limit: int) -> SpiceText:
     Raises:
         InputError: missing, too large, not text, or a line too long, misplaced or with a backquote; naming the line.
     """
+    return split(decoded(path, limit), path, titled)
+
+
+def decoded(path: str | Path, limit: int) -> str:
+    """A file's text with its lines ended by newlines; raises ``InputError`` as `read` does."""
     raw = _decode(_bytes(path, limit)).replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")  # DOS ends files so
     if found := _BINARY.search(raw):
         number = raw.count("\n", 0, found.start()) + 1
         raise InputError(f"{path}, line {number}: this is not text", "give a SPICE file as plain text")
-    physical = raw.split("\n")
-    title = physical[0].strip() if titled else ""
+    return raw
+
+
+def split(raw: str, path: str | Path, titled: bool) -> SpiceText:
+    """The logical lines of a file's text; raises ``InputError`` as `read` does."""
+    physical = enumerate(raw.split("\n"), 1)
+    title = next(physical)[1].strip() if titled else ""
+    return SpiceText(str(path), title, logical(path, physical))
+
+
+def logical(path: str | Path, physical: Iterable[tuple[int, str]]) -> list[Line]:
+    """The logical lines of numbered lines; raises ``InputError`` as `read` does."""
     lines: list[Line] = []
     continued: dict[int, list[str]] = {}
     last = -1
-    for number, text in enumerate(physical, 1):
+    for number, text in physical:
         text = text.strip()
-        if not text or (titled and number == 1):
+        if not text:
             continue
         if text[0] in "*#":
             lines.append(Line(number, "*" + text[1:]))
@@ -117,7 +132,7 @@ def read(path: str | Path, titled: bool, limit: int) -> SpiceText:
                 f"keep it below {LONGEST_LINE:,}",
             )
         lines[index] = Line(number, whole)
-    return SpiceText(str(path), title, lines)
+    return lines
 
 
 def tokens(text: str) -> list[str]:

@@ -65,9 +65,13 @@ class Deck:
     ended: bool = False
 
 
-def sort_lines(text: SpiceText) -> Deck:
-    """The deck of a text; raises ``InputError`` naming the line of a command that has no place in it."""
-    deck = Deck(text)
+def sort_lines(text: SpiceText, notes: Notes) -> Deck:
+    """The deck of a text, with what is noted of it already.
+
+    Raises:
+        InputError: naming the line of a command that has no place in it.
+    """
+    deck = Deck(text, notes=notes)
     if re.match(r"[rdvixefg]\w*(\s+\S+){3}", text.title, re.IGNORECASE):
         deck.notes.add("the first line of a deck is its title, although it looks like a part", text.title[:40], 1)
     # Only diodeq's own comments mean something: a person may well write "input stage (2)" above a source.
