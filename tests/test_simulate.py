@@ -54,7 +54,7 @@ class Fake:
         if self.partial:
             volts[bad] = np.nan
             error.failures = {int(row): f"it is odd ({row})" for row in bad}  # type: ignore[attr-defined]
-            error.point = OperatingPoint(circuit, drives, volts, np.zeros((len(drives), 0)))  # type: ignore[attr-defined]
+            error.answered = OperatingPoint(circuit, drives, volts, np.zeros((len(drives), 0)))
         raise error
 
 

@@ -67,6 +67,14 @@ class CircuitError(InputError):
     """A circuit that is not sound: a floating node, a loop of sources, a duplicate name, a bad value."""
 
 
+class PlacedError(InputError):
+    """One whose sentence begins with the file and the line, so that nobody puts a place before it again."""
+
+    line = 0
+    told = ""
+    """The problem without the place."""
+
+
 class NotRealizableError(DiodeqError):
     """Weights that the chosen realization or technology cannot build."""
 

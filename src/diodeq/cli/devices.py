@@ -11,7 +11,7 @@ import rich_click as click
 
 from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WRITTEN, print_json
 from diodeq.cli.technologies import technologies
-from diodeq.cli.terminal import say
+from diodeq.cli.terminal import complain, say
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.law import law
 from diodeq.devices.model import PARAMETERS
@@ -191,7 +191,7 @@ def import_parts(file: Path, name: str | None, only: tuple[str, ...], replace: b
         for phrase in document["ignored"]:
             say(f"  left out: {phrase}")
     for phrase in found.skipped:
-        say(f"skipped {phrase}")
+        complain(f"left out: {phrase}")
     say(f"wrote {path}")
 
 
