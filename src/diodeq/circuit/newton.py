@@ -79,7 +79,7 @@ class Newton:
         """
         found, error = self._corrected(unknowns, lambda x, rows: self.correction(x, right[rows]), promised)
         conductances = np.full((len(found), len(self.laws)), np.nan)
-        whole = np.flatnonzero(np.isfinite(found).all(axis=1))
+        (whole,) = np.nonzero(np.isfinite(found).all(axis=1))
         across = np.asarray((self._ports @ found[whole].astype(Extended).T).T, np.float64)
         conductances[whole] = self.laws.conductance(across)
         return found, conductances, error
@@ -188,7 +188,7 @@ class Newton:
                     seen = np.einsum("dn,nd->d", ports.toarray(), np.linalg.solve(jacobian, ports.T.toarray()))
                     beside = np.maximum(1.0 - conductances * seen, LEAST_BESIDE)
                     found: Floats = seen / beside
-                return np.minimum(np.nan_to_num(np.abs(found), nan=MOST_OHMS), MOST_OHMS)
+                return np.asarray(np.minimum(np.nan_to_num(np.abs(found), nan=MOST_OHMS), MOST_OHMS))
             except np.linalg.LinAlgError:
                 pass
         diagonal = np.abs(self.equations.matrix.diagonal()[: self.equations.nodes])
