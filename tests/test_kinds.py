@@ -1,4 +1,4 @@
-"""What ``KINDS`` says of every element kind agrees with itself and with ngspice, and a kind from outside is one entry."""
+"""What ``KINDS`` says of every element kind agrees with itself and with ngspice; a kind from outside is one entry."""
 
 import pickle
 from dataclasses import replace
