@@ -10,7 +10,7 @@ import numpy as np
 from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.proof import promised, promised_adjoint
+from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.circuit.reduce import Reduced, ReductionPlan
 from diodeq.netlist.dynamic import STEP, Stimulus
 from diodeq.pool import TIME_LIMIT, Health, Pool
@@ -97,7 +97,7 @@ class NgspiceSimulator(NgspiceBase):
             found.conductances,
             found.branch_currents,
         )
-        demand_answers(point, found.error, promised(point.node_voltages), found.reasons)
+        demand_answers(point, found.error, attainable(point.node_voltages), found.reasons)
         return point
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
