@@ -67,7 +67,8 @@ class NgspiceSimulator(NgspiceBase):
 
     Args:
         workers: number of processes; the usable cores by default. Results do not depend on it.
-        time_limit: processor seconds one deck may take before its worker is killed and the deck retried once.
+        time_limit: processor seconds that a deck of ordinary size may take, a larger one more, before its worker is
+            killed and the deck retried once.
         samples_per_deck: a batch is cut into decks of at most this many samples; by default halves of 8 to 128.
 
     Raises (from every method): ``CircuitError``, ``SimulatorMissingError``, ``SimulationError``.
