@@ -254,7 +254,7 @@ class Newton:
 
     def _densely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
         if self.equations.size <= SMALL:
-            return eliminate(self._jacobians(conductances, Extended, transposed), right)
+            return eliminate(self._jacobians(conductances, Extended, transposed), right, self._least_pivot)
         jacobians = self._jacobians(conductances, np.float64, transposed)
         scaled, rows, columns = equilibrated(jacobians)
         with np.errstate(all="ignore"):
@@ -269,8 +269,18 @@ class Newton:
         if len(hard) and self.equations.size <= LARGEST:
             for k in hard.tolist():
                 one = self._jacobians(conductances[k : k + 1], Extended, transposed)
-                found[k] = eliminate(one, right[k : k + 1])[0]
+                found[k] = eliminate(one, right[k : k + 1], self._least_pivot)[0]
         return found
+
+    @cached_property
+    def _least_pivot(self) -> float:
+        """Conductances, sources that check lets stand, and one-ports always determine their voltages, however near to
+        singular that looks; of other circuits a pivot that may be rounding is none."""
+        circuit = self.equations.circuit
+        kinds = [spec for kind, spec in KINDS.items() if len(circuit.bank(kind))]
+        if all(spec.conductive or spec.nonlinear or spec.source for spec in kinds):
+            return 0.0
+        return PIVOT * float(np.finfo(Extended).eps)
 
     def _jacobians(self, conductances: Floats, number: Any, transposed: bool) -> Any:
         matrix, ports = self._dense
@@ -327,15 +337,14 @@ def equilibrated(matrices: Any) -> tuple[Any, Any, Any]:
     return matrices * by_row[:, :, None] * by_column[:, None, :], by_row, by_column
 
 
-def eliminate(matrices: Any, right: Any) -> Any:
+def eliminate(matrices: Any, right: Any, least: float) -> Any:
     """Solutions [B, n] of stacked equations [B, n, n] by Gauss's elimination with partial pivoting in the numbers'
-    own precision, which LAPACK has only for float64; NaN where a matrix is singular."""
+    own precision, which LAPACK has only for float64; NaN where a pivot of the scaled matrix is not above ``least``."""
     scaled, rows, columns = equilibrated(matrices)
     work = np.concatenate([scaled, (rows * right)[:, :, None]], axis=2)
     batch, size = work.shape[:2]
     which = np.arange(batch)
     singular = np.zeros(batch, bool)
-    least = PIVOT * np.finfo(work.dtype).eps
     for k in range(size):
         pivot = k + np.argmax(np.abs(work[:, k:, k]), axis=1)
         swapped = work[which, pivot]
