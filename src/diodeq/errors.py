@@ -88,7 +88,7 @@ class SimulatorMissingError(DiodeqError):
 
 
 class SimulationError(DiodeqError):
-    """The simulator failed, did not converge, or returned an answer that does not satisfy Kirchhoff's laws.
+    """The simulator failed, or found no answer that could be proved (``circuit.proof``).
 
     ``failures`` says for each row of the batch that has no answer why; ``answered`` is the operating point or adjoint
     solution of all rows, NaN in those, where there is one.

@@ -21,6 +21,8 @@ from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS, OWN, nonlinear_kinds, source_kinds
 
 Index = NDArray[np.intp]
+# Of the two ends of a port.
+SIGNS = (1.0, -1.0)
 
 
 def branch_kinds(circuit: Circuit) -> list[str]:
@@ -117,6 +119,7 @@ class EquationsPlan:
     nodes: int
     branches: dict[str, slice]
     resistive: bool
+    flows: Flows
 
     @staticmethod
     def of(circuit: Circuit) -> EquationsPlan:
@@ -126,9 +129,15 @@ class EquationsPlan:
         for kind in branch_kinds(circuit):
             branches[kind] = slice(size - 1, size - 1 + len(circuit.bank(kind)))
             size += len(circuit.bank(kind))
+        flows = list(_flows(circuit, branches))
         empty = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), np.zeros(0, np.intp)
-        terms = [empty, *_terms(circuit, branches)]
-        rows, columns, signs, sources = (np.concatenate(each) for each in zip(*terms, strict=True))
+        terms = [
+            (row, column, np.full(len(which), sign * up * down), which)
+            for rows, columns, sign, which in flows
+            for row, up in zip(rows, SIGNS, strict=False)
+            for column, down in zip(columns, SIGNS, strict=False)
+        ]
+        rows, columns, signs, sources = (np.concatenate(each) for each in zip(empty, *terms, strict=True))
         inside = (rows > 0) & (columns > 0)
         codes, slot = np.unique((rows[inside] - 1) * (size - 1) + columns[inside] - 1, return_inverse=True)
         row, column = np.divmod(codes, size - 1)
@@ -144,11 +153,16 @@ class EquationsPlan:
             len(circuit.nodes) - 1,
             branches,
             is_resistive(circuit),
+            Flows.of(flows, size),
         )
+
+    def strengths(self, circuit: Circuit) -> Floats:
+        """What stands before each of the ``flows`` of a circuit of this topology, float64[m]."""
+        return self.flows.sign * _values(circuit)[self.flows.source]
 
     def fill(self, circuit: Circuit, number: Any = np.float64) -> Equations:
         """The equations of a circuit of this topology, in numbers of a type."""
-        values = np.concatenate([[1.0], *(circuit.bank(kind).values for kind in _valued())]).astype(number)
+        values = _values(circuit).astype(number)
         if number is np.float64:
             terms = np.bincount(self.slot, self.sign * values[self.source], self.pattern.nnz).astype(number)
         else:
@@ -169,13 +183,51 @@ def is_resistive(circuit: Circuit) -> bool:
     return True
 
 
+@dataclass(frozen=True, eq=False)
+class Flows:
+    """The matrix as ``outᵀ diag(strength) control``: sparse [m, n] both, entries 1 and -1, with the sign of each flow
+    and which of the values it has. Small differences of voltages are exact in it, as they are not in a sum."""
+
+    out: sparse.csr_array
+    control: sparse.csr_array
+    sign: Floats
+    source: Index
+
+    @staticmethod
+    def of(flows: list[tuple[list[Index], list[Index], float, Index]], size: int) -> Flows:
+        """Of ``_flows``, with ``size`` - 1 unknowns."""
+        counts = [len(which) for *_, which in flows]
+        ends = [ends for ends, _, _, _ in flows], [ends for _, ends, _, _ in flows]
+        out, control = (_ends(each, counts, size) for each in ends)
+        sign = np.repeat([sign for _, _, sign, _ in flows], counts)
+        return Flows(out, control, sign, np.concatenate([np.zeros(0, np.intp), *(which for *_, which in flows)]))
+
+
+def _ends(ends: list[list[Index]], counts: list[int], size: int) -> sparse.csr_array:
+    rows, columns, signs, first = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], [np.zeros(0)], 0
+    for places, count in zip(ends, counts, strict=True):
+        for place, sign in zip(places, SIGNS, strict=False):
+            rows.append(first + np.arange(count))
+            columns.append(place)
+            signs.append(np.full(count, sign))
+        first += count
+    row, column, sign_of = (np.concatenate(each) for each in (rows, columns, signs))
+    inside = column > 0
+    return sparse.csr_array((sign_of[inside], (row[inside], column[inside] - 1)), shape=(first, size - 1))
+
+
+def _values(circuit: Circuit) -> Floats:
+    """A 1, and the values that the matrix holds."""
+    return np.concatenate([[1.0], *(circuit.bank(kind).values for kind in _valued())])
+
+
 def _valued() -> list[str]:
     """The kinds whose values the matrix holds."""
     return [kind for kind, spec in KINDS.items() if spec.trainable]
 
 
-def _terms(circuit: Circuit, branches: dict[str, slice]) -> Iterator[tuple[Index, Index, Floats, Index]]:
-    """Rows and columns (0 is ground), signs, and which of the values."""
+def _flows(circuit: Circuit, branches: dict[str, slice]) -> Iterator[tuple[list[Index], list[Index], float, Index]]:
+    """Rows of the equations and the unknowns in control, plus and minus (0 is ground), sign, and which of the values."""
     counts = [len(circuit.bank(kind)) for kind in _valued()]
     first = dict(zip(_valued(), itertools.accumulate([1, *counts]), strict=False))
     for kind, spec in KINDS.items():
@@ -185,9 +237,9 @@ def _terms(circuit: Circuit, branches: dict[str, slice]) -> Iterator[tuple[Index
             continue
         at = branches.get(kind, slice(0, 0))
         places = {**dict(enumerate(ends)), OWN: np.arange(at.start + 1, at.stop + 1)}
-        for term in spec.stamp:
-            values = first[kind] + np.arange(count) if term.valued else np.zeros(count, np.intp)
-            yield places[term.row], places[term.column], np.full(count, term.sign), values
+        for flow in spec.stamp:
+            values = first[kind] + np.arange(count) if flow.valued else np.zeros(count, np.intp)
+            yield [places[end] for end in flow.out], [places[end] for end in flow.control], flow.sign, values
 
 
 def _ports(circuit: Circuit, size: int) -> sparse.csr_array:

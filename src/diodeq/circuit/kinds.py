@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# In a ``Term``: the row or column of the part's own current instead of a terminal's.
+# In a ``Flow``: the part's own current and the equation of its branch, instead of terminals.
 OWN = -1
+_OWN, _PORT, _OTHER, _SWAPPED = (OWN,), (0, 1), (2, 3), (2, 3, 0, 1)
 # In a ``Card``: where the name of a nonlinear part's model goes.
 MODEL = "model"
 
 
 @dataclass(frozen=True)
-class Term:
-    """One entry that a part adds to the matrix of its circuit's equations: ``sign`` at (row, column), times the part's
-    value where ``valued``. Rows and columns are numbers of terminals, or ``OWN``.
+class Flow:
+    """What a part adds to its circuit's equations: ``sign`` times what controls it, times its value where ``valued``.
 
-    Row of a terminal: the current that leaves its node into the part. Row ``OWN``: the equation of the part's branch.
+    ``control`` is the voltage between two terminals, plus and minus, or the part's own current, ``(OWN,)``. ``out`` is
+    where it counts: a current that leaves the node of the first terminal into the part and comes back at the second's,
+    or a term of the equation of the part's branch, ``(OWN,)``.
     """
 
-    row: int
-    column: int
-    sign: float
+    out: tuple[int, ...]
+    control: tuple[int, ...]
+    sign: float = 1.0
     valued: bool = True
 
 
@@ -83,7 +85,7 @@ class Kind:
     ports: tuple[tuple[int, int], ...]
     adjoint: Adjoint
     cards: tuple[Card, ...]
-    stamp: tuple[Term, ...] = ()
+    stamp: tuple[Flow, ...] = ()
     branch: tuple[int, int] | None = None
     holds: tuple[int, int] | None = None
     source: tuple[tuple[int, float], ...] = ()
@@ -102,12 +104,12 @@ class Kind:
     @property
     def conductive(self) -> bool:
         """Whether the part is a positive conductance between its terminals, and nothing more."""
-        return self.allowed == "positive" and self.stamp == _transfer((0, 1), (0, 1))
+        return self.allowed == "positive" and self.stamp == (Flow(_PORT, _PORT),)
 
     @property
     def trainable(self) -> bool:
         """Whether the value is a factor of the equations, so that it has a gradient by local products."""
-        return any(term.valued for term in self.stamp)
+        return any(flow.valued for flow in self.stamp)
 
     @property
     def inner(self) -> tuple[str, ...]:
@@ -117,23 +119,10 @@ class Kind:
         return tuple(dict.fromkeys(text for text in texts if text not in names and text != MODEL))
 
 
-def _branch(plus: int, minus: int) -> tuple[Term, ...]:
-    """A current of the part's own from ``plus`` to ``minus``, and their difference in its equation."""
-    both = ((plus, 1.0), (minus, -1.0))
-    into = tuple(Term(terminal, OWN, sign, valued=False) for terminal, sign in both)
-    return into + tuple(Term(OWN, terminal, sign, valued=False) for terminal, sign in both)
+def _branch(port: tuple[int, int]) -> tuple[Flow, ...]:
+    """A current of the part's own through a port, whose voltage is in its equation."""
+    return Flow(port, _OWN, valued=False), Flow(_OWN, port, valued=False)
 
-
-def _transfer(out: tuple[int, int], control: tuple[int, int], sign: float = 1.0) -> tuple[Term, ...]:
-    """A current of ``sign`` times the value times the voltage of ``control``, into the first terminal of ``out``."""
-    return tuple(
-        Term(row, column, sign * a * b)
-        for row, a in zip(out, (1.0, -1.0), strict=True)
-        for column, b in zip(control, (1.0, -1.0), strict=True)
-    )
-
-
-_PORT, _OTHER, _SWAPPED = (0, 1), (2, 3), (2, 3, 0, 1)
 
 # Laws, with v = difference of a port's nodes and i = current entering its first node:
 #   resistor i = g v; voltage source v+ - v- = value; current source: value flows from + through the source to -;
@@ -148,7 +137,7 @@ KINDS: dict[str, Kind] = {
         quantity="conductance in siemens",
         unit="S",
         ports=(_PORT,),
-        stamp=_transfer(_PORT, _PORT),
+        stamp=(Flow(_PORT, _PORT),),
         adjoint=Adjoint("resistors", (0, 1), 1.0),
         level=1,
         allowed="positive",
@@ -174,7 +163,7 @@ KINDS: dict[str, Kind] = {
         quantity="volts",
         unit="V",
         ports=(_PORT,),
-        stamp=_branch(0, 1),
+        stamp=_branch(_PORT),
         branch=_PORT,
         holds=_PORT,
         source=((OWN, 1.0),),
@@ -203,7 +192,7 @@ KINDS: dict[str, Kind] = {
         quantity="turns ratio n",
         unit="turns ratio",
         ports=(_PORT, _OTHER),
-        stamp=(*_branch(0, 1), Term(2, OWN, -1.0), Term(3, OWN, 1.0), Term(OWN, 2, -1.0), Term(OWN, 3, 1.0)),
+        stamp=(*_branch(_PORT), Flow(_OTHER, _OWN, -1.0), Flow(_OWN, _OTHER, -1.0)),
         branch=_PORT,
         adjoint=Adjoint("transformers", (0, 1, 2, 3), 1.0),
         allowed="not zero",
@@ -223,7 +212,7 @@ KINDS: dict[str, Kind] = {
         quantity="siemens",
         unit="S",
         ports=(_PORT, _OTHER),
-        stamp=(*_transfer(_PORT, _OTHER), *_transfer(_OTHER, _PORT, -1.0)),
+        stamp=(Flow(_PORT, _OTHER), Flow(_OTHER, _PORT, -1.0)),
         adjoint=Adjoint("gyrators", (0, 1, 2, 3), -1.0),
         level=1,
         cards=(Card("g_{}_a", (0, 1, 2, 3)), Card("g_{}_b", (2, 3, 0, 1), -1.0)),
@@ -236,7 +225,7 @@ KINDS: dict[str, Kind] = {
         quantity="voltage gain",
         unit="V/V",
         ports=(_PORT,),
-        stamp=(*_branch(0, 1), Term(OWN, 2, -1.0), Term(OWN, 3, 1.0)),
+        stamp=(*_branch(_PORT), Flow(_OWN, _OTHER, -1.0)),
         branch=_PORT,
         holds=_PORT,
         adjoint=Adjoint("mirrors", _SWAPPED, -1.0),
@@ -251,7 +240,7 @@ KINDS: dict[str, Kind] = {
         quantity="current gain",
         unit="A/A",
         ports=(_OTHER,),
-        stamp=(*_branch(2, 3), Term(0, OWN, 1.0), Term(1, OWN, -1.0)),
+        stamp=(*_branch(_OTHER), Flow(_PORT, _OWN)),
         branch=_OTHER,
         holds=_OTHER,
         adjoint=Adjoint("buffers", _SWAPPED, -1.0),

@@ -18,6 +18,8 @@ from scipy.sparse import linalg as sparse_linalg
 
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import Equations
+from diodeq.circuit.graph import components
+from diodeq.circuit.kinds import KINDS, nonlinear_kinds
 from diodeq.devices.one_ports import OnePorts
 from diodeq.processors import single_threaded
 
@@ -32,6 +34,7 @@ SOUND = 1e10
 PIVOT = 16.0
 # Numbers of a stack of matrices that are solved together (32 MB).
 ENTRIES = 4_000_000
+SCALINGS = 2
 POLISHINGS = 12
 STEPS = 100
 SHORTEST = 2.0**-6
@@ -56,7 +59,7 @@ class Newton:
         x = unknowns.astype(Extended)
         across = (self._ports @ x.T).T
         currents, conductances = self.laws.evaluate(np.asarray(across, np.float64))
-        return self._linear(x, right) + (self._ports.T @ currents.astype(Extended).T).T, conductances
+        return self._linear(x, right) + (self._into.T @ currents.astype(Extended).T).T, conductances
 
     def correction(self, unknowns: Any, right: Floats) -> Any:
         """By how much ``unknowns`` [B, n] are off to first order, in extended precision; not finite where the equations
@@ -69,7 +72,7 @@ class Newton:
         x = unknowns.astype(Extended)
         missed = self._linear(x, right, transposed=transposed)
         across = (self._ports @ x.T).T
-        missed += (self._ports.T @ (across * conductances.astype(Extended)).T).T
+        missed += (self._into.T @ (across * conductances.astype(Extended)).T).T
         return self.solve(missed, conductances, transposed=transposed)
 
     def polish(self, unknowns: Floats, right: Floats, promised: Floats) -> tuple[Floats, Floats, Floats]:
@@ -79,7 +82,7 @@ class Newton:
         """
         found, error = self._corrected(unknowns, lambda x, rows: self.correction(x, right[rows]), promised)
         conductances = np.full((len(found), len(self.laws)), np.nan)
-        (whole,) = np.nonzero(np.isfinite(found).all(axis=1))
+        whole = np.nonzero(np.isfinite(found).all(axis=1))[0]
         across = np.asarray((self._ports @ found[whole].astype(Extended).T).T, np.float64)
         conductances[whole] = self.laws.conductance(across)
         return found, conductances, error
@@ -94,7 +97,7 @@ class Newton:
             return self.linear_correction(x, right[rows], conductances[rows], transposed=transposed)
 
         # Where nothing drives a linear circuit nothing moves; next to nothing, of an engine, is no share of that.
-        silent = ~right.any(axis=1)
+        silent = np.asarray(~right.any(axis=1))
         return self._corrected(np.where(silent[:, None], 0.0, unknowns), correct, promised)
 
     def settle(self, right: Floats, start: Floats | None = None) -> Floats:
@@ -135,8 +138,18 @@ class Newton:
         return np.where(whole, moved, np.inf).astype(np.float64)
 
     def _linear(self, x: Any, right: Floats, *, transposed: bool = False) -> Any:
-        matrix = self._matrix.T if transposed else self._matrix
-        return (matrix @ x.T).T - right
+        out, control, strength = self._flows
+        if transposed:
+            out, control = control, out
+        return (out.T @ (strength * (control @ x.T))).T - right
+
+    @cached_property
+    def _flows(self) -> tuple[Any, Any, Any]:
+        """Voltages are subtracted before they are multiplied: nodes that a wire ties to each other and next to nothing
+        to the rest have large conductances, small differences and hardly any current that leaves them together."""
+        plan = self.equations.plan
+        strength = plan.strengths(self.equations.circuit).astype(Extended)
+        return plan.flows.out.astype(Extended), plan.flows.control.astype(Extended), strength[:, None]
 
     @cached_property
     def _matrix(self) -> Any:
@@ -147,6 +160,17 @@ class Newton:
     def _ports(self) -> Any:
         return self.equations.ports.astype(Extended)
 
+    @cached_property
+    def _into(self) -> Any:
+        """The ports where currents count. A one-port straight across voltage sources has their voltage, and its current,
+        of which an exponential makes any number, goes through them alone: it moves no node."""
+        circuit = self.equations.circuit
+        held = [circuit.bank(kind).terminals for kind, spec in KINDS.items() if spec.source and spec.holds]
+        _, island = components(len(circuit.nodes), np.concatenate(held))
+        ends = np.concatenate([circuit.bank(kind).terminals for kind in nonlinear_kinds()])
+        apart = (island[ends[:, 0]] != island[ends[:, 1]]).astype(np.float64)
+        return (sparse.diags_array(apart) @ self.equations.ports).astype(Extended)
+
     def _steps(self, right: Floats, start: Floats, limit: int) -> tuple[Floats, bool]:
         ports = self.equations.ports
         x, length, before = start, 1.0, np.zeros(len(self.laws))
@@ -154,7 +178,7 @@ class Newton:
         i, g = (each[0] for each in self.laws.evaluate(v[None]))
         for _ in range(limit):
             missed = self._linear(x[None].astype(Extended), right[None])
-            missed += (self._ports.T @ (i + g * (ports @ x - v)).astype(Extended)[:, None]).T
+            missed += (self._into.T @ (i + g * (ports @ x - v)).astype(Extended)[:, None]).T
             x = np.asarray(x - self.solve(missed, g[None])[0], np.float64)
             across = np.asarray(ports @ x)
             largest = float(np.abs(across).max(initial=0.0))
@@ -230,7 +254,7 @@ class Newton:
 
     def _densely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
         if self.equations.size <= SMALL:
-            return eliminate(self._jacobians(conductances, Extended, transposed), right)
+            return eliminate(self._jacobians(conductances, Extended, transposed), right, self._least_pivot)
         jacobians = self._jacobians(conductances, np.float64, transposed)
         scaled, rows, columns = equilibrated(jacobians)
         with np.errstate(all="ignore"):
@@ -245,8 +269,18 @@ class Newton:
         if len(hard) and self.equations.size <= LARGEST:
             for k in hard.tolist():
                 one = self._jacobians(conductances[k : k + 1], Extended, transposed)
-                found[k] = eliminate(one, right[k : k + 1])[0]
+                found[k] = eliminate(one, right[k : k + 1], self._least_pivot)[0]
         return found
+
+    @cached_property
+    def _least_pivot(self) -> float:
+        """Conductances, sources that check lets stand, and one-ports always determine their voltages, however near to
+        singular that looks; of other circuits a pivot that may be rounding is none."""
+        circuit = self.equations.circuit
+        kinds = [spec for kind, spec in KINDS.items() if len(circuit.bank(kind))]
+        if all(spec.conductive or spec.nonlinear or spec.source for spec in kinds):
+            return 0.0
+        return PIVOT * float(np.finfo(Extended).eps)
 
     def _jacobians(self, conductances: Floats, number: Any, transposed: bool) -> Any:
         matrix, ports = self._dense
@@ -259,7 +293,8 @@ class Newton:
 
     @cached_property
     def _dense(self) -> tuple[Any, tuple[NDArray[Any], ...]]:
-        ports = sparse.coo_array(self.equations.ports)
+        ports = sparse.coo_array(self._into.astype(np.float64))
+        ports.eliminate_zeros()
         by_port: dict[int, list[tuple[int, float]]] = {}
         for port, column, sign in zip(
             ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True
@@ -271,7 +306,7 @@ class Newton:
         return self._matrix.toarray(), (rows, columns, which, table[:, 3])
 
     def _sparsely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
-        ports = self.equations.ports
+        ports = self._into.astype(np.float64)
         jacobian = self.equations.matrix + ports.T @ sparse.diags_array(conductances) @ ports
         scale = 1.0 / np.sqrt(np.abs(jacobian).max(axis=1).toarray().ravel())
         scaled = sparse.diags_array(scale) @ jacobian @ sparse.diags_array(scale)
@@ -287,25 +322,29 @@ class Newton:
 def equilibrated(matrices: Any) -> tuple[Any, Any, Any]:
     """Matrices [B, n, n] with rows and columns scaled to largest entries near 1, and the scales [B, n] of both, powers
     of two."""
-    with np.errstate(divide="ignore"):
-        exponents = np.frexp(np.abs(matrices).astype(np.float64))[1].astype(np.float64)
+    exponents = np.frexp(np.abs(matrices).astype(Extended))[1].astype(np.float64)
     exponents[matrices == 0] = -np.inf
-    half = np.nan_to_num(exponents.max(axis=2), neginf=0.0) / 2.0
-    rows = np.exp2(-np.round(half))
-    left = exponents - np.round(half)[:, :, None]
-    columns = np.exp2(-np.nan_to_num(left.max(axis=1), neginf=0.0))
-    return matrices * rows[:, :, None] * columns[:, None, :], rows, columns
+    rows = columns = np.zeros(matrices.shape[:2])
+    for _ in range(SCALINGS):
+        left = exponents + rows[:, :, None] + columns[:, None, :]
+        rows = rows - np.nan_to_num(left.max(axis=2), neginf=0.0)
+        left = exponents + rows[:, :, None] + columns[:, None, :]
+        columns = columns - np.nan_to_num(left.max(axis=1), neginf=0.0)
+    left = exponents + rows[:, :, None] + columns[:, None, :]
+    rows = rows - np.nan_to_num(left.max(axis=2), neginf=0.0)
+    number = matrices.dtype.type
+    by_row, by_column = np.exp2(rows.astype(number)), np.exp2(columns.astype(number))
+    return matrices * by_row[:, :, None] * by_column[:, None, :], by_row, by_column
 
 
-def eliminate(matrices: Any, right: Any) -> Any:
+def eliminate(matrices: Any, right: Any, least: float) -> Any:
     """Solutions [B, n] of stacked equations [B, n, n] by Gauss's elimination with partial pivoting in the numbers'
-    own precision, which LAPACK has only for float64; NaN where a matrix is singular."""
+    own precision, which LAPACK has only for float64; NaN where a pivot of the scaled matrix is not above ``least``."""
     scaled, rows, columns = equilibrated(matrices)
     work = np.concatenate([scaled, (rows * right)[:, :, None]], axis=2)
     batch, size = work.shape[:2]
     which = np.arange(batch)
     singular = np.zeros(batch, bool)
-    least = PIVOT * np.finfo(work.dtype).eps
     for k in range(size):
         pivot = k + np.argmax(np.abs(work[:, k:, k]), axis=1)
         swapped = work[which, pivot]

@@ -27,6 +27,9 @@ from diodeq.devices.one_ports import OnePorts
 # whose size is anybody's choice, by a share.
 PROMISED = 1e-9
 PROMISED_SHARE = 1e-12
+# Where corrections end at more, the currents that one-ports have in float64 determine no better answer (a node that only
+# leaking diodes hold): up to so many volts it is still the answer.
+ATTAINABLE = 3e-7
 PROMISED_ADJOINT = 1e-8
 # What is corrected at all is corrected to this share of the promise.
 FINEST = 1e-2
@@ -43,6 +46,12 @@ def promised(volts: Floats) -> Floats:
 def promised_adjoint(volts: Floats) -> Floats:
     """Volts [B] by which adjoint solutions with node voltages [B, N] may be off."""
     return PROMISED_ADJOINT * largest(volts) + float(np.finfo(np.float64).tiny)
+
+
+def attainable(volts: Floats) -> Floats:
+    """Volts [B] by which operating points that were corrected as far as possible may be off, for node voltages
+    [B, N]."""
+    return ATTAINABLE + PROMISED_SHARE * largest(volts)
 
 
 def largest(volts: Floats) -> Floats:
@@ -85,10 +94,10 @@ class Judge:
 
         Those that simple corrections do not bring there are looked for with care: from where they are, or ``anew``.
         Returns unknowns, conductances of the one-ports [B, D], and the volts [B] by which each row may be off: more
-        than ``promised`` where there is no answer.
+        than ``attainable`` where there is no answer.
         """
         found, conductances, volts = self.newton.polish(unknowns, right, FINEST * self.promised(unknowns))
-        for row in np.flatnonzero(~(volts <= self.promised(found))).tolist():
+        for row in np.flatnonzero(~(volts <= attainable(found[:, : self.equations.nodes]))).tolist():
             for start in (unknowns[row], None) if anew else (unknowns[row],):
                 if start is not None and not np.isfinite(start).all():
                     continue
@@ -97,7 +106,7 @@ class Judge:
                 if other[2][0] < volts[row]:
                     for whole, part in zip((found, conductances, volts), other, strict=True):
                         whole[row] = part[0]
-                if volts[row] <= self.promised(one)[0]:
+                if volts[row] <= attainable(one[:, : self.equations.nodes])[0]:
                     break
         return found, conductances, volts
 

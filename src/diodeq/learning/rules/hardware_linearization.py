@@ -8,7 +8,7 @@ Name and use for training: Chaffey, arXiv:2509.13793; the products: Director & R
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -65,14 +65,13 @@ def _products(circuit: Circuit, kind: str, point: OperatingPoint, adjoint: Adjoi
     ``-x̂ᵀ (∂A/∂value) x`` is a sum of products at its terminals (Director & Rohrer). The currents of its adjoint are
     those of the kind that stands for it in the transposed circuit."""
     spec, ends = KINDS[kind], circuit.bank(kind).terminals
+
+    def at(places: tuple[int, ...], volts: Floats, currents: Mapping[str, Floats], of: str) -> Floats:
+        return currents[of] if OWN in places else volts[:, ends[:, places[0]]] - volts[:, ends[:, places[1]]]
+
     found = np.zeros((len(point.node_voltages), len(ends)))
-    for term in spec.stamp:
-        if term.valued:
-            left = (
-                adjoint.branch_currents[spec.adjoint.kind]
-                if term.row == OWN
-                else adjoint.node_voltages[:, ends[:, term.row]]
-            )
-            right = point.branch_currents[kind] if term.column == OWN else point.node_voltages[:, ends[:, term.column]]
-            found -= term.sign * left * right
+    for flow in spec.stamp:
+        if flow.valued:
+            left = at(flow.out, adjoint.node_voltages, adjoint.branch_currents, spec.adjoint.kind)
+            found -= flow.sign * left * at(flow.control, point.node_voltages, point.branch_currents, kind)
     return found

@@ -13,7 +13,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.kinds import nonlinear_kinds
-from diodeq.circuit.proof import Judge
+from diodeq.circuit.proof import Judge, attainable
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import DiodeqError
 from diodeq.netlist.batched import SweepDeck, sweep_deck
@@ -88,7 +88,7 @@ class Forward:
             rows = found.fresh()
             x, g, volts = judge.settle(found.unknowns[rows], right[rows], anew=False)
             found.unknowns[rows], conductances[rows], error[rows] = x, g, volts
-            left = np.flatnonzero(~(error <= judge.promised(found.unknowns)))
+            left = np.flatnonzero(~(error <= attainable(found.unknowns[:, : judge.equations.nodes])))
             if not len(left) or tolerances is None:
                 break
             found.alone(left, tolerances)

@@ -13,7 +13,7 @@ from diodeq.circuit import KINDS, Circuit, linearize, transpose
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
 from diodeq.circuit.equations import Equations
-from diodeq.circuit.proof import promised, promised_adjoint
+from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.netlist.point import PointDeck, point_deck
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
 from diodeq.simulators.ngspice.jobs import RUNGS, Answer, answered, joined, judge_of, next_marker, none, work
@@ -43,7 +43,7 @@ class PointForward:
             unknowns, reason = _point(session, deck, judge.equations)
             x, g, error = judge.settle(unknowns, right, anew=False)
             answer = answered(judge.equations, x, g, error, reason)
-            if error[0] <= judge.promised(x)[0]:
+            if error[0] <= attainable(answer.node_voltages)[0]:
                 break
         return answer
 
@@ -104,7 +104,7 @@ class NgspiceReference(NgspiceBase):
         found = joined(self.pool.map(jobs)) if jobs else none(circuit, None)
         volts = np.atleast_2d(np.asarray(drives, dtype=np.float64))
         point = OperatingPoint(circuit, volts, found.node_voltages, found.conductances, found.branch_currents)
-        demand_answers(point, found.error, promised(point.node_voltages), found.reasons)
+        demand_answers(point, found.error, attainable(point.node_voltages), found.reasons)
         return point
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:

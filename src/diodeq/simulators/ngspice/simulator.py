@@ -10,7 +10,7 @@ import numpy as np
 from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.proof import promised, promised_adjoint
+from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.circuit.reduce import Reduced, ReductionPlan
 from diodeq.errors import SimulationError
 from diodeq.netlist.dynamic import STEP, Stimulus
@@ -68,7 +68,8 @@ class NgspiceSimulator(NgspiceBase):
 
     Args:
         workers: number of processes; the usable cores by default. Results do not depend on it.
-        time_limit: processor seconds one deck may take before its worker is killed and the deck retried once.
+        time_limit: processor seconds that a deck of ordinary size may take, a larger one more, before its worker is
+            killed and the deck retried once.
         samples_per_deck: a batch is cut into decks of at most this many samples; by default halves of 8 to 128.
 
     Raises (from every method): ``CircuitError``, ``SimulatorMissingError``, ``SimulationError``.
@@ -98,7 +99,7 @@ class NgspiceSimulator(NgspiceBase):
             found.conductances,
             found.branch_currents,
         )
-        demand_answers(point, found.error, promised(point.node_voltages), found.reasons)
+        demand_answers(point, found.error, attainable(point.node_voltages), found.reasons)
         return point
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:

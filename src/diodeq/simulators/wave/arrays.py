@@ -2,7 +2,7 @@
 
 numpy is the default; with numba (extra ``numba``) the diodes are solved by a compiled loop, the rest stays numpy;
 PyTorch (extra ``torch``) computes on all cores or on a GPU. float64 is the default; float32 is for training, where it
-halves the time and leaves voltages right to about 1e-5 of the largest.
+halves the time and promises voltages to 1e-5 of the largest.
 """
 
 from __future__ import annotations

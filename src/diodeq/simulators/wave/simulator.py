@@ -15,7 +15,7 @@ from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.proof import Judge, largest
+from diodeq.circuit.proof import Judge, attainable, largest
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError, SimulationError
 from diodeq.processors import share, slices
@@ -142,7 +142,7 @@ class WaveSimulator:
         self._share(settle, unknowns)
         drives = np.atleast_2d(np.asarray(drives, dtype=np.float64))
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
-        demand_answers(point, error, at.judge.promised(unknowns) + self._arrays.precision.promised * largest(volts))
+        demand_answers(point, error, attainable(volts) + self._arrays.precision.promised * largest(volts))
         return point
 
     def _settled(self, at: Prepared, right: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
