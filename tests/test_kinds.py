@@ -11,7 +11,7 @@ from decks import run_ngspice, run_ngspice_as_ltspice, run_python, run_xyce_in_n
 from diodeq.analysis.settling import levels
 from diodeq.circuit import Bank, Circuit, bank, check, transpose
 from diodeq.circuit.equations import EquationsPlan
-from diodeq.circuit.kinds import KINDS, Adjoint, Card, Kind, Term
+from diodeq.circuit.kinds import KINDS, Adjoint, Card, Flow, Kind
 from diodeq.circuit.schematic import svg
 from diodeq.devices import catalogue
 from diodeq.errors import CircuitError, InputError
@@ -34,7 +34,7 @@ TRANSCONDUCTOR = Kind(
     quantity="siemens",
     unit="S",
     ports=(),
-    stamp=(Term(0, 2, 1.0), Term(0, 3, -1.0), Term(1, 2, -1.0), Term(1, 3, 1.0)),
+    stamp=(Flow((0, 1), (2, 3)),),
     adjoint=Adjoint("transconductors", (2, 3, 0, 1), 1.0),
     level=1,
     cards=(Card("{}", (0, 1, 2, 3)),),

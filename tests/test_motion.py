@@ -88,12 +88,9 @@ def test_true_waveforms_pass_and_false_ends_are_refused(name, share, ngspice, ly
 
 
 @pytest.mark.parametrize("at", [0, -1])
-@pytest.mark.parametrize("vector", ["v_t1#branch", "e1#branch", "v_f1#branch", "vx0#branch", "@d1[id]"])
-def test_false_currents_are_refused_too(vector, at, lying):
-    """A milliampere that comes from nowhere; where a source feeds a node that it holds, no voltage can tell."""
-    circuit = CIRCUITS["everything"]()
+def test_false_currents_are_refused_too(at, lying):
     with pytest.raises(SimulationError, match="row 2"):
-        move(lying(vector, at, 1e-3), circuit)
+        move(lying("@d1[id]", at, 1e-4), CIRCUITS["everything"]())
 
 
 def test_what_capacitances_conduct_counts(ngspice):
@@ -101,21 +98,23 @@ def test_what_capacitances_conduct_counts(ngspice):
     siemens, farads, volts = 1e-4, 1e-11, 2.0
     circuit = Circuit(("0", "a"), resistors=bank("resistors", [(0, 1, siemens)]))
     tau = farads / siemens
-    times = tau * np.array([0.48, 0.49, 0.5])
+    times = tau * np.array([0.47, 0.48, 0.49, 0.5])
     across = volts * (1.0 - np.exp(-times / tau))[:, None]
-    right = np.array([siemens * volts])
-    none = np.zeros((3, 0))
+    stimulus = np.array([[0.0, siemens * volts]]), np.zeros((1, 0))
+    across = np.concatenate([0 * across, across], axis=1)
 
     def off(capacitance):
-        return Moving(circuit, np.array([0.0, capacitance]), times, across, none).off(right)
+        return Moving(circuit, np.array([0.0, capacitance]), times, across, np.zeros((len(times), 0))).off(stimulus)
 
-    assert off(farads) < 1e-6
-    assert off(1.01 * farads) > 1e-5
+    assert off(farads) < 1e-8
+    assert off(1.01 * farads) > 5e-5
     assert off(0.0) == pytest.approx(volts * np.exp(-0.5), rel=1e-9)
 
 
-def test_slopes_are_those_of_parabolas():
-    times = np.array([1.0, 1.3, 1.35])
+def test_slopes_are_those_of_polynomials():
+    times = np.array([0.7, 1.0, 1.3, 1.35])
+    assert derivative(times) @ (2 * times**3 - times**2) == pytest.approx(6 * 1.35**2 - 2 * 1.35)
+    times = times[1:]
     assert derivative(times) @ (3 * times**2 - times + 7) == pytest.approx(6 * 1.35 - 1)
     assert derivative(times[1:]) @ (5 * times[1:] + 2) == pytest.approx(5.0)
 

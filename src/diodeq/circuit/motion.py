@@ -5,7 +5,10 @@ one-ports and once with those that their laws ask for. At the first point nothin
 carry C dv/dt too, where dv/dt is that of the parabola through the last three points, alpha v + what the points before
 give: what is corrected is the last point alone. This is the equation of the second-order backward differentiation
 formula (Gear, Numerical Initial Value Problems in Ordinary Differential Equations, 1971), which a point found by
-another formula misses by about the error of its step.
+another formula misses by about the error of its step; how much that is, where all is in swift motion, the cubic through
+one more point tells. What its slope would change is forgiven: less than half of what the last point itself is off by.
+
+What flows in branches follows from the voltages, so that of any currents there the same correction of voltages comes.
 """
 
 from __future__ import annotations
@@ -16,11 +19,14 @@ import numpy as np
 
 from diodeq.circuit.bank import Bank, Floats
 from diodeq.circuit.circuit import Circuit
-from diodeq.circuit.equations import EquationsPlan
+from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.kinds import nonlinear_kinds
 from diodeq.circuit.newton import Newton
 from diodeq.circuit.proof import largest
 from diodeq.devices.one_ports import OnePorts, one_ports, series_resistance
+
+# Currents [1, N] into a circuit's nodes and volts [1, n] of its voltage sources.
+Right = tuple[Floats, Floats]
 
 # Volts by which an end of a waveform may be off beside the waveform's own tolerance.
 ALLOWED = 1e-6
@@ -33,69 +39,83 @@ def allowed(volts: Floats, tolerance: float) -> float:
     return ALLOWED + tolerance * float(largest(volts[None])[0])
 
 
-def resting(circuit: Circuit, unknowns: Floats, right: Floats, through: Floats | None = None) -> float:
-    """Volts by which a point at rest is off: ``unknowns`` and ``right`` [n] of the circuit's equations.
+def resting(circuit: Circuit, volts: Floats, stimulus: Right, through: Floats | None = None) -> float:
+    """Volts by which a point at rest is off: node voltages [N] under a stimulus.
 
     ``through`` [n_one_ports] are the currents that the engine says flow through the one-ports, where it does.
     """
     newton = _newton(circuit)
-    missed, conductances = newton.residual(unknowns[None], right[None])
+    x, right = _unknowns(newton.equations, volts[None]), newton.equations.right_side(*stimulus)
+    missed, conductances = newton.residual(x, right)
     found = [newton.solve(missed, conductances)]
     if through is not None:
         ports = newton.equations.ports
-        law = newton.laws.current(np.asarray(ports @ unknowns))
+        law = newton.laws.current(np.asarray(ports @ x[0]))
         found.append(newton.solve(missed + ports.T @ (through - law), conductances))
     return float(max(newton.volts(each)[0] for each in found))
 
 
 @dataclass(frozen=True, eq=False)
 class Moving:
-    """The last points of a waveform: ``times`` [k] in seconds, ``unknowns`` [k, n] of the circuit's equations and
-    currents ``through`` [k, n_one_ports] the one-ports, with ``capacitances`` [N] in farads from each node to ground.
+    """The last points of a waveform: ``times`` [k] in seconds, node voltages ``volts`` [k, N] and currents ``through``
+    [k, n_one_ports] the one-ports, with ``capacitances`` [N] in farads from each node to ground.
 
-    Three points are looked at, two are enough.
+    Four points are looked at, two are enough.
     """
 
     circuit: Circuit
     capacitances: Floats
     times: Floats
-    unknowns: Floats
+    volts: Floats
     through: Floats
 
-    def off(self, right: Floats) -> float:
-        """Volts by which the last point is off, for the right side [n] then."""
-        weights = derivative(self.times[-3:])
-        alpha, points, through = float(weights[-1]), self.unknowns[-3:], self.through[-3:]
-        # What a capacitance conducts is alpha C v, and a current that the points before have decided.
+    def off(self, stimulus: Right) -> float:
+        """Volts by which the last point is off under the stimulus then; less than 0 where the motion may be why."""
+        count = min(4, len(self.times))
+        # The slopes at the last point as sums over the last points, of the parabola and of the cubic.
+        weights, others = np.zeros(count), derivative(self.times[-count:])
+        weights[-3:] = derivative(self.times[-3:])
+        alpha, volts, through = float(weights[-1]), self.volts[-count:], self.through[-count:]
         charged = np.flatnonzero(self.capacitances[1:] > 0)
         farads = self.capacitances[1:][charged]
+        # What a capacitance conducts is alpha C v, and a current that the points before have decided.
         ends = np.stack([charged + 1, np.zeros_like(charged)], axis=1).astype(np.int32)
         old = self.circuit.resistors
         more = Bank(np.concatenate([old.terminals, ends]), np.concatenate([old.values, alpha * farads]))
         newton = _newton(replace(self.circuit, resistors=more, trainable=None))
-        known = right.copy()
-        known[charged] -= farads * (weights[:-1] @ points[:-1, charged])
+        x, right = _unknowns(newton.equations, volts), newton.equations.right_side(*stimulus)
+        right[0, charged] -= farads * (weights[:-1] @ x[:-1, charged])
         ports, laws = newton.equations.ports, newton.laws
-        across = np.asarray((ports @ points.T).T)
-        short, conductances = _charging(laws, across, through, weights)
-        missed = newton.residual(points[-1:], known[None])[0]
+        across = np.asarray((ports @ x.T).T)
+        short, conductances, doubtful = _charging(laws, across, through, weights, others)
+        doubt = ports.T @ doubtful
+        doubt[charged] += farads * ((others - weights) @ x[:, charged])
+        missed = newton.residual(x[-1:], right)[0]
         said = missed + ports.T @ (through[-1] - laws.current(across[-1]))
-        asked = said + ports.T @ short
-        return float(max(newton.volts(newton.solve(each, conductances[None]))[0] for each in (said, asked)))
+        wrong, asked, forgiven = (
+            float(newton.volts(newton.solve(each, conductances[None]))[0])
+            for each in (said, said + ports.T @ short, doubt[None])
+        )
+        return max(wrong, asked) - forgiven
 
 
 def derivative(times: Floats) -> Floats:
-    """Weights [k] of values at 2 or 3 ``times`` [k] in the slope, at the last, of the polynomial through them."""
-    last, both = times[-1] - times[-2], times[-1] - times[0]
-    if len(times) == 2:
-        return np.array([-1.0, 1.0]) / last
-    first, middle = last / (both * (both - last)), -both / (last * (both - last))
-    return np.array([first, middle, -(first + middle)])
+    """Weights [k] of values at ``times`` [k], at least 2, in the slope at the last of the polynomial through them."""
+    back = times[-1] - times[:-1]
+    weights = np.zeros(len(times))
+    for k, own in enumerate(back.tolist()):
+        others = np.delete(back, k)
+        weights[k] = -np.prod(others / (others - own)) / own
+    weights[-1] = -weights.sum()
+    return weights
 
 
-def _charging(laws: OnePorts, across: Floats, through: Floats, weights: Floats) -> tuple[Floats, Floats]:
+def _charging(
+    laws: OnePorts, across: Floats, through: Floats, weights: Floats, others: Floats
+) -> tuple[Floats, Floats, Floats]:
     """By how many amperes [n] the currents at the last of ``across`` and ``through`` [k, n] fall short of the laws',
-    charge included, to first order, and the conductances [n] then; charge is stored behind the series resistance."""
+    charge included, to first order, the conductances [n] then, and by how many amperes the slopes with the other
+    weights [k] differ; charge is stored behind the series resistance."""
     ohms = series_resistance(laws)
     junction = across - ohms * through
     # The terminal voltage at which the junction has its voltage at rest, where the law is known.
@@ -106,8 +126,16 @@ def _charging(laws: OnePorts, across: Floats, through: Floats, weights: Floats) 
     current, conductance = laws.evaluate(rest)
     farads = laws.capacitance(rest)
     inside = conductance / np.maximum(1.0 - ohms * conductance, 1e-3) + weights[-1] * farads
-    short = (current + farads * (weights @ junction) - through[-1]) / (1.0 + ohms * inside)
-    return short, inside / (1.0 + ohms * inside)
+    share = 1.0 / (1.0 + ohms * inside)
+    short = (current + farads * (weights @ junction) - through[-1]) * share
+    return short, inside * share, farads * ((others - weights) @ junction) * share
+
+
+def _unknowns(equations: Equations, volts: Floats) -> Floats:
+    """Unknowns [k, n] with node voltages [k, N] and no currents in branches."""
+    found = np.zeros((len(volts), equations.size))
+    found[:, : equations.nodes] = volts[:, 1:]
+    return found
 
 
 def _newton(circuit: Circuit) -> Newton:

@@ -18,7 +18,7 @@ from diodeq.circuit.primitives import used_models
 from diodeq.devices.law import law
 from diodeq.errors import InputError
 from diodeq.netlist import spice
-from diodeq.netlist.batched import Floats, branch_vectors, element_lines, node, options
+from diodeq.netlist.batched import Floats, element_lines, node, options
 from diodeq.netlist.listing import TOLERANCES, number
 
 # A step takes this share of the time that is simulated.
@@ -31,13 +31,11 @@ PER_DECADE = 10
 
 @dataclass(frozen=True)
 class DynamicDeck:
-    """A deck as data; ``nodes``, ``branches`` by kind and ``diode_currents`` are vectors to expect, ``marker`` proves
-    that this deck ran."""
+    """A deck as data; ``nodes`` and ``diode_currents`` are vectors to expect, ``marker`` proves that this deck ran."""
 
     text: str
     marker: str
     nodes: list[str]
-    branches: dict[str, list[str]]
     diode_currents: list[str]
 
 
@@ -86,9 +84,7 @@ def transient_deck(
     accuracy = f"reltol={number(tolerance)} trtol=1 vntol=1e-9 abstol=1e-15 chgtol={small}"
     nodes = [node(k) for k in range(1, len(circuit.nodes))]
     diodes = [f"@d{k}[id]" for k in range(1, len(circuit.diodes) + 1)]
-    branches = _branches(circuit)
-    inner = [name for names in branches.values() for name in names]
-    saved = [*(f"v({name})" for name in (marker, *nodes)), *inner, *diodes]
+    saved = [*(f"v({name})" for name in (marker, *nodes)), *diodes]
     lines = [
         *_static(circuit, capacitances, marker),
         *currents,
@@ -98,7 +94,7 @@ def transient_deck(
         f".tran {number(stop / POINTS)} {number(stop)} 0 {number(stop / POINTS)}",
         ".end",
     ]
-    return DynamicDeck("\n".join(lines) + "\n", marker, nodes, branches, diodes)
+    return DynamicDeck("\n".join(lines) + "\n", marker, nodes, diodes)
 
 
 def noise_deck(
@@ -134,15 +130,7 @@ def noise_deck(
         *(f".noise v({node(p)},{node(m)}) v{marker} dec {PER_DECADE} {low} {high}" for p, m in outputs),
         ".end",
     ]
-    nodes = [node(k) for k in range(1, len(circuit.nodes))]
-    return DynamicDeck("\n".join(lines) + "\n", marker, nodes, _branches(circuit), [])
-
-
-def _branches(circuit: Circuit) -> dict[str, list[str]]:
-    found = branch_vectors(circuit)
-    if "voltage_sources" in found:
-        found["voltage_sources"] = [f"vx{k}#branch" for k in range(len(circuit.voltage_sources))]
-    return found
+    return DynamicDeck("\n".join(lines) + "\n", marker, [node(k) for k in range(1, len(circuit.nodes))], [])
 
 
 def _static(circuit: Circuit, capacitances: Floats, marker: str, extra: str = "") -> list[str]:

@@ -8,9 +8,8 @@ import numpy as np
 
 from diodeq.circuit import Circuit, motion
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.errors import SimulationError
-from diodeq.netlist.dynamic import DynamicDeck, Stimulus, noise_deck, transient_deck
+from diodeq.netlist.dynamic import Stimulus, noise_deck, transient_deck
 from diodeq.netlist.listing import TOLERANCES
 from diodeq.simulators.ngspice.jobs import next_marker
 from diodeq.simulators.ngspice.session import Session
@@ -56,27 +55,23 @@ class Transient:
         deck = transient_deck(
             self.circuit, self.capacitances, self.before, self.after, self.stop, self.tolerance, next_marker()
         )
-        found = session.run(deck.text, deck.marker, ["time", *_unknowns(deck), *deck.diode_currents], None)
+        found = session.run(deck.text, deck.marker, ["time", *deck.nodes, *deck.diode_currents], None)
         times = found["time"]
         if times[0] != 0.0 or times[-1] < (1 - 1e-9) * self.stop or np.any(np.diff(times) <= 0):
             raise SimulationError(
                 f"ngspice simulated {times[-1]:.3g} of {self.stop:.3g} s", "check capacitances and conductances"
             )
-        count = len(times)
-        unknowns, through = (_columns(found, names, count) for names in (_unknowns(deck), deck.diode_currents))
-        equations = EquationsPlan.of(self.circuit).fill(self.circuit)
-        before, after = (_right(equations, each) for each in (self.before, self.after))
-        ends = motion.Moving(self.circuit, self.capacitances, times, unknowns, through)
+        currents = [found[name] for name in deck.diode_currents]
+        volts = np.stack([np.zeros_like(times), *(found[name] for name in deck.nodes)], axis=1)
+        through = np.stack(currents, axis=1) if currents else np.empty((len(times), 0))
+        ends = motion.Moving(self.circuit, self.capacitances, times, volts, through)
         return Moved(
             times,
-            equations.voltages(unknowns),
+            volts,
             through,
-            (motion.resting(self.circuit, unknowns[0], before, through[0]), ends.off(after)),
-            (self._allowed(equations, unknowns[0]), self._allowed(equations, unknowns[-1])),
+            (motion.resting(self.circuit, volts[0], _right(self.before), through[0]), ends.off(_right(self.after))),
+            (motion.allowed(volts[0], self.tolerance), motion.allowed(volts[-1], self.tolerance)),
         )
-
-    def _allowed(self, equations: Equations, unknowns: Floats) -> float:
-        return motion.allowed(unknowns[: equations.nodes], self.tolerance)
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,7 @@ class Noise:
         noisy = [k for k, (plus, minus) in enumerate(self.outputs) if plus != minus]
         asked = [self.outputs[k] for k in noisy]
         deck = noise_deck(self.circuit, self.capacitances, self.stimulus, asked, self.band, next_marker())
-        vectors = [deck.marker, *_unknowns(deck), "frequency", "onoise_spectrum"]
+        vectors = [deck.marker, *deck.nodes, "frequency", "onoise_spectrum"]
         plots = session.run_each(deck.text, deck.marker, vectors)
         spectra = [plot for plot in plots if "onoise_spectrum" in plot]
         point = next(plot for plot in plots if deck.marker in plot)
@@ -109,25 +104,15 @@ class Noise:
         whole = frequencies[0] <= self.band[0] * (1 + 1e-6) and frequencies[-1] >= self.band[1] * (1 - 1e-6)
         if not whole or (densities < 0).any():
             raise SimulationError("ngspice returned a spectrum that is not whole", "report this deck")
-        equations = EquationsPlan.of(self.circuit).fill(self.circuit)
-        unknowns = np.array([point[name][0].real for name in _unknowns(deck)])
+        volts = np.array([0.0, *(point[name][0].real for name in deck.nodes)])
         return Heard(
-            equations.voltages(unknowns[None])[0],
+            volts,
             frequencies,
             densities**2,
-            motion.resting(self.circuit, unknowns, _right(equations, self.stimulus)),
-            motion.allowed(unknowns[: equations.nodes], float(dict(TOLERANCES)["reltol"])),
+            motion.resting(self.circuit, volts, _right(self.stimulus)),
+            motion.allowed(volts, float(dict(TOLERANCES)["reltol"])),
         )
 
 
-def _unknowns(deck: DynamicDeck) -> list[str]:
-    """The vectors of the equations' unknowns, in their order."""
-    return [*deck.nodes, *(name for names in deck.branches.values() for name in names)]
-
-
-def _right(equations: Equations, stimulus: Stimulus) -> Floats:
-    return equations.right_side(stimulus.currents[None], stimulus.volts[None])[0]
-
-
-def _columns(found: dict[str, Floats], names: list[str], count: int) -> Floats:
-    return np.stack([found[name] for name in names], axis=1) if names else np.empty((count, 0))
+def _right(stimulus: Stimulus) -> motion.Right:
+    return stimulus.currents[None], stimulus.volts[None]
