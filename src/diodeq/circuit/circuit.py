@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from diodeq.circuit.bank import Bank, Bools, Floats, Ints, bank, frozen
-from diodeq.circuit.kinds import KINDS, nonlinear_kinds, source_kinds
+from diodeq.circuit.kinds import KINDS, learn, nonlinear_kinds, source_kinds
 from diodeq.devices import DiodeModel
 from diodeq.errors import CircuitError
 
@@ -150,18 +150,11 @@ class Circuit:
         self._fits()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Of further kinds what they are goes along: another process would take their parts for none."""
-        further = {kind: spec for kind, spec in KINDS.items() if kind in self.others}
-        return {**self.__dict__, "further_kinds": further} if further else self.__dict__
+        # Another process would take the parts of kinds that it does not know for none.
+        return {**self.__dict__, "kinds": {kind: spec for kind, spec in KINDS.items() if kind in self.others}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        for kind, spec in state.pop("further_kinds", {}).items():
-            if KINDS.setdefault(kind, spec) != spec:
-                raise CircuitError(
-                    f"circuit {state['title']!r} comes from a process where {kind} are something else than here",
-                    "give every process the same kinds",
-                )
+        learn(state.pop("kinds"))
         self.__dict__.update(state)
 
     def _number_models(self) -> None:

@@ -6,7 +6,10 @@ lists kinds again, so a new kind is one entry.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from diodeq.errors import CircuitError
 
 # In a ``Flow``: the part's own current and the equation of its branch, instead of terminals.
 OWN = -1
@@ -259,3 +262,17 @@ def source_kinds() -> list[str]:
 def nonlinear_kinds() -> list[str]:
     """The kinds whose currents are those of one-port models."""
     return [kind for kind, spec in KINDS.items() if spec.nonlinear]
+
+
+def learn(further: Mapping[str, Kind]) -> None:
+    """Know the kinds that a circuit from another process brings along, too.
+
+    Raises:
+        CircuitError: one of them is something else here.
+    """
+    for kind, spec in further.items():
+        if KINDS.setdefault(kind, spec) != spec:
+            raise CircuitError(
+                f"a circuit comes from a process where {kind} are something else than here",
+                "give every process the same kinds",
+            )
