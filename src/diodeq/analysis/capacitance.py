@@ -29,7 +29,7 @@ def capacitances(circuit: Circuit, wiring: float, load: float) -> Floats:
     for name, value in (("wiring", wiring), ("load", load)):
         if not 0.0 <= value < np.inf:
             raise InputError(f"a {name} capacitance of {value:g} F is impossible", "give farads of at least 0")
-    ends = [circuit.bank(kind).terminals.ravel() for kind in KINDS if not kind.endswith("sources")]
+    ends = [circuit.bank(kind).terminals.ravel() for kind, spec in KINDS.items() if not spec.source]
     farads = wiring * np.bincount(np.concatenate(ends), minlength=len(circuit.nodes)).astype(np.float64)
     farads[np.unique(circuit.outputs)] += load
     farads[0] = 0.0

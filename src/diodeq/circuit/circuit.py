@@ -149,6 +149,21 @@ class Circuit:
             put(self, "units", Units(np.zeros(len(self.inputs)), np.ones(len(self.inputs))))
         self._fits()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Of further kinds what they are goes along: another process would take their parts for none."""
+        further = {kind: spec for kind, spec in KINDS.items() if kind in self.others}
+        return {**self.__dict__, "further_kinds": further} if further else self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        for kind, spec in state.pop("further_kinds", {}).items():
+            if KINDS.setdefault(kind, spec) != spec:
+                raise CircuitError(
+                    f"circuit {state['title']!r} comes from a process where {kind} are something else than here",
+                    "give every process the same kinds",
+                )
+        self.__dict__.update(state)
+
     def _number_models(self) -> None:
         """Values that number models become integers, all others real numbers."""
         changed = {}

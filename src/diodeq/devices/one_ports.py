@@ -121,6 +121,16 @@ def one_ports(models: Sequence[Model], which: ArrayLike, temperature: float, gmi
     return Joined(number[each], tuple(members))
 
 
+def series_resistance(ports: OnePorts) -> Floats:
+    """Ω [n] between the terminals of one-ports and what stores their charge: 0 for a family that knows of none."""
+    if isinstance(ports, Joined):
+        found = np.zeros(len(ports))
+        for k, each in enumerate(ports.members):
+            found[ports.family == k] = series_resistance(each)
+        return found
+    return np.broadcast_to(np.asarray(getattr(ports, "resistance", 0.0), np.float64), (len(ports),))
+
+
 @dataclass(frozen=True, eq=False)
 class Joined:
     """One-ports of several families: number k is the next one of ``members[family[k]]``."""

@@ -125,8 +125,13 @@ def circuit_digest(circuit: Circuit) -> str:
     fingerprint = hashlib.sha256()
     words = [circuit.nodes, circuit.inputs.names, circuit.output_names, circuit.temperature]
     cards = [[model.spice_name, model.card()] for model in circuit.models]
-    fingerprint.update(json.dumps([words, cards, [list(circuit.bank(kind).names) for kind in KINDS]]).encode())
-    for kind in KINDS:
+    # Kinds beyond the circuit's fields count where it has some: those that somebody else adds change no other digest.
+    further = [kind for kind in KINDS if kind in circuit.others and len(circuit.bank(kind))]
+    kinds = [*(kind for kind in KINDS if kind in circuit.__dict__), *further]
+    fingerprint.update(
+        json.dumps([words, cards, [list(circuit.bank(kind).names) for kind in kinds], *further]).encode()
+    )
+    for kind in kinds:
         fingerprint.update(circuit.bank(kind).terminals.astype("<i4").tobytes())
         fingerprint.update(circuit.bank(kind).values.astype("<f8").tobytes())
     for indices in (circuit.inputs.source, circuit.inputs.column, circuit.outputs):

@@ -6,17 +6,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diodeq.circuit import Circuit
+from diodeq.circuit import Circuit, motion
 from diodeq.circuit.bank import Floats
 from diodeq.errors import SimulationError
 from diodeq.netlist.dynamic import Stimulus, noise_deck, transient_deck
+from diodeq.netlist.listing import TOLERANCES
 from diodeq.simulators.ngspice.jobs import next_marker
 from diodeq.simulators.ngspice.session import Session
 
 
 @dataclass(frozen=True)
+class Moved:
+    """Times [T], node voltages [T, N] and diode currents [T, n] of a folded circuit; the volts by which its first and
+    its last point are off, and those that each may be off by."""
+
+    times: Floats
+    node_voltages: Floats
+    diode_currents: Floats
+    off: tuple[float, float]
+    allowed: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Node voltages [N], frequencies [F] in Hz and densities [n_out, F] in V²/Hz of a folded circuit; the volts by
+    which its operating point is off, and those that it may be off by."""
+
+    node_voltages: Floats
+    frequencies: Floats
+    densities: Floats
+    off: float
+    allowed: float
+
+
+@dataclass(frozen=True)
 class Transient:
-    """A folded circuit from one stimulus to another: (times [T], node voltages [T, N], diode currents [T, n])."""
+    """A folded circuit from one stimulus to another."""
 
     circuit: Circuit
     capacitances: Floats
@@ -25,7 +50,7 @@ class Transient:
     stop: float
     tolerance: float
 
-    def run(self, session: Session) -> tuple[Floats, Floats, Floats]:
+    def run(self, session: Session) -> Moved:
         """Raises SimulationError when ngspice fails or stops before the time is over."""
         deck = transient_deck(
             self.circuit, self.capacitances, self.before, self.after, self.stop, self.tolerance, next_marker()
@@ -37,17 +62,21 @@ class Transient:
                 f"ngspice simulated {times[-1]:.3g} of {self.stop:.3g} s", "check capacitances and conductances"
             )
         currents = [found[name] for name in deck.diode_currents]
-        ground = np.zeros_like(times)
-        return (
+        volts = np.stack([np.zeros_like(times), *(found[name] for name in deck.nodes)], axis=1)
+        through = np.stack(currents, axis=1) if currents else np.empty((len(times), 0))
+        ends = motion.Moving(self.circuit, self.capacitances, times, volts, through)
+        return Moved(
             times,
-            np.stack([ground, *(found[name] for name in deck.nodes)], axis=1),
-            np.stack(currents, axis=1) if currents else np.empty((len(times), 0)),
+            volts,
+            through,
+            (motion.resting(self.circuit, volts[0], _right(self.before), through[0]), ends.off(_right(self.after))),
+            (motion.allowed(volts[0], self.tolerance), motion.allowed(volts[-1], self.tolerance)),
         )
 
 
 @dataclass(frozen=True)
 class Noise:
-    """A folded circuit's noise: (node voltages [N], frequencies [F] in Hz, densities [n_out, F] in V²/Hz)."""
+    """A folded circuit's noise."""
 
     circuit: Circuit
     capacitances: Floats
@@ -55,7 +84,7 @@ class Noise:
     outputs: tuple[tuple[int, int], ...]
     band: tuple[float, float]
 
-    def run(self, session: Session) -> tuple[Floats, Floats, Floats]:
+    def run(self, session: Session) -> Heard:
         """Raises SimulationError when ngspice fails or an output's spectrum is not there."""
         # Between two nodes that sources hold there is no noise, and nothing for ngspice to do.
         noisy = [k for k, (plus, minus) in enumerate(self.outputs) if plus != minus]
@@ -75,4 +104,15 @@ class Noise:
         whole = frequencies[0] <= self.band[0] * (1 + 1e-6) and frequencies[-1] >= self.band[1] * (1 - 1e-6)
         if not whole or (densities < 0).any():
             raise SimulationError("ngspice returned a spectrum that is not whole", "report this deck")
-        return np.array([0.0, *(point[name][0] for name in deck.nodes)]), frequencies, densities**2
+        volts = np.array([0.0, *(point[name][0].real for name in deck.nodes)])
+        return Heard(
+            volts,
+            frequencies,
+            densities**2,
+            motion.resting(self.circuit, volts, _right(self.stimulus)),
+            motion.allowed(volts, float(dict(TOLERANCES)["reltol"])),
+        )
+
+
+def _right(stimulus: Stimulus) -> motion.Right:
+    return stimulus.currents[None], stimulus.volts[None]

@@ -12,6 +12,7 @@ from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.circuit.reduce import Reduced, ReductionPlan
+from diodeq.errors import SimulationError
 from diodeq.netlist.dynamic import STEP, Stimulus
 from diodeq.pool import TIME_LIMIT, Health, Pool
 from diodeq.simulators.base import (
@@ -135,11 +136,14 @@ class NgspiceSimulator(NgspiceBase):
             ]
         )
         waves = []
-        for row, (times, volts, currents) in enumerate(found):
+        for row, moved in enumerate(found):
+            for end, off, allowed in zip(("starts", "ends"), moved.off, moved.allowed, strict=True):
+                _demand(f"the waveform of row {row + 1} {end}", off, allowed, row)
             # The driven nodes move as their sources do.
-            stepped = np.clip(times / (STEP * stop), 0.0, 1.0)[:, None]
+            stepped = np.clip(moved.times / (STEP * stop), 0.0, 1.0)[:, None]
             driven = known[0][row] + stepped * (known[1][row] - known[0][row])
-            waves.append(Waveform(circuit, times, folded.unfold(volts, driven), currents))
+            volts = folded.unfold(moved.node_voltages, driven)
+            waves.append(Waveform(circuit, moved.times, volts, moved.diode_currents))
         return waves
 
     def noise(
@@ -154,10 +158,12 @@ class NgspiceSimulator(NgspiceBase):
         found = self.pool.map(
             [Noise(folded.circuit, small, stimulus, pairs, band) for stimulus in _stimuli(folded, sources, known)]
         )
-        return [
-            Spectrum(folded.unfold(volts[None], known[row : row + 1])[0], frequencies, densities)
-            for row, (volts, frequencies, densities) in enumerate(found)
-        ]
+        spectra = []
+        for row, heard in enumerate(found):
+            _demand(f"the noise of row {row + 1} was found", heard.off, heard.allowed, row)
+            volts = folded.unfold(heard.node_voltages[None], known[row : row + 1])[0]
+            spectra.append(Spectrum(volts, heard.frequencies, heard.densities))
+        return spectra
 
     def _small(self, circuit: Circuit) -> tuple[Folded, Reduced]:
         """The circuit without driven nodes, and that without purely resistive ones."""
@@ -190,6 +196,16 @@ class NgspiceSimulator(NgspiceBase):
             answers = self.pool.attempt(alone) if alone else [found]
             parts += [one if isinstance(one, Answer) else none(each.circuit, one) for one in answers]
         return joined(parts) if parts else none(job.circuit, None)
+
+
+def _demand(what: str, off: float, allowed: float, row: int) -> None:
+    """Raise ``SimulationError`` unless a point is proved to be off by no more volts than it may be."""
+    if not off <= allowed:
+        raise SimulationError(
+            f"{what} {off:.2g} V off the circuit's equations, more than the {allowed:.2g} V that are allowed",
+            "lower the drive voltages, or narrow the conductance range",
+            sample=row,
+        )
 
 
 def _stimuli(folded: Folded, sources: Floats, known: Floats) -> list[Stimulus]:
