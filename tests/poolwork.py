@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import time
 from dataclasses import dataclass, field
@@ -131,3 +132,11 @@ class Large:
 
     def run(self, session):
         return self.data[::-1]
+
+
+@dataclass
+class Hold:
+    """Computes for minutes without letting any other thread of the process run."""
+
+    def run(self, session):
+        re.fullmatch("(a|a)*b", "a" * 40)

@@ -100,6 +100,10 @@ def weights_npz() -> list[bytes]:
     return [written(lambda path: weights.save(network(), path), ".npz"), monotone, state]
 
 
+def state_dict(path: Path) -> None:
+    weights.load(path, "relu")
+
+
 def weights_pt() -> list[bytes]:
     import torch
 
@@ -122,10 +126,31 @@ def weights_onnx() -> list[bytes]:
         helper.make_node("Relu", ["a"], ["r"]),
         helper.make_node("Gemm", ["r", "V", "d"], ["y"], transB=1, alpha=0.5),
     ]
+    others = [
+        helper.make_node("Cast", ["x"], ["k"], to=TensorProto.FLOAT),
+        helper.make_node("BatchNormalization", ["k", "g", "g", "g", "g"], ["n"], epsilon=1e-3),
+        helper.make_node("Sub", ["n", "g"], ["s"]),
+        helper.make_node("Shape", ["s"], ["h"], start=0, end=1),
+        helper.make_node("Concat", ["h", "all"], ["t"], axis=0),
+        helper.make_node("Reshape", ["s", "t"], ["f"], allowzero=0),
+        helper.make_node("MatMul", ["f", "W"], ["m"]),
+        helper.make_node("LeakyRelu", ["m"], ["l"], alpha=0.1),
+        helper.make_node("Gemm", ["l", "V", "d"], ["y"], transB=1),
+    ]
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, n]) for name, n in (("x", 3), ("y", 2))]
     tensors = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], tensors)
-    return [helper.make_model(graph).SerializeToString()]
+    more = [numpy_helper.from_array(np.ones(3, np.float32), "g"), numpy_helper.from_array(np.array([-1]), "all")]
+    outside = numpy_helper.from_array(constants["W"].astype(np.float32), "W")
+    for key, value in (("location", "w.onnx"), ("offset", "8"), ("length", "48")):  # the model itself
+        outside.external_data.add(key=key, value=value)
+    outside.ClearField("raw_data")
+    outside.data_location = TensorProto.EXTERNAL
+    graphs = [
+        helper.make_graph(nodes, "g", ports[:1], ports[1:], tensors),
+        helper.make_graph(others, "g", ports[:1], ports[1:], [*tensors, *more]),
+        helper.make_graph(nodes, "g", ports[:1], ports[1:], [outside, *tensors[1:]]),
+    ]
+    return [helper.make_model(graph).SerializeToString() for graph in graphs]
 
 
 def circuit_files() -> list[bytes]:
@@ -379,14 +404,15 @@ def texts(traps: Path) -> list[Mutation]:
 
 
 READERS: dict[str, Reader] = {
-    "weights-npz": Reader("w.npz", weights_npz, archives, weights.load),
+    "weights-npz": Reader("w.npz", lambda: weights_npz()[:2], archives, weights.load),
     "weights-safetensors": Reader(
         "w.safetensors",
         lambda: [written(lambda path: weights.save(network(), path), ".safetensors")],
         lambda traps: [*BYTES, *[framed] * 6],
         weights.load,
     ),
-    "weights-pt": Reader("w.pt", weights_pt, lambda traps: BYTES, weights.load, needs=("torch",)),
+    "weights-state": Reader("w.npz", lambda: weights_npz()[2:], archives, state_dict),
+    "weights-pt": Reader("w.pt", weights_pt, lambda traps: BYTES, state_dict, needs=("torch",)),
     "weights-onnx": Reader("w.onnx", weights_onnx, lambda traps: BYTES, weights.load, needs=("onnx",)),
     "circuit": Reader("c.npz", circuit_files, archives, use_circuit),
     "checkpoint": Reader(

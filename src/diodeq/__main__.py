@@ -1,6 +1,9 @@
 """``python -m diodeq`` and the console script: an interruption before there is a command line ends quietly too."""
 
-from diodeq import interrupts
+from diodeq import interrupts, orphans
+
+# A process that a command spawned loads this first.
+orphans.leave_with_starter()
 
 
 def run() -> None:

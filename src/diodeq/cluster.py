@@ -8,7 +8,6 @@ different kinds may still differ in the last bit, as their linear algebra librar
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from diodeq import processors
+from diodeq import orphans, processors
 from diodeq.errors import SimulationError, SimulatorMissingError, UsageError
 
 # map(function, shared, items) yields function(shared, item) for every item in turn. All three travel to other
@@ -60,7 +59,7 @@ def mapper(spec: str = "", processes: int | None = None) -> Iterator[Map]:
         yield lambda function, shared, items: (_alone(function, shared, item) for item in items)
         return
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(count, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    executor = ProcessPoolExecutor(count, context, initializer=orphans.begin)
     try:
         yield partial(_over_processes, executor)
     finally:
@@ -120,6 +119,7 @@ def _same(value: Any) -> Any:
 @contextmanager
 def _client(spec: str) -> Iterator[Any]:
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError:
         raise SimulatorMissingError("Dask is not installed", "pip install 'diodeq[cluster]'") from None
@@ -131,7 +131,8 @@ def _client(spec: str) -> Iterator[Any]:
                 yield client
     elif kind == "local":
         local = partial(LocalCluster, threads_per_worker=1, dashboard_address=":0", silence_logs=50)
-        with local(n_workers=int(rest)) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
+        first = [*dask.config.get("distributed.worker.preload"), orphans.__name__]
+        with local(n_workers=int(rest), preload=first) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
             yield client
     else:
         try:

@@ -49,7 +49,7 @@ class Crew:
 
     def ask(self, jobs: Sequence[Any], stop: bool) -> tuple[list[Any], dict[int, Exception]]:
         """Results, and failures by number; with ``stop`` no job is begun after the first failure."""
-        call, left = _Call(jobs), len(jobs)
+        call, left = _Call(jobs, stop), len(jobs)
         results: list[Any] = [None] * left
         failures: dict[int, Exception] = {}
         look = time.monotonic() + WATCH
@@ -57,14 +57,13 @@ class Crew:
             self._take_on(call)
             while left:
                 try:
-                    number, results[number], failure = call.ended.get(timeout=WATCH)
+                    number, results[number], failure, withdrawn = call.ended.get(timeout=WATCH)
                 except Empty:
                     pass
                 else:
-                    left -= 1
+                    left -= 1 + withdrawn
                     if failure is not None:
                         failures[number] = failure
-                        left -= self._withdraw(call) if stop else 0
                 if time.monotonic() >= look:
                     self._watch(call)
                     look = time.monotonic() + WATCH
@@ -124,17 +123,22 @@ class Crew:
 
     def _withdraw(self, call: _Call) -> int:
         """Have none of the call's jobs begun any more; how many there were."""
+        count = len(call.waiting)
+        call.waiting.clear()
+        if call in self._calls:
+            self._calls.remove(call)
+        return count
+
+    def _end(self, call: _Call, number: int, result: Any, failure: Exception | None) -> None:
         with self._lock:
-            count = len(call.waiting)
-            call.waiting.clear()
-            if call in self._calls:
-                self._calls.remove(call)
-            return count
+            self._busy -= 1
+            withdrawn = self._withdraw(call) if failure is not None and call.stop else 0
+        call.ended.put((number, result, failure, withdrawn))
 
     def _give_up(self, call: _Call) -> None:
         """Nobody waits for the answers any more."""
-        self._withdraw(call)
         with self._lock:
+            self._withdraw(call)
             call.given_up = True
             for worker in call.running.values():
                 worker.end()
@@ -143,7 +147,7 @@ class Crew:
         while self._calls:
             call = self._calls.popleft()
             while call.waiting:
-                call.ended.put((call.waiting.popleft(), None, error))
+                call.ended.put((call.waiting.popleft(), None, error, 0))
 
     def _serve(self, hand: _Hand) -> None:
         """The life of a hand: jobs in turn, on its worker or the next one."""
@@ -156,13 +160,10 @@ class Crew:
                 call, number = task
                 try:
                     worker, result, failure = self._do(worker, call, number)
-                    call.ended.put((number, result, failure))
                 except Exception as error:
-                    call.ended.put((number, None, error))
+                    self._end(call, number, None, error)
                     raise
-                finally:
-                    with self._lock:
-                        self._busy -= 1
+                self._end(call, number, result, failure)
         except Exception as error:  # no worker can be started
             hand.failure = error
         with self._lock:
@@ -259,11 +260,11 @@ class _Hand(threading.Thread):
 class _Call:
     """What one thread asked: jobs by number, those that nobody has begun, those under way, and how each ended."""
 
-    def __init__(self, jobs: Sequence[Any]) -> None:
-        self.jobs = jobs
+    def __init__(self, jobs: Sequence[Any], stop: bool) -> None:
+        self.jobs, self.stop = jobs, stop
         self.waiting = collections.deque(range(len(jobs)))
         self.running: dict[int, Worker] = {}
-        self.ended: SimpleQueue[tuple[int, Any, Exception | None]] = SimpleQueue()
+        self.ended: SimpleQueue[tuple[int, Any, Exception | None, int]] = SimpleQueue()
         self.given_up = False
 
 

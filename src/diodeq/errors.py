@@ -26,7 +26,8 @@ class DiodeqError(Exception):
     """Base of all deliberate errors.
 
     ``problem`` names the evidence (file, node, part); ``remedy`` says what to do. Printed as "problem; remedy".
-    ``nodes`` and ``parts`` are the names it is about, ``sample`` the row of a batch: programs read these, not the words.
+    ``nodes`` and ``parts`` are the names it is about, ``sample`` the row of a batch: programs read these, not the
+    words.
     """
 
     exit_code = 1

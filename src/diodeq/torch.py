@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import linalg
 
-from diodeq.circuit import Circuit, transpose
-
+from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.products import branch_products
 from diodeq.errors import InputError
 from diodeq.simulators import create
@@ -96,42 +96,42 @@ class _Settle(torch.autograd.Function):
 def drive_gradients(point: OperatingPoint, adjoint: AdjointSolution, injections: Floats) -> Floats:
     """dℓ/d(input) float64[B, n_in] of each sample, for ``injections`` float64[B, n_out] = dℓ/d(output).
 
-    The gradient of a voltage source is the current into its + terminal in the adjoint circuit, where it is a short;
-    that of a current source is the adjoint voltage from - to + (Director and Rohrer 1969).
+    A source's value stands on the right side of the equations, so its gradient is the adjoint's answer there: of a
+    voltage source the current into its + terminal, where the adjoint has a short, of a current source the adjoint
+    voltage from - to + (Director and Rohrer 1969).
     """
     circuit = point.circuit
-    through = _short_currents(circuit, point, adjoint, circuit.output_injections(injections))
-    ends = circuit.current_sources.terminals
-    across = adjoint.node_voltages[:, ends[:, 1]] - adjoint.node_voltages[:, ends[:, 0]]
-    driven, sources = circuit.inputs, np.concatenate([through, across], axis=1)
+    equations = EquationsPlan.of(circuit).fill(circuit)
+    unknowns = _adjoint_unknowns(equations, point, adjoint, circuit.output_injections(injections))
+    sources = np.asarray((equations.plan.drives.T @ unknowns.T).T)
+    driven = circuit.inputs
     gains = sparse.csr_array((driven.gain, (driven.source, driven.column)), shape=(sources.shape[1], len(driven)))
     return np.asarray((gains.T @ sources.T).T)
 
 
-def _short_currents(circuit: Circuit, point: OperatingPoint, adjoint: AdjointSolution, injected: Floats) -> Floats:
-    """Currents of the adjoint's shorted voltage sources float64[B, n]: what Kirchhoff's law leaves for them."""
-    reverse, volts = transpose(circuit), adjoint.node_voltages
-    joints = incidence(reverse, "resistors")
-    leaving = (joints @ sparse.diags_array(circuit.conductances) @ joints.T) @ volts.T - injected.T
-    diodes = incidence(reverse, "diodes")
-    leaving += diodes @ (point.diode_conductances.T * (diodes.T @ volts.T))
-    for kind in branch_kinds(reverse):
-        if kind != "voltage_sources":
-            leaving += incidence(reverse, kind, BRANCHES[kind]) @ adjoint.branch_currents[kind].T
-    for kind, follower, sign in (("transformers", (2, 3), -1.0), ("mirrors", (0, 1), 1.0)):
-        if len(reverse.bank(kind)):
-            values = sign * reverse.bank(kind).values[:, None]
-            leaving += incidence(reverse, kind, follower) @ (values * adjoint.branch_currents[kind].T)
-    if len(reverse.gyrators):
-        first, second = incidence(reverse, "gyrators", (0, 1)), incidence(reverse, "gyrators", (2, 3))
-        g = reverse.gyrators.values[:, None]
-        leaving += first @ (g * (second.T @ volts.T)) - second @ (g * (first.T @ volts.T))
-    # Sources form a forest, so their currents are the unique solution of the balance at the nodes but ground.
-    shorts = sparse.csr_array(incidence(reverse, "voltage_sources")[1:])
-    if not shorts.shape[1]:
-        return np.zeros((len(volts), 0))
-    normal = linalg.splu(sparse.csc_matrix(shorts.T @ shorts))
-    return np.asarray(normal.solve(np.ascontiguousarray(-(shorts.T @ leaving[1:]))).T)
+def _adjoint_unknowns(
+    equations: Equations, point: OperatingPoint, adjoint: AdjointSolution, injected: Floats
+) -> Floats:
+    """All unknowns of the adjoint, float64[B, n]: the currents of its shorted voltage sources, which engines fold away,
+    are what Kirchhoff's law leaves for them."""
+    volts, count = adjoint.node_voltages, len(point.node_voltages)
+    shorts = equations.branches.get("voltage_sources", slice(equations.nodes, equations.nodes))
+    branches = {
+        kind: np.zeros((count, at.stop - at.start))
+        if at == shorts
+        else adjoint.branch_currents[KINDS[kind].adjoint.kind]
+        for kind, at in equations.branches.items()
+    }
+    unknowns = equations.unknowns(volts, branches)
+    ports = equations.ports
+    leaving = equations.matrix.T @ unknowns.T + ports.T @ (point.diode_conductances.T * (ports @ unknowns.T))
+    leaving = leaving[: equations.nodes] - injected.T[1:]
+    if shorts.stop > shorts.start:
+        # Sources form a forest, so their currents are the unique solution of the balance at the nodes but ground.
+        joints = sparse.csr_array(equations.matrix.T)[: equations.nodes, shorts]
+        normal = linalg.splu(sparse.csc_matrix(joints.T @ joints))
+        unknowns[:, shorts] = normal.solve(np.ascontiguousarray(-(joints.T @ leaving))).T
+    return unknowns
 
 
 def _array(tensor: torch.Tensor) -> Floats:

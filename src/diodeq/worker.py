@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import os
 import resource
-import signal
 import socket
 import subprocess
 import sys
@@ -64,6 +63,7 @@ class Worker:
                 stderr=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
+            orphans.end_with(reading, self._process.pid)
         except OSError as error:
             ours.close()
             os.close(self._lifeline)
@@ -202,7 +202,6 @@ def _deliberate(error: Exception) -> DiodeqError:
 
 
 if __name__ == "__main__":
-    # Ctrl-C is the parent's to handle: it goes to every process of the terminal.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    orphans.begin()
     orphans.leave_with(int(sys.argv[3]), int(sys.argv[2]))
     serve(Connection(int(sys.argv[1])), sys.argv[4])

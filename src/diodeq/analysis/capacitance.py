@@ -7,7 +7,11 @@ import numpy as np
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.fold import FoldPlan
+from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
+
+# What conducting one-ports are driven with, where their own times are looked at.
+_VOLTS = 1.0
 
 
 def capacitances(circuit: Circuit, wiring: float, load: float) -> Floats:
@@ -42,20 +46,25 @@ def driven_nodes(circuit: Circuit) -> np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 def time_constants(circuit: Circuit, farads: Floats) -> tuple[float, float]:
-    """The shortest and the longest of C/G over the nodes that no source holds, and of the diodes' transit times.
+    """The shortest and the longest of C/G over the nodes that no source holds, and of the one-ports themselves.
 
-    G is all the conductance of a node's resistors, C its capacitance with CJO of its diodes. An estimate of the scale
-    of time, not a bound: nodes are coupled, and diodes conduct. Both are 0 where nothing takes time.
+    G is all the conductance of a node's resistors, C its capacitance with its one-ports' at 0 V. A one-port's own time
+    is that of its charge where a volt behind its nodes' resistors makes it conduct, for most diodes TT. An estimate of
+    the scale of time, not a bound: nodes are coupled. Both are 0 where nothing takes time.
+
+    Raises:
+        InputError: a model has no capacitance at the circuit's temperature.
     """
-    siemens = np.bincount(
-        circuit.resistors.terminals.ravel(), np.repeat(circuit.conductances, 2), minlength=len(circuit.nodes)
-    )
-    models = circuit.diodes.values.astype(int)
-    junctions = np.array([model.get("cjo") for model in circuit.models])[models] if len(models) else np.zeros(0)
-    total = farads + np.bincount(circuit.diodes.terminals.ravel(), np.repeat(junctions, 2), minlength=len(farads))
-    free = ~driven_nodes(circuit) & (total > 0) & (siemens > 0)
-    transit = [circuit.models[k].get("tt") for k in np.unique(models).tolist()]
-    found = [*(total[free] / siemens[free]).tolist(), *(time for time in transit if time > 0)]
+    ends, nodes = circuit.diodes.terminals, len(circuit.nodes)
+    siemens = np.bincount(circuit.resistors.terminals.ravel(), np.repeat(circuit.conductances, 2), minlength=nodes)
+    ports = one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
+    total = farads + np.bincount(ends.ravel(), np.repeat(ports.capacitance(np.zeros(len(ports))), 2), minlength=nodes)
+    held = driven_nodes(circuit)
+    free = ~held & (total > 0) & (siemens > 0)
+    ohms = np.divide(1.0, siemens, out=np.zeros(nodes), where=~held & (siemens > 0))[ends].sum(axis=1)
+    v, _, g = ports.load_line(_VOLTS, ohms)
+    own = ports.capacitance(v) / (g + np.divide(1.0, ohms, out=np.zeros(len(ohms)), where=ohms > 0))
+    found = [*(total[free] / siemens[free]).tolist(), *own[own > 0].tolist()]
     return min(found, default=0.0), max(found, default=0.0)
 
 

@@ -15,13 +15,24 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from diodeq.circuit import Circuit
+from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.equations import incidence
+from diodeq.circuit.fold import FoldPlan
 from diodeq.errors import InputError
 
 Index = NDArray[np.int64]
+
+# What the compiler makes circuits of.
+ANALYSED = (
+    "resistors",
+    "diodes",
+    "voltage_sources",
+    "current_sources",
+    "transformers",
+    "gyrators",
+    "buffers",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +74,9 @@ def linear_part(circuit: Circuit) -> LinearPart:
         InputError: the circuit has mirrors or a loop of buffers, which are not analysed.
     """
     plan = FoldPlan.of(circuit)
-    if len(circuit.mirrors):
-        raise InputError(f"circuit {circuit.title!r} has mirrors", "only compiled circuits are certified")
+    for kind in KINDS:
+        if kind not in ANALYSED and len(circuit.bank(kind)):
+            raise InputError(f"circuit {circuit.title!r} has {kind}", "only compiled circuits are certified")
     driven = np.zeros(len(circuit.nodes), bool)
     driven[0] = True
     for level in plan.levels:

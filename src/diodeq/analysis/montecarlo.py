@@ -21,6 +21,7 @@ from diodeq.devices.technology import Technology
 from diodeq.devices.variation import Variation
 from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.netlist.listing import circuit_digest
+from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.variation import vary
@@ -37,7 +38,8 @@ TWO_SIDED_95 = 1.959963984540054
 class Study:
     """What is asked: boards of ``circuit`` by ``technology``, on input volts ``drives`` float64[B, n_in].
 
-    ``labels`` int64[B] are class numbers or None; ``simulator`` is a name of ``simulators.create``.
+    ``labels`` int64[B] are class numbers or None; ``simulator`` is a name of ``simulators.create``, ``time_limit`` its
+    limit.
 
     Raises:
         InputError: no outputs, no samples, or labels that are no classes of the outputs.
@@ -50,6 +52,7 @@ class Study:
     labels: NDArray[np.int64] | None = None
     simulator: str = "ngspice"
     seed: int = 0
+    time_limit: float = TIME_LIMIT
 
     def __post_init__(self) -> None:
         count = len(self.circuit.outputs)
@@ -120,7 +123,7 @@ def measure(study: Study, wanted: Floats, numbers: Sequence[int], map_: Map) -> 
 
 def _task(shared: tuple[Study, Floats], numbers: Sequence[int]) -> list[Measured]:
     study, wanted = shared
-    with create(study.simulator, 1) as engine:
+    with create(study.simulator, 1, study.time_limit) as engine:
         return [_measured(study, wanted, number, engine) for number in numbers]
 
 
@@ -150,7 +153,7 @@ def outputs(engine: Simulator, circuit: Circuit, drives: Floats) -> Floats:
 
 def drawn(study: Study) -> tuple[Floats, str]:
     """The drawn circuit's output volts float64[B, n_out] and the engine's version."""
-    with create(study.simulator, 1) as engine:
+    with create(study.simulator, 1, study.time_limit) as engine:
         return outputs(engine, study.circuit, study.drives), engine.version
 
 

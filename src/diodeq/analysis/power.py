@@ -9,7 +9,7 @@ import numpy as np
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.devices.law import law
+from diodeq.devices.one_ports import one_ports
 from diodeq.simulators.base import OperatingPoint
 
 # Branch voltages held at a time: samples times parts.
@@ -47,24 +47,18 @@ def groups(circuit: Circuit, kind: str) -> Iterator[tuple[str, slice]]:
 
 
 def _watts(point: OperatingPoint, kind: str, part: slice) -> Floats:
-    bank = point.circuit.bank(kind)
+    circuit = point.circuit
+    bank = circuit.bank(kind)
     first, second = bank.terminals[part].T
     values = bank.values[part]
     watts = np.empty(len(point.node_voltages))
+    ports = one_ports(circuit.models, values, circuit.temperature) if kind == "diodes" else None
     step = max(1, _ENTRIES // max(1, len(values)))
     for at in range(0, len(watts), step):
         volts = point.node_voltages[at : at + step]
         across = volts[:, first] - volts[:, second]
-        if kind == "resistors":
+        if ports is None:
             watts[at : at + step] = across**2 @ values
         else:
-            watts[at : at + step] = np.sum(across * _diode_currents(point.circuit, values, across), axis=1)
+            watts[at : at + step] = np.sum(across * ports.current(across), axis=1)
     return watts
-
-
-def _diode_currents(circuit: Circuit, models: Floats, across: Floats) -> Floats:
-    currents = np.empty_like(across)
-    for number in np.unique(models).astype(int):
-        chosen = models == number
-        currents[:, chosen] = law(circuit.models[number], circuit.temperature).current(across[:, chosen])
-    return currents

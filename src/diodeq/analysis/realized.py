@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from diodeq.analysis.linear import linear_part
 from diodeq.circuit import Circuit, linearize
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.equations import incidence
+from diodeq.circuit.fold import FoldPlan
 from diodeq.errors import InputError
 from diodeq.network import Network, Stage
 

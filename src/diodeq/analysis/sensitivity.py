@@ -124,7 +124,7 @@ def certified(study: Study, ranking: Ranking, map_: Map) -> dict[str, Any] | Non
         return None
     # Resistances off by t are conductances off by up to t / (1 - t).
     allowed = tolerance / (1.0 - tolerance)
-    with create(study.simulator, 1) as engine:
+    with create(study.simulator, 1, study.time_limit) as engine:
         point = engine.operate(study.circuit, study.drives)
     bound = certificate.displacement(study.circuit, point.node_voltages, allowed)
     nodes = np.unique(study.circuit.outputs)
@@ -150,7 +150,7 @@ def _moved(shared: tuple[Study, Floats, Any], items: Sequence[int | Floats]) -> 
     """How far the output nodes of boards are from the drawn circuit's, Euclidean, float64[items, B]."""
     study, wanted, nodes = shared
     found = []
-    with create(study.simulator, 1) as engine:
+    with create(study.simulator, 1, study.time_limit) as engine:
         for item in items:
             board = board_of(study, item) if isinstance(item, int) else study.circuit.with_conductances(item)
             volts = engine.operate(board, study.drives).node_voltages[:, nodes]

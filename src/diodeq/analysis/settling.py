@@ -16,6 +16,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.errors import InputError, SimulationError
 from diodeq.simulators.base import DynamicSimulator, OperatingPoint, Waveform
+from diodeq.synthesis.quantize import scaled_impedance
 
 # Rows whose waveforms are held at a time.
 AT_ONCE = 16
@@ -181,7 +182,7 @@ def _last_crossing(times: Floats, excess: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """How a circuit settles with all its conductances times ``scale``.
+    """How a circuit settles with all its admittances and currents times ``scale``.
 
     ``agreement`` is the share of rows with the same highest output as at scale 1, ``accuracy`` needs labels.
     """
@@ -232,12 +233,13 @@ def levels(
     scales: Sequence[float],
     labels: NDArray[np.int64] | None = None,
 ) -> list[Level]:
-    """``settle`` with all conductances times each of ``scales``; ``per_end_and_load`` are those of ``capacitances``."""
+    """``settle`` with all admittances and currents times each of ``scales``; ``per_end_and_load`` are those of
+    ``capacitances``."""
     farads = capacitances(circuit, *per_end_and_load)
     decisions = engine.operate(circuit, after).outputs.argmax(axis=1) if len(circuit.outputs) else None
     found = []
     for scale in scales:
-        scaled = circuit.with_conductances(scale * circuit.conductances)
+        scaled = scaled_impedance(circuit, scale)
         settling = settle(engine, scaled, farads, before, after, tolerance)
         chosen = settling.outputs.argmax(axis=1)
         accuracy = None if labels is None else float(np.mean(chosen == labels))

@@ -16,6 +16,7 @@ from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS, Adjoint
 from diodeq.errors import CircuitError
 
+
 def transpose(circuit: Circuit) -> Circuit:
     """The transposed circuit with its independent sources zeroed; diodes are kept as they are.
 
@@ -33,7 +34,7 @@ def transpose(circuit: Circuit) -> Circuit:
             parts = replace(parts, terminals=parts.terminals[:, list(turned.terminals)], names=())
         elif turned.terminals != tuple(range(len(spec.terminals))):
             parts = replace(parts, terminals=parts.terminals[:, list(turned.terminals)])
-        banks[turned.kind] = parts if spec.nonlinear or spec.reciprocal and not spec.source else _times(parts, turned)
+        banks[turned.kind] = parts if spec.nonlinear or (spec.reciprocal and not spec.source) else _times(parts, turned)
     return circuit.with_banks(banks, title=f"{circuit.title}, transposed")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import networkx
 import numpy as np
 
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import components, port_edges
+from diodeq.circuit.kinds import KINDS
 from diodeq.errors import CircuitError
 
 LEGAL_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -87,12 +88,14 @@ def _names(what: str, names: Iterable[str], taken: dict[str, str], prefix: str =
             )
         if name in taken:
             raise CircuitError(
-                f"the name {name} is used by a {taken[name]} and by a {what}", "rename one of them", **_about(what, name)
+                f"the name {name} is used by a {taken[name]} and by a {what}",
+                "rename one of them",
+                **_about(what, name),
             )
         taken[name] = what
 
 
-def _about(what: str, name: str) -> dict[str, tuple[str, ...]]:
+def _about(what: str, name: str) -> dict[str, Any]:
     """The field of an error that names a node or a part."""
     return {"nodes" if what == "node" else "parts": (name,)}
 

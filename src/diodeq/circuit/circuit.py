@@ -77,6 +77,12 @@ class Units:
         return np.asarray(outputs, dtype=np.float64) * self.output_scale
 
 
+def first_source(circuit: Circuit, kind: str) -> int:
+    """The number of the first source of a kind among all sources, as ``Inputs.source`` counts."""
+    kinds = source_kinds()
+    return sum(len(circuit.bank(other)) for other in kinds[: kinds.index(kind)])
+
+
 def _sorted_out(banks: Mapping[str, Bank]) -> tuple[dict[str, Any], dict[str, Bank]]:
     """Banks by kind as those that are fields of a circuit and the others."""
     fields = Circuit.__dataclass_fields__
@@ -274,7 +280,7 @@ class Circuit:
         if len(bad):
             row, column = bad[0].tolist()
             raise CircuitError(
-                f"the value {volts[row, column]} of input {self.inputs.names[column]} in row {row} is no number",
+                f"input {self.inputs.names[column]} of sample {row} is {volts[row, column]}, which is no voltage",
                 "give finite input volts",
                 sample=row,
             )

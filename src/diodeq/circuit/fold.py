@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit.bank import Bank, Floats
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.rails import Halves, Indices, dual_rails
 from diodeq.errors import CircuitError
 

@@ -8,8 +8,8 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from diodeq.circuit.bank import Ints
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS
 
 
 def build(circuit: Circuit) -> networkx.MultiGraph:

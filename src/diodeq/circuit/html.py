@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS
 from diodeq.markup import card
 
 # A schematic of more parts is a wall of symbols.
@@ -35,7 +35,7 @@ def summary(circuit: Circuit) -> str:
 
 def _values(circuit: Circuit, kind: str) -> str:
     values = circuit.bank(kind).values
-    if kind == "diodes":
+    if KINDS[kind].nonlinear:
         return ", ".join(circuit.models[int(number)].name for number in np.unique(values))
     said = f"{values.min():.3g} … {values.max():.3g} ({KINDS[kind].quantity})"
     return f"{said}, {int(circuit.mask.sum()):,} trainable" if kind == "resistors" else said

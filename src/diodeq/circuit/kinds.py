@@ -72,7 +72,7 @@ class Kind:
             conductances: 1).
         allowed: which values are, "positive", "not zero" or "finite" (all finite ones).
         cards: how SPICE spells it. sensed: which card's current is the branch's.
-        symbol: how its picture is drawn (``circuit.schematic``).
+        symbol: of two terminals, the symbol of its picture (schemdraw's name); of more, a box, what its value follows.
     """
 
     singular: str
@@ -91,7 +91,7 @@ class Kind:
     level: int = 0
     allowed: str = "finite"
     sensed: str = ""
-    symbol: str = "box"
+    symbol: str = ""
 
     @property
     def reciprocal(self) -> bool:
@@ -214,7 +214,7 @@ KINDS: dict[str, Kind] = {
             Card("f_{}", (2, 3, "v_{}"), -1.0),
         ),
         sensed="v_{}",
-        symbol="transformer",
+        symbol="n = ",
     ),
     "gyrators": Kind(
         singular="gyrator",
@@ -227,7 +227,7 @@ KINDS: dict[str, Kind] = {
         adjoint=Adjoint("gyrators", (0, 1, 2, 3), -1.0),
         level=1,
         cards=(Card("g_{}_a", (0, 1, 2, 3)), Card("g_{}_b", (2, 3, 0, 1), -1.0)),
-        symbol="gyrator",
+        symbol="",
     ),
     "buffers": Kind(
         singular="buffer",
@@ -242,7 +242,7 @@ KINDS: dict[str, Kind] = {
         adjoint=Adjoint("mirrors", _SWAPPED, -1.0),
         cards=(Card("{}", (0, 1, 2, 3)),),
         sensed="{}",
-        symbol="buffer",
+        symbol="×",
     ),
     "mirrors": Kind(
         singular="mirror",
@@ -257,7 +257,7 @@ KINDS: dict[str, Kind] = {
         adjoint=Adjoint("buffers", _SWAPPED, -1.0),
         cards=(Card("v_{}", (2, 3), 0.0), Card("{}", (0, 1, "v_{}"))),
         sensed="v_{}",
-        symbol="mirror",
+        symbol="×",
     ),
 }
 

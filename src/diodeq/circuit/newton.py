@@ -73,7 +73,7 @@ class Newton:
         """
         found, error = self._corrected(unknowns, lambda x, rows: self.correction(x, right[rows]), promised)
         conductances = np.full((len(found), len(self.laws)), np.nan)
-        whole = np.isfinite(found).all(axis=1)
+        whole = np.flatnonzero(np.isfinite(found).all(axis=1))
         across = np.asarray((self._ports @ found[whole].astype(Extended).T).T, np.float64)
         conductances[whole] = self.laws.conductance(across)
         return found, conductances, error
@@ -87,7 +87,9 @@ class Newton:
         def correct(x: Floats, rows: NDArray[np.intp]) -> Any:
             return self.linear_correction(x, right[rows], conductances[rows], transposed=transposed)
 
-        return self._corrected(unknowns, correct, promised)
+        # Where nothing drives a linear circuit nothing moves; next to nothing, of an engine, is no share of that.
+        silent = ~right.any(axis=1)
+        return self._corrected(np.where(silent[:, None], 0.0, unknowns), correct, promised)
 
     def settle(self, right: Floats, start: Floats | None = None) -> Floats:
         """An operating point [n] for one right side [n], to be polished and judged; the best found where none is.
@@ -96,7 +98,7 @@ class Newton:
         the line through the step's end with the slope of its port's resistance, so that no exponential overshoots.
         Without a ``start`` they begin at nothing, and where they cycle the sources are turned up slowly instead.
         """
-        found, settled = self._steps(right, np.zeros(len(right)) if start is None else start)
+        found, settled = self._steps(right, np.zeros(len(right)) if start is None else start, STEPS)
         return found if settled or start is not None else self._ramp(right, found)
 
     def _corrected(
@@ -149,7 +151,7 @@ class Newton:
         ports = abs(self.equations.ports[:, : self.equations.nodes])
         return np.asarray(ports @ (1.0 / per_node))
 
-    def _steps(self, right: Floats, start: Floats, limit: int = STEPS) -> tuple[Floats, bool]:
+    def _steps(self, right: Floats, start: Floats, limit: int) -> tuple[Floats, bool]:
         ports, resistances = self.equations.ports, self._resistances
         x, length, last = start, 1.0, np.inf
         waves = ports @ x + resistances * self.laws.current((ports @ x)[None])[0]
@@ -188,6 +190,8 @@ class Newton:
         precision; not finite where they determine none."""
         size = self.equations.size
         found = np.empty(right.shape, Extended)
+        if not found.size:
+            return found
         if size >= DENSE_BELOW:
             for k in range(len(right)):
                 found[k] = self._sparsely(right[k], conductances[k], transposed)
@@ -231,7 +235,9 @@ class Newton:
     def _dense(self) -> tuple[Any, tuple[NDArray[Any], ...]]:
         ports = sparse.coo_array(self.equations.ports)
         by_port: dict[int, list[tuple[int, float]]] = {}
-        for port, column, sign in zip(ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True):
+        for port, column, sign in zip(
+            ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True
+        ):
             by_port.setdefault(port, []).append((column, sign))
         entries = [(a, b, port, s * t) for port, ends in by_port.items() for a, s in ends for b, t in ends]
         table = np.array(entries, dtype=np.float64).reshape(-1, 4)
@@ -245,7 +251,7 @@ class Newton:
         scaled = sparse.diags_array(scale) @ jacobian @ sparse.diags_array(scale)
         try:
             with single_threaded():
-                factor = sparse_linalg.splu(sparse.csc_matrix(scaled))
+                factor: Any = sparse_linalg.splu(sparse.csc_matrix(scaled))
                 solved = factor.solve(np.asarray(scale * right, np.float64), trans="T" if transposed else "N")
         except RuntimeError:
             return np.full(len(right), np.nan)

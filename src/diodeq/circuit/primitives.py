@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diodeq.circuit.bank import Bank
-from diodeq.circuit.kinds import KINDS, MODEL, nonlinear_kinds, source_kinds
 from diodeq.circuit.check import LEGAL_NAME
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS, MODEL, nonlinear_kinds, source_kinds
 from diodeq.errors import CircuitError
 
 # (name, what follows it: nodes, then a controlling source or a model, the number that ends the line).

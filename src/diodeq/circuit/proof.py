@@ -4,8 +4,8 @@ An answer is a vector of unknowns of a circuit's equations; the judge puts it in
 free node, the equation of every branch, the law of every one-port) and says which error in volts what they miss can
 stand for. It is one Newton correction: missed = J error, so error = J⁻¹ missed. Where the equations are those of
 conductances and grounded one-ports J is an M-matrix, and a few products bound its inverse at once: with w > 0 and
-s = A w > 0 for the linear part A, |missed| <= t s gives |error| <= t w, since one-ports only add to the diagonal (Berman
-and Plemmons, Nonnegative Matrices in the Mathematical Sciences, ch. 6). Elsewhere the correction is computed.
+s = A w > 0 for the linear part A, |missed| <= t s gives |error| <= t w, since one-ports only add to the diagonal
+(Berman and Plemmons, Nonnegative Matrices in the Mathematical Sciences, ch. 6). Elsewhere the correction is computed.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ class Judge:
         of the two included; infinite where there is no such bound, and not a number where a residual is none."""
         if self._weights is None:
             return np.full(len(missed), np.inf)
-        return self._weights(np.abs(missed), float(np.finfo(missed.dtype).eps) * largest(unknowns[:, : self.equations.nodes]))
+        return self._weights(
+            np.abs(missed), float(np.finfo(missed.dtype).eps) * largest(unknowns[:, : self.equations.nodes])
+        )
 
     def settle(self, unknowns: Floats, right: Floats, *, anew: bool) -> tuple[Floats, Floats, Floats]:
         """Operating points [B, n] corrected until they are as good as promised, where they can be.
@@ -144,4 +146,5 @@ class Weights:
         if at_held.shape[1]:
             of_free = of_free + (self.pull @ at_held.T).T
         bound: Floats = self.largest * ((of_free * self.inverse).max(axis=1, initial=0.0) + roundings * self.rounding)
-        return np.maximum(bound, at_held.max(axis=1, initial=0.0))
+        found: Floats = np.maximum(bound, at_held.max(axis=1, initial=0.0))
+        return found

@@ -18,8 +18,8 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from diodeq.circuit.bank import Bank, Floats
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS
 from diodeq.processors import single_threaded
 
 Index = NDArray[np.int64]

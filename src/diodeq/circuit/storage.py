@@ -11,9 +11,9 @@ import numpy as np
 
 from diodeq import archives
 from diodeq.circuit.bank import Bank
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit, Inputs, Units
-from diodeq.devices import DiodeModel
+from diodeq.circuit.kinds import KINDS
+from diodeq.devices import one_ports
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import write_atomically
 
@@ -25,6 +25,7 @@ GIVE = "give a circuit.npz written by diodeq"
 
 def save(circuit: Circuit, path: str | Path) -> None:
     """Write ``circuit`` to ``path``; raises ``InputError`` when the place cannot be written."""
+    groups = {kind: circuit.bank(kind).groups for kind in KINDS if len(circuit.bank(kind))}
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -35,7 +36,7 @@ def save(circuit: Circuit, path: str | Path) -> None:
         "models": [model.to_json() for model in circuit.models],
         "input_names": list(circuit.inputs.names),
         "output_names": list(circuit.output_names),
-        "groups": {kind: circuit.bank(kind).groups for kind in KINDS if len(circuit.bank(kind))},
+        "groups": groups,
     }
     arrays: dict[str, Any] = {
         "header": _bytes(json.dumps(header)),
@@ -48,7 +49,7 @@ def save(circuit: Circuit, path: str | Path) -> None:
         "units_offset": circuit.scaling.offset,
         "units_scale": circuit.scaling.scale,
     }
-    for kind in header["groups"]:
+    for kind in groups:
         parts = circuit.bank(kind)
         arrays[f"{kind}_terminals"], arrays[f"{kind}_values"] = parts.terminals, parts.values
         if parts.names:
@@ -104,7 +105,7 @@ def _assemble(archive: dict[str, Any]) -> Circuit:
     return Circuit.of_banks(
         banks,
         nodes=_lines(archive["nodes"]),
-        models=tuple(DiodeModel.from_json(model) for model in header["models"]),
+        models=tuple(one_ports.from_json(model) for model in header["models"]),
         inputs=Inputs(
             _whole(archive["inputs_source"]),
             _whole(archive["inputs_column"]),

@@ -10,7 +10,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, SIMULATOR, UNITS, WORKERS, print_json, rule_list
+from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, print_json, rule_list
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.learning.rules import RULES, written
@@ -52,6 +52,7 @@ SIZES = np.logspace(-6, 0, 19)
 )
 @SIMULATOR
 @WORKERS
+@TIME_LIMIT
 @UNITS
 @JSON
 def audit(
@@ -63,6 +64,7 @@ def audit(
     picture: Path | None,
     simulator: str,
     workers: int | None,
+    time_limit: float,
     units: str,
     as_json: bool,
 ) -> None:
@@ -98,7 +100,7 @@ def audit(
                 f"give class numbers 0 … {len(loaded.outputs) - 1}",
             )
         loss = cross_entropy(labels.astype(int), loaded.scaling.output_scale)
-    with create(simulator, workers) as engine:
+    with create(simulator, workers, time_limit) as engine:
         found = compare(engine, loaded, drives, loss, rules, limit)
         curves = sweep(engine, loaded, drives, loss, SIZES) if picture is not None else {}
     if picture is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from diodeq.cli.options import CLUSTER, ENGINE, JOB_SCRIPT, JSON, SIMULATOR, WORKERS, print_json, rule_list
+from diodeq.cli.options import CLUSTER, ENGINE, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json, rule_list
 from diodeq.cluster import job_script as cluster_script
 from diodeq.files import write_atomically
 from diodeq.learning.rules import RULES, written
@@ -60,6 +60,7 @@ def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tupl
 @SIMULATOR
 @click.option("--verify-with", type=ENGINE, help="Evaluate the results once more in this engine.")
 @WORKERS
+@TIME_LIMIT
 @CLUSTER
 @JOB_SCRIPT
 @click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw learning curves (.svg, .png, .pdf).")
@@ -77,6 +78,7 @@ def compare(
     simulator: str,
     verify_with: str | None,
     workers: int | None,
+    time_limit: float,
     cluster: str,
     job_script: bool,
     picture: Path | None,
@@ -106,7 +108,7 @@ def compare(
 
         demand_drawable(picture)
     with _bar() as on_run:
-        document = run(comparison, out, workers=workers, cluster=cluster, on_run=on_run)
+        document = run(comparison, out, workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
     write_atomically(out / "compare.json", json.dumps(document, indent=2) + "\n")
     if picture is not None:
         from diodeq.report.compare_plot import compare_figure

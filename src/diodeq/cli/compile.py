@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
-from diodeq.cli.options import JSON, print_json
+from diodeq.cli.options import JSON, WEIGHTS, print_json
 from diodeq.devices.technology import Technology, get
 from diodeq.network import Network
 from diodeq.network.weights import load, save
@@ -52,6 +52,7 @@ from diodeq.tables import read_matrix
 @click.option("--supply", type=float, help="The highest voltage, in V.  [default: the technology's, or none]")
 @click.option("--max-gain", type=float, default=MAX_GAIN, show_default=True, help="Of drivers and buffers.")
 @click.option("--allow-nonunique", is_flag=True, help="Let buffers build W without a guaranteed equilibrium.")
+@WEIGHTS
 @JSON
 def compile_command(
     weights: Path,
@@ -68,6 +69,8 @@ def compile_command(
     supply: float | None,
     max_gain: float,
     allow_nonunique: bool,
+    activation: str | None,
+    layers: tuple[str, ...] | None,
     as_json: bool,
 ) -> None:
     """Compile a network's weights into a circuit of resistors and diodes.
@@ -76,7 +79,7 @@ def compile_command(
     """
     hardware = get(technology) if technology else Technology()
     limits: dict[str, Any] = {"low": low, "high": high, "supply": supply, "diode": diode}
-    network = load(weights)
+    network = load(weights, activation, layers)
     distances: tuple[float, ...] | None = None
     if nearest:
         realization = "passive"

@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.devices.technology import Technology
 
@@ -47,6 +47,7 @@ REACHED = 0.01
 @sampled
 @SIMULATOR
 @WORKERS
+@TIME_LIMIT
 @JSON
 def crossbar(
     circuit: Path,
@@ -59,6 +60,7 @@ def crossbar(
     conductances: tuple[float, float] | None,
     simulator: str,
     workers: int | None,
+    time_limit: float,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -83,7 +85,7 @@ def crossbar(
         drives = drawn_drives(loaded)
     laid = lay_out(scaled_impedance(loaded, scale), wires)
     better = predistort(laid, technology) if compensate else None
-    with create(simulator, workers) as engine:
+    with create(simulator, workers, time_limit) as engine:
         found = cost(engine, loaded, laid.circuit, drives, labels)
         after = cost(engine, loaded, better.circuit, drives, labels) if better else None
         version = engine.version

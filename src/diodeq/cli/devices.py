@@ -9,7 +9,7 @@ from typing import Any
 
 import rich_click as click
 
-from diodeq.cli.options import JSON, SIMULATOR, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, print_json
 from diodeq.cli.technologies import technologies
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.law import law
@@ -107,8 +107,18 @@ def show(name: str, temperature: float, as_json: bool) -> None:
 )
 @TEMPERATURE
 @SIMULATOR
+@TIME_LIMIT
 @JSON
-def plot(name: str, output: Path, alpha: float, diode: str, temperature: float, simulator: str, as_json: bool) -> None:
+def plot(
+    name: str,
+    output: Path,
+    alpha: float,
+    diode: str,
+    temperature: float,
+    simulator: str,
+    time_limit: float,
+    as_json: bool,
+) -> None:
     """Draw a diode's I-V curve and the activation it induces: the law as a line, points measured in the simulator.
 
     NAME may also be an activation of a network's stage, such as relu, leaky-relu:0.1 or hard-tanh: then its formula is
@@ -117,14 +127,14 @@ def plot(name: str, output: Path, alpha: float, diode: str, temperature: float, 
     Example: diodeq devices plot 1N4148 -o 1n4148.svg
     """
     if name.lower().partition(":")[0] in ACTIVATIONS:
-        _plot_activation(Activation.parse(name), output, diode, simulator, as_json)
+        _plot_activation(Activation.parse(name), output, diode, simulator, time_limit, as_json)
         return
     from diodeq.report.device_plot import device_figure, measure_device
     from diodeq.report.figures import render
     from diodeq.simulators import create
 
     model = catalogue.get(name)
-    with create(simulator, workers=1) as engine:
+    with create(simulator, 1, time_limit) as engine:
         points = measure_device(engine, model, alpha, temperature)
     write_atomically(output, render(device_figure(model, points), output))
     if as_json:
@@ -196,12 +206,14 @@ def _amperes(current: float) -> str:
     return f"{current * 1e6:g} µA" if current < 1e-3 else f"{current * 1e3:g} mA"
 
 
-def _plot_activation(activation: Activation, output: Path, diode: str, simulator: str, as_json: bool) -> None:
+def _plot_activation(
+    activation: Activation, output: Path, diode: str, simulator: str, time_limit: float, as_json: bool
+) -> None:
     from diodeq.report.activation_plot import activation_figure, measure_activation
     from diodeq.report.figures import render
     from diodeq.simulators import create
 
-    with create(simulator, workers=1) as engine:
+    with create(simulator, 1, time_limit) as engine:
         points = measure_activation(engine, activation, diode)
     write_atomically(output, render(activation_figure(activation, points), output))
     if as_json:

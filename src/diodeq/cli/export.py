@@ -17,7 +17,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
 from diodeq.circuit.schematic import svg
-from diodeq.cli.options import JSON, SIMULATOR, UNITS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.devices.ladder import Ladder
 from diodeq.errors import InputError, UsageError
@@ -44,18 +44,26 @@ class Export:
 
 
 def _deck(dialect: str) -> Export:
-    return Export(DIALECTS[dialect].summary, partial(_write_deck, dialect), ("linearized_at", "inject", "simulator"))
+    return Export(
+        DIALECTS[dialect].summary, partial(_write_deck, dialect), ("linearized_at", "inject", "simulator", "time_limit")
+    )
 
 
 def _write_deck(
-    dialect: str, circuit: Circuit, drives: Floats, linearized_at: Path | None, inject: tuple[str, ...], simulator: str
+    dialect: str,
+    circuit: Circuit,
+    drives: Floats,
+    linearized_at: Path | None,
+    inject: tuple[str, ...],
+    simulator: str,
+    time_limit: float,
 ) -> str:
     if linearized_at is None:
         return full_deck(circuit, dialect, drives).text
-    return _linearized(circuit, drives, _injections(circuit, inject), dialect, simulator).text
+    return _linearized(circuit, drives, _injections(circuit, inject), dialect, simulator, time_limit).text
 
 
-def _write_bom(circuit: Circuit, drives: Floats, ladder: Ladder | None, simulator: str) -> str:
+def _write_bom(circuit: Circuit, drives: Floats, ladder: Ladder | None, simulator: str, time_limit: float) -> str:
     return bill(circuit, ladder)
 
 
@@ -71,7 +79,7 @@ EXPORTS: dict[str, Export] = {
     "xyce": _deck("xyce"),
     "pyspice": _deck("pyspice"),
     "svg": Export("a picture: a schematic, or conductances by colour where the circuit is large", _draw),
-    "bom": Export("a parts list as comma-separated text", _write_bom, ("ladder", "simulator")),
+    "bom": Export("a parts list as comma-separated text", _write_bom, ("ladder", "simulator", "time_limit")),
 }
 
 
@@ -102,6 +110,7 @@ EXPORTS: dict[str, Export] = {
 @quantizing
 @UNITS
 @SIMULATOR
+@TIME_LIMIT
 @JSON
 def export(
     circuit: Path,
@@ -133,7 +142,7 @@ def export(
     own["ladder"] = ladder = asked.ladder()
     loaded, said, cost = Circuit.load(circuit), "", {}
     if ladder is not None:
-        with create(own["simulator"]) as engine:
+        with create(own["simulator"], time_limit=own["time_limit"]) as engine:
             quantized, moved = asked.apply(loaded, ladder, engine)
             said = words(quantized, moved, engine.version, asked.inputs is None) + "\n"
             cost = {"quantized": document(quantized, moved, engine.version)}
@@ -189,7 +198,9 @@ def _injections(circuit: Circuit, inject: tuple[str, ...]) -> Floats:
     return amperes
 
 
-def _linearized(circuit: Circuit, drives: Floats, injections: Floats, dialect: str, simulator: str) -> Deck:
-    with create(simulator, 1) as engine:
+def _linearized(
+    circuit: Circuit, drives: Floats, injections: Floats, dialect: str, simulator: str, time_limit: float
+) -> Deck:
+    with create(simulator, 1, time_limit) as engine:
         point = engine.operate(circuit, drives[None, :])
     return linearized_deck(circuit, point.node_voltages[0], point.diode_conductances[0], injections, dialect)

@@ -7,7 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, SIMULATOR, UNITS, WORKERS, print_json
+from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, print_json
 from diodeq.errors import ToleranceError
 from diodeq.tables import read_matrix
 
@@ -21,6 +21,7 @@ from diodeq.tables import read_matrix
 @click.option("--tolerance", type=float, default=1e-5, show_default=True, help="Largest error that passes.")
 @SIMULATOR
 @WORKERS
+@TIME_LIMIT
 @UNITS
 @JSON
 def gradcheck(
@@ -30,6 +31,7 @@ def gradcheck(
     tolerance: float,
     simulator: str,
     workers: int | None,
+    time_limit: float,
     units: str,
     as_json: bool,
 ) -> None:
@@ -47,7 +49,7 @@ def gradcheck(
     loaded = Circuit.load(circuit)
     rows = read_matrix(inputs, len(loaded.inputs))
     drives = loaded.scaling.to_volts(rows) if units == "network" else rows
-    with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
+    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         report = check_gradient(engine, reference, loaded, drives, limit)
     if as_json:
         print_json(report)

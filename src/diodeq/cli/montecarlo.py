@@ -13,7 +13,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cluster import job_script as cluster_script
 from diodeq.cluster import mapper
@@ -46,6 +46,7 @@ MAY_LOSE = 0.01
 @click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw the distributions (.svg, .png, .pdf).")
 @SIMULATOR
 @WORKERS
+@TIME_LIMIT
 @CLUSTER
 @JOB_SCRIPT
 @JSON
@@ -62,6 +63,7 @@ def montecarlo(
     picture: Path | None,
     simulator: str,
     workers: int | None,
+    time_limit: float,
     cluster: str,
     job_script: bool,
     as_json: bool,
@@ -97,7 +99,7 @@ def montecarlo(
     drives, labels = Samples(**given).read(circuit, loaded)
     if drives is None:
         raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
-    study = Study(loaded, wanted_technology, drives, labels, simulator, seed)
+    study = Study(loaded, wanted_technology, drives, labels, simulator, seed, time_limit)
     outputs, version = drawn(study)
     if level is None:
         level = (1.0 if labels is None else float(np.mean(outputs.argmax(axis=1) == labels))) - MAY_LOSE
@@ -109,7 +111,7 @@ def montecarlo(
             boards.append(board)
             advance()
         loss = half_mean_square if labels is None else cross_entropy(labels, loaded.scaling.output_scale)
-        with create(simulator, 1) as engine:
+        with create(simulator, 1, time_limit) as engine:
             ranking = rank(engine, loaded, wanted_technology, drives, loss)
         bound = certified(study, ranking, map_)
     document = {

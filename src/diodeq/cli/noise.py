@@ -9,7 +9,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, UNITS, WORKERS, print_json
+from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, print_json
 from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, Amount, rows_of
 from diodeq.files import write_atomically
 
@@ -41,6 +41,7 @@ TIMES = (1.0, 10.0, 100.0, 1000.0)
     "--plot", "picture", type=click.Path(path_type=Path), help="Draw the noisiest row's spectra (.svg, .png, .pdf)."
 )
 @WORKERS
+@TIME_LIMIT
 @UNITS
 @JSON
 def noise(
@@ -54,6 +55,7 @@ def noise(
     seed: int,
     picture: Path | None,
     workers: int | None,
+    time_limit: float,
     units: str,
     as_json: bool,
 ) -> None:
@@ -75,7 +77,7 @@ def noise(
         demand_drawable(picture)
     loaded = Circuit.load(circuit)
     drives, labels = rows_of(inputs, loaded, labelled, units, samples)
-    with NgspiceSimulator(workers) as engine:
+    with NgspiceSimulator(workers, time_limit) as engine:
         found = output_noise(engine, loaded, capacitances(loaded, wiring, load), drives, bandwidth)
         version = engine.version
     if picture is not None:

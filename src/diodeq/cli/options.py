@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
+from diodeq import pool
+from diodeq.errors import InputError, UsageError
+from diodeq.network.activations import Activation
 from diodeq.simulators import ENGINES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -54,6 +57,15 @@ WORKERS = click.option(
     help="Simulator processes.  [default: the usable cores]",
     show_default=False,
 )
+TIME_LIMIT = click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0.0, min_open=True),
+    default=pool.TIME_LIMIT,
+    show_default=True,
+    envvar="DIODEQ_TIME_LIMIT",
+    metavar="SECONDS",
+    help="Processor time that a process of ngspice may take for a deck of ordinary size; a larger one may take more.",
+)
 
 
 def _cluster(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -82,6 +94,33 @@ UNITS = click.option(
     default="network",
     show_default=True,
     help="What the CSV holds: volts at the inputs, or the user's own units (features in, scores out).",
+)
+
+
+def _activation(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The names as given; raises ``UsageError`` for one that does not exist."""
+    for name in [] if value is None else value.split(","):
+        try:
+            Activation.parse(name)
+        except InputError as error:
+            raise UsageError(f"--activation: {error.problem}", error.remedy) from None
+    return value
+
+
+# What a weights file does not say itself.
+WEIGHTS = together(
+    click.option(
+        "--activation",
+        metavar="NAME[,NAME…]",
+        callback=_activation,
+        help="Of a state dict, which holds none: one for all layers but the last, or one for each.",
+    ),
+    click.option(
+        "--layers",
+        metavar="NAME[,NAME…]",
+        callback=lambda context, parameter, value: None if value is None else tuple(value.split(",")),
+        help="Of a state dict: its layers in their order, such as fc1,fc2.  [default: the file's order]",
+    ),
 )
 
 

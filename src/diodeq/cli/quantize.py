@@ -8,7 +8,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
@@ -24,6 +24,7 @@ from diodeq.simulators import create
 )
 @SIMULATOR
 @WORKERS
+@TIME_LIMIT
 @JSON
 def quantize_command(
     circuit: Path,
@@ -31,6 +32,7 @@ def quantize_command(
     picture: Path | None,
     simulator: str,
     workers: int | None,
+    time_limit: float,
     as_json: bool,
     **parts: Any,
 ) -> None:
@@ -45,7 +47,7 @@ def quantize_command(
     if ladder is None:
         raise UsageError("there are no parts to choose from", "add --series E24, --programmable AD5206 or --levels 16")
     loaded = Circuit.load(circuit)
-    with create(simulator, workers) as engine:
+    with create(simulator, workers, time_limit) as engine:
         quantized, cost = asked.apply(loaded, ladder, engine)
         version = engine.version
     if picture is not None:

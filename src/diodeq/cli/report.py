@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import ENGINE, JSON, WORKERS, print_json
+from diodeq.cli.options import ENGINE, JSON, TIME_LIMIT, WEIGHTS, WORKERS, print_json
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
 
@@ -23,12 +23,14 @@ from diodeq.files import write_atomically
 @click.option("--inputs", type=click.Path(path_type=Path), help="Of a circuit: CSV in network units, one row a sample.")
 @click.option("--labelled", is_flag=True, help="The last column of the CSV is the class number.")
 @click.option("--tolerance", default=1.0, show_default=True, help="Of resistors, in %, for a circuit's certificate.")
+@WEIGHTS
 @click.option(
     "--simulator",
     type=ENGINE,
     help="The engine to use.  [default: the run's; ngspice for a circuit]",
 )
 @WORKERS
+@TIME_LIMIT
 @JSON
 def report(
     subject: Path,
@@ -37,8 +39,11 @@ def report(
     inputs: Path | None,
     labelled: bool,
     tolerance: float,
+    activation: str | None,
+    layers: tuple[str, ...] | None,
     simulator: str | None,
     workers: int | None,
+    time_limit: float,
     as_json: bool,
 ) -> None:
     """Write one HTML page about a training run or a compiled circuit.
@@ -53,15 +58,18 @@ def report(
         # Better found before the circuit is evaluated.
         raise InputError(f"{out} cannot be written: there is no folder {out.parent}", "choose another place")
     if subject.is_dir() or not (weights or inputs or subject.suffix == ".npz"):
-        if weights or inputs or labelled:
-            raise UsageError("a run brings its own data", "leave --weights, --inputs and --labelled out")
+        if weights or inputs or labelled or activation or layers:
+            raise UsageError("a run brings its own data", "leave --weights, what belongs to it, and --inputs out")
         out = out or subject / "report.html"
-        page, document = _run(subject, simulator, workers)
+        page, document = _run(subject, simulator, workers, time_limit)
     else:
         if not (weights and inputs):
             raise UsageError("the report of a circuit compares it with its network", "give --weights and --inputs")
         out = out or subject.with_suffix(".html")
-        page, document = _circuit(subject, weights, inputs, labelled, tolerance, simulator or "ngspice", workers)
+        given = (weights, activation, layers)
+        page, document = _circuit(
+            subject, given, inputs, labelled, tolerance, simulator or "ngspice", workers, time_limit
+        )
     write_atomically(out, page)
     if as_json:
         print_json({"page": str(out), "bytes": len(page.encode()), **document})
@@ -69,20 +77,27 @@ def report(
         click.echo(f"{out}: {len(page.encode()) / 1000:.0f} kB, opens in any browser")
 
 
-def _run(path: Path, simulator: str | None, workers: int | None) -> tuple[str, dict[str, Any]]:
+def _run(path: Path, simulator: str | None, workers: int | None, time_limit: float) -> tuple[str, dict[str, Any]]:
     from diodeq.cli.reproduce import command
     from diodeq.report.run_evidence import gather, summary_of
     from diodeq.report.run_report import run_page
     from diodeq.simulators import create
 
-    with create(simulator or summary_of(path)["simulator"], workers) as engine:
+    with create(simulator or summary_of(path)["simulator"], workers, time_limit) as engine:
         evidence = gather(path, engine)
     line, unset = command(evidence.experiment, path.resolve().name)
     return run_page(evidence, line, unset), {**evidence.to_json(), "command": line}
 
 
 def _circuit(
-    path: Path, weights: Path, inputs: Path, labelled: bool, tolerance: float, simulator: str, workers: int | None
+    path: Path,
+    given: tuple[Path, str | None, tuple[str, ...] | None],
+    inputs: Path,
+    labelled: bool,
+    tolerance: float,
+    simulator: str,
+    workers: int | None,
+    time_limit: float,
 ) -> tuple[str, dict[str, Any]]:
     from diodeq.analysis import verify as analysis
     from diodeq.cli.verify import labels_of
@@ -92,13 +107,16 @@ def _circuit(
     from diodeq.simulators.ngspice import NgspiceReference
     from diodeq.tables import read_matrix
 
-    loaded, network = Circuit.load(path), load(weights)
+    weights, activation, layers = given
+    loaded, network = Circuit.load(path), load(*given)
     features = network.widths[0]
     rows = read_matrix(inputs, features + labelled)
     labels = labels_of(inputs, rows) if labelled else None
-    with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
+    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows[:, :features], labels, tolerance / 100.0)
         version = engine.version
     words = ["diodeq", "report", path.name, "--weights", weights.name, "--inputs", inputs.name]
+    words += [] if activation is None else ["--activation", activation]
+    words += [] if layers is None else ["--layers", ",".join(layers)]
     words += ["--labelled"] * labelled + ["--simulator", simulator, "--tolerance", f"{tolerance:g}"]
     return circuit_page(loaded, found, version, shlex.join(words)), found.to_json()

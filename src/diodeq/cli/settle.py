@@ -10,7 +10,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, UNITS, WORKERS, print_json
+from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, print_json
 from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, rows_of
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
@@ -83,6 +83,7 @@ def _scales(context: click.Context, parameter: click.Parameter, value: str) -> t
     help="Draw outputs over time, and energies (.svg, .png, .pdf).",
 )
 @WORKERS
+@TIME_LIMIT
 @UNITS
 @JSON
 def settle(
@@ -97,6 +98,7 @@ def settle(
     load: float,
     picture: Path | None,
     workers: int | None,
+    time_limit: float,
     units: str,
     as_json: bool,
 ) -> None:
@@ -119,7 +121,7 @@ def settle(
     before = np.zeros_like(drives)
     if origin == "previous":
         before[1:] = drives[:-1]
-    with NgspiceSimulator(workers) as engine:
+    with NgspiceSimulator(workers, time_limit) as engine:
         found = levels(engine, loaded, (wiring, load), before, drives, tolerance, scales, labels)
         version = engine.version
     if picture is not None:

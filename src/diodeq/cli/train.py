@@ -14,7 +14,7 @@ import rich_click as click
 from click.core import ParameterSource
 from click.exceptions import Exit
 
-from diodeq.cli.options import ENGINE, JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.options import ENGINE, JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json
 from diodeq.cli.train_progress import shown
 from diodeq.devices import technology
 from diodeq.devices.ladder import ladder
@@ -87,6 +87,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.option("--technology", help="Range and values of `diodeq devices technologies`; its spread is --robust.")
 @click.option("--also", multiple=True, type=click.Choice(list(OTHERS)), help="Train these values too; repeatable.")
 @WORKERS
+@TIME_LIMIT
 @click.option(
     "--from", "start", type=click.Path(path_type=Path), help="Train this circuit.npz instead of a new layered one."
 )
@@ -105,6 +106,7 @@ def train(
     diode: str,
     simulator: str,
     workers: int | None,
+    time_limit: float,
     start: Path | None,
     resume: bool,
     overwrite: bool,
@@ -138,6 +140,7 @@ def train(
             out,
             mode,
             workers=workers,
+            time_limit=time_limit,
             verify_with=verify_with or "",
             on_engine=progress.engine,
             on_start=progress.start,

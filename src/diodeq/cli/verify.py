@@ -9,7 +9,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, WORKERS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, print_json
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.tables import Floats, read_matrix
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 @click.option(
     "--plot", "picture", type=click.Path(path_type=Path), help="Draw circuit over network (.svg, .png, .pdf)."
 )
+@WEIGHTS
 @SIMULATOR
 @WORKERS
+@TIME_LIMIT
 @JSON
 def verify(
     circuit: Path,
@@ -39,8 +41,11 @@ def verify(
     labelled: bool,
     tolerance: float,
     picture: Path | None,
+    activation: str | None,
+    layers: tuple[str, ...] | None,
     simulator: str,
     workers: int | None,
+    time_limit: float,
     as_json: bool,
 ) -> None:
     """Compare a compiled circuit with its network: an error budget per stage and unit, and a certificate.
@@ -54,10 +59,10 @@ def verify(
     from diodeq.simulators import create
     from diodeq.simulators.ngspice import NgspiceReference
 
-    loaded, network = Circuit.load(circuit), load(weights)
+    loaded, network = Circuit.load(circuit), load(weights, activation, layers)
     rows = read_matrix(inputs, network.widths[0] + labelled)
     labels = labels_of(inputs, rows) if labelled else None
-    with create(simulator, workers) as engine, NgspiceReference(workers) as reference:
+    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(
             engine, reference, loaded, network, rows[:, : network.widths[0]], labels, tolerance / 100.0
         )

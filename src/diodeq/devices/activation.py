@@ -1,4 +1,4 @@
-"""The activation a diode induces: the resolvent ``σ = (I + α F)⁻¹`` of its law, α a resistance (THEORY.md §4).
+"""The activation a one-port induces: the resolvent ``σ = (I + α F)⁻¹`` of its law, α a resistance (THEORY.md §4).
 
 The element is a node fed from x volts through α ohms with one diode to ground, anode at ground: the diode conducts when
 the node's voltage v would go negative, so v follows x above zero and is held near zero below. With the diode's current
@@ -11,10 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diodeq.devices.law import Floats, Law, shockley_junction
+from diodeq.devices.junction import Floats
+from diodeq.devices.law import shockley_junction
+from diodeq.devices.one_ports import OnePorts
 
 
-def activation(law: Law, x: ArrayLike, alpha: ArrayLike) -> tuple[Floats, Floats]:
+def activation(law: OnePorts, x: ArrayLike, alpha: ArrayLike) -> tuple[Floats, Floats]:
     """The node voltage σ(x) and its derivative σ'(x) for the exact law: Rs, breakdown, knees, gmin and all.
 
     Args:
@@ -22,7 +24,7 @@ def activation(law: Law, x: ArrayLike, alpha: ArrayLike) -> tuple[Floats, Floats
         alpha: the resistance they feed through, Ω, at least 0; broadcasts against ``x``.
 
     Returns the voltages (V) and derivatives (between 0 and 1) in the broadcast shape. Raises `InputError` for values
-    that are not finite or a negative resistance. Source: THEORY.md §4, solved as `Law.load_line` says.
+    that are not finite or a negative resistance. Source: THEORY.md §4, solved as the law's ``load_line`` says.
     """
     voltage, _, conductance = law.load_line(-np.asarray(x, dtype=np.float64), alpha)
     return -voltage, 1.0 / (1.0 + np.asarray(alpha, dtype=np.float64) * conductance)

@@ -1,70 +1,114 @@
-"""The direct-current law i(v) of a diode, the same one that ngspice solves, vectorised over arrays of voltages.
+"""The law i(v) of diodes, the same one that ngspice solves: a junction behind its series resistance.
 
-The junction's formulas are those of ngspice 39 (dioload.c: SPICE2's diode with recombination, knee currents and
-breakdown). One difference is on purpose: conductances here are the true
-derivatives; ngspice's own ``gd`` is not for a diode with ISR (its recombination term is multiplied once too often).
+A `Law` follows the protocol `OnePorts`: many diodes at once, each with constants of its own, on arrays of voltages.
+`law` makes that of one diode, for arrays of any shape.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import wrightomega
 
-from diodeq.devices.model import DiodeModel
+from diodeq.devices.junction import Floats as Floats
+from diodeq.devices.junction import Junction, Numbers, pick
+from diodeq.devices.slopes import slopes
 from diodeq.devices.temperature import Heat
 from diodeq.errors import InputError
 
-Floats = NDArray[np.float64]
-
-EXPONENT_LIMIT = 600.0  # beyond exp(600) every exponential goes on along its tangent: still increasing, never infinite
 EPSILON = float(np.finfo(np.float64).eps)
 BLOCK = 1 << 15  # entries solved together: their working arrays stay in cache
 ITERATIONS = 200  # bisection alone, the slowest path, needs about 60
 
 
-@dataclass(frozen=True)
-class Law:
-    """A diode's law at one temperature; currents flow from anode to cathode, voltages are anode minus cathode.
+class Card(Protocol):
+    """What a law is made of: a name, and SPICE's parameters of a diode with ngspice's defaults."""
 
-    All voltages in V, currents in A, conductances in S. Every method takes scalars or arrays of any shape and returns
-    arrays of that shape. Absent effects: infinite `breakdown` and knee currents, zero `recombination`.
+    @property
+    def name(self) -> str: ...
+    def values(self) -> Mapping[str, float]: ...
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Law(Junction):
+    """The law of ``count`` diodes at one temperature; the last axis of every array runs over them.
+
+    Currents flow from anode to cathode, voltages are anode minus cathode; V, A, S and Ω. Of one diode alone ``count``
+    is None, and arrays have any shape. Methods raise `InputError` for a voltage that is not finite.
     """
 
-    model: DiodeModel
+    resistance: Numbers
+    """Ω, in series with the junction"""
+    name: str | NDArray[np.str_]
     temperature: float
     """°C"""
-    gmin: float
-    """S, in parallel with the junction, inside the series resistance"""
-    saturation: float
-    n_vt: float
-    """emission coefficient times the thermal voltage kT/q"""
-    resistance: float
-    """Ω, in series with the junction"""
-    breakdown: float
-    n_vt_breakdown: float
-    knee_forward: float
-    knee_reverse: float
-    recombination: float
-    n_vt_recombination: float
-    potential: float
-    grading: float
-    _plain: bool = field(init=False, repr=False, compare=False)
+    count: int | None = None
 
-    def __post_init__(self) -> None:
-        absent = self.recombination == 0.0 and math.isinf(self.knee_forward) and math.isinf(self.knee_reverse)
-        object.__setattr__(self, "_plain", absent)
+    @classmethod
+    def of(cls, models: Sequence[Card], temperature: float = 27.0, gmin: float = 1e-12) -> Self:
+        """One diode for each model, with constants adjusted to ``temperature`` (°C) as ngspice does, and ``gmin`` (S).
+
+        Raises `InputError` if the temperature is not one at which the models make sense.
+        """
+        if not 0.0 <= gmin < math.inf:
+            raise InputError(
+                f"gmin = {gmin} S is not a conductance", "give a finite value of at least 0, ngspice's is 1e-12"
+            )
+        given = _Columns([model.values() for model in models])
+        heat = Heat.of(given, temperature)
+        saturation = heat.saturation(np.maximum(given["is"], 1e-28), given["n"])  # 1e-28: ngspice's epsmin
+        resistance = heat.polynomial(given["rs"], given["trs1"], given["trs2"])
+        wrong = np.flatnonzero(~((saturation > 1e-100) & (saturation < 1e3) & (resistance >= 0.0)))
+        if wrong.size:
+            k = int(wrong[0])
+            raise InputError(
+                f"diode {models[k].name} at {temperature:g} °C has a saturation current of {saturation[k]:.3g} A "
+                f"and a series resistance of {resistance[k]:.3g} ohm",
+                "its EG, XTI, TRS1 and TRS2 do not hold there; choose a temperature nearer to TNOM",
+            )
+        grading = np.minimum(heat.polynomial(given["m"], given["tm1"], given["tm2"]), 0.9)
+        constants = {
+            "saturation": saturation,
+            "n_vt": given["n"] * heat.vt,
+            "breakdown": heat.breakdown(given, saturation),
+            "n_vt_breakdown": given["nbv"] * heat.vt,
+            "knee_forward": np.where(given["ikf"] > 0.0, given["ikf"], math.inf),
+            "knee_reverse": np.where(given["ikr"] > 0.0, given["ikr"], math.inf),
+            "recombination": heat.saturation(given["isr"], given["nr"]),
+            "n_vt_recombination": given["nr"] * heat.vt,
+            "potential": heat.potential(given["vj"], given["fc"]),
+            "grading": grading,
+            "depletion": heat.depletion(given["cjo"], given["vj"], grading),
+            "forward_share": given["fc"],
+            "transit": given["tt"],
+            "resistance": resistance,
+            "name": np.array([model.name for model in models], np.str_),
+        }
+        shared = {key: _shared(column) for key, column in constants.items()}
+        return cls(gmin=gmin, temperature=temperature, count=len(models), **shared)
+
+    def __len__(self) -> int:
+        if self.count is None:
+            raise TypeError("the law of one diode has no length")
+        return self.count
+
+    def take(self, chosen: Any) -> Self:
+        """The laws of some of the diodes: an index array, a mask or a slice."""
+        index = np.arange(len(self))[chosen]
+        kept = {key: _shared(getattr(self, key)[index]) for key in self._varying}
+        name = self.name if isinstance(self.name, str) else _shared(self.name[index])
+        return replace(self, **kept, name=name, count=len(index))
 
     def junction(self, voltage: ArrayLike) -> tuple[Floats, Floats]:
         """Current through the junction with gmin, and its derivative, at junction voltages (inside the resistance)."""
-        v = np.asarray(voltage, dtype=np.float64)
-        current, conductance = self._junction(v.ravel())
-        return current.reshape(v.shape), conductance.reshape(v.shape)
+        current, conductance = self._mapped(Law._through, voltage)
+        return current, conductance
 
     def junction_voltage(self, voltage: ArrayLike) -> Floats:
         """The voltage left for the junction when ``voltage`` is applied to the terminals."""
@@ -76,31 +120,30 @@ class Law:
 
     def conductance(self, voltage: ArrayLike) -> Floats:
         """di/dv at terminal voltages: g / (1 + Rs g) of the junction's own g."""
-        g = self._behind(voltage, self.resistance)[2]
-        return g / (1.0 + self.resistance * g)
+        return self.evaluate(voltage)[1]
 
-    def forward_voltage(self, current: float) -> float:
-        """The terminal voltage at which a forward ``current`` (A, above 0) flows: the data sheet's V_f.
+    def evaluate(self, voltage: ArrayLike) -> tuple[Floats, Floats]:
+        """Current and conductance at terminal voltages."""
+        _, i, g = self._behind(voltage, self.resistance)
+        return i, g / (1.0 + self.resistance * g)
 
-        Raises `InputError` for a current that is not a positive number.
-        """
-        if not 0.0 < current < math.inf:
-            raise InputError(f"a forward current of {current} A is not positive", "give amperes above 0")
-        # At twice nVt per e-fold (high injection) this is still an upper bound, and doubling it finds one in any case.
-        high = 2.0 * self.n_vt * math.log1p(current / self.saturation)
-        while self.junction(high)[0] < current:
-            high *= 2.0
-        junction = brentq(lambda v: float(self.junction(v)[0]) - current, 0.0, high, xtol=1e-15, rtol=1e-14)
-        return float(junction) + self.resistance * current
+    def missed(self, voltage: ArrayLike, current: ArrayLike) -> Floats:
+        """Amperes by which terminal currents fall short of the law's at terminal voltages, to first order: one look at
+        the junction, where ``current`` has to solve for its voltage."""
+        v, i = np.broadcast_arrays(np.asarray(voltage, np.float64), np.asarray(current, np.float64))
+        through, conductance = self.junction(v - self.resistance * i)
+        short: Floats = (through - i) / (1.0 + self.resistance * conductance)
+        return short
 
     def load_line(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
-        """Terminal voltage, current and terminal conductance of the diode fed from a source through a resistor.
+        """Terminal voltage, current and terminal conductance of diodes fed from sources through resistors.
 
         Args:
             source: open-circuit voltages, V, positive towards the anode; any shape.
             resistance: Ω, at least 0; broadcasts against ``source``.
 
-        Solves ``source = v + resistance * current(v)``. Raises `InputError` for a negative or infinite resistance.
+        Solves ``source = v + resistance * current(v)``, both to rounding. Raises `InputError` for a negative or
+        infinite resistance.
         """
         r = np.asarray(resistance, dtype=np.float64)
         if not np.all((r >= 0.0) & (r < np.inf)):
@@ -108,137 +151,150 @@ class Law:
         junction, i, g = self._behind(source, r + self.resistance)
         return junction + self.resistance * i, i, g / (1.0 + self.resistance * g)
 
-    def _junction(self, v: Floats) -> tuple[Floats, Floats]:
-        """`junction` for a flat array."""
-        current, conductance = _exponential(v, self.saturation, self.n_vt)
-        if self.recombination:
-            extra, slope = _recombination(v, self)
-            current += extra
-            conductance += slope
-        if np.min(v, initial=0.0) < -3.0 * self.n_vt:
-            off = np.flatnonzero(v < -3.0 * self.n_vt)
-            current[off], conductance[off] = self._reverse(v[off])
-        if not self._plain:
-            _knee(v, current, conductance, self)
-        current += self.gmin * v
-        conductance += self.gmin
-        return current, conductance
+    def chord(self, low: ArrayLike, high: ArrayLike) -> tuple[Floats, Floats]:
+        """The least and the largest (i(b) - i(a)) / (b - a) for terminal voltages a and b between ``low`` and ``high``.
 
-    def _reverse(self, v: Floats) -> tuple[Floats, Floats]:
-        """The junction below -3 nVt: a cubic approach to saturation, then breakdown."""
-        cube = (3.0 * self.n_vt / (v * math.e)) ** 3
-        current = -self.saturation * (1.0 + cube)
-        conductance = 3.0 * self.saturation * cube / v
-        broken = np.flatnonzero(v < -self.breakdown)
-        if broken.size:
-            through, slope = _exponential(-(self.breakdown + v[broken]), self.saturation, self.n_vt_breakdown)
-            current[broken] = -self.saturation - through
-            conductance[broken] = slope
-        return current, conductance
+        Infinite where the law jumps in between: upwards at -BV, downwards at -3 nVt with ISR or IKR. Tight but for ISR
+        and IKF, which are enclosed piece by piece.
+        """
+        ends = (self._behind(each, self.resistance)[0] for each in np.broadcast_arrays(low, high))
+        found = self._mapped(slopes, *ends)
+        r = np.asarray(self.resistance)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # g / (1 + Rs g), which grows with g; a junction that falls more steeply than Rs can follow jumps.
+            least, largest = (1.0 / (1.0 / g + r) for g in found)
+        least = np.where((found[0] < 0.0) & ~(r * found[0] > -1.0), -np.inf, np.where(found[0] == 0.0, 0.0, least))
+        return least, np.where(found[1] == 0.0, 0.0, largest)
+
+    def capacitance(self, voltage: ArrayLike) -> Floats:
+        """The junction's small-signal capacitance at terminal voltages, F: that of the depletion layer and TT g.
+
+        Raises `InputError` at a temperature where the depletion layer of a model has no positive potential.
+        """
+        junction, _, g = self._behind(voltage, self.resistance)
+        (found,) = self._mapped(Law._stored_alone, junction, g)
+        lost = np.isnan(found)
+        if lost.any():
+            names = np.broadcast_to(np.asarray(self.name), lost.shape)
+            raise InputError(
+                f"the junction potential VJ of diode {names[lost][0]} falls below 0 V at this temperature",
+                "choose a temperature nearer to its TNOM, or leave out CJO",
+            )
+        return found
+
+    def forward_voltage(self, current: float) -> float:
+        """The terminal voltage at which a forward ``current`` (A, above 0) flows through one diode: V_f.
+
+        Raises `InputError` for a current that is not a positive number.
+        """
+        if not 0.0 < current < math.inf:
+            raise InputError(f"a forward current of {current} A is not positive", "give amperes above 0")
+        # At twice nVt per e-fold (high injection) this is still an upper bound, and doubling it finds one in any case.
+        high = float(2.0 * self.n_vt * np.log1p(current / self.saturation))
+        while self.junction(high)[0] < current:
+            high *= 2.0
+        junction = brentq(lambda v: float(self.junction(v)[0]) - current, 0.0, high, xtol=1e-15, rtol=1e-14)
+        return float(junction) + float(self.resistance) * current
+
+    def _mapped(self, function: Callable[..., tuple[Floats, ...]], *given: ArrayLike) -> tuple[Floats, ...]:
+        """``function(law, *given)`` for flat blocks of the arguments with a law whose constants are as long."""
+        arrays = [np.asarray(each, np.float64) for each in given]
+        shape = np.broadcast_shapes(*(each.shape for each in arrays), () if self.count is None else (self.count,))
+        flat = [np.broadcast_to(each, shape).reshape(-1) for each in arrays]
+        size = flat[0].size
+        width = self.count or 1 if self._varying else 1
+        block = max(1, BLOCK // width) * width
+        beside = self._at(np.arange(min(block, size)) % width)
+        found: list[tuple[Floats, ...]] = []
+        for start in range(0, max(size, 1), block):
+            rest = min(block, size - start)
+            here = beside if rest == min(block, size) else beside._at(slice(0, rest))
+            found.append(function(here, *(each[start : start + rest] for each in flat)))
+        pieces = zip(*found, strict=True)
+        return tuple((each[0] if len(each) == 1 else np.concatenate(each)).reshape(shape) for each in pieces)
 
     def _behind(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
         """Junction voltage, current and junction conductance, of the junction fed through ``resistance`` in all."""
-        s, r = np.broadcast_arrays(np.asarray(source, np.float64), np.asarray(resistance, np.float64))
+        s = np.asarray(source, np.float64)
         if not np.all(np.isfinite(s)):
             raise InputError("a diode voltage is not finite", "check the drives for NaN and infinity")
-        found = np.empty((3, s.size))
-        flat_s, flat_r = s.ravel(), r.ravel()
-        for part in _blocks(s.size):
-            found[:, part] = self._solve(flat_s[part], flat_r[part])
-        junction, current, conductance = found.reshape(3, *s.shape)
+        junction, current, conductance = self._mapped(Law._solve, s, resistance)
         return junction, current, conductance
+
+    def _stored_alone(self, v: Floats, conductance: Floats) -> tuple[Floats]:
+        return (self._stored(v, conductance),)
 
     def _solve(self, s: Floats, r: Floats) -> tuple[Floats, Floats, Floats]:
         """`_behind` for a block: Newton from the closed form, kept inside a bracket that bisection shrinks if needed.
 
         The result is exact to rounding: the residual ``v + r i(v) - s`` is below its own rounding error, or no closer
-        double exists. A law that jumps upwards (at -BV, by a few parts per million of IS) is taken as the filled-in
-        graph; one that jumps downwards (ISR, at -3 nVt) has two solutions there, and one of them is returned.
+        double exists; the current is that of the law's tangent there, so what v has lost of small differences it has
+        not. A law that jumps upwards (at -BV, by a few parts per million of IS) is taken as the filled-in graph; one
+        that jumps downwards (ISR, at -3 nVt) has two solutions there, and one of them is returned.
         """
+        if not r.any():
+            return (s.copy(), *self._through(s))
         low, high = np.minimum(s, 0.0), np.maximum(s, 0.0)
         v = np.clip(self._start(s, r), low, high)
-        i, g = self._junction(v)
-        todo = np.arange(s.size)
+        i, g = self._through(v)
+        todo, those = np.arange(s.size), self
         previous = np.full(s.size, np.inf)
+        stuck = np.zeros(s.size, bool)
         for _ in range(ITERATIONS):
             vt, st, rt, lt, ht = v[todo], s[todo], r[todo], low[todo], high[todo]
             drop = rt * i[todo]
-            error = vt + drop - st
+            error = (vt - st) + drop
             lt = np.where(error <= 0.0, vt, lt)
             ht = np.where(error >= 0.0, vt, ht)
-            slope = 1.0 + rt * g[todo]
-            step = error / slope
+            step = error / (1.0 + rt * g[todo])
             newton = vt - step
+            open_ = ht - lt > 2.0 * EPSILON * np.maximum(np.abs(lt), np.abs(ht))
             left = np.abs(error) > 2.0 * EPSILON * (np.abs(vt) + np.abs(drop) + np.abs(st))
             left &= np.abs(step) > 2.0 * EPSILON * np.abs(vt)
-            left &= ht - lt > 2.0 * EPSILON * np.maximum(np.abs(lt), np.abs(ht))
+            stuck[todo] = left & ~open_
+            left &= open_
             if not left.any():
                 break
             poor = (newton <= lt) | (newton >= ht) | (np.abs(error) > 0.1 * previous[todo])
-            todo = todo[left]
-            previous[todo] = np.abs(error[left])
-            low[todo], high[todo] = lt[left], ht[left]
-            v[todo] = np.where(poor, 0.5 * (lt + ht), newton)[left]
-            i[todo], g[todo] = self._junction(v[todo])
-        # Where the resistor takes most of a change of voltage, its voltage tells the current more sharply.
-        mostly_resistor = r * g > 1.0
-        i[mostly_resistor] = (s[mostly_resistor] - v[mostly_resistor]) / r[mostly_resistor]
+            keep = np.flatnonzero(left)
+            todo, those = todo[keep], those._at(keep)
+            previous[todo] = np.abs(error[keep])
+            low[todo], high[todo] = lt[keep], ht[keep]
+            v[todo] = np.where(poor, 0.5 * (lt + ht), newton)[keep]
+            i[todo], g[todo] = those._through(v[todo])
+        step = ((v - s) + r * i) / (1.0 + r * g)
+        step[stuck] = 0.0
+        v -= step
+        i -= g * step
+        i[stuck] = (s[stuck] - v[stuck]) / r[stuck]
         return v, i, g
 
     def _start(self, s: Floats, r: Floats) -> Floats:
         """The junction voltage of a plain Shockley junction with gmin, or of plain breakdown: closed forms."""
         divider = 1.0 / (1.0 + r * self.gmin)
         v = shockley_junction(s * divider, r * divider, self.saturation, self.n_vt)
-        if math.isinf(self.breakdown):
+        if not self.breaks:
             return v
-        broken = np.flatnonzero(s < -self.breakdown - r * (self.saturation + self.gmin * self.breakdown))
+        broken = np.flatnonzero(s < -self.breakdown * (1.0 + r * self.gmin) - r * self.saturation)
         if broken.size:
-            d, excess = divider[broken], -s[broken] * divider[broken] - self.breakdown
-            leak = r[broken] * d * self.saturation
+            d, edge, saturation = divider[broken], pick(self.breakdown, broken), pick(self.saturation, broken)
+            excess = -s[broken] * d - edge
+            leak = r[broken] * d * saturation
             # u + r is exp(u / nVt) = excess is the Shockley equation with its source lowered by r is
-            v[broken] = -self.breakdown - shockley_junction(
-                excess - leak, r[broken] * d, self.saturation, self.n_vt_breakdown
-            )
+            width = pick(self.n_vt_breakdown, broken)
+            v[broken] = -edge - shockley_junction(excess - leak, r[broken] * d, saturation, width)
         return v
 
 
-def law(model: DiodeModel, temperature: float = 27.0, gmin: float = 1e-12) -> Law:
+def law(model: Card, temperature: float = 27.0, gmin: float = 1e-12) -> Law:
     """The model's law with its constants adjusted to ``temperature`` (°C) as ngspice does, and ``gmin`` (S) beside it.
 
     Raises `InputError` if the temperature is not one at which the model makes sense.
     """
-    if not 0.0 <= gmin < math.inf:
-        raise InputError(
-            f"gmin = {gmin} S is not a conductance", "give a finite value of at least 0, ngspice's is 1e-12"
-        )
-    heat = Heat.of(model, temperature)
-    saturation = heat.saturation(max(model.get("is"), 1e-28), model.get("n"))  # 1e-28: ngspice's epsmin
-    resistance = heat.polynomial(model.get("rs"), model.get("trs1"), model.get("trs2"))
-    if not 1e-100 < saturation < 1e3 or resistance < 0.0:
-        raise InputError(
-            f"diode {model.name} at {temperature:g} °C has a saturation current of {saturation:.3g} A "
-            f"and a series resistance of {resistance:.3g} ohm",
-            "its EG, XTI, TRS1 and TRS2 do not hold there; choose a temperature nearer to TNOM",
-        )
-    return Law(
-        model=model,
-        temperature=temperature,
-        gmin=gmin,
-        saturation=saturation,
-        n_vt=model.get("n") * heat.vt,
-        resistance=resistance,
-        breakdown=heat.breakdown(model, saturation),
-        n_vt_breakdown=model.get("nbv") * heat.vt,
-        knee_forward=model.get("ikf") or math.inf,
-        knee_reverse=model.get("ikr") or math.inf,
-        recombination=heat.saturation(model.get("isr"), model.get("nr")),
-        n_vt_recombination=model.get("nr") * heat.vt,
-        potential=heat.potential(model.get("vj"), model.get("fc")),
-        grading=min(heat.polynomial(model.get("m"), model.get("tm1"), model.get("tm2")), 0.9),
-    )
+    return replace(Law.of([model], temperature, gmin), count=None)
 
 
-def shockley_junction(source: ArrayLike, resistance: ArrayLike, saturation: float, n_vt: float) -> Floats:
+def shockley_junction(source: ArrayLike, resistance: ArrayLike, saturation: Numbers, n_vt: Numbers) -> Floats:
     """Voltage of a plain Shockley junction fed from ``source`` (V) through ``resistance`` (Ω): the closed form.
 
     Solves ``s = v + R Is (exp(v / nVt) - 1)`` by the Wright omega function ``w + log w = x``:
@@ -252,39 +308,18 @@ def shockley_junction(source: ArrayLike, resistance: ArrayLike, saturation: floa
     return np.asarray(shifted - n_vt * wrightomega(exponent), np.float64)
 
 
-def _exponential(v: Floats, scale: float, width: float) -> tuple[Floats, Floats]:
-    """``scale (exp(v / width) - 1)`` and its derivative, continued along the tangent beyond `EXPONENT_LIMIT`."""
-    x = v / width
-    value = np.expm1(np.minimum(x, EXPONENT_LIMIT))
-    slope = (value + 1.0) * (scale / width)
-    value *= scale
-    if np.max(x, initial=0.0) > EXPONENT_LIMIT:
-        value += slope * (width * np.maximum(x - EXPONENT_LIMIT, 0.0))
-    return value, slope
+class _Columns(dict[str, Floats]):
+    """Parameters of n cards as float64[n] each, made when asked for."""
+
+    def __init__(self, rows: Sequence[Mapping[str, float]]) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def __missing__(self, key: str) -> Floats:
+        self[key] = found = np.array([row[key] for row in self.rows], np.float64)
+        return found
 
 
-def _recombination(v: Floats, law: Law) -> tuple[Floats, Floats]:
-    """The recombination current of a forward junction and its true derivative."""
-    plain, plain_slope = _exponential(v, law.recombination, law.n_vt_recombination)
-    distance = 1.0 - v / law.potential
-    base = distance**2 + 0.005
-    factor = base ** (law.grading / 2.0)
-    factor_slope = -law.grading * distance / law.potential * factor / base
-    return plain * factor, plain_slope * factor + plain * factor_slope
-
-
-def _knee(v: Floats, current: Floats, conductance: Floats, law: Law) -> None:
-    """High-level injection: beyond a knee the current grows like its square root. Changes the arrays in place."""
-    forward = v >= -3.0 * law.n_vt
-    for knee, sign, side in ((law.knee_forward, 1.0, forward), (law.knee_reverse, -1.0, ~forward)):
-        if math.isinf(knee):
-            continue
-        bent = np.flatnonzero(side & (sign * current > 1e-18))
-        root = np.sqrt(np.abs(current[bent]) / knee)
-        conductance[bent] *= (1.0 + root / 2.0) / (1.0 + root) ** 2
-        current[bent] /= 1.0 + root
-
-
-def _blocks(size: int) -> Iterator[slice]:
-    for start in range(0, size, BLOCK):
-        yield slice(start, start + BLOCK)
+def _shared(column: NDArray[Any]) -> Any:
+    """The number that all entries are, or the entries."""
+    return column[0].item() if column.size and (column == column[0]).all() else column

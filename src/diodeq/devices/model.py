@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Self
 
+from diodeq.devices.law import Law
 from diodeq.errors import InputError
 
 
@@ -56,6 +57,8 @@ PARAMETERS: dict[str, Parameter] = {
     "af": Parameter("flicker noise exponent", "", 1.0),
 }
 
+DEFAULTS = {key: parameter.default for key, parameter in PARAMETERS.items()}
+
 # The second names that ngspice itself accepts.
 ALIASES: dict[str, str] = {
     "js": "is",
@@ -102,16 +105,19 @@ class DiodeModel:
         """The name printed in a netlist: ``d`` and the name in ``[a-z0-9_]``, so "1N4148" becomes "d1n4148"."""
         return "d" + re.sub(r"[^a-z0-9_]", "_", self.name.lower())
 
-    def get(self, name: str) -> float:
-        """The parameter's value, or ngspice's default for it; an absent BV is infinite, an absent NBV equals N.
+    def values(self) -> dict[str, float]:
+        """Every parameter under its first name, ngspice's default where it is not given.
 
-        Raises `InputError` if diodeq knows no such parameter.
+        An absent BV is infinite, an absent NBV equals N.
         """
-        key = _canonical(self.name, name)
-        given = dict(self.parameters)
-        if key == "nbv" and key not in given:
-            key = "n"
-        return given.get(key, PARAMETERS[key].default)
+        found = {**DEFAULTS, **dict(self.parameters)}
+        if math.isnan(found["nbv"]):
+            found["nbv"] = found["n"]
+        return found
+
+    def get(self, name: str) -> float:
+        """One of ``values``, by any of its names; raises `InputError` if diodeq knows no such parameter."""
+        return self.values()[_canonical(self.name, name)]
 
     def card(self) -> list[tuple[str, float]]:
         """(NAME, value) of each given parameter, for a ``.model`` line; the value is to be printed as ``%.17g``."""
@@ -132,6 +138,7 @@ class DiodeModel:
     def to_json(self) -> dict[str, Any]:
         """A plain dict that `from_json` turns back into an equal model."""
         return {
+            "kind": "diode",
             "name": self.name,
             "parameters": dict(self.parameters),
             "source": self.source,
@@ -145,7 +152,7 @@ class DiodeModel:
             raise InputError(
                 "a diode must be a table with `name` and `parameters`", "compare `diodeq devices show ideal --json`"
             )
-        unknown = sorted(set(document) - {"name", "parameters", "source", "description"})
+        unknown = sorted(set(document) - {"kind", "name", "parameters", "source", "description"})
         if unknown:
             raise InputError(
                 f"diode {document.get('name')!r} has the unknown entry {unknown[0]!r}",
@@ -156,6 +163,11 @@ class DiodeModel:
             if not isinstance(text, str):
                 raise InputError(f"the {key} of diode {document.get('name')!r} is not text", "put it in quotes")
         return cls(parameters=tuple(document["parameters"].items()), **texts)
+
+    @classmethod
+    def laws(cls, models: Sequence[Self], temperature: float, gmin: float = 1e-12) -> Law:
+        """One diode for each model at ``temperature`` (°C), with ``gmin`` (S) beside its junction: see `Law.of`."""
+        return Law.of(models, temperature, gmin)
 
 
 def _canonical(diode: str, name: str) -> str:

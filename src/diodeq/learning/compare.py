@@ -20,6 +20,7 @@ from diodeq.learning.recipe import Recipe
 from diodeq.learning.records import read_summary
 from diodeq.learning.rules import named
 from diodeq.learning.run_folder import RunFolder
+from diodeq.pool import TIME_LIMIT
 
 OnRun = Callable[[int, int, str], None]
 
@@ -77,6 +78,7 @@ def compare(
     out: Path,
     *,
     workers: int | None = None,
+    time_limit: float = TIME_LIMIT,
     cluster: str = "",
     on_run: OnRun | None = None,
 ) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def compare(
             folder = out / re.sub(r"[^a-z0-9=.,+-]", "_", rule) / f"rate-{rate:g}-seed-{seed}"
             jobs.append((comparison.experiment(rule, rate, seed, epochs), folder))
         found: list[dict[str, Any]] = []
-        answers = map_(_job, (verify_with, 1 if cluster else workers), jobs)
+        answers = map_(_job, (verify_with, 1 if cluster else workers, time_limit), jobs)
         for rule, rate, seed, _ in asked:
             if on_run is not None:
                 on_run(done, total, f"{rule}, rate {rate:g}, seed {seed}")
@@ -161,12 +163,14 @@ def _extent(comparison: Comparison, rule: str) -> dict[str, Any]:
     return {**found, "steps": steps, "epochs": epochs}
 
 
-def _job(shared: tuple[str, int | None], job: tuple[Experiment, Path]) -> dict[str, Any]:
-    (verify_with, workers), (experiment, folder) = shared, job
-    return _run(experiment, folder, verify_with, workers)
+def _job(shared: tuple[str, int | None, float], job: tuple[Experiment, Path]) -> dict[str, Any]:
+    (experiment, folder) = job
+    return _run(experiment, folder, *shared)
 
 
-def _run(experiment: Experiment, folder: Path, verify_with: str, workers: int | None) -> dict[str, Any]:
+def _run(
+    experiment: Experiment, folder: Path, verify_with: str, workers: int | None, time_limit: float
+) -> dict[str, Any]:
     """The run in ``folder``, made or completed where it has to be."""
     summary_file, checkpoint = folder / "summary.json", folder / "checkpoint.npz"
     mode = "new" if not folder.exists() else "resume" if checkpoint.exists() else "overwrite"
@@ -175,7 +179,7 @@ def _run(experiment: Experiment, folder: Path, verify_with: str, workers: int | 
     try:
         summary = read_summary(summary_file) if summary_file.exists() else {}
         if not summary or (verify_with and "verified" not in summary):
-            summary = conduct(experiment, folder, mode, workers=workers, verify_with=verify_with)
+            summary = conduct(experiment, folder, mode, workers=workers, time_limit=time_limit, verify_with=verify_with)
     except SimulationError as error:
         # A rule may drive a circuit where no engine follows; that is an outcome, not an accident.
         return {"seed": experiment.recipe.seed, "folder": str(folder), "failed": error.problem}

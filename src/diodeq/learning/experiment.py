@@ -24,6 +24,7 @@ from diodeq.learning.recipe import Recipe
 from diodeq.learning.run_folder import opened
 from diodeq.learning.trainer import Metrics, OnBatch, Snapshot
 from diodeq.netlist.listing import circuit_digest
+from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis import layered
@@ -78,6 +79,7 @@ def conduct(
     mode: str = "new",
     *,
     workers: int | None = None,
+    time_limit: float = TIME_LIMIT,
     verify_with: str = "",
     on_engine: Callable[[Simulator], None] | None = None,
     on_start: Callable[[Circuit, Dataset, int], None] | None = None,
@@ -113,7 +115,7 @@ def conduct(
     trainer.steps_in_all(circuit, recipe, len(data.x_train))
     snapshot = trainer.start(circuit, recipe, technology)
     with ExitStack() as stack:
-        simulator = stack.enter_context(create(experiment.simulator, workers))
+        simulator = stack.enter_context(create(experiment.simulator, workers, time_limit))
         version = simulator.version  # starts the engine: a missing one is to be found before the folder is made
         if on_engine is not None:
             on_engine(simulator)
@@ -141,7 +143,7 @@ def conduct(
         summary["simulator_version"] = version
         summary["solves"] = folder.metrics()[-1]["solves"] if snapshot.epoch else 0
         if verify_with:
-            summary["verified"] = _verify(verify_with, workers, simulator, circuit, data)
+            summary["verified"] = _verify(verify_with, workers, time_limit, simulator, circuit, data)
         if picture is not None:
             picture(folder.file("training.svg"), folder.metrics(), summary)
         folder.write_results(circuit, summary)
@@ -251,9 +253,11 @@ def summarize(
     }
 
 
-def _verify(engine: str, workers: int | None, simulator: Simulator, circuit: Circuit, data: Dataset) -> dict[str, Any]:
+def _verify(
+    engine: str, workers: int | None, time_limit: float, simulator: Simulator, circuit: Circuit, data: Dataset
+) -> dict[str, Any]:
     """The held-out samples once more, in another engine."""
-    with create(engine, workers) as other:
+    with create(engine, workers, time_limit) as other:
         theirs = trainer.outputs(other, circuit, data.x_test)
         version = other.version
     ours = trainer.outputs(simulator, circuit, data.x_test)

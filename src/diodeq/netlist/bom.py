@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.circuit import first_source
 from diodeq.devices.ladder import Ladder
 
 HEADER = ("reference", "value", "part", "count", "code")
@@ -107,32 +108,22 @@ def _others(circuit: Circuit, kind: str) -> Iterator[Row]:
     """The parts of a kind that are not resistors, grouped by what they are."""
     parts, singular = circuit.bank(kind), KINDS[kind].singular
     names = _names(circuit, kind)
-    if kind == "diodes":
-        for model, members in _grouped(parts.values.astype(np.int64)):
+    if KINDS[kind].nonlinear:
+        for model, members in _grouped(parts.values):
             yield Row(_joined(names, members, parts.names), "", circuit.models[int(model)].name, len(members))
         return
     driven = np.zeros(len(parts), bool)
-    if kind in ("voltage_sources", "current_sources"):
-        sources = circuit.inputs.source - (0 if kind == "voltage_sources" else len(circuit.voltage_sources))
+    if KINDS[kind].source:
+        sources = circuit.inputs.source - first_source(circuit, kind)
         driven[sources[(sources >= 0) & (sources < len(parts))]] = True
     constant = np.flatnonzero(~driven)
-    unit = UNITS[kind]
+    unit = f" {KINDS[kind].unit}"
     for value, members in _grouped(parts.values[constant]):
         chosen = constant[members]
         yield Row(_joined(names, chosen, parts.names), f"{value:.6g}{unit}", singular, len(chosen))
     if driven.any():
         chosen = np.flatnonzero(driven)
         yield Row(_joined(names, chosen, parts.names), "", f"{singular} driven by an input", len(chosen))
-
-
-UNITS: dict[str, str] = {
-    "voltage_sources": " V",
-    "current_sources": " A",
-    "transformers": " turns ratio",
-    "gyrators": " S",
-    "buffers": " V/V",
-    "mirrors": " A/A",
-}
 
 
 def engineering(ohms: float) -> str:

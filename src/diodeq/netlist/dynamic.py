@@ -15,7 +15,7 @@ import numpy as np
 from diodeq import __version__
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.primitives import used_models
-from diodeq.devices.temperature import Heat
+from diodeq.devices.law import law
 from diodeq.errors import InputError
 from diodeq.netlist import spice
 from diodeq.netlist.batched import Floats, element_lines, node, options
@@ -155,7 +155,7 @@ def _demand_junctions(circuit: Circuit) -> None:
     """Raise ``InputError`` for a diode whose capacitance formula has no value at the circuit's temperature."""
     for k in used_models(circuit):
         model = circuit.models[k]
-        potential = Heat.of(model, circuit.temperature).potential(model.get("vj"), model.get("fc"))
+        potential = law(model, circuit.temperature).potential
         if model.get("cjo") > 0 and not potential > 0:
             raise InputError(
                 f"diode {model.name} has a junction potential of {potential:.2g} V at {circuit.temperature:g} °C,"

@@ -12,7 +12,7 @@ from diodeq.netlist.listing import TOLERANCES, Tolerances, number
 
 @dataclass(frozen=True)
 class PointDeck:
-    """A deck as data; ``nodes`` and ``branches`` by kind are vectors to expect, ``marker`` proves that this deck ran."""
+    """A deck as data; ``nodes`` and ``branches`` by kind are vectors to expect, ``marker`` proves that it ran."""
 
     text: str
     marker: str

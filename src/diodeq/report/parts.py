@@ -18,7 +18,7 @@ def parts_section(circuit: Circuit) -> Section:
             values = circuit.bank(kind).values[part]
             if kind == "resistors":
                 note = f"{quantity(float(values.min()), 'S')} to {quantity(float(values.max()), 'S')}"
-            elif kind == "diodes":
+            elif KINDS[kind].nonlinear:
                 note = ", ".join(circuit.models[int(number)].name for number in np.unique(values))
             else:
                 note = ""

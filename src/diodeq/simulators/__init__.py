@@ -3,32 +3,39 @@
 from collections.abc import Callable
 
 from diodeq.errors import UsageError
+from diodeq.pool import TIME_LIMIT
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
 from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.simulators.wave import WaveSimulator
 
 
-def _ngspice(*options: str, workers: int | None = None) -> NgspiceSimulator:
+def _ngspice(*options: str, workers: int | None, time_limit: float) -> NgspiceSimulator:
     if options:
         raise UsageError(f"the simulator ngspice has no option {options[0]!r}", "say ngspice alone")
-    return NgspiceSimulator(workers=workers)
+    return NgspiceSimulator(workers=workers, time_limit=time_limit)
 
 
-# Called with options and ``workers``.
-ENGINES: dict[str, Callable[..., Simulator]] = {"ngspice": _ngspice, "wave": WaveSimulator}
+def _wave(*options: str, workers: int | None, time_limit: float) -> WaveSimulator:
+    return WaveSimulator(*options, workers=workers)  # it has no processes whose time could be limited
 
 
-def create(name: str, workers: int | None = None) -> Simulator:
+# Called with options, ``workers`` and ``time_limit``.
+ENGINES: dict[str, Callable[..., Simulator]] = {"ngspice": _ngspice, "wave": _wave}
+
+
+def create(name: str, workers: int | None = None, time_limit: float = TIME_LIMIT) -> Simulator:
     """The engine called ``name``, with its options after colons: ``ngspice``, ``wave``, ``wave:torch:float32``.
 
+    ``time_limit`` is how many seconds of processor time a process of it may take for a deck of ordinary size.
+
     Raises:
-        UsageError: there is no such engine, or it has no such option.
+        UsageError: there is no such engine, or it has no such option, or the limit is no time.
         SimulatorMissingError: what it needs is not installed.
     """
     engine, *options = name.split(":")
     if engine not in ENGINES:
         raise UsageError(f"there is no simulator called {engine!r}", f"choose one of: {', '.join(ENGINES)}")
-    return ENGINES[engine](*options, workers=workers)
+    return ENGINES[engine](*options, workers=workers, time_limit=time_limit)
 
 
 __all__ = ["ENGINES", "AdjointSolution", "OperatingPoint", "Simulator", "create"]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diodeq.circuit import Circuit
+from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.kinds import source_kinds
 from diodeq.devices.ladder import Ints, Ladder
 from diodeq.errors import UsageError
 
@@ -57,7 +58,7 @@ def quantize(circuit: Circuit, ladder: Ladder, scale: float = 1.0) -> Quantized:
 
 
 def scaled_impedance(circuit: Circuit, scale: float) -> Circuit:
-    """The circuit with conductances, gyrators and currents (constant and driven) times ``scale``.
+    """The circuit with all admittances and currents (constant and driven) times ``scale``, as ``Kind.level`` says.
 
     Raises:
         UsageError: the scale is not positive and finite.
@@ -66,11 +67,12 @@ def scaled_impedance(circuit: Circuit, scale: float) -> Circuit:
         raise UsageError(f"an impedance scale of {scale:g} is not possible", "give a positive number")
     if scale == 1.0:
         return circuit
-    found = circuit.with_conductances(circuit.conductances * scale)
-    for kind in ("gyrators", "current_sources"):
-        if len(circuit.bank(kind)):
-            found = found.with_values(kind, circuit.bank(kind).values * scale)
-    currents = circuit.inputs.source >= len(circuit.voltage_sources)
-    if not currents.any():
+    found = circuit
+    for kind, spec in KINDS.items():
+        if spec.level and len(circuit.bank(kind)):
+            found = found.with_values(kind, circuit.bank(kind).values * scale**spec.level)
+    levels = np.concatenate([np.full(len(circuit.bank(kind)), KINDS[kind].level) for kind in source_kinds()])
+    factors = scale ** levels[circuit.inputs.source].astype(np.float64)
+    if not np.any(factors != 1.0):
         return found
-    return replace(found, inputs=replace(circuit.inputs, gain=np.where(currents, scale, 1.0) * circuit.inputs.gain))
+    return replace(found, inputs=replace(circuit.inputs, gain=factors * circuit.inputs.gain))

@@ -102,7 +102,7 @@ class Estimate:
         """The volts per unit at which ``diode`` is the first diode-relu that is not made to measure; None without."""
         for stage, plan in zip(self.network.stages, self.plans, strict=True):
             if stage.activation.name == "diode-relu" and plan.element.made is None:
-                return law(diode).n_vt / stage.activation.parameter
+                return float(law(diode).n_vt) / stage.activation.parameter
         return None
 
     def with_remedy(self, name: str, volts: float, diode: DiodeModel) -> Choice:
@@ -192,7 +192,7 @@ def _best_bias(stage: Stage, plan: StagePlan, device: Law, x: Floats, alpha: Flo
     if stage.activation.name == "diode-relu":
         # The diode at the right volts per unit has the right exponential; a bias gives it the right saturation current.
         wanted = stage.activation.parameter * DIODE_RELU_SATURATION * volts * plan.siemens
-        return device.n_vt * float(np.log(wanted / device.saturation))
+        return float(device.n_vt * np.log(wanted / device.saturation))
     drops = [device.forward_voltage(max(float(current), 1e-15)) for current in typical]
 
     def badness(drop: float) -> float:

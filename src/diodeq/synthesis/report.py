@@ -24,6 +24,7 @@ UNIT_COSTS: dict[str, float] = {
     "buffers": 10.0,
     "mirrors": 10.0,
 }
+OTHER_COST = 10.0
 
 
 def parts_of(plan: StagePlan, first: bool) -> dict[str, int]:
@@ -53,7 +54,7 @@ def parts_of(plan: StagePlan, first: bool) -> dict[str, int]:
 
 def cost(parts: Mapping[str, int]) -> float:
     """The sum of unit costs."""
-    return sum(UNIT_COSTS[kind] * count for kind, count in parts.items())
+    return sum(UNIT_COSTS.get(kind, OTHER_COST) * count for kind, count in parts.items())
 
 
 @dataclass(frozen=True)

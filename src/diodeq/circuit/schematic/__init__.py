@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.layers import layers
 from diodeq.circuit.schematic.sheet import Sheet
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.pen import NODE, VALUE, Pen, Point
-
-_TWO_ENDS = {"diodes": "Diode", "voltage_sources": "SourceV", "current_sources": "SourceI"}
 
 
 def draw_part(pen: Pen, circuit: Circuit, kind: str, number: int, at: Point, said: str) -> float:
     """One part with its top left corner at ``at``; the width it takes."""
     nets = [circuit.nodes[node] for node in circuit.bank(kind).terminals[number].tolist()]
     name = circuit.part_names(kind)[number]
-    return (_ends if kind in _TWO_ENDS else _ports)(pen, kind, name, nets, at, said)
+    return (_ends if len(nets) == 2 else _ports)(pen, kind, name, nets, at, said)
 
 
 def _ends(pen: Pen, kind: str, name: str, nets: list[str], at: Point, said: str) -> float:
@@ -22,7 +20,7 @@ def _ends(pen: Pen, kind: str, name: str, nets: list[str], at: Point, said: str)
     upside_down = nets[0] == "0"
     top, bottom = (x, y), (x, y - 2.4)
     first, second = (bottom, top) if upside_down else (top, bottom)
-    pen.part(_TWO_ENDS[kind], *((second, first) if kind == "voltage_sources" else (first, second)))
+    pen.part(KINDS[kind].symbol, *((second, first) if KINDS[kind].symbol == "SourceV" else (first, second)))
     for net, end in ((nets[0], first), (nets[1], second)):
         if net == "0":
             pen.ground(end)
@@ -39,7 +37,7 @@ def _ports(pen: Pen, kind: str, name: str, nets: list[str], at: Point, said: str
     margin = 0.6 + 0.22 * max(map(len, nets))
     x, y = at[0] + margin, at[1] - 0.2
     wide, high = 3.0, 2.0
-    if kind in ("buffers", "mirrors"):
+    if KINDS[kind].ports != ((0, 1), (2, 3)):
         nets = nets[2:] + nets[:2]  # what controls it on the left
     pen.box((x, y), (x + wide, y - high))
     for k, net in enumerate(nets):
@@ -54,6 +52,5 @@ def _ports(pen: Pen, kind: str, name: str, nets: list[str], at: Point, said: str
                 net, (outer[0] + (0.15 if right else -0.15), outer[1]), color=NODE, align="left" if right else "right"
             )
     pen.say(f"{KINDS[kind].singular} {name}", (x + wide / 2, y + 0.35), align="center")
-    law = {"transformers": "n = ", "gyrators": "", "buffers": "×", "mirrors": "×"}[kind]
-    pen.say(f"{law}{said}", (x + wide / 2, y - high / 2), color=VALUE, align="center", size=9)
+    pen.say(f"{KINDS[kind].symbol}{said}", (x + wide / 2, y - high / 2), color=VALUE, align="center", size=9)
     return 2 * margin + wide + 0.8

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.circuit import Circuit, first_source
 from diodeq.circuit.kinds import KINDS
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.schematic.crossbar import Crossbar
 from diodeq.circuit.schematic.layers import Layer
 from diodeq.circuit.schematic.parts import draw_part
@@ -54,12 +54,12 @@ class Sheet:
     def said(self, kind: str, k: int) -> str:
         """What is written at a part."""
         circuit, value = self.circuit, float(self.circuit.bank(kind).values[k])
-        if kind == "diodes":
+        spec = KINDS[kind]
+        if spec.nonlinear:
             return circuit.models[int(value)].name
-        if kind in ("voltage_sources", "current_sources"):
-            number = k + (len(circuit.voltage_sources) if kind == "current_sources" else 0)
+        if spec.source:
+            number, unit = k + first_source(circuit, kind), spec.unit
             driven = circuit.inputs.source == number
-            unit = "V" if kind == "voltage_sources" else "A"
             if self.volts is not None:
                 return si(float(self.volts[number]), unit)
             terms = [si(value, unit)] if value or not driven.any() else []
@@ -67,7 +67,7 @@ class Sheet:
                 factor = {1.0: "", -1.0: "−"}.get(gain, f"{gain:.3g} ".replace("-", "−"))
                 terms.append(f"{factor}{circuit.inputs.names[column]}")
             return " + ".join(terms).replace("+ −", "− ")
-        if kind == "gyrators":
+        if spec.unit == "S":
             return si(value, "S")
         return f"{value:.3g}".replace("-", "−")
 

@@ -48,7 +48,7 @@ class Rule(Protocol):
     ) -> Gradient:
         """The gradient at ``circuit`` for input volts ``drives`` float64[B, n_in].
 
-        ``also`` names further banks ("transformers", "gyrators", "buffers", "mirrors") with wanted gradients.
+        ``also`` names further banks with wanted gradients, of kinds that are ``Kind.trainable``.
 
         Warns:
             InexactRuleWarning: ``inexact`` gives a reason.

@@ -8,14 +8,15 @@ Name and use for training: Chaffey, arXiv:2509.13793; the products: Director & R
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit import Circuit
+from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.kinds import OWN
 from diodeq.circuit.products import branch_products
 from diodeq.learning.losses import Loss
 from diodeq.learning.rules.base import Gradient
@@ -55,35 +56,23 @@ def read_adjoint(
     value, injections = loss(outputs)
     adjoint = simulator.small_signal(frozen, injections)
     conductances = branch_products(circuit, point.node_voltages, adjoint.node_voltages)
-    others = {kind: PRODUCTS[kind](circuit, point, adjoint).sum(axis=0) for kind in also}
+    others = {kind: _products(circuit, kind, point, adjoint).sum(axis=0) for kind in also}
     return Gradient(conductances, value, outputs, others)
 
 
-# The local products of the other elements (Director & Rohrer), float64[B, n]. The adjoint of a buffer is a mirror and
-# the other way round, which is where their adjoint currents are.
-PRODUCTS: dict[str, Callable[[Circuit, OperatingPoint, AdjointSolution], Floats]] = {
-    # v1 = n v2, i2 = -n i1: dℓ/dn = v̂2 i1 + î1 v2
-    "transformers": lambda circuit, point, adjoint: (
-        _across(circuit, "transformers", 1, adjoint) * point.branch_currents["transformers"]
-        + adjoint.branch_currents["transformers"] * _across(circuit, "transformers", 1, point)
-    ),
-    # i1 = g v2, i2 = -g v1: dℓ/dg = v̂2 v1 - v̂1 v2
-    "gyrators": lambda circuit, point, adjoint: (
-        _across(circuit, "gyrators", 1, adjoint) * _across(circuit, "gyrators", 0, point)
-        - _across(circuit, "gyrators", 0, adjoint) * _across(circuit, "gyrators", 1, point)
-    ),
-    # v_out = a v_ctrl: dℓ/da = î_out v_ctrl
-    "buffers": lambda circuit, point, adjoint: (
-        adjoint.branch_currents["mirrors"] * _across(circuit, "buffers", 1, point)
-    ),
-    # i_out = a i_sense: dℓ/da = -v̂_out i_sense
-    "mirrors": lambda circuit, point, adjoint: (
-        -_across(circuit, "mirrors", 0, adjoint) * point.branch_currents["mirrors"]
-    ),
-}
-
-
-def _across(circuit: Circuit, kind: str, port: int, solution: OperatingPoint | AdjointSolution) -> Floats:
-    """Voltages across the first (0) or second (1) port of a kind's elements, float64[B, n]."""
-    ends, volts = circuit.bank(kind).terminals, solution.node_voltages
-    return volts[:, ends[:, 2 * port]] - volts[:, ends[:, 2 * port + 1]]
+def _products(circuit: Circuit, kind: str, point: OperatingPoint, adjoint: AdjointSolution) -> Floats:
+    """dℓ/d(value) of every part of a kind, float64[B, n]: what changes with the value is the part's own stamp, so
+    ``-x̂ᵀ (∂A/∂value) x`` is a sum of products at its terminals (Director & Rohrer). The currents of its adjoint are
+    those of the kind that stands for it in the transposed circuit."""
+    spec, ends = KINDS[kind], circuit.bank(kind).terminals
+    found = np.zeros((len(point.node_voltages), len(ends)))
+    for term in spec.stamp:
+        if term.valued:
+            left = (
+                adjoint.branch_currents[spec.adjoint.kind]
+                if term.row == OWN
+                else adjoint.node_voltages[:, ends[:, term.row]]
+            )
+            right = point.branch_currents[kind] if term.column == OWN else point.node_voltages[:, ends[:, term.column]]
+            found -= term.sign * left * right
+    return found

@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit import Bank, Circuit
+from diodeq.circuit import KINDS, Bank, Circuit
 from diodeq.circuit.circuit import Inputs, Units
+from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.products import branch_products
 
 Floats = NDArray[np.float64]
@@ -21,7 +22,7 @@ Floats = NDArray[np.float64]
 
 def nonreciprocal(circuit: Circuit) -> str | None:
     """The elements that keep the circuit from being reciprocal, in words; None where it is."""
-    found = [kind for kind in ("gyrators", "buffers", "mirrors") if len(circuit.bank(kind))]
+    found = [kind for kind, spec in KINDS.items() if len(circuit.bank(kind)) and not spec.reciprocal]
     return f"the circuit has {' and '.join(found)}, so it is not reciprocal" if found else None
 
 
@@ -30,7 +31,7 @@ def with_nudges(circuit: Circuit) -> Circuit:
 
     Inputs are amperes into the first node of the output and out of the second, columns n_in … n_in + n_out - 1.
     """
-    total = len(circuit.voltage_sources) + len(circuit.current_sources)
+    total = sum(len(circuit.bank(kind)) for kind in source_kinds())
     added = _joined(circuit.current_sources, circuit.outputs[:, ::-1], "i_nudge")
     inputs = _driven(circuit.inputs, total, len(circuit.outputs), "nudge")
     return replace(circuit, current_sources=added, inputs=inputs, units=_units(circuit))

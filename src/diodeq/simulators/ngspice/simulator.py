@@ -10,10 +10,10 @@ import numpy as np
 from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
+from diodeq.circuit.proof import promised, promised_adjoint
 from diodeq.circuit.reduce import Reduced, ReductionPlan
 from diodeq.netlist.dynamic import STEP, Stimulus
 from diodeq.pool import TIME_LIMIT, Health, Pool
-from diodeq.circuit.proof import promised, promised_adjoint
 from diodeq.simulators.base import (
     AdjointSolution,
     Floats,

@@ -1,20 +1,22 @@
-"""All diodes of a circuit behind their port resistances: load lines of whole batches, exactly as the law has them.
+"""All diodes of a circuit behind their port resistances: load lines of whole batches, exactly as the laws have them.
 
 A plain junction (no recombination, no knee) is solved in closed form with the Wright omega function, here by
-exponentials and logarithms that vectorize and in ``fused`` by one compiled loop. What breaks down, and every other law,
-is solved by ``Law.load_line``, in numpy.
+exponentials and logarithms that vectorize and in ``fused`` by one compiled loop. What breaks down, and every other
+one-port, is solved by its own ``load_line``, in numpy.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
-from diodeq.devices.law import Law, law
+from diodeq.devices.law import Law
+from diodeq.devices.one_ports import Joined, OnePorts, one_ports
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 
 # Below -3 nVt ngspice's junction approaches saturation as -Is (1 + (3 nVt / (e v))^3).
@@ -25,77 +27,124 @@ NOTHING = -64.0
 
 
 @dataclass(frozen=True, eq=False)
+class Plain:
+    """Constants of plain junctions: each a float that all share, or the backend's array with one a column.
+
+    ``breakdown`` and ``resistance`` are None where no junction has one.
+    """
+
+    saturation: Any
+    n_vt: Any
+    gmin: float
+    resistance: Any
+    breakdown: Any
+
+    @staticmethod
+    def of(laws: Law, arrays: Arrays) -> Plain:
+        def put(numbers: Any) -> Any:
+            return arrays.put(numbers) if isinstance(numbers, np.ndarray) else numbers
+
+        return Plain(
+            saturation=put(laws.saturation),
+            n_vt=put(laws.n_vt),
+            gmin=laws.gmin,
+            resistance=put(laws.resistance) if np.any(laws.resistance) else None,
+            breakdown=put(laws.breakdown) if laws.breaks else None,
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Diodes:
-    """The laws of a circuit's diodes, ``groups`` of (columns, law) that cover them all; ``count`` of them."""
+    """The one-ports of a circuit, ``count`` of them: ``plain`` ones in columns ``fast``, all others in ``slow``."""
 
     count: int
-    groups: tuple[tuple[NDArray[np.intp] | slice, Law], ...]
+    ports: OnePorts
+    plain: Plain | None
+    fast: Array
+    slow: NDArray[np.intp]
     arrays: Arrays
 
     @staticmethod
     def of(circuit: Circuit, arrays: Arrays | None = None) -> Diodes:
         """The diodes of a circuit, at its temperature and with ngspice's default gmin of 1e-12 S."""
-        used = np.unique(circuit.diodes.values).astype(int).tolist()
-        groups: list[tuple[NDArray[np.intp] | slice, Law]] = []
-        for k in used:
-            device = law(circuit.models[k], circuit.temperature)
-            groups.append((slice(None) if len(used) == 1 else np.flatnonzero(circuit.diodes.values == k), device))
-        return Diodes(len(circuit.diodes), tuple(groups), arrays or Arrays.of())
+        arrays = arrays or Arrays.of()
+        ports = one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
+        plain = _is_plain(ports)
+        laws = ports.take(plain) if plain.any() else None
+        constants = Plain.of(laws, arrays) if isinstance(laws, Law) else None
+        return Diodes(len(ports), ports, constants, arrays.index(np.flatnonzero(plain)), np.flatnonzero(~plain), arrays)
 
     def load_line(self, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
         """Terminal voltages, currents and terminal conductances [B, n_diodes].
 
         ``sources`` [B, n_diodes] are open-circuit volts, ``resistances`` [n_diodes] ohms above 0; solves
-        ``source = v + resistance * current(v)``.
+        ``source = v + resistance * current(v)``. NaN where a source is not finite.
         """
-        if not self.groups:
+        if not self.count:
             return sources, sources, sources
-        if len(self.groups) == 1:
-            return self._solve(self.groups[0][1], sources, resistances)
+        if self.plain is None:
+            return self._exact(self.ports, sources, resistances)
+        if not len(self.slow):
+            return self._solve(self.plain, self.fast, sources, resistances)
         found = tuple(array_namespace(sources).empty_like(sources) for _ in range(3))
-        for columns, device in self.groups:
-            solved = self._solve(device, sources[:, columns], resistances[columns])
+        slow = self.arrays.index(self.slow)
+        pieces = (
+            (self.fast, self._solve(self.plain, self.fast, sources[:, self.fast], resistances[self.fast])),
+            (slow, self._exact(self.ports.take(self.slow), sources[:, slow], resistances[slow])),
+        )
+        for columns, solved in pieces:
             for whole, piece in zip(found, solved, strict=True):
                 whole[:, columns] = piece
         return found[0], found[1], found[2]
 
-    def _solve(self, device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
-        if not is_plain(device):
-            return self._exact(device, sources, resistances)
-        v, i, g = self._plain(device, sources, resistances)
-        if math.isfinite(device.breakdown):
-            # Laws that agree down to -BV have the same solutions there, and the others lie below for both.
-            broken = v - device.resistance * i < -device.breakdown
-            if array_namespace(v).any(broken):
-                rows, columns = map(self.arrays.index, np.nonzero(self.arrays.take(broken)))
-                exact = self._exact(device, sources[rows, columns], resistances[columns])
-                v[rows, columns], i[rows, columns], g[rows, columns] = exact
-        return v, i, g
-
-    def _exact(self, device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
-        v, i, g = device.load_line(self.arrays.take(sources), self.arrays.take(resistances))
-        return self.arrays.put(v), self.arrays.put(i), self.arrays.put(g)
-
-    def _plain(self, device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
+    def _solve(self, plain: Plain, numbers: Array, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
+        """Load lines of plain junctions, ``numbers`` among all."""
         if self.arrays.fused:
             from diodeq.simulators.wave import fused
 
-            return fused.load_line(device, sources, resistances)
-        return plain_load_line(device, sources, resistances)
+            v, i, g = fused.load_line(plain, sources, resistances)
+        else:
+            v, i, g = plain_load_line(plain, sources, resistances)
+        if plain.breakdown is not None:
+            # Laws that agree down to -BV have the same solutions there, and the others lie below for both.
+            junction = v if plain.resistance is None else v - plain.resistance * i
+            broken = junction < -plain.breakdown
+            if array_namespace(v).any(broken):
+                rows, columns = map(self.arrays.index, np.nonzero(self.arrays.take(broken)))
+                ports = self.ports.take(self.arrays.take(numbers[columns]))
+                exact = self._exact(ports, sources[rows, columns], resistances[columns])
+                v[rows, columns], i[rows, columns], g[rows, columns] = exact
+        return v, i, g
+
+    def _exact(self, ports: OnePorts, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
+        given = self.arrays.take(sources)
+        finite = np.isfinite(given)
+        if finite.all():
+            v, i, g = ports.load_line(given, self.arrays.take(resistances))
+        else:
+            v, i, g = ports.load_line(np.where(finite, given, 0.0), self.arrays.take(resistances))
+            for each in (v, i, g):
+                each[~finite] = np.nan
+        return self.arrays.put(v), self.arrays.put(i), self.arrays.put(g)
 
 
-def is_plain(device: Law) -> bool:
-    """Whether the law is Shockley's with gmin and a series resistance, and no more, down to its breakdown."""
-    knees = math.isinf(device.knee_forward) and math.isinf(device.knee_reverse)
-    return knees and device.recombination == 0.0
+def _is_plain(ports: OnePorts) -> NDArray[np.bool_]:
+    """Which of the one-ports are plain junctions behind a resistor, down to their breakdown: bool[n]."""
+    found = np.zeros(len(ports), bool)
+    if isinstance(ports, Law):
+        found[:] = ports.plain
+    elif isinstance(ports, Joined):
+        for k, member in enumerate(ports.members):
+            found[ports.family == k] = _is_plain(member)
+    return found
 
 
-def plain_load_line(device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
+def plain_load_line(plain: Plain, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
     """``Law.load_line`` for a plain law that does not break down: the closed form, corrected where ngspice's reverse
     current is a cubic."""
     xp = array_namespace(sources)
-    n_vt, saturation, gmin = device.n_vt, device.saturation, device.gmin
-    total = resistances + device.resistance
+    n_vt, saturation, gmin, resistance = plain.n_vt, plain.saturation, plain.gmin, plain.resistance
+    total = resistances if resistance is None else resistances + resistance
     divider = 1.0 / (1.0 + total * gmin)
     shunted = total * divider
     drop = shunted * saturation
@@ -122,13 +171,13 @@ def plain_load_line(device: Law, sources: Array, resistances: Array) -> tuple[Ar
     current = gmin * junction
     current += through
     current -= saturation
-    if device.resistance:
-        junction += device.resistance * current
-        conductance /= 1.0 + device.resistance * conductance
+    if resistance is not None:
+        junction += resistance * current
+        conductance /= 1.0 + resistance * conductance
     return junction, current, conductance
 
 
-def _reverse(n_vt: float, shifted: Array, drop: Array, edge: Array) -> tuple[Array, Array]:
+def _reverse(n_vt: Any, shifted: Array, drop: Array, edge: Array) -> tuple[Array, Array]:
     """The v up to ``edge`` of ``v = shifted + drop c``, and ``c = (3 nVt / (e v))^3``, by Newton's method.
 
     The function is convex and rises, and the start is above the solution, unless that is above the edge: then v stays
@@ -156,8 +205,8 @@ def _reverse(n_vt: float, shifted: Array, drop: Array, edge: Array) -> tuple[Arr
     return v, cube
 
 
-def _number(value: float, like: Array) -> Array:
-    """A single number as an array of the same kind."""
+def _number(value: Any, like: Array) -> Array:
+    """A number, or one a column, as an array of the same kind."""
     return array_namespace(like).asarray(value, dtype=like.dtype, device=like.device)
 
 

@@ -18,9 +18,8 @@ import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from diodeq.devices.law import Law
 from diodeq.simulators.wave.arrays import Array
-from diodeq.simulators.wave.diodes import CUBE, NOTHING, REVERSE
+from diodeq.simulators.wave.diodes import CUBE, NOTHING, REVERSE, Plain
 
 # Newton steps that the blocked diodes of a row take between two looks at who needs more, and how many looks at most.
 TOGETHER = 3
@@ -48,17 +47,19 @@ DOUBLE = Format(
 SINGLE = Format(np.float32, ir.FloatType(), ir.IntType(32), 23, 127, (0.693145751953125, 1.4286068202862268e-06), 6, 4)
 
 
-def load_line(device: Law, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
-    """Terminal voltages, currents and terminal conductances [B, n] of a plain law, as ``plain_load_line`` has them."""
-    real = sources.dtype.type
-    total = np.asarray(resistances, np.float64) + device.resistance
-    divider = 1.0 / (1.0 + total * device.gmin)
-    drop = total * divider * device.saturation
-    columns = (divider, drop, np.log(drop / device.n_vt), 1.0 / (total * divider))
-    law = (device.n_vt, device.saturation, device.gmin, device.resistance)
+def load_line(plain: Plain, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
+    """Terminal voltages, currents and terminal conductances [B, n] of plain laws, as ``plain_load_line`` has them."""
+    real, width = sources.dtype.type, sources.shape[1:]
+    n_vt, saturation = np.asarray(plain.n_vt, np.float64), np.asarray(plain.saturation, np.float64)
+    series = np.asarray(0.0 if plain.resistance is None else plain.resistance, np.float64)
+    total = np.asarray(resistances, np.float64) + series
+    divider = 1.0 / (1.0 + total * plain.gmin)
+    drop = total * divider * saturation
+    columns = (divider, drop, np.log(drop / n_vt), 1.0 / (total * divider), n_vt, saturation, series)
+    aligned = tuple(np.ascontiguousarray(np.broadcast_to(each, width), dtype=real) for each in columns)
     v, i, g = (np.empty(sources.shape, real) for _ in range(3))
     solve = _kernel(DOUBLE if real is np.float64 else SINGLE)
-    solve(np.ascontiguousarray(sources), tuple(each.astype(real) for each in columns), tuple(map(real, law)), v, i, g)
+    solve(np.ascontiguousarray(sources), aligned, real(plain.gmin), v, i, g)
     return v, i, g
 
 
@@ -160,46 +161,47 @@ def _kernel(form: Format) -> Any:
         return abs(error), min(volts - error / (one + three * drop * cube / volts), reverse * n_vt), cube
 
     @compiled
-    def conducting(source: Any, columns: Any, law: Any, junction: Any, current: Any, conductance: Any) -> Any:
+    def conducting(source: Any, columns: Any, gmin: Any, junction: Any, current: Any, conductance: Any) -> Any:
         """A row as if every junction were Shockley's; whether one of them is below -3 nVt."""
-        (divider, drop, logarithm, admittance), (n_vt, saturation, gmin, _) = columns, law
+        divider, drop, logarithm, admittance, n_vt, saturation, _ = columns
         below = False
         for k in range(len(source)):
             shifted = source[k] * divider[k] + drop[k]
-            through = omega(shifted / n_vt + logarithm[k])
-            junction[k] = shifted - n_vt * through
+            through = omega(shifted / n_vt[k] + logarithm[k])
+            junction[k] = shifted - n_vt[k] * through
             through *= admittance[k]
-            current[k] = n_vt * through - saturation + gmin * junction[k]
+            current[k] = n_vt[k] * through - saturation[k] + gmin * junction[k]
             conductance[k] = through + gmin
-            below |= junction[k] < reverse * n_vt
+            below |= junction[k] < reverse * n_vt[k]
         return below
 
     @compiled
-    def blocking(source: Any, columns: Any, law: Any, junction: Any, current: Any, conductance: Any) -> Any:
+    def blocking(source: Any, columns: Any, gmin: Any, junction: Any, current: Any, conductance: Any) -> Any:
         """Put right the junctions of a row that are below -3 nVt; whether one of them needs more steps."""
-        (divider, drop, _, _), (n_vt, saturation, gmin, _) = columns, law
+        divider, drop, _, _, n_vt, saturation, _ = columns
         late = False
         for k in range(len(source)):
-            below = junction[k] < reverse * n_vt
+            below = junction[k] < reverse * n_vt[k]
             shifted = source[k] * divider[k] + drop[k]
-            volts = min(junction[k], reverse * n_vt)
+            volts = min(junction[k], reverse * n_vt[k])
             for _ in range(TOGETHER):
-                _, volts, _ = newton(volts, shifted, drop[k], n_vt)
-            error, _, cube = newton(volts, shifted, drop[k], n_vt)
+                _, volts, _ = newton(volts, shifted, drop[k], n_vt[k])
+            error, _, cube = newton(volts, shifted, drop[k], n_vt[k])
             junction[k] = volts if below else junction[k]
-            current[k] = gmin * volts - saturation * (one + cube) if below else current[k]
-            conductance[k] = gmin + three * saturation * cube / volts if below else conductance[k]
+            current[k] = gmin * volts - saturation[k] * (one + cube) if below else current[k]
+            conductance[k] = gmin + three * saturation[k] * cube / volts if below else conductance[k]
             late |= below & (error > rounding * (abs(volts) + drop[k]))
         return late
 
     @compiled
-    def kernel(sources: Any, columns: Any, law: Any, v: Any, i: Any, g: Any) -> None:
+    def kernel(sources: Any, columns: Any, gmin: Any, v: Any, i: Any, g: Any) -> None:
+        resistance = columns[6]
         for b in range(len(sources)):
-            looks = LOOKS if conducting(sources[b], columns, law, v[b], i[b], g[b]) else 0
-            while looks and blocking(sources[b], columns, law, v[b], i[b], g[b]):
+            looks = LOOKS if conducting(sources[b], columns, gmin, v[b], i[b], g[b]) else 0
+            while looks and blocking(sources[b], columns, gmin, v[b], i[b], g[b]):
                 looks -= 1
             for k in range(len(sources[b])):
-                v[b, k] += law[3] * i[b, k]
-                g[b, k] /= one + law[3] * g[b, k]
+                v[b, k] += resistance[k] * i[b, k]
+                g[b, k] /= one + resistance[k] * g[b, k]
 
     return kernel

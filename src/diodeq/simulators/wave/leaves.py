@@ -38,7 +38,8 @@ QUICK = 0.02
 class LeavesPlan:
     """Which nodes are leaves and which unknowns the core, and where the matrix has what joins them.
 
-    ``load_at``, ``coupling_at`` and ``matrix_at`` number entries of the matrix as ``EquationsPlan.pattern`` does; 0: none.
+    ``load_at``, ``coupling_at`` and ``matrix_at`` number entries of the matrix as ``EquationsPlan.pattern`` does, 0 for
+    none.
     ``first`` and ``second`` are the pairs of core unknowns; ``square`` says where each belongs in a matrix [c * c].
     """
 

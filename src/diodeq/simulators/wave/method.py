@@ -43,3 +43,24 @@ class Method(Protocol):
         ``transposed``: of the transposed linear part.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Unaided:
+    """For a circuit with ``ports`` one-ports that no method fits: the answer to everything is nothing, from where
+    Newton's method has to start."""
+
+    ports: int
+
+    def settle(self, right: Floats) -> Settled:
+        """All at 0 V."""
+        none = np.zeros((len(right), self.ports), right.dtype)
+        return Settled(np.zeros_like(right), none, none)
+
+    def linear(self, conductances: Floats, right: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
+        """All at 0 V."""
+        return np.zeros_like(right), np.zeros((len(right), self.ports), right.dtype)
+
+    def leaving(self, unknowns: Floats, through: Floats, *, transposed: bool = False) -> Floats:
+        """What nobody has computed is not a number, so that it proves nothing."""
+        return np.full_like(unknowns, np.nan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -17,14 +17,14 @@ from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.proof import Judge, largest
 from diodeq.devices.one_ports import one_ports
-from diodeq.errors import InputError
+from diodeq.errors import InputError, SimulationError
 from diodeq.processors import share, slices
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
 from diodeq.simulators.wave.leaves import Leaves, LeavesPlan
-from diodeq.simulators.wave.method import Method
+from diodeq.simulators.wave.method import Method, Settled, Unaided
 
 Floats = NDArray[np.float64]
 
@@ -151,23 +151,17 @@ class WaveSimulator:
         settled = at.method.settle(right)
         unknowns, conductances = settled.unknowns, settled.conductances
         missed = at.method.leaving(unknowns, settled.currents) - right
-        missed += self._off(at, settled.unknowns, settled.currents, conductances)
+        missed += _fallen_short(at, settled)
         error = judge.bound(missed, unknowns)
         promised = judge.promised(unknowns) + wide * largest(unknowns[:, : at.equations.nodes])
         left = np.flatnonzero(~(error <= promised))
-        if len(left) and not wide:
+        if len(left) and (not wide or at.equations.plan.resistive):
             error[left] = self._contracted(at, missed[left], conductances[left])
             left = left[~(error[left] <= promised[left])]
         if len(left):
             found = judge.settle(unknowns[left], at.right_side(sources[left]), anew=True)
             unknowns[left], conductances[left], error[left] = found
         return unknowns, conductances, error
-
-    def _off(self, at: Prepared, unknowns: Floats, currents: Floats, conductances: Floats) -> Floats:
-        """What the one-ports' laws at the voltages of the unknowns leave of the currents, at every node [B, n]."""
-        across = np.asarray((at.equations.ports @ unknowns.T).T)
-        off = at.judge.laws.current(across) - currents
-        return np.asarray((at.equations.ports.T @ off.T).T)
 
     def _contracted(self, at: Prepared, missed: Floats, conductances: Floats) -> Floats:
         """The volts [B] of one Newton correction, as the method solves for it, where solving again for what that misses
@@ -182,13 +176,13 @@ class WaveSimulator:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         at = self._prepare(circuit)
-        injected = self._arrays.narrow(demand_injections(operating_point, injections))
+        exact = demand_injections(operating_point, injections)
+        injected = self._arrays.narrow(exact)
         volts = self._arrays.empty((len(injected), len(circuit.nodes)))
         unknowns, error = self._arrays.empty((len(injected), at.equations.size)), np.empty(len(injected))
 
         def settle(part: slice) -> None:
-            right = at.equations.right_side(at.narrow.fold_injections(circuit.output_injections(injected[part])))
-            unknowns[part], error[part] = self._linear(at, frozen[part], right)
+            unknowns[part], error[part] = self._linear(at, frozen[part], injected[part], exact[part])
             volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]))
 
         self._share(settle, unknowns)
@@ -197,9 +191,15 @@ class WaveSimulator:
         demand_answers(solution, error, at.judge.promised_adjoint(unknowns) + wide)
         return solution
 
-    def _linear(self, at: Prepared, frozen: Floats, right: Floats) -> tuple[Floats, Floats]:
-        """Unknowns of the transposed circuit and the volts by which they may be off, [B]."""
+    def _linear(self, at: Prepared, frozen: Floats, injected: Floats, exact: Floats) -> tuple[Floats, Floats]:
+        """Unknowns of the transposed circuit and the volts by which they may be off, [B], for currents [B, n_out] into
+        the outputs in the backend's numbers, and exact."""
         judge = at.judge
+
+        def right_side(currents: Floats) -> Floats:
+            return at.equations.right_side(at.folded.fold_injections(at.circuit.output_injections(currents)))
+
+        right = right_side(injected)
         unknowns, through = at.method.linear(frozen, right, transposed=True)
         missed = at.method.leaving(unknowns, through, transposed=True) - right
         across = np.asarray((at.equations.ports @ unknowns.T).T)
@@ -210,7 +210,7 @@ class WaveSimulator:
         left = np.flatnonzero(~(error <= promised))
         if len(left):
             unknowns[left], error[left] = judge.newton.polish_linear(
-                unknowns[left], right[left], frozen[left], 0.01 * promised[left], transposed=True
+                unknowns[left], right_side(exact[left]), frozen[left], 0.01 * promised[left], transposed=True
             )
         return unknowns, error
 
@@ -243,10 +243,26 @@ class WaveSimulator:
     def _method(self, plans: Plans, equations: Equations) -> Method:
         """The way of solving that fits the circuit's shape."""
         diodes = Diodes.of(equations.circuit, self._arrays)
-        general = cache(partial(General.of, equations, diodes, self._arrays))
+
+        @cache
+        def general() -> Method:
+            try:
+                return General.of(equations, diodes, self._arrays)
+            except SimulationError:
+                # Singular to working precision, as far as this can tell; Newton's method knows better or refuses.
+                return Unaided(diodes.count)
+
         if plans.leaves is None:
             return general()
         return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
+
+
+def _fallen_short(at: Prepared, settled: Settled) -> Floats:
+    """The currents that the one-ports' laws have at the unknowns' voltages and the solution has not, out of every node,
+    float64[B, n]."""
+    ports = at.equations.ports
+    short = at.judge.laws.missed((ports @ settled.unknowns.T).T, settled.currents)
+    return np.asarray((ports.T @ short.T).T)
 
 
 def _parts(whole: Floats) -> list[slice]:

@@ -1,12 +1,7 @@
-"""Networks from PyTorch: ``nn.Sequential`` modules in memory, and state dicts in files.
-
-A state dict holds no activations. ``0.weight 0.bias 2.weight 2.bias`` leaves one layer without weights between two
-linear ones: it is taken to be ReLU, the only one accepted there. Two linear layers in a row have none between them.
-"""
+"""Networks from PyTorch: ``nn.Sequential`` modules in memory, and the tensors of its files."""
 
 from __future__ import annotations
 
-import re
 import warnings
 import zipfile
 from importlib import import_module
@@ -19,19 +14,10 @@ from diodeq import archives
 from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 from diodeq.network.network import Network, Stage
-from diodeq.network.weights_keys import Arrays, Floats, Texts, check_size, matrix, shaped
+from diodeq.network.weights.keys import Arrays, Floats, Texts, check_size, check_total
+from diodeq.network.weights.state_dict import linear
 
-ACCEPTED = (
-    "diodeq reads the state dict of an nn.Sequential of Linear and ReLU layers, or diodeq's own keys W0, U0, b0, …"
-)
 LAYERS = "use Linear layers, each followed by at most one of ReLU, LeakyReLU, Hardtanh, Softshrink or Identity"
-
-_KEY = re.compile(r"(0|[1-9][0-9]{0,5})\.(weight|bias)")
-
-
-def is_state_dict(arrays: Arrays) -> bool:
-    """Whether some key is one of an nn.Sequential's state dict."""
-    return any(_KEY.fullmatch(key) for key in arrays)
 
 
 def read(path: Path) -> tuple[Arrays, Texts]:
@@ -61,6 +47,12 @@ def read(path: Path) -> tuple[Arrays, Texts]:
         raise InputError(f"it holds a {type(content).__name__}, not a state dict", remedy)
     arrays: Arrays = {}
     texts: Texts = {}
+    tensors = {str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}
+    for key, value in tensors.items():
+        check_size(key, tuple(value.shape))
+        if value.layout == torch.strided and value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise InputError(f"its {key} has fewer numbers in the file than its shape", "save tensor.contiguous()")
+    check_total(tuple(value.shape) for value in tensors.values())
     for key, value in content.items():
         if isinstance(value, str) and str(key).startswith("activation"):
             texts[str(key)] = value
@@ -69,43 +61,6 @@ def read(path: Path) -> tuple[Arrays, Texts]:
         else:
             raise InputError(f"its {key!r} is a {type(value).__name__}, not a tensor", remedy)
     return arrays, texts
-
-
-def from_arrays(arrays: Arrays) -> Network:
-    """The network of an nn.Sequential's state dict.
-
-    Raises:
-        InputError: a key that is not a linear layer's, layers that do not fit, or more than one layer between two.
-    """
-    layers: dict[int, dict[str, str]] = {}
-    for key in arrays:
-        match = _KEY.fullmatch(key)
-        if not match:
-            raise InputError(f"its key {key!r} is not a weight of a Linear layer", ACCEPTED)
-        layers.setdefault(int(match[1]), {})[match[2]] = key
-    order = sorted(layers)
-    stages = []
-    for index, following in zip(order, [*order[1:], None], strict=True):
-        keys = layers[index]
-        if "weight" not in keys:
-            raise InputError(f"its layer {index} has a bias but no weight", ACCEPTED)
-        gap = 0 if following is None else following - index - 1
-        if gap > 1:
-            raise InputError(
-                f"{gap} layers without weights lie between its layers {index} and {following}",
-                "load the module by diodeq.network.weights_torch.from_module, which sees what they are",
-            )
-        bias = arrays.get(f"{index}.bias")
-        stages.append(_linear(f"{index}.weight", arrays[f"{index}.weight"], f"{index}.bias", bias, gap == 1))
-    for (index, first), (after, second) in zip(
-        zip(order, stages, strict=True), zip(order[1:], stages[1:], strict=True), strict=False
-    ):
-        if second.U.shape[1] != first.size:
-            raise InputError(
-                f"its {after}.weight has shape {second.U.shape} but layer {index} has {first.size} outputs",
-                f"give {after}.weight the shape ({second.size}, {first.size})",
-            )
-    return Network(tuple(stages))
 
 
 def from_module(module: Any) -> Network:
@@ -130,7 +85,7 @@ def from_module(module: Any) -> Network:
             weight = _array(f"{name}.weight", layer.weight)
             if stages and weight.shape[1] != stages[-1].size:
                 raise InputError(f"{where} has {weight.shape[1]} inputs, not {stages[-1].size}", "make the layers fit")
-            stages.append(_linear(f"{name}.weight", weight, f"{name}.bias", bias, False))
+            stages.append(linear(f"{name}.weight", weight, f"{name}.bias", bias, Activation("identity")))
             activated = False
         elif kind not in (nn.Identity, nn.Dropout) and not _flattens(nn, layer, bool(stages)):
             activation = _activation(nn, layer, where)
@@ -168,12 +123,6 @@ def _unrolled(module: Any, sequential: Any, prefix: str) -> list[tuple[str, Any]
         full = prefix + name
         found += _unrolled(layer, sequential, f"{full}.") if type(layer) is sequential else [(full, layer)]
     return found
-
-
-def _linear(weight_key: str, weight: Any, bias_key: str, bias: Any, rectified: bool) -> Stage:
-    U = matrix(weight_key, weight)
-    b = np.zeros(len(U)) if bias is None else shaped(bias_key, bias, (len(U),), f"{weight_key} has {len(U)} rows")
-    return Stage(U=U, b=b, W=None, activation=Activation("relu" if rectified else "identity"))
 
 
 def _array(key: str, tensor: Any) -> Floats:

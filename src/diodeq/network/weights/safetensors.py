@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from diodeq.errors import InputError
 from diodeq.files import read_bytes
-from diodeq.network.weights_keys import Arrays, Texts, check_size
+from diodeq.network.weights.keys import Arrays, Texts, check_size
 
 SAVE = "save it again with safetensors"
 LARGEST = 1 << 32  # bytes

@@ -7,7 +7,9 @@ Stage k is ``z = σ(Wk z + Uk x + bk)``; without Wk it is feed-forward. Instead 
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,16 +25,19 @@ Texts = dict[str, str]
 
 ACCEPTED = "diodeq reads W0 (or A0, P0 and m0; none for a feed-forward stage), U0, b0, activation0, W1, U1, b1, …"
 LARGEST = 1 << 28
-"""Numbers in one array; 2 GiB in float64."""
+"""Numbers in one file; 2 GiB in float64."""
 
 _KEY = re.compile(r"(W|U|b|A|P|m|activation)(0|[1-9][0-9]{0,5})")
 
 
-def assemble(arrays: Arrays, texts: Texts) -> Network:
+def assemble(arrays: Arrays, texts: Texts, given: tuple[Activation, ...] | None = None) -> Network:
     """The network that named arrays describe; ``texts`` holds the activations (in an .npz they are arrays of text).
 
+    ``given`` are the activations of a file that holds none, as `for_layers` takes them.
+
     Raises:
-        InputError: a key is unknown, missing or of the wrong shape or type, or a value is not finite; it is named.
+        InputError: a key is unknown, missing or of the wrong shape or type, or a value is not finite; it is named. Also
+            if activations are given and in the file.
     """
     arrays, texts = dict(arrays), dict(texts)
     for key in [key for key in arrays if key.startswith("activation")]:
@@ -51,7 +56,36 @@ def assemble(arrays: Arrays, texts: Texts) -> Network:
         raise InputError(
             f"it has no stage {missing} but a stage {count - 1}", "number the stages 0, 1, 2, … without gaps"
         )
+    if given is not None:
+        if texts:
+            raise InputError(f"it says its activations itself, by {min(texts)}", "leave --activation out")
+        each = for_layers(given, [f"stage {k}" for k in range(count)])
+        texts = {f"activation{k}": str(activation) for k, activation in enumerate(each)}
     return Network(tuple(_stage(k, stages[k], arrays, texts, k == count - 1) for k in range(count)))
+
+
+def for_layers(given: tuple[Activation, ...], names: list[str]) -> tuple[Activation, ...]:
+    """One activation for each layer: as many are given, or all but the last, or one for all of those.
+
+    Without one of its own the last layer, the read-out, is ``identity``.
+
+    Raises:
+        InputError: another number of activations.
+    """
+    if len(given) == len(names):
+        return given
+    if len(given) in (1, len(names) - 1):
+        return (*(given if len(given) > 1 else given * (len(names) - 1)), Activation("identity"))
+    raise InputError(
+        f"{len(given)} activations are given for its {len(names)} layers {listed(names)}",
+        f"give one for all, {len(names) - 1} for all but the last, or {len(names)}",
+    )
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence, not too many of them."""
+    names = list(names)
+    return ", ".join(names if len(names) <= 12 else [*names[:10], "…", names[-1]])
 
 
 def _stage(k: int, keys: dict[str, str], arrays: Arrays, texts: Texts, last: bool) -> Stage:
@@ -142,6 +176,13 @@ def check_size(key: str, shape: tuple[int, ...]) -> None:
         count *= max(int(extent), 0)
     if count > LARGEST:
         raise InputError(f"its {key} has {count:,} numbers, more than {LARGEST:,}", "give a smaller network")
+
+
+def check_total(shapes: Iterable[tuple[int, ...]]) -> None:
+    """Raise ``InputError`` if all the arrays of a file are too large together: several may share their bytes in it."""
+    count = sum(math.prod(shape) for shape in shapes)
+    if count > LARGEST:
+        raise InputError(f"it has {count:,} numbers, more than {LARGEST:,}", "give a smaller network")
 
 
 def _text(key: str, array: NDArray[Any]) -> str:

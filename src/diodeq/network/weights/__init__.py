@@ -1,13 +1,14 @@
 """Weights files: one reader per format, a literal registry from the file's ending to it.
 
-Formats: diodeq's own keys (``weights_keys``) or a Sequential's state dict (``weights_torch``) in ``.npz``,
-``.safetensors``, ``.pt`` or ``.pth``; a chain of layers in ``.onnx`` (``weights_onnx``). Nothing in a file is executed.
+Formats: diodeq's own keys (``keys``) or a state dict of linear layers (``state_dict``) in ``.npz``, ``.safetensors``,
+``.pt`` or ``.pth``; a chain of layers in ``.onnx`` (``onnx``). Nothing in a file is executed.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import numpy as np
 from diodeq import archives
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import write_atomically
-from diodeq.network import weights_keys, weights_onnx, weights_safetensors, weights_torch
+from diodeq.network.activations import Activation
 from diodeq.network.network import Network
-from diodeq.network.weights_keys import Arrays, Texts
-from diodeq.network.weights_torch import from_module
+from diodeq.network.weights import keys, onnx, pytorch, safetensors, state_dict
+from diodeq.network.weights.keys import Arrays, Texts
+from diodeq.network.weights.pytorch import from_module
 
 __all__ = ["READERS", "WRITERS", "from_module", "load", "save"]
 
@@ -27,26 +29,48 @@ LARGEST_FILE = 1 << 32
 """Bytes; half a billion weights in float64."""
 
 
-def _tensors(read: Callable[[Path], tuple[Arrays, Texts]]) -> Callable[[Path], Network]:
+@dataclass(frozen=True)
+class Said:
+    """What the user says of a file that does not say it itself."""
+
+    activations: tuple[Activation, ...] | None = None
+    layers: tuple[str, ...] | None = None
+
+
+Reader = Callable[[Path, Said], Network]
+
+
+def _tensors(read: Callable[[Path], tuple[Arrays, Texts]], keeps_order: bool = True) -> Reader:
     """A reader of named arrays, as a reader of networks."""
 
-    def reader(path: Path) -> Network:
+    def reader(path: Path, said: Said) -> Network:
         arrays, texts = read(path)
-        if weights_torch.is_state_dict(arrays):
+        keys.check_total(array.shape for array in arrays.values())
+        if state_dict.is_state_dict(arrays):
             if texts:
-                raise InputError(f"its {next(iter(texts))} does not belong to a state dict", weights_torch.ACCEPTED)
-            return weights_torch.from_arrays(arrays)
-        return weights_keys.assemble(arrays, texts)
+                raise InputError(f"its {next(iter(texts))} does not belong to a state dict", state_dict.ACCEPTED)
+            return state_dict.from_arrays(arrays, said.activations, said.layers, keeps_order)
+        if said.layers is not None:
+            raise InputError("its stages are numbered, and --layers names them", "leave --layers out")
+        return keys.assemble(arrays, texts, said.activations)
 
     return reader
 
 
-READERS: dict[str, Callable[[Path], Network]] = {
+def _model(path: Path, said: Said) -> Network:
+    """The reader of ONNX, which says everything itself."""
+    for option, value in (("--activation", said.activations), ("--layers", said.layers)):
+        if value is not None:
+            raise InputError("it is a model, which says its layers and activations itself", f"leave {option} out")
+    return onnx.read(path)
+
+
+READERS: dict[str, Reader] = {
     ".npz": _tensors(lambda path: (archives.read(path), {})),
-    ".safetensors": _tensors(weights_safetensors.read),
-    ".pt": _tensors(weights_torch.read),
-    ".pth": _tensors(weights_torch.read),
-    ".onnx": weights_onnx.read,
+    ".safetensors": _tensors(safetensors.read, keeps_order=False),
+    ".pt": _tensors(pytorch.read),
+    ".pth": _tensors(pytorch.read),
+    ".onnx": _model,
 }
 
 
@@ -59,19 +83,25 @@ def _npz(arrays: Arrays, texts: Texts) -> bytes:
 
 WRITERS: dict[str, Callable[[Arrays, Texts], bytes]] = {
     ".npz": _npz,
-    ".safetensors": weights_safetensors.encode,
+    ".safetensors": safetensors.encode,
 }
 
 
-def load(path: str | Path) -> Network:
+def load(path: str | Path, activation: str | None = None, layers: Sequence[str] | None = None) -> Network:
     """The network in a weights file; its format is told by the ending.
+
+    A state dict does not say its activations: ``activation`` must, by one name for all layers but the last (which is
+    then the identity) or one for each, joined by commas (``relu,identity``). ``layers`` names the layers of a state
+    dict in their order, where the file does not make it certain.
 
     Raises:
         InputError: the file is missing, damaged, too large or of another kind, or holds what is not such a network; the
             key, tensor, layer or operator is named, with what would be accepted. Also if the package that reads the
-            format is not installed.
+            format is not installed, if activations are missing, or if the file says itself what is given.
     """
     path = Path(path)
+    given = None if activation is None else tuple(Activation.parse(name) for name in activation.split(","))
+    said = Said(given, None if layers is None else tuple(layers))
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} does not end like a weights file", f"give one of {', '.join(READERS)}")
@@ -83,7 +113,7 @@ def load(path: str | Path) -> Network:
             raise InputError("it is empty", "save the weights again")
         if size > LARGEST_FILE:
             raise InputError(f"it has {size:,} bytes, more than {LARGEST_FILE:,}", "give a smaller network")
-        return reader(path)
+        return reader(path, said)
     except FileNotFoundError:
         raise InputError(f"there is no weights file {path}", "check the path") from None
     except DiodeqError as error:
@@ -103,4 +133,4 @@ def save(network: Network, path: str | Path) -> None:
     writer = WRITERS.get(Path(path).suffix.lower())
     if writer is None:
         raise InputError(f"{path} does not end like a file diodeq writes", f"use one of {', '.join(WRITERS)}")
-    write_atomically(path, writer(*weights_keys.disassemble(network)))
+    write_atomically(path, writer(*keys.disassemble(network)))
