@@ -32,7 +32,7 @@ SINGULAR = Decimal("1e-38")
 # Volts at which Newton's method has arrived, beside so much of the largest voltage.
 SETTLED = Decimal("1e-24")
 CONFIRMING = 80
-SEARCHING = 300
+SEARCHING = 80
 # Beyond exp(600) the exponential goes on along its tangent, in diodeq as here; no operating point is there.
 STEEPEST = Decimal(600)
 # Diodes' conductances at which a circuit is asked whether its equations determine it.
@@ -154,6 +154,7 @@ class Truth:
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
         self.count = len(circuit.nodes) - 1
+        self.passive = not len(circuit.buffers) and not len(circuit.mirrors)
         with _exactly():
             laws = [Junction(law(model, circuit.temperature)) for model in circuit.models]
             self.laws = [laws[k] for k in circuit.diodes.values.tolist()]
@@ -186,12 +187,12 @@ class Truth:
             right = self._right(drives)
             at: list[Decimal] = [ZERO] * len(self.linear)
             done, step = ZERO, ONE
-            for _ in range(60):
+            for _ in range(40):
                 share = min(ONE, done + step)
                 found = self._limited([share * value for value in right], at)
                 if found is None:
                     step /= 4
-                    if step < Decimal("1e-7"):
+                    if step < (Decimal("1e-7") if self.passive else Decimal("0.01")):
                         return None
                     continue
                 at, done, step = found, share, step * 2
