@@ -3,8 +3,8 @@
 Each row is one engine on one family. "answered" is the share of samples that have an operating point (some circuits
 have none, by 50-digit arithmetic: those are counted apart, and nobody may answer them). "error" is the largest error of
 an answer in volts, "apart" the largest difference to the first engine's answer, "adjoint" the largest error of an
-adjoint solution as a share of its largest voltage. Wrong is what is off by more than 1e-6 V, or, in float32, by more
-than 1e-5 of the largest voltage beside that.
+adjoint solution for the engine's own conductances as a share of its largest voltage, "gradient" for the true ones.
+Wrong is what is off by more than 1e-6 V, or, in float32, by more than 1e-5 of the largest voltage beside that.
 
 Examples: scripts/families                              50 circuits of each family
           scripts/families legal-a legal-c --count 2000 --seed 5000
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -30,12 +31,13 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from families import FAMILIES, SETTINGS, Case, make
-from truth import Found, Truth, deck, operating_points
-
 from diodeq.errors import DiodeqError, SimulationError
 from diodeq.simulators import create
 from diodeq.simulators.base import OperatingPoint, Simulator
+from families import FAMILIES, make
+from legal import SETTINGS
+from sketch import Case
+from truth import Found, Truth, deck, operating_points
 
 ENGINES = ("ngspice", "wave", "wave:float32")
 WRONG = 1e-6
@@ -59,6 +61,8 @@ class Score:
     several: int = 0
     error: float = 0.0
     apart: float = 0.0
+    seconds: float = 0.0
+    slowest: float = 0.0
     adjoints: int = 0
     adjoints_answered: int = 0
     adjoint_error: float = 0.0
@@ -119,7 +123,11 @@ def measure(case: Case, engines: dict[str, Simulator], scores: dict[str, Score])
     for name, engine in engines.items():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
+            begun = time.perf_counter()
             answers[name] = ask(engine, case)
+            spent = time.perf_counter() - begun
+            scores[name].seconds += spent
+            scores[name].slowest = max(scores[name].slowest, spent)
         for each in caught:
             scores[name].fault(case, -1, f"a warning: {each.category.__name__}: {each.message}")
         scores[name].circuits += 1
@@ -218,7 +226,18 @@ def adjoint(
 def shown(scores: Sequence[Score]) -> Table:
     """The scores as a table."""
     table = Table(title="engines on random circuits")
-    heads = ("family", "engine", "samples", "solvable", "answered", "refused", "wrong", "several", "error, V")
+    heads = (
+        "family",
+        "engine",
+        "samples",
+        "solvable",
+        "answered",
+        "refused",
+        "wrong",
+        "several",
+        "slowest, s",
+        "error, V",
+    )
     for head in (*heads, "apart, V", "adjoint ref.", "adjoint", "gradient"):
         table.add_column(head, justify="left" if head in ("family", "engine") else "right")
     for s in scores:
@@ -231,6 +250,7 @@ def shown(scores: Sequence[Score]) -> Table:
             f"{s.solvable:,}",
             share,
             *map(str, counts),
+            f"{s.slowest:.1f}",
             f"{s.error:.1e}",
             f"{s.apart:.1e}",
             str(s.adjoints - s.adjoints_answered),

@@ -1,115 +1,30 @@
-"""Families of circuits from textbooks, and random legal circuits of all kinds: each is made again from its seed.
+"""Families of circuits from textbooks: each circuit, and each random legal one of ``legal.py``, is made from its seed.
 
-Node 0 is ground. Amplitudes lie between 0.1 and 20 V where nothing else is said.
+Node 0 is ground. Amplitudes lie between 0.1 and 20 V.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit import Circuit, Inputs, bank, check
-from diodeq.circuit.kinds import source_kinds
-from diodeq.devices import DiodeModel, catalogue
-from diodeq.devices.law import law
-from diodeq.errors import CircuitError, InputError
+from diodeq.circuit import check
+from diodeq.devices import DiodeModel
+from diodeq.errors import CircuitError
+from legal import SETTINGS, legal
+from sketch import SAMPLES, Case, Random, Sketch, part, spread
 
-SAMPLES = 4
-Random = np.random.Generator
 # Draws for a legal circuit before a setting counts as impossible.
 TRIES = 200
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A circuit and its input volts or amperes float64[B, n_in]."""
-
-    family: str
-    seed: int
-    circuit: Circuit
-    drives: NDArray[np.float64]
-
-    @property
-    def passive(self) -> bool:
-        """Whether no part gives more power than it takes, sources aside: then there is one operating point at most."""
-        return not len(self.circuit.buffers) and not len(self.circuit.mirrors)
-
-
-@dataclass
-class Sketch:
-    """A circuit in the making: rows by kind and the inputs' amplitudes."""
-
-    rng: Random
-    nodes: list[str] = field(default_factory=lambda: ["0"])
-    rows: dict[str, list[tuple[float, ...]]] = field(default_factory=dict)
-    models: list[DiodeModel] = field(default_factory=list)
-    inputs: list[tuple[str, int, int, float]] = field(default_factory=list)
-
-    def node(self) -> int:
-        """A new node."""
-        self.nodes.append(f"n{len(self.nodes)}")
-        return len(self.nodes) - 1
-
-    def add(self, kind: str, *row: float) -> int:
-        """A part; its number in its bank."""
-        self.rows.setdefault(kind, []).append(row)
-        return len(self.rows[kind]) - 1
-
-    def resistor(self, a: int, b: int, ohms: float) -> None:
-        self.add("resistors", a, b, 1.0 / ohms)
-
-    def diode(self, anode: int, cathode: int, model: DiodeModel) -> None:
-        if model not in self.models:
-            self.models.append(model)
-        self.add("diodes", anode, cathode, self.models.index(model))
-
-    def source(self, plus: int, minus: int, volts: float = 0.0, gains: dict[int, float] | None = None) -> None:
-        """A voltage source of ``volts`` and of ``gains`` times inputs."""
-        number = self.add("voltage_sources", plus, minus, volts)
-        self.inputs += [("voltage_sources", number, column, gain) for column, gain in (gains or {}).items()]
-
-    def done(self, title: str, temperature: float, outputs: int = 3) -> Circuit:
-        """The circuit, measured at some pairs of nodes."""
-        count = len(self.nodes)
-        pairs = [self.rng.choice(count, 2, replace=False) for _ in range(min(outputs, count - 1))]
-        kinds, starts, start = source_kinds(), {}, 0
-        for kind in kinds:
-            starts[kind] = start
-            start += len(self.rows.get(kind, ()))
-        columns = max((column for _, _, column, _ in self.inputs), default=-1) + 1
-        return Circuit.of_banks(
-            {kind: bank(kind, rows) for kind, rows in self.rows.items()},
-            nodes=tuple(self.nodes),
-            models=tuple(self.models),
-            inputs=Inputs(
-                np.array([starts[kind] + number for kind, number, _, _ in self.inputs], np.int32),
-                np.array([column for _, _, column, _ in self.inputs], np.int32),
-                np.array([gain for _, _, _, gain in self.inputs], float),
-                tuple(f"u{k}" for k in range(columns)),
-            ),
-            outputs=np.array(pairs, np.int32).reshape(-1, 2),
-            temperature=temperature,
-            title=title,
-        )
-
-
-def spread(rng: Random, low: float, high: float) -> float:
-    """A number between two, evenly in its logarithm."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _part(rng: Random) -> DiodeModel:
-    return catalogue.get(str(rng.choice(catalogue.names())))
-
-
 def _parts(rng: Random) -> Callable[[], DiodeModel]:
     """Draws diodes: one part everywhere, or a new one each time."""
-    one = _part(rng)
-    return (lambda: one) if rng.random() < 0.6 else (lambda: _part(rng))
+    one = part(rng)
+    return (lambda: one) if rng.random() < 0.6 else (lambda: part(rng))
 
 
 def _volts(rng: Random, columns: int) -> NDArray[np.float64]:
@@ -147,7 +62,7 @@ def _rectifier(rng: Random) -> tuple[Sketch, int]:
         smooth = sketch.node()
         sketch.resistor(plus, smooth, load / 10)
         sketch.resistor(smooth, minus, load)
-        sketch.diode(minus, smooth, _part(rng))
+        sketch.diode(minus, smooth, part(rng))
     else:
         sketch.resistor(plus, minus, load)
     if star or rng.random() < 0.5:
@@ -308,119 +223,6 @@ FAMILIES: dict[str, Callable[[Random], tuple[Sketch, int]]] = {
     "antiparallel": antiparallel,
     "series": series,
 }
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a random legal circuit may hold: siemens and °C from and to, and the largest volts of a source."""
-
-    siemens: tuple[float, float]
-    temperatures: tuple[float, float]
-    volts: float
-
-
-SETTINGS: dict[str, Setting] = {
-    "legal-a": Setting((1e-6, 1e-2), (-55.0, 150.0), 10.0),
-    "legal-b": Setting((1e-9, 1.0), (-55.0, 150.0), 10.0),
-    "legal-c": Setting((1e-12, 1e3), (-55.0, 150.0), 300.0),
-}
-# How often a random part is of a kind; what may give power only where a circuit is to be active.
-PASSIVE = {"resistors": 0.5, "diodes": 0.27, "voltage_sources": 0.07, "current_sources": 0.06, "transformers": 0.05}
-PASSIVE |= {"gyrators": 0.05}
-ACTIVE = {"buffers": 0.06, "mirrors": 0.06}
-ACTIVE_SHARE = 0.25
-# How often a node is tied to the others by a kind.
-TIES = {"resistors": 0.7, "diodes": 0.2, "voltage_sources": 0.1}
-
-
-def legal(rng: Random, setting: Setting) -> tuple[Sketch, float, NDArray[np.float64]]:
-    """A random circuit that ``check`` passes: of 3 to 40 nodes, tied together and then some parts more."""
-    temperature = 27.0 if rng.random() < 0.3 else float(rng.uniform(*setting.temperatures))
-    sketch = Sketch(rng)
-    count = round(spread(rng, 3.0, 40.0))
-    models = [_model(rng, temperature) for _ in range(int(rng.integers(1, 5)))]
-    for _ in range(count - 1):
-        sketch.node()
-    order = np.concatenate([[0], 1 + rng.permutation(count - 1)]).tolist()
-    for place in range(1, count):
-        other = order[int(rng.integers(max(0, place - 4), place))]
-        ends = [order[place], other] if rng.random() < 0.5 else [other, order[place]]
-        _random_part(rng, sketch, _kind(rng, TIES), setting, models, ends)
-    kinds = PASSIVE | ACTIVE if rng.random() < ACTIVE_SHARE else PASSIVE
-    for _ in range(int(rng.integers(1, 2 + int(1.2 * count)))):
-        near = int(rng.integers(0, count))
-        nodes = [order[(near + int(step)) % count] for step in rng.integers(0, 5, 8)]
-        _random_part(rng, sketch, _kind(rng, kinds), setting, models, list(dict.fromkeys(nodes)))
-    driven = [(kind, number) for kind in source_kinds() for number in range(len(sketch.rows.get(kind, ())))]
-    if not driven:
-        _random_part(rng, sketch, "current_sources", setting, models, [order[1], 0])
-        driven = [("current_sources", 0)]
-    columns = int(rng.integers(1, min(4, len(driven) + 1)))
-    drives = np.empty((SAMPLES, columns))
-    for column, at in enumerate(rng.choice(len(driven), columns, replace=False).tolist()):
-        kind, number = driven[at]
-        sketch.inputs.append((kind, number, column, 1.0))
-        drives[:, column] = rng.uniform(-1.0, 1.0, SAMPLES) * (
-            setting.volts if kind == "voltage_sources" else setting.volts * _siemens(rng, setting)
-        )
-        sketch.rows[kind][number] = (*sketch.rows[kind][number][:-1], 0.0)
-    return sketch, temperature, drives
-
-
-def _kind(rng: Random, shares: dict[str, float]) -> str:
-    weights = np.array(list(shares.values()))
-    return str(rng.choice(list(shares), p=weights / weights.sum()))
-
-
-def _siemens(rng: Random, setting: Setting) -> float:
-    """A conductance that a current source may have to feed: one of the middle of the range."""
-    low, high = np.log(setting.siemens)
-    return float(np.exp(rng.uniform(low + 0.3 * (high - low), low + 0.7 * (high - low))))
-
-
-def _random_part(
-    rng: Random, sketch: Sketch, kind: str, setting: Setting, models: list[DiodeModel], nodes: list[int]
-) -> None:
-    """A part between some of the nodes, where there are enough of them."""
-    if len(nodes) < 2:
-        return
-    pair = nodes[:2]
-    sign = float(rng.choice([-1.0, 1.0]))
-    if kind == "resistors":
-        sketch.add(kind, *pair, spread(rng, *setting.siemens))
-    elif kind == "diodes":
-        sketch.diode(*pair, models[int(rng.integers(len(models)))])
-    elif kind == "voltage_sources":
-        sketch.add(kind, *pair, float(rng.uniform(-1.0, 1.0)) * setting.volts)
-    elif kind == "current_sources":
-        sketch.add(kind, *pair, float(rng.uniform(-1.0, 1.0)) * setting.volts * _siemens(rng, setting))
-    else:
-        ports = nodes[:4] if len(nodes) > 3 else [*nodes[:3], nodes[0]][:4] if len(nodes) == 3 else [*pair, *pair]
-        size = spread(rng, *setting.siemens) if kind == "gyrators" else spread(rng, 0.1, 10.0)
-        sketch.add(kind, *ports, sign * size)
-
-
-def _model(rng: Random, temperature: float) -> DiodeModel:
-    """A part of the catalogue or one of its own that holds at the temperature."""
-    while True:
-        if rng.random() < 0.5:
-            model = _part(rng)
-        else:
-            values = {"is": spread(rng, 1e-16, 1e-6), "n": float(rng.uniform(1.0, 2.0))}
-            if rng.random() < 0.6:
-                values["rs"] = spread(rng, 1e-3, 100.0)
-            if rng.random() < 0.4:
-                values |= {"bv": spread(rng, 2.0, 100.0), "ibv": spread(rng, 1e-6, 1e-2)}
-            if rng.random() < 0.15:
-                values["ikf"] = spread(rng, 1e-3, 1.0)
-            if rng.random() < 0.1:
-                values |= {"isr": spread(rng, 1e-12, 1e-8), "nr": 2.0}
-            model = DiodeModel(f"x{rng.integers(1 << 30)}", values)
-        try:
-            law(model, temperature)
-        except InputError:
-            continue
-        return model
 
 
 def make(family: str, seed: int) -> Case:

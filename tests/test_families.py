@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,11 @@ from diodeq.circuit import Circuit, bank, check
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.law import law
 from diodeq.simulators import create
-from families import FAMILIES, SETTINGS, Case, make
-from truth import Junction, Truth, deck, ngspice, operating_points
+from exact import Junction
+from families import FAMILIES, make
+from legal import SETTINGS
+from sketch import Case
+from truth import Truth, deck, ngspice, operating_points
 
 NONE = np.zeros((1, 0))
 EVERY = [*FAMILIES, *SETTINGS]
@@ -21,13 +26,20 @@ def wave():
     return create("wave")
 
 
+def sound(family: str, seed: int) -> tuple[Case, Truth]:
+    """The first circuit from a seed on that has one operating point for certain."""
+    for each in range(100 * seed, 100 * seed + 100):
+        case = make(family, each)
+        truth = Truth(case.circuit)
+        if case.passive and truth.determined():
+            return case, truth
+    raise AssertionError(f"{family} has no sound circuits")
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("family", EVERY)
 def test_both_engines_are_right(family, seed, wave, ngspice):
-    case = make(family, seed)
-    truth = Truth(case.circuit)
-    if not truth.determined():
-        pytest.skip("the circuit has no unique operating point")
+    case, truth = sound(family, seed)
     injected = np.random.default_rng(seed).normal(size=(len(case.drives), len(case.circuit.outputs)))
     for engine in (wave, ngspice):
         point = engine.operate(case.circuit, case.drives)
@@ -66,7 +78,7 @@ def test_the_truth_has_the_law_of_the_parts(name, temperature):
     for volts in (-120.0, -21.0, -3.5, -1.0, -0.05, 0.0, 1e-3, 0.02, 0.4, 1.3):
         if name == "ideal" and volts > 0.014:
             continue
-        current, conductance, _ = (float(x) for x in junction.at(junction.rs * 0 + type(junction.rs)(volts)))
+        current, conductance, _ = (float(x) for x in junction.at(Decimal(volts)))
         assert current == pytest.approx(float(constants.current(volts)), rel=1e-11, abs=1e-27)
         assert conductance == pytest.approx(float(constants.conductance(volts)), rel=1e-9, abs=1e-27)
 
@@ -84,7 +96,7 @@ def test_the_truth_is_what_ngspice_says(family):
 
 
 def test_the_truth_knows_what_has_no_operating_point():
-    """A transformer between two sources that contradict each other, and one that holds a node twice."""
+    """A transformer whose windings lie across sources that contradict each other."""
     circuit = check(
         Circuit(
             ("0", "a", "b"),

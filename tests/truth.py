@@ -1,139 +1,39 @@
 """The true operating points and adjoint solutions of small circuits, in 50-digit arithmetic.
 
-Modified nodal analysis and the diode law are written here anew; of diodeq's code only a model's constants at a
-temperature are used. Where a circuit has no part that gives power its equations have one solution at most: that one is
-the truth. Elsewhere, and where a diode's law is not monotone (ISR), an answer is right if Newton's method confirms it.
+Modified nodal analysis is written here anew. Where a circuit has no part that gives power its equations have one
+solution at most: that one is the truth. Elsewhere, and where a diode's law is not monotone (ISR), an answer is right if
+Newton's method confirms it.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
-from diodeq.devices.law import Law, law
+from diodeq.devices.law import law
 from diodeq.netlist.dialects import full_deck
 from diodeq.netlist.listing import TOLERANCES
+from exact import ONE, STEEPEST, ZERO, Junction, Row, SingularError, exactly, solve
 
-DIGITS = 50
-ZERO, ONE = Decimal(0), Decimal(1)
-# A pivot below this share of its row and column means that the equations determine nothing.
-SINGULAR = Decimal("1e-38")
 # Volts at which Newton's method has arrived, beside so much of the largest voltage.
 SETTLED = Decimal("1e-24")
+# Newton steps from an answer, and from nothing for each of at most so many steps of the sources.
 CONFIRMING = 80
 SEARCHING = 80
-# Beyond exp(600) the exponential goes on along its tangent, in diodeq as here; no operating point is there.
-STEEPEST = Decimal(600)
+RAISING = 40
 # Diodes' conductances at which a circuit is asked whether its equations determine it.
 SOME = Decimal("1.234567e-4")
 
 Floats = NDArray[np.float64]
-Row = dict[int, Decimal]
-
-
-class SingularError(Exception):
-    """Equations without a unique solution."""
-
-
-@contextmanager
-def _exactly() -> Iterator[None]:
-    with localcontext(Context(prec=DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN)):
-        yield
-
-
-class Junction:
-    """A diode's law in decimals; ``at(v, guess)`` gives current and conductance at terminal volts and what the junction
-    has of them."""
-
-    def __init__(self, constants: Law) -> None:
-        self.rs, self.saturation, self.n_vt, self.gmin = (
-            Decimal(x) for x in (constants.resistance, constants.saturation, constants.n_vt, constants.gmin)
-        )
-        self.breakdown = None if math.isinf(constants.breakdown) else Decimal(constants.breakdown)
-        self.n_vt_breakdown = Decimal(constants.n_vt_breakdown)
-        self.knees = [
-            None if math.isinf(k) else Decimal(k) for k in (constants.knee_forward, constants.knee_reverse)
-        ]
-        self.recombination, self.n_vt_recombination = (
-            Decimal(x) for x in (constants.recombination, constants.n_vt_recombination)
-        )
-        self.potential, self.grading = Decimal(constants.potential), Decimal(constants.grading)
-
-    def inside(self, v: Decimal) -> tuple[Decimal, Decimal]:
-        """Current and conductance of the junction and gmin beside it."""
-        forward = v >= -3 * self.n_vt
-        if forward:
-            i, g = _exponential(v, self.saturation, self.n_vt)
-            if self.recombination:
-                more, slope = _exponential(v, self.recombination, self.n_vt_recombination)
-                away = 1 - v / self.potential
-                base = away * away + Decimal("0.005")
-                factor = base ** (self.grading / 2)
-                i += more * factor
-                g += slope * factor - more * factor * self.grading * away / (self.potential * base)
-        elif self.breakdown is None or v >= -self.breakdown:
-            cube = (3 * self.n_vt / (v * ONE.exp())) ** 3
-            i, g = -self.saturation * (1 + cube), 3 * self.saturation * cube / v
-        else:
-            through, g = _exponential(-(self.breakdown + v), self.saturation, self.n_vt_breakdown)
-            i = -self.saturation - through
-        knee = self.knees[0 if forward else 1]
-        if knee is not None and (i if forward else -i) > Decimal("1e-18"):
-            root = (abs(i) / knee).sqrt()
-            i, g = i / (1 + root), g * (1 + root / 2) / (1 + root) ** 2
-        return i + self.gmin * v, g + self.gmin
-
-    def at(self, v: Decimal, guess: Decimal | None = None) -> tuple[Decimal, Decimal, Decimal]:
-        if not self.rs:
-            return *self.inside(v), v
-        low, high = min(v, ZERO), max(v, ZERO)
-        junction = self._start(v) if guess is None or not low <= guess <= high else guess
-        for _ in range(1000):
-            i, g = self.inside(junction)
-            error = junction + self.rs * i - v
-            if error > 0:
-                high = min(high, junction)
-            else:
-                low = max(low, junction)
-            step = error / (1 + self.rs * g)
-            new = junction - step
-            if not low <= new <= high:
-                new = (low + high) / 2
-            done = abs(new - junction) <= Decimal("1e-46") * max(abs(v), self.n_vt)
-            junction = new
-            if done:
-                break
-        i, g = self.inside(junction)
-        if self.rs * g > 1:
-            i = (v - junction) / self.rs
-        return i, g / (1 + self.rs * g), junction
-
-    def _start(self, v: Decimal) -> Decimal:
-        if v >= 0:
-            return min(v, self.n_vt * (1 + v / (self.rs * self.saturation)).ln())
-        if self.breakdown is not None and v < -self.breakdown:
-            excess = -v - self.breakdown
-            return max(v, -self.breakdown - self.n_vt_breakdown * (1 + excess / (self.rs * self.saturation)).ln())
-        return v
-
-
-def _exponential(v: Decimal, scale: Decimal, width: Decimal) -> tuple[Decimal, Decimal]:
-    x = v / width
-    top = min(x, STEEPEST).exp()
-    slope = scale * top / width
-    value = scale * (top - 1)
-    return (value if x <= STEEPEST else value + slope * (v - STEEPEST * width)), slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +55,7 @@ class Truth:
         self.circuit = circuit
         self.count = len(circuit.nodes) - 1
         self.passive = not len(circuit.buffers) and not len(circuit.mirrors)
-        with _exactly():
+        with exactly():
             laws = [Junction(law(model, circuit.temperature)) for model in circuit.models]
             self.laws = [laws[k] for k in circuit.diodes.values.tolist()]
             self.ends = [(a - 1, b - 1) for a, b in circuit.diodes.terminals.tolist()]
@@ -163,10 +63,10 @@ class Truth:
 
     def determined(self) -> bool:
         """Whether the linearized equations have a unique solution; without active parts the others have one then."""
-        with _exactly():
+        with exactly():
             matrix = self._jacobian([SOME * (1 + Decimal(k) / 7) for k in range(len(self.ends))])
             try:
-                _solve(matrix, [ZERO] * len(matrix))
+                solve(matrix, [ZERO] * len(matrix))
             except SingularError:
                 return False
             return True
@@ -175,7 +75,7 @@ class Truth:
         """The operating point to which Newton's method goes from an answer float64[N], if it arrives anywhere."""
         if not np.isfinite(volts).all():
             return None
-        with _exactly():
+        with exactly():
             start = [Decimal(float(v)) for v in volts[1:]]
             start += [ZERO] * (len(self.linear) - self.count)
             found = self._newton(start, self._right(drives), CONFIRMING)
@@ -183,11 +83,11 @@ class Truth:
 
     def search(self, drives: Floats) -> Found | None:
         """An operating point from nothing: the sources are raised step by step."""
-        with _exactly():
+        with exactly():
             right = self._right(drives)
             at: list[Decimal] = [ZERO] * len(self.linear)
             done, step = ZERO, ONE
-            for _ in range(40):
+            for _ in range(RAISING):
                 share = min(ONE, done + step)
                 found = self._limited([share * value for value in right], at)
                 if found is None:
@@ -202,7 +102,7 @@ class Truth:
 
     def adjoint(self, conductances: Floats, injections: Floats) -> Floats | None:
         """Node volts float64[N] of the transposed circuit with diodes frozen, for injections float64[n_out]."""
-        with _exactly():
+        with exactly():
             matrix = self._jacobian([Decimal(float(g)) for g in conductances])
             turned: list[Row] = [{} for _ in matrix]
             for row, entries in enumerate(matrix):
@@ -214,7 +114,7 @@ class Truth:
                     if node:
                         right[node - 1] += amount
             try:
-                found = _solve(turned, right)
+                found = solve(turned, right)
             except SingularError:
                 return None
             return np.array([0.0, *(float(v) for v in found[: self.count])])
@@ -251,7 +151,9 @@ class Truth:
                     matrix[row][column] = matrix[row].get(column, ZERO) + value
         return matrix
 
-    def _step(self, across: Sequence[Decimal], right: Sequence[Decimal], guesses: list[Decimal | None]) -> list[Decimal]:
+    def _step(
+        self, across: Sequence[Decimal], right: Sequence[Decimal], guesses: list[Decimal | None]
+    ) -> list[Decimal]:
         """The solution of the equations linearized where the diodes have voltages ``across``."""
         matrix_g, known = [], list(right)
         for k, (v, (a, b)) in enumerate(zip(across, self.ends, strict=True)):
@@ -260,7 +162,7 @@ class Truth:
             for node, sign in ((a, 1), (b, -1)):
                 if node >= 0:
                     known[node] -= sign * (i - g * v)
-        return _solve(self._jacobian(matrix_g), known)
+        return solve(self._jacobian(matrix_g), known)
 
     def _newton(self, start: list[Decimal], right: Sequence[Decimal], most: int) -> list[Decimal] | None:
         at = start
@@ -372,66 +274,6 @@ def _equations(circuit: Circuit) -> tuple[list[Row], list[list[tuple[int, int]]]
     return rows, sources
 
 
-def _solve(matrix: Sequence[Row], right: Sequence[Decimal]) -> list[Decimal]:
-    """Gauss's elimination of sparse rows, pivots chosen for few entries among those that are not small."""
-    size = len(matrix)
-    rows = [{c: v for c, v in row.items() if v} for row in matrix]
-    known = list(right)
-    if not all(rows):
-        raise SingularError
-    columns = [ONE] * size
-    for _ in range(2):
-        for k, row in enumerate(rows):
-            scale = max(map(abs, row.values()))
-            rows[k] = {c: v / scale for c, v in row.items()}
-            known[k] /= scale
-        most = [ZERO] * size
-        for row in rows:
-            for c, v in row.items():
-                most[c] = max(most[c], abs(v))
-        if not all(most):
-            raise SingularError
-        columns = [old * new for old, new in zip(columns, most, strict=True)]
-        rows = [{c: v / most[c] for c, v in row.items()} for row in rows]
-    inside: list[set[int]] = [set() for _ in range(size)]
-    for k, row in enumerate(rows):
-        for c in row:
-            inside[c].add(k)
-    left = set(range(size))
-    done: list[tuple[int, int]] = []
-    while left:
-        column = min(left, key=lambda c: (len(inside[c]), c))
-        candidates = [(abs(rows[k][column]), k) for k in inside[column]]
-        largest = max(candidates, default=(ZERO, 0))[0]
-        if largest < SINGULAR:
-            raise SingularError
-        pivot = min((k for size_, k in candidates if size_ >= largest / 1000), key=lambda k: (len(rows[k]), k))
-        head = rows[pivot]
-        for c in head:
-            inside[c].discard(pivot)
-        for k in list(inside[column]):
-            row = rows[k]
-            factor = row.pop(column) / head[column]
-            for c, v in head.items():
-                if c == column:
-                    continue
-                if c in row:
-                    row[c] -= factor * v
-                else:
-                    row[c] = -factor * v
-                    inside[c].add(k)
-            known[k] -= factor * known[pivot]
-        inside[column] = set()
-        left.discard(column)
-        done.append((pivot, column))
-    found = [ZERO] * size
-    for pivot, column in reversed(done):
-        row = rows[pivot]
-        total = known[pivot] - sum((v * found[c] for c, v in row.items() if c != column), ZERO)
-        found[column] = total / row[column]
-    return [value / scale for value, scale in zip(found, columns, strict=True)]
-
-
 # --- ngspice itself -----------------------------------------------------------------------------------------------
 
 # Seconds: ngspice repeats some of its steps for ever.
@@ -454,7 +296,11 @@ def ngspice(circuit: Circuit, drives: Floats, options: str | None = None) -> Flo
         (path / "deck.cir").write_text(deck(circuit, drives, options))
         try:
             subprocess.run(
-                ["ngspice", "-b", "-r", "deck.raw", "deck.cir"], cwd=folder, capture_output=True, timeout=PATIENCE, check=False
+                ["ngspice", "-b", "-r", "deck.raw", "deck.cir"],
+                cwd=folder,
+                capture_output=True,
+                timeout=PATIENCE,
+                check=False,
             )
             head, _, data = (path / "deck.raw").read_bytes().partition(b"Binary:\n")
         except (OSError, subprocess.TimeoutExpired):
@@ -465,21 +311,13 @@ def ngspice(circuit: Circuit, drives: Floats, options: str | None = None) -> Flo
     return found if np.isfinite(found).all() else None
 
 
-def operating_points(
-    truth: Truth, drives: Floats, answers: Sequence[Floats], tried: Callable[[str], None] = lambda what: None
-) -> list[Found]:
-    """The operating points that are known of a circuit: those to which Newton's method goes from ``answers`` (float64[N]
-    each), else from those of ``ngspice -b``, else from nothing. Answers that lead nowhere are left out."""
+def operating_points(truth: Truth, drives: Floats, answers: Sequence[Floats]) -> list[Found]:
+    """The operating points that are known of a circuit: those to which Newton's method goes from ``answers``,
+    float64[N] each, else from those of ``ngspice -b``, else from nothing. Answers that lead nowhere are left out."""
     found = [point for point in (truth.confirm(drives, answer) for answer in answers) if point is not None]
     for options in (None, LOOSE):
-        if found:
-            return found
-        tried("ngspice -b")
-        answer = ngspice(truth.circuit, drives, options)
+        answer = None if found else ngspice(truth.circuit, drives, options)
         point = None if answer is None else truth.confirm(drives, answer)
-        found = [] if point is None else [point]
-    if not found:
-        tried("search")
-        point = truth.search(drives)
-        found = [] if point is None else [point]
-    return found
+        found += [] if point is None else [point]
+    point = None if found else truth.search(drives)
+    return found + ([] if point is None else [point])
