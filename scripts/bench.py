@@ -250,7 +250,7 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
     """Time per sample against the number of resistors."""
     from matplotlib.figure import Figure
 
-    from diodeq.report.figures import render, style, tidy
+    from diodeq.report.figures import plain_numbers, render, style, tidy
 
     with style():
         figure = Figure(figsize=(7.4, 4.0), layout="constrained")
@@ -261,6 +261,8 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
                 *zip(*points, strict=True), marker="o", markersize=4, label=way, ls=":" if "floor" in way else "-"
             )
         axes.set(xscale="log", yscale="log", xlabel="resistors", ylabel="milliseconds a sample")
+        plain_numbers(axes.xaxis)
+        plain_numbers(axes.yaxis)
         figure.legend(loc="outside right upper", fontsize="small", frameon=False)
         tidy(axes)
     write_atomically(Path(path), render(figure, Path(path)))

@@ -1,16 +1,22 @@
 """The command line by hand: each command once, and every bad input ends in one sentence and its exit code."""
 
+import importlib.metadata
 import io
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from circuits import DRIVES, gyrator, plain
+from diodeq.cli.doctor import extras, ngspice_command
 from diodeq.cli.main import COMMANDS, main
 from diodeq.cli.main import cli as root
 from oracle import Oracle
@@ -72,6 +78,57 @@ def test_doctor_runs_a_real_circuit(capsys):
     engine = json.loads(capsys.readouterr().out)["engines"]["ngspice"]
     assert engine["works"]
     assert engine["version"].startswith("ngspice-")
+
+
+def test_doctor_names_the_command_and_its_version(capsys, monkeypatch, tmp_path):
+    """The command of the path, apart from the library; a command that does not answer is told as such."""
+    real = shutil.which("ngspice")
+    said = subprocess.run([real, "--version"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"ngspice-[\d.]+\d|ngspice-\d+", said)[0]
+    assert main(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ngspice_command"] == {"path": real, "version": version, "remedy": None}
+    assert main(["doctor"]) == 0
+    assert f"command ngspice: {real}, {version}\n" in capsys.readouterr().out
+    (tmp_path / "ngspice").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "ngspice").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = ngspice_command()
+    assert (found["path"], found["version"]) == (str(tmp_path / "ngspice"), None)
+    assert "--version" in found["remedy"]
+    (tmp_path / "ngspice").unlink()
+    assert ngspice_command()["path"] is None
+    # Exported decks are run by hand, so its absence is told and is no failure.
+    assert main(["doctor"]) == 0
+    assert "command ngspice: not installed; install it with 'apt-get install ngspice'" in capsys.readouterr().out
+
+
+def test_doctor_names_the_extras(capsys, monkeypatch):
+    """Those of pyproject.toml but the developers', each with what it needs and how to get what is missing."""
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    offered = {name: needs for name, needs in project["optional-dependencies"].items() if name not in ("lint", "test")}
+    have = {"numba": "0.60.0", "onnx": "1.2", "torch": "2.9.0", "dask": "2026.1.0"}
+
+    def version(name):
+        if name not in have:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return have[name]
+
+    monkeypatch.setattr("diodeq.cli.doctor.importlib.metadata.version", version)
+    found = extras()
+    assert {name: set(entry["packages"]) for name, entry in found.items()} == {
+        name: {re.match(r"[\w-]+", need)[0] for need in needs} for name, needs in offered.items()
+    }
+    assert found["numba"] == {"installed": True, "packages": {"numba": "0.60.0"}, "remedy": None}
+    # 1.2 is older than 1.15, which diodeq takes.
+    assert found["onnx"] == {"installed": False, "packages": {"onnx": None}, "remedy": "pip install 'diodeq[onnx]'"}
+    assert found["torch"]["packages"] == {"safetensors": None, "torch": "2.9.0"}
+    assert not found["torch"]["installed"]
+    monkeypatch.undo()
+    monkeypatch.setattr("diodeq.cli.doctor.extras", lambda: {name: found[name] for name in ("numba", "torch")})
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "extra numba: numba 0.60.0\n" in out
+    assert "extra torch: torch 2.9.0; without safetensors: pip install 'diodeq[torch]'\n" in out
 
 
 def test_doctor_without_ngspice(capsys, monkeypatch):

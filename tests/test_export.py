@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,9 +12,15 @@ from click.testing import CliRunner
 
 from decks import CIRCUITS, every_element, layered, run_ngspice, run_ngspice_as_ltspice
 from diodeq.cli.export import export
+from diodeq.cli.simulate import simulate
+from diodeq.devices import catalogue
 from diodeq.errors import CircuitError, InputError, UsageError
+from diodeq.learning.datasets import units
+from diodeq.learning.losses import cross_entropy
+from diodeq.learning.rules import RULES
 from diodeq.netlist.dialects import DIALECTS, full_deck
 from diodeq.netlist.linearized import adjoint_circuit, linearized_deck
+from diodeq.synthesis.layered import layered as trainable
 from oracle import Oracle
 
 
@@ -53,6 +60,32 @@ def test_gradient_by_hand_from_two_decks(tmp_path: Path) -> None:
             for s in (step, -step)
         )
         assert gradient[k] == pytest.approx((up - down) / (2 * step[k]), abs=1e-6 * np.abs(gradient).max())
+
+
+def test_gradient_by_hand_as_the_readme_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """∂ℓ/∂v = β·(p − 1) at the class, β·p at the others, with p the softmax of what ``simulate`` prints."""
+    monkeypatch.chdir(tmp_path)
+    flowers, beta, own = np.array([[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]), 4.0, 1
+    circuit = trainable((4, 6, 3), catalogue.get("1N4148"), volts=5.0, units=units(flowers, 5.0, beta))
+    circuit.save("c.npz")
+    np.savetxt("x.csv", flowers, delimiter=",")
+    printed = CliRunner().invoke(simulate, ["c.npz", "--inputs", "x.csv", "--json"], catch_exceptions=False)
+    said = json.loads(printed.stdout)
+    p = np.exp(said["outputs"][1]) / np.sum(np.exp(said["outputs"][1]))
+    injected = {name: float(beta * (p[k] - (k == own))) for k, name in enumerate(said["output_names"])}
+    words = [word for name, amperes in injected.items() for word in ("--inject", f"{name}={amperes!r}")]
+    words = ["c.npz", "--to", "ngspice", "--linearized-at", "x.csv", "--row", "2", *words, "-o", "adjoint.cir"]
+    assert CliRunner().invoke(export, words, catch_exceptions=False).exit_code == 0
+    text = Path("adjoint.cir").read_text()
+    forward = {n: float(v) for n, v in re.findall(r"^\* forward v\((\w+)\) = (\S+)$", text, re.MULTILINE)}
+    adjoint = run_ngspice(text, tmp_path)
+    first, second = ([0.0, *(found[node] for node in circuit.nodes[1:])] for found in (forward, adjoint))
+    a, b = circuit.resistors.terminals.T
+    by_hand = -(np.take(first, a) - np.take(first, b)) * (np.take(second, a) - np.take(second, b))
+    loss = cross_entropy(np.array([own]), beta)
+    drives = circuit.scaling.to_volts(flowers[1:])
+    wanted = RULES["finite-difference"](Oracle(), circuit, drives, loss).conductances
+    assert np.allclose(by_hand[circuit.mask], wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())
 
 
 def test_adjoint_circuit_refuses_what_does_not_fit() -> None:

@@ -275,7 +275,9 @@ leaky-relu:0.1 hard-tanh:2 wave:torch:float32 idx:folder csv:file npz:file iris
 def decks() -> list[bytes]:
     from test_import_deck import HAND
 
-    texts = [full_deck(CIRCUITS["everything"](), dialect).text for dialect in ("ngspice", "ltspice", "xyce")]
+    texts = [
+        full_deck(CIRCUITS["everything"](), dialect).text for dialect in ("ngspice", "ltspice", "xyce", "ltspice-asc")
+    ]
     return [HAND.encode(), *(text.encode() for text in texts)]
 
 
@@ -332,7 +334,7 @@ def use_idx(path: Path) -> None:
 
 def use_parts(path: Path) -> None:
     found = read_parts(path)
-    again = catalogue._parse("".join(catalogue._table(part.model) for part in found.parts), "again")
+    again = catalogue._parse("".join(catalogue._table(part.model) for part in found.parts).encode(), "again")
     assert again == [part.model for part in found.parts]
 
 

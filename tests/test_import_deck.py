@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from diodeq.circuit import KINDS, Circuit, Inputs
 from diodeq.cli.main import main
 from diodeq.devices import DiodeModel
 from diodeq.devices.model import PARAMETERS
+from diodeq.errors import PlacedError, SimulationError
 from diodeq.netlist.dialects import DIALECTS, full_deck
 from diodeq.netlist.reading import import_deck
 from diodeq.simulators.ngspice import NgspiceSimulator
@@ -257,23 +259,28 @@ class TestControlledSources:
         assert voltages(circuit, np.array([[2.0]]))["c"][0] == pytest.approx(wanted["c"], abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("source", "volts"),
-    [
-        ("5", 5.0),
-        ("DC 5 AC 1 90", 5.0),
-        ("dc=5", 5.0),
-        ("PULSE(1 5 0 1n 1n)", 1.0),
-        ("1.5 PULSE(1 5 0 1n 1n)", 1.5),
-        ("SIN(2 1 1k 0 0 90)", 3.0),
-        ("PWL(0 4 1m 5)", 4.0),
-        ("EXP(2 3 1u)", 2.0),
-        ("{half*3} Rser=0", 4.5),
-        ("'half+1'", 2.5),
-        ("AC 1", 0.0),
-        ("", 0.0),
-    ],
-)
+SOURCES = [
+    ("5", 5.0),
+    ("DC 5 AC 1 90", 5.0),
+    ("dc=5", 5.0),
+    ("PULSE(1 5 0 1n 1n)", 1.0),
+    ("1.5 PULSE(1 5 0 1n 1n)", 1.5),
+    ("SIN(2 1 1k 0 0 90)", 3.0),
+    ("SIN(2 1 1k 0 0 30)", 2.5),
+    ("SIN(2 1 1k 30 30)", 2.0),  # a delay and a damping are no phase
+    ("SINE(2 1 1k 1m 500 30)", 2.5),
+    ("SINE(0.5 -2 1k 0 0 210 3)", 1.5),  # LTspice's number of cycles comes last
+    ("1.5 SIN(2 1 1k 0 0 90)", 1.5),
+    ("PWL(0 4 1m 5)", 4.0),
+    ("EXP(2 3 1u)", 2.0),
+    ("{half*3} Rser=0", 4.5),
+    ("'half+1'", 2.5),
+    ("AC 1", 0.0),
+    ("", 0.0),
+]
+
+
+@pytest.mark.parametrize(("source", "volts"), SOURCES)
 def test_a_sources_value_in_direct_current(source: str, volts: float, tmp_path: Path) -> None:
     text = f"title\nv1 a 0 {source}\nr1 a b 1k\nr2 b 0 1k\n.param half=1.5\n"
     circuit = read(text, tmp_path, inputs=["none=v1"], outputs=["b"])
@@ -286,6 +293,18 @@ def test_a_sources_value_in_direct_current(source: str, volts: float, tmp_path: 
         assert again.circuit.voltage_sources.values[0] == volts
 
 
+@pytest.mark.parametrize(("source", "volts"), SOURCES)
+def test_a_source_that_is_no_input_keeps_its_value(source: str, volts: float, tmp_path: Path) -> None:
+    """At direct current, as ngspice takes it."""
+    text = f"title\nv1 a 0 {source}\nv2 c 0 0\nr1 a b 1k\nr2 b c 1k\n.param half=1.5\n"
+    circuit = read(text, tmp_path, inputs=["x=v2"], outputs=["b"])
+    assert circuit.inputs.names == ("x",)
+    assert circuit.voltage_sources.values[0] == pytest.approx(volts, rel=1e-15)
+    assert voltages(circuit, np.zeros((1, 1)))["b"][0] == pytest.approx(volts / 2, abs=1e-12)
+    if "Rser" not in source:  # LTspice's
+        assert run_ngspice(text + TestControlledSources.TAIL, tmp_path)["b"] == pytest.approx(volts / 2, abs=1e-9)
+
+
 def test_temperatures(tmp_path: Path) -> None:
     text = "title\nv1 a 0 1\nr1 a b 1k\nd1 b 0 dd\n.model dd d(is=1n eg=1)\n.options temp=50 tnom=25\n"
     tail = TestControlledSources.TAIL
@@ -295,6 +314,124 @@ def test_temperatures(tmp_path: Path) -> None:
         run_ngspice(text + tail, tmp_path)["b"], abs=1e-9
     )
     assert read("title\nv1 a 0 1\nr1 a 0 1k\n.temp -40\n.save v(a)\n", tmp_path).temperature == -40.0
+
+
+DIVIDER = "title\nv1 in 0 4\nr2 out 0 1k\n.param r=1k\n"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ".subckt top a b\n.param\tr=3k s=1\nr1 a b {r*s}\n.ends\nx1 in out top\n",
+        ".subckt top a b\n.param\t \ts\t=\t3\tr=1k\nr1 a b {r*s}\n.ends\nx1 in out top\n",
+        ".subckt top a b\n.param\n+ r=3k\nr1 a b {r}\n.ends\nx1 in out top\n",
+        ".subckt top a b\n.params r=3k\nr1 a b {r}\n.ends\nx1 in out top\n",
+        ".subckt top a b params:r=3k\nr1 a b {r}\n.ends\nx1 in out top\n",
+        ".subckt\ttop\ta\tb\tPARAMS:\tr\t=\t3k\nr1\ta\tb\t{\tr\t}\n.ends\ttop\nx1\tin\tout\ttop\n",
+        ".subckt top a b params: r=1k\nr1 a b {r}\n.ends\nx1 in out top params:r=3k\n",
+        "r1\tin\tout\tr\t=\t3k\n",
+    ],
+)
+def test_white_space_of_any_kind_parts_words(lines: str, tmp_path: Path) -> None:
+    text = DIVIDER + lines + ".op\n.end\n"
+    assert run_ngspice(text, tmp_path)["out"] == pytest.approx(1.0, abs=1e-12)
+    assert voltages(read(text, tmp_path, outputs=["out"]), np.zeros((1, 0)))["out"][0] == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_control_block_is_skipped_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deck = tmp_path / "x.cir"
+    block = ".Control\nset x = 1\n+ 2\nr1 = 3\n* r3 a 0 1\nalter r2 = 5\nshell touch pwned\n.end\nquit\n.ENDC\n"
+    deck.write_text(DIVIDER + "r1 in out {3*r}\n" + block + "r3 out 0 1k\n.save v(out)\n.end\n.control\n")
+    imported = import_deck(deck)
+    assert voltages(imported.circuit, np.zeros((1, 0)))["out"][0] == pytest.approx(4 / 7, abs=1e-12)
+    assert any("never run" in note and "10 lines (line 6)" in note for note in imported.notes)
+    assert main(["import", str(deck), "-o", str(tmp_path / "c.npz")]) == 0
+    captured = capsys.readouterr()
+    assert "never run" in captured.err
+    assert "never run" not in captured.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.npz", "x.cir"]
+
+
+def test_ratings_tolerances_and_what_they_are_not(tmp_path: Path, ngspice: NgspiceSimulator) -> None:
+    lines = """title
+V1 in 0 5 Rser=100 Cpar=1p
+R1 in out 10k tol=1% pwr=0.1 mfg="A B" noiseless
+R2 in out 40k tol={tol} pwr=0.1
+D1 out 0 DM ic=.6
+L1 out tail 1m Ipk=2 Rser=50 Rpar=150 mfg=Some Maker
+L2 tail end 1m Rser=0 m=2
+C1 end 0 1u V=50 Irms=1 Rpar=4k m=2 tol=10%
+C2 end 0 1u V=50
+V2 end x 0
+.model DM D(Is=1n N=1.8)
+X1 x s
+.subckt s a
+V1 a 0 0 Rser=1k
+.ends
+"""
+    plain = """title
+v1 in0 0 5
+r0 in in0 100
+r1 in out 8k
+d1 out 0 dm
+r2 out tail 37.5
+v0 tail end 0
+r3 end 0 2k
+r4 end 0 1k
+.model dm d(is=1n n=1.8)
+.options reltol=1e-9 vntol=1e-12 abstol=1e-18 gmin=1e-12
+.op
+.end
+"""
+    (tmp_path / "deck.cir").write_text(lines)
+    imported = import_deck(tmp_path / "deck.cir", outputs=["*"])
+    assert imported.circuit.mask.sum() == 2
+    assert set(imported.circuit.part_names("resistors")) == {"r1", "r2", "r_v1", "r_l1", "r_c1", "r_x1_r_v1"}
+    wanted = run_ngspice(plain, tmp_path)
+    solved = ngspice.operate(imported.circuit, np.zeros((1, 0))).node_voltages[0]
+    found = dict(zip(imported.circuit.nodes, solved, strict=True))
+    for node in ("in", "out", "tail", "end"):
+        assert found[node] == pytest.approx(wanted[node], abs=1e-8), node
+    said = " ".join(imported.notes)
+    for word in (
+        "r1 tol",
+        "r1 pwr",
+        "r1 mfg",
+        "r1 noiseless",
+        "l1 Rser",
+        "c1 Rpar",
+        "c2",
+        "v1 cpar",
+    ):
+        assert word in said, word
+
+
+class TestTemperatures:
+    DIODE = "title\nv1 a 0 2\nr1 a b 1k\nd1 b 0 dm\n.model dm d(is=1n n=1.8 rs=20)\n.param hot=85\n"
+
+    @pytest.mark.parametrize(
+        ("lines", "celsius"),
+        [
+            (".temp 85\n.options temp=50\n", 85),
+            (".options temp=50\n.temp\t85\n", 85),
+            (".temp 50\n.options temp=27\n.temp 85\n", 85),
+            (".options temp=85\n.opt temp=50\n", 50),
+            (".option temp=50 reltol=1u\n.opts\ttemp\t=\t85 tnom=27\n", 85),
+            (".temp={hot}\n", 85),
+            (".options temp={hot}\n", 85),
+            (".temp 50\n.options tnom=85\n.options tnom=50\n", 50),
+        ],
+    )
+    def test_as_ngspice_reads_them(self, lines: str, celsius: float, tmp_path: Path) -> None:
+        text = self.DIODE + lines + TestControlledSources.TAIL
+        circuit = read(text, tmp_path, outputs=["b"])
+        assert circuit.temperature == celsius
+        wanted = run_ngspice(text, tmp_path)["b"]
+        assert voltages(circuit, np.zeros((1, 0)))["b"][0] == pytest.approx(wanted, abs=1e-9)
+
+    def test_several_are_said(self, tmp_path: Path) -> None:
+        (tmp_path / "x.cir").write_text(self.DIODE + ".temp 85\n.options temp=50\n")
+        assert any("85 °C (line 7)" in note for note in import_deck(tmp_path / "x.cir", outputs=["b"]).notes)
 
 
 def test_a_persons_comments_are_no_remarks_of_diodeqs(tmp_path: Path) -> None:
@@ -327,6 +464,14 @@ class TestPorts:
         assert read(self.TEXT, tmp_path, outputs=["*"]).output_names == circuit.nodes[1:]
         assert read(self.TEXT, tmp_path, outputs=["y0_p"], trainable=["none"]).mask.sum() == 0
 
+    def test_one_option_may_name_several_columns(self, tmp_path: Path) -> None:
+        circuit = read(self.TEXT, tmp_path, inputs=["x0=vp,-vn, x1 = ib"], outputs=["y0_p,d=Y1_P:y1_n,gnd0=y0_n:0"])
+        assert circuit.inputs.names == ("x0", "x1")
+        assert circuit.source_values([3.0, 0.5])[0].tolist() == [3.0, -3.0, 0.5]
+        assert circuit.output_names == ("y0_p", "d", "gnd0")
+        circuit = read(self.TEXT, tmp_path, inputs=["ib,x=vp"], outputs=["y0_p"])
+        assert circuit.inputs.names == ("ib", "x")
+
     def test_defaults_come_from_the_deck(self, tmp_path: Path) -> None:
         circuit = read(
             self.TEXT + ".dc vp 0 1 .1\n.print dc v(y1_p,y1_n) V(Y0_P)\n.meas dc m find v(gnd,y1_n)\n", tmp_path
@@ -345,7 +490,20 @@ class TestPorts:
             {"outputs": ["a=y0_p,a=y0_n"]},
             {"outputs": ["y0_p"], "inputs": ["v9"]},
             {"outputs": ["y0_p"], "inputs": ["x=vp,vp"]},
+            {"outputs": ["y0_p"], "inputs": ["x=vp,,vn"]},
+            {"outputs": ["y0_p"], "inputs": ["x=vp,y="]},
+            {"outputs": ["y0_p"], "inputs": ["=vp"]},
+            {"outputs": ["y0_p"], "inputs": ["x=y=vp"]},
+            {"outputs": ["y0_p"], "inputs": ["x=vp,x=vn"]},
+            {"outputs": ["y0_p"], "inputs": ["x=vp", "x=vn"]},
+            {"outputs": ["y0_p"], "inputs": ["vp,-vn"]},
+            {"outputs": ["y0_p,"]},
+            {"outputs": ["y0_p:"]},
+            {"outputs": [":y0_p"]},
+            {"outputs": ["y0_p:y0_n:0"]},
+            {"outputs": ["a=b=y0_p"]},
             {"outputs": ["y0_p"], "trainable": ["q*"]},
+            {"outputs": ["y0_p"], "trainable": ["x=r1"]},
         ],
     )
     def test_what_does_not_match_is_a_usage_error(self, ports: dict[str, list[str]], tmp_path: Path) -> None:
@@ -367,7 +525,8 @@ def test_names_that_no_netlist_of_diodeq_can_hold(tmp_path: Path) -> None:
 
 OK = "r1 a 0 1k\nv1 a 0 1\n.save v(a)\n"
 BROKEN: dict[str, tuple[str, int, str]] = {
-    "control": (".control\nshell touch pwned\n.endc\n", 5, "never executed"),
+    "an open control block": (".control\nshell touch pwned\nr2 a 0 1\n", 5, "never ended"),
+    "the end of no control block": (".endc\n", 5, "no .control"),
     "include": (".include /etc/passwd\n", 5, "no file is ever opened"),
     "library": (".lib mine.lib\n", 5, "devices import mine.lib"),
     "backquote": ("r2 a 0 `touch pwned`\n", 5, "backquote"),
@@ -389,6 +548,9 @@ BROKEN: dict[str, tuple[str, int, str]] = {
     "two of a name": ("R1 a 0 2k\n", 5, "line 2 already"),
     "shorted": ("r2 a A 2k\n", 5, "both ends"),
     "loop of sources": ("v2 a 0 2\n", 3, "form a loop"),
+    "a node like a word of the sentence": ("r2 node 0 1\nr3 voltage 0 1\nv2 a 0 2\nr4 sources voltage 1\n", 3, "loop"),
+    "an island of words": ("r2 node 0 1\nr3 a path 1\nr4 island no 2k\n", 7, "node island has no path"),
+    "a node called like a part": ("r2 v2 0 1\nv2 a 0 2\n", 3, "form a loop"),
     "floating": ("r2 b c 2k\n", 5, "no path to ground"),
     "unknown subcircuit": ("x1 a 0 opamp\n", 5, "'opamp'"),
     "pins": ("x1 a s\n.subckt s 1 2\nr1 1 2 1\n.ends\n", 5, "2 pins"),
@@ -402,10 +564,19 @@ BROKEN: dict[str, tuple[str, int, str]] = {
     "circular constant": (".param x={y} y={x}\nr2 a 0 {x}\n", 6, "depends on itself"),
     "two constants": (".param x=1\n.param x=2\n", 6, "twice"),
     "function": (".func f(x) {x}\n", 5, "'.func'"),
-    "series resistance": ("v2 b 0 1 rser=1\nr2 b 0 1\n", 5, "Rser"),
     "rkm": ("r2 a 0 4k7\n", 5, "4.7k"),
     "binary": ("\x00\x01\n", 5, "not text"),
     "two temperatures": (".temp 27 50\n", 5, "one"),
+    "series diodes": ("d1 a 0 BAT54 n=2\n", 5, "'n'"),
+    "a diode's temperature": ("d1 a 0 BAT54 temp=50\n", 5, "'temp'"),
+    "an option given twice": ("r2 a 0 1k m=2 m=3\n", 5, "twice"),
+    "a resistance of the source below 0": ("v2 b 0 1 rser=-1\nr2 b 0 1\n", 5, "more than 0"),
+    "a temperature's name": (".param t=85\n.temp t\n", 6, "{NAME}"),
+    "an option's bare name": (".param t=85\n.options temp=t\n", 6, "{t}"),
+    "a temperature with a unit": (".temp 85C\n", 5, "'85C'"),
+    "an option twice": (".options temp=50 temp=85\n", 5, "twice"),
+    "an option without a value": (".options temp 85\n", 5, "without a value"),
+    "a subcircuit's temperature": (".subckt s 1 2\n.temp 85\n.ends\n", 6, "one temperature"),
 }
 
 
@@ -422,6 +593,28 @@ def test_what_cannot_be_read_is_named_with_its_line(
     assert evidence in said
     assert said.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["bad.cir"]
+
+
+def test_a_place_is_named_once_however_long_the_path(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 200) / ("y" * 200) / ("z" * 200) / ("u" * 200 + ".cir")
+    path.parent.mkdir(parents=True)
+    path.write_text("title\n" + OK + "d1 a 0 dd\n.model dd d(is=-1)\n")
+    with pytest.raises(PlacedError) as caught:
+        import_deck(path)
+    assert str(caught.value).count(", line ") == 1
+
+
+def test_errors_carry_what_they_speak_of(tmp_path: Path) -> None:
+    with pytest.raises(PlacedError) as caught:
+        read("title\nv1 a 0 1\nr1 b c 1\nr2 a 0 1\nv2 a 0 2\n", tmp_path, outputs=["a"])
+    assert caught.value.parts == ("v1", "v2")
+    assert set(caught.value.nodes) == {"a", "0"}
+    with pytest.raises(PlacedError) as caught:
+        read("title\nv1 a 0 1\nr2 a 0 1\nr1 b c 1\n", tmp_path, outputs=["a"])
+    assert caught.value.nodes == ("b",)
+    again = pickle.loads(pickle.dumps(SimulationError("no", "try", nodes=("a",), parts=("r1", "d2"), sample=3)))
+    assert (again.nodes, again.parts, again.sample) == (("a",), ("r1", "d2"), 3)
+    assert str(again) == "no; try"
 
 
 @pytest.mark.parametrize("content", [None, "", "only a title\n"])

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from decks import run_ngspice
 from diodeq.cli.main import main
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.law import law
 from diodeq.devices.vendor import read_parts
 from diodeq.errors import InputError
+from diodeq.netlist.reading import import_deck
 
 # Written for these tests in the manners of vendors' files; the values are public facts.
 FILES: dict[str, tuple[bytes, dict[str, dict[str, float]]]] = {
@@ -114,9 +116,14 @@ HOSTILE: dict[str, tuple[str | bytes, int, str]] = {
     "a power tower": (".model dd D(IS={9**9**9**9})\n", 1, "has no value"),
     "nested subckt": (".subckt a 1 2\n.subckt b 1 2\nD1 1 2 dd\n.ends\n.ends\n", 2, "within a subcircuit"),
     "unended": (GOOD + ".subckt a 1 2\nD1 1 2 dd\n", 2, "never ended"),
-    "two diodes": (GOOD + ".subckt pair 1 2\nD1 1 2 dd\nD2 2 1 dd\n.ends\n", 4, "holds 2 diodes"),
-    "a leak": (GOOD + ".subckt a 1 2\nD1 1 2 dd\nR1 1 2 1MEG\n.ends\n", 3, "not in series"),
-    "a source within": (GOOD + ".subckt a 1 2\nB1 1 2 V=shell\nD1 1 2 dd\n.ends\n", 3, "'B1'"),
+    "two diodes": (".subckt pair 1 2\nD1 1 2 dd\nD2 2 1 dd\n.model dd D\n.ends\n", 3, "holds 2 diodes"),
+    "a leak": (".subckt a 1 2\nD1 1 2 dd\nR1 1 2 1MEG\n.model dd D\n.ends\n", 2, "not in series"),
+    "a source within": (".subckt a 1 2\nB1 1 2 V=shell\nD1 1 2 dd\n.model dd D\n.ends\n", 2, "'B1'"),
+    "an area of nothing": (".model dd D(IS=1n AREA=0)\n", 1, "positive area"),
+    "an area twice": (".model dd D(IS=1n AREA=2 AREA=3)\n", 1, "twice"),
+    "a tunnel": (".model dd D(IS=1n JTUN=1p)\n", 1, "JTUN"),
+    "a sidewall": (".model dd D(IS=1n JSW=1p PJ=2)\n", 1, "JSW"),
+    "a temperature of its own": (".model dd D(IS=1n TEMP=50)\n", 1, "TEMP"),
     "another diode": (".model dd D(Ron=.1 Roff=1G Vfwd=.4)\n", 1, "different diode"),
     "out of range": (GOOD + ".model d2 D(IS=-1n)\n", 2, "out of range"),
     "not finite": (".model dd D(IS=1e999)\n", 1, "too large"),
@@ -127,7 +134,8 @@ HOSTILE: dict[str, tuple[str | bytes, int, str]] = {
     "twice": (GOOD + GOOD, 2, "line 1 already"),
     "given twice": (".model dd D(IS=1n IS=2n)\n", 1, "twice"),
     "unclosed": (".model dd D(IS=1n\n", 1, "not closed"),
-    "no diode": (".model q NPN(BF=100)\n* that is all\n", 2, "without a diode"),
+    "no diode": (".model q NPN(BF=100)\n* that is all\n", 1, "not a diode"),
+    "nothing": ("* only\n* words\n", 2, "without a diode"),
     "prose": ("Spice model of our part\n" + GOOD, 1, "neither a .model"),
     "continues nothing": ("* title\n+ IS=1n\n", 2, "continues nothing"),
     "a name for a table": ('.model a"]x D(IS=1n)\n', 1, ""),
@@ -172,7 +180,7 @@ def test_what_was_left_out_is_named(user: Path) -> None:
     assert [phrase.split()[0] for phrase in part.ignored] == ["L1", "CP"]
     (part,) = read_parts(Path("area.lib")).parts
     assert [phrase.split("=")[0] for phrase in part.ignored] == ["xyz", "isw"]
-    assert read_parts(Path("derived.lib")).skipped == ("line 4: BC547 is of type NPN, not a diode",)
+    assert read_parts(Path("derived.lib")).skipped == ("line 4: 'BC547' is of type NPN, not a diode",)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -196,6 +204,95 @@ def test_missing_and_empty_files(content: bytes | None, user: Path, capsys: pyte
         Path("x.lib").write_bytes(content)
     assert main(["devices", "import", "x.lib"]) == 3
     assert capsys.readouterr().err.count("\n") == 1
+
+
+MIXED = """* good diodes among parts that are none
+.model GOOD1 D(Is=1n N=1.8 Rs=1)
+.subckt DUAL 1 2 3
+D1 1 3 GOOD1
+D2 2 3 GOOD1
+.ends
+.model IDEAL D(Ron=.1 Roff=1G Vfwd=.4)
+.model TUNNEL D(Is=1n JTUN=1n)
+.subckt OPAMP 1 2
+.func twice(x) {2*x}
+E1 1 2 VALUE={twice(V(1))}
+.ends
+.subckt LEAKY 1 2
+R1 1 2 {x}
+D1 1 2 GOOD1
+.ends
+.model BC547 NPN(BF=200)
+.model LEVELS D(LEVEL=3)
+.model GOOD2 D(Is=2n N=1.8 Rs=1)
+.subckt GOOD3 1 2
+D1 1 2 GOOD1 m=2
+.ends
+"""
+
+
+def test_what_is_no_diode_spoils_no_file(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mixed.lib").write_text(MIXED)
+    assert main(["devices", "import", "mixed.lib", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [part["name"] for part in document["parts"]] == ["GOOD1", "GOOD2", "GOOD3"]
+    volts = [part["forward_voltages"][2]["volts"] for part in document["parts"]]
+    assert volts == pytest.approx([0.64420671, 0.61194671, 0.61144], abs=1e-3)
+    assert [(said.split(":")[0], name in said) for said, name in zip(document["skipped"], SKIPPED, strict=True)] == [
+        (f"line {line}", True) for line in SKIPPED.values()
+    ]
+    assert main(["devices", "import", "mixed.lib", "--replace"]) == 0
+    assert capsys.readouterr().err.count("left out: ") == len(SKIPPED)
+
+
+SKIPPED = {"IDEAL": 7, "TUNNEL": 8, "BC547": 17, "LEVELS": 18, "DUAL": 3, "OPAMP": 10, "'x'": 14}
+
+
+class TestAreas:
+    """AREA on the card and on the line, against ngspice."""
+
+    CARDS = (
+        "is=1n n=1.8 rs=1",
+        "is=1n n=1.8 rs=1 bv=5 ibv=1u",
+        "is=1n n=1.8 rs=1 ikf=1m isr=1n nr=2.5 bv=20 ibv=1m tcv=1m",
+        "n=1.2 bv=5",
+    )
+
+    @pytest.mark.parametrize("card", CARDS)
+    @pytest.mark.parametrize("line", ["", "m=2", "m=0.5", "area=1"])
+    @pytest.mark.parametrize("area", ["", "area=3"])
+    def test_as_ngspice_scales_them(self, area: str, line: str, card: str, tmp_path: Path) -> None:
+        model = f".model dm d({card} {area})\n"
+        rows = [(amperes, ends) for amperes in (1e-6, 1e-3, 1e-1) for ends in ("{0} 0", "0 {0}")]
+        rows = [row for row in rows if "bv" in card or row[1].startswith("{")]
+        parts = [f"i{k} 0 a{k} {i}\nd{k} {ends.format(f'a{k}')} dm {line}\n" for k, (i, ends) in enumerate(rows)]
+        text = "areas\n" + "".join(parts) + model + ".temp 50\n"
+        path = tmp_path / "deck.cir"
+        path.write_text(text)
+        (used,) = import_deck(path, outputs=["*"]).circuit.models
+        if not line:
+            path.write_text(model)
+            (part,) = read_parts(path).parts
+            assert part.model.parameters == used.parameters
+            assert part.model.name == "dm"
+        diode = law(used, 50.0)
+        wanted = run_ngspice(text + ".options reltol=1e-9 vntol=1e-12 abstol=1e-18 gmin=1e-12\n.op\n.end\n", tmp_path)
+        for k, (amperes, ends) in enumerate(rows):
+            sign = 1.0 if ends.startswith("{") else -1.0
+            volts = sign * wanted[f"a{k}"]
+            # gmin lies across the junction in ngspice, and 1e-9 V at the node is what is asked of it here
+            slack = 1e-12 * abs(volts) + 2e-9 * diode.conductance(volts)
+            assert diode.current(volts) == pytest.approx(sign * amperes, abs=slack, rel=1e-7)
+
+    def test_a_part_may_have_an_area_of_its_own(self, user: Path) -> None:
+        Path("x.lib").write_text(".subckt two 1 2\nD1 1 2 dd area=2\n.model dd D(IS=1n RS=1 AREA=3)\n.ends\n")
+        (part,) = read_parts(Path("x.lib")).parts
+        assert dict(part.model.parameters) == {"is": 2e-9, "rs": 0.5}
+
+    def test_a_model_derived_from_one_has_its_area(self, user: Path) -> None:
+        Path("x.lib").write_text(".model a D(IS=1n AREA=3)\n.model b AKO:a D(N=2)\n.model c AKO:a D(AREA=1)\n")
+        found = [part.model.get("is") for part in read_parts(Path("x.lib")).parts]
+        assert found == pytest.approx([3e-9, 3e-9, 1e-9], rel=1e-15)
 
 
 class TestCatalogue:

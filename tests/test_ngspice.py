@@ -13,6 +13,7 @@ import pytest
 from circuits import CIRCUITS, DRIVES, gyrator, plain
 from diodeq.circuit import bank, transpose
 from diodeq.circuit.fold import FoldPlan
+from diodeq.cli.doctor import ngspice_command
 from diodeq.devices import catalogue
 from diodeq.errors import CircuitError, SimulationError, SimulatorMissingError
 from diodeq.learning.gradcheck import check_gradient, half_mean_square
@@ -93,8 +94,11 @@ def test_the_gradient_is_wrong_when_the_gyrator_is_not_reversed(ngspice):
     assert np.abs(wrong - exact).max() > 0.1 * np.abs(exact).max()
 
 
-def test_sensitivity_analysis_is_silently_wrong(tmp_path):
-    """Why ``.sens`` is never the gradient: with four diodes ngspice 39 answers zero."""
+def test_sensitivity_analysis_is_silently_wrong_in_ngspice_39(tmp_path):
+    """Why ``.sens`` is never the gradient: with four diodes ngspice 39 answers zero, ngspice 44 what is right."""
+    version = str(ngspice_command()["version"])
+    if not version.startswith(("ngspice-39", "ngspice-44")):
+        pytest.skip(f"nothing is known of .sens in {version}")
     parts = """v1 a 0 3\nv2 e 0 -2\nr6 e c 2e3\nd1 b 0 m\nr2 a c 5e3\nd2 0 c m\nr3 b o 1e4\nr4 c o 1e4\nr5 o 0 1e4
 r7 e f 1e3\nd3 0 f m\nr8 f o 1e4\nr9 a g 2e3\nd4 g 0 m\nr10 g o 2e4\n.model m d(is=2.52e-9 n=1.752 rs=0.568)
 .options reltol=1e-9 vntol=1e-12 abstol=1e-18"""
@@ -111,7 +115,8 @@ r7 e f 1e3\nd3 0 f m\nr8 f o 1e4\nr9 a g 2e3\nd4 g 0 m\nr10 g o 2e4\n.model m d(
     differences = (up - down) / 2
     claimed = run(10000.0, "sens v(o)", "print r1")["r1"]
     assert abs(differences) > 1e-6
-    assert abs(claimed / differences - 1) > 1e-3
+    error = abs(claimed / differences - 1)
+    assert error > 1e-3 if version.startswith("ngspice-39") else error < 1e-5
 
 
 def test_results_do_not_depend_on_the_number_of_workers(ngspice):

@@ -1,12 +1,16 @@
 """Work shared by threads: all of it is done, the first failure is told, and linear algebra stays in one thread."""
 
+import json
 import os
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from diodeq.processors import bands, product, share, single_threaded, slices
+from diodeq.processors import bands, named, product, share, single_threaded, slices
 
 
 @pytest.mark.parametrize("workers", [None, 1, 3])
@@ -58,3 +62,21 @@ def test_single_threaded_lasts_as_long_as_it_is_asked_for():
             pass
         assert set(threads()) <= {1}
     assert threads() == before
+
+
+def test_the_kernels_are_those_that_compute():
+    """OpenBLAS takes another kernel when told to, and what is said follows."""
+    code = "import json; from diodeq import processors; print(json.dumps(processors.kernels()))"
+    found = {}
+    for kernel in ("Nehalem", "Sandybridge"):
+        environment = {**os.environ, "OPENBLAS_CORETYPE": kernel}
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        found[kernel] = json.loads(run.stdout)
+    openblas = [each for each in found["Nehalem"] if each["internal_api"] == "openblas"]
+    if not openblas or platform.machine() != "x86_64":
+        pytest.skip("no OpenBLAS for this processor")
+    assert all(each["version"] for each in openblas)
+    for kernel, told in found.items():
+        assert {each["architecture"] for each in told if each["internal_api"] == "openblas"} == {kernel}
+    assert named(openblas[:1]) == f"openblas {openblas[0]['version']} Nehalem"
+    assert named([]) == "not known"

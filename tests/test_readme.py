@@ -55,16 +55,28 @@ def test_every_block_runs(tour):
     assert "setosa" in (tour / "run" / "summary.json").read_text()
 
 
-def test_the_two_commands():
+def files_of(folder):
+    """Every file below a folder, with its bytes and when it was written."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_two_commands(tmp_path):
+    """The demo's own run, ``iris-run`` in the checkout, is the user's: testing leaves it as it is."""
     scripts = [SCRIPTS.match(line)[1] for _, text in BLOCKS for line in text.splitlines() if SCRIPTS.match(line)]
     assert scripts[:2] == TWO
     assert "scripts/test" in (ROOT / ".ci" / "run").read_text()
     # Set up a second time, scripts/demo is fast: what is left is the training.
+    before, out = files_of(ROOT / "iris-run"), tmp_path / "run"
     demo = subprocess.run(
-        [ROOT / "scripts" / "demo", "--epochs", "1", "--json"], capture_output=True, text=True, check=False
+        [ROOT / "scripts" / "demo", "--epochs", "1", "--json", "--out", out],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert demo.returncode == 0, demo.stderr
     assert '"data": "iris"' in demo.stdout
+    assert (out / "summary.json").exists()
+    assert files_of(ROOT / "iris-run") == before
 
 
 def test_pictures_exist():

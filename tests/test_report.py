@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import html
 import io
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diodeq import processors
 from diodeq.analysis.conduction import conducting
 from diodeq.analysis.power import dissipation
 from diodeq.circuit import Circuit
@@ -124,6 +128,7 @@ def test_the_page_says_what_the_circuit_does(run, reported):
         "never conduct",
         "lower bound of 200\N{NO-BREAK SPACE}nS",
         "wave (numpy",
+        processors.named(summary["blas"]),
         "within hidden 2",
     ):
         assert wanted in text, wanted
@@ -131,6 +136,27 @@ def test_the_page_says_what_the_circuit_does(run, reported):
     assert re.search(rb"circuit sha256 (\w+)", netlist)[1].decode() in text
     assert hashlib.sha256(netlist).hexdigest() in text
     assert read_document(run / "checkpoint.npz")["data_digest"] in text
+
+
+@pytest.mark.parametrize("blas", ["absent", None, [], "x", [3], [{"internal_api": 3}], [["openblas"]], {"a": "b"}])
+def test_a_run_that_does_not_tell_its_kernel_is_reported(run, tmp_path, capsys, blas):
+    """As runs of 0.1.0, and as anyone may have written them."""
+    shutil.copytree(run, tmp_path / "run")
+    summary = json.loads((run / "summary.json").read_text())
+    assert [set(each) for each in summary["blas"]][:1] == [{"internal_api", "version", "architecture"}]
+    del summary["blas"]
+    told = {} if blas == "absent" else {"blas": blas}
+    (tmp_path / "run" / "summary.json").write_text(json.dumps({**summary, **told}))
+    assert diodeq(capsys, "report", tmp_path / "run")[0] == 0
+    text = Reader((tmp_path / "run" / "report.html").read_text()).text
+    assert re.search(r"linear algebra\s*not recorded", text)
+
+
+def test_no_caption_depends_on_the_theme(reported, compiled):
+    """A darker cell of the light theme is a brighter one of the dark."""
+    for page in (reported[0], compiled[0].read_text()):
+        for caption in re.findall(r"<figcaption>.*?</figcaption>", page, re.DOTALL):
+            assert not re.search(r"dark|bright|light|black|white", caption, re.IGNORECASE), caption
 
 
 def test_power_is_what_the_sources_deliver(run):
@@ -168,7 +194,7 @@ def test_one_diode_conducts_and_heats_as_its_law_says():
 
 def test_the_command_repeats_the_run(run, reported, tmp_path):
     words = shlex.split(reported[1]["command"])
-    assert words[:5] == ["diodeq", "train", "digits", "--out", "digits run"]
+    assert words[:5] == ["diodeq", "train", "digits", "--out", "digits run-again"]
     assert reported[1]["command"] in Reader(reported[0]).text
     words[4] = str(tmp_path / "again")
     assert main(words[1:]) == 0
@@ -205,25 +231,61 @@ def test_the_circuit_before_training_is_the_one_training_began_with(run, tmp_pat
     assert "has changed or gone" in (out / "report.html").read_text()
 
 
-def test_a_compiled_circuit_is_reported_too(tmp_path, capsys):
-    weights, inputs = REFERENCE / "digits-mlp.npz", tmp_path / "X.csv"
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """(the page of a compiled circuit, the arguments that were reported)."""
+    folder = tmp_path_factory.mktemp("compiled")
     rows = (REFERENCE / "digits-test.csv").read_text().splitlines()
-    inputs.write_text("\n".join(rows[:40]) + "\n")
-    compiled = tmp_path / "mlp.npz"
-    assert main(["compile", str(weights), "-o", str(compiled), "--diode", "1N4148"]) == 0
-    given = ["--weights", weights, "--inputs", inputs, "--labelled"]
-    code, _, error = diodeq(capsys, "report", compiled, *given, "--simulator", "wave", "-o", tmp_path / "page.html")
-    assert (code, error) == (0, "")
-    page = (tmp_path / "page.html").read_text()
+    (folder / "X.csv").write_text("\n".join(rows[:40]) + "\n")
+    weights, circuit, page = REFERENCE / "digits-mlp.npz", folder / "mlp.npz", folder / "page.html"
+    assert main(["compile", str(weights), "-o", str(circuit), "--diode", "1N4148"]) == 0
+    given = [circuit, "--weights", weights, "--inputs", folder / "X.csv", "--labelled", "--simulator", "wave"]
+    assert main(["report", *map(str, given), "-o", str(page)]) == 0
+    return page, given
+
+
+def test_a_compiled_circuit_is_reported_too(compiled, capsys):
+    page = compiled[0].read_text()
     text = Reader(page).text
     assert len(page.encode()) < MEGABYTES
-    code, out, _ = diodeq(capsys, "verify", compiled, *given, "--simulator", "wave", "--json")
+    _, out, _ = diodeq(capsys, "verify", *compiled[1], "--json")
     found = json.loads(out)
     for stage in found["stages"]:
         for entry in stage.values():
             assert f"{entry['rms']:.1e}" in text
     assert f"{100 * found['accuracy']['device']:.2f} %" in text
     assert "unique operating point" in text.lower()
+
+
+def test_the_command_of_a_circuit_writes_its_page_again(tmp_path):
+    """As a reader would: the text of the page's code block, to a shell, in the folder of the first command."""
+    folder, data = tmp_path / "a b", tmp_path / "data"
+    folder.mkdir()
+    data.mkdir()
+    rows = (REFERENCE / "digits-test.csv").read_text().splitlines()
+    (data / "some rows & more.csv").write_text("\n".join(rows[:12]) + "\n")
+    shutil.copy(REFERENCE / "digits-mlp.npz", data / "w.npz")
+
+    def shell(line, **more):
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, **more}
+        done = subprocess.run(
+            line, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+
+    shell("diodeq compile ../data/w.npz -o ./-odd.npz --diode 1N4148")
+    first = (
+        "diodeq report --labelled -o 'the page.html' --inputs '../data/some rows & more.csv' --weights ../data/w.npz"
+    )
+    shell(f"{first} ./-odd.npz", DIODEQ_REPORT_SIMULATOR="wave", DIODEQ_REPORT_TOLERANCE="2.5000001")
+    page = (folder / "the page.html").read_bytes()
+    (folder / "the page.html").unlink()
+    printed = html.unescape(re.search(r"<pre[^>]*><code>(.*?)</code></pre>", page.decode(), re.DOTALL)[1])
+    shell(printed)
+    assert (folder / "the page.html").read_bytes() == page
+    for name in ("w.npz", "some rows & more.csv"):
+        assert hashlib.sha256((data / name).read_bytes()).hexdigest().encode() in page
 
 
 @pytest.mark.parametrize(
@@ -309,21 +371,25 @@ def test_chromium_opens_the_page_without_a_complaint(browser, run, reported, tmp
     assert dom.count("<svg") == reported[0].count("<svg") >= 8
 
 
+@pytest.mark.parametrize("kind", ["run", "circuit"])
 @pytest.mark.parametrize("width", [400, 1600])
-def test_chromium_lays_the_page_out_in_any_width(browser, run, reported, tmp_path, width):
-    """Nothing is wider than the window, and no word of a picture is smaller than 8 pixels."""
-    shutil.copy(run / "report.html", tmp_path / "report.html")
+def test_chromium_lays_the_page_out_in_any_width(browser, run, reported, compiled, tmp_path, width, kind):
+    """Nothing is wider than the window, where there is room no table is cut off, and words are 8 pixels or more."""
+    shutil.copy(run / "report.html" if kind == "run" else compiled[0], tmp_path / "report.html")
     frame = tmp_path / "frame.html"
     frame.write_text(
         f"<!DOCTYPE html><iframe id=f src=report.html style='width:{width}px;height:900px;border:0'></iframe>"
         "<p id=p></p>"
         "<script>f.onload = () => { const d = f.contentDocument; p.textContent = JSON.stringify({"
-        " wide: d.documentElement.scrollWidth, text: "
+        " wide: d.documentElement.scrollWidth,"
+        " cut: [...d.querySelectorAll('figure:not(.wide) > .scroll')].filter("
+        "s => s.scrollWidth > s.clientWidth).map(s => s.parentNode.textContent), text: "
         " parseFloat(getComputedStyle(d.querySelector('section p')).fontSize),"
         " small: Math.min(...[...d.querySelectorAll('main > section figure:not(.wide) svg')].map("
         "s => 9 * s.getBoundingClientRect().width / s.viewBox.baseVal.width)) }) }</script>"
     )
     found = json.loads(re.search(r'<p id="p">(.*?)</p>', browser(frame, f"--window-size={width + 100},1000")[0])[1])
     assert found["wide"] <= width
+    assert width < 1000 or found["cut"] == []
     assert found["small"] >= 8
     assert found["text"] >= 16

@@ -9,10 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from circuits import CIRCUITS, DRIVES
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.circuit import Inputs
+from diodeq.devices import catalogue
+from diodeq.devices.law import law
 from diodeq.errors import InexactRuleWarning, UsageError
 from diodeq.learning.audit import SWEPT, Agreement, audit, sweep
 from diodeq.learning.gradcheck import half_mean_square, thinned
@@ -22,6 +25,7 @@ from diodeq.learning.rules import RULES, named, written
 from diodeq.learning.rules.nudges import nonreciprocal, output_conductance, with_clamps, with_nudges
 from diodeq.learning.solves import Counted
 from diodeq.simulators import create
+from oracle import Oracle
 
 # The nudged rules as small as both engines resolve, so that what is left is what the rule itself gets wrong.
 SPECS = {
@@ -95,6 +99,42 @@ def test_a_rule_is_exact_where_it_says_so_and_nowhere_else(engine, name, circuit
     close = 1e-3 if name == "perturbation" else 1e-8
     assert found.outputs == pytest.approx(free, abs=close)
     assert found.loss == pytest.approx(loss_of(part)(free)[0], rel=1e-3 if name == "perturbation" else 1e-6)
+
+
+@pytest.mark.parametrize("share", [0.95, 1.05])
+@pytest.mark.parametrize("between", [False, True])
+def test_a_switch_closes_where_its_diode_conducts_as_well_as_what_surrounds_it(between, share):
+    """By hand: x - G1 - p - diode - q - G2 - ground, read at q; or the diode from q to ground and G2 left out."""
+    model, g1, g2 = catalogue.get("1N4148"), 1e-3, 3e-3
+    diode = law(model)
+    around = g1 * g2 / (g1 + g2) if between else g1
+
+    def excess(v):
+        return float(diode.current(v + 1e-6) - diode.current(v - 1e-6)) / 2e-6 - share * around
+
+    v = brentq(excess, 0.1, 0.9, xtol=1e-14)
+    i = float(diode.current(v))
+    q = i / g2 if between else v
+    x = (q + v if between else v) + i / g1
+    resistors = [(1, 2, g1), (3, 0, g2)] if between else [(1, 2, g1)]
+    circuit = Circuit(
+        ("0", "x", "p", "q") if between else ("0", "x", "q"),
+        resistors=bank("resistors", resistors),
+        diodes=bank("diodes", [(2, 3, 0) if between else (2, 0, 0)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+        models=(model,),
+        inputs=Inputs(np.array([0]), np.array([0]), np.array([1.0]), ("x",)),
+        outputs=np.array([[3 if between else 2, 0]], np.int32),
+        trainable=np.ones(len(resistors), bool),
+    )
+    found = quiet(RULES["frozen-switch"], Oracle(), circuit, np.array([[x]]), lambda out: (0.0, np.ones_like(out)))
+    assert found.outputs[0, 0] == pytest.approx(q, abs=1e-9)
+    if between:
+        # Open: one ampere into q leaves through G2 alone; short: through both.
+        wanted = [0.0, -q / g2] if share < 1 else [i / g1 / (g1 + g2), -q / (g1 + g2)]
+    else:
+        wanted = [(x - v) / g1] if share < 1 else [0.0]
+    assert found.conductances == pytest.approx(wanted, abs=1e-5 * q / g2)
 
 
 def slope(sizes, errors):

@@ -92,6 +92,33 @@ def test_every_diode_in_every_circuit_agrees_with_the_oracle(name, diode, wave):
     assert np.abs(ours - theirs).max() <= 1e-10 * np.abs(theirs).max()
 
 
+@pytest.mark.parametrize("shape", ["one diode a node", "diodes joined"])
+def test_outputs_at_the_nodes_of_diodes(shape, wave):
+    """A loss that pulls at nodes with diodes: the adjoint's currents enter there, too."""
+    circuit = plain(lateral=shape == "diodes joined")
+    h = [node for node, name in enumerate(circuit.nodes) if name.startswith("h")]
+    outputs = np.array([(h[0], 0), (h[1], h[2]), (circuit.outputs[0, 0], h[3])], np.int32)
+    circuit = replace(circuit, outputs=outputs, output_names=(), trainable=None)
+    circuit = replace(circuit, trainable=np.ones(len(circuit.resistors), bool))
+    point, injected = wave.operate(circuit, DRIVES), np.random.default_rng(6).normal(size=(len(DRIVES), 3))
+    adjoint = wave.small_signal(point, injected).node_voltages
+    a, b = circuit.resistors.terminals.T
+    across = [volts[:, a] - volts[:, b] for volts in (point.node_voltages, adjoint)]
+    gradient = -np.sum(across[0] * across[1], axis=0)
+    for k, g in enumerate(circuit.conductances):
+        step = 1e-5 * g * (np.arange(len(circuit.conductances)) == k)
+        up, down = (
+            np.sum(wave.operate(circuit.with_conductances(circuit.conductances + s), DRIVES).outputs * injected)
+            for s in (step, -step)
+        )
+        assert gradient[k] == pytest.approx((up - down) / (2 * step[k]), abs=1e-6 * np.abs(gradient).max())
+    # Without currents at the other outputs, each of them alone.
+    for column in range(3):
+        alone = injected * (np.arange(3) == column)
+        ours, theirs = (engine.small_signal(point, alone).node_voltages for engine in (wave, Oracle()))
+        assert np.abs(ours - theirs).max() <= 1e-10 * np.abs(theirs).max()
+
+
 def random_circuit(seed):
     """Any circuit of the test suite, wide or narrow, with any diodes, over five decades of conductance."""
     random = np.random.default_rng([seed, 77])

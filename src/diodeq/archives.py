@@ -24,6 +24,8 @@ MEMBERS = 10_000
 SMALLER = "give a smaller network or data set"
 LARGEST = 1 << 34
 """Bytes, unpacked and as float64."""
+DIMENSIONS = 32
+"""Of an array, as many as every numpy has."""
 SMALL = 1 << 28
 DENSEST = 64
 """What unpacks to less than ``SMALL`` bytes may be packed as densely as it likes, the rest so many times."""
@@ -89,7 +91,11 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> NDAr
             raise InputError(f"its {name} is damaged: its header cannot be read", SAVE) from error
         if dtype.hasobject:
             raise InputError(f"its {name} holds pickled objects, which can run code and are never opened", SAVE)
+        if len(shape) > DIMENSIONS:
+            raise InputError(f"its {name} has {len(shape)} dimensions", f"{SAVE}, of at most {DIMENSIONS}")
         count = math.prod(shape)
+        if count == 0 and math.prod(extent or 1 for extent in shape) > LARGEST:
+            raise InputError(f"its {name} is damaged: it promises much and holds nothing", SAVE)
         # Checked before any memory is asked for.
         if min(shape, default=0) < 0 or dtype.itemsize * count != member.file_size - file.tell():
             raise InputError(f"its {name} is damaged: its header promises {dtype.itemsize * count:,} bytes", SAVE)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from diodeq.printable import printable
+
 LONGEST = 800
 
 
@@ -17,9 +19,7 @@ def _shown(text: str) -> str:
     """The text as one line of bounded length: what it quotes of a stranger's file may steer a terminal or never end."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return printable(text)
 
 
 class DiodeqError(Exception):
@@ -65,6 +65,14 @@ class InputError(DiodeqError):
 
 class CircuitError(InputError):
     """A circuit that is not sound: a floating node, a loop of sources, a duplicate name, a bad value."""
+
+
+class PlacedError(InputError):
+    """One whose sentence begins with the file and the line, so that nobody puts a place before it again."""
+
+    line = 0
+    told = ""
+    """The problem without the place."""
 
 
 class NotRealizableError(DiodeqError):

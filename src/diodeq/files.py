@@ -9,7 +9,8 @@ import glob
 import os
 import stat
 import tempfile
-from io import BufferedReader
+from collections.abc import Callable, Iterator
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
 from diodeq.errors import InputError
@@ -63,27 +64,56 @@ def write_atomically(path: str | Path, content: str | bytes | memoryview) -> Non
     Raises:
         InputError: the folder is missing, read-only or full; nothing is left behind.
     """
+    with written(path) as write:
+        write(content)
+
+
+@contextlib.contextmanager
+def written(path: str | Path) -> Iterator[Callable[[str | bytes | memoryview], None]]:
+    """What writes piece by piece beside ``path``; when this ends well it is flushed to disk and renamed.
+
+    Raises:
+        InputError: the folder is missing, read-only or full; nothing is left behind.
+    """
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+    with contextlib.ExitStack() as stack:
+        with _refused(path):
+            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            stack.callback(_remove, temporary)
+            file = os.fdopen(handle, "wb")
+            stack.callback(_close, file)
             fcntl.flock(file, fcntl.LOCK_EX)  # held while this process lives: what is not held was left by a dead one
             _sweep(path)
-            file.write(data)
+
+        def write(content: str | bytes | memoryview) -> None:
+            with _refused(path):
+                file.write(content.encode() if isinstance(content, str) else content)
+
+        yield write
+        with _refused(path):
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        if not isinstance(error, (OSError, ValueError)):  # ValueError: a name that no file can have
-            raise
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be written: {reason}", "choose another place") from error
+
+
+def _close(file: BufferedWriter) -> None:
+    with contextlib.suppress(OSError):  # what it could not hold was said before
+        file.close()
+
+
+def _remove(temporary: str) -> None:
+    with contextlib.suppress(OSError):  # renamed, where all went well
+        os.unlink(temporary)
 
 
 def _sweep(path: Path) -> None:

@@ -29,7 +29,7 @@ def count() -> int:
 
 
 def slices(length: int, most: int) -> list[slice]:
-    """``length`` entries in as few even runs as have at most ``most`` each; the same bits anywhere need the same."""
+    """``length`` entries in as few even runs as have at most ``most`` each; the same bits need the same runs."""
     size = max(1, -(-length // max(1, -(-length // most))))
     return [slice(at, min(at + size, length)) for at in range(0, length, size)]
 
@@ -69,6 +69,27 @@ def single_threaded() -> Iterator[None]:
     """Linear algebra without threads of its own."""
     with _libraries().limit(limits=1):
         yield
+
+
+def kernels() -> list[dict[str, str]]:
+    """The linear algebra libraries loaded here, each once: {"internal_api", "version", "architecture"}.
+
+    The architecture is the kind of processor that the library's kernel was chosen for, "" where it does not say. The
+    same sums give the same bits only with the same kernel of the same version.
+    """
+    import scipy.linalg  # noqa: F401  (scipy brings a library of its own)
+
+    told = [each for each in ThreadpoolController().info() if each["user_api"] == "blas"]
+    keys = ("internal_api", "version", "architecture")
+    return [
+        dict(zip(keys, each, strict=True))
+        for each in sorted({tuple(str(one.get(key) or "") for key in keys) for one in told})
+    ]
+
+
+def named(kernels: Sequence[dict[str, str]]) -> str:
+    """``kernels`` in words."""
+    return ", ".join(" ".join(filter(None, kernel.values())) for kernel in kernels) or "not known"
 
 
 @cache

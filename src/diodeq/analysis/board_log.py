@@ -9,8 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from diodeq.analysis.montecarlo import Measured, Study
+from diodeq.documents import from_json
 from diodeq.errors import InputError, UsageError
-from diodeq.files import write_atomically
+from diodeq.files import read_bytes, write_atomically
+
+LARGEST = 1 << 32
+"""Bytes of the file."""
 
 
 def begin(path: Path, study: Study, resume: bool) -> list[Measured]:
@@ -26,7 +30,7 @@ def begin(path: Path, study: Study, resume: bool) -> list[Measured]:
         raise UsageError(f"{path} already exists", "add --resume to go on, or choose another name")
     if resume and path.exists():
         try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = read_bytes(path, LARGEST).decode(errors="replace").splitlines()
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}", "choose another name") from error
         if lines[:1] != [head]:
@@ -56,9 +60,10 @@ def _line(board: Measured) -> str:
 def _contiguous(lines: list[str]) -> Iterator[Measured]:
     for number, line in enumerate(lines):
         try:
-            board = Measured(**json.loads(line))
+            board = Measured(**from_json(line))
         except (ValueError, TypeError):
             return
-        if board.board != number:
+        numbers = (board.temperature, board.agreement, board.accuracy, board.rms, board.largest)
+        if board.board != number or not all(each is None or type(each) in (int, float) for each in numbers):
             return
         yield board

@@ -33,7 +33,13 @@ PIVOT = 16.0
 # Numbers of a stack of matrices that are solved together (32 MB).
 ENTRIES = 4_000_000
 POLISHINGS = 12
-STEPS = 150
+STEPS = 100
+SHORTEST = 2.0**-6
+RAMPS, RAMP_STEPS = 24, 40
+# Volts: what is beyond is on its way to infinity.
+HOPELESS = 1e9
+# How much of what a one-port sees is beside itself, at least, and the most ohms that says.
+LEAST_BESIDE, MOST_OHMS = 1e-10, 1e15
 # Volts by which a step may move on for an answer to be final.
 FINAL = 1e-12
 
@@ -73,7 +79,7 @@ class Newton:
         """
         found, error = self._corrected(unknowns, lambda x, rows: self.correction(x, right[rows]), promised)
         conductances = np.full((len(found), len(self.laws)), np.nan)
-        whole = np.flatnonzero(np.isfinite(found).all(axis=1))
+        (whole,) = np.nonzero(np.isfinite(found).all(axis=1))
         across = np.asarray((self._ports @ found[whole].astype(Extended).T).T, np.float64)
         conductances[whole] = self.laws.conductance(across)
         return found, conductances, error
@@ -95,7 +101,7 @@ class Newton:
         """An operating point [n] for one right side [n], to be polished and judged; the best found where none is.
 
         Newton's steps are limited by load lines: a one-port whose voltage a step moves goes to where its own law meets
-        the line through the step's end with the slope of its port's resistance, so that no exponential overshoots.
+        the line through the step's end that the rest of the circuit draws there, so that no exponential overshoots.
         Without a ``start`` they begin at nothing, and where they cycle the sources are turned up slowly instead.
         """
         found, settled = self._steps(right, np.zeros(len(right)) if start is None else start, STEPS)
@@ -141,49 +147,69 @@ class Newton:
     def _ports(self) -> Any:
         return self.equations.ports.astype(Extended)
 
-    @cached_property
-    def _resistances(self) -> Floats:
-        """About what the linear part shows at each port, ohms: its nodes' own conductances in series."""
+    def _steps(self, right: Floats, start: Floats, limit: int) -> tuple[Floats, bool]:
+        ports = self.equations.ports
+        x, length, before = start, 1.0, np.zeros(len(self.laws))
+        v = np.asarray(ports @ x)
+        i, g = (each[0] for each in self.laws.evaluate(v[None]))
+        for _ in range(limit):
+            missed = self._linear(x[None].astype(Extended), right[None])
+            missed += (self._ports.T @ (i + g * (ports @ x - v)).astype(Extended)[:, None]).T
+            x = np.asarray(x - self.solve(missed, g[None])[0], np.float64)
+            across = np.asarray(ports @ x)
+            largest = float(np.abs(across).max(initial=0.0))
+            if not largest < HOPELESS:
+                return start, False
+            step = across - v
+            size = float(np.abs(step).max(initial=0.0))
+            if size <= FINAL * max(1.0, largest):
+                return x, True
+            # A step back over most of the last one is the beginning of a cycle.
+            back = step @ before < -0.25 * (before @ before)
+            length = max(length / 2.0, SHORTEST) if back else min(1.0, 2.0 * length)
+            resistances = self._resistances(g)
+            v, i, g = (
+                each[0]
+                for each in self.laws.load_line(
+                    (v + length * step + resistances * (i + length * g * step))[None], resistances
+                )
+            )
+            before = step
+        return x, False
+
+    def _resistances(self, conductances: Floats) -> Floats:
+        """What each one-port sees of the others, frozen at ``conductances`` [D], and all else, in ohms [D]; of a large
+        circuit roughly: its nodes' own conductances in series."""
+        ports = self.equations.ports
+        if self.equations.size < DENSE_BELOW:
+            jacobian = self._jacobians(conductances[None], np.float64, False)[0]
+            try:
+                with np.errstate(all="ignore"):
+                    seen = np.einsum("dn,nd->d", ports.toarray(), np.linalg.solve(jacobian, ports.T.toarray()))
+                    beside = np.maximum(1.0 - conductances * seen, LEAST_BESIDE)
+                    found: Floats = seen / beside
+                return np.asarray(np.minimum(np.nan_to_num(np.abs(found), nan=MOST_OHMS), MOST_OHMS))
+            except np.linalg.LinAlgError:
+                pass
         diagonal = np.abs(self.equations.matrix.diagonal()[: self.equations.nodes])
         known = diagonal[diagonal > 0]
         usual = float(np.median(known)) if len(known) else 1e-3
         per_node = np.where(diagonal > 0, diagonal, usual)
-        ports = abs(self.equations.ports[:, : self.equations.nodes])
-        return np.asarray(ports @ (1.0 / per_node))
-
-    def _steps(self, right: Floats, start: Floats, limit: int) -> tuple[Floats, bool]:
-        ports, resistances = self.equations.ports, self._resistances
-        x, length, last = start, 1.0, np.inf
-        waves = ports @ x + resistances * self.laws.current((ports @ x)[None])[0]
-        for _ in range(limit):
-            v, i, g = (each[0] for each in self.laws.load_line(waves[None], resistances))
-            missed = self._linear(x[None].astype(Extended), right[None])
-            missed += (self._ports.T @ (i + g * (ports @ x - v)).astype(Extended)[:, None]).T
-            x = np.asarray(x - self.solve(missed, g[None])[0], np.float64)
-            if not np.isfinite(x).all():
-                return start, False
-            across = ports @ x
-            off = float(np.abs(across - v).max(initial=0.0))
-            if off <= FINAL * max(1.0, float(np.abs(across).max(initial=0.0))):
-                return x, True
-            step = across + resistances * (i + g * (across - v)) - waves
-            size = float(np.abs(step).max(initial=0.0))
-            length = max(length / 2.0, 2.0**-6) if size > 0.9 * last else min(1.0, 2.0 * length)
-            last = size
-            waves = waves + length * step
-        return x, False
+        return np.asarray(abs(ports[:, : self.equations.nodes]) @ (1.0 / per_node))
 
     def _ramp(self, right: Floats, fallback: Floats) -> Floats:
         """The sources turned up from nothing, in steps that grow where they succeed."""
         reached, step, x = 0.0, 0.25, np.zeros_like(right)
-        while reached < 1.0 and step > 1e-6:
+        for _ in range(RAMPS):
             aim = min(1.0, reached + step)
-            found, settled = self._steps(aim * right, x, 40)
+            found, settled = self._steps(aim * right, x, RAMP_STEPS)
             if settled:
                 reached, x, step = aim, found, 2.0 * step
             else:
                 step /= 4.0
-        return x if reached == 1.0 else fallback
+            if reached == 1.0:
+                return x
+        return fallback
 
     def solve(self, right: Any, conductances: Floats, *, transposed: bool = False) -> Any:
         """Solutions [B, n] of the Jacobian's equations with the one-ports at ``conductances`` [B, D], in extended

@@ -88,13 +88,17 @@ class Judge:
         than ``promised`` where there is no answer.
         """
         found, conductances, volts = self.newton.polish(unknowns, right, FINEST * self.promised(unknowns))
-        lost = ~(volts <= self.promised(found)) & (anew | np.isfinite(unknowns).all(axis=1))
-        for row in np.flatnonzero(lost).tolist():
-            one = self.newton.settle(right[row], None if anew else unknowns[row])[None]
-            other = self.newton.polish(one, right[row : row + 1], FINEST * self.promised(one))
-            if other[2][0] < volts[row]:
-                for whole, part in zip((found, conductances, volts), other, strict=True):
-                    whole[row] = part[0]
+        for row in np.flatnonzero(~(volts <= self.promised(found))).tolist():
+            for start in (unknowns[row], None) if anew else (unknowns[row],):
+                if start is not None and not np.isfinite(start).all():
+                    continue
+                one = self.newton.settle(right[row], start)[None]
+                other = self.newton.polish(one, right[row : row + 1], FINEST * self.promised(one))
+                if other[2][0] < volts[row]:
+                    for whole, part in zip((found, conductances, volts), other, strict=True):
+                        whole[row] = part[0]
+                if volts[row] <= self.promised(one)[0]:
+                    break
         return found, conductances, volts
 
     @cached_property

@@ -14,6 +14,7 @@ from diodeq.circuit.bank import Bank
 from diodeq.circuit.circuit import Circuit, Inputs, Units
 from diodeq.circuit.kinds import KINDS
 from diodeq.devices import one_ports
+from diodeq.documents import from_json
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import write_atomically
 
@@ -86,13 +87,16 @@ def load(path: str | Path) -> Circuit:
 
 
 def _assemble(archive: dict[str, Any]) -> Circuit:
-    header = json.loads(_text(archive["header"]))
+    header = from_json(_text(archive["header"]))
     if header.get("format") != FORMAT:
         raise InputError("it is not a diodeq circuit", GIVE)
     if header.get("version") not in READS:
         raise InputError(
             f"its format has version {header.get('version')}, not {VERSION}", "update diodeq, or export again"
         )
+    units = Units(_real(archive["units_offset"]), _real(archive["units_scale"]), float(header["output_scale"]))
+    if not (np.isfinite(units.offset).all() and np.isfinite(units.scale).all() and np.isfinite(units.output_scale)):
+        raise InputError("its units are not finite numbers", "make it again")
     banks = {}
     for kind in map(str, header["groups"]):
         if kind not in KINDS:
@@ -115,7 +119,7 @@ def _assemble(archive: dict[str, Any]) -> Circuit:
         outputs=_whole(archive["outputs"]),
         output_names=tuple(map(str, header["output_names"])),
         trainable=archive["trainable"].astype(bool, casting="safe"),
-        units=Units(_real(archive["units_offset"]), _real(archive["units_scale"]), float(header["output_scale"])),
+        units=units,
         temperature=float(header["temperature"]),
         title=str(header["title"]),
         notes=tuple(map(str, header["notes"])),

@@ -10,7 +10,8 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, print_json, rule_list
+from diodeq.cli.drives import volts
+from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN, print_json, rule_list
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.learning.rules import RULES, written
@@ -47,9 +48,7 @@ SIZES = np.logspace(-6, 0, 19)
     show_default=True,
     help="Conductances that finite differences check, evenly spread.",
 )
-@click.option(
-    "--plot", "picture", type=click.Path(path_type=Path), help="Draw errors over the nudge (.svg, .png, .pdf)."
-)
+@click.option("--plot", "picture", type=WRITTEN, help="Draw errors over the nudge (.svg, .png, .pdf).")
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -89,7 +88,7 @@ def audit(
     loaded = Circuit.load(circuit)
     rows = read_matrix(inputs, len(loaded.inputs) + labelled)
     features = rows[:, : len(loaded.inputs)]
-    drives = loaded.scaling.to_volts(features) if units == "network" else features
+    drives = volts(loaded, features, inputs, units)
     loss: Loss = half_mean_square
     if labelled:
         labels = rows[:, -1]
@@ -115,15 +114,15 @@ def audit(
         swept = {"sizes": SIZES.tolist(), "largest_error": curves} if curves else None
         print_json({**document, "rules": [row.to_json() for row in found], "sweep": swept})
     else:
-        from rich.console import Console
+        from diodeq.cli.console import WIDE, Terminal
 
-        console = Console(highlight=False)
-        console.width = max(console.width, 110)
+        console = Terminal(least=WIDE)
         console.print(_table(found, len(drives)))
 
 
 def _table(found: Sequence[Audited], samples: int) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=f"against the exact gradient, {samples} samples", title_justify="left")
     table.add_column("rule, layer")
@@ -134,7 +133,7 @@ def _table(found: Sequence[Audited], samples: int) -> Table:
             table.add_row(row.rule, f"not possible: {row.failed}", end_section=True)
             continue
         costs = (f"{row.checked:,}", f"{row.solves:,}", f"{row.seconds:.3f}")
-        table.add_row(f"[bold]{row.rule}[/bold]", *_numbers(row.overall), *costs, end_section=len(row.layers) < 2)
+        table.add_row(Text(row.rule, "bold"), *_numbers(row.overall), *costs, end_section=len(row.layers) < 2)
         if len(row.layers) > 1:
             for k, (label, agreement) in enumerate(row.layers.items(), start=1):
                 table.add_row(f"  {label}", *_numbers(agreement), end_section=k == len(row.layers))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from diodeq.cli.terminal import complain
 from diodeq.errors import InexactRuleWarning
+from diodeq.printable import printable
 
 
 @contextmanager
@@ -20,10 +21,11 @@ def spoken() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if not issubclass(category, InexactRuleWarning):
-                elsewhere(message, category, *where, **more)
+                text = printable(str(message), keep="\n")
+                elsewhere(message if text == str(message) else text, category, *where, **more)
             elif str(message) not in said:
                 said.add(str(message))
-                print(f"diodeq: {message}", file=sys.stderr)
+                complain(str(message))
 
         warnings.simplefilter("always", InexactRuleWarning)
         warnings.showwarning = show

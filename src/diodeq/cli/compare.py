@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from diodeq.cli.options import CLUSTER, ENGINE, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json, rule_list
+from diodeq.cli.options import (
+    CLUSTER,
+    ENGINE,
+    JOB_SCRIPT,
+    JSON,
+    SIMULATOR,
+    TIME_LIMIT,
+    WORKERS,
+    WRITTEN,
+    print_json,
+    rule_list,
+)
+from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
 from diodeq.files import write_atomically
 from diodeq.learning.rules import RULES, written
@@ -38,7 +50,7 @@ def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tupl
 
 @click.command()
 @click.argument("data")
-@click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="Folder of the runs.")
+@click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the runs.")
 @click.option(
     "--rules",
     default="all",
@@ -63,7 +75,7 @@ def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tupl
 @TIME_LIMIT
 @CLUSTER
 @JOB_SCRIPT
-@click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw learning curves (.svg, .png, .pdf).")
+@click.option("--plot", "picture", type=WRITTEN, help="Draw learning curves (.svg, .png, .pdf).")
 @JSON
 def compare(
     data: str,
@@ -93,7 +105,7 @@ def compare(
     Example: diodeq compare iris --simulator wave --budget 20000 --out rules --plot curves.svg
     """
     if job_script:
-        click.echo(cluster_script(cluster), nl=False)
+        say(cluster_script(cluster).rstrip("\n"))
         return
     from diodeq.learning.compare import Comparison
     from diodeq.learning.compare import compare as run
@@ -118,10 +130,9 @@ def compare(
     if as_json:
         print_json(document)
     else:
-        from rich.console import Console
+        from diodeq.cli.console import WIDE, Terminal
 
-        console = Console(highlight=False)
-        console.width = max(console.width, 110)
+        console = Terminal(least=WIDE)
         console.print(_table(document))
 
 
@@ -131,11 +142,12 @@ def _bar() -> Iterator[Callable[[int, int, str], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
+    from diodeq.cli.console import Terminal
+
+    with Progress(*columns, console=Terminal(stderr=True)) as progress:
         task = progress.add_task("", total=None)
         yield lambda done, total, label: progress.update(task, completed=done, total=total, description=label)
 

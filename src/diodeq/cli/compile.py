@@ -9,7 +9,8 @@ from typing import Any
 import rich_click as click
 
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
-from diodeq.cli.options import JSON, WEIGHTS, print_json
+from diodeq.cli.options import JSON, WEIGHTS, WRITTEN, print_json
+from diodeq.cli.terminal import say
 from diodeq.devices.technology import Technology, get
 from diodeq.network import Network
 from diodeq.network.weights import load, save
@@ -21,7 +22,7 @@ from diodeq.tables import read_matrix
 
 @click.command("compile")
 @click.argument("weights", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The circuit to write (.npz).")
+@click.option("-o", "--output", required=True, type=WRITTEN, help="The circuit to write (.npz).")
 @click.option(
     "--realization",
     type=click.Choice(["auto", *REALIZATIONS]),
@@ -124,8 +125,8 @@ def _print(
         certified = {"certificate": certificate.to_json()}
         print_json({"file": str(output), **nearest, **compiled.report.to_json(), **certified})
         return
-    click.echo(compiled.report.text())
-    click.echo(f"certificate: {certificate.sentence()}")
+    say(compiled.report.text())
+    say(f"certificate: {certificate.sentence()}")
     if moved is not None:
-        click.echo(f"wrote the weights that were compiled, the nearest passive ones, to {moved}")
-    click.echo(f"wrote {output}")
+        say(f"wrote the weights that were compiled, the nearest passive ones, to {moved}")
+    say(f"wrote {output}")

@@ -9,8 +9,9 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.samples import Samples, sampled
+from diodeq.cli.terminal import say
 from diodeq.devices.technology import Technology
 
 # Above this relative error pre-distortion did not do what it is for.
@@ -19,7 +20,7 @@ REACHED = 0.01
 
 @click.command("crossbar")
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The circuit to write (.npz).")
+@click.option("-o", "--output", required=True, type=WRITTEN, help="The circuit to write (.npz).")
 @click.option("--segment", type=float, required=True, metavar="OHMS", help="Of the wire from one cell to the next.")
 @click.option("--bit-segment", type=float, metavar="OHMS", help="The same of bit lines.  [default: --segment]")
 @click.option(
@@ -114,7 +115,7 @@ def crossbar(
     if as_json:
         print_json(document)
         return
-    click.echo("\n".join(_words(document)))
+    say("\n".join(_words(document)))
 
 
 def _words(found: dict[str, Any]) -> Iterator[str]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import rich_click as click
 
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WRITTEN, print_json
 from diodeq.cli.technologies import technologies
+from diodeq.cli.terminal import complain, say
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.law import law
 from diodeq.devices.model import PARAMETERS
@@ -49,8 +50,9 @@ def list_devices(as_json: bool) -> None:
         print_json(parts)
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from diodeq.cli.console import Terminal
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("name", no_wrap=True)
@@ -61,7 +63,7 @@ def list_devices(as_json: bool) -> None:
     for part in parts:
         volts = [f"{entry['volts']:.3f}" for entry in part["forward_voltages"]]
         table.add_row(part["name"], *volts, part["description"], part["source"])
-    Console().print(table)
+    Terminal().print(table)
 
 
 @devices.command()
@@ -80,21 +82,19 @@ def show(name: str, temperature: float, as_json: bool) -> None:
     if as_json:
         print_json({**document, "card": card})
         return
-    click.echo(f"{model.name}: {model.description}\nsource: {model.source}\n")
+    say(f"{model.name}: {model.description}\nsource: {model.source}\n")
     for key, value in model.card():
         parameter = PARAMETERS[key.lower()]
-        click.echo(f"  {key:<5} {value:<12g} {parameter.unit:<5} {parameter.meaning}")
-    click.echo(f"\nforward voltage at {temperature:g} °C")
+        say(f"  {key:<5} {value:<12g} {parameter.unit:<5} {parameter.meaning}")
+    say(f"\nforward voltage at {temperature:g} °C")
     for entry in document["forward_voltages"]:
-        click.echo(f"  {_amperes(entry['amperes']):>7}  {entry['volts']:.6g} V")
-    click.echo(f"\n{card}")
+        say(f"  {_amperes(entry['amperes']):>7}  {entry['volts']:.6g} V")
+    say(f"\n{card}")
 
 
 @devices.command()
 @click.argument("name")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The picture to write: .svg, .png or .pdf."
-)
+@click.option("-o", "--output", required=True, type=WRITTEN, help="The picture to write: .svg, .png or .pdf.")
 @click.option(
     "--alpha",
     type=click.FloatRange(min=0.0, min_open=True),
@@ -151,7 +151,7 @@ def plot(
             }
         )
     else:
-        click.echo(f"{output}: {model.name} by its law and in {points.engine}")
+        say(f"{output}: {model.name} by its law and in {points.engine}")
 
 
 @devices.command("import")
@@ -187,12 +187,12 @@ def import_parts(file: Path, name: str | None, only: tuple[str, ...], replace: b
         return
     for document in documents:
         volts = ", ".join(f"{e['volts']:.3f} V at {_amperes(e['amperes'])}" for e in document["forward_voltages"])
-        click.echo(f"{document['name']} (line {document['line']}): V_f {volts}")
+        say(f"{document['name']} (line {document['line']}): V_f {volts}")
         for phrase in document["ignored"]:
-            click.echo(f"  left out: {phrase}")
+            say(f"  left out: {phrase}")
     for phrase in found.skipped:
-        click.echo(f"skipped {phrase}")
-    click.echo(f"wrote {path}")
+        complain(f"left out: {phrase}")
+    say(f"wrote {path}")
 
 
 def _summary(model: DiodeModel, temperature: float) -> dict[str, Any]:
@@ -220,4 +220,4 @@ def _plot_activation(
         document = {"name": str(activation), "output": str(output), "simulator": points.engine, "diode": diode}
         print_json({**document, "largest_deviation": points.largest_deviation})
     else:
-        click.echo(f"{output}: {activation} by its formula and in {points.engine}")
+        say(f"{output}: {activation} by its formula and in {points.engine}")

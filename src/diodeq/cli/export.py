@@ -17,8 +17,10 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
 from diodeq.circuit.schematic import svg
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, print_json
+from diodeq.cli.drives import volts
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
+from diodeq.cli.terminal import say
 from diodeq.devices.ladder import Ladder
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
@@ -91,7 +93,7 @@ EXPORTS: dict[str, Export] = {
     required=True,
     help="What to write: " + "; ".join(f"{name}, {kind.summary}" for name, kind in EXPORTS.items()) + ".",
 )
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option("-o", "--output", required=True, type=WRITTEN, help="The file to write.")
 @click.option(
     "--at", type=click.Path(path_type=Path), help="CSV of inputs to drive the circuit with.  [default: all 0 V]"
 )
@@ -155,7 +157,7 @@ def export(
         about = {"file": str(output), "format": to, "sha256": digest(text), "linearized": linearized_at is not None}
         print_json({**about, "inputs_volts": drives.tolist(), "nodes": len(loaded.nodes), **parts, **cost})
     else:
-        click.echo(f"{said}wrote {output}: {EXPORTS[to].summary}")
+        say(f"{said}wrote {output}: {EXPORTS[to].summary}")
 
 
 def _refuse_foreign(to: str) -> None:
@@ -175,7 +177,7 @@ def _drives(circuit: Circuit, path: Path | None, row: int, units: str) -> Floats
     rows = read_matrix(path, len(circuit.inputs))
     if row > len(rows):
         raise InputError(f"{path} has {len(rows)} rows, so there is no row {row}", "give --row a smaller number")
-    chosen: Floats = circuit.scaling.to_volts(rows[row - 1]) if units == "network" else rows[row - 1]
+    chosen: Floats = volts(circuit, rows[row - 1 : row], path, units, row - 1)[0]
     return chosen
 
 

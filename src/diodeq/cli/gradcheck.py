@@ -7,7 +7,9 @@ from pathlib import Path
 import rich_click as click
 
 from diodeq.circuit import Circuit
+from diodeq.cli.drives import volts
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, print_json
+from diodeq.cli.terminal import say
 from diodeq.errors import ToleranceError
 from diodeq.tables import read_matrix
 
@@ -48,16 +50,16 @@ def gradcheck(
 
     loaded = Circuit.load(circuit)
     rows = read_matrix(inputs, len(loaded.inputs))
-    drives = loaded.scaling.to_volts(rows) if units == "network" else rows
+    drives = volts(loaded, rows, inputs, units)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         report = check_gradient(engine, reference, loaded, drives, limit)
     if as_json:
         print_json(report)
     else:
         difference = report["finite_difference"]
-        click.echo(f"{report['parameters']} of {report['trainable']} conductances, {len(drives)} samples, {simulator}")
-        click.echo(f"  .ac analysis        largest relative error {report['ac']['max_relative_error']:.1e}")
-        click.echo(
+        say(f"{report['parameters']} of {report['trainable']} conductances, {len(drives)} samples, {simulator}")
+        say(f"  .ac analysis        largest relative error {report['ac']['max_relative_error']:.1e}")
+        say(
             f"  finite differences  largest relative error {difference['max_relative_error']:.1e}, "
             f"cosine {difference['cosine']:.12f}"
         )

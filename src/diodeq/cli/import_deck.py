@@ -1,4 +1,4 @@
-"""``diodeq import``: a SPICE deck in, a circuit out."""
+"""``diodeq import``: a SPICE deck or an LTspice schematic in, a circuit out."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from pathlib import Path
 import rich_click as click
 
 from diodeq.circuit import KINDS
-from diodeq.cli.options import JSON, print_json
+from diodeq.cli.options import JSON, WRITTEN, print_json
+from diodeq.cli.terminal import complain, say
 from diodeq.netlist.reading import import_deck
 
 
 @click.command("import")
 @click.argument("deck", type=click.Path(path_type=Path))
-@click.option("-o", "--out", "file", required=True, type=click.Path(path_type=Path), help="The circuit to write.")
+@click.option("-o", "--out", "file", required=True, type=WRITTEN, help="The circuit to write.")
 @click.option(
     "--input",
     "inputs",
     multiple=True,
     metavar="SOURCES",
-    help="Sources to drive: v1,v2 or v* are a column each; x0=v3,-v4 is one column for both, v4 reversed; repeatable.  "
+    help="Sources to drive: v1,v2 or v* are a column each; x0=v3,-v4,x1=v5 are two columns, v4 reversed; repeatable.  "
     "[default: noted by diodeq, else swept by .dc or with a waveform or AC]",
 )
 @click.option(
@@ -43,9 +44,9 @@ def import_command(
 ) -> None:
     """Read a SPICE deck, drawn by hand or written by diodeq, into a circuit to simulate, train and export.
 
-    R, D, V, I, E, F, G, .model, .param and subcircuits of them are read, as ngspice, LTspice (.net, .cir) and Xyce
-    write them. What has no effect in direct current is left out and said; what cannot be read is refused with its
-    line. No command in a deck is executed and no other file is opened.
+    R, D, V, I, E, F, G, .model, .param and subcircuits of them are read, as ngspice, LTspice (.net, .cir, and the
+    schematic itself, .asc) and Xyce write them. What has no effect in direct current is left out and said; what cannot
+    be read is refused with its line. No command in a deck is executed and no other file is opened.
 
     Example: diodeq import amplifier.net -o circuit.npz --input vin --output out --train 'r*'
     """
@@ -53,6 +54,8 @@ def import_command(
     circuit = imported.circuit
     circuit.save(file)
     parts = {kind: len(circuit.bank(kind)) for kind in KINDS}
+    for note in () if as_json else imported.notes:
+        complain(f"note: {note}")
     if as_json:
         print_json(
             {
@@ -68,17 +71,15 @@ def import_command(
             }
         )
         return
-    for note in imported.notes:
-        click.echo(f"note: {note}")
     counted = [
         f"{count} {KINDS[kind].singular if count == 1 else kind.replace('_', ' ')}"
         for kind, count in parts.items()
         if count
     ]
-    click.echo(f"{len(circuit.nodes)} nodes, {', '.join(counted)}; {int(circuit.mask.sum())} resistors may be trained")
-    click.echo(f"inputs: {_some(circuit.inputs.names)}")
-    click.echo(f"outputs: {_some(circuit.output_names)}")
-    click.echo(f"wrote {file}")
+    say(f"{len(circuit.nodes)} nodes, {', '.join(counted)}; {int(circuit.mask.sum())} resistors may be trained")
+    say(f"inputs: {_some(circuit.inputs.names)}")
+    say(f"outputs: {_some(circuit.output_names)}")
+    say(f"wrote {file}")
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,18 @@ from diodeq.cli.gradcheck import gradcheck
 from diodeq.cli.import_deck import import_command
 from diodeq.cli.montecarlo import montecarlo
 from diodeq.cli.noise import noise
+from diodeq.cli.options import Written
 from diodeq.cli.quantize import quantize_command
 from diodeq.cli.report import report
 from diodeq.cli.settle import settle
 from diodeq.cli.simulate import simulate
+from diodeq.cli.terminal import complain
 from diodeq.cli.train import train
 from diodeq.cli.verify import verify
+from diodeq.documents import toml
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import read_bytes
+from diodeq.printable import printable
 
 COMMANDS: dict[str, click.Command] = {
     "doctor": doctor,
@@ -54,7 +57,7 @@ COMMANDS: dict[str, click.Command] = {
 }
 
 CONFIG = Path("diodeq.toml")
-LARGEST_CONFIG = 1 << 20  # bytes
+LARGEST_CONFIG = 1 << 16  # bytes
 
 
 @click.group(
@@ -73,26 +76,37 @@ def cli() -> None:
 def read_config(path: Path = CONFIG) -> dict[str, Any]:
     """Defaults per command from ``diodeq.toml`` in the current folder, if there is one.
 
+    It may come with a folder from anybody, so it never says where a command writes.
+
     Raises:
-        InputError: not TOML, or a table that is no command.
+        InputError: not TOML, a table that is no command, an option that there is not, or one that names an output.
     """
     try:
-        tables = tomllib.loads(read_bytes(path, LARGEST_CONFIG).decode())
+        tables = toml(read_bytes(path, LARGEST_CONFIG))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read: {reason}", "correct it or remove it") from error
     for name, table in tables.items():
         if name not in COMMANDS or not isinstance(table, dict):
             raise InputError(f"{path} has an entry {name!r}", f"use tables named {', '.join(COMMANDS)}")
-        known = {parameter.name for parameter in COMMANDS[name].params}
-        for key in table:
-            if key.replace("-", "_") not in known:
-                raise InputError(
-                    f"{path} sets {key!r} for {name}, which has no such option", f"see diodeq {name} --help"
-                )
+        _check(path, name, COMMANDS[name], table)
     return {name: {key.replace("-", "_"): value for key, value in table.items()} for name, table in tables.items()}
+
+
+def _check(path: Path, name: str, command: click.Command, table: dict[str, Any]) -> None:
+    """Refuse an entry that is no option of the command, or says where it writes."""
+    known = {parameter.name: parameter for parameter in command.params}
+    for key in table:
+        parameter = known.get(key.replace("-", "_"))
+        if parameter is None:
+            raise InputError(f"{path} sets {key!r} for {name}, which has no such option", f"see diodeq {name} --help")
+        if isinstance(parameter.type, Written):
+            raise InputError(
+                f"{path} sets {key!r} for {name}, but a {CONFIG} never names a file to write",
+                "remove the entry and name the file on the command line",
+            )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -104,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except BaseException as error:
         if interrupts.received(error) or isinstance(error, click.Abort):
-            print("diodeq: interrupted", file=sys.stderr)
+            complain("interrupted")
             return interrupts.EXIT_CODE
         return _ended(error)
 
@@ -136,25 +150,26 @@ def _ended(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return 0  # click's, when the reader of our output left; that is its right
     if isinstance(error, click.ClickException):
+        vars(error)["message"] = printable(error.message, keep="\n")
         error.show()
         return error.exit_code
     if isinstance(error, OSError):
         return _unusable(error)
     if isinstance(error, DiodeqError):
-        print(f"diodeq: {error}", file=sys.stderr)
+        complain(str(error))
         return error.exit_code
     if isinstance(error, MemoryError):
-        print("diodeq: there is not enough memory; give a smaller circuit or fewer samples", file=sys.stderr)
+        complain("there is not enough memory; give a smaller circuit or fewer samples")
         return InputError.exit_code
     if os.environ.get("DIODEQ_DEBUG"):
         raise error
-    print(f"diodeq: a bug: {type(error).__name__}: {error}; set DIODEQ_DEBUG=1 to see where", file=sys.stderr)
+    complain(f"a bug: {type(error).__name__}: {error}; set DIODEQ_DEBUG=1 to see where")
     return 1
 
 
 def _unusable(error: OSError) -> int:
     reason = f"{error.filename or 'the output'} cannot be used: {error.strerror or error}"
-    print(f"diodeq: {reason}; free space, or choose another place", file=sys.stderr)
+    complain(f"{reason}; free space, or choose another place")
     return InputError.exit_code
 
 

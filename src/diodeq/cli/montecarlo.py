@@ -13,8 +13,9 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json
+from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.samples import Samples, sampled
+from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
 from diodeq.cluster import mapper
 from diodeq.devices import technology as technologies
@@ -41,9 +42,9 @@ MAY_LOSE = 0.01
     help="The accuracy of a good board, such as 97% (without labels: samples that keep their highest output)."
     "  [default: 1% less than as drawn]",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Write a JSON line for every board as it is done.")
+@click.option("--out", type=WRITTEN, help="Write a JSON line for every board as it is done.")
 @click.option("--resume", is_flag=True, help="Go on with --out; boards it has are not simulated again.")
-@click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw the distributions (.svg, .png, .pdf).")
+@click.option("--plot", "picture", type=WRITTEN, help="Draw the distributions (.svg, .png, .pdf).")
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -78,7 +79,7 @@ def montecarlo(
     Example: diodeq montecarlo run/circuit.npz --data digits --tolerance 5% --temperature 0:70 --plot boards.svg
     """
     if job_script:
-        click.echo(cluster_script(cluster), nl=False)
+        say(cluster_script(cluster).rstrip("\n"))
         return
     from diodeq.analysis import board_log
     from diodeq.analysis.montecarlo import Study, drawn, measure, summary
@@ -129,7 +130,7 @@ def montecarlo(
     if as_json:
         print_json(document)
         return
-    click.echo("\n".join(_words(document)))
+    say("\n".join(_words(document)))
 
 
 def _technology(name: str | None, tolerance: str | None, temperature: str | None) -> Technology:
@@ -163,11 +164,12 @@ def _bar(done: int, total: int) -> Iterator[Callable[[], None]]:
     if not sys.stderr.isatty():
         yield lambda: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("boards"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    from diodeq.cli.console import Terminal
+
+    with Progress(*columns, console=Terminal(stderr=True)) as progress:
         task = progress.add_task("", total=total, completed=done)
         yield lambda: progress.advance(task)
 

@@ -9,8 +9,9 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, print_json
+from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, WRITTEN, print_json
 from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, Amount, rows_of
+from diodeq.cli.terminal import say
 from diodeq.files import write_atomically
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ TIMES = (1.0, 10.0, 100.0, 1000.0)
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the noise drawn for accuracy."
 )
-@click.option(
-    "--plot", "picture", type=click.Path(path_type=Path), help="Draw the noisiest row's spectra (.svg, .png, .pdf)."
-)
+@click.option("--plot", "picture", type=WRITTEN, help="Draw the noisiest row's spectra (.svg, .png, .pdf).")
 @WORKERS
 @TIME_LIMIT
 @UNITS
@@ -89,7 +88,7 @@ def noise(
     if as_json:
         print_json(document)
     else:
-        click.echo("\n".join(_lines(found, document)))
+        say("\n".join(_lines(found, document)))
 
 
 def _document(

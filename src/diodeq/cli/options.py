@@ -28,6 +28,15 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return add
 
 
+class Written(click.Path):
+    """The type of an option or argument that says where a command writes; ``diodeq.toml`` never does."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+
+WRITTEN = Written()
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 

@@ -10,6 +10,7 @@ import rich_click as click
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
+from diodeq.cli.drives import volts
 from diodeq.cli.verify import labels_of
 from diodeq.errors import InputError
 from diodeq.spice.numbers import number
@@ -66,6 +67,5 @@ def rows_of(
     chosen = np.arange(len(rows))
     if samples is not None and samples < len(rows):
         chosen = np.linspace(0, len(rows) - 1, samples).round().astype(int)
-    features = rows[chosen, :count]
-    drives = circuit.scaling.to_volts(features) if units == "network" else features
+    drives = volts(circuit, rows[:, :count], path, units)[chosen]
     return drives, None if labels is None else labels[chosen]

@@ -8,8 +8,9 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
+from diodeq.cli.terminal import say
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.simulators import create
@@ -17,11 +18,9 @@ from diodeq.simulators import create
 
 @click.command("quantize")
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The circuit to write (.npz).")
+@click.option("-o", "--output", required=True, type=WRITTEN, help="The circuit to write (.npz).")
 @quantizing
-@click.option(
-    "--plot", "picture", type=click.Path(path_type=Path), help="Draw conductances before and after (.svg, .png, .pdf)."
-)
+@click.option("--plot", "picture", type=WRITTEN, help="Draw conductances before and after (.svg, .png, .pdf).")
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -59,5 +58,5 @@ def quantize_command(
     if as_json:
         print_json({"file": str(output), **document(quantized, cost, version)})
         return
-    click.echo(words(quantized, cost, version, asked.inputs is None))
-    click.echo(f"wrote {output}")
+    say(words(quantized, cost, version, asked.inputs is None))
+    say(f"wrote {output}")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import ENGINE, JSON, TIME_LIMIT, WEIGHTS, WORKERS, print_json
+from diodeq.cli.options import ENGINE, JSON, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
+from diodeq.cli.terminal import say
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
 
 
 @click.command()
-@click.argument("subject", metavar="RUN|CIRCUIT.npz", type=click.Path(path_type=Path))
-@click.option(
-    "--output", "-o", "out", type=click.Path(path_type=Path), help="The page.  [default: RUN/report.html, CIRCUIT.html]"
-)
+@click.argument("subject", metavar="RUN|CIRCUIT.npz", type=WRITTEN)
+@click.option("--output", "-o", "out", type=WRITTEN, help="The page.  [default: RUN/report.html, CIRCUIT.html]")
 @click.option("--weights", type=click.Path(path_type=Path), help="Of a circuit: the weights it was compiled from.")
 @click.option("--inputs", type=click.Path(path_type=Path), help="Of a circuit: CSV in network units, one row a sample.")
 @click.option("--labelled", is_flag=True, help="The last column of the CSV is the class number.")
@@ -74,7 +73,7 @@ def report(
     if as_json:
         print_json({"page": str(out), "bytes": len(page.encode()), **document})
     else:
-        click.echo(f"{out}: {len(page.encode()) / 1000:.0f} kB, opens in any browser")
+        say(f"{out}: {len(page.encode()) / 1000:.0f} kB, opens in any browser")
 
 
 def _run(path: Path, simulator: str | None, workers: int | None, time_limit: float) -> tuple[str, dict[str, Any]]:
@@ -85,7 +84,8 @@ def _run(path: Path, simulator: str | None, workers: int | None, time_limit: flo
 
     with create(simulator or summary_of(path)["simulator"], workers, time_limit) as engine:
         evidence = gather(path, engine)
-    line, unset = command(evidence.experiment, path.resolve().name)
+    # In the folder where the run was made, its own name is taken.
+    line, unset = command(evidence.experiment, f"{path.resolve().name}-again")
     return run_page(evidence, line, unset), {**evidence.to_json(), "command": line}
 
 
@@ -100,6 +100,7 @@ def _circuit(
     time_limit: float,
 ) -> tuple[str, dict[str, Any]]:
     from diodeq.analysis import verify as analysis
+    from diodeq.cli.reproduce import this_command
     from diodeq.cli.verify import labels_of
     from diodeq.network.weights import load
     from diodeq.report.circuit_report import circuit_page
@@ -107,7 +108,7 @@ def _circuit(
     from diodeq.simulators.ngspice import NgspiceReference
     from diodeq.tables import read_matrix
 
-    weights, activation, layers = given
+    weights = given[0]
     loaded, network = Circuit.load(path), load(*given)
     features = network.widths[0]
     rows = read_matrix(inputs, features + labelled)
@@ -115,8 +116,15 @@ def _circuit(
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows[:, :features], labels, tolerance / 100.0)
         version = engine.version
-    words = ["diodeq", "report", path.name, "--weights", weights.name, "--inputs", inputs.name]
-    words += [] if activation is None else ["--activation", activation]
-    words += [] if layers is None else ["--layers", ",".join(layers)]
-    words += ["--labelled"] * labelled + ["--simulator", simulator, "--tolerance", f"{tolerance:g}"]
-    return circuit_page(loaded, found, version, shlex.join(words)), found.to_json()
+    digests = _digests(weights=weights, inputs=inputs)
+    return circuit_page(loaded, found, version, this_command(), digests), found.to_json()
+
+
+def _digests(**files: Path) -> list[tuple[str, str]]:
+    """What ``sha256sum`` says of each file; a pipe is read once, and has been."""
+    rows = []
+    for name, path in files.items():
+        if path.is_file():
+            with path.open("rb") as file:
+                rows.append((f"{name}, SHA-256", hashlib.file_digest(file, "sha256").hexdigest()))
+    return rows

@@ -1,4 +1,4 @@
-"""The command line that repeats an experiment, read off the options of ``diodeq train``."""
+"""The command line that does it again: of an experiment, or of the command that is running."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 import rich_click as click
+from click import get_current_context
+from click.core import ParameterSource
 
 from diodeq.cli.train import train
 from diodeq.learning.experiment import Experiment
@@ -41,9 +43,29 @@ def command(experiment: Experiment, out: str) -> tuple[str, tuple[str, ...]]:
     return shlex.join(words), tuple(sorted(changed - {"low", "high"}))
 
 
+def this_command() -> str:
+    """The running command as a line for a shell in the same folder, whatever set its options.
+
+    Defaults are not spelled out, nor is ``--json``, which changes nothing that is made.
+    """
+    context = get_current_context()
+    words, options = context.command_path.split(), []
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        value, source = context.params[name], context.get_parameter_source(name)
+        if isinstance(parameter, click.Argument):
+            # A name that looks like an option is still the same file with its folder before it.
+            words.append(f"./{value}" if str(value).startswith("-") else str(value))
+        elif isinstance(parameter, click.Option) and source is not ParameterSource.DEFAULT and name != "as_json":
+            options += _spelled(parameter, value)
+    return shlex.join(words + options)
+
+
 def _spelled(option: click.Option, value: Any) -> list[str]:
     """The option with its value; floats in the shortest decimals that read back as the same number."""
+    name = max(option.opts, key=len)
     if isinstance(value, bool):
-        return [option.opts[0] if value else option.secondary_opts[0]]
-    values = value if isinstance(value, (tuple, list)) else [value]
-    return [word for each in values for word in (option.opts[0], repr(each) if isinstance(each, float) else str(each))]
+        return [name] if value else option.secondary_opts[:1]
+    if isinstance(value, (tuple, list)):
+        return [word for each in value for word in _spelled(option, each)]
+    return [name, repr(value) if isinstance(value, float) else str(value)]

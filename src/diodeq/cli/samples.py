@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,11 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.cli.drives import volts
 from diodeq.cli.options import together
 from diodeq.cli.verify import labels_of
-from diodeq.errors import UsageError
+from diodeq.errors import InputError, UsageError
+from diodeq.learning.records import read_summary
 from diodeq.tables import read_matrix
 
 LABELLED = click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number.")
@@ -71,13 +72,13 @@ def from_csv(path: Path, circuit: Circuit, labelled: bool) -> tuple[Floats, NDAr
     """Input volts float64[B, n_in] of a CSV in the user's units, and the class numbers in its last column, if any."""
     count = len(circuit.inputs)
     rows = read_matrix(path, count + labelled)
-    return circuit.scaling.to_volts(rows[:, :count]), labels_of(path, rows) if labelled else None
+    return volts(circuit, rows[:, :count], path), labels_of(path, rows) if labelled else None
 
 
 def _split_of(circuit: Path, data: str) -> int:
     """The seed of the run beside the circuit, whose held-out samples it never saw; 0 where there is none."""
     try:
-        summary = json.loads((circuit.parent / "summary.json").read_text(encoding="utf-8"))
+        summary = read_summary(circuit.parent / "summary.json")
         return int(summary["seed"]) if summary["data"] == data else 0
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, InputError):
         return 0

@@ -10,7 +10,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, print_json
+from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, WRITTEN, print_json
 from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, rows_of
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
@@ -79,7 +79,7 @@ def _scales(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option(
     "--plot",
     "picture",
-    type=click.Path(path_type=Path),
+    type=WRITTEN,
     help="Draw outputs over time, and energies (.svg, .png, .pdf).",
 )
 @WORKERS
@@ -132,10 +132,9 @@ def settle(
     if as_json:
         print_json(_document(found, version, wiring, load, tolerance, origin))
     else:
-        from rich.console import Console
+        from diodeq.cli.console import WIDE, Terminal
 
-        console = Console(highlight=False)
-        console.width = max(console.width, 110)
+        console = Terminal(least=WIDE)
         console.print(_table(found))
         console.print("\n".join(_sentences(found, version, wiring, load, origin)), soft_wrap=True)
 

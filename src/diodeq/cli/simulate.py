@@ -1,22 +1,40 @@
-"""``diodeq simulate``: a circuit's outputs for rows of inputs."""
+"""``diodeq simulate``: a circuit's outputs for rows of inputs, however many: they are read, answered and written in
+blocks."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import numpy as np
 import rich_click as click
 
-from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, print_json
-from diodeq.files import write_atomically
+from diodeq.circuit import KINDS, Circuit
+from diodeq.cli.drives import volts
+from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN
+from diodeq.cli.outputs import Document, Rows, Seen, classes_of
+from diodeq.cli.terminal import complain
+from diodeq.errors import SimulationError
+from diodeq.files import written
 from diodeq.simulators import create
-from diodeq.tables import format_matrix, read_matrix
+from diodeq.simulators.base import Simulator
+from diodeq.tables import Floats, read_blocks
+
+# Rows of a block, and the most numbers that an array of a block may have.
+ROWS, NUMBERS = 4096, 1 << 22
 
 
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
 @INPUTS
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="CSV to write.  [default: stdout]")
+@click.option("-o", "--output", type=WRITTEN, help="CSV to write.  [default: stdout]")
+@click.option(
+    "--keep-going",
+    is_flag=True,
+    help="Print nan where a row has no answer, and say which on stderr; the exit code is 6 then.",
+)
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -26,6 +44,7 @@ def simulate(
     circuit: Path,
     inputs: Path,
     output: Path | None,
+    keep_going: bool,
     simulator: str,
     workers: int | None,
     time_limit: float,
@@ -34,18 +53,80 @@ def simulate(
 ) -> None:
     """Settle a circuit for every row of inputs and print its outputs, one row a sample.
 
+    A terminal shows the outputs' names, and the class of the highest where the run beside the circuit says which
+    classes there are. Files may be larger than the memory.
+
     Example: diodeq simulate run/circuit.npz --inputs X.csv --units network -o Y.csv
     """
     loaded = Circuit.load(circuit)
-    rows = read_matrix(inputs, len(loaded.inputs))
-    with create(simulator, workers, time_limit) as engine:
-        point = engine.operate(loaded, loaded.scaling.to_volts(rows) if units == "network" else rows)
-        version = engine.version
-    outputs = loaded.scaling.from_volts(point.outputs) if units == "network" else point.outputs
-    if output is not None:
-        write_atomically(output, format_matrix(outputs))
-    if as_json:
-        names = list(loaded.output_names)
-        print_json({"simulator": version, "units": units, "output_names": names, "outputs": outputs.tolist()})
-    elif output is None:
-        click.echo(format_matrix(outputs), nl=False)
+    done = failed = 0
+    with ExitStack() as stack:
+        shown: list[Rows | Document | Seen] = []
+        if output is not None:
+            shown.append(Rows(stack.enter_context(written(output))))
+        if as_json:
+            shown.append(Document({"units": units, "output_names": list(loaded.output_names)}))
+        elif output is None:
+            seen = sys.stdout.isatty()
+            shown.append(Seen(loaded.output_names, classes_of(circuit, loaded)) if seen else Rows(_out))
+        advance = stack.enter_context(_bar(inputs, hidden=sys.stdout.isatty() and output is None))
+        engine = stack.enter_context(create(simulator, workers, time_limit))
+        for rows in read_blocks(inputs, len(loaded.inputs), _rows_at_once(loaded), advance):
+            answers, failures = _answer(engine, loaded, volts(loaded, rows, inputs, units, done), done, keep_going)
+            if units == "network":
+                with np.errstate(over="ignore"):
+                    answers = loaded.scaling.from_volts(answers)
+            for row, reason in sorted(failures.items()):
+                complain(f"row {done + row + 1} has no answer: {reason}")
+            for each in shown:
+                each.add(answers, engine.version)
+            done, failed = done + len(rows), failed + len(failures)
+        for each in shown:
+            each.end()
+    if failed:
+        raise SimulationError(f"{failed} of {done} rows have no answer", "they are nan in what was written")
+
+
+def _answer(
+    engine: Simulator, circuit: Circuit, drives: Floats, before: int, keep_going: bool
+) -> tuple[Floats, Mapping[int, str]]:
+    """Output volts float64[B, n_out], and why the rows that are NaN there have none; ``before`` rows came before."""
+    try:
+        return engine.operate(circuit, drives).outputs, {}
+    except SimulationError as error:
+        failures, point = error.failures, error.answered
+        if keep_going and failures and point is not None:
+            return point.outputs, failures
+        if before and failures:
+            row = min(failures)
+            raise SimulationError(f"row {before + row + 1} has no answer: {failures[row]}", error.remedy) from error
+        if before:
+            words = f"after row {before}, from where samples count: {error.problem}"
+            raise SimulationError(words, error.remedy) from error
+        raise
+
+
+def _rows_at_once(circuit: Circuit) -> int:
+    """As many rows as engines like to solve together, fewer where their voltages and conductances would fill memory."""
+    most = len(circuit.nodes) + sum(len(circuit.bank(kind)) for kind in KINDS if kind != "resistors")
+    return max(64, min(ROWS, NUMBERS // (most + len(circuit.inputs))))
+
+
+def _out(text: str) -> None:
+    click.echo(text, nl=False)
+
+
+@contextmanager
+def _bar(path: Path, hidden: bool) -> Iterator[Callable[[int], None] | None]:
+    """A bar on stderr for the bytes of the file that are done; nothing where nobody would see it."""
+    if hidden or not sys.stderr.isatty() or not path.is_file():
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+    from diodeq.cli.console import Terminal
+
+    columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Terminal(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=path.stat().st_size)
+        yield lambda size: progress.update(task, completed=size)

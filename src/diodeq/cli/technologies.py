@@ -9,6 +9,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.cli.options import JSON, print_json
+from diodeq.cli.terminal import say
 from diodeq.devices.technology import Technology, get, presets
 from diodeq.devices.variation import Variation
 
@@ -29,14 +30,14 @@ def technologies(name: str | None, as_json: bool) -> None:
     for technology in chosen:
         ladder = technology.ladder
         values = f"{len(ladder):,} values of {technology.levels}" if ladder is not None else "any value"
-        click.echo(f"{technology.name}: {technology.description}")
-        click.echo(f"  {technology.low:g} … {technology.high:g} S, {values}")
+        say(f"{technology.name}: {technology.description}")
+        say(f"  {technology.low:g} … {technology.high:g} S, {values}")
         if name:
             perfect = asdict(Variation())
             for key, value in asdict(technology.variation).items():
                 if value != perfect[key]:
-                    click.echo(f"  {key:<14} {value}")
-            click.echo(f"  source: {technology.source}")
+                    say(f"  {key:<14} {value}")
+            say(f"  source: {technology.source}")
 
 
 def _document(technology: Technology) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +13,8 @@ import rich_click as click
 from click.core import ParameterSource
 from click.exceptions import Exit
 
-from diodeq.cli.options import ENGINE, JSON, SIMULATOR, TIME_LIMIT, WORKERS, print_json
+from diodeq.cli.options import ENGINE, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
+from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
 from diodeq.devices import technology
 from diodeq.devices.ladder import ladder
@@ -46,9 +46,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 
 @click.command()
 @click.argument("data")
-@click.option(
-    "--out", "-o", required=True, type=click.Path(path_type=Path), help="Folder of the run; must not exist yet."
-)
+@click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the run; must not exist yet.")
 @click.option(
     "--hidden", multiple=True, callback=_widths, metavar="N[,N…]", help="Width of each hidden layer, one diode a unit."
 )
@@ -151,7 +149,7 @@ def train(
     if as_json:
         print_json(summary)
     else:
-        click.echo(_sentences(summary, out))
+        say(_sentences(summary, out))
 
 
 def _given(context: click.Context) -> set[str]:
@@ -225,7 +223,7 @@ def _interruptible(data: str, out: Path) -> Iterator[None]:
             words = f"go on with: diodeq train {shlex.quote(data)} --out {shlex.quote(str(out))} --resume"
         else:
             words = "nothing was trained yet"
-        print(f"diodeq: interrupted; {words}", file=sys.stderr)
+        complain(f"interrupted; {words}")
         raise Exit(EXIT_CODE) from None
 
 

@@ -87,7 +87,7 @@ class Dashboard(Progress):
         whole = Table.grid()
         whole.add_row(curves)
         whole.add_row(course)
-        yield Panel(whole, title=self._title, title_align="left", border_style="bright_black", expand=False)
+        yield Panel(whole, title=Text(self._title), title_align="left", border_style="bright_black", expand=False)
 
     def _add(self, loss: float, training: float, held_out: float) -> None:
         self._losses.append(loss)

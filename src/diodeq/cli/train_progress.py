@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from diodeq.circuit import Circuit
+from diodeq.cli.console import Terminal
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.trainer import Metrics
 from diodeq.simulators.base import Simulator
@@ -103,7 +103,7 @@ def shown(epochs: int, verbose: bool, dashboard: bool, out: Path) -> Iterator[Pr
     if not sys.stderr.isatty():
         yield Lines() if verbose or dashboard else Progress()
         return
-    console = Console(stderr=True, highlight=False)
+    console = Terminal(stderr=True)
     if dashboard:
         from diodeq.cli.train_live import Dashboard
 

@@ -9,7 +9,8 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
+from diodeq.cli.terminal import say
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.tables import Floats, read_matrix
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--labelled", is_flag=True, help="The last column of the CSV is the class number: report accuracies.")
 @click.option("--tolerance", default=1.0, show_default=True, help="Of resistors, in %, for the certificate.")
-@click.option(
-    "--plot", "picture", type=click.Path(path_type=Path), help="Draw circuit over network (.svg, .png, .pdf)."
-)
+@click.option("--plot", "picture", type=WRITTEN, help="Draw circuit over network (.svg, .png, .pdf).")
 @WEIGHTS
 @SIMULATOR
 @WORKERS
@@ -74,14 +73,15 @@ def verify(
     if as_json:
         print_json(found.to_json())
     else:
-        click.echo("\n".join(_lines(found)))
+        say("\n".join(_lines(found)))
 
 
 def labels_of(path: Path, rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """The class numbers in the last column; raises ``InputError`` for anything that is none."""
     column = rows[:, -1]
-    if np.any(column % 1) or np.any(column < 0):
-        at = int(np.argmax((column % 1 != 0) | (column < 0)))
+    wrong = (column % 1 != 0) | (column < 0) | (column >= 2**31)
+    if wrong.any():
+        at = int(np.argmax(wrong))
         raise InputError(f"{path}: the label of sample {at + 1} is {column[at]:g}", "give class numbers 0, 1, 2, …")
     return column.astype(np.int64)
 

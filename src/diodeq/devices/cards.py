@@ -11,6 +11,14 @@ from diodeq.errors import InputError
 from diodeq.spice import Scope, tokens
 from diodeq.spice.numbers import shown
 
+# Parameters that ngspice (39) knows and diodeq's law lacks: not zero, they change a direct current wherever the second,
+# if there is one, is not zero either. Measured: all others that ngspice reads change none.
+EFFECTS = {"jtun": "", "temp": "", "dtemp": "", "jsw": "pj", "jtunsw": "pj", "tlevc": "isr"}
+
+
+class NoDiodeError(InputError):
+    """A model that is sound and whose law is not the junction diode's."""
+
 
 @dataclass(frozen=True)
 class Card:
@@ -20,6 +28,52 @@ class Card:
     kind: str
     base: str
     parameters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A model, and the AREA on its card, which holds for every diode whose own line gives none, as in ngspice (39)."""
+
+    model: DiodeModel
+    area: float = 1.0
+
+    def of(self, area: float | None = None, count: float = 1.0) -> DiodeModel:
+        """The model of ``count`` diodes in parallel, each of ``area`` if its line says so.
+
+        What ngspice multiplies by an area: IS, ISR, IKF, IKR and CJO, and 1/RS; not IBV, as diodes in parallel would.
+
+        Raises:
+            InputError: an area or a count that is not positive, or a line's area where SPICEs do not agree about it.
+        """
+        own = count if area is None else area * count
+        name = self.model.name if own == 1.0 else f"{self.model.name}_x{own:g}"
+        model = replace(self.model, name=name)
+        if area is None:
+            return _multiplied(_multiplied(model, self.area), count, "ibv")
+        disputed = [key.upper() for key in ("bv", "ikf", "ikr", "isr") if key in dict(self.model.parameters)]
+        if disputed and area != 1.0:
+            raise InputError(
+                f"diode {self.model.name} has {disputed[0]}, which simulators do not scale with the area alike",
+                "give the diode a model of its own with area 1, or m=N for N in parallel",
+            )
+        return _multiplied(_multiplied(model, area), count, "ibv")
+
+
+def _multiplied(model: DiodeModel, factor: float, *more: str) -> DiodeModel:
+    if factor == 1.0:
+        return model
+    if not factor > 0.0:
+        raise InputError(f"a diode of area {factor:g} is not possible", "give a positive area")
+    given = dict(model.parameters)
+    given["is"] = model.get("is") * factor
+    if "bv" in given and "ibv" in more:
+        given["ibv"] = model.get("ibv") * factor
+    for key in ("isr", "ikf", "ikr", "cjo"):
+        if key in given:
+            given[key] *= factor
+    if "rs" in given:
+        given["rs"] /= factor
+    return replace(model, parameters=tuple(given.items()))
 
 
 def split_card(text: str) -> Card:
@@ -61,57 +115,56 @@ def add_card(card: Card, line: int, cards: dict[str, tuple[int, Card]]) -> None:
     cards[card.name.casefold()] = (line, card)
 
 
-def read_card(
-    card: Card, scope: Scope, find: Callable[[str], DiodeModel], source: str
-) -> tuple[DiodeModel, tuple[str, ...]]:
+def read_card(card: Card, scope: Scope, find: Callable[[str], Sized], source: str) -> tuple[Sized, tuple[str, ...]]:
     """The card's model, and a phrase for each parameter that was left out.
 
     ``find`` gives the model that AKO: names, and raises ``InputError`` where there is none.
 
     Raises:
-        InputError: no diode, a parameter out of range, or one that makes it a different diode.
+        NoDiodeError: another device, or a diode of another law.
+        InputError: a parameter that cannot be read or is out of range.
     """
     if card.kind != "d":
-        raise InputError(f"{shown(card.name)} is of type {card.kind.upper()}, not a diode", "give a model of type D")
-    values: dict[str, float] = dict(find(card.base).parameters) if card.base else {}
+        raise NoDiodeError(f"{shown(card.name)} is of type {card.kind.upper()}, not a diode", "give a model of type D")
+    base = find(card.base) if card.base else None
+    values: dict[str, float] = dict(base.model.parameters) if base else {}
+    area = base.area if base else 1.0
     given: set[str] = set()
+    effects: dict[str, float] = {}
     ignored = []
     for name, text in card.parameters:
         key = ALIASES.get(name.lower(), name.lower())
+        if key in given:
+            raise InputError(f"diode {card.name}: {key.upper()} is given twice", "keep one of the two")
         if key == "level":
             if scope.number(text) != 1.0:
-                raise InputError(f"{shown(card.name)} is of level {text}", "only level 1, the junction diode, is known")
+                raise NoDiodeError(
+                    f"{shown(card.name)} is of level {text}", "only level 1, the junction diode, is known"
+                )
+        elif key == "area":
+            area = scope.number(text)
+        elif key in PARAMETERS:
+            values[key] = scope.number(text)
+        elif key in DIFFERENT_DIODE:
+            raise NoDiodeError(
+                f"diode {card.name}: {name} describes a different diode, LTspice's piecewise-linear one",
+                "use the vendor's model with IS, N and RS, or the part `ideal`",
+            )
         elif key in RATINGS:
             ignored.append(f"{name}={text} is a rating")
-        elif key not in PARAMETERS and key not in DIFFERENT_DIODE:
-            ignored.append(f"{name}={text} is not part of the law that diodeq and ngspice share")
-        elif key in given:
-            raise InputError(f"diode {card.name}: {key.upper()} is given twice", "keep one of the two")
+            continue
         else:
-            given.add(key)
-            values[key] = 0.0 if key in DIFFERENT_DIODE else scope.number(text)
-    return DiodeModel(card.name, tuple(values.items()), source=source), tuple(ignored)
-
-
-def scaled(model: DiodeModel, area: float) -> DiodeModel:
-    """The model of ``area`` diodes in parallel.
-
-    Raises:
-        InputError: the area is not positive, or the model has effects whose scaling SPICEs do not agree about.
-    """
-    if area == 1.0:
-        return model
+            ignored.append(f"{name}={text} is not part of the law that diodeq and ngspice share")
+            if key in EFFECTS or key == "pj":
+                effects[key] = scope.number(text)
+            continue
+        given.add(key)
+    for key, needed in EFFECTS.items():
+        if effects.get(key) and (not needed or effects.get(needed) or values.get(needed)):
+            raise NoDiodeError(
+                f"diode {card.name}: {key.upper()} changes its current, and is not part of the law that diodeq shares",
+                "give a model without it",
+            )
     if not area > 0.0:
-        raise InputError(f"a diode of area {area:g} is not possible", "give a positive area")
-    given = dict(model.parameters)
-    disputed = [key.upper() for key in ("bv", "ikf", "ikr", "isr") if key in given]
-    if disputed:
-        raise InputError(
-            f"diode {model.name} has {disputed[0]}, which simulators do not scale with the area alike",
-            "give the diode a model of its own with area 1",
-        )
-    given["is"] = model.get("is") * area
-    for key, factor in (("rs", 1.0 / area), ("cjo", area)):
-        if key in given:
-            given[key] *= factor
-    return replace(model, name=f"{model.name}_x{area:g}", parameters=tuple(given.items()))
+        raise InputError(f"diode {card.name}: its AREA is {area:g}", "give a positive area")
+    return Sized(DiodeModel(card.name, tuple(values.items()), source=source), area), tuple(ignored)

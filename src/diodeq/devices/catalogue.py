@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -12,10 +11,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from diodeq.devices.model import DiodeModel
+from diodeq.documents import toml
 from diodeq.errors import InputError, UsageError
 from diodeq.files import read_bytes, write_atomically
 
-LARGEST = 1 << 22
+LARGEST = 1 << 20
 """Bytes of a catalogue."""
 
 
@@ -53,13 +53,13 @@ def read(path: Path) -> list[DiodeModel]:
     cannot be read, is not TOML, or holds a part that is not a diode.
     """
     try:
-        text = read_bytes(path, LARGEST).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        content = read_bytes(path, LARGEST)
+    except OSError as error:
+        reason = error.strerror or error
         raise InputError(
             f"the diode catalogue {path} cannot be read: {reason}", "check its path and permissions"
         ) from error
-    return _parse(text, str(path))
+    return _parse(content, str(path))
 
 
 def add(models: Sequence[DiodeModel], replace: bool = False) -> Path:
@@ -84,7 +84,7 @@ def add(models: Sequence[DiodeModel], replace: bool = False) -> Path:
     if any(model.name.casefold() in keys for model in own):
         text = "\n".join(_table(model) for model in own if model.name.casefold() not in keys)
     else:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = read_bytes(path, LARGEST).decode() if path.exists() else ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -116,13 +116,13 @@ def _by_key() -> dict[str, DiodeModel]:
 @cache
 def _packaged() -> tuple[DiodeModel, ...]:
     resource = files("diodeq.devices") / "catalogue.toml"
-    return tuple(_parse(resource.read_text(encoding="utf-8"), "diodeq's own diode catalogue"))
+    return tuple(_parse(resource.read_bytes(), "diodeq's own diode catalogue"))
 
 
-def _parse(text: str, where: str) -> list[DiodeModel]:
+def _parse(content: bytes, where: str) -> list[DiodeModel]:
     try:
-        tables = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        tables = toml(content)
+    except ValueError as error:
         raise InputError(
             f"{where} is not valid TOML: {error}",
             "write one table a part, as in [mydiode] parameters = { is = 2.5e-9, n = 1.75, rs = 0.6 }",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -12,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.documents import toml
 from diodeq.errors import UsageError
 
 Floats = NDArray[np.float64]
@@ -62,7 +62,7 @@ def get(name: str, also: str = "") -> Potentiometer:
 @cache
 def parts() -> MappingProxyType[str, Potentiometer]:
     """All that are known, by name."""
-    tables = tomllib.loads((files("diodeq.devices") / "programmable.toml").read_text(encoding="utf-8"))
+    tables = toml((files("diodeq.devices") / "programmable.toml").read_bytes())
     return MappingProxyType(
         {
             name: Potentiometer(name, **{**table, "versions": tuple(table["versions"]), "wiper": tuple(table["wiper"])})

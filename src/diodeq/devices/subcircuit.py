@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from diodeq.devices.cards import Card, read_card, scaled
+from diodeq.devices.cards import Card, Sized, read_card
 from diodeq.devices.model import DiodeModel
 from diodeq.errors import InputError
 from diodeq.spice import Line, Scope, SpiceText, tokens
 from diodeq.spice.numbers import shown
+from diodeq.spice.text import unmarked
 
 
 @dataclass
@@ -33,7 +34,7 @@ class _Branch:
 
 def open_body(line: Line) -> Body:
     """The empty body of a ``.subckt`` line; raises ``InputError`` without a name or pins."""
-    words = [word for word in tokens(line.text)[1:] if word.lower() != "params:"]
+    words = unmarked(tokens(line.text)[1:])
     constants: dict[str, str] = {}
     while len(words) > 2 and words[-2] == "=":
         constants[words[-3].lower()] = words[-1]
@@ -44,7 +45,7 @@ def open_body(line: Line) -> Body:
 
 
 def fold(
-    body: Body, text: SpiceText, outside: Scope, find: Callable[[str], DiodeModel], source: str
+    body: Body, text: SpiceText, outside: Scope, find: Callable[[str], Sized], source: str
 ) -> tuple[DiodeModel, tuple[str, ...]]:
     """The subcircuit's one diode, under the subcircuit's name, and a phrase for each thing left out.
 
@@ -55,7 +56,7 @@ def fold(
     """
     scope = Scope(body.constants, outside)
     if len(body.pins) != 2:
-        raise InputError(f".subckt {shown(body.name)} has {len(body.pins)} pins", "a diode has two")
+        raise InputError(f".subckt {shown(body.name)} has {len(body.pins)} pins and a diode two", "give one diode")
     diodes: list[tuple[Line, list[str]]] = []
     branches: list[_Branch] = []
     ignored: list[str] = []
@@ -65,7 +66,8 @@ def fold(
             name, kind = words[0], words[0][:1].lower()
             if kind not in "rcld" or len(words) < 4:
                 raise InputError(
-                    f"{shown(name)} is not a part of one diode", "a diode's subcircuit has one D, and R, L and C"
+                    f"{shown(name)} in .subckt {shown(body.name)} is not a part of one diode",
+                    "a diode's subcircuit has one D, and R, L and C",
                 )
             ends = (words[1].lower(), words[2].lower())
             if kind == "d":
@@ -107,23 +109,23 @@ def _ohms(words: list[str], scope: Scope) -> float:
 
 
 def _diode(
-    words: list[str], body: Body, scope: Scope, find: Callable[[str], DiodeModel], source: str
+    words: list[str], body: Body, scope: Scope, find: Callable[[str], Sized], source: str
 ) -> tuple[DiodeModel, tuple[str, ...]]:
-    """The model of a diode's line, times its area."""
+    """The model of a diode's line, of its area and so many times as it says."""
     name, rest = words[3], words[4:]
-    area = 1.0
+    given: dict[str, float] = {}
     if rest and rest[1:2] != ["="]:
-        area, rest = scope.number(rest[0]), rest[1:]
-    while len(rest) > 2 and rest[0].lower() in ("area", "m") and rest[1] == "=":
-        area, rest = area * scope.number(rest[2]), rest[3:]
+        given["area"], rest = scope.number(rest[0]), rest[1:]
+    while len(rest) > 2 and rest[0].lower() in {"area", "m"} - given.keys() and rest[1] == "=":
+        given[rest[0].lower()], rest = scope.number(rest[2]), rest[3:]
     if rest:
         raise InputError(f"{shown(rest[0])} of diode {shown(words[0])} is not understood", "give it area=N or nothing")
     if name.casefold() in body.cards:
         _, card = body.cards[name.casefold()]
-        model, ignored = read_card(card, scope, find, source)
+        sized, ignored = read_card(card, scope, find, source)
     else:
-        model, ignored = find(name), ()
-    return scaled(model, area), ignored
+        sized, ignored = find(name), ()
+    return sized.of(given.get("area"), given.get("m", 1.0)), ignored
 
 
 def _series(body: Body, branches: list[_Branch], anode: str, cathode: str) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cache, cached_property
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diodeq.devices.ladder import Ladder, ladder
 from diodeq.devices.variation import Variation
+from diodeq.documents import toml
 from diodeq.errors import UsageError
 
 
@@ -83,7 +83,7 @@ def get(name: str) -> Technology:
 @cache
 def presets() -> MappingProxyType[str, Technology]:
     """The packaged technologies by name, in their order."""
-    tables = tomllib.loads((files("diodeq.devices") / "technologies.toml").read_text(encoding="utf-8"))
+    tables = toml((files("diodeq.devices") / "technologies.toml").read_bytes())
     own = {each.name for each in fields(Technology)}
     return MappingProxyType(
         {

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diodeq.devices import catalogue
-from diodeq.devices.cards import Card, add_card, read_card, split_card
+from diodeq.devices.cards import Card, NoDiodeError, Sized, add_card, read_card, split_card
 from diodeq.devices.law import law
 from diodeq.devices.model import DiodeModel
 from diodeq.devices.subcircuit import Body, fold, open_body
-from diodeq.errors import InputError, UsageError
+from diodeq.errors import InputError, PlacedError, UsageError
 from diodeq.spice import Line, Scope, SpiceText, read, tokens
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import MODEL_FILE_BYTES, assignments
@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Found:
-    """The diodes of a file, and a phrase for each model in it that is none."""
+    """The diodes of a file, and a phrase with its line for each model or subcircuit in it that is none."""
 
     parts: tuple[Part, ...]
     skipped: tuple[str, ...]
@@ -42,7 +42,8 @@ def read_parts(path: Path) -> Found:
     """Every diode in a vendor's file.
 
     A subcircuit counts when it holds one diode: resistors in series join its RS, inductors are shorts and capacitors
-    are open in direct current, and anything else refuses it. Nothing in the file is executed, opened or passed on.
+    are open in direct current. One with anything else is no diode and is skipped, as is a model of another kind.
+    Nothing in the file is executed, opened or passed on.
 
     Raises:
         InputError: naming the line; the file cannot be read, holds a command, or a diode in it is not sound.
@@ -51,25 +52,30 @@ def read_parts(path: Path) -> Found:
     contents = _sorted(text)
     scope = Scope(contents.constants)
     source = f"imported from {path.name}"
-    skipped = []
+    lost: list[PlacedError] = []
     parts: list[Part] = []
     for line, card in contents.cards.values():
         with text.at(line):
-            if card.kind == "d":
-                model, ignored = read_card(card, scope, _finder(contents.cards, scope, source, (card.name,)), source)
-                parts.append(_sound(Part(model, line, ignored)))
+            try:
+                sized, ignored = read_card(card, scope, _finder(contents.cards, scope, source, (card.name,)), source)
+            except NoDiodeError as error:
+                lost.append(text.placed(line, error))
             else:
-                skipped.append(f"line {line}: {card.name} is of type {card.kind.upper()}, not a diode")
+                parts.append(_sound(Part(sized.of(), line, ignored)))
     for body in contents.bodies:
-        with text.at(body.line):
-            model, ignored = fold(body, text, scope, _finder(contents.cards, scope, source, ()), source)
-            parts.append(_sound(Part(model, body.line, ignored)))
+        try:
+            with text.at(body.line):
+                model, ignored = fold(body, text, scope, _finder(contents.cards, scope, source, ()), source)
+                parts.append(_sound(Part(model, body.line, ignored)))
+        except PlacedError as error:
+            lost.append(error)
+    if not parts and lost:
+        raise lost[0]
     if not parts:
         last = text.lines[-1].number if text.lines else 1
-        reason = f" ({skipped[0]})" if skipped else ""
-        raise text.error(last, f"the file ends without a diode{reason}", "give a file with .model NAME D(IS=…)")
+        raise text.error(last, "the file ends without a diode", "give a file with .model NAME D(IS=…)")
     _demand_distinct(text, parts)
-    return Found(tuple(parts), tuple(skipped))
+    return Found(tuple(parts), tuple(f"line {error.line}: {error.told}" for error in lost))
 
 
 @dataclass(frozen=True)
@@ -109,18 +115,18 @@ def _sort(line: Line, contents: _Contents, body: Body | None) -> Body | None:
             raise InputError(".ends without .subckt", "remove the line")
         contents.bodies.append(body)
         return None
-    if command == ".param":
+    if command in (".param", ".params"):
         constants = contents.constants if body is None else body.constants
         constants.update(assignments(line.text))
     elif command == ".model":
         add_card(split_card(line.text), line.number, contents.cards if body is None else body.cards)
+    elif body is not None:
+        body.lines.append(line)
     elif command[0] == "." and command not in HARMLESS:
         raise InputError(
             f"{shown(words[0])} has no place in a file of diodes",
             "keep only .model and .subckt; nothing in such a file is ever executed or opened",
         )
-    elif body is not None:
-        body.lines.append(line)
     elif command not in HARMLESS:
         raise InputError(
             f"{shown(words[0])} is neither a .model nor inside a .subckt", "remove the line, or begin it with *"
@@ -130,17 +136,17 @@ def _sort(line: Line, contents: _Contents, body: Body | None) -> Body | None:
 
 def _finder(
     cards: dict[str, tuple[int, Card]], scope: Scope, source: str, seen: tuple[str, ...]
-) -> Callable[[str], DiodeModel]:
+) -> Callable[[str], Sized]:
     """Finds a model of the file, else of the catalogue, by name; ``seen`` are those that wait for it."""
 
-    def find(name: str) -> DiodeModel:
+    def find(name: str) -> Sized:
         if name.casefold() in map(str.casefold, seen) or len(seen) > 20:
             raise InputError(f"{shown(seen[0])} is derived from itself, or through too many others", "give it flat")
         if name.casefold() in cards:
             _, card = cards[name.casefold()]
             return read_card(card, scope, _finder(cards, scope, source, (*seen, name)), source)[0]
         try:
-            return catalogue.get(name)
+            return Sized(catalogue.get(name))
         except UsageError:
             raise InputError(f"there is no diode model {shown(name)}", "add its .model to the file") from None
 

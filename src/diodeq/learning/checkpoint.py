@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diodeq import archives
+from diodeq.documents import from_json
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.learning.recipe import digest
@@ -68,7 +70,7 @@ def _finite(array: Any) -> bool:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         arrays = archives.read(path)
-        header = json.loads(arrays["header"].tobytes())
+        header = from_json(arrays["header"].tobytes())
         if header["format"] != FORMAT or header["version"] != VERSION or header["digest"] != digest(header["document"]):
             raise ValueError("not the format this version writes")
         if not isinstance(header["document"], dict):
@@ -77,6 +79,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             raise ValueError("no count of epochs")
         if any(type(header[name]) not in (int, float) or not header[name] >= 0 for name in _MEASURED):
             raise ValueError("no number")
+        if not all(math.isfinite(header[name]) for name in _MEASURED if name != "best_loss"):
+            raise ValueError("no time")
         parameters, best = arrays["parameters"], arrays["best"]
         if parameters.shape != best.shape or not all(map(_finite, (parameters, best, *_slots(arrays)))):
             raise ValueError("no parameters")

@@ -184,8 +184,8 @@ def _run(
         # A rule may drive a circuit where no engine follows; that is an outcome, not an accident.
         return {"seed": experiment.recipe.seed, "folder": str(folder), "failed": error.problem}
     metrics = RunFolder(folder).metrics()
-    if not metrics:
-        raise InputError(f"the run {folder} has no metrics", "remove its folder")
+    if not metrics or any("solves" not in each for each in (summary, *metrics)):
+        raise InputError(f"the run {folder} does not say what it learned for how many solves", "remove its folder")
     return {
         "seed": experiment.recipe.seed,
         "folder": str(folder),

@@ -48,7 +48,7 @@ def read_csv(path: Path) -> Raw:
     Raises:
         InputError: naming the file, the row and the column.
     """
-    rows = tables.read_rows(path)
+    rows = list(tables.rows_of(path))
     if len(rows[0][1]) < 2:
         raise InputError(f"{path} has a single column", "separate columns by commas, features first and the label last")
     if not any(tables.is_number(cell) for cell in rows[0][1][:-1]):

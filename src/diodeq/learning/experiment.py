@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import diodeq
+from diodeq import processors
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.devices import catalogue
@@ -90,7 +91,8 @@ def conduct(
     """Train and write the run folder ``out``; returns the summary.
 
     ``mode`` is one of ``run_folder.MODES``; "resume" goes on from the checkpoint and ends in the same bits as a run
-    that was never interrupted. ``verify_with`` names an engine that evaluates the trained circuit once more.
+    that was never interrupted (with the same versions and kernel of linear algebra). ``verify_with`` names an engine
+    that evaluates the trained circuit once more.
     ``on_engine(simulator)``, ``on_start(circuit, data, epochs done)``, ``on_batch`` and ``on_epoch`` report progress;
     ``picture(path, metrics, summary)`` draws training.svg.
 
@@ -141,7 +143,8 @@ def conduct(
         circuit = trainer.knobs(recipe, technology).turn(circuit, trainer.chosen(snapshot, recipe))
         summary = summarize(experiment, circuit, data, simulator, snapshot)
         summary["simulator_version"] = version
-        summary["solves"] = folder.metrics()[-1]["solves"] if snapshot.epoch else 0
+        learned = folder.metrics()[: snapshot.epoch]
+        summary["solves"] = learned[-1].get("solves", 0) if learned else 0
         if verify_with:
             summary["verified"] = _verify(verify_with, workers, time_limit, simulator, circuit, data)
         if picture is not None:
@@ -250,6 +253,7 @@ def summarize(
         "best_loss": snapshot.best_loss,
         "recipe": recipe.to_json(),
         "diodeq_version": diodeq.__version__,
+        "blas": processors.kernels(),
     }
 
 

@@ -20,7 +20,8 @@ from diodeq.learning.updates import SPACES, UPDATES
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. Two runs of one recipe on the same data and circuit end in the same bits.
+    """How to train. Two runs of one recipe on the same data and circuit end in the same bits, whatever the number
+    of processors, where versions and the kernel of linear algebra (``processors.kernels``) are the same.
 
     ``volts`` is what one standard deviation of a feature becomes, and the bias rails; ``beta`` turns output volts into
     logits, per volt; ``floor`` limits the swing of rare features (``datasets.units``); ``smoothing`` is of labels;

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from diodeq.documents import from_json
 from diodeq.errors import InputError
 from diodeq.files import read_bytes
 from diodeq.learning.trainer import Metrics
@@ -35,12 +35,13 @@ def read_summary(path: Path) -> dict[str, Any]:
         InputError: it is damaged or of something else.
     """
     try:
-        found = json.loads(read_bytes(path, LARGEST))
+        found = from_json(read_bytes(path, LARGEST))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable summary", AGAIN) from error
-    if not _sound(found, SUMMARY) or ("verified" in found and not _sound(found["verified"], VERIFIED)):
+    sound = _sound(found, SUMMARY) and _counted(found)
+    if not sound or ("verified" in found and not _sound(found["verified"], VERIFIED)):
         raise InputError(f"{path} is not a readable summary", AGAIN)
     summary: dict[str, Any] = found
     return summary
@@ -62,12 +63,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
+            entry = from_json(line)
+        except ValueError:
             if number == len(lines):
                 break
             entry = None
-        if not _sound(entry, METRICS):
+        if not _sound(entry, METRICS) or not _counted(entry):
             raise InputError(f"{path}, line {number} is not a line of metrics", AGAIN)
         found.append(entry)
     return found
@@ -75,6 +76,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _sound(table: Any, kinds: Mapping[str, str]) -> bool:
     return isinstance(table, dict) and all(_is(table.get(name), kind) for name, kind in kinds.items())
+
+
+def _counted(table: Mapping[str, Any]) -> bool:
+    """Whether circuit solves are a number, where they are given at all: early runs did not count them."""
+    return _is(table.get("solves", 0), "int")
 
 
 def _is(value: Any, kind: str) -> bool:

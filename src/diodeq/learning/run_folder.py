@@ -6,8 +6,9 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ class RunFolder:
         """Remove what a process killed in the middle of an atomic write left beside a file."""
         for name in FILES:
             for leftover in self.path.glob(f".{name}.*"):
-                leftover.unlink(missing_ok=True)
+                with suppress(OSError):  # a folder, say: not ours
+                    leftover.unlink()
 
     def append(self, metrics: Metrics) -> None:
         """One more line of metrics, on disk when this returns."""
@@ -110,8 +112,19 @@ class RunFolder:
         return read_metrics(self.file("metrics.jsonl"))
 
     def rewind(self, epoch: int) -> None:
-        """Drop the metrics of epochs after ``epoch``: their process died before it wrote its checkpoint."""
+        """Drop the metrics of epochs after ``epoch``: their process died before it wrote its checkpoint.
+
+        Raises:
+            InputError: those of an epoch up to it are missing, which nobody can make up.
+        """
         kept = [line for line in self.metrics() if line["epoch"] <= epoch]
+        for wanted, line in zip_longest(range(1, epoch + 1), kept):
+            if wanted is None or line is None or line["epoch"] != wanted:
+                raise InputError(
+                    f"{self.file('metrics.jsonl')} does not hold the epochs 1 to {epoch} in order"
+                    + (f": epoch {wanted} is missing" if wanted is not None else ""),
+                    "put the file back, or train again with --overwrite",
+                )
         write_atomically(self.file("metrics.jsonl"), "".join(json.dumps(line) + "\n" for line in kept))
 
     def write_results(self, circuit: Circuit, summary: dict[str, Any]) -> None:

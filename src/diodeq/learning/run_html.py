@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from diodeq.learning.records import read_metrics, read_summary
+from diodeq.files import read_bytes
+from diodeq.learning.records import LARGEST, read_metrics, read_summary
 from diodeq.markup import card
 
 
@@ -27,7 +28,7 @@ def summary(path: Path) -> str:
         if metrics:
             rows.append(("held out", f"{100 * metrics[-1]['test_accuracy']:.1f} % right"))
     try:
-        drawn = base64.b64encode((path / "training.svg").read_bytes()).decode()
+        drawn = base64.b64encode(read_bytes(path / "training.svg", LARGEST)).decode()
         picture = f'<img alt="loss and accuracies" src="data:image/svg+xml;base64,{drawn}">'
     except OSError:
         picture = ""

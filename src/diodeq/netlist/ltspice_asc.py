@@ -13,26 +13,18 @@ from diodeq.circuit.primitives import Primitive
 from diodeq.netlist import spice
 from diodeq.netlist.listing import Listing
 from diodeq.netlist.ltspice import KNOWN_PARAMETERS
+from diodeq.netlist.symbols import REMARK, SYMBOLS
 from diodeq.netlist.templates import render
 
 GRID = 16
 _LINE = 2 * GRID  # from one line of text to the next
 _LETTER = 13  # the width of a letter, generously
 _ROW = 12 * GRID  # from one row of parts to the next
-_MARGIN = 40  # from a symbol's axis to the texts on its right
+_MARGIN = REMARK  # from a symbol's axis to the texts on its right
 _NARROWEST = 200 * GRID  # a sheet's least width
 
-# LTspice's symbols by the SPICE letter: name, and pins in the order of the netlist (y downward). As in its
-# lib/sym/*.asy; in public schematics wires and labels end exactly there.
-SYMBOLS: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {
-    "r": ("res", ((16, 16), (16, 96))),
-    "d": ("diode", ((16, 0), (16, 64))),
-    "v": ("voltage", ((0, 16), (0, 96))),
-    "i": ("current", ((0, 0), (0, 80))),
-    "e": ("e", ((0, 16), (0, 96), (-48, 32), (-48, 80))),
-    "f": ("f", ((0, 0), (0, 80))),
-    "g": ("g", ((0, 96), (0, 16), (-48, 32), (-48, 80))),
-}
+# The symbol that is drawn for each SPICE letter.
+DRAWN = {"r": "res", "d": "diode", "v": "voltage", "i": "current", "e": "e", "f": "f", "g": "g"}
 
 
 @dataclass
@@ -83,7 +75,7 @@ def write(listing: Listing) -> str:
 
 def _place(sheet: _Sheet, rows: list[tuple[Primitive, str]], width: int) -> None:
     """Put parts on the sheet, row by row."""
-    pins = [len(SYMBOLS[name[0]][1]) for (name, _, _), _ in rows]
+    pins = [len(SYMBOLS[DRAWN[name[0]]].pins) for (name, _, _), _ in rows]
     nets = [fields[:count] for ((_, fields, _), _), count in zip(rows, pins, strict=True)]
     label = _LETTER * max(len(net) for part in nets for net in part)
     text = _LETTER * max(max(map(len, (part[0], _value(part), remark))) for part, remark in rows)
@@ -103,7 +95,8 @@ def _place(sheet: _Sheet, rows: list[tuple[Primitive, str]], width: int) -> None
 
 def _draw(sheet: _Sheet, part: Primitive, nets: tuple[str, ...], remark: str, x: int, y: int) -> None:
     """One part with its origin's axis at ``x``, upside down if its upper pin alone is grounded."""
-    symbol, pins = SYMBOLS[part[0][0]]
+    symbol = DRAWN[part[0][0]]
+    pins = SYMBOLS[symbol].pins
     span = pins[0][1] + pins[1][1]
     upper = 0 if pins[0][1] < pins[1][1] else 1
     flipped = nets[upper] == "0" != nets[1 - upper]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from diodeq import processors
 from diodeq.analysis.verify import Verification
 from diodeq.circuit import Circuit
 from diodeq.netlist.listing import circuit_digest
@@ -13,8 +16,14 @@ from diodeq.report.parity_plot import parity_figures
 from diodeq.report.parts import parts_section
 
 
-def circuit_page(circuit: Circuit, verification: Verification, engine: str, command: str) -> str:
-    """The report as one HTML page; ``engine`` solved it, ``command`` wrote the page."""
+def circuit_page(
+    circuit: Circuit,
+    verification: Verification,
+    engine: str,
+    command: str,
+    digests: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The report as one HTML page; ``engine`` solved it, ``command`` wrote the page; ``digests`` names what it read."""
     levels, certificate = verification.levels, verification.certificate
     samples = len(levels["network"][-1])
     agreement, accuracy = verification.agreement(), verification.accuracy()
@@ -34,6 +43,12 @@ def circuit_page(circuit: Circuit, verification: Verification, engine: str, comm
         "A circuit compiled from a network, and solved at device level. Errors are relative to the largest value of"
         f" their stage; the circuit was solved in {engine}."
     )
+    rows = [
+        ("circuit, SHA-256", circuit_digest(circuit)),
+        *digests,
+        ("solved in", engine),
+        ("linear algebra", processors.named(processors.kernels())),
+    ]
     sections = [
         _parity(verification),
         _budget(verification),
@@ -42,8 +57,14 @@ def circuit_page(circuit: Circuit, verification: Verification, engine: str, comm
         parts_section(circuit),
         Section(
             "How to do it again",
-            list(circuit.notes),
-            [Code(command), Table("What was solved.", (), [("circuit, SHA-256", circuit_digest(circuit))], plain=True)],
+            [
+                *circuit.notes,
+                "This command writes the page again; its files are named as from the folder it was given in.",
+            ],
+            [
+                Code(command),
+                Table("What was solved, and with what.", (), rows, plain=True),
+            ],
         ),
     ]
     return render("diodeq circuit report", circuit.title, lead, facts, sections)
@@ -101,5 +122,5 @@ def _certificate(verification: Verification) -> Section:
         (str(k), str(len(level.nodes)), f"{level.margin:.4g}", f"{level.one_way:.4g}", f"{100 * level.tolerance:.3g} %")
         for k, level in enumerate(certificate.levels)
     ]
-    head = ("level", "free nodes", "margin (S)", "one-way norm (S)", "tolerance")
+    head = ("level", "free nodes", "margin\N{NO-BREAK SPACE}(S)", "one-way norm\N{NO-BREAK SPACE}(S)", "tolerance")
     return Section("Certificate", [text], [Table("Levels, each driven only by those before it.", head, rows)])

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from diodeq.circuit.bank import Floats
-from diodeq.report.figures import BLUE, GREY, PAPER, RED, style
+from diodeq.report.figures import BLUE, GREY, PAPER, RED, label, style
 
 # With more classes numbers do not fit into their cells; with more cells a bitmap is smaller than rectangles.
 NUMBERED = 16
@@ -70,6 +70,7 @@ def _cells(axes: Axes, shares: Floats, color: str) -> None:
 
 def _names(axes: Axes, classes: Sequence[str], both: bool = True) -> None:
     if len(classes) <= 2 * NUMBERED:
+        classes = [label(name) for name in classes]
         axes.set_yticks(range(len(classes)), classes)
         if both:
             turned = 90 if max(map(len, classes)) > 3 and len(classes) > 4 else 0

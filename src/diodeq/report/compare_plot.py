@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter
 
-from diodeq.report.figures import BLUE, GREY, RED, style, tidy
+from diodeq.report.figures import BLUE, GREY, RED, plain_numbers, style, tidy
 
 COLOURS = (BLUE, RED, "#c08a2b", "#5b8c5a", "#7d5ba6", GREY, "#3c3c3c", "#d06fa0")
 
@@ -40,9 +40,7 @@ def compare_figure(documents: Sequence[Mapping[str, Any]]) -> Figure:
             axes.set_ylim(0.0, 100.0)
             axes.set_yticks((0, 1, 2, 5, 10, 20, 50, 100), minor=False)
             axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{error:g}"))
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda solves, _: f"{solves / 1000:g}k"))
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            plain_numbers(axes.xaxis)
             tidy(axes)
         panels[0].set_ylabel("held-out error (%)")
         figure.legend(

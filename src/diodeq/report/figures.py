@@ -12,13 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, Tick
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from diodeq.errors import UsageError
+from diodeq.printable import drawn, printable
 
 BLUE, RED, GREY = "#1f6f8b", "#b0413e", "#7a7a7a"
+
+# Letters of one text in a picture, and of a name at an axis.
+LONGEST, LONGEST_NAME = 200, 24
 
 # For writing on top of a filled area: the colour of the page behind the picture.
 PAPER = "#fefefe"
@@ -50,6 +58,30 @@ def tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def plain_numbers(axis: Axis) -> None:
+    """Label a logarithmic axis, whose ends are final, as people write numbers: 0.05 and 2,000, not powers of ten.
+
+    An axis from 0 (``symlog``) has counts: beside 0 only whole numbers.
+    """
+    low, high = axis.get_view_interval()
+    least = low if low > 0 else 1.0
+    powers = 10.0 ** np.arange(np.floor(np.log10(least)), np.log10(max(high, least)) + 1)
+    steps = (1.0, 2.0, 5.0) if high <= 1e3 * least else (1.0,)
+    ticks = [tick for tick in (0.0, *(power * step for power in powers for step in steps)) if low <= tick <= high]
+    if len(ticks) > 1:
+        axis.set_ticks(ticks)
+    else:
+        axis.set_major_locator(MaxNLocator(4))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 10 else f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def label(text: str) -> str:
+    """A name for the ticks of an axis: short, and a dollar is a dollar."""
+    text = printable(text)
+    return (text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…").replace("$", r"\$")
+
+
 def demand_drawable(path: Path) -> str:
     """The format ``path`` ends in; raises ``UsageError`` for one that cannot be drawn, before anything slow is done."""
     suffix = path.suffix.lower().removeprefix(".")
@@ -62,9 +94,22 @@ def render(figure: Figure, path: Path) -> bytes:
     """The figure in the format ``path`` ends in (.svg, .png, .pdf); raises ``UsageError`` for another."""
     suffix = demand_drawable(path)
     buffer = io.BytesIO()
-    with style():
+    with _saving(figure):
         figure.savefig(buffer, format=suffix, dpi=160, facecolor="white", metadata=_UNDATED[suffix])
     return buffer.getvalue()
+
+
+@contextmanager
+def _saving(figure: Figure) -> Iterator[None]:
+    """Save within this: no text but that of ticks, which are numbers or a ``label``, is mathematics or has no end."""
+    ticks = {id(text) for tick in figure.findobj(Tick) for text in (tick.label1, tick.label2)}
+    for text in figure.findobj(Text):
+        if id(text) not in ticks:
+            said = printable(text.get_text(), keep="\n")
+            text.set_text(said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…")
+            text.set_parse_math(False)
+    with style(), drawn():
+        yield
 
 
 def inline(figure: Figure, name: str, description: str) -> str:
@@ -73,7 +118,7 @@ def inline(figure: Figure, name: str, description: str) -> str:
     ``name`` keeps the ids of several pictures on one page apart; ``description`` is read aloud.
     """
     buffer = io.StringIO()
-    with style(), rc_context({"svg.fonttype": "none"}):
+    with _saving(figure), rc_context({"svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = re.sub(r"<(metadata|style).*?</\1>", "", svg[svg.index("<svg") :], flags=re.DOTALL)

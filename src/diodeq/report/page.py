@@ -10,6 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 import diodeq
+from diodeq.printable import printable
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,18 @@ class Section:
     blocks: Sequence[Table | Picture | Code] = ()
 
 
+def _shown(value: object) -> object:
+    """What a page is given, without letters that steer; markup of ours is as it is."""
+    return printable(value, keep="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def render(kind: str, title: str, lead: str, facts: Sequence[Fact], sections: Sequence[Section]) -> str:
     """The page; ``kind`` is the line above the title, ``lead`` the paragraph below it. All text is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from diodeq.report.figures import BLUE, GREY, RED, style, tidy
+from diodeq.report.figures import BLUE, GREY, RED, plain_numbers, style, tidy
 from diodeq.synthesis.quantize import Quantized
 
 # More points than this hide each other and make the file slow to open.
@@ -33,7 +33,10 @@ def quantize_figure(quantized: Quantized, title: str) -> Figure:
         scaled = f" × {quantized.scale:.3g}" if quantized.scale != 1.0 else ""
         parity.set(xscale="log", yscale="log", xlabel=f"drawn conductance{scaled} (S)", ylabel="on the ladder (S)")
         histogram.hist(100 * errors, bins=80, color=BLUE)
-        histogram.set(xlabel="relative error (%)", ylabel="resistors", yscale="log")
+        # From 0, where bars begin, and logarithmic from 1: the few far off are seen beside the many.
+        histogram.set_yscale("symlog", linthresh=1.0)
+        histogram.set(xlabel="relative error (%)", ylabel="resistors", ylim=(0, None))
+        plain_numbers(histogram.yaxis)
         for axes in (parity, histogram):
             tidy(axes)
     return figure

@@ -14,6 +14,7 @@ from diodeq.analysis.power import Share, dissipation, groups
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.errors import InputError
+from diodeq.files import open_binary
 from diodeq.learning import checkpoint, trainer
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.experiment import Experiment, beginning, stored
@@ -154,6 +155,7 @@ def layers(point: OperatingPoint) -> dict[str, Floats]:
 
 def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with open_binary(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}", "train again with --overwrite") from error

@@ -10,7 +10,7 @@ from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from diodeq.circuit.bank import Floats
-from diodeq.report.figures import BLUE, GREY, RED, style, tidy
+from diodeq.report.figures import BLUE, GREY, RED, label, style, tidy
 
 
 def voltage_figure(layers: Mapping[str, Floats]) -> Figure:
@@ -59,7 +59,7 @@ def power_figure(watts: Floats, labels: NDArray[np.int64], classes: Sequence[str
                 axes.plot([low, high], [number, number], color=BLUE, linewidth=1.2)
                 axes.plot([middle], [number], "o", color=BLUE, markersize=4)
         if len(classes) <= 32:
-            axes.set_yticks(range(len(classes)), classes)
+            axes.set_yticks(range(len(classes)), [label(name) for name in classes])
         axes.set(xlabel="power (5th, 50th and 95th percentile)", ylim=(len(classes) - 0.5, -0.5), xlim=(0, None))
         axes.xaxis.set_major_formatter(EngFormatter(unit="W"))
         axes.locator_params(axis="x", nbins=5)

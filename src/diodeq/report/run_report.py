@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
+from diodeq import processors
 from diodeq.analysis.conduction import conducting
 from diodeq.analysis.power import groups
 from diodeq.circuit import Circuit
@@ -76,7 +77,10 @@ def _learning(evidence: Evidence) -> Section:
 def _decisions(evidence: Evidence) -> Section:
     confusion, classes = evidence.confusion, evidence.data.classes
     right, count = int(np.trace(confusion)), int(confusion.sum())
-    caption = "Held-out samples by class and by what the circuit takes them for. Darker: a larger share of the class."
+    caption = (
+        "Held-out samples by class and by what the circuit takes them for: blue where it is right, red where it is"
+        " wrong, the more solid the larger the share of the class."
+    )
     blocks: list[Picture | Table] = [
         Picture(inline(class_plots.confusion_figure(confusion, classes), "confusion", caption), caption)
     ]
@@ -236,14 +240,16 @@ def _power(evidence: Evidence) -> Section:
 def _again(evidence: Evidence, command: str, unset: Sequence[str]) -> Section:
     experiment, summary = evidence.experiment, evidence.summary
     text = [
-        "This command trains the same circuit to the same bits with these versions. Everything random derives from the"
-        f" seed {experiment.recipe.seed}: the split, the initial values, the order of samples."
+        "This command trains the same circuit, to the same bits with these versions and this kernel of linear algebra:"
+        " other processors may round the last digit differently, and training carries that on. Everything random"
+        f" derives from the seed {experiment.recipe.seed}: the split, the initial values, the order of samples."
     ]
     if unset:
         text.append(f"The run was made from Python: no option sets its {', '.join(unset)}.")
     rows = [
         ("diodeq", summary["diodeq_version"]),
         ("trained in", summary["simulator_version"]),
+        ("linear algebra", _kernels(summary.get("blas"))),
         ("evaluated in", evidence.engine),
         ("data", f"{summary['data']}, {summary['train_samples']} to learn, {summary['test_samples']} held out"),
         ("data, SHA-256", evidence.data_digest),
@@ -260,6 +266,13 @@ def _again(evidence: Evidence, command: str, unset: Sequence[str]) -> Section:
             Table("The recipe, defaults included.", (), recipe, plain=True),
         ],
     )
+
+
+def _kernels(recorded: object) -> str:
+    """What the summary says, which may be of an older version or of anyone."""
+    told = recorded if isinstance(recorded, list) else []
+    sound = all(isinstance(each, dict) and all(isinstance(word, str) for word in each.values()) for each in told)
+    return processors.named(told) if told and sound else "not recorded"
 
 
 def _shown(value: object) -> str:

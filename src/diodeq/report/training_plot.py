@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from diodeq.report.figures import BLUE, GREY, RED, style, tidy
+from diodeq.report.figures import BLUE, GREY, RED, plain_numbers, style, tidy
 
 Metrics = Sequence[Mapping[str, Any]]
 
@@ -31,6 +31,7 @@ def draw_loss(axes: Axes, metrics: Metrics) -> None:
     axes.set(xlabel="epoch", ylabel="training loss")
     if all(line["loss"] > 0 for line in metrics):
         axes.set_yscale("log")
+        plain_numbers(axes.yaxis)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     tidy(axes)
 

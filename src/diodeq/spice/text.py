@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from diodeq.errors import InputError
+from diodeq.errors import DiodeqError, InputError, PlacedError
 from diodeq.files import open_binary
 
 MODEL_FILE_BYTES = 1 << 20
@@ -46,19 +46,26 @@ class SpiceText:
     title: str
     lines: list[Line]
 
-    def error(self, number: int, problem: str, remedy: str) -> InputError:
+    def error(self, number: int, problem: str, remedy: str) -> PlacedError:
         """The error that names the file and the line."""
-        return InputError(f"{self.path}, line {number}: {problem}", remedy)
+        return self.placed(number, InputError(problem, remedy))
+
+    def placed(self, number: int, error: DiodeqError) -> PlacedError:
+        """The error with the file and the line before its sentence."""
+        problem = f"{self.path}, line {number}: {error.problem}"
+        found = PlacedError(problem, error.remedy, nodes=error.nodes, parts=error.parts)
+        found.line, found.told = number, error.problem
+        return found
 
     @contextmanager
     def at(self, number: int) -> Iterator[None]:
-        """Within it, an ``InputError`` that names no place of this file gets the line's."""
+        """Within it, an ``InputError`` that names no line gets this one."""
         try:
             yield
+        except PlacedError:
+            raise
         except InputError as error:
-            if error.problem.startswith(f"{self.path}, line "):
-                raise
-            raise self.error(number, error.problem, error.remedy) from error
+            raise self.placed(number, error) from error
 
 
 def read(path: str | Path, titled: bool, limit: int) -> SpiceText:
@@ -69,18 +76,33 @@ def read(path: str | Path, titled: bool, limit: int) -> SpiceText:
     Raises:
         InputError: missing, too large, not text, or a line too long, misplaced or with a backquote; naming the line.
     """
+    return split(decoded(path, limit), path, titled)
+
+
+def decoded(path: str | Path, limit: int) -> str:
+    """A file's text with its lines ended by newlines; raises ``InputError`` as `read` does."""
     raw = _decode(_bytes(path, limit)).replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")  # DOS ends files so
     if found := _BINARY.search(raw):
         number = raw.count("\n", 0, found.start()) + 1
         raise InputError(f"{path}, line {number}: this is not text", "give a SPICE file as plain text")
-    physical = raw.split("\n")
-    title = physical[0].strip() if titled else ""
+    return raw
+
+
+def split(raw: str, path: str | Path, titled: bool) -> SpiceText:
+    """The logical lines of a file's text; raises ``InputError`` as `read` does."""
+    physical = enumerate(raw.split("\n"), 1)
+    title = next(physical)[1].strip() if titled else ""
+    return SpiceText(str(path), title, logical(path, physical))
+
+
+def logical(path: str | Path, physical: Iterable[tuple[int, str]]) -> list[Line]:
+    """The logical lines of numbered lines; raises ``InputError`` as `read` does."""
     lines: list[Line] = []
     continued: dict[int, list[str]] = {}
     last = -1
-    for number, text in enumerate(physical, 1):
+    for number, text in physical:
         text = text.strip()
-        if not text or (titled and number == 1):
+        if not text:
             continue
         if text[0] in "*#":
             lines.append(Line(number, "*" + text[1:]))
@@ -110,12 +132,19 @@ def read(path: str | Path, titled: bool, limit: int) -> SpiceText:
                 f"keep it below {LONGEST_LINE:,}",
             )
         lines[index] = Line(number, whole)
-    return SpiceText(str(path), title, lines)
+    return lines
 
 
 def tokens(text: str) -> list[str]:
     """The words of a line: ``=`` and an expression in braces or quotes are one each; commas, parentheses part words."""
     return _TOKEN.findall(text) if _SPECIAL.search(text) else text.split()
+
+
+def unmarked(words: list[str]) -> list[str]:
+    """The words of a subcircuit's line without ``params:``, which may touch the constant that follows it."""
+    mark = "params:"
+    rest = (word[len(mark) :] if word[: len(mark)].lower() == mark else word for word in words)
+    return [word for word in rest if word]
 
 
 def assignments(text: str) -> dict[str, str]:
@@ -124,7 +153,7 @@ def assignments(text: str) -> dict[str, str]:
     Raises:
         InputError: something that is no pair, or a name given twice.
     """
-    command, _, rest = text.partition(" ")
+    command, rest = [*text.split(maxsplit=1), ""][:2]
     found = list(_ASSIGNED.finditer(rest))
     if not found or rest[: found[0].start()].strip():
         raise InputError(f"{command} without NAME=VALUE", "write .param NAME=VALUE")

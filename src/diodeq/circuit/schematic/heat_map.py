@@ -12,6 +12,7 @@ from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.schematic.layers import Layer
 from diodeq.circuit.schematic.pen import INK, follow_page, printable
 from diodeq.errors import CircuitError
+from diodeq.printable import drawn
 
 MOST_LAYERS, MOST_CELLS = 16, 50_000_000
 
@@ -43,7 +44,7 @@ def svg(circuit: Circuit, layers: list[Layer]) -> str:
         **ink,
     }
     buffer = io.StringIO()
-    with rc_context(style):
+    with rc_context(style), drawn():
         figure = Figure(figsize=(11.0, 1.2 + 2.6 * len(layers)), layout="constrained")
         figure.suptitle(f"{printable(circuit.title)}: conductances of {len(circuit.resistors)} resistors")
         all_axes = figure.subplots(len(layers), squeeze=False)[:, 0]
@@ -76,5 +77,5 @@ def _matrix(circuit: Circuit, layer: Layer) -> tuple[Floats, list[int]]:
 
 
 def _between(circuit: Circuit, nodes: list[int]) -> str:
-    names = [circuit.nodes[node] for node in nodes]
+    names = [printable(circuit.nodes[node]) for node in nodes]
     return ", ".join(names) if len(names) < 3 else f"{names[0]} … {names[-1]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,15 @@ import numpy as np
 
 from diodeq.circuit import KINDS, Bank, Circuit, Inputs
 from diodeq.circuit.check import check
-from diodeq.errors import CircuitError
-from diodeq.netlist.reading.deck import Deck, sort_lines
+from diodeq.errors import CircuitError, InputError
+from diodeq.netlist.reading.deck import Deck, Notes, sort_lines
 from diodeq.netlist.reading.elements import Part
 from diodeq.netlist.reading.flatten import Flat, flatten
 from diodeq.netlist.reading.names import legal
 from diodeq.netlist.reading.ports import Driven, choose_inputs, choose_outputs, choose_trainable
 from diodeq.netlist.reading.recognize import Row, controls, recognize
-from diodeq.spice import read
-from diodeq.spice.text import DECK_BYTES
+from diodeq.netlist.reading.schematic import is_schematic, schematic_deck
+from diodeq.spice.text import DECK_BYTES, decoded, split
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Imported:
 def import_deck(
     path: str | Path, inputs: Sequence[str] = (), outputs: Sequence[str] = (), trainable: Sequence[str] = ()
 ) -> Imported:
-    """The circuit of a SPICE deck of R, D, V, I, E, F, G and subcircuits of them.
+    """The circuit of a SPICE deck, or of an LTspice schematic, of R, D, V, I, E, F, G and subcircuits of them.
 
     Args:
-        path: the deck, as ngspice, LTspice and Xyce read it; the first line is its title.
+        path: the deck, as ngspice, LTspice and Xyce read it, whose first line is its title; or the schematic (.asc).
         inputs: patterns of sources; see `ports.choose_inputs` for the form and for the default.
         outputs: nodes, pairs PLUS:MINUS or patterns of them; see `ports.choose_outputs`.
         trainable: patterns of resistors; all by default.
@@ -45,7 +45,7 @@ def import_deck(
         InputError: naming the file and the line of what cannot be read, or a circuit that is not sound.
         UsageError: a pattern that matches nothing, or nothing says what the outputs are.
     """
-    deck = sort_lines(read(path, titled=True, limit=DECK_BYTES))
+    deck = _read(path)
     flat = flatten(deck)
     if not flat.count:
         raise deck.text.error(1, "the deck has no parts", "its first line is only a title; the parts follow it")
@@ -54,6 +54,17 @@ def import_deck(
     driven = choose_inputs(inputs, flat.parts, deck)
     circuit = _circuit(deck, flat, driven, outputs, trainable)
     return Imported(circuit, deck.notes.sentences())
+
+
+def _read(path: str | Path) -> Deck:
+    text = decoded(path, DECK_BYTES)
+    if is_schematic(text):
+        return sort_lines(*schematic_deck(text, path))
+    if Path(path).suffix.lower() == ".asc":
+        raise InputError(
+            f"{path}, line 1: this is no schematic of LTspice's", "save it with LTspice, or give a netlist"
+        )
+    return sort_lines(split(text, path, titled=True), Notes())
 
 
 def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], trainable: Sequence[str]) -> Circuit:
@@ -104,13 +115,20 @@ def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], tra
             )
         )
     except CircuitError as error:
-        places = {nodes[node]: row.line for kind in KINDS for row in reversed(everything[kind]) for node in row.nodes}
-        for kind in KINDS:
-            names = banks[kind].names or tuple(f"{KINDS[kind].prefix}{k}" for k in range(1, len(banks[kind]) + 1))
-            places.update((name, row.line) for name, row in zip(names, everything[kind], strict=True))
-        places.pop("0", None)
-        line = next((places[word] for word in error.problem.replace(",", " ").split() if word in places), 1)
-        raise deck.text.error(line, error.problem, error.remedy) from error
+        raise deck.text.placed(_line(error, nodes, banks, everything), error) from error
+
+
+def _line(
+    error: CircuitError, nodes: Mapping[str, str], banks: Mapping[str, Bank], rows: Mapping[str, Sequence[Part | Row]]
+) -> int:
+    """The line of the first part that the error names, else the first line at one of its nodes, else 1."""
+    for kind, bank in banks.items():
+        names = bank.names or tuple(f"{KINDS[kind].prefix}{k}" for k in range(1, len(bank) + 1))
+        for name, row in zip(names, rows[kind], strict=True):
+            if name in error.parts[:1]:
+                return row.line
+    lost = {raw for raw, name in nodes.items() if name in error.nodes}
+    return min((row.line for them in rows.values() for row in them if lost & {*row.nodes}), default=1)
 
 
 def _inputs(driven: Driven, volts: Sequence[Row], amperes: Sequence[Row]) -> Inputs:

@@ -11,7 +11,7 @@ from diodeq.devices.cards import Card, add_card, split_card
 from diodeq.devices.subcircuit import Body, open_body
 from diodeq.errors import InputError
 from diodeq.spice import Line, Scope, SpiceText, tokens
-from diodeq.spice.numbers import number, shown
+from diodeq.spice.numbers import NUMBER, number, shown
 from diodeq.spice.text import assignments
 
 # What diodeq writes above a source and at the end of a deck.
@@ -49,7 +49,8 @@ class Deck:
     bodies: dict[str, Body] = field(default_factory=dict)
     cards: dict[str, tuple[int, Card]] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
-    options: dict[str, tuple[int, str]] = field(default_factory=dict)
+    temperatures: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    """By what gives it (".temp", "temp", "tnom"), the line and the value of each."""
     libraries: list[Line] = field(default_factory=list)
     swept: set[str] = field(default_factory=set)
     asked: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -64,17 +65,29 @@ class Deck:
     ended: bool = False
 
 
-def sort_lines(text: SpiceText) -> Deck:
-    """The deck of a text; raises ``InputError`` naming the line of a command that has no place in it."""
-    deck = Deck(text)
+def sort_lines(text: SpiceText, notes: Notes) -> Deck:
+    """The deck of a text, with what is noted of it already.
+
+    Raises:
+        InputError: naming the line of a command that has no place in it.
+    """
+    deck = Deck(text, notes=notes)
     if re.match(r"[rdvixefg]\w*(\s+\S+){3}", text.title, re.IGNORECASE):
         deck.notes.add("the first line of a deck is its title, although it looks like a part", text.title[:40], 1)
     # Only diodeq's own comments mean something: a person may well write "input stage (2)" above a source.
     own = any(line.text.startswith("* written by diodeq ") for line in text.lines[:5])
     body: Body | None = None
     remark = ""
+    skipping = 0  # since which line
     for line in text.lines:
         first = line.text[0]
+        command = first == "." and not deck.ended and line.text.split(maxsplit=1)[0].lower()
+        if skipping or command == ".control":
+            if command == ".endc":
+                said = "commands between .control and .endc are never run, and were skipped"
+                deck.notes.add(said, f"{line.number - skipping + 1} lines", skipping)
+            skipping = 0 if command == ".endc" else skipping or line.number
+            continue
         if first == "*":
             remark = line.text[1:].strip() if own else ""
             if found := _OUTPUT.fullmatch(remark):
@@ -93,6 +106,8 @@ def sort_lines(text: SpiceText) -> Deck:
             with text.at(line.number):
                 body = _command(deck, line, body, remark)
         remark = ""
+    if skipping:
+        raise text.error(skipping, ".control is never ended", "add .endc after its last command")
     if body is not None:
         raise text.error(body.line, f".subckt {shown(body.name)} is never ended", "add .ends")
     return deck
@@ -112,6 +127,8 @@ def _command(deck: Deck, line: Line, body: Body | None, remark: str) -> Body | N
     """Take a line that begins with a dot; returns the subcircuit that is open after it."""
     words = tokens(line.text)
     command = words[0].lower()
+    if body is not None and command in WHOLE and {".temp", "temp", "tnom"} & {word.lower() for word in words}:
+        raise InputError("a temperature within a subcircuit", "a circuit has one temperature; give it outside")
     if command == ".subckt":
         if body is not None:
             raise InputError("a subcircuit within a subcircuit", "define it outside")
@@ -123,7 +140,7 @@ def _command(deck: Deck, line: Line, body: Body | None, remark: str) -> Body | N
             raise InputError(f"subcircuit {shown(body.name)} is defined twice", "keep one of the two")
         deck.bodies[body.name.lower()] = body
         return None
-    if command == ".param":
+    if command in (".param", ".params"):
         constants = deck.constants if body is None else body.constants
         for name, value in assignments(line.text).items():
             if name in constants:
@@ -140,17 +157,30 @@ def _command(deck: Deck, line: Line, body: Body | None, remark: str) -> Body | N
 
 
 def _options(deck: Deck, line: Line, words: list[str]) -> None:
+    given = set()
     for at, word in enumerate(words):
-        if word == "=" and 0 < at < len(words) - 1:
-            deck.options[words[at - 1].lower()] = (line.number, words[at + 1])
-            if words[at - 1].lower() == "gmin" and number(words[at + 1]) != 1e-12:
-                deck.notes.add("gmin is 1e-12 siemens in every simulation here", words[at + 1], line.number)
+        name = word.lower()
+        if name not in ("temp", "tnom", "gmin") or words[at - 1] == "=":
+            continue  # the others steer a solver
+        if words[at + 1 : at + 2] != ["="] or at + 2 >= len(words):
+            raise InputError(f"{words[0]} {word} without a value", f"write {words[0]} {word}=VALUE")
+        if name in given:
+            raise InputError(f"{word} is given twice", "keep one of the two")
+        given.add(name)
+        if name != "gmin":
+            deck.temperatures.setdefault(name, []).append((line.number, words[at + 2]))
+        elif number(words[at + 2]) != 1e-12:
+            deck.notes.add("gmin is 1e-12 siemens in every simulation here", words[at + 2], line.number)
 
 
 def _temperature(deck: Deck, line: Line, words: list[str]) -> None:
-    if len(words) != 2:
-        raise InputError(f".temp with {len(words) - 1} temperatures", "give one; a circuit has one temperature")
-    deck.options["temp"] = (line.number, words[1])
+    values = [word for word in words[1:] if word != "="]
+    if len(values) != 1:
+        raise InputError(f".temp with {len(values)} temperatures", "give one; a circuit has one temperature")
+    if not (NUMBER.fullmatch(values[0]) or values[0][0] in "{'"):
+        # ngspice takes 27 °C then, and says so where few look
+        raise InputError(f"{shown(values[0])} is no temperature", "write degrees Celsius in digits, or {NAME}")
+    deck.temperatures.setdefault(".temp", []).append((line.number, values[0]))
 
 
 def _asked(deck: Deck, line: Line, words: list[str]) -> None:
@@ -189,6 +219,8 @@ def _end(deck: Deck, line: Line, words: list[str]) -> None:
 
 
 COMMANDS: dict[str, Callable[[Deck, Line, list[str]], None]] = {
+    ".opt": _options,
+    ".opts": _options,
     ".option": _options,
     ".options": _options,
     ".temp": _temperature,
@@ -206,16 +238,19 @@ COMMANDS: dict[str, Callable[[Deck, Line, list[str]], None]] = {
     ".end": _end,
 }
 
+# What holds for the whole circuit.
+WHOLE = frozenset(name for name, take in COMMANDS.items() if take in (_options, _temperature))
+
 # Analyses and their output do not change what the circuit is.
 WITHOUT_EFFECT = frozenset(
     (
         *(".title", ".op", ".ac", ".tran", ".noise", ".tf", ".sens", ".four", ".pz", ".disto"),
-        *(".width", ".backanno", ".preprocess", ".result"),
+        *(".width", ".backanno", ".preprocess", ".result", ".csparam", ".savebias", ".wave", ".net", ".sp", ".pss"),
     )
 )
 
 REFUSED: dict[str, str] = {
-    ".control": "commands are never executed; remove everything from .control to .endc",
+    ".endc": "there is no .control before it; remove the line",
     ".exec": "commands are never executed; remove the line",
     ".include": "no file is ever opened for a deck; paste what it needs, or use `diodeq devices import`",
     ".inc": "no file is ever opened for a deck; paste what it needs, or use `diodeq devices import`",
@@ -225,10 +260,25 @@ REFUSED: dict[str, str] = {
 
 
 def temperatures(deck: Deck, scope: Scope) -> tuple[float, float]:
-    """The circuit's temperature and the one at which its models hold, °C; both 27 unless the deck says otherwise."""
-    found = []
-    for name in ("temp", "tnom"):
-        line, word = deck.options.get(name, (1, "27"))
+    """The circuit's temperature and the one at which its models hold, °C; both 27 unless the deck says otherwise.
+
+    As in ngspice (39), any ``.temp`` wins over ``.options temp=``, and the last of several holds.
+    """
+    given = deck.temperatures
+    return _last(deck, scope, [*given.get("temp", ()), *given.get(".temp", ())]), _last(
+        deck, scope, given.get("tnom", [])
+    )
+
+
+def _last(deck: Deck, scope: Scope, given: list[tuple[int, str]]) -> float:
+    """The value that holds, 27 without any; noted where an earlier one differs."""
+    value = 27.0
+    for at, (line, word) in enumerate(given):
         with deck.text.at(line):
-            found.append(scope.number(word))
-    return found[0], found[1]
+            if word.isidentifier():
+                raise InputError(f"{shown(word)} is no temperature", f"write it as {{{word}}}")
+            earlier, value = value, scope.number(word)
+        if at and earlier != value:
+            said = "of several temperatures one holds, the last .temp or else the last .options"
+            deck.notes.add(said, f"{value:g} °C", line)
+    return value

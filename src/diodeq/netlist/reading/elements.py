@@ -12,12 +12,18 @@ from diodeq.spice import Scope
 from diodeq.spice.numbers import NUMBER, shown
 
 GROUND = frozenset(["0", "gnd"])
+FIXED = "fixed"
+
+# What may follow a part's value and changes no voltage: ratings, tolerances, starting points, noise, a maker's name.
+HARMLESS = frozenset(["tol", "pwr", "noisy", "noise", "noiseless", "ac", "ic", "mfg", "pn", "type"])
 
 
 class Part(NamedTuple):
-    """A part; ``value`` is in ohms, volts, amperes, a gain, siemens or (a diode's) an area.
+    """A part; ``value`` is in ohms, volts, amperes, a gain, siemens, or says how many diodes there are in parallel.
 
-    ``other`` names a diode's model or the source an F copies. ``varied``: the deck gives a source more than a constant.
+    ``letter`` is the deck's, or FIXED for a resistor inside another part; such a part's name, and that of a node inside
+    one, has a space, which no name of a deck can have. ``other`` names a diode's model or the source an F copies.
+    ``varied``: the deck gives a source more than a constant. ``area``: a diode's, where its line gives one.
     """
 
     letter: str
@@ -27,37 +33,38 @@ class Part(NamedTuple):
     other: str
     line: int
     varied: bool = False
+    area: float | None = None
 
 
-def read_part(words: list[str], scope: Scope, line: int, notes: Notes) -> Part | None:
-    """The part of an element line's words; None for one that has no effect in direct current.
+def read_part(words: list[str], scope: Scope, line: int, notes: Notes) -> list[Part]:
+    """The part of an element line's words, as two if one is not enough; none if it does nothing in direct current.
 
     Raises:
         InputError: not a part that a circuit can hold, or a value that cannot be read.
     """
     name = words[0].lower()
     letter = name[0]
-    part: Part | None
     if letter == "r" and len(words) == 4:  # a hundred thousand of these are ordinary
-        part = Part("r", name, (words[1].lower(), words[2].lower()), scope.number(words[3]), "", line)
+        parts = [Part("r", name, (words[1].lower(), words[2].lower()), scope.number(words[3]), "", line)]
     elif letter in READERS:
-        part = READERS[letter](name, words, scope, line, notes)
+        parts = READERS[letter](name, words, scope, line, notes)
     else:
         raise InputError(
             f"{shown(words[0])} is {UNREADABLE.get(letter, 'no element that a circuit can hold')}",
             "a circuit holds R, D, V, I, E, F, G and subcircuits of them; replace it or remove it",
         )
-    if part is None:
-        return None
-    part = part._replace(nodes=tuple("0" if node in GROUND else node for node in part.nodes))
-    if part.nodes[0] == part.nodes[1]:
-        raise InputError(f"both ends of {shown(words[0])} are on node {shown(part.nodes[0])}", "remove or reconnect it")
-    if letter == "r" and not 1e-300 < part.value < 1e300:
-        raise InputError(
-            f"resistor {shown(words[0])} is {part.value:g} ohm",
-            "give it a finite resistance more than 0; V… 0 joins two nodes",
-        )
-    return part
+    parts = [part._replace(nodes=tuple("0" if node in GROUND else node for node in part.nodes)) for part in parts]
+    for part in parts:
+        if part.nodes[0] == part.nodes[1]:
+            raise InputError(
+                f"both ends of {shown(words[0])} are on node {shown(part.nodes[0])}", "remove or reconnect it"
+            )
+        if part.letter in ("r", FIXED) and not 1e-300 < part.value < 1e300:
+            raise InputError(
+                f"resistor {shown(words[0])} is {part.value:g} ohm",
+                "give it a finite resistance more than 0; V… 0 joins two nodes",
+            )
+    return parts
 
 
 def _nodes(words: list[str], count: int, what: str) -> tuple[str, ...]:
@@ -66,47 +73,70 @@ def _nodes(words: list[str], count: int, what: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in words[1 : count + 1])
 
 
-def _options(words: list[str], start: int, scope: Scope, known: tuple[str, ...]) -> dict[str, float]:
-    """NAME=VALUE pairs from ``start`` on that are all ``known``."""
+class _Line(NamedTuple):
+    """Where a line's constants are found, its number, and where to say what was left out."""
+
+    scope: Scope
+    number: int
+    notes: Notes
+
+
+def _options(words: list[str], start: int, where: _Line, known: tuple[str, ...] = ()) -> dict[str, float]:
+    """The ``known`` NAME=VALUE pairs from ``start`` on; harmless ones are noted, others refused."""
     pairs: dict[str, float] = {}
-    for at in range(start, len(words), 3):
+    at = start
+    while at < len(words):
         name = words[at].lower()
-        if words[at + 1 : at + 2] != ["="] or at + 2 >= len(words) or name not in known:
+        paired = words[at + 1 : at + 2] == ["="] and at + 2 < len(words)
+        if name in known and paired:
+            if name in pairs:
+                raise InputError(f"{words[at]} of {shown(words[0])} is given twice", "keep one of the two")
+            pairs[name] = where.scope.number(words[at + 2])
+        elif name in HARMLESS and (paired or name == "noiseless"):
+            said = "options that change nothing in direct current were left out"
+            where.notes.add(said, f"{words[0].lower()} {name}", where.number)
+        else:
             raise InputError(
                 f"{shown(words[at])} of {shown(words[0])} is not understood",
                 f"only {', '.join(known)} may follow, as NAME=VALUE" if known else "remove it",
             )
-        pairs[name] = scope.number(words[at + 2])
+        at += 3 if paired else 1
     return pairs
 
 
-def _resistor(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+def _given(words: list[str], scope: Scope, name: str) -> float:
+    """The value of NAME=VALUE among the words, 0 without; all else is left as it stands."""
+    for at in range(1, len(words) - 1):
+        if words[at] == "=" and words[at - 1].lower() == name:
+            return scope.number(words[at + 1])
+    return 0.0
+
+
+def _resistor(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> list[Part]:
     nodes = _nodes(words, 2, "Rname NODE NODE OHMS")
     start = 5 if words[3].lower() == "r" and words[4:5] == ["="] else 3
     if start >= len(words):
         raise InputError(f"resistor {shown(words[0])} has no value", "write Rname NODE NODE OHMS")
     ohms = scope.number(words[start])
-    known = ("m", "tol", "pwr", "noisy", "noise", "ac", "tc", "tc1", "tc2", "temp", "dtemp", "scale")
-    more = _options(words, start + 1, scope, known)
+    known = ("m", "scale", "tc", "tc1", "tc2", "temp", "dtemp")
+    more = _options(words, start + 1, _Line(scope, line, notes), known)
     if any(more.get(key) for key in ("tc", "tc1", "tc2")):
         raise InputError(
             f"resistor {shown(words[0])} has a temperature coefficient", "give its value at the temperature wanted"
         )
-    for key in ("tol", "pwr", "noisy", "noise", "ac", "temp", "dtemp"):
-        if key in more:
-            notes.add("ratings and tolerances of resistors were left out", f"{name} {key}", line)
-    return Part("r", name, nodes, ohms * more.get("scale", 1.0) / _positive(words[0], more.get("m", 1.0)), "", line)
+    ohms = ohms * more.get("scale", 1.0) / _positive(words[0], more.get("m", 1.0))
+    return [Part("r", name, nodes, ohms, "", line)]
 
 
-def _diode(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+def _diode(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> list[Part]:
     nodes = _nodes(words, 2, "Dname ANODE CATHODE MODEL")
-    start, area = 4, 1.0
+    start, area = 4, None
     if len(words) > 4 and words[5:6] != ["="] and words[4].lower() != "off":
         area, start = scope.number(words[4]), 5
     rest = [word for word in words[start:] if word.lower() != "off"]  # a hint to the solver
-    more = _options([words[0], *rest], 1, scope, ("area", "m"))
-    value = area * more.get("area", 1.0) * more.get("m", 1.0)
-    return Part("d", name, nodes, _positive(words[0], value), words[3], line)
+    more = _options([words[0], *rest], 1, _Line(scope, line, notes), ("area", "m"))
+    area, count = more.get("area", area), _positive(words[0], more.get("m", 1.0))
+    return [Part("d", name, nodes, count, words[3], line, area=area)]
 
 
 def _positive(name: str, value: float) -> float:
@@ -126,21 +156,22 @@ _WAVEFORMS: dict[str, Callable[[list[float]], float]] = {
 }
 
 
-def _source(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+def _source(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> list[Part]:
     nodes = tuple(word.lower() for word in words[1:3])
     if len(nodes) < 2 or "=" in nodes:
         raise InputError(f"{shown(words[0])} has too few fields", f"write {words[0]} NODE NODE VALUE")
     constant: float | None = None
-    start = 0.0
+    start = series = 0.0
     varied = False
     at = 3
     while at < len(words):
         word = words[at].lower()
         at += 1
         if word in ("rser", "cpar") and words[at : at + 1] == ["="]:
-            if word == "rser" and scope.number("".join(words[at + 1 : at + 2])) != 0.0:
-                raise InputError(f"source {shown(words[0])} has a resistance Rser", "draw it as a resistor in series")
-            notes.add("capacitances of sources have no effect in direct current", name, line)
+            if word == "rser" and name[0] == "v":
+                series = scope.number("".join(words[at + 1 : at + 2]))
+            else:
+                notes.add("options that change nothing in direct current were left out", f"{name} {word}", line)
             at += 2
         elif word == "dc":
             at += words[at : at + 1] == ["="]
@@ -162,37 +193,56 @@ def _source(name: str, words: list[str], scope: Scope, line: int, notes: Notes) 
             constant = scope.number(words[at - 1])
         else:
             raise InputError(f"{shown(words[at - 1])} of {shown(words[0])} is not understood", "give its DC value")
-    return Part(name[0], name, nodes, start if constant is None else constant, "", line, varied)
+    source = Part(name[0], name, nodes, start if constant is None else constant, "", line, varied)
+    if series == 0.0:
+        return [source]
+    inner = f"{name} inner"
+    return [source._replace(nodes=(nodes[0], inner)), Part(FIXED, f"r {name}", (inner, nodes[1]), series, "", line)]
 
 
-def _controlled(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+def _controlled(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> list[Part]:
     nodes = _nodes(words, 4, f"{words[0]} OUT+ OUT- CTRL+ CTRL- GAIN")
     if "poly" in (word.lower() for word in words) or len(words) < 6:
         raise InputError(
             f"{shown(words[0])} is not a linear source of two nodes", f"write {words[0]} OUT+ OUT- CTRL+ CTRL- GAIN"
         )
-    more = _options(words, 6, scope, ("m",) if name[0] == "g" else ())
-    return Part(name[0], name, nodes, scope.number(words[5]) * more.get("m", 1.0), "", line)
+    more = _options(words, 6, _Line(scope, line, notes), ("m",) if name[0] == "g" else ())
+    return [Part(name[0], name, nodes, scope.number(words[5]) * more.get("m", 1.0), "", line)]
 
 
-def _copied(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
+def _copied(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> list[Part]:
     nodes = _nodes(words, 2, "Fname OUT+ OUT- VSOURCE GAIN")
     if len(words) < 5 or words[3].lower() == "poly":
         raise InputError(f"{shown(words[0])} is not a linear source", "write Fname OUT+ OUT- VSOURCE GAIN")
-    more = _options(words, 5, scope, ("m",))
-    return Part("f", name, nodes, scope.number(words[4]) * more.get("m", 1.0), words[3].lower(), line)
+    more = _options(words, 5, _Line(scope, line, notes), ("m",))
+    return [Part("f", name, nodes, scope.number(words[4]) * more.get("m", 1.0), words[3].lower(), line)]
 
 
-def _capacitor(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> None:
-    notes.add("capacitors are open in direct current and were left out", name, line)
+def _capacitor(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> list[Part]:
+    leak = _given(words, scope, "rpar")
+    if leak == 0.0:
+        notes.add("capacitors are open in direct current and were left out", name, line)
+        return []
+    notes.add("capacitors and inductors with a resistance became resistors", f"{name} Rpar", line)
+    return [_fixed(name, words, leak, scope, line)]
 
 
-def _inductor(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> Part:
-    notes.add("inductors are shorts in direct current and became sources of 0 V", name, line)
-    return Part("v", f"v {name}", _nodes(words, 2, "Lname NODE NODE HENRY"), 0.0, "", line)
+def _inductor(name: str, words: list[str], scope: Scope, line: int, notes: Notes) -> list[Part]:
+    series, parallel = _given(words, scope, "rser"), _given(words, scope, "rpar")
+    if series == 0.0:
+        notes.add("inductors are shorts in direct current and became sources of 0 V", name, line)
+        return [Part("v", f"v {name}", _nodes(words, 2, "Lname NODE NODE HENRY"), 0.0, "", line)]
+    notes.add("capacitors and inductors with a resistance became resistors", f"{name} Rser", line)
+    return [_fixed(name, words, series if parallel == 0.0 else 1.0 / (1.0 / series + 1.0 / parallel), scope, line)]
 
 
-READERS: dict[str, Callable[[str, list[str], Scope, int, Notes], Part | None]] = {
+def _fixed(name: str, words: list[str], ohms: float, scope: Scope, line: int) -> Part:
+    """What a capacitor or an inductor is in direct current, ``m`` of them in parallel."""
+    nodes = _nodes(words, 2, f"{words[0]} NODE NODE VALUE")
+    return Part(FIXED, f"r {name}", nodes, ohms / _positive(words[0], _given(words, scope, "m") or 1.0), "", line)
+
+
+READERS: dict[str, Callable[[str, list[str], Scope, int, Notes], list[Part]]] = {
     "r": _resistor,
     "d": _diode,
     "v": _source,

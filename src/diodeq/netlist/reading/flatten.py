@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from diodeq.devices import DiodeModel, catalogue
-from diodeq.devices.cards import Card, read_card, scaled
+from diodeq.devices.cards import Card, Sized, read_card
 from diodeq.devices.subcircuit import Body
 from diodeq.errors import InputError, UsageError
 from diodeq.netlist.reading.deck import Deck, temperatures
-from diodeq.netlist.reading.elements import GROUND, Part, read_part
+from diodeq.netlist.reading.elements import FIXED, GROUND, Part, read_part
 from diodeq.spice import Line, Scope, tokens
 from diodeq.spice.numbers import shown
+from diodeq.spice.text import unmarked
 
 DEEPEST = 10  # subcircuits within subcircuits
 MOST_PARTS = 3_000_000
@@ -24,7 +25,7 @@ class Flat:
     """A deck's parts by letter, and the diode models that the diodes' ``other`` numbers count."""
 
     temperature: float
-    parts: dict[str, list[Part]] = field(default_factory=lambda: {letter: [] for letter in "rdviefg"})
+    parts: dict[str, list[Part]] = field(default_factory=lambda: {letter: [] for letter in (*"rdviefg", FIXED)})
     models: dict[DiodeModel, int] = field(default_factory=dict)
     count: int = 0
 
@@ -63,7 +64,10 @@ class _Flattener:
         self.deck, self.flat, self.nominal = deck, flat, nominal
         self.outside = Scope(deck.constants)
         self.taken: dict[str, int] = {}
-        self.found: dict[tuple[str, float], int] = {}
+        self.found: dict[tuple[str, float | None, float], int] = {}
+        self.distinct: dict[DiodeModel, DiodeModel] = {}
+        self.spelled: dict[str, DiodeModel] = {}
+        self.copies: dict[str, int] = {}
 
     def lines(self, lines: list[Line], place: _Place) -> None:
         for line in lines:
@@ -83,15 +87,16 @@ class _Flattener:
         if words[0][0] in "xX":
             self._instance(words, line.number, place)
             return
-        part = read_part(words, place.scope, line.number, self.deck.notes)
-        if part is None:
-            return
+        for part in read_part(words, place.scope, line.number, self.deck.notes):
+            self._take(part, line, place)
+
+    def _take(self, part: Part, line: Line, place: _Place) -> None:
         if place.path:
             part = part._replace(name=place.named(part.name), nodes=tuple(map(place.node, part.nodes)))
             if part.nodes[0] == part.nodes[1]:
                 raise InputError(f"both ends of {part.name} are on node {part.nodes[0]}", "reconnect the subcircuit")
         if part.letter == "d":
-            part = part._replace(other=str(self._model(part.other, part.value, place)))
+            part = part._replace(other=str(self._model(part, place)))
         elif part.letter == "f" and place.path:
             part = part._replace(other=place.named(part.other))
         if part.name in self.taken:
@@ -101,7 +106,7 @@ class _Flattener:
 
     def _instance(self, words: list[str], line: int, place: _Place) -> None:
         given: dict[str, str | float] = {}
-        words = [word for word in words if word.lower() != "params:"]
+        words = unmarked(words)
         while len(words) > 3 and words[-2] == "=":
             given[words[-3].lower()] = place.scope.number(words[-1])
             del words[-3:]
@@ -128,36 +133,38 @@ class _Flattener:
         pins = dict(zip(body.pins, ("0" if node in GROUND else node for node in nodes), strict=True))
         return _Place(path, scope, pins, body.cards, depth)
 
-    def _model(self, name: str, area: float, place: _Place) -> int:
+    def _model(self, diode: Part, place: _Place) -> int:
         """The number of the model that a diode names: the subcircuit's own, the deck's, or the catalogue's."""
+        name = diode.other
         local = bool(place.path) and name.casefold() in place.cards
-        key = (name.casefold(), area)
+        key = (name.casefold(), diode.area, diode.value)
         if not local and key in self.found:
             return self.found[key]
         line, card = place.cards.get(name.casefold()) or self.deck.cards.get(name.casefold()) or (0, None)
         if card is None:
-            model = self._known(name)
+            sized = self._known(name)
         else:
             with self.deck.text.at(line):
-                model = self._read(card, line, place.scope if local else self.outside)
-        model = self._distinct(scaled(model, area))
+                sized = self._read(card, line, place.scope if local else self.outside)
+        model = self._distinct(sized.of(diode.area, diode.value))
         index = self.flat.models.setdefault(model, len(self.flat.models))
         if not local:
             self.found[key] = index
         return index
 
-    def _read(self, card: Card, line: int, scope: Scope) -> DiodeModel:
+    def _read(self, card: Card, line: int, scope: Scope) -> Sized:
         source = f"{self.deck.text.path}, line {line}"
-        model, ignored = read_card(card, scope, self._base(scope, (card.name,)), source)
+        sized, ignored = read_card(card, scope, self._base(scope, (card.name,)), source)
+        model = sized.model
         for phrase in ignored:
             self.deck.notes.add("parameters of models that were left out", f"{card.name} {phrase}", line)
         if self.nominal != 27.0 and "tnom" not in dict(model.parameters):
             model = replace(model, parameters=(*model.parameters, ("tnom", self.nominal)))
         name, credit = _credits(card.name, self.deck.remarks.get(line, ""))
-        return replace(model, name=name, source=credit or model.source)
+        return Sized(replace(model, name=name, source=credit or model.source), sized.area)
 
-    def _base(self, scope: Scope, seen: tuple[str, ...]) -> Callable[[str], DiodeModel]:
-        def find(name: str) -> DiodeModel:
+    def _base(self, scope: Scope, seen: tuple[str, ...]) -> Callable[[str], Sized]:
+        def find(name: str) -> Sized:
             if name.casefold() not in self.deck.cards:
                 return self._known(name)
             if name in seen or len(seen) > DEEPEST:
@@ -167,7 +174,7 @@ class _Flattener:
 
         return find
 
-    def _known(self, name: str) -> DiodeModel:
+    def _known(self, name: str) -> Sized:
         try:
             model = catalogue.get(name)
         except UsageError as error:
@@ -181,16 +188,17 @@ class _Flattener:
         said = f"{model.name}, {model.source}"
         if said not in self.deck.notes.reasons.setdefault(reason, []):
             self.deck.notes.reasons[reason].append(said)
-        return model
+        return Sized(model)
 
     def _distinct(self, model: DiodeModel) -> DiodeModel:
         """The model, renamed where another of the same name in a netlist differs."""
-        name, count = model.name, 1
-        taken = {other.spice_name: other for other in self.flat.models}
-        while (other := taken.get(model.spice_name)) is not None and other != model:
-            count += 1
-            model = replace(model, name=f"{name}_{count}")
-        return model
+        if model not in self.distinct:
+            name, other = model.name, model
+            while self.spelled.setdefault(other.spice_name, other) != other:
+                self.copies[name] = self.copies.get(name, 1) + 1
+                other = replace(model, name=f"{name}_{self.copies[name]}")
+            self.distinct[model] = other
+        return self.distinct[model]
 
 
 def _credits(name: str, remark: str) -> tuple[str, str]:

@@ -26,12 +26,12 @@ class Driven:
 def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[Part]], deck: Deck) -> Driven:
     """The driven sources of a deck.
 
-    ``wanted``: each is ``PATTERN[,PATTERN…]``, a column for every source that matches, or ``NAME=SOURCE,-SOURCE``, one
-    column for all of them, reversed after a minus. Without any: what diodeq noted in the deck, else the sources that it
-    varies itself, by ``.dc`` or a waveform.
+    ``wanted``: lists of ``PATTERN``, a column for every source that matches, and of ``NAME=PATTERN,-PATTERN``, one
+    column for all of them up to the next ``NAME=``, reversed after a minus. Without any: what diodeq noted in the deck,
+    else the sources that it varies itself, by ``.dc`` or a waveform.
 
     Raises:
-        UsageError: a pattern that matches no source, or a column's name given twice.
+        UsageError: a pattern that matches no source, a piece that is none, or a column's name given twice.
     """
     sources = [*parts["v"], *parts["i"]]
     by_name = {part.name: part for part in sources}
@@ -39,12 +39,16 @@ def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[Part]], deck: 
         return _noted(sources, deck)
     columns: dict[str, list[tuple[str, float]]] = {}
     for text in wanted:
-        name, given, patterns = text.rpartition("=")
-        for pattern in filter(None, (pattern.strip().lower() for pattern in patterns.split(","))):
-            sign = -1.0 if given and pattern.startswith("-") else 1.0
-            found = _matching(pattern.removeprefix("-") if given else pattern, by_name, "--input", "source")
-            for source in found:
-                columns.setdefault(name.strip() if given else source, []).append((source, sign))
+        name = ""
+        for label, pattern in _pieces(text, "--input"):
+            if label:
+                name = label
+                _new(name, columns, "--input")
+            sign = -1.0 if name and pattern.startswith("-") else 1.0
+            for source in _matching(pattern.removeprefix("-") if name else pattern, by_name, "--input", "source"):
+                if not name:
+                    _new(source, columns, "--input")
+                columns.setdefault(name or source, []).append((source, sign))
     if not wanted:
         columns = {part.name: [(part.name, 1.0)] for part in sources if part.varied or part.name in deck.swept}
     driven = Driven(list(columns), {}, {})
@@ -71,7 +75,7 @@ def _noted(sources: list[Part], deck: Deck) -> Driven:
 def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) -> list[tuple[str, str, str]]:
     """(name, plus, minus) of each output, by the nodes' names in the deck, ground being "0".
 
-    ``wanted``: each is ``[NAME=]NODE`` or ``[NAME=]PLUS:MINUS``; in patterns, what * and ? stood for in PLUS is put
+    ``wanted``: lists of ``[NAME=]NODE`` and ``[NAME=]PLUS:MINUS``; in patterns, what * and ? stood for in PLUS is put
     into MINUS. ``nodes`` maps the deck's names to the circuit's; either may be used. Without any: what diodeq noted in
     the deck, else the voltages that its .print, .save, .meas and the like ask for.
 
@@ -93,36 +97,56 @@ def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) 
             )
         return known
     found: dict[str, tuple[str, str, str]] = {}
-    for text in filter(None, (each.strip() for texts in wanted for each in texts.split(","))):
-        label, _, ends = text.rpartition("=")
-        plus, _, minus = ends.lower().partition(":")
+    for label, ends in (piece for text in wanted for piece in _pieces(text, "--output")):
+        plus, colon, minus = ends.partition(":")
+        if not plus or (colon and not minus) or ":" in minus:
+            raise UsageError(f"--output {ends}: this is no pair of nodes", "write NODE or PLUS:MINUS")
         matches = _matching(plus, dict.fromkeys(name for name in by_name if name != "0"), "--output", "node")
         for match in matches:
             other = _ground(_other(plus, match, minus)) if minus else "0"
             if other not in by_name:
-                raise UsageError(f"--output {text}: there is no node {other!r}", _near(by_name))
+                raise UsageError(f"--output {ends}: there is no node {other!r}", _near(by_name))
             first, second = by_name[match], by_name[other]
             name = label or nodes[first] + (f"-{nodes[second]}" if minus else "")
             if found.setdefault(name, (name, first, second)) != (name, first, second):
-                raise UsageError(f"--output {text}: two outputs are called {name!r}", "give them different names")
-    if not found:
-        raise UsageError("--output names nothing", "give nodes, or leave it out")
+                raise UsageError(f"--output {ends}: two outputs are called {name!r}", "give them different names")
     return list(found.values())
 
 
 def choose_trainable(wanted: Sequence[str], names: Sequence[str], fixed: int) -> NDArray[np.bool_]:
     """bool[n]: which of the resistors may be trained; all of the deck's own without a pattern, "none" is none.
 
-    ``fixed``: so many at the end are parts of sources and are never weights. Raises ``UsageError`` for a pattern that
+    ``fixed``: so many at the end are inside other parts and are never weights. Raises ``UsageError`` for a pattern that
     matches no resistor.
     """
     mask = np.zeros(len(names), dtype=bool)
     mask[: len(names) - fixed] = not wanted
     own = {name: index for index, name in enumerate(names[: len(names) - fixed])}
-    for pattern in filter(None, (each.strip().lower() for text in wanted for each in text.split(","))):
+    for label, pattern in (piece for text in wanted for piece in _pieces(text, "--train")):
+        if label:
+            raise UsageError(f"--train {label}=…: resistors are given no names", "leave the name out")
         if pattern != "none":
             mask[[own[name] for name in _matching(pattern, own, "--train", "resistor")]] = True
     return mask
+
+
+def _pieces(text: str, option: str) -> list[tuple[str, str]]:
+    """The (NAME, pattern) of each piece of a list, NAME empty where there is none, the pattern in lower case."""
+    found = []
+    for piece in text.split(","):
+        name, equals, pattern = (word.strip() for word in piece.rpartition("="))
+        if not pattern or (equals and not name) or "=" in name:
+            raise UsageError(
+                f"{option} {text}: {piece.strip()!r} in the list is neither PATTERN nor NAME=PATTERN",
+                "write them with one comma between two",
+            )
+        found.append((name, pattern.lower()))
+    return found
+
+
+def _new(name: str, taken: Mapping[str, object], option: str) -> None:
+    if name in taken:
+        raise UsageError(f"{option}: there are two columns {name!r}", f"give each its own name, as in {name}_2=…")
 
 
 def _matching(pattern: str, names: Mapping[str, object], option: str, what: str) -> list[str]:

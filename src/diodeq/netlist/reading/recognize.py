@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from diodeq.netlist.reading.deck import Notes
-from diodeq.netlist.reading.elements import Part
+from diodeq.netlist.reading.elements import FIXED, Part
 
 
 class Row(NamedTuple):
@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 @dataclass
 class Elements:
-    """A circuit's elements by bank; ``fixed`` resistors are part of a source and are no weights."""
+    """A circuit's elements by bank; ``fixed`` resistors are inside another part and are no weights."""
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     fixed: list[Row] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Elements:
 
 def recognize(parts: dict[str, list[Part]], kept: frozenset[str], notes: Notes) -> Elements:
     """The elements of flat parts; voltage sources named in ``kept`` (inputs) stay sources whatever they sense."""
-    elements = Elements()
+    elements = Elements(fixed=[Row(part.name, part.nodes, part.value, part.line) for part in parts[FIXED]])
     for part in parts["i"]:
         elements.add("current_sources", part.name, part.nodes, part.value, part.line)
     senses: dict[str, list[Part]] = {}

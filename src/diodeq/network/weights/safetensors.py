@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.documents import from_json
 from diodeq.errors import InputError
 from diodeq.files import read_bytes
 from diodeq.network.weights.keys import Arrays, Texts, check_size
@@ -46,8 +47,8 @@ def read(path: Path) -> tuple[Arrays, Texts]:
     if len(content) < 8 or length > min(len(content) - 8, LARGEST_HEADER):
         raise InputError("it is damaged or not a .safetensors file", SAVE)
     try:
-        header = json.loads(content[8 : 8 + length], object_pairs_hook=_once)
-    except (ValueError, RecursionError):
+        header = from_json(content[8 : 8 + length], once=True)
+    except ValueError:
         raise InputError("it is damaged or not a .safetensors file: its header is not JSON", SAVE) from None
     if not isinstance(header, dict):
         raise InputError("it is damaged: its header is not a table", SAVE)
@@ -71,13 +72,6 @@ def encode(arrays: Arrays, texts: Texts) -> bytes:
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     return b"".join([struct.pack("<Q", len(text)), text, *parts])
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        raise ValueError
-    return table
 
 
 def _tensor(name: str, entry: Any, data: memoryview) -> NDArray[Any]:

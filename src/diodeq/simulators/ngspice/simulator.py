@@ -173,7 +173,7 @@ class NgspiceSimulator(NgspiceBase):
         return prepared[1:]
 
     def _chunks(self, samples: int) -> Iterator[slice]:
-        # A rule of the batch alone, never of the workers: results must be the same bits on any machine.
+        # A rule of the batch alone, never of the workers: results must be the same bits for any number.
         size = self._samples_per_deck or min(128, max(8, -(-samples // 2)))
         return (slice(start, min(start + size, samples)) for start in range(0, samples, size))
 

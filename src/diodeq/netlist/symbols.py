@@ -1,0 +1,58 @@
+"""LTspice's own symbols that stand for a circuit's elements, and the ways a schematic turns them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+Point = tuple[int, int]
+
+
+class Symbol(NamedTuple):
+    """A symbol: its SPICE letter, its pins in the order of the netlist (y downward), its value where none is given."""
+
+    letter: str
+    pins: tuple[Point, ...]
+    value: str
+
+
+_LONG: tuple[Point, ...] = ((16, 16), (16, 96))
+_SHORT: tuple[Point, ...] = ((16, 0), (16, 64))
+_ROUND: tuple[Point, ...] = ((0, 16), (0, 96))
+_CURRENT: tuple[Point, ...] = ((0, 0), (0, 80))
+
+# As in LTspice's lib/sym/*.asy; in twelve thousand public schematics wires and labels end exactly there.
+SYMBOLS: dict[str, Symbol] = {
+    **dict.fromkeys(["res", "misc\\europeanresistor"], Symbol("R", _LONG, "R")),
+    "res2": Symbol("R", _SHORT, "R"),
+    **dict.fromkeys(
+        ["cap", "polcap", "misc\\europeancap", "misc\\europeanpolcap", "misc\\xtal"], Symbol("C", _SHORT, "C")
+    ),
+    **dict.fromkeys(["ind", "ind2", "misc\\fixedind"], Symbol("L", _LONG, "L")),
+    **dict.fromkeys(["diode", "schottky", "zener", "led", "varactor", "tvsdiode"], Symbol("D", _SHORT, "D")),
+    **dict.fromkeys(["voltage", "misc\\battery"], Symbol("V", _ROUND, "V")),
+    "misc\\signal": Symbol("V", _ROUND, "SINE(0 1 1K)"),
+    "misc\\cell": Symbol("V", ((0, 0), (0, 64)), "V"),
+    **dict.fromkeys(["current", "load2"], Symbol("I", _CURRENT, "I")),
+    "load": Symbol("I", _SHORT, "I"),
+    "e": Symbol("E", (*_ROUND, (-48, 32), (-48, 80)), "E"),
+    "e2": Symbol("E", (*_ROUND, (-48, 80), (-48, 32)), "E"),
+    "f": Symbol("F", _CURRENT, "F"),
+    "g": Symbol("G", (*_ROUND[::-1], (-48, 32), (-48, 80)), "G"),
+    "g2": Symbol("G", (*_ROUND[::-1], (-48, 80), (-48, 32)), "G"),
+}
+
+# From a symbol's origin to the texts that diodeq puts on its right, a remark among them at the middle of two pins.
+REMARK = 40
+
+# M mirrors left and right first, then the number turns clockwise.
+TURNS: dict[str, Callable[[int, int], Point]] = {
+    "R0": lambda x, y: (x, y),
+    "R90": lambda x, y: (-y, x),
+    "R180": lambda x, y: (-x, -y),
+    "R270": lambda x, y: (y, -x),
+    "M0": lambda x, y: (-x, y),
+    "M90": lambda x, y: (y, x),
+    "M180": lambda x, y: (x, -y),
+    "M270": lambda x, y: (-y, -x),
+}

@@ -1,0 +1,35 @@
+"""Text that anybody may have written, as it may be shown: on a terminal, on a page, in a picture."""
+
+from __future__ import annotations
+
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with every letter that is not seen as itself spelled out, such as ``\\x1b``; those of ``keep`` stay.
+
+    Those letters steer a terminal, turn the direction of writing, end a line, or are none at all (half of a pair, a
+    byte of a file's name that is not UTF-8). Spaces of every width stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if _seen(letter) or letter in keep else repr(letter)[1:-1] for letter in text)
+
+
+def _seen(letter: str) -> bool:
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"
+
+
+@contextmanager
+def drawn() -> Iterator[None]:
+    """Within this, matplotlib draws any text without remarks on stderr, which would quote it.
+
+    A letter that no font has is a box; text that is wider than the picture is cut.
+    """
+    with warnings.catch_warnings():
+        for remark in ("Glyph ", "Matplotlib currently does not support", "constrained_layout not applied"):
+            warnings.filterwarnings("ignore", remark, UserWarning)
+        yield
