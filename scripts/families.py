@@ -1,9 +1,10 @@
 """Do the engines answer, and truly? Families of circuits from textbooks and random legal ones, judged by 50 digits.
 
 Each row is one engine on one family. "answered" is the share of samples that have an operating point (some circuits
-have none, by 50-digit arithmetic: those are counted apart, and nobody may answer them). "error" is the largest error of
-an answer in volts, "apart" the largest difference to the first engine's answer, "adjoint" the largest error of an
-adjoint solution for the engine's own conductances as a share of its largest voltage, "gradient" for the true ones.
+have none, by arithmetic of many digits, and nobody may answer them; where a megaampere flows nobody must). "error" is
+the largest error of an answer in volts, "apart" the largest difference to the first engine's answer, "adjoint" the
+largest error of an adjoint solution for the engine's own conductances as a share of its largest voltage, "gradient" of
+one for the true conductances.
 Wrong is what is off by more than 1e-6 V, or, in float32, by more than 1e-5 of the largest voltage beside that.
 
 Examples: scripts/families                              50 circuits of each family
@@ -148,7 +149,7 @@ def measure(case: Case, engines: dict[str, Simulator], scores: dict[str, Score])
         for name, score in scores.items():
             score.samples += 1
             points[name].append(None if beyond else known.get(name))
-            if beyond:
+            if beyond and name not in given:
                 continue
             if not all_known:
                 if name in given:

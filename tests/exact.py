@@ -1,4 +1,4 @@
-"""Arithmetic of 50 digits: a diode's law and the solution of sparse linear equations, independent of diodeq's own.
+"""Arithmetic of 80 digits, so that 50 are left: a diode's law and the solution of sparse linear equations.
 
 Of diodeq only a model's constants at a temperature are used.
 """
@@ -12,10 +12,10 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
 
 from diodeq.devices.law import Law
 
-DIGITS = 50
+DIGITS = 80
 ZERO, ONE = Decimal(0), Decimal(1)
 # A pivot below this share of its row and column means that the equations determine nothing.
-SINGULAR = Decimal("1e-38")
+SINGULAR = Decimal("1e-55")
 # Beyond exp(600) the exponential goes on along its tangent, in diodeq as here; no operating point is there.
 STEEPEST = Decimal(600)
 
@@ -88,7 +88,7 @@ class Junction:
             new = junction - step
             if not low <= new <= high:
                 new = (low + high) / 2
-            done = abs(new - junction) <= Decimal("1e-46") * max(abs(v), self.n_vt)
+            done = abs(new - junction) <= Decimal("1e-70") * max(abs(v), self.n_vt)
             junction = new
             if done:
                 break

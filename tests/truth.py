@@ -1,4 +1,4 @@
-"""The true operating points and adjoint solutions of small circuits, in 50-digit arithmetic.
+"""The true operating points and adjoint solutions of small circuits, right to 50 digits where they have so many.
 
 Modified nodal analysis is written here anew. Where a circuit has no part that gives power its equations have one
 solution at most: that one is the truth. Elsewhere, and where a diode's law is not monotone (ISR), an answer is right if
@@ -30,6 +30,8 @@ SETTLED = Decimal("1e-24")
 CONFIRMING = 80
 SEARCHING = 80
 RAISING = 40
+# Amperes beyond which nobody need answer: what no circuit carries swamps what its other nodes have.
+ABSURD = Decimal("1e6")
 # Diodes' conductances at which a circuit is asked whether its equations determine it.
 SOME = Decimal("1.234567e-4")
 
@@ -45,7 +47,7 @@ class Found:
     conductances: Floats
     moved: float
     beyond: bool
-    """Whether a diode is where its exponential would not end, and the point one of the law's continuation only."""
+    """Whether a diode carries more than a megaampere, or is where its exponential would not end."""
 
 
 class Truth:
@@ -122,7 +124,9 @@ class Truth:
     def _found(self, at: list[Decimal], start: list[Decimal]) -> Found:
         inside = [law.at(self._across(k, at)) for k, law in enumerate(self.laws)]
         conductances = [g for _, g, _ in inside]
-        beyond = any(v > STEEPEST * law.n_vt for law, (_, _, v) in zip(self.laws, inside, strict=True))
+        beyond = any(
+            v > STEEPEST * law.n_vt or abs(i) > ABSURD for law, (i, _, v) in zip(self.laws, inside, strict=True)
+        )
         nodes = at[: self.count]
         moved = max((abs(a - b) for a, b in zip(nodes, start, strict=False)), default=ZERO)
         volts = np.array([0.0, *(float(v) for v in nodes)])
