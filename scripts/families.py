@@ -156,11 +156,12 @@ def measure(case: Case, engines: dict[str, Simulator], scores: dict[str, Score])
                     score.wrong += 1
                     score.fault(case, row, "an answer where there is no operating point")
                 continue
-            score.solvable += 1
+            if not beyond:
+                score.solvable += 1
+                score.answered += name in given
             if name not in given:
                 score.fault(case, row, f"refused: {answers[name].why.get(row, 'no reason given')}")
                 continue
-            score.answered += 1
             volts = given[name]
             if name not in known:
                 score.wrong += 1
@@ -177,6 +178,8 @@ def measure(case: Case, engines: dict[str, Simulator], scores: dict[str, Score])
             if first in known:
                 if np.abs(known[first].volts - known[name].volts).max() > NEAR:
                     score.several += 1
+                    if case.passive:
+                        score.fault(case, row, f"another operating point than {first}'s, though there can be but one")
                 else:
                     score.apart = max(score.apart, float(np.abs(given[first] - volts).max()))
     for name, engine in engines.items():
