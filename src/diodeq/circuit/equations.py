@@ -227,7 +227,7 @@ def _valued() -> list[str]:
 
 
 def _flows(circuit: Circuit, branches: dict[str, slice]) -> Iterator[tuple[list[Index], list[Index], float, Index]]:
-    """Rows of the equations and the unknowns in control, plus and minus (0 is ground), sign, and which of the values."""
+    """Rows of equations and unknowns in control, plus and minus (0 is ground), sign, and which of the values."""
     counts = [len(circuit.bank(kind)) for kind in _valued()]
     first = dict(zip(_valued(), itertools.accumulate([1, *counts]), strict=False))
     for kind, spec in KINDS.items():

@@ -162,8 +162,8 @@ class Newton:
 
     @cached_property
     def _into(self) -> Any:
-        """The ports where currents count. A one-port straight across voltage sources has their voltage, and its current,
-        of which an exponential makes any number, goes through them alone: it moves no node."""
+        """The ports where currents count. A one-port straight across voltage sources has their voltage, and its
+        current, of which an exponential makes any number, goes through them alone: it moves no node."""
         circuit = self.equations.circuit
         held = [circuit.bank(kind).terminals for kind, spec in KINDS.items() if spec.source and spec.holds]
         _, island = components(len(circuit.nodes), np.concatenate(held))

@@ -27,8 +27,8 @@ from diodeq.devices.one_ports import OnePorts
 # whose size is anybody's choice, by a share.
 PROMISED = 1e-9
 PROMISED_SHARE = 1e-12
-# Where corrections end at more, the currents that one-ports have in float64 determine no better answer (a node that only
-# leaking diodes hold): up to so many volts it is still the answer.
+# Where corrections end at more, the currents that one-ports have in float64 determine no better answer (a node that
+# only leaking diodes hold): up to so many volts it is still the answer.
 ATTAINABLE = 3e-7
 PROMISED_ADJOINT = 1e-8
 # What is corrected at all is corrected to this share of the promise.

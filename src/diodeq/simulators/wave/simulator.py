@@ -132,6 +132,7 @@ class WaveSimulator:
         volts, conductances = empty((len(sources), len(circuit.nodes))), empty((len(sources), len(at.judge.laws)))
         unknowns, error = empty((len(sources), at.equations.size)), np.empty(len(sources))
 
+        @_quiet
         def settle(part: slice) -> None:
             known = at.narrow.known_voltages(sources[part])
             into = at.narrow.injections(sources[part], known, self._arrays.multiply)
@@ -181,6 +182,7 @@ class WaveSimulator:
         volts = self._arrays.empty((len(injected), len(circuit.nodes)))
         unknowns, error = self._arrays.empty((len(injected), at.equations.size)), np.empty(len(injected))
 
+        @_quiet
         def settle(part: slice) -> None:
             unknowns[part], error[part] = self._linear(at, frozen[part], injected[part], exact[part])
             volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]))
@@ -209,8 +211,10 @@ class WaveSimulator:
         promised += self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
         left = np.flatnonzero(~(error <= promised))
         if len(left):
+            # Linear equations may be corrected from anywhere, so from nothing where a method found nothing.
+            start = np.where(np.isfinite(unknowns[left]), unknowns[left], 0.0)
             unknowns[left], error[left] = judge.newton.polish_linear(
-                unknowns[left], right_side(exact[left]), frozen[left], 0.01 * promised[left], transposed=True
+                start, right_side(exact[left]), frozen[left], 0.01 * promised[left], transposed=True
             )
         return unknowns, error
 
@@ -255,6 +259,10 @@ class WaveSimulator:
         if plans.leaves is None:
             return general()
         return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
+
+
+# What overflows on the way is no number, and what is no number proves nothing.
+_quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def _fallen_short(at: Prepared, settled: Settled) -> Floats:
