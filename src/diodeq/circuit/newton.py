@@ -17,13 +17,13 @@ from scipy import sparse
 from scipy.sparse import linalg as sparse_linalg
 
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.elimination import Extended, eliminate, equilibrated
 from diodeq.circuit.equations import Equations
 from diodeq.circuit.graph import components
 from diodeq.circuit.kinds import KINDS, nonlinear_kinds
 from diodeq.devices.one_ports import OnePorts
 from diodeq.processors import single_threaded
 
-Extended = np.longdouble
 # A Jacobian of up to so many unknowns is solved in extended precision at once; a larger one in float64, and in extended
 # precision only where its condition asks for it and it has at most so many unknowns.
 SMALL, LARGEST = 40, 500
@@ -34,7 +34,6 @@ SOUND = 1e10
 PIVOT = 16.0
 # Numbers of a stack of matrices that are solved together (32 MB).
 ENTRIES = 4_000_000
-SCALINGS = 2
 POLISHINGS = 12
 STEPS = 100
 SHORTEST = 2.0**-6
@@ -317,49 +316,3 @@ class Newton:
         except RuntimeError:
             return np.full(len(right), np.nan)
         return scale * solved
-
-
-def equilibrated(matrices: Any) -> tuple[Any, Any, Any]:
-    """Matrices [B, n, n] with rows and columns scaled to largest entries near 1, and the scales [B, n] of both, powers
-    of two."""
-    exponents = np.frexp(np.abs(matrices).astype(Extended))[1].astype(np.float64)
-    exponents[matrices == 0] = -np.inf
-    rows = columns = np.zeros(matrices.shape[:2])
-    for _ in range(SCALINGS):
-        left = exponents + rows[:, :, None] + columns[:, None, :]
-        rows = rows - np.nan_to_num(left.max(axis=2), neginf=0.0)
-        left = exponents + rows[:, :, None] + columns[:, None, :]
-        columns = columns - np.nan_to_num(left.max(axis=1), neginf=0.0)
-    left = exponents + rows[:, :, None] + columns[:, None, :]
-    rows = rows - np.nan_to_num(left.max(axis=2), neginf=0.0)
-    number = matrices.dtype.type
-    by_row, by_column = np.exp2(rows.astype(number)), np.exp2(columns.astype(number))
-    return matrices * by_row[:, :, None] * by_column[:, None, :], by_row, by_column
-
-
-def eliminate(matrices: Any, right: Any, least: float) -> Any:
-    """Solutions [B, n] of stacked equations [B, n, n] by Gauss's elimination with partial pivoting in the numbers'
-    own precision, which LAPACK has only for float64; NaN where a pivot of the scaled matrix is not above ``least``."""
-    scaled, rows, columns = equilibrated(matrices)
-    work = np.concatenate([scaled, (rows * right)[:, :, None]], axis=2)
-    batch, size = work.shape[:2]
-    which = np.arange(batch)
-    singular = np.zeros(batch, bool)
-    for k in range(size):
-        pivot = k + np.argmax(np.abs(work[:, k:, k]), axis=1)
-        swapped = work[which, pivot]
-        work[which, pivot], work[:, k] = work[:, k].copy(), swapped
-        head = work[:, k, k]
-        bad = ~(np.abs(head) > least)
-        singular |= bad
-        head = np.where(bad, 1.0, head)
-        factors = work[:, k + 1 :, k] / head[:, None]
-        work[:, k + 1 :, k + 1 :] -= factors[:, :, None] * work[:, k, None, k + 1 :]
-    found = np.empty((batch, size), work.dtype)
-    for k in range(size - 1, -1, -1):
-        known = (work[:, k, k + 1 : size] * found[:, k + 1 :]).sum(axis=1)
-        head = np.where(singular, 1.0, work[:, k, k])
-        found[:, k] = (work[:, k, size] - known) / head
-    found *= columns
-    found[singular] = np.nan
-    return found

@@ -47,8 +47,7 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Unaided:
-    """For a circuit with ``ports`` one-ports that no method fits: the answer to everything is nothing, from where
-    Newton's method has to start."""
+    """For a circuit with ``ports`` one-ports that no method fits: Newton's has to start from nothing."""
 
     ports: int
 
@@ -58,9 +57,9 @@ class Unaided:
         return Settled(np.zeros_like(right), none, none)
 
     def linear(self, conductances: Floats, right: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
-        """All at 0 V."""
-        return np.zeros_like(right), np.zeros((len(right), self.ports), right.dtype)
+        """What nobody has computed is not a number, so that it proves nothing."""
+        return np.full_like(right, np.nan), np.full((len(right), self.ports), np.nan, right.dtype)
 
     def leaving(self, unknowns: Floats, through: Floats, *, transposed: bool = False) -> Floats:
-        """What nobody has computed is not a number, so that it proves nothing."""
+        """Not a number either."""
         return np.full_like(unknowns, np.nan)
