@@ -611,7 +611,7 @@ def test_errors_carry_what_they_speak_of(tmp_path: Path) -> None:
     assert set(caught.value.nodes) == {"a", "0"}
     with pytest.raises(PlacedError) as caught:
         read("title\nv1 a 0 1\nr2 a 0 1\nr1 b c 1\n", tmp_path, outputs=["a"])
-    assert caught.value.nodes == ("b",)
+    assert caught.value.nodes == ("b", "c")
     again = pickle.loads(pickle.dumps(SimulationError("no", "try", nodes=("a",), parts=("r1", "d2"), sample=3)))
     assert (again.nodes, again.parts, again.sample) == (("a",), ("r1", "d2"), 3)
     assert str(again) == "no; try"

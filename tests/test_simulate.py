@@ -66,7 +66,7 @@ def outputs(drives: Any) -> Any:
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Fake]:
     """A fake in the place of every engine, blocks of 5 rows, and a folder with a circuit and inputs."""
     made = Fake()
-    monkeypatch.setattr(simulate, "create", lambda name, workers: made)
+    monkeypatch.setattr(simulate, "create", lambda name, workers, time_limit: made)
     monkeypatch.setattr(simulate, "ROWS", 5)
     monkeypatch.setattr(simulate, "_rows_at_once", lambda circuit: simulate.ROWS)
     monkeypatch.chdir(tmp_path)
@@ -98,7 +98,8 @@ def test_blocks_answer_what_all_rows_at_once_would(engine: Fake, capsys: pytest.
 
 def test_json_is_the_document_it_would_be_at_once(engine: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--json", "--units", "volts", "-o", "y.csv") == 0
-    wanted = {"simulator": "fake 1", "units": "volts", "output_names": ["cat", "dog"], "outputs": outputs(X).tolist()}
+    wanted = {"simulator": "fake 1", "units": "volts", "output_names": ["cat", "dog"], "unique": True}
+    wanted["outputs"] = outputs(X).tolist()
     assert capsys.readouterr().out == json.dumps(wanted, indent=2) + "\n"
     assert np.array_equal(np.loadtxt("y.csv", delimiter=","), outputs(X))
 

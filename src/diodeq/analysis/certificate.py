@@ -20,11 +20,15 @@ from scipy.sparse import csgraph
 from scipy.sparse.linalg import svds
 
 from diodeq.analysis.linear import LinearPart, linear_part
-from diodeq.circuit import Circuit
+from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.errors import InputError
 from diodeq.network.certificate import lowest
 
 Index = NDArray[np.int64]
+
+# Eigenvalues of dense matrices of so many nodes are still worth their time.
+CERTIFIED_UP_TO = 2500
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +111,21 @@ class CircuitCertificate:
             "unique": self.unique,
             "largest_tolerance_percent": 100.0 * self.tolerance,
         }
+
+
+def is_unique(circuit: Circuit) -> bool:
+    """Whether it is proved that a sound circuit has one operating point at most: it is passive, or has a certificate.
+
+    One-ports' laws are taken to rise everywhere; ngspice's falls at one voltage for a diode with ISR.
+    """
+    if all(spec.passive for kind, spec in KINDS.items() if len(circuit.bank(kind))):
+        return True
+    if len(circuit.nodes) > CERTIFIED_UP_TO:
+        return False
+    try:
+        return certify_circuit(circuit).unique
+    except InputError:
+        return False
 
 
 def certify_circuit(circuit: Circuit) -> CircuitCertificate:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from diodeq.analysis.certificate import certify_circuit
+from diodeq.analysis.certificate import CERTIFIED_UP_TO, certify_circuit
 from diodeq.analysis.montecarlo import TASK, Study, alone, board_of
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
@@ -28,8 +28,6 @@ from diodeq.synthesis.variation import MEASURED_AT
 # So many parts are named, and so many boards of the certificate's kind are tried.
 NAMED = 10
 TRIED = 32
-# The certificate takes eigenvalues of dense matrices of so many nodes at most.
-CERTIFIED_UP_TO = 2500
 # A Gaussian cut at three sigma has this standard deviation, in sigma.
 CUT = 0.9866
 

@@ -75,6 +75,8 @@ class Kind:
         adjoint: what stands for it in the transposed circuit.
         level: the power of a common factor of all admittances with which the value grows (sources of current and
             conductances: 1).
+        passive: whether it never gives power, whatever its value, sources aside: where all are, and one-ports' laws
+            rise, there is one operating point at most.
         allowed: which values are, "positive", "not zero" or "finite" (all finite ones).
         cards: how SPICE spells it. sensed: which card's current is the branch's.
         symbol: of two terminals, the symbol of its picture (schemdraw's name); of more, a box, what its value follows.
@@ -95,6 +97,7 @@ class Kind:
     nonlinear: bool = False
     level: int = 0
     allowed: str = "finite"
+    passive: bool = False
     sensed: str = ""
     symbol: str = ""
 
@@ -135,6 +138,7 @@ def _branch(port: tuple[int, int]) -> tuple[Flow, ...]:
 KINDS: dict[str, Kind] = {
     "resistors": Kind(
         singular="resistor",
+        passive=True,
         prefix="r",
         terminals=("a", "b"),
         quantity="conductance in siemens",
@@ -149,6 +153,7 @@ KINDS: dict[str, Kind] = {
     ),
     "diodes": Kind(
         singular="diode",
+        passive=True,
         prefix="d",
         terminals=("anode", "cathode"),
         quantity="index of the diode model",
@@ -161,6 +166,7 @@ KINDS: dict[str, Kind] = {
     ),
     "voltage_sources": Kind(
         singular="voltage source",
+        passive=True,
         prefix="v",
         terminals=("plus", "minus"),
         quantity="volts",
@@ -177,6 +183,7 @@ KINDS: dict[str, Kind] = {
     ),
     "current_sources": Kind(
         singular="current source",
+        passive=True,
         prefix="i",
         terminals=("plus", "minus"),
         quantity="amperes",
@@ -190,6 +197,7 @@ KINDS: dict[str, Kind] = {
     ),
     "transformers": Kind(
         singular="transformer",
+        passive=True,
         prefix="t",
         terminals=("plus1", "minus1", "plus2", "minus2"),
         quantity="turns ratio n",
@@ -210,6 +218,7 @@ KINDS: dict[str, Kind] = {
     ),
     "gyrators": Kind(
         singular="gyrator",
+        passive=True,
         prefix="y",
         terminals=("plus1", "minus1", "plus2", "minus2"),
         quantity="siemens",

@@ -26,7 +26,7 @@ GIVE = "give a circuit.npz written by diodeq"
 
 def save(circuit: Circuit, path: str | Path) -> None:
     """Write ``circuit`` to ``path``; raises ``InputError`` when the place cannot be written."""
-    groups = {kind: circuit.bank(kind).groups for kind in KINDS if len(circuit.bank(kind))}
+    groups = {kind: circuit.bank(kind).groups for kind in KINDS if len(circuit.bank(kind)) or circuit.bank(kind).groups}
     header = {
         "format": FORMAT,
         "version": VERSION,
