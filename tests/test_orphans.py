@@ -35,6 +35,8 @@ def command(tmp_path, monkeypatch):
     circuits.plain().save(tmp_path / "c.npz")
     np.savetxt("x.csv", circuits.DRIVES, delimiter=",")
     marker, started = f"{os.getpid()}-{tmp_path.name}", []
+    # What ignores SIGHUP, as under nohup, hands that down.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def start(*arguments):
         process = subprocess.Popen(
@@ -48,6 +50,7 @@ def command(tmp_path, monkeypatch):
         return process, marker
 
     yield start
+    signal.signal(signal.SIGHUP, before)
     for process in started:
         process.kill()
         process.wait()
