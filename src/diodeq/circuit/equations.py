@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,15 @@ class EquationsPlan:
             is_resistive(circuit),
             Flows.of(flows, size),
         )
+
+    @cached_property
+    def places(self) -> tuple[Index, Floats] | None:
+        """Which unknown is each one-port's voltage, and its sign, where every one is between ground and a node of its
+        own; else None."""
+        ports = self.ports
+        if (np.diff(ports.indptr) != 1).any() or len(np.unique(ports.indices)) < len(ports.indices):
+            return None
+        return ports.indices.astype(np.intp), ports.data
 
     def strengths(self, circuit: Circuit) -> Floats:
         """What stands before each of the ``flows`` of a circuit of this topology, float64[m]."""

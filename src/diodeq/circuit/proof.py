@@ -121,7 +121,7 @@ class Weights:
     that sources hold, ``pull`` [free, held] the conductances to these, and ``rounding`` what the largest of a free
     node's conductance over its s is."""
 
-    free: NDArray[np.intp]
+    free: NDArray[np.intp] | slice
     equations: NDArray[np.intp]
     pull: Any
     inverse: Floats
@@ -133,31 +133,36 @@ class Weights:
         """None where no weights are found soon."""
         at = equations.branches.get("voltage_sources", slice(equations.nodes, equations.nodes))
         held = equations.circuit.voltage_sources.terminals.max(axis=1, initial=0) - 1
-        free = np.setdiff1d(np.arange(equations.nodes), held)
-        own = sparse.csr_array(equations.matrix[free])
-        among = sparse.csr_array(own[:, free])
+        free: NDArray[np.intp] | slice = slice(None)
+        own = among = equations.matrix
+        if len(held):
+            free = np.setdiff1d(np.arange(equations.nodes), held)
+            own = sparse.csr_array(equations.matrix[free])
+            among = sparse.csr_array(own[:, free])
         diagonal = among.diagonal()
         if not (diagonal > 0).all():
             return None
-        links = sparse.diags_array(diagonal) - among
-        guard = 8 * np.finfo(np.float64).eps * len(free)
-        weights = np.ones(len(free))
+        guard = 8 * np.finfo(np.float64).eps * len(diagonal)
+        weights = np.ones(len(diagonal))
         for _ in range(SWEEPS):
             # Rounding may take what is left of a small difference: so much less is certain.
-            certain = among @ weights - guard * diagonal * weights.max(initial=0.0)
+            drawn = among @ weights
+            certain = drawn - guard * diagonal * weights.max(initial=0.0)
             if (certain >= ENOUGH * diagonal).all():
-                pull, rounding = abs(own[:, held]), float((diagonal / certain).max(initial=0.0))
+                pull, rounding = abs(own[:, held]) if len(held) else None, float((diagonal / certain).max(initial=0.0))
                 sources, largest = np.arange(at.start, at.stop), float(weights.max(initial=0.0))
                 return Weights(free, sources, pull, 1.0 / certain, rounding, largest)
-            weights = 1.0 + (links @ weights) / diagonal
+            weights = 1.0 + weights - drawn / diagonal
         return None
 
     def __call__(self, missed: Floats, roundings: Floats) -> Floats:
         """Volts [B] for |missed| [B, n], with ``roundings`` [B] volts of the unknowns."""
-        at_held = missed[:, self.equations]
         of_free = missed[:, self.free]
-        if at_held.shape[1]:
+        if self.pull is not None:
+            at_held = missed[:, self.equations]
             of_free = of_free + (self.pull @ at_held.T).T
         bound: Floats = self.largest * ((of_free * self.inverse).max(axis=1, initial=0.0) + roundings * self.rounding)
+        if self.pull is None:
+            return bound
         found: Floats = np.maximum(bound, at_held.max(axis=1, initial=0.0))
         return found

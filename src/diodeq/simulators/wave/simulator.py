@@ -15,8 +15,7 @@ from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.proof import Judge, attainable, largest
-from diodeq.devices.one_ports import one_ports
+from diodeq.circuit.proof import PROMISED, Judge, attainable, largest
 from diodeq.errors import InputError, SimulationError
 from diodeq.processors import share, slices
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
@@ -69,6 +68,7 @@ class Prepared:
     folded: Folded
     narrow: Folded
     judge: Judge
+    diodes: Diodes
     method: Method
 
     @property
@@ -143,7 +143,8 @@ class WaveSimulator:
         self._share(settle, unknowns)
         drives = np.atleast_2d(np.asarray(drives, dtype=np.float64))
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
-        demand_answers(point, error, attainable(volts) + self._arrays.precision.promised * largest(volts))
+        if not (error <= PROMISED).all():
+            demand_answers(point, error, attainable(volts) + self._arrays.precision.promised * largest(volts))
         return point
 
     def _settled(self, at: Prepared, right: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
@@ -189,7 +190,7 @@ class WaveSimulator:
 
         self._share(settle, unknowns)
         solution = AdjointSolution(volts, at.equations.currents(unknowns, transposed=True))
-        wide = self._arrays.precision.promised * largest(volts)
+        wide = self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
         demand_answers(solution, error, at.judge.promised_adjoint(unknowns) + wide)
         return solution
 
@@ -204,8 +205,13 @@ class WaveSimulator:
         right = right_side(injected)
         unknowns, through = at.method.linear(frozen, right, transposed=True)
         missed = at.method.leaving(unknowns, through, transposed=True) - right
-        across = np.asarray((at.equations.ports @ unknowns.T).T)
-        missed += np.asarray((at.equations.ports.T @ (frozen * across - through).T).T)
+        places = at.equations.plan.places
+        if places is not None:
+            columns, signs = places
+            missed[:, columns] += signs * (frozen * (signs * unknowns[:, columns]) - through)
+        else:
+            across = np.asarray((at.equations.ports @ unknowns.T).T)
+            missed += np.asarray((at.equations.ports.T @ (frozen * across - through).T).T)
         error = judge.bound(missed, unknowns)
         promised = judge.promised_adjoint(unknowns)
         promised += self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
@@ -239,14 +245,16 @@ class WaveSimulator:
         narrow = replace(folded, couplings=tuple(self._arrays.put(each) for each in folded.couplings))
         equations = plans.equations.fill(folded.circuit)
         small = folded.circuit
-        judge = Judge(equations, one_ports(small.models, small.diodes.values, small.temperature))
-        prepared = Prepared(circuit, folded, narrow, judge, self._method(plans, equations))
+        # Training changes conductances alone: the one-ports are those of the circuit before.
+        same = prepared is not None and _same_one_ports(prepared.folded.circuit, small)
+        diodes = prepared.diodes if prepared is not None and same else Diodes.of(small, self._arrays)
+        judge = Judge(equations, diodes.ports)
+        prepared = Prepared(circuit, folded, narrow, judge, diodes, self._method(plans, equations, diodes))
         self._plans, self._prepared = plans, prepared
         return prepared
 
-    def _method(self, plans: Plans, equations: Equations) -> Method:
+    def _method(self, plans: Plans, equations: Equations, diodes: Diodes) -> Method:
         """The way of solving that fits the circuit's shape."""
-        diodes = Diodes.of(equations.circuit, self._arrays)
 
         @cache
         def general() -> Method:
@@ -261,6 +269,12 @@ class WaveSimulator:
         return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
 
 
+def _same_one_ports(before: Circuit, now: Circuit) -> bool:
+    """Whether the one-ports of two circuits follow the same laws."""
+    same = before.models is now.models and before.temperature == now.temperature
+    return same and np.array_equal(before.diodes.values, now.diodes.values)
+
+
 # What overflows on the way is no number, and what is no number proves nothing.
 _quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
@@ -268,7 +282,14 @@ _quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def _fallen_short(at: Prepared, settled: Settled) -> Floats:
     """The currents that the one-ports' laws have at the unknowns' voltages and the solution has not, out of every node,
     float64[B, n]."""
-    ports = at.equations.ports
+    ports, places = at.equations.ports, at.equations.plan.places
+    if places is not None:
+        # Every one-port is on a node of its own: no product is needed.
+        columns, signs = places
+        short = at.judge.laws.missed(signs * settled.unknowns[:, columns], settled.currents)
+        found = np.zeros_like(settled.unknowns)
+        found[:, columns] = signs * short
+        return found
     short = at.judge.laws.missed((ports @ settled.unknowns.T).T, settled.currents)
     return np.asarray((ports.T @ short.T).T)
 
