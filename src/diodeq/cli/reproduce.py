@@ -66,6 +66,8 @@ def _spelled(option: click.Option, value: Any) -> list[str]:
     name = max(option.opts, key=len)
     if isinstance(value, bool):
         return [name] if value else option.secondary_opts[:1]
+    if isinstance(value, (tuple, list)) and not option.multiple:
+        return [name, ",".join(map(str, value))]  # a list in one word
     if isinstance(value, (tuple, list)):
         return [word for each in value for word in _spelled(option, each)]
     return [name, repr(value) if isinstance(value, float) else str(value)]
