@@ -77,12 +77,6 @@ class Units:
         return np.asarray(outputs, dtype=np.float64) * self.output_scale
 
 
-def first_source(circuit: Circuit, kind: str) -> int:
-    """The number of the first source of a kind among all sources, as ``Inputs.source`` counts."""
-    kinds = source_kinds()
-    return sum(len(circuit.bank(other)) for other in kinds[: kinds.index(kind)])
-
-
 def _sorted_out(banks: Mapping[str, Bank]) -> tuple[dict[str, Any], dict[str, Bank]]:
     """Banks by kind as those that are fields of a circuit and the others."""
     fields = Circuit.__dataclass_fields__

@@ -9,7 +9,7 @@ from scipy.sparse import csgraph
 
 from diodeq.circuit.bank import Ints
 from diodeq.circuit.circuit import Circuit
-from diodeq.circuit.kinds import KINDS
+from diodeq.circuit.kinds import KINDS, source_kinds
 
 
 def build(circuit: Circuit) -> networkx.MultiGraph:
@@ -49,3 +49,9 @@ def components(count: int, edges: Ints) -> tuple[int, Ints]:
     adjacency = sparse.coo_array((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
     found, labels = csgraph.connected_components(adjacency, directed=False)
     return int(found), labels.astype(np.int32)
+
+
+def first_source(circuit: Circuit, kind: str) -> int:
+    """The number of the first source of a kind among all sources, as ``Inputs.source`` counts."""
+    kinds = source_kinds()
+    return sum(len(circuit.bank(other)) for other in kinds[: kinds.index(kind)])

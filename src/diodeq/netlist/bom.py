@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import KINDS, Circuit
-from diodeq.circuit.circuit import first_source
+from diodeq.circuit.graph import first_source
 from diodeq.devices.ladder import Ladder
 
 HEADER = ("reference", "value", "part", "count", "code")

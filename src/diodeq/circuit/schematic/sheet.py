@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.circuit import Circuit, first_source
+from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.graph import first_source
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.crossbar import Crossbar
 from diodeq.circuit.schematic.layers import Layer
