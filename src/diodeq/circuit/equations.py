@@ -77,6 +77,22 @@ class Equations:
             right[:, self.branches["voltage_sources"]] = source_voltages
         return right
 
+    def across(self, unknowns: Floats) -> Floats:
+        """The voltages of the one-ports [B, D] at ``unknowns`` [B, n]."""
+        if self.plan.places is None:
+            return np.asarray((self.ports @ unknowns.T).T)
+        columns, signs = self.plan.places  # each on a node of its own: no product is needed
+        return np.asarray(signs * unknowns[:, columns])
+
+    def collected(self, currents: Floats) -> Floats:
+        """What currents [B, D] through the one-ports draw from every node, in the equations' order [B, n]."""
+        if self.plan.places is None:
+            return np.asarray((self.ports.T @ currents.T).T)
+        columns, signs = self.plan.places
+        found = np.zeros((len(currents), self.size), currents.dtype)
+        found[:, columns] = signs * currents
+        return found
+
     def driven(self, sources: Floats) -> Floats:
         """The right side float64[B, n] for values of all independent sources float64[B, n_sources]."""
         return np.asarray((self.plan.drives @ sources.T).T)

@@ -13,7 +13,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.kinds import nonlinear_kinds
-from diodeq.circuit.proof import Judge, attainable
+from diodeq.circuit.proof import FINEST, Judge, attainable
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import DiodeqError
 from diodeq.netlist.batched import SweepDeck, sweep_deck
@@ -132,7 +132,7 @@ class Adjoint:
         for tolerances in (*RUNGS, None):
             rows = found.fresh()
             x = found.unknowns[rows]
-            promised = 0.01 * judge.promised_adjoint(x)
+            promised = FINEST * judge.promised_adjoint(x)
             found.unknowns[rows], error[rows] = judge.newton.polish_linear(
                 x, right[rows], self.conductances[rows], promised
             )

@@ -15,7 +15,7 @@ from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.proof import PROMISED, Judge, attainable, largest
+from diodeq.circuit.proof import FINEST, PROMISED, Judge, attainable, largest
 from diodeq.errors import InputError, SimulationError
 from diodeq.processors import share, slices
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
@@ -23,7 +23,7 @@ from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
 from diodeq.simulators.wave.leaves import Leaves, LeavesPlan
-from diodeq.simulators.wave.method import Method, Settled, Unaided
+from diodeq.simulators.wave.method import Method, Unaided
 
 Floats = NDArray[np.float64]
 
@@ -153,7 +153,8 @@ class WaveSimulator:
         settled = at.method.settle(right)
         unknowns, conductances = settled.unknowns, settled.conductances
         missed = at.method.leaving(unknowns, settled.currents) - right
-        missed += _fallen_short(at, settled)
+        short = judge.laws.missed(at.equations.across(unknowns), settled.currents)
+        missed += at.equations.collected(short)
         error = judge.bound(missed, unknowns)
         promised = judge.promised(unknowns) + wide * largest(unknowns[:, : at.equations.nodes])
         left = np.flatnonzero(~(error <= promised))
@@ -205,13 +206,7 @@ class WaveSimulator:
         right = right_side(injected)
         unknowns, through = at.method.linear(frozen, right, transposed=True)
         missed = at.method.leaving(unknowns, through, transposed=True) - right
-        places = at.equations.plan.places
-        if places is not None:
-            columns, signs = places
-            missed[:, columns] += signs * (frozen * (signs * unknowns[:, columns]) - through)
-        else:
-            across = np.asarray((at.equations.ports @ unknowns.T).T)
-            missed += np.asarray((at.equations.ports.T @ (frozen * across - through).T).T)
+        missed += at.equations.collected(frozen * at.equations.across(unknowns) - through)
         error = judge.bound(missed, unknowns)
         promised = judge.promised_adjoint(unknowns)
         promised += self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
@@ -220,7 +215,7 @@ class WaveSimulator:
             # Linear equations may be corrected from anywhere, so from nothing where a method found nothing.
             start = np.where(np.isfinite(unknowns[left]), unknowns[left], 0.0)
             unknowns[left], error[left] = judge.newton.polish_linear(
-                start, right_side(exact[left]), frozen[left], 0.01 * promised[left], transposed=True
+                start, right_side(exact[left]), frozen[left], FINEST * promised[left], transposed=True
             )
         return unknowns, error
 
@@ -277,21 +272,6 @@ def _same_one_ports(before: Circuit, now: Circuit) -> bool:
 
 # What overflows on the way is no number, and what is no number proves nothing.
 _quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
-
-
-def _fallen_short(at: Prepared, settled: Settled) -> Floats:
-    """The currents that the one-ports' laws have at the unknowns' voltages and the solution has not, out of every node,
-    float64[B, n]."""
-    ports, places = at.equations.ports, at.equations.plan.places
-    if places is not None:
-        # Every one-port is on a node of its own: no product is needed.
-        columns, signs = places
-        short = at.judge.laws.missed(signs * settled.unknowns[:, columns], settled.currents)
-        found = np.zeros_like(settled.unknowns)
-        found[:, columns] = signs * short
-        return found
-    short = at.judge.laws.missed((ports @ settled.unknowns.T).T, settled.currents)
-    return np.asarray((ports.T @ short.T).T)
 
 
 def _parts(whole: Floats) -> list[slice]:
