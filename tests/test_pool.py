@@ -20,7 +20,7 @@ SESSION = "poolwork:Session"
 TWICE = "twice on the same samples"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pool():
     with Pool(SESSION, 2) as shared:
         yield shared
