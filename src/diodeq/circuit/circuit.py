@@ -261,6 +261,11 @@ class Circuit:
             a is b or np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True)
         )
 
+    def same_one_ports(self, other: Circuit) -> bool:
+        """Whether ``other``'s nonlinear one-ports follow the same laws as this circuit's."""
+        same = self.models == other.models and self.temperature == other.temperature
+        return same and all(np.array_equal(self.bank(k).values, other.bank(k).values) for k in nonlinear_kinds())
+
     def _wired(self) -> list[Ints | Floats]:
         driven = self.inputs
         return [driven.source, driven.column, driven.gain, self.outputs, *(self.bank(k).terminals for k in KINDS)]

@@ -13,19 +13,23 @@ SCALINGS = 2
 def equilibrated(matrices: Any) -> tuple[Any, Any, Any]:
     """Matrices [B, n, n] with rows and columns scaled to largest entries near 1, and the scales [B, n] of both, powers
     of two."""
-    exponents = np.frexp(np.abs(matrices).astype(Extended))[1].astype(np.float64)
-    exponents[matrices == 0] = -np.inf
-    rows = columns = np.zeros(matrices.shape[:2])
-    for _ in range(SCALINGS):
-        left = exponents + rows[:, :, None] + columns[:, None, :]
-        rows = rows - np.nan_to_num(left.max(axis=2), neginf=0.0)
-        left = exponents + rows[:, :, None] + columns[:, None, :]
-        columns = columns - np.nan_to_num(left.max(axis=1), neginf=0.0)
-    left = exponents + rows[:, :, None] + columns[:, None, :]
-    rows = rows - np.nan_to_num(left.max(axis=2), neginf=0.0)
-    number = matrices.dtype.type
-    by_row, by_column = np.exp2(rows.astype(number)), np.exp2(columns.astype(number))
-    return matrices * by_row[:, :, None] * by_column[:, None, :], by_row, by_column
+    scaled = np.array(matrices)
+    magnitude = np.abs(scaled)
+    rows, columns = np.ones(scaled.shape[:2], scaled.dtype), np.ones(scaled.shape[:2], scaled.dtype)
+    for scaling in range(SCALINGS + 1):
+        for whole, axis in ((rows[:, :, None], 2), (columns[:, None, :], 1))[: 1 if scaling == SCALINGS else 2]:
+            factors = _towards_one(magnitude.max(axis=axis, keepdims=True, initial=0.0))
+            magnitude *= factors
+            whole *= factors
+    scaled *= rows[:, :, None]
+    scaled *= columns[:, None, :]
+    return scaled, rows, columns
+
+
+def _towards_one(numbers: Any) -> Any:
+    """Powers of two that bring numbers near 1; 1 for 0."""
+    exponents = np.frexp(numbers)[1]
+    return np.where(numbers > 0, np.ldexp(np.ones_like(numbers), -exponents), np.ones_like(numbers))
 
 
 def eliminate(matrices: Any, right: Any, least: float) -> Any:

@@ -19,6 +19,8 @@ from scipy import sparse
 
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.elimination import Extended
+from diodeq.circuit.graph import components
 from diodeq.circuit.kinds import KINDS, OWN, nonlinear_kinds, source_kinds
 
 Index = NDArray[np.intp]
@@ -127,6 +129,7 @@ class EquationsPlan:
     [n, n_sources] has where the values of independent sources enter.
     """
 
+    circuit: Circuit
     pattern: sparse.csr_array
     slot: Index
     sign: Floats
@@ -161,6 +164,7 @@ class EquationsPlan:
         entries = np.arange(1, len(codes) + 1)
         pattern = sparse.csr_array((entries, (row, column)), shape=(size - 1, size - 1))
         return EquationsPlan(
+            circuit,
             pattern,
             slot,
             signs[inside],
@@ -181,6 +185,20 @@ class EquationsPlan:
         if (np.diff(ports.indptr) != 1).any() or len(np.unique(ports.indices)) < len(ports.indices):
             return None
         return ports.indices.astype(np.intp), ports.data
+
+    @cached_property
+    def extended(self) -> tuple[Any, Any, Any, Any]:
+        """In numpy's extended precision: the flows' ``out`` and ``control``, the ports, and those ports whose currents
+        count. A one-port straight across voltage sources has their voltage, and its current, of which an exponential
+        makes any number, goes through them alone: it moves no node."""
+        held = [self.circuit.bank(kind).terminals for kind, spec in KINDS.items() if spec.source and spec.holds]
+        _, island = components(len(self.circuit.nodes), np.concatenate(held))
+        ends = np.concatenate([self.circuit.bank(kind).terminals for kind in nonlinear_kinds()])
+        apart = (island[ends[:, 0]] != island[ends[:, 1]]).astype(np.float64)
+        into = sparse.csr_array(sparse.diags_array(apart) @ self.ports)
+        into.eliminate_zeros()
+        wide = (each.astype(Extended) for each in (self.flows.out, self.flows.control, self.ports, into))
+        return next(wide), next(wide), next(wide), next(wide)
 
     def strengths(self, circuit: Circuit) -> Floats:
         """What stands before each of the ``flows`` of a circuit of this topology, float64[m]."""

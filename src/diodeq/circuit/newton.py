@@ -17,15 +17,15 @@ from scipy import sparse
 from scipy.sparse import linalg as sparse_linalg
 
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.elimination import Extended, eliminate, equilibrated
+from diodeq.circuit.elimination import Extended, eliminate
 from diodeq.circuit.equations import Equations
-from diodeq.circuit.graph import components
-from diodeq.circuit.kinds import KINDS, nonlinear_kinds
+from diodeq.circuit.kinds import KINDS
+from diodeq.circuit.update import Update, inverted
 from diodeq.devices.one_ports import OnePorts
 from diodeq.processors import single_threaded
 
-# A Jacobian of up to so many unknowns is solved in extended precision at once; a larger one in float64, and in extended
-# precision only where its condition asks for it and it has at most so many unknowns.
+# Jacobians of up to so many unknowns are inverted one by one, and in extended precision, where their condition asks for
+# it, all at once; up to so many one by one.
 SMALL, LARGEST = 40, 500
 DENSE_BELOW = 600
 # Condition (rows and columns scaled) up to which a solution in float64 has enough digits.
@@ -75,15 +75,14 @@ class Newton:
         return self.solve(missed, conductances, transposed=transposed)
 
     def polish(self, unknowns: Floats, right: Floats, promised: Floats) -> tuple[Floats, Floats, Floats]:
-        """Corrects rows until they are as good as float64 can say; those within ``promised`` [B] volts at once stay.
+        """Corrects rows until a correction is within ``promised`` [B] volts, that one included.
 
         Returns unknowns, conductances [B, D], and the volts [B] by which each row may still be off.
         """
         found, error = self._corrected(unknowns, lambda x, rows: self.correction(x, right[rows]), promised)
         conductances = np.full((len(found), len(self.laws)), np.nan)
-        whole = np.nonzero(np.isfinite(found).all(axis=1))[0]
-        across = np.asarray((self._ports @ found[whole].astype(Extended).T).T, np.float64)
-        conductances[whole] = self.laws.conductance(across)
+        whole = np.flatnonzero(np.isfinite(found).all(axis=1))
+        conductances[whole] = self.laws.conductance(self.equations.across(found[whole]))
         return found, conductances, error
 
     def polish_linear(
@@ -112,22 +111,25 @@ class Newton:
     def _corrected(
         self, unknowns: Floats, correct: Callable[[Floats, NDArray[np.intp]], Any], promised: Floats
     ) -> tuple[Floats, Floats]:
-        """Corrects rows while that brings them nearer and they are not within ``promised`` [B] volts; unknowns and the
-        size [B] of the correction at the very point returned."""
+        """Corrects rows while that brings them nearer, the last time when a correction is within ``promised`` [B] volts:
+        what that leaves is far below it. Unknowns, and the volts [B] of the last correction; one that brings nothing
+        nearer is not taken, and says how far off its row may be."""
         found, error = np.array(unknowns, dtype=np.float64), np.full(len(unknowns), np.inf)
-        x, rows = found.copy(), np.flatnonzero(np.isfinite(found).all(axis=1))
-        for _ in range(POLISHINGS if len(rows) else 0):
-            step = correct(x[rows], rows)
-            size = self.volts(step)
-            better = size < error[rows]
-            kept = rows[better]
-            found[kept], error[kept] = x[kept], size[better]
-            going = better & (size > promised[rows])
-            rows = rows[going]
+        rows = np.flatnonzero(np.isfinite(found).all(axis=1))
+        x = found[rows]
+        for _ in range(POLISHINGS):
             if not len(rows):
                 break
+            step = correct(x, rows)
+            size = self.volts(step)
+            better = size < error[rows]
+            rows, x, step, size = rows[better], x[better], step[better], size[better]
+            error[rows], found[rows] = size, x
             # What is returned is rounded, so it is what is judged next.
-            x[rows] = np.asarray(x[rows] - step[going], np.float64)
+            x = np.asarray(x - step, np.float64)
+            near = size <= promised[rows]
+            found[rows[near]] = x[near]
+            rows, x = rows[~near], x[~near]
         return found, error
 
     def volts(self, step: Any) -> Floats:
@@ -142,33 +144,27 @@ class Newton:
             out, control = control, out
         return (out.T @ (strength * (control @ x.T))).T - right
 
+    @property
+    def _ports(self) -> Any:
+        return self.equations.plan.extended[2]
+
+    @property
+    def _into(self) -> Any:
+        """The ports whose currents count."""
+        return self.equations.plan.extended[3]
+
     @cached_property
     def _flows(self) -> tuple[Any, Any, Any]:
         """Voltages are subtracted before they are multiplied: nodes that a wire ties to each other and next to nothing
         to the rest have large conductances, small differences and hardly any current that leaves them together."""
-        plan = self.equations.plan
-        strength = plan.strengths(self.equations.circuit).astype(Extended)
-        return plan.flows.out.astype(Extended), plan.flows.control.astype(Extended), strength[:, None]
+        out, control, *_ = self.equations.plan.extended
+        strength = self.equations.plan.strengths(self.equations.circuit).astype(Extended)
+        return out, control, strength[:, None]
 
     @cached_property
     def _matrix(self) -> Any:
         plan, circuit = self.equations.plan, self.equations.circuit
         return plan.fill(circuit, Extended).matrix
-
-    @cached_property
-    def _ports(self) -> Any:
-        return self.equations.ports.astype(Extended)
-
-    @cached_property
-    def _into(self) -> Any:
-        """The ports where currents count. A one-port straight across voltage sources has their voltage, and its
-        current, of which an exponential makes any number, goes through them alone: it moves no node."""
-        circuit = self.equations.circuit
-        held = [circuit.bank(kind).terminals for kind, spec in KINDS.items() if spec.source and spec.holds]
-        _, island = components(len(circuit.nodes), np.concatenate(held))
-        ends = np.concatenate([circuit.bank(kind).terminals for kind in nonlinear_kinds()])
-        apart = (island[ends[:, 0]] != island[ends[:, 1]]).astype(np.float64)
-        return (sparse.diags_array(apart) @ self.equations.ports).astype(Extended)
 
     def _steps(self, right: Floats, start: Floats, limit: int) -> tuple[Floats, bool]:
         ports = self.equations.ports
@@ -214,11 +210,16 @@ class Newton:
                 return np.asarray(np.minimum(np.nan_to_num(np.abs(found), nan=MOST_OHMS), MOST_OHMS))
             except np.linalg.LinAlgError:
                 pass
-        diagonal = np.abs(self.equations.matrix.diagonal()[: self.equations.nodes])
+        return self._rough_resistances
+
+    @cached_property
+    def _rough_resistances(self) -> Floats:
+        """The ohms [D] of each one-port's nodes' own conductances in series."""
+        nodes = self.equations.nodes
+        diagonal = np.abs(self.equations.matrix.diagonal()[:nodes])
         known = diagonal[diagonal > 0]
         usual = float(np.median(known)) if len(known) else 1e-3
-        per_node = np.where(diagonal > 0, diagonal, usual)
-        return np.asarray(abs(ports[:, : self.equations.nodes]) @ (1.0 / per_node))
+        return np.asarray(abs(self.equations.ports[:, :nodes]) @ (1.0 / np.where(diagonal > 0, diagonal, usual)))
 
     def _ramp(self, right: Floats, fallback: Floats) -> Floats:
         """The sources turned up from nothing, in steps that grow where they succeed."""
@@ -252,24 +253,29 @@ class Newton:
         return found
 
     def _densely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
-        if self.equations.size <= SMALL:
-            return eliminate(self._jacobians(conductances, Extended, transposed), right, self._least_pivot)
-        jacobians = self._jacobians(conductances, np.float64, transposed)
-        scaled, rows, columns = equilibrated(jacobians)
-        with np.errstate(all="ignore"):
-            try:
-                inverse = np.linalg.inv(scaled)
-            except np.linalg.LinAlgError:
-                inverse = np.full_like(scaled, np.nan)
-            found = columns * (inverse @ (rows * right).astype(np.float64)[:, :, None])[:, :, 0]
-            condition = np.abs(scaled).sum(axis=1).max(axis=1) * np.abs(inverse).sum(axis=1).max(axis=1)
-        hard = np.flatnonzero(~(condition < SOUND))
+        """In float64 where that has digits enough, from one inverse for all and else from one each; or in extended
+        precision."""
+        narrow = right.astype(np.float64)
+        found, hard = np.empty(right.shape), np.arange(len(right))
+        if self.equations.size > SMALL:
+            found, condition = self._update.solve(narrow, conductances, transposed=transposed)
+            hard = np.flatnonzero(~(condition < SOUND))
+        if len(hard):
+            inverse, condition = inverted(self._jacobians(conductances[hard], np.float64, transposed))
+            found[hard] = (inverse @ narrow[hard, :, None])[:, :, 0]
+            hard = hard[~(condition < SOUND)]
         found = found.astype(Extended)
         if len(hard) and self.equations.size <= LARGEST:
-            for k in hard.tolist():
-                one = self._jacobians(conductances[k : k + 1], Extended, transposed)
-                found[k] = eliminate(one, right[k : k + 1], self._least_pivot)[0]
+            each = range(len(hard)) if self.equations.size > SMALL else [slice(None)]
+            for rows in (np.atleast_1d(hard[k]) for k in each):
+                jacobians = self._jacobians(conductances[rows], Extended, transposed)
+                found[rows] = eliminate(jacobians, right[rows], self._least_pivot)
         return found
+
+    @cached_property
+    def _update(self) -> Update:
+        narrow = self._into.astype(np.float64)
+        return Update.of(self.equations.matrix.toarray(), narrow, 1.0 / self._rough_resistances)
 
     @cached_property
     def _least_pivot(self) -> float:
@@ -282,18 +288,18 @@ class Newton:
         return PIVOT * float(np.finfo(Extended).eps)
 
     def _jacobians(self, conductances: Floats, number: Any, transposed: bool) -> Any:
-        matrix, ports = self._dense
-        whole = np.repeat(matrix.astype(number)[None], len(conductances), axis=0)
-        rows, columns, which, signs = ports
+        matrix = self._matrix if number is Extended else self.equations.matrix
+        whole = np.repeat(matrix.toarray()[None], len(conductances), axis=0)
+        rows, columns, which, signs = self._dense
         for k in range(len(rows)):
             # Ports add to few entries each, several to one: added entry by entry.
             whole[:, rows[k], columns[k]] += signs[k] * conductances[:, which[k]]
         return np.swapaxes(whole, 1, 2) if transposed else whole
 
     @cached_property
-    def _dense(self) -> tuple[Any, tuple[NDArray[Any], ...]]:
+    def _dense(self) -> tuple[NDArray[Any], ...]:
+        """Rows, columns, one-ports and signs of what these add to a Jacobian."""
         ports = sparse.coo_array(self._into.astype(np.float64))
-        ports.eliminate_zeros()
         by_port: dict[int, list[tuple[int, float]]] = {}
         for port, column, sign in zip(
             ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True
@@ -302,7 +308,7 @@ class Newton:
         entries = [(a, b, port, s * t) for port, ends in by_port.items() for a, s in ends for b, t in ends]
         table = np.array(entries, dtype=np.float64).reshape(-1, 4)
         rows, columns, which = table[:, :3].astype(np.intp).T
-        return self._matrix.toarray(), (rows, columns, which, table[:, 3])
+        return rows, columns, which, table[:, 3]
 
     def _sparsely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
         ports = self._into.astype(np.float64)

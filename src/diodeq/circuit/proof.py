@@ -31,8 +31,6 @@ PROMISED_SHARE = 1e-12
 # only leaking diodes hold): up to so many volts it is still the answer.
 ATTAINABLE = 3e-7
 PROMISED_ADJOINT = 1e-8
-# What is corrected at all is corrected to this share of the promise.
-FINEST = 1e-2
 # Sweeps for the weights of the bound, and the share of a node's own conductance at which they are good enough.
 SWEEPS = 80
 ENOUGH = 0.2
@@ -96,13 +94,13 @@ class Judge:
         Returns unknowns, conductances of the one-ports [B, D], and the volts [B] by which each row may be off: more
         than ``attainable`` where there is no answer.
         """
-        found, conductances, volts = self.newton.polish(unknowns, right, FINEST * self.promised(unknowns))
+        found, conductances, volts = self.newton.polish(unknowns, right, self.promised(unknowns))
         for row in np.flatnonzero(~(volts <= attainable(found[:, : self.equations.nodes]))).tolist():
             for start in (unknowns[row], None) if anew else (unknowns[row],):
                 if start is not None and not np.isfinite(start).all():
                     continue
                 one = self.newton.settle(right[row], start)[None]
-                other = self.newton.polish(one, right[row : row + 1], FINEST * self.promised(one))
+                other = self.newton.polish(one, right[row : row + 1], self.promised(one))
                 if other[2][0] < volts[row]:
                     for whole, part in zip((found, conductances, volts), other, strict=True):
                         whole[row] = part[0]

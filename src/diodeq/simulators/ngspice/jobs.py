@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.kinds import nonlinear_kinds
-from diodeq.circuit.proof import FINEST, Judge, attainable
+from diodeq.circuit.proof import Judge, attainable
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import DiodeqError
 from diodeq.netlist.batched import SweepDeck, sweep_deck
@@ -33,6 +34,8 @@ STOPS = 4
 UNIT = 2e6
 
 _serial = itertools.count()
+# A worker meets the same circuit and its transpose again and again, with other values.
+_judges: collections.deque[Judge] = collections.deque(maxlen=2)
 
 # Some rows of a batch at some tolerances: a deck.
 DeckOf = Callable[[NDArray[np.intp], Tolerances], SweepDeck]
@@ -132,7 +135,7 @@ class Adjoint:
         for tolerances in (*RUNGS, None):
             rows = found.fresh()
             x = found.unknowns[rows]
-            promised = FINEST * judge.promised_adjoint(x)
+            promised = judge.promised_adjoint(x)
             found.unknowns[rows], error[rows] = judge.newton.polish_linear(
                 x, right[rows], self.conductances[rows], promised
             )
@@ -190,9 +193,16 @@ class Search:
 
 def judge_of(circuit: Circuit) -> Judge:
     """The judge of a circuit's answers."""
-    which = np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()])
-    laws = one_ports(circuit.models, which, circuit.temperature)
-    return Judge(EquationsPlan.of(circuit).fill(circuit), laws)
+    known = next((each for each in _judges if each.equations.circuit.same_topology(circuit)), None)
+    plan = EquationsPlan.of(circuit) if known is None else known.equations.plan
+    if known is not None and known.equations.circuit.same_one_ports(circuit):
+        laws = known.laws
+    else:
+        which = np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()])
+        laws = one_ports(circuit.models, which, circuit.temperature)
+    found = Judge(plan.fill(circuit), laws)
+    _judges.append(found)
+    return found
 
 
 def work(circuit: Circuit, samples: int) -> float:

@@ -13,7 +13,7 @@ from diodeq.circuit import KINDS, Circuit, linearize, transpose
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
 from diodeq.circuit.equations import Equations
-from diodeq.circuit.proof import FINEST, attainable, promised_adjoint
+from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.netlist.point import PointDeck, point_deck
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
 from diodeq.simulators.ngspice.jobs import RUNGS, Answer, answered, joined, judge_of, next_marker, none, work
@@ -70,7 +70,7 @@ class PointAdjoint:
         for tolerances in RUNGS:
             deck = point_deck(self.circuit, self.sources, next_marker(), self.injections, tolerances)
             unknowns, reason = _point(session, deck, judge.equations)
-            x, error = judge.newton.polish_linear(unknowns, right, frozen, FINEST * judge.promised_adjoint(unknowns))
+            x, error = judge.newton.polish_linear(unknowns, right, frozen, judge.promised_adjoint(unknowns))
             answer = answered(judge.equations, x, frozen, error, reason)
             if error[0] <= judge.promised_adjoint(x)[0]:
                 break

@@ -15,7 +15,7 @@ from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.proof import FINEST, PROMISED, Judge, attainable, largest
+from diodeq.circuit.proof import PROMISED, Judge, attainable, largest
 from diodeq.errors import InputError, SimulationError
 from diodeq.processors import share, slices
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
@@ -215,7 +215,7 @@ class WaveSimulator:
             # Linear equations may be corrected from anywhere, so from nothing where a method found nothing.
             start = np.where(np.isfinite(unknowns[left]), unknowns[left], 0.0)
             unknowns[left], error[left] = judge.newton.polish_linear(
-                start, right_side(exact[left]), frozen[left], FINEST * promised[left], transposed=True
+                start, right_side(exact[left]), frozen[left], promised[left], transposed=True
             )
         return unknowns, error
 
@@ -241,7 +241,7 @@ class WaveSimulator:
         equations = plans.equations.fill(folded.circuit)
         small = folded.circuit
         # Training changes conductances alone: the one-ports are those of the circuit before.
-        same = prepared is not None and _same_one_ports(prepared.folded.circuit, small)
+        same = prepared is not None and prepared.folded.circuit.same_one_ports(small)
         diodes = prepared.diodes if prepared is not None and same else Diodes.of(small, self._arrays)
         judge = Judge(equations, diodes.ports)
         prepared = Prepared(circuit, folded, narrow, judge, diodes, self._method(plans, equations, diodes))
@@ -262,12 +262,6 @@ class WaveSimulator:
         if plans.leaves is None:
             return general()
         return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
-
-
-def _same_one_ports(before: Circuit, now: Circuit) -> bool:
-    """Whether the one-ports of two circuits follow the same laws."""
-    same = before.models is now.models and before.temperature == now.temperature
-    return same and np.array_equal(before.diodes.values, now.diodes.values)
 
 
 # What overflows on the way is no number, and what is no number proves nothing.

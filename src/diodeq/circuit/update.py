@@ -1,0 +1,65 @@
+"""One inverse for many linear systems that differ in the conductances of a few ports alone.
+
+Sherman, Morrison and Woodbury's formula (Hager, Updating the inverse of a matrix, SIAM Review 31(2), 1989): a Jacobian
+is that at a reference plus one term for each one-port.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.elimination import equilibrated
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """Solves ``(A + portsᵀ diag(g) ports) x = b`` for any g from the ``inverse`` [n, n] at g = ``reference`` [D].
+
+    ``ports`` is sparse [D, n], ``seen`` [D, D] ports · inverse · portsᵀ, ``condition`` that of the reference.
+    """
+
+    ports: Any
+    reference: Floats
+    inverse: Floats
+    seen: Floats
+    condition: float
+
+    @staticmethod
+    def of(matrix: Floats, ports: Any, reference: Floats) -> Update:
+        """From A [n, n] and the ports; of infinite condition where the reference is singular."""
+        at_reference = matrix + (ports.T @ (reference[:, None] * ports.toarray()))
+        inverse, condition = inverted(at_reference[None])
+        return Update(ports, reference, inverse[0], ports @ (ports @ inverse[0].T).T, float(condition[0]))
+
+    def solve(self, right: Floats, conductances: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
+        """Solutions [B, n] for ``right`` [B, n] and ``conductances`` [B, D], and a bound [B] of their condition."""
+        inverse, seen = (self.inverse.T, self.seen.T) if transposed else (self.inverse, self.seen)
+        plain = right @ inverse.T
+        change = conductances - self.reference
+        small, condition = inverted(np.eye(len(seen)) + change[:, :, None] * seen)
+        through = (small @ (change * (self.ports @ plain.T).T)[:, :, None])[:, :, 0]
+        return plain - (self.ports.T @ through.T).T @ inverse.T, self.condition * condition
+
+
+def inverted(matrices: Floats) -> tuple[Floats, Floats]:
+    """Inverses of matrices [B, n, n] and their conditions [B] with rows and columns scaled, infinite or not a number
+    where there is none."""
+    scaled, rows, columns = equilibrated(matrices)
+    with np.errstate(all="ignore"):
+        try:
+            inverse = np.linalg.inv(scaled)
+        except np.linalg.LinAlgError:
+            inverse = np.full_like(scaled, np.nan)
+        condition = _norm(scaled) * _norm(inverse)
+        inverse *= columns[:, :, None]
+        inverse *= rows[:, None, :]
+    return inverse, condition
+
+
+def _norm(matrices: Floats) -> Floats:
+    found: Floats = np.abs(matrices).sum(axis=1).max(axis=1, initial=0.0)
+    return found
