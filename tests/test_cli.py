@@ -282,3 +282,12 @@ def interrupted(path):
 
 def test_the_registry_is_the_command_line():
     assert list(root.commands) == list(COMMANDS)
+    assert all(COMMANDS[name].name == name for name in COMMANDS)
+
+
+def test_a_command_loads_no_other():
+    program = "import sys; from diodeq.cli.main import main; main(['devices', 'list']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "diodeq.cli.devices" in loaded
+    assert not {"diodeq.cli.train", "diodeq.synthesis", "networkx", "scipy.optimize"} & set(loaded)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-import networkx
 import numpy as np
 
 from diodeq.circuit.circuit import Circuit
@@ -122,6 +121,8 @@ def _source_loops(circuit: Circuit) -> None:
     if len(edges) == len(circuit.nodes) - found:
         return  # a forest: every edge joins two trees
     names = [name for kind in holding for name in circuit.part_names(kind)]
+    import networkx
+
     graph = networkx.MultiGraph()
     for (a, b), name in zip(edges.tolist(), names, strict=True):
         graph.add_edge(a, b, name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import networkx
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
@@ -11,6 +12,9 @@ from diodeq.circuit.bank import Ints
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS, source_kinds
 
+if TYPE_CHECKING:
+    import networkx
+
 
 def build(circuit: Circuit) -> networkx.MultiGraph:
     """One node per circuit node (by name), one edge per port that carries current, keyed by part name.
@@ -18,6 +22,8 @@ def build(circuit: Circuit) -> networkx.MultiGraph:
     Edge data: ``kind`` (a key of ``KINDS``) and ``value``. Current sources, control ports and other ports that carry
     no current of their own choosing have no edge.
     """
+    import networkx
+
     graph = networkx.MultiGraph(name=circuit.title)
     graph.add_nodes_from(circuit.nodes)
     for kind, spec in KINDS.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,57 +13,69 @@ import rich_click as click
 from click.exceptions import Exit
 
 from diodeq import __version__, interrupts
-from diodeq.cli.audit import audit
 from diodeq.cli.cautions import spoken
-from diodeq.cli.compare import compare
-from diodeq.cli.compile import compile_command
-from diodeq.cli.crossbar import crossbar
-from diodeq.cli.devices import devices
-from diodeq.cli.doctor import doctor
-from diodeq.cli.export import export
-from diodeq.cli.gradcheck import gradcheck
-from diodeq.cli.import_deck import import_command
-from diodeq.cli.montecarlo import montecarlo
-from diodeq.cli.noise import noise
 from diodeq.cli.options import Written
-from diodeq.cli.quantize import quantize_command
-from diodeq.cli.report import report
-from diodeq.cli.settle import settle
-from diodeq.cli.simulate import simulate
 from diodeq.cli.terminal import complain
-from diodeq.cli.train import train
-from diodeq.cli.verify import verify
 from diodeq.documents import toml
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import read_bytes
 from diodeq.printable import printable
 
-COMMANDS: dict[str, click.Command] = {
-    "doctor": doctor,
-    "train": train,
-    "compile": compile_command,
-    "verify": verify,
-    "simulate": simulate,
-    "gradcheck": gradcheck,
-    "audit": audit,
-    "compare": compare,
-    "export": export,
-    "quantize": quantize_command,
-    "crossbar": crossbar,
-    "montecarlo": montecarlo,
-    "settle": settle,
-    "noise": noise,
-    "report": report,
-    "import": import_command,
-    "devices": devices,
-}
+
+class Commands(Mapping[str, click.Command]):
+    """Commands by name, each loaded when it is asked for: what others need costs it no time."""
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, attribute = self._places[name].split(":")
+        found: click.Command = getattr(import_module(f"diodeq.cli.{module}"), attribute)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+COMMANDS = Commands(
+    {
+        "doctor": "doctor:doctor",
+        "train": "train:train",
+        "compile": "compile:compile_command",
+        "verify": "verify:verify",
+        "simulate": "simulate:simulate",
+        "gradcheck": "gradcheck:gradcheck",
+        "audit": "audit:audit",
+        "compare": "compare:compare",
+        "export": "export:export",
+        "quantize": "quantize:quantize_command",
+        "crossbar": "crossbar:crossbar",
+        "montecarlo": "montecarlo:montecarlo",
+        "settle": "settle:settle",
+        "noise": "noise:noise",
+        "report": "report:report",
+        "import": "import_deck:import_command",
+        "devices": "devices:devices",
+    }
+)
 
 CONFIG = Path("diodeq.toml")
 LARGEST_CONFIG = 1 << 16  # bytes
 
 
+class _Group(click.RichGroup):
+    """Meets its commands after it is made: rich_click would look at each."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.commands: Any = COMMANDS
+
+
 @click.group(
-    commands=COMMANDS,
+    cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "DIODEQ"},
     epilog="Options also come from DIODEQ_COMMAND_OPTION variables and from tables in diodeq.toml, in that order.",
 )

@@ -13,7 +13,6 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import wrightomega
 
 from diodeq.devices.junction import Floats as Floats
@@ -193,6 +192,8 @@ class Law(Junction):
         high = float(2.0 * self.n_vt * np.log1p(current / self.saturation))
         while self.junction(high)[0] < current:
             high *= 2.0
+        from scipy.optimize import brentq  # half a second that few need
+
         junction = brentq(lambda v: float(self.junction(v)[0]) - current, 0.0, high, xtol=1e-15, rtol=1e-14)
         return float(junction) + float(self.resistance) * current
 
