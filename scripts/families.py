@@ -5,7 +5,7 @@ have none, by arithmetic of many digits, and nobody may answer them; where a meg
 the largest error of an answer in volts, "apart" the largest difference to the first engine's answer, "adjoint" the
 largest error of an adjoint solution for the engine's own conductances as a share of its largest voltage, "gradient" of
 one for the true conductances.
-Wrong is what is off by more than 1e-6 V, or, in float32, by more than 1e-5 of the largest voltage beside that.
+Wrong is what is off by more than 1e-6 V and 1e-12 of the largest voltage, in float32 1e-5 of it.
 
 Examples: scripts/families                              50 circuits of each family
           scripts/families legal-a legal-c --count 2000 --seed 5000
@@ -42,8 +42,10 @@ from truth import Found, Truth, deck, operating_points
 
 ENGINES = ("ngspice", "wave", "wave:float32")
 WRONG = 1e-6
-NARROW = 1e-5
+NARROW, SHARE = 1e-5, 1e-12
 WRONG_ADJOINT = 1e-6
+# Of the volts that a current makes in the largest conductance alone: less is nothing, as where sources hold a node.
+AT_REST = 1e-6
 # An answer so near to a confirmed one is that one, in volts.
 NEAR = 1e-6
 
@@ -170,7 +172,7 @@ def measure(case: Case, engines: dict[str, Simulator], scores: dict[str, Score])
                 continue
             error = float(np.abs(known[name].volts - volts).max())
             score.error = max(score.error, error)
-            wide = NARROW * float(np.abs(known[name].volts).max()) if name.endswith("float32") else 0.0
+            wide = (NARROW if name.endswith("float32") else SHARE) * float(np.abs(known[name].volts).max())
             if error > WRONG + wide:
                 score.wrong += 1
                 score.fault(case, row, f"off by {error:.2e} V of {np.abs(volts).max():.3g} V")
@@ -215,7 +217,8 @@ def adjoint(
             score.fault(case, row, f"adjoint refused: {why.get(k, 'no reason given')}")
             continue
         score.adjoints_answered += 1
-        size = float(np.abs(true).max()) or 1.0
+        least = AT_REST * np.abs(injected[k]).max() / case.circuit.resistors.values.max(initial=1e-12)
+        size = max(float(np.abs(true).max()), least)
         error_ = float(np.abs(true - solved[k]).max()) / size
         score.adjoint_error = max(score.adjoint_error, error_)
         if error_ > (NARROW if score.engine.endswith("float32") else 0.0) + WRONG_ADJOINT:
@@ -223,7 +226,7 @@ def adjoint(
         found_ = points[row]
         exact = None if found_ is None else truth.adjoint(found_.conductances, injected[k])
         if exact is not None:
-            size = float(np.abs(exact).max()) or 1.0
+            size = max(float(np.abs(exact).max()), least)
             score.gradient_error = max(score.gradient_error, float(np.abs(exact - solved[k]).max()) / size)
 
 

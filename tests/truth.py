@@ -60,7 +60,12 @@ class Truth:
         with exactly():
             laws = [Junction(law(model, circuit.temperature)) for model in circuit.models]
             self.laws = [laws[k] for k in circuit.diodes.values.tolist()]
-            self.ends = [(a - 1, b - 1) for a, b in circuit.diodes.terminals.tolist()]
+            # A diode straight across sources moves no node, whatever it carries: it is left out.
+            fixed = [*circuit.voltage_sources.terminals.tolist(), *circuit.buffers.terminals[:, :2].tolist()]
+            held = _islands(len(circuit.nodes), fixed)
+            self.ends = [
+                (-1, -1) if held[a] == held[b] else (a - 1, b - 1) for a, b in circuit.diodes.terminals.tolist()
+            ]
             self.linear, self.sources = _equations(circuit)
 
     def determined(self) -> bool:
@@ -202,6 +207,15 @@ class Truth:
         except SingularError:
             pass
         return None
+
+
+def _islands(count: int, edges: list[list[int]]) -> list[int]:
+    """For each node a node that stands for all that edges tie to it."""
+    found = list(range(count))
+    for a, b in edges:
+        old, new = found[a], found[b]
+        found = [new if each == old else each for each in found]
+    return found
 
 
 def _shortened(law: Junction, old: Decimal, new: Decimal) -> Decimal:

@@ -59,6 +59,13 @@ class Bank:
         assert self._wiring is not None
         return self._wiring
 
+    def some(self, chosen: NDArray[np.bool_]) -> Bank:
+        """Some of the parts, in no groups."""
+        names = (
+            tuple(name for name, kept in zip(self.names, chosen.tolist(), strict=True) if kept) if self.names else ()
+        )
+        return Bank(self.terminals[chosen], self.values[chosen], names)
+
     def with_values(self, values: ArrayLike) -> Bank:
         """The same parts with other values [n]; an array that is read-only is not copied."""
         return replace(self, values=np.asarray(values))

@@ -187,15 +187,15 @@ class EquationsPlan:
         return ports.indices.astype(np.intp), ports.data
 
     @cached_property
+    def apart(self) -> NDArray[np.bool_]:
+        """``apart`` of the circuit."""
+        return apart(self.circuit)
+
+    @cached_property
     def extended(self) -> tuple[Any, Any, Any, Any]:
-        """In numpy's extended precision: the flows' ``out`` and ``control``, the ports, and those ports whose currents
-        count. A one-port straight across voltage sources has their voltage, and its current, of which an exponential
-        makes any number, goes through them alone: it moves no node."""
-        held = [self.circuit.bank(kind).terminals for kind, spec in KINDS.items() if spec.source and spec.holds]
-        _, island = components(len(self.circuit.nodes), np.concatenate(held))
-        ends = np.concatenate([self.circuit.bank(kind).terminals for kind in nonlinear_kinds()])
-        apart = (island[ends[:, 0]] != island[ends[:, 1]]).astype(np.float64)
-        into = sparse.csr_array(sparse.diags_array(apart) @ self.ports)
+        """In numpy's extended precision: the flows' ``out`` and ``control``, the ports, and the ports that are
+        ``apart``, with empty rows for the others."""
+        into = sparse.csr_array(sparse.diags_array(self.apart.astype(np.float64)) @ self.ports)
         into.eliminate_zeros()
         wide = (each.astype(Extended) for each in (self.flows.out, self.flows.control, self.ports, into))
         return next(wide), next(wide), next(wide), next(wide)
@@ -214,6 +214,25 @@ class EquationsPlan:
             np.add.at(terms, self.slot, self.sign * values[self.source])
         matrix = sparse.csr_array((terms, self.pattern.indices, self.pattern.indptr), shape=self.pattern.shape)
         return Equations(circuit, self, matrix)
+
+
+def apart(circuit: Circuit) -> NDArray[np.bool_]:
+    """Which one-ports move nodes: not those straight across parts that are ``stiff``, whose exponentials may give any
+    current, all of which comes back through these parts."""
+    held = [circuit.bank(k).terminals[:, list(spec.holds)] for k, spec in KINDS.items() if spec.holds and spec.stiff]
+    _, island = components(len(circuit.nodes), np.concatenate(held))
+    ends = np.concatenate([circuit.bank(kind).terminals for kind in nonlinear_kinds()])
+    return np.asarray(island[ends[:, 0]] != island[ends[:, 1]])
+
+
+def without_idle(circuit: Circuit) -> Circuit:
+    """The circuit with only those one-ports that are ``apart``."""
+    moving = apart(circuit)
+    if moving.all():
+        return circuit
+    ends = np.cumsum([len(circuit.bank(kind)) for kind in nonlinear_kinds()])
+    chosen = zip(nonlinear_kinds(), np.split(moving, ends[:-1]), strict=True)
+    return circuit.with_banks({kind: circuit.bank(kind).some(kept) for kind, kept in chosen})
 
 
 def is_resistive(circuit: Circuit) -> bool:

@@ -113,6 +113,12 @@ class Kind:
         return self.allowed == "positive" and self.stamp == (Flow(_PORT, _PORT),)
 
     @property
+    def stiff(self) -> bool:
+        """Whether the part fixes a port's voltage by a current that nothing else depends on: what is straight across
+        it moves no node, whatever it carries."""
+        return self.holds is not None and all(flow.out == self.holds for flow in self.stamp if flow.control == _OWN)
+
+    @property
     def trainable(self) -> bool:
         """Whether the value is a factor of the equations, so that it has a gradient by local products."""
         return any(flow.valued for flow in self.stamp)

@@ -42,8 +42,15 @@ RAMPS, RAMP_STEPS = 24, 40
 HOPELESS = 1e9
 # How much of what a one-port sees is beside itself, at least, and the most ohms that says.
 LEAST_BESIDE, MOST_OHMS = 1e-10, 1e15
+# Amperes that round to nothing that matters.
+HUGE = 1.0
+# So small a share of the volts that a driven node would have alone is nothing.
+NOTHING = 1e-12
 # Volts by which a step may move on for an answer to be final.
 FINAL = 1e-12
+
+# The volts [B] by which unknowns [B, n] may be off.
+Promise = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,19 +81,25 @@ class Newton:
         missed += (self._into.T @ (across * conductances.astype(Extended)).T).T
         return self.solve(missed, conductances, transposed=transposed)
 
-    def polish(self, unknowns: Floats, right: Floats, promised: Floats) -> tuple[Floats, Floats, Floats]:
-        """Corrects rows until a correction is within ``promised`` [B] volts, that one included.
+    def polish(self, unknowns: Floats, right: Floats, promised: Promise) -> tuple[Floats, Floats, Floats]:
+        """Corrects rows until a correction is within the volts that are ``promised`` of unknowns, that one included.
 
         Returns unknowns, conductances [B, D], and the volts [B] by which each row may still be off.
         """
         found, error = self._corrected(unknowns, lambda x, rows: self.correction(x, right[rows]), promised)
         conductances = np.full((len(found), len(self.laws)), np.nan)
         whole = np.flatnonzero(np.isfinite(found).all(axis=1))
-        conductances[whole] = self.laws.conductance(self.equations.across(found[whole]))
+        currents, conductances[whole] = self.laws.evaluate(self.equations.across(found[whole]))
+        # Sums in which so much meets have lost what decides where nodes are that only little leaves.
+        met = (abs(self._into).T @ np.abs(currents).T).T
+        huge = np.flatnonzero(~(met.max(axis=1, initial=0.0) <= HUGE))
+        rows = whole[huge]
+        lost = np.finfo(Extended).eps * met[huge]
+        error[rows] += self.volts(self.solve(lost, conductances[rows])) if len(rows) else 0.0
         return found, conductances, error
 
     def polish_linear(
-        self, unknowns: Floats, right: Floats, conductances: Floats, promised: Floats, *, transposed: bool = False
+        self, unknowns: Floats, right: Floats, conductances: Floats, promised: Promise, *, transposed: bool = False
     ) -> tuple[Floats, Floats]:
         """The same with the one-ports frozen at ``conductances`` [B, D], or for the transposed equations of these;
         unknowns and volts [B] of error."""
@@ -96,7 +109,14 @@ class Newton:
 
         # Where nothing drives a linear circuit nothing moves; next to nothing, of an engine, is no share of that.
         silent = np.asarray(~right.any(axis=1))
-        return self._corrected(np.where(silent[:, None], 0.0, unknowns), correct, promised)
+        found, error = self._corrected(np.where(silent[:, None], 0.0, unknowns), correct, promised)
+        # Nor is what remains where sources hold all that is driven.
+        nodes = self.equations.nodes
+        with np.errstate(all="ignore"):
+            alone = np.abs(right[:, :nodes]) / np.abs(self.equations.matrix.diagonal()[:nodes])
+        nothing = NOTHING * np.where(np.isfinite(alone), alone, 0.0).max(axis=1, initial=0.0)
+        error[error <= nothing] = 0.0
+        return found, error
 
     def settle(self, right: Floats, start: Floats | None = None) -> Floats:
         """An operating point [n] for one right side [n], to be polished and judged; the best found where none is.
@@ -109,10 +129,10 @@ class Newton:
         return found if settled or start is not None else self._ramp(right, found)
 
     def _corrected(
-        self, unknowns: Floats, correct: Callable[[Floats, NDArray[np.intp]], Any], promised: Floats
+        self, unknowns: Floats, correct: Callable[[Floats, NDArray[np.intp]], Any], promised: Promise
     ) -> tuple[Floats, Floats]:
-        """Corrects rows while that brings them nearer, the last time when a correction is within ``promised`` [B] volts:
-        what that leaves is far below it. Unknowns, and the volts [B] of the last correction; one that brings nothing
+        """Corrects rows while that brings them nearer, the last time when a correction is within what is
+        ``promised``: what that leaves is far below it. Unknowns, and the volts [B] of the last correction; one that brings nothing
         nearer is not taken, and says how far off its row may be."""
         found, error = np.array(unknowns, dtype=np.float64), np.full(len(unknowns), np.inf)
         rows = np.flatnonzero(np.isfinite(found).all(axis=1))
@@ -127,7 +147,7 @@ class Newton:
             error[rows], found[rows] = size, x
             # What is returned is rounded, so it is what is judged next.
             x = np.asarray(x - step, np.float64)
-            near = size <= promised[rows]
+            near = size <= promised(x)
             found[rows[near]] = x[near]
             rows, x = rows[~near], x[~near]
         return found, error
@@ -186,13 +206,11 @@ class Newton:
             # A step back over most of the last one is the beginning of a cycle.
             back = step @ before < -0.25 * (before @ before)
             length = max(length / 2.0, SHORTEST) if back else min(1.0, 2.0 * length)
-            resistances = self._resistances(g)
-            v, i, g = (
-                each[0]
-                for each in self.laws.load_line(
-                    (v + length * step + resistances * (i + length * g * step))[None], resistances
-                )
-            )
+            resistances = np.where(self.equations.plan.apart, self._resistances(g), 0.0)
+            seen = v + length * step + resistances * (i + length * g * step)
+            if not np.isfinite(seen).all():
+                return start, False
+            v, i, g = (each[0] for each in self.laws.load_line(seen[None], resistances))
             before = step
         return x, False
 

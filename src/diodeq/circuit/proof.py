@@ -94,13 +94,13 @@ class Judge:
         Returns unknowns, conductances of the one-ports [B, D], and the volts [B] by which each row may be off: more
         than ``attainable`` where there is no answer.
         """
-        found, conductances, volts = self.newton.polish(unknowns, right, self.promised(unknowns))
+        found, conductances, volts = self.newton.polish(unknowns, right, self.promised)
         for row in np.flatnonzero(~(volts <= attainable(found[:, : self.equations.nodes]))).tolist():
             for start in (unknowns[row], None) if anew else (unknowns[row],):
                 if start is not None and not np.isfinite(start).all():
                     continue
                 one = self.newton.settle(right[row], start)[None]
-                other = self.newton.polish(one, right[row : row + 1], self.promised(one))
+                other = self.newton.polish(one, right[row : row + 1], self.promised)
                 if other[2][0] < volts[row]:
                     for whole, part in zip((found, conductances, volts), other, strict=True):
                         whole[row] = part[0]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.equations import Equations, EquationsPlan
+from diodeq.circuit.equations import Equations, EquationsPlan, without_idle
 from diodeq.circuit.kinds import nonlinear_kinds
 from diodeq.circuit.proof import Judge, attainable
 from diodeq.devices.one_ports import one_ports
@@ -78,10 +78,11 @@ class Forward:
         """Answers as good as ngspice and Newton's method make them; ``error`` says how good that is."""
         judge = judge_of(self.circuit)
         right = judge.equations.right_side(self.injections, self.source_voltages)
+        moving = without_idle(self.circuit)  # ngspice cannot count what currents the others may have
 
         def deck(rows: NDArray[np.intp], tolerances: Tolerances) -> SweepDeck:
             volts = self.source_voltages[rows]
-            return sweep_deck(self.circuit, self.injections[rows], volts, next_marker(), tolerances=tolerances)
+            return sweep_deck(moving, self.injections[rows], volts, next_marker(), tolerances=tolerances)
 
         found = Search(session, judge.equations, deck, self.samples)
         found.sweep()
@@ -135,9 +136,8 @@ class Adjoint:
         for tolerances in (*RUNGS, None):
             rows = found.fresh()
             x = found.unknowns[rows]
-            promised = judge.promised_adjoint(x)
             found.unknowns[rows], error[rows] = judge.newton.polish_linear(
-                x, right[rows], self.conductances[rows], promised
+                x, right[rows], self.conductances[rows], judge.promised_adjoint
             )
             left = np.flatnonzero(~(error <= judge.promised_adjoint(found.unknowns)))
             if not len(left) or tolerances is None:

@@ -12,7 +12,7 @@ import numpy as np
 from diodeq.circuit import KINDS, Circuit, linearize, transpose
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
-from diodeq.circuit.equations import Equations
+from diodeq.circuit.equations import Equations, apart, without_idle
 from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.netlist.point import PointDeck, point_deck
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
@@ -70,7 +70,7 @@ class PointAdjoint:
         for tolerances in RUNGS:
             deck = point_deck(self.circuit, self.sources, next_marker(), self.injections, tolerances)
             unknowns, reason = _point(session, deck, judge.equations)
-            x, error = judge.newton.polish_linear(unknowns, right, frozen, judge.promised_adjoint(unknowns))
+            x, error = judge.newton.polish_linear(unknowns, right, frozen, judge.promised_adjoint)
             answer = answered(judge.equations, x, frozen, error, reason)
             if error[0] <= judge.promised_adjoint(x)[0]:
                 break
@@ -113,12 +113,12 @@ class NgspiceReference(NgspiceBase):
         sources = circuit.source_values(operating_point.drives)
         currents = circuit.output_injections(demand_injections(operating_point, injections))
         reciprocal = all(KINDS[kind].reciprocal for kind in KINDS if len(circuit.bank(kind)))
-        jobs = []
+        jobs, moving = [], apart(circuit)
         for k, frozen in enumerate(operating_point.diode_conductances):
             if reciprocal:
                 jobs.append(PointAdjoint(circuit, sources[k], currents[k], frozen))
             else:
-                reverse = transpose(linearize(circuit, frozen))
+                reverse = transpose(linearize(without_idle(circuit), frozen[moving]))
                 jobs.append(PointAdjoint(reverse, np.zeros_like(sources[k]), currents[k], np.zeros(0)))
         found = joined(self.pool.map(jobs)) if jobs else none(circuit, None)
         solution = AdjointSolution(found.node_voltages, found.branch_currents)

@@ -153,15 +153,21 @@ class WaveSimulator:
         settled = at.method.settle(right)
         unknowns, conductances = settled.unknowns, settled.conductances
         missed = at.method.leaving(unknowns, settled.currents) - right
-        short = judge.laws.missed(at.equations.across(unknowns), settled.currents)
+        across = at.equations.across(unknowns)
+        lost = ~np.isfinite(across).all(axis=1)
+        short = judge.laws.missed(np.where(lost[:, None], 0.0, across) if lost.any() else across, settled.currents)
         missed += at.equations.collected(short)
+        missed[lost] = np.nan
         error = judge.bound(missed, unknowns)
         promised = judge.promised(unknowns) + wide * largest(unknowns[:, : at.equations.nodes])
         left = np.flatnonzero(~(error <= promised))
-        if len(left) and (not wide or at.equations.plan.resistive):
+        # Currents without end round a loop would hide all others from the method.
+        if len(left) and (not wide or at.equations.plan.resistive) and at.equations.plan.apart.all():
             error[left] = self._contracted(at, missed[left], conductances[left])
             left = left[~(error[left] <= promised[left])]
         if len(left):
+            if not at.equations.plan.apart.all():
+                unknowns[left, at.equations.nodes :] = 0.0
             found = judge.settle(unknowns[left], at.right_side(sources[left]), anew=True)
             unknowns[left], conductances[left], error[left] = found
         return unknowns, conductances, error
@@ -208,14 +214,18 @@ class WaveSimulator:
         missed = at.method.leaving(unknowns, through, transposed=True) - right
         missed += at.equations.collected(frozen * at.equations.across(unknowns) - through)
         error = judge.bound(missed, unknowns)
-        promised = judge.promised_adjoint(unknowns)
-        promised += self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
-        left = np.flatnonzero(~(error <= promised))
+        wide, nodes = self._arrays.precision.promised, at.equations.nodes
+
+        def promised(unknowns: Floats) -> Floats:
+            return judge.promised_adjoint(unknowns) + wide * largest(unknowns[:, :nodes])
+
+        left = np.flatnonzero(~(error <= promised(unknowns)))
         if len(left):
             # Linear equations may be corrected from anywhere, so from nothing where a method found nothing.
-            start = np.where(np.isfinite(unknowns[left]), unknowns[left], 0.0)
+            sound = np.isfinite(unknowns[left]) & at.equations.plan.apart.all()
+            start = np.where(sound, unknowns[left], 0.0)
             unknowns[left], error[left] = judge.newton.polish_linear(
-                start, right_side(exact[left]), frozen[left], promised[left], transposed=True
+                start, right_side(exact[left]), frozen[left], promised, transposed=True
             )
         return unknowns, error
 
