@@ -42,6 +42,9 @@ RAMPS, RAMP_STEPS = 24, 40
 HOPELESS = 1e9
 # How much of what a one-port sees is beside itself, at least, and the most ohms that says.
 LEAST_BESIDE, MOST_OHMS = 1e-10, 1e15
+# Slopes that differ by no more than this share are those of a straight law; how much larger a correction may be than the
+# last one where both are roundings.
+STRAIGHT, WORSE = 0.5, 10.0
 # Amperes that round to nothing that matters.
 HUGE = 1.0
 # So small a share of the volts that a driven node would have alone is nothing.
@@ -86,17 +89,31 @@ class Newton:
 
         Returns unknowns, conductances [B, D], and the volts [B] by which each row may still be off.
         """
-        found, error = self._corrected(unknowns, lambda x, rows: self.correction(x, right[rows]), promised)
-        conductances = np.full((len(found), len(self.laws)), np.nan)
+        seen = np.full((len(unknowns), len(self.laws)), np.nan)
+
+        def correct(x: Floats, rows: NDArray[np.intp]) -> Any:
+            missed, seen[rows] = self.residual(x, right[rows])
+            return self.solve(missed, seen[rows])
+
+        found, error = self._corrected(unknowns, correct, promised)
+        conductances = np.full_like(seen, np.nan)
         whole = np.flatnonzero(np.isfinite(found).all(axis=1))
         currents, conductances[whole] = self.laws.evaluate(self.equations.across(found[whole]))
+        # A correction that crosses a corner, as at -BV, says nothing of what is behind it.
+        bent = whole[self.bent(seen[whole], conductances[whole]) & (error[whole] < np.inf)]
+        error[bent] = np.maximum(error[bent], self.volts(self.correction(found[bent], right[bent])))
         # Sums in which so much meets have lost what decides where nodes are that only little leaves.
         met = (abs(self._into).T @ np.abs(currents).T).T
         huge = np.flatnonzero(~(met.max(axis=1, initial=0.0) <= HUGE))
         rows = whole[huge]
-        lost = np.finfo(Extended).eps * met[huge]
-        error[rows] += self.volts(self.solve(lost, conductances[rows])) if len(rows) else 0.0
+        error[rows] += self.volts(self.solve(np.finfo(Extended).eps * met[huge], conductances[rows]))
         return found, conductances, error
+
+    def bent(self, conductances: Floats, others: Floats) -> NDArray[np.bool_]:
+        """Whether laws with slopes [B, D] here and others there are anything but straight between, [B]."""
+        apart = self.equations.plan.apart
+        least = np.minimum(conductances, others)
+        return np.asarray((~(np.abs(conductances - others) <= STRAIGHT * least))[:, apart].any(axis=1))
 
     def polish_linear(
         self, unknowns: Floats, right: Floats, conductances: Floats, promised: Promise, *, transposed: bool = False
@@ -132,8 +149,8 @@ class Newton:
         self, unknowns: Floats, correct: Callable[[Floats, NDArray[np.intp]], Any], promised: Promise
     ) -> tuple[Floats, Floats]:
         """Corrects rows while that brings them nearer, the last time when a correction is within what is
-        ``promised``: what that leaves is far below it. Unknowns, and the volts [B] of the last correction; one that brings nothing
-        nearer is not taken, and says how far off its row may be."""
+        ``promised``: what that leaves is far below it. Unknowns, and the volts [B] of the last correction; one that
+        brings nothing nearer is not taken."""
         found, error = np.array(unknowns, dtype=np.float64), np.full(len(unknowns), np.inf)
         rows = np.flatnonzero(np.isfinite(found).all(axis=1))
         x = found[rows]
@@ -143,6 +160,9 @@ class Newton:
             step = correct(x, rows)
             size = self.volts(step)
             better = size < error[rows]
+            # Rounding makes corrections a little larger; what is far larger was no answer.
+            worse = size > WORSE * error[rows]
+            error[rows[worse]] = size[worse]
             rows, x, step, size = rows[better], x[better], step[better], size[better]
             error[rows], found[rows] = size, x
             # What is returned is rounded, so it is what is judged next.

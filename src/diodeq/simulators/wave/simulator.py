@@ -154,7 +154,7 @@ class WaveSimulator:
         unknowns, conductances = settled.unknowns, settled.conductances
         missed = at.method.leaving(unknowns, settled.currents) - right
         across = at.equations.across(unknowns)
-        lost = ~np.isfinite(across).all(axis=1)
+        lost = np.asarray(~np.isfinite(across).all(axis=1))
         short = judge.laws.missed(np.where(lost[:, None], 0.0, across) if lost.any() else across, settled.currents)
         missed += at.equations.collected(short)
         missed[lost] = np.nan
@@ -163,7 +163,7 @@ class WaveSimulator:
         left = np.flatnonzero(~(error <= promised))
         # Currents without end round a loop would hide all others from the method.
         if len(left) and (not wide or at.equations.plan.resistive) and at.equations.plan.apart.all():
-            error[left] = self._contracted(at, missed[left], conductances[left])
+            error[left] = self._contracted(at, unknowns[left], missed[left], conductances[left])
             left = left[~(error[left] <= promised[left])]
         if len(left):
             if not at.equations.plan.apart.all():
@@ -172,14 +172,17 @@ class WaveSimulator:
             unknowns[left], conductances[left], error[left] = found
         return unknowns, conductances, error
 
-    def _contracted(self, at: Prepared, missed: Floats, conductances: Floats) -> Floats:
+    def _contracted(self, at: Prepared, unknowns: Floats, missed: Floats, conductances: Floats) -> Floats:
         """The volts [B] of one Newton correction, as the method solves for it, where solving again for what that misses
-        shows that the solution has digits; infinite elsewhere."""
+        shows that the solution has digits and it meets no corner of a law; infinite elsewhere."""
         newton = at.judge.newton
         step, through = at.method.linear(conductances, missed, transposed=False)
         rest, _ = at.method.linear(conductances, missed - at.method.leaving(step, through), transposed=False)
         volts = newton.volts(step)
-        return np.where(newton.volts(rest) <= 0.1 * volts, 1.1 * volts, np.inf)
+        sound = newton.volts(rest) <= 0.1 * volts
+        reached = at.equations.across(np.where(sound[:, None], unknowns - step, unknowns))
+        sound &= ~newton.bent(conductances, at.judge.laws.conductance(reached))
+        return np.where(sound, 1.1 * volts, np.inf)
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
