@@ -26,8 +26,10 @@ class Case:
 
     @property
     def passive(self) -> bool:
-        """Whether no part gives more power than it takes, sources aside: then there is one operating point at most."""
-        return not len(self.circuit.buffers) and not len(self.circuit.mirrors)
+        """Whether no part gives more power than it takes, sources aside, and all laws rise, as they do not with ISR:
+        then there is one operating point at most."""
+        rising = not any(model.values()["isr"] for model in self.circuit.models)
+        return rising and not len(self.circuit.buffers) and not len(self.circuit.mirrors)
 
 
 @dataclass

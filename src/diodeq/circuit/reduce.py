@@ -26,6 +26,8 @@ Index = NDArray[np.int64]
 
 # Dense matrices of this many nodes are still cheap beside a simulation; larger ones are factored sparsely.
 _DENSE_UP_TO = 2000
+# Condition up to which an elimination costs no digit that matters.
+SOUND = 1e6
 # Entries of the array from kept to eliminated nodes (1.6 GB): a circuit that takes more is left as it is.
 _MOST_ENTRIES = 200_000_000
 
@@ -69,11 +71,16 @@ class ReductionPlan:
     eliminated: Index
 
     @staticmethod
-    def of(circuit: Circuit) -> ReductionPlan:
-        """Eliminate all nodes that only resistors touch, or none if that would take more resistors."""
+    def of(circuit: Circuit, fed: Index | None = None) -> ReductionPlan:
+        """Eliminate all nodes that only resistors touch, or none if that would take more resistors.
+
+        Nodes ``fed`` stay: a current from one node to another is spread over what is kept, and its two parts would
+        cancel no longer where little but rounding leaves both.
+        """
         count = len(circuit.nodes)
         touched = np.zeros(count, bool)
         touched[0] = True
+        touched[np.zeros(0, np.int64) if fed is None else fed] = True
         for kind in KINDS:
             if kind != "resistors":
                 touched[circuit.bank(kind).terminals] = True
@@ -95,7 +102,8 @@ class ReductionPlan:
         return ReductionPlan(kept, eliminated) if pairs <= len(ends) else everything
 
     def reduce(self, circuit: Circuit) -> Reduced:
-        """Reduce the values of a circuit of this plan's topology."""
+        """Reduce the values of a circuit of this plan's topology; not where that would cost digits, as it does where
+        conductances tie nodes to each other that little else ties to anything."""
         count = len(circuit.nodes)
         if not len(self.eliminated):
             none = np.zeros((0, count))
@@ -107,7 +115,11 @@ class ReductionPlan:
             between = between.toarray()
         of_eliminated = between[self.eliminated]
         links, among = of_eliminated[:, self.kept], of_eliminated[:, self.eliminated]
-        solve, mesh = _solved(np.asarray(of_eliminated.sum(axis=1)), among, links)
+        diagonal = np.asarray(of_eliminated.sum(axis=1))
+        solve, mesh = _solved(diagonal, among, links)
+        # The inverse of an M-matrix has no negative entry: this is its norm with rows scaled.
+        if not solve(diagonal[None]).max() < SOUND:
+            return ReductionPlan(np.arange(count), np.zeros(0, np.int64)).reduce(circuit)
         # Sums of positive terms only: no digit is lost to cancellation, and ground needs no special case.
         conductances = between[self.kept][:, self.kept] + links.T @ mesh
         rows, columns = np.triu_indices(len(self.kept), k=1)

@@ -173,7 +173,8 @@ class NgspiceSimulator(NgspiceBase):
         if prepared is None or prepared[0] is not circuit:
             if plans is None or not plans[0].circuit.same_topology(circuit):
                 plan = FoldPlan.of(check(circuit))
-                plans = plan, ReductionPlan.of(plan.fold(circuit).circuit)
+                fed = plan.place[circuit.current_sources.terminals.ravel()]
+                plans = plan, ReductionPlan.of(plan.fold(circuit).circuit, fed)
             check_values(circuit)
             folded = plans[0].fold(circuit)
             prepared = circuit, folded, plans[1].reduce(folded.circuit)
