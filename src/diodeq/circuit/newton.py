@@ -42,8 +42,8 @@ RAMPS, RAMP_STEPS = 24, 40
 HOPELESS = 1e9
 # How much of what a one-port sees is beside itself, at least, and the most ohms that says.
 LEAST_BESIDE, MOST_OHMS = 1e-10, 1e15
-# Slopes that differ by no more than this share are those of a straight law; how much larger a correction may be than the
-# last one where both are roundings.
+# Slopes that differ by no more than this share are those of a straight law. How much larger than the last one a
+# correction may be where both are rounding.
 STRAIGHT, WORSE = 0.5, 10.0
 # Amperes that round to nothing that matters.
 HUGE = 1.0

@@ -1,0 +1,153 @@
+"""One-ports straight across what fixes their voltage: they move no node, whatever they carry; and other hard corners."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from diodeq.circuit import Circuit, Inputs, bank, check
+from diodeq.circuit.equations import EquationsPlan, apart, without_idle
+from diodeq.circuit.reduce import ReductionPlan
+from diodeq.circuit.update import Update
+from diodeq.devices import catalogue
+from diodeq.devices.law import law
+from diodeq.errors import SimulationError
+from diodeq.simulators import create
+from families import make
+from truth import Truth
+
+# What went wrong once, by family and seed: (engine, what).
+LESSONS = [
+    ("legal-a", 5017),  # a diode 2.6 V forward across an amplifier's output
+    ("legal-a", 5107),  # one 8.7 V forward across a source that floats
+    ("legal-a", 5356),  # branch currents of 1e90 A that no correction takes back
+    ("legal-a", 20053),  # an adjoint that is 0
+    ("legal-a", 20435),
+    ("legal-b", 20021),
+    ("legal-b", 20421),  # 3 A from one eliminated node to another, on an island that leaks
+    ("legal-b", 20568),  # megavolts and islands
+]
+
+
+def idle(forward: float) -> Circuit:
+    """A lamp behind a diode, and a diode straight across its supply, one across two sources, one across a buffer."""
+    return check(
+        Circuit(
+            ("0", "a", "b", "c", "d"),
+            resistors=bank("resistors", [(1, 3, 1e-3), (3, 0, 2e-3), (4, 0, 1e-3)]),
+            diodes=bank("diodes", [(1, 0, 0), (3, 4, 0), (2, 0, 0), (4, 3, 1)]),
+            models=(catalogue.get("1N4148"), catalogue.get("BAT54")),
+            voltage_sources=bank("voltage_sources", [(1, 0, forward), (2, 1, 0.5)]),
+            outputs=np.array([[3, 0], [4, 0]]),
+            inputs=Inputs(np.array([0]), np.array([0]), np.array([1.0]), ("u",)),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def engines(ngspice, reference):
+    return [create("wave"), create("wave:float32"), ngspice, reference]
+
+
+def test_which_are_idle():
+    circuit = idle(5.0)
+    assert apart(circuit).tolist() == [False, True, False, True]
+    assert without_idle(circuit).diodes.terminals.tolist() == [[3, 4], [4, 3]]
+    bare = without_idle(circuit)
+    assert without_idle(bare) is bare
+    # A buffer's current counts nowhere else; that of a mirror's sense port does, and so does a transformer's.
+    rows = {"buffers": (4, 0, 3, 0, 0.5), "mirrors": (3, 0, 4, 0, 0.5), "transformers": (4, 0, 3, 0, 2.0)}
+    for kind, row in rows.items():
+        other = replace(circuit, diodes=bank("diodes", [(4, 0, 0)]), **{kind: bank(kind, [row])})
+        assert apart(other).tolist() == [kind != "buffers"], kind
+
+
+@pytest.mark.parametrize("forward", [-3.0, 0.2, 6.0, 40.0])
+def test_what_is_idle_moves_nothing(forward, engines):
+    circuit, drives = idle(forward), np.array([[0.0], [0.25]])
+    bare = without_idle(circuit)
+    injected = np.array([[1.0, -0.5], [0.25, 2.0]])
+    for engine in engines:
+        near = {"rtol": 2e-5} if getattr(engine, "_arrays", None) and engine._arrays.number == "float32" else {}
+        point, same = engine.operate(circuit, drives), engine.operate(bare, drives)
+        np.testing.assert_allclose(point.node_voltages, same.node_voltages, atol=1e-9, **(near or {"rtol": 1e-9}))
+        volts = point.node_voltages[:, 1]
+        with np.errstate(over="ignore"):
+            expected = law(circuit.models[0]).conductance(volts)
+        np.testing.assert_allclose(point.diode_conductances[:, 0], expected, rtol=1e-3 if near else 1e-6)
+        found, other = (engine.small_signal(each, injected).node_voltages for each in (point, same))
+        np.testing.assert_allclose(found, other, **({"rtol": 1e-4, "atol": 1e-3} if near else {"rtol": 1e-7}))
+
+
+@pytest.mark.parametrize(("family", "seed"), LESSONS)
+def test_lessons(family, seed, engines):
+    case = make(family, seed)
+    truth = Truth(case.circuit)
+    injected = np.random.default_rng(seed).normal(size=(len(case.drives), len(case.circuit.outputs)))
+    least = 1e-6 * np.abs(injected).max() / case.circuit.resistors.values.max()
+    for engine in engines[:3]:
+        wide = 1e-5 if getattr(engine, "_arrays", None) and engine._arrays.number == "float32" else 1e-12
+        point = engine.operate(case.circuit, case.drives)
+        solved = engine.small_signal(point, injected).node_voltages
+        for row, drives in enumerate(case.drives):
+            found = truth.confirm(drives, point.node_voltages[row])
+            assert found is not None
+            assert np.abs(found.volts - point.node_voltages[row]).max() <= 1e-6 + wide * np.abs(found.volts).max()
+            exact = truth.adjoint(point.diode_conductances[row], injected[row])
+            assert np.abs(exact - solved[row]).max() <= (1e-6 + wide) * max(np.abs(exact).max(), least)
+
+
+def test_a_method_that_finds_no_number_spoils_no_row(engines):
+    """Nor does a line of search that runs to infinity; the third sample has no operating point."""
+    case = make("legal-a", 20198)
+    rows = [0, 1, 3]
+    found = engines[0].operate(case.circuit, case.drives[rows]).node_voltages
+    np.testing.assert_allclose(found, engines[2].operate(case.circuit, case.drives[rows]).node_voltages, atol=1e-8)
+    with pytest.raises(SimulationError, match="sample 2: no operating point") as caught:
+        engines[0].operate(case.circuit, case.drives)
+    np.testing.assert_allclose(caught.value.answered.node_voltages[rows], found, rtol=0, atol=1e-9)
+
+
+def test_a_diode_at_its_breakdown_is_no_answer_where_it_only_leaks():
+    """Newton's correction just below -BV is a few nanovolts, and the solution 8 V away."""
+    case = make("legal-a", 20486)
+    right = create("wave").operate(case.circuit, case.drives).node_voltages
+    narrow = create("wave:float32").operate(case.circuit, case.drives).node_voltages
+    np.testing.assert_allclose(narrow, right, rtol=0, atol=1e-5 * np.abs(right).max())
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_one_inverse_serves_all_conductances(transposed):
+    rng = np.random.default_rng(3)
+    circuit = make("ladders", 11).circuit
+    equations = EquationsPlan.of(circuit).fill(circuit)
+    matrix, ports = equations.matrix.toarray(), equations.ports
+    update = Update.of(matrix, ports, np.full(ports.shape[0], 1e-4))
+    conductances = np.exp(rng.uniform(np.log(1e-9), np.log(1e-1), (5, ports.shape[0])))
+    right = rng.normal(size=(5, len(matrix)))
+    found, condition = update.solve(right, conductances, transposed=transposed)
+    for k in range(5):
+        jacobian = matrix + ports.T @ (conductances[k][:, None] * ports.toarray())
+        jacobian = jacobian.T if transposed else jacobian
+        np.testing.assert_allclose(jacobian @ found[k], right[k], rtol=0, atol=1e-9 * np.abs(jacobian).max())
+        np.testing.assert_allclose(found[k], np.linalg.solve(jacobian, right[k]), rtol=1e-7)
+    assert (condition < 1e10).all()
+    assert not (Update.of(0.0 * matrix, 0.0 * ports, np.ones(ports.shape[0])).condition < np.inf)
+
+
+def test_nodes_that_little_ties_to_the_rest_are_not_eliminated():
+    def reduced(leak: float, fed: list[int] | None = None) -> int:
+        rows = [(1, 2, 1e-3), (2, 3, 1.0), (3, 4, 1.0), (2, 4, 1.0), (4, 0, leak), (1, 0, 1e-3)]
+        circuit = Circuit(
+            ("0", "a", "b", "c", "d"),
+            resistors=bank("resistors", [(1, 2, leak), *rows[1:]]),
+            diodes=bank("diodes", [(1, 0, 0)]),
+            models=(catalogue.get("1N4148"),),
+        )
+        return len(ReductionPlan.of(circuit, None if fed is None else np.array(fed)).reduce(circuit).circuit.nodes)
+
+    assert reduced(1e-3) == 2
+    assert reduced(1e-9) == 5
+    assert reduced(1e-3, fed=[3]) == 3
