@@ -1,4 +1,4 @@
-"""One-ports straight across what fixes their voltage: they move no node, whatever they carry; and other hard corners."""
+"""One-ports straight across what fixes their voltage: they move no node, whatever they carry. And other corners."""
 
 from __future__ import annotations
 
