@@ -307,6 +307,8 @@ def main() -> None:
         engines = options.engines or (
             ["wave", "wave:numba", "wave:numba:float32"] if options.largest else ["ngspice", *WAVES]
         )
+        if "wave" not in engines:
+            parser.error("the ratios are to wave: name it among --engines")
         document["speed"] = [apart(measure, name, options, engines, not options.largest) for name in shapes]
         if options.plot:
             plot(document["speed"], options.plot)
