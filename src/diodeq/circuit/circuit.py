@@ -254,17 +254,15 @@ class Circuit:
         return clone
 
     def same_topology(self, other: Circuit) -> bool:
-        """Whether ``other`` has this circuit's nodes, terminals and ports; at once where it shares them, as after
-        ``with_conductances``."""
-        mine, theirs = self._wired(), other._wired()
-        return self.nodes == other.nodes and all(
-            a is b or np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True)
-        )
+        """Whether ``other`` has this circuit's nodes, terminals and ports; at once where it shares them."""
+        pairs = zip(self._wired(), other._wired(), strict=True)
+        return self.nodes == other.nodes and all(a is b or np.array_equal(a, b) for a, b in pairs)
 
     def same_one_ports(self, other: Circuit) -> bool:
         """Whether ``other``'s nonlinear one-ports follow the same laws as this circuit's."""
-        same = self.models == other.models and self.temperature == other.temperature
-        return same and all(np.array_equal(self.bank(k).values, other.bank(k).values) for k in nonlinear_kinds())
+        if (self.models, self.temperature) != (other.models, other.temperature):
+            return False
+        return all(np.array_equal(self.bank(k).values, other.bank(k).values) for k in nonlinear_kinds())
 
     def _wired(self) -> list[Ints | Floats]:
         driven = self.inputs

@@ -13,35 +13,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import linalg as sparse_linalg
 
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.elimination import Extended, eliminate
+from diodeq.circuit.elimination import Extended
 from diodeq.circuit.equations import Equations
-from diodeq.circuit.kinds import KINDS
-from diodeq.circuit.update import Update, inverted
+from diodeq.circuit.jacobian import Jacobian
 from diodeq.devices.one_ports import OnePorts
-from diodeq.processors import single_threaded
 
-# Jacobians of up to so many unknowns are inverted one by one, and in extended precision, where their condition asks for
-# it, all at once; up to so many one by one.
-SMALL, LARGEST = 40, 500
-DENSE_BELOW = 600
-# Condition (rows and columns scaled) up to which a solution in float64 has enough digits.
-SOUND = 1e10
-# Pivots of a scaled matrix below this many roundings are no pivots.
-PIVOT = 16.0
-# Numbers of a stack of matrices that are solved together (32 MB).
-ENTRIES = 4_000_000
 POLISHINGS = 12
 STEPS = 100
 SHORTEST = 2.0**-6
 RAMPS, RAMP_STEPS = 24, 40
 # Volts: what is beyond is on its way to infinity.
 HOPELESS = 1e9
-# How much of what a one-port sees is beside itself, at least, and the most ohms that says.
-LEAST_BESIDE, MOST_OHMS = 1e-10, 1e15
 # Slopes that differ by no more than this share are those of a straight law. How much larger than the last one a
 # correction may be where both are rounding.
 STRAIGHT, WORSE = 0.5, 10.0
@@ -62,6 +46,15 @@ class Newton:
 
     equations: Equations
     laws: OnePorts
+
+    @cached_property
+    def jacobian(self) -> Jacobian:
+        """What corrections come from."""
+        return Jacobian(self.equations)
+
+    def solve(self, right: Any, conductances: Floats, *, transposed: bool = False) -> Any:
+        """``Jacobian.solve``."""
+        return self.jacobian.solve(right, conductances, transposed=transposed)
 
     def residual(self, unknowns: Any, right: Floats) -> tuple[Any, Floats]:
         """What the equations miss at ``unknowns`` [B, n], in extended precision, and the one-ports' conductances."""
@@ -201,11 +194,6 @@ class Newton:
         strength = self.equations.plan.strengths(self.equations.circuit).astype(Extended)
         return out, control, strength[:, None]
 
-    @cached_property
-    def _matrix(self) -> Any:
-        plan, circuit = self.equations.plan, self.equations.circuit
-        return plan.fill(circuit, Extended).matrix
-
     def _steps(self, right: Floats, start: Floats, limit: int) -> tuple[Floats, bool]:
         ports = self.equations.ports
         x, length, before = start, 1.0, np.zeros(len(self.laws))
@@ -226,38 +214,13 @@ class Newton:
             # A step back over most of the last one is the beginning of a cycle.
             back = step @ before < -0.25 * (before @ before)
             length = max(length / 2.0, SHORTEST) if back else min(1.0, 2.0 * length)
-            resistances = np.where(self.equations.plan.apart, self._resistances(g), 0.0)
+            resistances = np.where(self.equations.plan.apart, self.jacobian.resistances(g), 0.0)
             seen = v + length * step + resistances * (i + length * g * step)
             if not np.isfinite(seen).all():
                 return start, False
             v, i, g = (each[0] for each in self.laws.load_line(seen[None], resistances))
             before = step
         return x, False
-
-    def _resistances(self, conductances: Floats) -> Floats:
-        """What each one-port sees of the others, frozen at ``conductances`` [D], and all else, in ohms [D]; of a large
-        circuit roughly: its nodes' own conductances in series."""
-        ports = self.equations.ports
-        if self.equations.size < DENSE_BELOW:
-            jacobian = self._jacobians(conductances[None], np.float64, False)[0]
-            try:
-                with np.errstate(all="ignore"):
-                    seen = np.einsum("dn,nd->d", ports.toarray(), np.linalg.solve(jacobian, ports.T.toarray()))
-                    beside = np.maximum(1.0 - conductances * seen, LEAST_BESIDE)
-                    found: Floats = seen / beside
-                return np.asarray(np.minimum(np.nan_to_num(np.abs(found), nan=MOST_OHMS), MOST_OHMS))
-            except np.linalg.LinAlgError:
-                pass
-        return self._rough_resistances
-
-    @cached_property
-    def _rough_resistances(self) -> Floats:
-        """The ohms [D] of each one-port's nodes' own conductances in series."""
-        nodes = self.equations.nodes
-        diagonal = np.abs(self.equations.matrix.diagonal()[:nodes])
-        known = diagonal[diagonal > 0]
-        usual = float(np.median(known)) if len(known) else 1e-3
-        return np.asarray(abs(self.equations.ports[:, :nodes]) @ (1.0 / np.where(diagonal > 0, diagonal, usual)))
 
     def _ramp(self, right: Floats, fallback: Floats) -> Floats:
         """The sources turned up from nothing, in steps that grow where they succeed."""
@@ -272,91 +235,3 @@ class Newton:
             if reached == 1.0:
                 return x
         return fallback
-
-    def solve(self, right: Any, conductances: Floats, *, transposed: bool = False) -> Any:
-        """Solutions [B, n] of the Jacobian's equations with the one-ports at ``conductances`` [B, D], in extended
-        precision; not finite where they determine none."""
-        size = self.equations.size
-        found = np.empty(right.shape, Extended)
-        if not found.size:
-            return found
-        if size >= DENSE_BELOW:
-            for k in range(len(right)):
-                found[k] = self._sparsely(right[k], conductances[k], transposed)
-            return found
-        run = max(1, ENTRIES // max(1, size * size))
-        for at in range(0, len(right), run):
-            part = slice(at, at + run)
-            found[part] = self._densely(right[part], conductances[part], transposed)
-        return found
-
-    def _densely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
-        """In float64 where that has digits enough, from one inverse for all and else from one each; or in extended
-        precision."""
-        narrow = right.astype(np.float64)
-        found, hard = np.empty(right.shape), np.arange(len(right))
-        if self.equations.size > SMALL:
-            found, condition = self._update.solve(narrow, conductances, transposed=transposed)
-            hard = np.flatnonzero(~(condition < SOUND))
-        if len(hard):
-            inverse, condition = inverted(self._jacobians(conductances[hard], np.float64, transposed))
-            found[hard] = (inverse @ narrow[hard, :, None])[:, :, 0]
-            hard = hard[~(condition < SOUND)]
-        found = found.astype(Extended)
-        if len(hard) and self.equations.size <= LARGEST:
-            each = range(len(hard)) if self.equations.size > SMALL else [slice(None)]
-            for rows in (np.atleast_1d(hard[k]) for k in each):
-                jacobians = self._jacobians(conductances[rows], Extended, transposed)
-                found[rows] = eliminate(jacobians, right[rows], self._least_pivot)
-        return found
-
-    @cached_property
-    def _update(self) -> Update:
-        narrow = self._into.astype(np.float64)
-        return Update.of(self.equations.matrix.toarray(), narrow, 1.0 / self._rough_resistances)
-
-    @cached_property
-    def _least_pivot(self) -> float:
-        """Conductances, sources that check lets stand, and one-ports always determine their voltages, however near to
-        singular that looks; of other circuits a pivot that may be rounding is none."""
-        circuit = self.equations.circuit
-        kinds = [spec for kind, spec in KINDS.items() if len(circuit.bank(kind))]
-        if all(spec.conductive or spec.nonlinear or spec.source for spec in kinds):
-            return 0.0
-        return PIVOT * float(np.finfo(Extended).eps)
-
-    def _jacobians(self, conductances: Floats, number: Any, transposed: bool) -> Any:
-        matrix = self._matrix if number is Extended else self.equations.matrix
-        whole = np.repeat(matrix.toarray()[None], len(conductances), axis=0)
-        rows, columns, which, signs = self._dense
-        for k in range(len(rows)):
-            # Ports add to few entries each, several to one: added entry by entry.
-            whole[:, rows[k], columns[k]] += signs[k] * conductances[:, which[k]]
-        return np.swapaxes(whole, 1, 2) if transposed else whole
-
-    @cached_property
-    def _dense(self) -> tuple[NDArray[Any], ...]:
-        """Rows, columns, one-ports and signs of what these add to a Jacobian."""
-        ports = sparse.coo_array(self._into.astype(np.float64))
-        by_port: dict[int, list[tuple[int, float]]] = {}
-        for port, column, sign in zip(
-            ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True
-        ):
-            by_port.setdefault(port, []).append((column, sign))
-        entries = [(a, b, port, s * t) for port, ends in by_port.items() for a, s in ends for b, t in ends]
-        table = np.array(entries, dtype=np.float64).reshape(-1, 4)
-        rows, columns, which = table[:, :3].astype(np.intp).T
-        return rows, columns, which, table[:, 3]
-
-    def _sparsely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
-        ports = self._into.astype(np.float64)
-        jacobian = self.equations.matrix + ports.T @ sparse.diags_array(conductances) @ ports
-        scale = 1.0 / np.sqrt(np.abs(jacobian).max(axis=1).toarray().ravel())
-        scaled = sparse.diags_array(scale) @ jacobian @ sparse.diags_array(scale)
-        try:
-            with single_threaded():
-                factor: Any = sparse_linalg.splu(sparse.csc_matrix(scaled))
-                solved = factor.solve(np.asarray(scale * right, np.float64), trans="T" if transposed else "N")
-        except RuntimeError:
-            return np.full(len(right), np.nan)
-        return scale * solved

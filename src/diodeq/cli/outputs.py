@@ -14,7 +14,6 @@ from rich.cells import cell_len, set_cell_size
 from diodeq.circuit import Circuit
 from diodeq.cli.terminal import say
 from diodeq.errors import InputError
-from diodeq.learning.records import read_summary
 from diodeq.printable import printable
 from diodeq.tables import Floats, format_matrix, shortest
 
@@ -96,8 +95,13 @@ def _right(text: str, width: int) -> str:
 
 def classes_of(path: Path, circuit: Circuit) -> list[str]:
     """The classes that the outputs score, by the run whose folder the circuit lies in; none where it says nothing."""
+    written = path.parent / "summary.json"
+    if not written.exists():
+        return []
     try:
-        summary = read_summary(path.parent / "summary.json")
+        from diodeq.learning.records import read_summary
+
+        summary = read_summary(written)
     except (InputError, OSError):
         return []
     names = summary.get("classes")

@@ -15,7 +15,6 @@ from diodeq.cli.drives import volts
 from diodeq.cli.options import together
 from diodeq.cli.verify import labels_of
 from diodeq.errors import InputError, UsageError
-from diodeq.learning.records import read_summary
 from diodeq.tables import read_matrix
 
 LABELLED = click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number.")
@@ -78,6 +77,8 @@ def from_csv(path: Path, circuit: Circuit, labelled: bool) -> tuple[Floats, NDAr
 def _split_of(circuit: Path, data: str) -> int:
     """The seed of the run beside the circuit, whose held-out samples it never saw; 0 where there is none."""
     try:
+        from diodeq.learning.records import read_summary
+
         summary = read_summary(circuit.parent / "summary.json")
         return int(summary["seed"]) if summary["data"] == data else 0
     except (OSError, InputError):

@@ -1,0 +1,163 @@
+"""The Jacobian of a circuit's equations: linear systems for many samples at once, in as many digits as they need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import linalg as sparse_linalg
+
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.elimination import Extended, eliminate
+from diodeq.circuit.equations import Equations
+from diodeq.circuit.kinds import KINDS
+from diodeq.circuit.update import Update, inverted
+from diodeq.processors import single_threaded
+
+# Jacobians of up to so many unknowns are inverted one by one, and in extended precision, where their condition asks for
+# it, all at once; up to so many one by one.
+SMALL, LARGEST = 40, 500
+DENSE_BELOW = 600
+# Condition (rows and columns scaled) up to which a solution in float64 has enough digits.
+SOUND = 1e10
+# Pivots of a scaled matrix below this many roundings are no pivots.
+PIVOT = 16.0
+# Numbers of a stack of matrices that are solved together (32 MB).
+ENTRIES = 4_000_000
+# How much of what a one-port sees is beside itself, at least, and the most ohms that says.
+LEAST_BESIDE, MOST_OHMS = 1e-10, 1e15
+
+
+@dataclass(frozen=True, eq=False)
+class Jacobian:
+    """The matrix of ``equations`` with the one-ports at some conductances."""
+
+    equations: Equations
+
+    def solve(self, right: Any, conductances: Floats, *, transposed: bool = False) -> Any:
+        """Solutions [B, n] of the Jacobian's equations with the one-ports at ``conductances`` [B, D], in extended
+        precision; not finite where they determine none."""
+        size = self.equations.size
+        found = np.empty(right.shape, Extended)
+        if not found.size:
+            return found
+        if size >= DENSE_BELOW:
+            for k in range(len(right)):
+                found[k] = self._sparsely(right[k], conductances[k], transposed)
+            return found
+        run = max(1, ENTRIES // max(1, size * size))
+        for at in range(0, len(right), run):
+            part = slice(at, at + run)
+            found[part] = self._densely(right[part], conductances[part], transposed)
+        return found
+
+    def _densely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
+        """In float64 where that has digits enough, from one inverse for all and else from one each; or in extended
+        precision."""
+        narrow = right.astype(np.float64)
+        found, hard = np.empty(right.shape), np.arange(len(right))
+        if self.equations.size > SMALL:
+            found, condition = self._update.solve(narrow, conductances, transposed=transposed)
+            hard = np.flatnonzero(~(condition < SOUND))
+        if len(hard):
+            inverse, condition = inverted(self.dense(conductances[hard], np.float64, transposed))
+            found[hard] = (inverse @ narrow[hard, :, None])[:, :, 0]
+            hard = hard[~(condition < SOUND)]
+        found = found.astype(Extended)
+        if len(hard) and self.equations.size <= LARGEST:
+            each = range(len(hard)) if self.equations.size > SMALL else [slice(None)]
+            for rows in (np.atleast_1d(hard[k]) for k in each):
+                jacobians = self.dense(conductances[rows], Extended, transposed)
+                found[rows] = eliminate(jacobians, right[rows], self._least_pivot)
+        return found
+
+    def resistances(self, conductances: Floats) -> Floats:
+        """What each one-port sees of the others, frozen at ``conductances`` [D], and all else, in ohms [D]; of a large
+        circuit roughly: its nodes' own conductances in series."""
+        ports = self.equations.ports
+        if self.equations.size < DENSE_BELOW:
+            jacobian = self.dense(conductances[None], np.float64, False)[0]
+            try:
+                with np.errstate(all="ignore"):
+                    seen = np.einsum("dn,nd->d", ports.toarray(), np.linalg.solve(jacobian, ports.T.toarray()))
+                    beside = np.maximum(1.0 - conductances * seen, LEAST_BESIDE)
+                    found: Floats = seen / beside
+                return np.asarray(np.minimum(np.nan_to_num(np.abs(found), nan=MOST_OHMS), MOST_OHMS))
+            except np.linalg.LinAlgError:
+                pass
+        return self._rough_resistances
+
+    @cached_property
+    def _rough_resistances(self) -> Floats:
+        """The ohms [D] of each one-port's nodes' own conductances in series."""
+        nodes = self.equations.nodes
+        diagonal = np.abs(self.equations.matrix.diagonal()[:nodes])
+        known = diagonal[diagonal > 0]
+        usual = float(np.median(known)) if len(known) else 1e-3
+        return np.asarray(abs(self.equations.ports[:, :nodes]) @ (1.0 / np.where(diagonal > 0, diagonal, usual)))
+
+    @cached_property
+    def _update(self) -> Update:
+        narrow = self._into.astype(np.float64)
+        return Update.of(self.equations.matrix.toarray(), narrow, 1.0 / self._rough_resistances)
+
+    @cached_property
+    def _matrix(self) -> Any:
+        plan, circuit = self.equations.plan, self.equations.circuit
+        return plan.fill(circuit, Extended).matrix
+
+    @property
+    def _into(self) -> Any:
+        """The ports whose currents count."""
+        return self.equations.plan.extended[3]
+
+    @cached_property
+    def _least_pivot(self) -> float:
+        """Conductances, sources that check lets stand, and one-ports always determine their voltages, however near to
+        singular that looks; of other circuits a pivot that may be rounding is none."""
+        circuit = self.equations.circuit
+        kinds = [spec for kind, spec in KINDS.items() if len(circuit.bank(kind))]
+        if all(spec.conductive or spec.nonlinear or spec.source for spec in kinds):
+            return 0.0
+        return PIVOT * float(np.finfo(Extended).eps)
+
+    def dense(self, conductances: Floats, number: Any, transposed: bool) -> Any:
+        """Jacobians [B, n, n] in numbers of a type."""
+        matrix = self._matrix if number is Extended else self.equations.matrix
+        whole = np.repeat(matrix.toarray()[None], len(conductances), axis=0)
+        rows, columns, which, signs = self._entries
+        for k in range(len(rows)):
+            # Ports add to few entries each, several to one: added entry by entry.
+            whole[:, rows[k], columns[k]] += signs[k] * conductances[:, which[k]]
+        return np.swapaxes(whole, 1, 2) if transposed else whole
+
+    @cached_property
+    def _entries(self) -> tuple[NDArray[Any], ...]:
+        """Rows, columns, one-ports and signs of what these add to a Jacobian."""
+        ports = sparse.coo_array(self._into.astype(np.float64))
+        by_port: dict[int, list[tuple[int, float]]] = {}
+        for port, column, sign in zip(
+            ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True
+        ):
+            by_port.setdefault(port, []).append((column, sign))
+        entries = [(a, b, port, s * t) for port, ends in by_port.items() for a, s in ends for b, t in ends]
+        table = np.array(entries, dtype=np.float64).reshape(-1, 4)
+        rows, columns, which = table[:, :3].astype(np.intp).T
+        return rows, columns, which, table[:, 3]
+
+    def _sparsely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
+        ports = self._into.astype(np.float64)
+        jacobian = self.equations.matrix + ports.T @ sparse.diags_array(conductances) @ ports
+        scale = 1.0 / np.sqrt(np.abs(jacobian).max(axis=1).toarray().ravel())
+        scaled = sparse.diags_array(scale) @ jacobian @ sparse.diags_array(scale)
+        try:
+            with single_threaded():
+                factor: Any = sparse_linalg.splu(sparse.csc_matrix(scaled))
+                solved = factor.solve(np.asarray(scale * right, np.float64), trans="T" if transposed else "N")
+        except RuntimeError:
+            return np.full(len(right), np.nan)
+        return scale * solved
