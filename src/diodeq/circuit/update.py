@@ -36,13 +36,23 @@ class Update:
         return Update(ports, reference, inverse[0], ports @ (ports @ inverse[0].T).T, float(condition[0]))
 
     def solve(self, right: Floats, conductances: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
-        """Solutions [B, n] for ``right`` [B, n] and ``conductances`` [B, D], and a bound [B] of their condition."""
+        """Solutions [B, n] for ``right`` [B, n] and ``conductances`` [B, D], and about their condition
+        [B]."""
         inverse, seen = (self.inverse.T, self.seen.T) if transposed else (self.inverse, self.seen)
         plain = right @ inverse.T
         change = conductances - self.reference
-        small, condition = inverted(np.eye(len(seen)) + change[:, :, None] * seen)
-        through = (small @ (change * (self.ports @ plain.T).T)[:, :, None])[:, :, 0]
-        return plain - (self.ports.T @ through.T).T @ inverse.T, self.condition * condition
+        small = np.eye(len(seen)) + change[:, :, None] * seen
+        scale = 1.0 / np.abs(small).max(axis=2, keepdims=True, initial=0.0)
+        small *= scale
+        # The second right side is any: what becomes of it tells how large the inverse is.
+        asked = np.stack([change * (self.ports @ plain.T).T, np.broadcast_to(_signs(len(seen)), change.shape)], axis=2)
+        asked[:, :, :1] *= scale
+        try:
+            through, probe = np.moveaxis(np.linalg.solve(small, asked), 2, 0)
+        except np.linalg.LinAlgError:
+            return plain, np.full(len(right), np.inf)
+        condition = self.condition * _norm(small) * np.abs(probe).max(axis=1, initial=0.0)
+        return plain - (self.ports.T @ through.T).T @ inverse.T, condition
 
 
 def inverted(matrices: Floats) -> tuple[Floats, Floats]:
@@ -63,3 +73,8 @@ def inverted(matrices: Floats) -> tuple[Floats, Floats]:
 def _norm(matrices: Floats) -> Floats:
     found: Floats = np.abs(matrices).sum(axis=1).max(axis=1, initial=0.0)
     return found
+
+
+def _signs(count: int) -> Floats:
+    """Signs without a pattern."""
+    return np.where(np.random.default_rng(0).random(count) < 0.5, -1.0, 1.0)
