@@ -179,8 +179,8 @@ class WaveSimulator:
         step, through = at.method.linear(conductances, missed, transposed=False)
         rest, _ = at.method.linear(conductances, missed - at.method.leaving(step, through), transposed=False)
         volts = newton.volts(step)
-        sound = newton.volts(rest) <= 0.1 * volts
-        reached = at.equations.across(np.where(sound[:, None], unknowns - step, unknowns))
+        sound = np.isfinite(unknowns).all(axis=1) & (newton.volts(rest) <= 0.1 * volts) & (volts < np.inf)
+        reached = at.equations.across(np.where(sound[:, None], unknowns - step, 0.0))
         sound &= ~newton.bent(conductances, at.judge.laws.conductance(reached))
         return np.where(sound, 1.1 * volts, np.inf)
 
