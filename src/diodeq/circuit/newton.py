@@ -122,9 +122,9 @@ class Newton:
         found, error = self._corrected(np.where(silent[:, None], 0.0, unknowns), correct, promised)
         # Nor is what remains where sources hold all that is driven.
         nodes = self.equations.nodes
-        with np.errstate(all="ignore"):
-            alone = np.abs(right[:, :nodes]) / np.abs(self.equations.matrix.diagonal()[:nodes])
-        nothing = NOTHING * np.where(np.isfinite(alone), alone, 0.0).max(axis=1, initial=0.0)
+        own = np.abs(self.equations.matrix.diagonal()[:nodes])
+        own[own == 0.0] = own.max(initial=0.0) or 1.0
+        nothing = NOTHING * (np.abs(right[:, :nodes]) / own).max(axis=1, initial=0.0)
         error[error <= nothing] = 0.0
         return found, error
 

@@ -112,7 +112,7 @@ class NgspiceSimulator(NgspiceBase):
         injected = folded.fold_injections(circuit.output_injections(injections))
         # The sweep is linear, ngspice's tolerances are not: every sample is solved at the same size.
         largest = np.abs(injected).max(axis=1, keepdims=True)
-        scale = np.where(largest > 0, largest / _INJECTED, 1.0)
+        scale = np.where(largest > 0, np.exp2(np.frexp(largest / _INJECTED)[1]), 1.0)  # exact: what cancels still does
         injected /= scale
         found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen[:, apart(reduced.circuit)]))
         branches = {kind: currents * scale for kind, currents in found.branch_currents.items()}
