@@ -57,7 +57,7 @@ def save(circuit: Circuit, path: str | Path) -> None:
             arrays[f"{kind}_names"] = _bytes("\n".join(parts.names))
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    write_atomically(path, buffer.getbuffer())
+    write_atomically(path, buffer.getvalue())
 
 
 def load(path: str | Path) -> Circuit:

@@ -38,7 +38,7 @@ def save(path: Path, snapshot: Snapshot, document: dict[str, Any]) -> None:
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, parameters=snapshot.parameters, best=snapshot.best, **arrays)
-    write_atomically(path, buffer.getbuffer())
+    write_atomically(path, buffer.getvalue())
 
 
 def read_document(path: Path) -> dict[str, Any]:
