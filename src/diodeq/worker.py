@@ -125,7 +125,7 @@ class Worker:
 
     def ask(self, job: Any) -> Any:
         """What the job answers; raises the ``DiodeqError`` that it raised, or ``Lost``, or why it cannot be sent."""
-        message = ForkingPickler.dumps(job)
+        message = bytes(ForkingPickler.dumps(job))  # no view of a buffer that a traceback keeps
         try:
             self._connection.send_bytes(message)
             kind, value, size = self._connection.recv()
