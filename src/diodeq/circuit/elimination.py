@@ -16,20 +16,15 @@ def equilibrated(matrices: Any) -> tuple[Any, Any, Any]:
     scaled = np.array(matrices)
     magnitude = np.abs(scaled)
     rows, columns = np.ones(scaled.shape[:2], scaled.dtype), np.ones(scaled.shape[:2], scaled.dtype)
-    for scaling in range(SCALINGS + 1):
-        for whole, axis in ((rows[:, :, None], 2), (columns[:, None, :], 1))[: 1 if scaling == SCALINGS else 2]:
-            factors = _towards_one(magnitude.max(axis=axis, keepdims=True, initial=0.0))
-            magnitude *= factors
-            whole *= factors
+    sides = [(rows[:, :, None], 2), (columns[:, None, :], 1)]
+    for scale, axis in [*sides * SCALINGS, sides[0]]:
+        largest = magnitude.max(axis=axis, keepdims=True, initial=0.0)
+        factors = np.ldexp(np.ones_like(largest), -np.frexp(largest)[1])
+        magnitude *= factors
+        scale *= factors
     scaled *= rows[:, :, None]
     scaled *= columns[:, None, :]
     return scaled, rows, columns
-
-
-def _towards_one(numbers: Any) -> Any:
-    """Powers of two that bring numbers near 1; 1 for 0."""
-    exponents = np.frexp(numbers)[1]
-    return np.where(numbers > 0, np.ldexp(np.ones_like(numbers), -exponents), np.ones_like(numbers))
 
 
 def eliminate(matrices: Any, right: Any, least: float) -> Any:

@@ -80,14 +80,14 @@ class ReductionPlan:
         count = len(circuit.nodes)
         touched = np.zeros(count, bool)
         touched[0] = True
-        touched[np.zeros(0, np.int64) if fed is None else fed] = True
+        if fed is not None:
+            touched[fed] = True
         for kind in KINDS:
             if kind != "resistors":
                 touched[circuit.bank(kind).terminals] = True
-        everything = ReductionPlan(np.arange(count), np.zeros(0, np.int64))
         staying = int(np.count_nonzero(touched))
         if staying == count or staying * (count - staying) > _MOST_ENTRIES:
-            return everything
+            return ReductionPlan.none(count)
         ends = circuit.resistors.terminals[(circuit.resistors.terminals > 0).all(axis=1)]
         joined = sparse.coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(count, count))
         pattern = sparse.csr_array(joined + joined.T)
@@ -99,7 +99,12 @@ class ReductionPlan:
         after = pattern[kept][:, kept] + reach.T @ reach
         # The diagonal counts nothing; every pair of ends appears twice.
         pairs = (after.nnz - np.count_nonzero(after.diagonal())) / 2
-        return ReductionPlan(kept, eliminated) if pairs <= len(ends) else everything
+        return ReductionPlan(kept, eliminated) if pairs <= len(ends) else ReductionPlan.none(count)
+
+    @staticmethod
+    def none(count: int) -> ReductionPlan:
+        """All of ``count`` nodes stay."""
+        return ReductionPlan(np.arange(count), np.zeros(0, np.int64))
 
     def reduce(self, circuit: Circuit) -> Reduced:
         """Reduce the values of a circuit of this plan's topology; not where that would cost digits, as it does where
@@ -119,7 +124,7 @@ class ReductionPlan:
         solve, mesh = _solved(diagonal, among, links)
         # The inverse of an M-matrix has no negative entry: this is its norm with rows scaled.
         if not solve(diagonal[None]).max() < SOUND:
-            return ReductionPlan(np.arange(count), np.zeros(0, np.int64)).reduce(circuit)
+            return ReductionPlan.none(count).reduce(circuit)
         # Sums of positive terms only: no digit is lost to cancellation, and ground needs no special case.
         conductances = between[self.kept][:, self.kept] + links.T @ mesh
         rows, columns = np.triu_indices(len(self.kept), k=1)
