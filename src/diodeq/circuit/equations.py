@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ from scipy import sparse
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.elimination import Extended
-from diodeq.circuit.graph import components
-from diodeq.circuit.kinds import KINDS, OWN, nonlinear_kinds, source_kinds
+from diodeq.circuit.kinds import KINDS, OWN, source_kinds
+from diodeq.circuit.one_ports import apart, one_port_ends
 
 Index = NDArray[np.intp]
 # Of the two ends of a port.
@@ -120,6 +120,15 @@ class Equations:
         }
 
 
+class Wide(NamedTuple):
+    """``out`` and ``control`` of a plan's flows, its ``ports`` and ``into``, in extended precision."""
+
+    out: Any
+    control: Any
+    ports: Any
+    into: Any
+
+
 @dataclass(frozen=True, eq=False)
 class EquationsPlan:
     """Where the values of a circuit go; found once for a topology.
@@ -192,13 +201,16 @@ class EquationsPlan:
         return apart(self.circuit)
 
     @cached_property
-    def extended(self) -> tuple[Any, Any, Any, Any]:
-        """In numpy's extended precision: the flows' ``out`` and ``control``, the ports, and the ports that are
-        ``apart``, with empty rows for the others."""
-        into = sparse.csr_array(sparse.diags_array(self.apart.astype(np.float64)) @ self.ports)
-        into.eliminate_zeros()
-        wide = (each.astype(Extended) for each in (self.flows.out, self.flows.control, self.ports, into))
-        return next(wide), next(wide), next(wide), next(wide)
+    def into(self) -> sparse.csr_array:
+        """The ports whose currents count: those that are ``apart``, with empty rows for the others."""
+        found = sparse.csr_array(sparse.diags_array(self.apart.astype(np.float64)) @ self.ports)
+        found.eliminate_zeros()
+        return found
+
+    @cached_property
+    def extended(self) -> Wide:
+        """What residuals are made of, in numpy's extended precision."""
+        return Wide(*(each.astype(Extended) for each in (self.flows.out, self.flows.control, self.ports, self.into)))
 
     def strengths(self, circuit: Circuit) -> Floats:
         """What stands before each of the ``flows`` of a circuit of this topology, float64[m]."""
@@ -214,25 +226,6 @@ class EquationsPlan:
             np.add.at(terms, self.slot, self.sign * values[self.source])
         matrix = sparse.csr_array((terms, self.pattern.indices, self.pattern.indptr), shape=self.pattern.shape)
         return Equations(circuit, self, matrix)
-
-
-def apart(circuit: Circuit) -> NDArray[np.bool_]:
-    """Which one-ports move nodes: not those straight across parts that are ``stiff``, whose exponentials may give any
-    current, all of which comes back through these parts."""
-    held = [circuit.bank(k).terminals[:, list(spec.holds)] for k, spec in KINDS.items() if spec.holds and spec.stiff]
-    _, island = components(len(circuit.nodes), np.concatenate(held))
-    ends = np.concatenate([circuit.bank(kind).terminals for kind in nonlinear_kinds()])
-    return np.asarray(island[ends[:, 0]] != island[ends[:, 1]])
-
-
-def without_idle(circuit: Circuit) -> Circuit:
-    """The circuit with only those one-ports that are ``apart``."""
-    moving = apart(circuit)
-    if moving.all():
-        return circuit
-    ends = np.cumsum([len(circuit.bank(kind)) for kind in nonlinear_kinds()])
-    chosen = zip(nonlinear_kinds(), np.split(moving, ends[:-1]), strict=True)
-    return circuit.with_banks({kind: circuit.bank(kind).some(kept) for kind, kept in chosen})
 
 
 def is_resistive(circuit: Circuit) -> bool:
@@ -306,7 +299,7 @@ def _flows(circuit: Circuit, branches: dict[str, slice]) -> Iterator[tuple[list[
 
 
 def _ports(circuit: Circuit, size: int) -> sparse.csr_array:
-    ends = np.concatenate([circuit.bank(kind).terminals for kind in nonlinear_kinds()])
+    ends = one_port_ends(circuit)
     which = np.arange(len(ends))
     rows, columns = np.concatenate([which, which]), np.concatenate([ends[:, 0], ends[:, 1]])
     signs = np.concatenate([np.ones(len(ends)), -np.ones(len(ends))])

@@ -102,18 +102,12 @@ class Jacobian:
 
     @cached_property
     def _update(self) -> Update:
-        narrow = self._into.astype(np.float64)
-        return Update.of(self.equations.matrix.toarray(), narrow, 1.0 / self._rough_resistances)
+        return Update.of(self.equations.matrix.toarray(), self.equations.plan.into, 1.0 / self._rough_resistances)
 
     @cached_property
     def _matrix(self) -> Any:
         plan, circuit = self.equations.plan, self.equations.circuit
         return plan.fill(circuit, Extended).matrix
-
-    @property
-    def _into(self) -> Any:
-        """The ports whose currents count."""
-        return self.equations.plan.extended[3]
 
     @cached_property
     def _least_pivot(self) -> float:
@@ -138,7 +132,7 @@ class Jacobian:
     @cached_property
     def _entries(self) -> tuple[NDArray[Any], ...]:
         """Rows, columns, one-ports and signs of what these add to a Jacobian."""
-        ports = sparse.coo_array(self._into.astype(np.float64))
+        ports = sparse.coo_array(self.equations.plan.into)
         by_port: dict[int, list[tuple[int, float]]] = {}
         for port, column, sign in zip(
             ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True
@@ -150,7 +144,7 @@ class Jacobian:
         return rows, columns, which, table[:, 3]
 
     def _sparsely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
-        ports = self._into.astype(np.float64)
+        ports = self.equations.plan.into
         jacobian = self.equations.matrix + ports.T @ sparse.diags_array(conductances) @ ports
         scale = 1.0 / np.sqrt(np.abs(jacobian).max(axis=1).toarray().ravel())
         scaled = sparse.diags_array(scale) @ jacobian @ sparse.diags_array(scale)

@@ -20,10 +20,10 @@ import numpy as np
 from diodeq.circuit.bank import Bank, Floats
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import Equations, EquationsPlan
-from diodeq.circuit.kinds import nonlinear_kinds
 from diodeq.circuit.newton import Newton
+from diodeq.circuit.one_ports import laws_of
 from diodeq.circuit.proof import largest
-from diodeq.devices.one_ports import OnePorts, one_ports, series_resistance
+from diodeq.devices.one_ports import OnePorts, series_resistance
 
 # Currents [1, N] into a circuit's nodes and volts [1, n] of its voltage sources.
 Right = tuple[Floats, Floats]
@@ -47,11 +47,11 @@ def resting(circuit: Circuit, volts: Floats, stimulus: Right, through: Floats | 
     newton = _newton(circuit)
     x, right = _unknowns(newton.equations, volts[None]), newton.equations.right_side(*stimulus)
     missed, conductances = newton.residual(x, right)
-    found = [newton.solve(missed, conductances)]
+    found = [newton.jacobian.solve(missed, conductances)]
     if through is not None:
         ports = newton.equations.ports
         law = newton.laws.current(np.asarray(ports @ x[0]))
-        found.append(newton.solve(missed + ports.T @ (through - law), conductances))
+        found.append(newton.jacobian.solve(missed + ports.T @ (through - law), conductances))
     return float(max(newton.volts(each)[0] for each in found))
 
 
@@ -93,7 +93,7 @@ class Moving:
         missed = newton.residual(x[-1:], right)[0]
         said = missed + ports.T @ (through[-1] - laws.current(across[-1]))
         wrong, asked, forgiven = (
-            float(newton.volts(newton.solve(each, conductances[None]))[0])
+            float(newton.volts(newton.jacobian.solve(each, conductances[None]))[0])
             for each in (said, said + ports.T @ short, doubt[None])
         )
         return max(wrong, asked) - forgiven
@@ -139,5 +139,4 @@ def _unknowns(equations: Equations, volts: Floats) -> Floats:
 
 
 def _newton(circuit: Circuit) -> Newton:
-    which = np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()])
-    return Newton(EquationsPlan.of(circuit).fill(circuit), one_ports(circuit.models, which, circuit.temperature))
+    return Newton(EquationsPlan.of(circuit).fill(circuit), laws_of(circuit))

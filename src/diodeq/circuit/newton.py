@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.elimination import Extended
-from diodeq.circuit.equations import Equations
+from diodeq.circuit.equations import Equations, Wide
 from diodeq.circuit.jacobian import Jacobian
 from diodeq.devices.one_ports import OnePorts
 
@@ -52,30 +52,26 @@ class Newton:
         """What corrections come from."""
         return Jacobian(self.equations)
 
-    def solve(self, right: Any, conductances: Floats, *, transposed: bool = False) -> Any:
-        """``Jacobian.solve``."""
-        return self.jacobian.solve(right, conductances, transposed=transposed)
-
     def residual(self, unknowns: Any, right: Floats) -> tuple[Any, Floats]:
         """What the equations miss at ``unknowns`` [B, n], in extended precision, and the one-ports' conductances."""
         x = unknowns.astype(Extended)
-        across = (self._ports @ x.T).T
+        across = (self._wide.ports @ x.T).T
         currents, conductances = self.laws.evaluate(np.asarray(across, np.float64))
-        return self._linear(x, right) + (self._into.T @ currents.astype(Extended).T).T, conductances
+        return self._linear(x, right) + (self._wide.into.T @ currents.astype(Extended).T).T, conductances
 
     def correction(self, unknowns: Any, right: Floats) -> Any:
         """By how much ``unknowns`` [B, n] are off to first order, in extended precision; not finite where the equations
         determine no answer."""
         missed, conductances = self.residual(unknowns, right)
-        return self.solve(missed, conductances)
+        return self.jacobian.solve(missed, conductances)
 
     def linear_correction(self, unknowns: Any, right: Floats, conductances: Floats, *, transposed: bool) -> Any:
         """The same with the one-ports frozen at ``conductances`` [B, D], or for the transposed equations of these."""
         x = unknowns.astype(Extended)
         missed = self._linear(x, right, transposed=transposed)
-        across = (self._ports @ x.T).T
-        missed += (self._into.T @ (across * conductances.astype(Extended)).T).T
-        return self.solve(missed, conductances, transposed=transposed)
+        across = (self._wide.ports @ x.T).T
+        missed += (self._wide.into.T @ (across * conductances.astype(Extended)).T).T
+        return self.jacobian.solve(missed, conductances, transposed=transposed)
 
     def polish(self, unknowns: Floats, right: Floats, promised: Promise) -> tuple[Floats, Floats, Floats]:
         """Corrects rows until a correction is within the volts that are ``promised`` of unknowns, that one included.
@@ -86,7 +82,7 @@ class Newton:
 
         def correct(x: Floats, rows: NDArray[np.intp]) -> Any:
             missed, seen[rows] = self.residual(x, right[rows])
-            return self.solve(missed, seen[rows])
+            return self.jacobian.solve(missed, seen[rows])
 
         found, error = self._corrected(unknowns, correct, promised)
         conductances = np.full_like(seen, np.nan)
@@ -96,10 +92,10 @@ class Newton:
         bent = whole[self.bent(seen[whole], conductances[whole]) & (error[whole] < np.inf)]
         error[bent] = np.maximum(error[bent], self.volts(self.correction(found[bent], right[bent])))
         # Sums in which so much meets have lost what decides where nodes are that only little leaves.
-        met = (abs(self._into).T @ np.abs(currents).T).T
+        met = (abs(self.equations.plan.into).T @ np.abs(currents).T).T
         huge = np.flatnonzero(~(met.max(axis=1, initial=0.0) <= HUGE))
         rows = whole[huge]
-        error[rows] += self.volts(self.solve(np.finfo(Extended).eps * met[huge], conductances[rows]))
+        error[rows] += self.volts(self.jacobian.solve(np.finfo(Extended).eps * met[huge], conductances[rows]))
         return found, conductances, error
 
     def bent(self, conductances: Floats, others: Floats) -> NDArray[np.bool_]:
@@ -172,27 +168,20 @@ class Newton:
         return np.where(whole, moved, np.inf).astype(np.float64)
 
     def _linear(self, x: Any, right: Floats, *, transposed: bool = False) -> Any:
-        out, control, strength = self._flows
-        if transposed:
-            out, control = control, out
-        return (out.T @ (strength * (control @ x.T))).T - right
-
-    @property
-    def _ports(self) -> Any:
-        return self.equations.plan.extended[2]
-
-    @property
-    def _into(self) -> Any:
-        """The ports whose currents count."""
-        return self.equations.plan.extended[3]
-
-    @cached_property
-    def _flows(self) -> tuple[Any, Any, Any]:
         """Voltages are subtracted before they are multiplied: nodes that a wire ties to each other and next to nothing
         to the rest have large conductances, small differences and hardly any current that leaves them together."""
-        out, control, *_ = self.equations.plan.extended
-        strength = self.equations.plan.strengths(self.equations.circuit).astype(Extended)
-        return out, control, strength[:, None]
+        out, control = self._wide.out, self._wide.control
+        if transposed:
+            out, control = control, out
+        return (out.T @ (self._strength * (control @ x.T))).T - right
+
+    @property
+    def _wide(self) -> Wide:
+        return self.equations.plan.extended
+
+    @cached_property
+    def _strength(self) -> Any:
+        return self.equations.plan.strengths(self.equations.circuit).astype(Extended)[:, None]
 
     def _steps(self, right: Floats, start: Floats, limit: int) -> tuple[Floats, bool]:
         ports = self.equations.ports
@@ -201,8 +190,8 @@ class Newton:
         i, g = (each[0] for each in self.laws.evaluate(v[None]))
         for _ in range(limit):
             missed = self._linear(x[None].astype(Extended), right[None])
-            missed += (self._into.T @ (i + g * (ports @ x - v)).astype(Extended)[:, None]).T
-            x = np.asarray(x - self.solve(missed, g[None])[0], np.float64)
+            missed += (self._wide.into.T @ (i + g * (ports @ x - v)).astype(Extended)[:, None]).T
+            x = np.asarray(x - self.jacobian.solve(missed, g[None])[0], np.float64)
             across = np.asarray(ports @ x)
             largest = float(np.abs(across).max(initial=0.0))
             if not largest < HOPELESS:

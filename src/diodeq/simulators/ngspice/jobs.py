@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.equations import Equations, EquationsPlan, without_idle
-from diodeq.circuit.kinds import nonlinear_kinds
+from diodeq.circuit.equations import Equations, EquationsPlan
+from diodeq.circuit.one_ports import laws_of, without_idle
 from diodeq.circuit.proof import Judge, attainable
-from diodeq.devices.one_ports import one_ports
 from diodeq.errors import DiodeqError
 from diodeq.netlist.batched import SweepDeck, sweep_deck
 from diodeq.netlist.listing import TOLERANCES, Tolerances
@@ -78,7 +77,8 @@ class Forward:
         """Answers as good as ngspice and Newton's method make them; ``error`` says how good that is."""
         judge = judge_of(self.circuit)
         right = judge.equations.right_side(self.injections, self.source_voltages)
-        moving = without_idle(self.circuit)  # ngspice cannot count what currents the others may have
+        # ngspice cannot count what currents the others may have.
+        moving = without_idle(self.circuit, judge.equations.plan.apart)
 
         def deck(rows: NDArray[np.intp], tolerances: Tolerances) -> SweepDeck:
             volts = self.source_voltages[rows]
@@ -194,13 +194,12 @@ class Search:
 def judge_of(circuit: Circuit) -> Judge:
     """The judge of a circuit's answers."""
     known = next((each for each in _judges if each.equations.circuit.same_topology(circuit)), None)
-    plan = EquationsPlan.of(circuit) if known is None else known.equations.plan
-    if known is not None and known.equations.circuit.same_one_ports(circuit):
-        laws = known.laws
+    if known is None:
+        found = Judge(EquationsPlan.of(circuit).fill(circuit), laws_of(circuit))
     else:
-        which = np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()])
-        laws = one_ports(circuit.models, which, circuit.temperature)
-    found = Judge(plan.fill(circuit), laws)
+        _judges.remove(known)  # else batches of several decks would drive the transpose out
+        same = known.equations.circuit.same_one_ports(circuit)
+        found = Judge(known.equations.plan.fill(circuit), known.laws if same else laws_of(circuit))
     _judges.append(found)
     return found
 

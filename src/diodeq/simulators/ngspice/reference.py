@@ -12,7 +12,8 @@ import numpy as np
 from diodeq.circuit import KINDS, Circuit, linearize, transpose
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
-from diodeq.circuit.equations import Equations, apart, without_idle
+from diodeq.circuit.equations import Equations
+from diodeq.circuit.one_ports import apart, without_idle
 from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.netlist.point import PointDeck, point_deck
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
@@ -114,11 +115,12 @@ class NgspiceReference(NgspiceBase):
         currents = circuit.output_injections(demand_injections(operating_point, injections))
         reciprocal = all(KINDS[kind].reciprocal for kind in KINDS if len(circuit.bank(kind)))
         jobs, moving = [], apart(circuit)
+        bare = without_idle(circuit, moving)
         for k, frozen in enumerate(operating_point.diode_conductances):
             if reciprocal:
                 jobs.append(PointAdjoint(circuit, sources[k], currents[k], frozen))
             else:
-                reverse = transpose(linearize(without_idle(circuit), frozen[moving]))
+                reverse = transpose(linearize(bare, frozen[moving]))
                 jobs.append(PointAdjoint(reverse, np.zeros_like(sources[k]), currents[k], np.zeros(0)))
         found = joined(self.pool.map(jobs)) if jobs else none(circuit, None)
         solution = AdjointSolution(found.node_voltages, found.branch_currents)

@@ -9,8 +9,8 @@ import numpy as np
 
 from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
-from diodeq.circuit.equations import apart, without_idle
 from diodeq.circuit.fold import Folded, FoldPlan
+from diodeq.circuit.one_ports import apart, without_idle
 from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.circuit.reduce import Reduced, ReductionPlan
 from diodeq.errors import SimulationError
@@ -107,14 +107,15 @@ class NgspiceSimulator(NgspiceBase):
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         folded, reduced = self._small(circuit)
-        reverse = transpose(without_idle(reduced.circuit))
+        moving = apart(reduced.circuit)
+        reverse = transpose(without_idle(reduced.circuit, moving))
         injections = demand_injections(operating_point, injections)
         injected = folded.fold_injections(circuit.output_injections(injections))
         # The sweep is linear, ngspice's tolerances are not: every sample is solved at the same size.
         largest = np.abs(injected).max(axis=1, keepdims=True)
         scale = np.where(largest > 0, np.exp2(np.frexp(largest / _INJECTED)[1]), 1.0)  # exact: what cancels still does
         injected /= scale
-        found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen[:, apart(reduced.circuit)]))
+        found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen[:, moving]))
         branches = {kind: currents * scale for kind, currents in found.branch_currents.items()}
         volts = folded.unfold(reduced.restore(found.node_voltages, injected) * scale)
         solution = AdjointSolution(volts, branches)

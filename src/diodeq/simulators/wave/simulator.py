@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import Self
 
 import numpy as np
@@ -200,9 +200,13 @@ class WaveSimulator:
 
         self._share(settle, unknowns)
         solution = AdjointSolution(volts, at.equations.currents(unknowns, transposed=True))
-        wide = self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
-        demand_answers(solution, error, at.judge.promised_adjoint(unknowns) + wide)
+        demand_answers(solution, error, self._promised_adjoint(at, unknowns))
         return solution
+
+    def _promised_adjoint(self, at: Prepared, unknowns: Floats) -> Floats:
+        """The judge's promise, and the backend's."""
+        wide = self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
+        return at.judge.promised_adjoint(unknowns) + wide
 
     def _linear(self, at: Prepared, frozen: Floats, injected: Floats, exact: Floats) -> tuple[Floats, Floats]:
         """Unknowns of the transposed circuit and the volts by which they may be off, [B], for currents [B, n_out] into
@@ -217,11 +221,7 @@ class WaveSimulator:
         missed = at.method.leaving(unknowns, through, transposed=True) - right
         missed += at.equations.collected(frozen * at.equations.across(unknowns) - through)
         error = judge.bound(missed, unknowns)
-        wide, nodes = self._arrays.precision.promised, at.equations.nodes
-
-        def promised(unknowns: Floats) -> Floats:
-            return judge.promised_adjoint(unknowns) + wide * largest(unknowns[:, :nodes])
-
+        promised = partial(self._promised_adjoint, at)
         left = np.flatnonzero(~(error <= promised(unknowns)))
         if len(left):
             # Linear equations may be corrected from anywhere, so from nothing where a method found nothing.
