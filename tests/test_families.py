@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import numpy as np
@@ -10,15 +11,28 @@ import pytest
 from diodeq.circuit import Circuit, bank, check
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.law import law
-from diodeq.simulators import create
+from diodeq.simulators import Simulator, create
 from exact import Junction
 from families import FAMILIES, make
 from legal import SETTINGS
 from sketch import Case
-from truth import Truth, deck, ngspice, operating_points
+from truth import Truth, deck, narrow, ngspice, operating_points
 
 NONE = np.zeros((1, 0))
 EVERY = [*FAMILIES, *SETTINGS]
+
+# What went wrong once, by family and seed.
+LESSONS = [
+    ("bridges", 7166),  # ngspice looked for it in a transient without end
+    ("legal-a", 5017),  # a diode 2.6 V forward across an amplifier's output
+    ("legal-a", 5107),  # one 8.7 V forward across a source that floats
+    ("legal-a", 5356),  # branch currents of 1e90 A that no correction takes back
+    ("legal-a", 20053),  # an adjoint that is 0
+    ("legal-a", 20435),
+    ("legal-b", 20021),
+    ("legal-b", 20421),  # 3 A from one eliminated node to another, on an island that leaks
+    ("legal-b", 20568),  # megavolts and islands
+]
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +40,30 @@ def wave():
     return create("wave")
 
 
-def sound(family: str, seed: int) -> tuple[Case, Truth]:
-    """The first circuit from a seed on that has one operating point for certain."""
+def sound(family: str, seed: int) -> int:
+    """The seed of the first circuit from one on that has one operating point for certain."""
     for each in range(100 * seed, 100 * seed + 100):
         case = make(family, each)
-        truth = Truth(case.circuit)
-        if case.passive and truth.determined():
-            return case, truth
+        if case.passive and Truth(case.circuit).determined():
+            return each
     raise AssertionError(f"{family} has no sound circuits")
+
+
+def demand_right(case: Case, seed: int, engines: Iterable[Simulator], volts: float, small: float) -> None:
+    """Every operating point is off by no more, adjoint by more than a small share; float32 by its own."""
+    truth = Truth(case.circuit)
+    injected = np.random.default_rng(seed).normal(size=(len(case.drives), len(case.circuit.outputs)))
+    least = 1e-6 * np.abs(injected).max() / case.circuit.resistors.values.max()
+    for engine in engines:
+        wide = 1e-5 if narrow(engine) else 2e-12
+        point = engine.operate(case.circuit, case.drives)
+        solved = engine.small_signal(point, injected).node_voltages
+        for row, drives in enumerate(case.drives):
+            found = truth.confirm(drives, point.node_voltages[row])
+            assert found is not None
+            assert np.abs(found.volts - point.node_voltages[row]).max() <= volts + wide * np.abs(found.volts).max()
+            exact = truth.adjoint(point.diode_conductances[row], injected[row])
+            assert np.abs(exact - solved[row]).max() <= (small + wide) * max(np.abs(exact).max(), least)
 
 
 @pytest.mark.parametrize(
@@ -41,18 +71,14 @@ def sound(family: str, seed: int) -> tuple[Case, Truth]:
     [*((family, seed) for family in EVERY if family != "legal-c" for seed in range(3)), ("legal-c", 0)],
 )
 def test_both_engines_are_right(family, seed, wave, ngspice):
-    case, truth = sound(family, seed)
-    injected = np.random.default_rng(seed).normal(size=(len(case.drives), len(case.circuit.outputs)))
-    for engine in (wave, ngspice):
-        point = engine.operate(case.circuit, case.drives)
-        solved = engine.small_signal(point, injected).node_voltages
-        for row, drives in enumerate(case.drives):
-            found = truth.confirm(drives, point.node_voltages[row])
-            assert found is not None
-            allowed = 2e-9 + 2e-12 * np.abs(found.volts).max()
-            np.testing.assert_allclose(point.node_voltages[row], found.volts, rtol=0, atol=allowed)
-            exact = truth.adjoint(point.diode_conductances[row], injected[row])
-            np.testing.assert_allclose(solved[row], exact, rtol=0, atol=2e-8 * np.abs(exact).max())
+    seed = sound(family, seed)
+    demand_right(make(family, seed), seed, (wave, ngspice), 2e-9, 2e-8)
+
+
+@pytest.mark.parametrize(("family", "seed"), LESSONS)
+def test_lessons(family, seed, wave, ngspice, reference):
+    engines = [wave, create("wave:float32"), ngspice, *([reference] if family == "bridges" else [])]
+    demand_right(make(family, seed), seed, engines, 1e-6, 1e-6)
 
 
 @pytest.mark.parametrize("family", EVERY)

@@ -339,3 +339,8 @@ def operating_points(truth: Truth, drives: Floats, answers: Sequence[Floats]) ->
         found += [] if point is None else [point]
     point = None if found else truth.search(drives)
     return found + ([] if point is None else [point])
+
+
+def narrow(engine: object) -> bool:
+    """Whether an engine promises no more than float32 has."""
+    return getattr(engine, "_arrays", None) is not None and engine._arrays.number == "float32"  # type: ignore[attr-defined]

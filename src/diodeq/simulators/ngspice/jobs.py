@@ -21,7 +21,8 @@ from diodeq.netlist.listing import TOLERANCES, Tolerances
 from diodeq.simulators.ngspice.session import Session
 
 # Tight tolerances give 1e-9 V in one sweep, and make ngspice give up on circuits that it solves with looser ones: those
-# come next, a sample at a time, its defaults last. What an answer is worth is for the judge to say in any case.
+# come next, a sample at a time, its defaults last, and only then its slowest way to search. What an answer is worth is
+# for the judge to say in any case.
 RUNGS: tuple[Tolerances, ...] = (
     TOLERANCES,
     (("reltol", "1e-6"), ("vntol", "1e-9"), ("abstol", "1e-15"), ("gmin", "1e-12")),
@@ -178,7 +179,8 @@ class Search:
         """How many of the rows it got through."""
         deck = self._deck(rows, tolerances)
         names = [name for group in deck.vectors.values() for name in group]
-        found, reason = self._session.sweep(deck.text, deck.marker, [deck.marker, *names], len(rows))
+        last = tolerances is RUNGS[-1]
+        found, reason = self._session.sweep(deck.text, deck.marker, [deck.marker, *names], len(rows), last)
         done = len(found[deck.marker])
         volts = _columns([np.zeros(done), *(found[name] for name in deck.vectors["nodes"])], done)
         branches = {

@@ -41,7 +41,7 @@ class PointForward:
         answer = none(self.circuit, None)
         for tolerances in RUNGS:
             deck = point_deck(self.circuit, self.sources, next_marker(), tolerances=tolerances)
-            unknowns, reason = _point(session, deck, judge.equations)
+            unknowns, reason = _point(session, deck, judge.equations, tolerances is RUNGS[-1])
             x, g, error = judge.settle(unknowns, right, anew=False)
             answer = answered(judge.equations, x, g, error, reason)
             if error[0] <= attainable(answer.node_voltages)[0]:
@@ -70,7 +70,7 @@ class PointAdjoint:
         answer = none(self.circuit, None)
         for tolerances in RUNGS:
             deck = point_deck(self.circuit, self.sources, next_marker(), self.injections, tolerances)
-            unknowns, reason = _point(session, deck, judge.equations)
+            unknowns, reason = _point(session, deck, judge.equations, tolerances is RUNGS[-1])
             x, error = judge.newton.polish_linear(unknowns, right, frozen, judge.promised_adjoint)
             answer = answered(judge.equations, x, frozen, error, reason)
             if error[0] <= judge.promised_adjoint(x)[0]:
@@ -78,10 +78,10 @@ class PointAdjoint:
         return answer
 
 
-def _point(session: Session, deck: PointDeck, equations: Equations) -> tuple[Floats, str | None]:
+def _point(session: Session, deck: PointDeck, equations: Equations, transient: bool) -> tuple[Floats, str | None]:
     """Unknowns float64[1, n] of a deck, NaN where it gives none, and why."""
     names = [*deck.nodes, *(name for group in deck.branches.values() for name in group)]
-    found, reason = session.sweep(deck.text, deck.marker, [deck.marker, *names], 1)
+    found, reason = session.sweep(deck.text, deck.marker, [deck.marker, *names], 1, transient)
     if not len(found[deck.marker]):
         return np.full((1, equations.size), np.nan), reason
     values = [found[name][0].real for name in deck.nodes]

@@ -21,10 +21,14 @@ from numpy.typing import NDArray
 from diodeq.errors import SimulationError, SimulatorMissingError
 
 _FAILURE = re.compile(
-    r"error|singular|timestep too small|aborted|not parsed|unknown|can't find|fatal|no such", re.IGNORECASE
+    r"error|singular|timestep too small|without convergence|aborted|not parsed|unknown|can't find|fatal|no such",
+    re.IGNORECASE,
 )
 # What an engine does on its own to reach convergence; worth telling, not a failure.
 _EFFORT = re.compile(r"gmin stepping|source stepping|Warning", re.IGNORECASE)
+
+# The last thing that ngspice tries is a transient from nothing, with these figures; a step of 0 keeps it from that.
+_TRANSIENT = {True: "optran 1 1 1 100n 10u 0", False: "optran 1 1 1 0 0 0"}
 
 INSTALL = "install it with 'apt-get install libngspice0' (Debian, Ubuntu) or 'brew install libngspice' (macOS)"
 
@@ -108,15 +112,15 @@ class Session:
             return found
 
     def sweep(
-        self, text: str, marker: str, vectors: Sequence[str], length: int
+        self, text: str, marker: str, vectors: Sequence[str], length: int, transient: bool = True
     ) -> tuple[dict[str, NDArray[Any]], str | None]:
         """Load a deck, run the sweep it asks for: the points that every vector has, ``length`` at most and up to the
         first that is not finite, and what kept ngspice from the others (None where it has all).
 
         What came of a sweep that stopped half way is for the caller to judge; nothing of a deck that did not run is
-        ever returned.
+        ever returned. A search by ``transient`` may take minutes before it fails.
         """
-        with self._ran(text) as complaint:
+        with self._ran(text, transient) as complaint:
             plot = self._spice.last_plot
             present = self._vector_names(plot)
             if marker not in present or not set(vectors) <= present:
@@ -144,12 +148,13 @@ class Session:
             return plots
 
     @contextmanager
-    def _ran(self, text: str) -> Iterator[str | None]:
+    def _ran(self, text: str, transient: bool = True) -> Iterator[str | None]:
         """Within this the deck has run; gives what ngspice complained about."""
         said = self._spice.said
         said.clear()
         try:
             self._attempt(self._spice.load_circuit, text)
+            self._attempt(self._spice.exec_command, _TRANSIENT[transient])
             self._attempt(self._spice.exec_command, "run")
             yield next((line for line in said if _FAILURE.search(line) and not _EFFORT.search(line)), None)
         finally:
