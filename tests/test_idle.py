@@ -122,3 +122,22 @@ def test_nodes_that_little_ties_to_the_rest_are_not_eliminated():
     assert reduced(1e-3) == 2
     assert reduced(1e-9) == 5
     assert reduced(1e-3, fed=[3]) == 3
+
+
+def test_currents_that_all_but_cancel_at_a_node(engines):
+    """78 A out of an island and back into it, less a nanoampere that only picosiemens take to ground."""
+    big, small = 78.123456789012345, 1.234567890123e-9
+    circuit = check(
+        Circuit(
+            ("0", "a", "b"),
+            resistors=bank("resistors", [(1, 2, 1e-3), (2, 0, 1e-12)]),
+            diodes=bank("diodes", [(2, 1, 0)]),
+            models=(catalogue.get("1N4148"),),
+            current_sources=bank("current_sources", [(1, 0, big), (0, 1, small), (0, 1, big), (2, 0, small / 2)]),
+            outputs=np.array([[1, 0], [2, 1]]),
+        )
+    )
+    for engine in engines[:1] + engines[2:]:
+        volts = engine.operate(circuit, np.zeros((1, 0))).node_voltages[0]
+        assert volts[2] == pytest.approx(small / 2 / 1e-12, rel=1e-12)
+        assert volts[1] - volts[2] == pytest.approx(small / 1e-3, rel=1e-3)

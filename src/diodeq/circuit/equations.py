@@ -96,8 +96,8 @@ class Equations:
         return found
 
     def driven(self, sources: Floats) -> Floats:
-        """The right side float64[B, n] for values of all independent sources float64[B, n_sources]."""
-        return np.asarray((self.plan.drives @ sources.T).T)
+        """The right side [B, n] for values of all independent sources float64[B, n_sources], in extended precision."""
+        return np.asarray((self.plan.drives.astype(Extended) @ sources.T).T)
 
     def voltages(self, unknowns: Floats) -> Floats:
         """Node voltages float64[B, nodes + 1], ground first."""

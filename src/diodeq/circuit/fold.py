@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from scipy import sparse
 from diodeq.circuit.bank import Bank, Floats
 from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.elimination import Extended
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.rails import Halves, Indices, dual_rails
 from diodeq.errors import CircuitError
@@ -127,13 +129,23 @@ class Folded:
         return volts
 
     def injections(
-        self, sources: Floats, known: Floats, multiply: Callable[[Floats, Floats], Floats] = np.matmul
+        self,
+        sources: Floats,
+        known: Floats,
+        multiply: Callable[[Floats, Floats], Floats] = np.matmul,
+        *,
+        exact: bool = False,
     ) -> Floats:
-        """Norton currents float64[B, kept nodes] into the kept nodes; ``multiply`` does the matrix products."""
+        """Norton currents float64[B, kept nodes] into the kept nodes; ``multiply`` does the matrix products.
+
+        ``exact``: in extended precision where the plan is ``crowded``.
+        """
         currents = np.ascontiguousarray((self.scattered @ known[:, self.plan.rails].T).T, dtype=known.dtype)
         for feed, coupling in zip(self.plan.feeds, self.couplings, strict=True):
             currents[:, feed.free] += multiply(known[:, feed.rails], coupling)
         independent = self.plan.current_sources
+        if exact and self.plan.crowded:
+            currents = currents.astype(Extended)
         if len(independent):
             values = sources[:, len(sources[0]) - len(independent) :]
             for side, sign in ((0, -1.0), (1, 1.0)):
@@ -240,6 +252,13 @@ class FoldPlan:
             edge_rail=edge_rail,
             rails=rails,
         )
+
+    @cached_property
+    def crowded(self) -> bool:
+        """Whether several current sources meet at a node: what little they leave of each other may be all that counts,
+        and float64 may have lost it."""
+        ends = self.place[self.current_sources.ravel()]
+        return bool((np.bincount(ends[ends > 0]) > 1).any())
 
     def fold(self, circuit: Circuit) -> Folded:
         """Fold the values of ``circuit``, which must share this plan's topology.

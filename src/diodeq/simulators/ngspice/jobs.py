@@ -82,8 +82,8 @@ class Forward:
         moving = without_idle(self.circuit, judge.equations.plan.apart)
 
         def deck(rows: NDArray[np.intp], tolerances: Tolerances) -> SweepDeck:
-            volts = self.source_voltages[rows]
-            return sweep_deck(moving, self.injections[rows], volts, next_marker(), tolerances=tolerances)
+            into, volts = self.injections[rows].astype(np.float64), self.source_voltages[rows]
+            return sweep_deck(moving, into, volts, next_marker(), tolerances=tolerances)
 
         found = Search(session, judge.equations, deck, self.samples)
         found.sweep()

@@ -91,12 +91,13 @@ class NgspiceSimulator(NgspiceBase):
         sources = circuit.source_values(drives)
         folded, reduced = self._small(circuit)
         known = folded.known_voltages(sources)
-        injections, held = folded.injections(sources, known), folded.source_voltages(sources, known)
+        injections = folded.injections(sources, known, exact=True)
+        held = folded.source_voltages(sources, known)
         found = self._solve(Forward(reduced.circuit, reduced.injections(injections), held))
         point = OperatingPoint(
             circuit,
             np.atleast_2d(np.asarray(drives, dtype=np.float64)),
-            folded.unfold(reduced.restore(found.node_voltages, injections), known),
+            folded.unfold(reduced.restore(found.node_voltages, injections.astype(np.float64)), known),
             found.conductances,
             found.branch_currents,
         )

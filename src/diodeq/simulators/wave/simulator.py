@@ -76,11 +76,10 @@ class Prepared:
         return self.judge.equations
 
     def right_side(self, sources: Floats) -> Floats:
-        """The right side of the folded equations for source values, in float64."""
+        """The right side of the folded equations for source values, in float64 or better."""
         known = self.folded.known_voltages(sources)
-        return self.equations.right_side(
-            self.folded.injections(sources, known), self.folded.source_voltages(sources, known)
-        )
+        into = self.folded.injections(sources, known, exact=True)
+        return self.equations.right_side(into, self.folded.source_voltages(sources, known))
 
 
 class WaveSimulator:
@@ -158,11 +157,12 @@ class WaveSimulator:
         short = judge.laws.missed(np.where(lost[:, None], 0.0, across) if lost.any() else across, settled.currents)
         missed += at.equations.collected(short)
         missed[lost] = np.nan
-        error = judge.bound(missed, unknowns)
+        error = judge.bound(missed, unknowns) if wide or not at.folded.plan.crowded else np.full(len(missed), np.inf)
         promised = judge.promised(unknowns) + wide * largest(unknowns[:, : at.equations.nodes])
         left = np.flatnonzero(~(error <= promised))
         # Currents without end round a loop would hide all others from the method.
-        if len(left) and (not wide or at.equations.plan.resistive) and at.equations.plan.apart.all():
+        simple = at.equations.plan.resistive if wide else not at.folded.plan.crowded
+        if len(left) and simple and at.equations.plan.apart.all():
             error[left] = self._contracted(at, unknowns[left], missed[left], conductances[left])
             left = left[~(error[left] <= promised[left])]
         if len(left):
