@@ -8,6 +8,7 @@ Brennan, IEEE Trans. Circuits Syst. 22(6), 1975). The transposed matrix is that 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,8 +97,8 @@ class Equations:
         return found
 
     def driven(self, sources: Floats) -> Floats:
-        """The right side [B, n] for values of all independent sources float64[B, n_sources], in extended precision."""
-        return np.asarray((self.plan.drives.astype(Extended) @ sources.T).T)
+        """The right side [B, n], in extended precision, for values of all independent sources float64[B, n_sources]."""
+        return sums(self.plan.drives, sources)
 
     def voltages(self, unknowns: Floats) -> Floats:
         """Node voltages float64[B, nodes + 1], ground first."""
@@ -226,6 +227,18 @@ class EquationsPlan:
             np.add.at(terms, self.slot, self.sign * values[self.source])
         matrix = sparse.csr_array((terms, self.pattern.indices, self.pattern.indptr), shape=self.pattern.shape)
         return Equations(circuit, self, matrix)
+
+
+def sums(signs: sparse.csr_array, values: Floats) -> Floats:
+    """``signs`` [n, m] of 1 and -1 times ``values`` [B, m], rounded once, to extended precision [B, n]: what is left of
+    currents that all but cancel may be all that counts."""
+    found = np.asarray((signs @ values.T).T, Extended)
+    for row in np.flatnonzero(np.diff(signs.indptr) > 1).tolist():
+        which = slice(signs.indptr[row], signs.indptr[row + 1])
+        for sample, terms in enumerate((signs.data[which] * values[:, signs.indices[which]]).tolist()):
+            whole = math.fsum(terms)
+            found[sample, row] = Extended(whole) + Extended(math.fsum([*terms, -whole]))
+    return found
 
 
 def is_resistive(circuit: Circuit) -> bool:

@@ -20,7 +20,7 @@ from scipy import sparse
 from diodeq.circuit.bank import Bank, Floats
 from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
-from diodeq.circuit.elimination import Extended
+from diodeq.circuit.equations import incidence, sums
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.rails import Halves, Indices, dual_rails
 from diodeq.errors import CircuitError
@@ -138,18 +138,16 @@ class Folded:
     ) -> Floats:
         """Norton currents float64[B, kept nodes] into the kept nodes; ``multiply`` does the matrix products.
 
-        ``exact``: in extended precision where the plan is ``crowded``.
+        ``exact``: in extended precision where several current sources meet at a node.
         """
         currents = np.ascontiguousarray((self.scattered @ known[:, self.plan.rails].T).T, dtype=known.dtype)
         for feed, coupling in zip(self.plan.feeds, self.couplings, strict=True):
             currents[:, feed.free] += multiply(known[:, feed.rails], coupling)
-        independent = self.plan.current_sources
+        fed, own = self.plan.fed, sources[:, sources.shape[1] - self.plan.fed.shape[1] :]
         if exact and self.plan.crowded:
-            currents = currents.astype(Extended)
-        if len(independent):
-            values = sources[:, len(sources[0]) - len(independent) :]
-            for side, sign in ((0, -1.0), (1, 1.0)):
-                np.add.at(currents.T, self.plan.place[independent[:, side]], sign * values.T)
+            currents = currents + sums(fed, own)
+        elif own.size:
+            currents += (fed @ own.T).T
         currents[:, 0] = 0.0
         return currents
 
@@ -181,7 +179,7 @@ class FoldPlan:
     place: Index  # kept index of every node; removed nodes go to ground
     held: Index  # driven nodes that must stay because more than resistors touch them
     floating: Index  # voltage sources not tied to ground
-    current_sources: NDArray[np.int32]
+    fed: sparse.csr_array  # [kept nodes, current sources]: 1 where a source's current comes in, -1 where it leaves
     folded: Circuit  # with any values
     pair: Index  # resistors between two free nodes …
     pair_slot: Index  # … and the merged resistor each belongs to
@@ -240,7 +238,7 @@ class FoldPlan:
             place=place,
             held=held,
             floating=floating,
-            current_sources=circuit.current_sources.terminals,
+            fed=_fed(circuit, kept),
             folded=_folded(circuit, kept, place, held, floating, np.concatenate(ends)),
             pair=pair,
             pair_slot=slot,
@@ -255,10 +253,8 @@ class FoldPlan:
 
     @cached_property
     def crowded(self) -> bool:
-        """Whether several current sources meet at a node: what little they leave of each other may be all that counts,
-        and float64 may have lost it."""
-        ends = self.place[self.current_sources.ravel()]
-        return bool((np.bincount(ends[ends > 0]) > 1).any())
+        """Whether several current sources meet at a node."""
+        return bool((np.diff(self.fed.indptr) > 1).any())
 
     def fold(self, circuit: Circuit) -> Folded:
         """Fold the values of ``circuit``, which must share this plan's topology.
@@ -332,6 +328,13 @@ def _driven_constants(circuit: Circuit) -> Floats:
     """The volts that driven voltage sources have apart from their inputs."""
     driven = circuit.inputs.source
     return circuit.voltage_sources.values[driven[driven < len(circuit.voltage_sources)]]
+
+
+def _fed(circuit: Circuit, kept: Index) -> sparse.csr_array:
+    found = -sparse.csr_array(incidence(circuit, "current_sources")[kept])
+    found.data[: found.indptr[1]] = 0.0  # ground
+    found.eliminate_zeros()
+    return found
 
 
 def _left(edge: NDArray[np.bool_], feeds: Sequence[Feed]) -> NDArray[np.bool_]:

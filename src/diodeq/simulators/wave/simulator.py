@@ -157,11 +157,12 @@ class WaveSimulator:
         short = judge.laws.missed(np.where(lost[:, None], 0.0, across) if lost.any() else across, settled.currents)
         missed += at.equations.collected(short)
         missed[lost] = np.nan
-        error = judge.bound(missed, unknowns) if wide or not at.folded.plan.crowded else np.full(len(missed), np.inf)
+        crowded = at.folded.plan.crowded and not wide  # the right side has lost what only the judge's has
+        error = np.full(len(missed), np.inf) if crowded else judge.bound(missed, unknowns)
         promised = judge.promised(unknowns) + wide * largest(unknowns[:, : at.equations.nodes])
         left = np.flatnonzero(~(error <= promised))
         # Currents without end round a loop would hide all others from the method.
-        simple = at.equations.plan.resistive if wide else not at.folded.plan.crowded
+        simple = at.equations.plan.resistive if wide else not crowded
         if len(left) and simple and at.equations.plan.apart.all():
             error[left] = self._contracted(at, unknowns[left], missed[left], conductances[left])
             left = left[~(error[left] <= promised[left])]
