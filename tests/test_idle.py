@@ -12,7 +12,7 @@ from diodeq.circuit.equations import EquationsPlan
 from diodeq.circuit.one_ports import apart, without_idle
 from diodeq.circuit.reduce import ReductionPlan
 from diodeq.circuit.update import Update
-from diodeq.devices import catalogue
+from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.law import law
 from diodeq.errors import SimulationError
 from diodeq.simulators import create
@@ -141,3 +141,25 @@ def test_currents_that_all_but_cancel_at_a_node(engines):
         volts = engine.operate(circuit, np.zeros((1, 0))).node_voltages[0]
         assert volts[2] == pytest.approx(small / 2 / 1e-12, rel=1e-12)
         assert volts[1] - volts[2] == pytest.approx(small / 1e-3, rel=1e-3)
+
+
+def test_a_junction_whose_potential_heat_makes_negative(engines):
+    """With a recombination current the law needs it, and ngspice's sweep is lost in its capacitance."""
+    model = DiodeModel("x", {"is": 5e-13, "n": 1.04, "isr": 1e-8, "nr": 2.2, "vj": 0.33})
+    circuit = check(
+        Circuit(
+            ("0", "a", "b"),
+            resistors=bank("resistors", [(2, 0, 1e-3)]),
+            diodes=bank("diodes", [(1, 2, 0), (0, 2, 0)]),
+            models=(model,),
+            voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+            outputs=np.array([[2, 0]]),
+            inputs=Inputs(np.array([0]), np.array([0]), np.array([1.0]), ("u",)),
+            temperature=150.0,
+        )
+    )
+    for engine in engines:
+        near = {"rtol": 1e-5} if narrow(engine) else {"rtol": 1e-9}
+        point = engine.operate(circuit, np.array([[24.0], [12.0]]))
+        np.testing.assert_allclose(point.node_voltages[0, 2], 23.56534345935, **near)
+        assert np.isfinite(engine.small_signal(point, np.ones((2, 1))).node_voltages).all()

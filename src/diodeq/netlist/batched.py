@@ -49,14 +49,11 @@ class _Profile:
     """
 
     def __init__(self, variable: str, samples: int) -> None:
-        # One sample still needs two points; the last value is held.
-        self._one = f"pwl({variable},0,%.12g,1,%.12g)"
-        self._all = f"pwl({variable}" + "".join([f",{k},%.12g" for k in range(samples)]) + ")"
+        every = f"pwl({variable}" + "".join([f",{k},%.12g" for k in range(samples)]) + ")"
+        self._pattern = every if samples > 1 else "%.12g"
 
     def __call__(self, column: Sequence[float]) -> str:
-        if len(column) == 1:
-            return self._one % (column[0], column[0])
-        return self._all % tuple(column)
+        return self._pattern % tuple(column)
 
 
 def sweep_deck(
@@ -67,7 +64,7 @@ def sweep_deck(
     frozen: Floats | None = None,
     tolerances: Tolerances = TOLERANCES,
 ) -> SweepDeck:
-    """The deck that solves a folded circuit for every sample.
+    """The deck that solves a folded circuit for every sample: a sweep, of one sample an operating point.
 
     Args:
         circuit: a folded circuit (no current sources).
@@ -112,8 +109,8 @@ def sweep_deck(
         sections=["\n".join(lines) for lines in sections if lines],
         options=options(circuit, tolerances),
         saved="\n+ ".join(_save_names(saved)),
-        swept=swept,
-        last=samples - 1,
+        # A sweep computes capacitances that it has no use for, and is lost where a junction's potential is negative.
+        analysis=f".dc {swept} 0 {samples - 1} 1" if samples > 1 else ".op",
     )
     return SweepDeck(text, marker, samples, vectors)
 
