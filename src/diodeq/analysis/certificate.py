@@ -22,6 +22,8 @@ from scipy.sparse.linalg import svds
 from diodeq.analysis.linear import LinearPart, linear_part
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.kinds import nonlinear_kinds
+from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.network.certificate import lowest
 
@@ -29,6 +31,8 @@ Index = NDArray[np.int64]
 
 # Eigenvalues of dense matrices of so many nodes are still worth their time.
 CERTIFIED_UP_TO = 2500
+# Volts either way in which a one-port's law must not fall.
+REACH = 1e3
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,19 +117,25 @@ class CircuitCertificate:
         }
 
 
-def is_unique(circuit: Circuit) -> bool:
-    """Whether it is proved that a sound circuit has one operating point at most: it is passive, or has a certificate.
-
-    One-ports' laws are taken to rise everywhere; ngspice's falls at one voltage for a diode with ISR.
-    """
+def doubt(circuit: Circuit) -> str | None:
+    """Why it is not proved that a sound circuit has one operating point at most; None where it is: its one-ports' laws
+    never fall, and it is passive or has a certificate."""
+    used = np.unique(np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()])).astype(np.intp)
+    laws = one_ports(circuit.models, used, circuit.temperature)
+    reach = np.full(len(used), REACH)
+    for k in np.flatnonzero(~(laws.chord(-reach, reach)[0] >= 0.0))[:1].tolist():
+        return (
+            f"the current of a {circuit.models[used[k]].name} falls at one voltage as that rises (ISR or IKR do that)"
+        )
     if all(spec.passive for kind, spec in KINDS.items() if len(circuit.bank(kind))):
-        return True
+        return None
+    active = "it has amplifiers, and nothing proves the contrary"
     if len(circuit.nodes) > CERTIFIED_UP_TO:
-        return False
+        return active
     try:
-        return certify_circuit(circuit).unique
+        return None if certify_circuit(circuit).unique else active
     except InputError:
-        return False
+        return active
 
 
 def certify_circuit(circuit: Circuit) -> CircuitCertificate:

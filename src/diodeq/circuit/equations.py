@@ -96,7 +96,7 @@ class Equations:
         found[:, columns] = signs * currents
         return found
 
-    def driven(self, sources: Floats) -> Floats:
+    def driven(self, sources: Floats) -> Any:
         """The right side [B, n], in extended precision, for values of all independent sources float64[B, n_sources]."""
         return sums(self.plan.drives, sources)
 
@@ -229,10 +229,10 @@ class EquationsPlan:
         return Equations(circuit, self, matrix)
 
 
-def sums(signs: sparse.csr_array, values: Floats) -> Floats:
+def sums(signs: sparse.csr_array, values: Floats) -> Any:
     """``signs`` [n, m] of 1 and -1 times ``values`` [B, m], rounded once, to extended precision [B, n]: what is left of
     currents that all but cancel may be all that counts."""
-    found = np.asarray((signs @ values.T).T, Extended)
+    found: Any = np.asarray((signs @ values.T).T, Extended)
     for row in np.flatnonzero(np.diff(signs.indptr) > 1).tolist():
         which = slice(signs.indptr[row], signs.indptr[row + 1])
         for sample, terms in enumerate((signs.data[which] * values[:, signs.indices[which]]).tolist()):

@@ -58,14 +58,13 @@ def simulate(
 
     Example: diodeq simulate run/circuit.npz --inputs X.csv --units network -o Y.csv
     """
-    from diodeq.analysis.certificate import is_unique
+    from diodeq.analysis.certificate import doubt
 
     loaded = Circuit.load(circuit)
-    unique = is_unique(loaded)
-    if not unique:
+    several = doubt(loaded)
+    if several is not None:
         complain(
-            f"note: circuit {loaded.title!r} has amplifiers, and nothing proves that it has a single operating point; "
-            "what is printed is one of them"
+            f"note: circuit {loaded.title!r} may have several operating points, of which one is printed: {several}"
         )
     done = failed = 0
     with ExitStack() as stack:
@@ -73,7 +72,9 @@ def simulate(
         if output is not None:
             shown.append(Rows(stack.enter_context(written(output))))
         if as_json:
-            shown.append(Document({"units": units, "output_names": list(loaded.output_names), "unique": unique}))
+            shown.append(
+                Document({"units": units, "output_names": list(loaded.output_names), "unique": several is None})
+            )
         elif output is None:
             seen = sys.stdout.isatty()
             shown.append(Seen(loaded.output_names, classes_of(circuit, loaded)) if seen else Rows(_out))

@@ -162,7 +162,8 @@ class Law(Junction):
         with np.errstate(divide="ignore", invalid="ignore"):
             # g / (1 + Rs g), which grows with g; a junction that falls more steeply than Rs can follow jumps.
             least, largest = (1.0 / (1.0 / g + r) for g in found)
-        least = np.where((found[0] < 0.0) & ~(r * found[0] > -1.0), -np.inf, np.where(found[0] == 0.0, 0.0, least))
+            jumps = (found[0] < 0.0) & ~(r * found[0] > -1.0)
+        least = np.where(jumps, -np.inf, np.where(found[0] == 0.0, 0.0, least))
         return least, np.where(found[1] == 0.0, 0.0, largest)
 
     def capacitance(self, voltage: ArrayLike) -> Floats:

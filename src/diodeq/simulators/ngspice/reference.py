@@ -93,7 +93,8 @@ class NgspiceReference(NgspiceBase):
     """ngspice behind the ``Simulator`` protocol by the reference route; slow, for checking.
 
     A reciprocal circuit (no gyrators, buffers or mirrors) gets its own ``ac`` analysis, diodes linearized by ngspice;
-    any other is transposed first, its diodes frozen at the conductances that ``op`` reported.
+    any other, and one that ngspice cannot linearize, is transposed first, its diodes frozen at the conductances of the
+    operating point.
     """
 
     name = "ngspice-reference"
@@ -113,16 +114,20 @@ class NgspiceReference(NgspiceBase):
         circuit = operating_point.circuit
         sources = circuit.source_values(operating_point.drives)
         currents = circuit.output_injections(demand_injections(operating_point, injections))
-        reciprocal = all(KINDS[kind].reciprocal for kind in KINDS if len(circuit.bank(kind)))
-        jobs, moving = [], apart(circuit)
+        moving, conductances = apart(circuit), operating_point.diode_conductances
         bare = without_idle(circuit, moving)
-        for k, frozen in enumerate(operating_point.diode_conductances):
-            if reciprocal:
-                jobs.append(PointAdjoint(circuit, sources[k], currents[k], frozen))
-            else:
-                reverse = transpose(linearize(bare, frozen[moving]))
-                jobs.append(PointAdjoint(reverse, np.zeros_like(sources[k]), currents[k], np.zeros(0)))
-        found = joined(self.pool.map(jobs)) if jobs else none(circuit, None)
+
+        def frozen(row: int) -> PointAdjoint:
+            reverse = transpose(linearize(bare, conductances[row, moving]))
+            return PointAdjoint(reverse, np.zeros_like(sources[row]), currents[row], np.zeros(0))
+
+        reciprocal = all(KINDS[kind].reciprocal for kind in KINDS if len(circuit.bank(kind)))
+        own = [PointAdjoint(circuit, sources[k], currents[k], each) for k, each in enumerate(conductances)]
+        answers = self.pool.map(own if reciprocal else [frozen(row) for row in range(len(conductances))])
+        for row, found in enumerate(answers):
+            if reciprocal and not found.error[0] <= promised_adjoint(found.node_voltages)[0]:
+                answers[row] = self.pool.map([frozen(row)])[0]
+        found = joined(answers) if answers else none(circuit, None)
         solution = AdjointSolution(found.node_voltages, found.branch_currents)
         demand_answers(solution, found.error, promised_adjoint(solution.node_voltages), found.reasons)
         return solution
