@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from circuits import CIRCUITS, DRIVES, everything, plain
+from diodeq import archives
 from diodeq.circuit import KINDS, Bank, Circuit, bank, check, linearize, transpose
 from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.reduce import ReductionPlan
@@ -323,3 +324,18 @@ def test_a_million_resistors_are_ordinary(tmp_path):
     assert lines == resistors
     assert seconds < 30
     assert megabytes < 2000
+
+
+@pytest.mark.parametrize("name", ["resistors_terminals", "outputs", "inputs_source"])
+@pytest.mark.parametrize("beyond", [2**32, -(2**32)])
+def test_an_index_that_no_circuit_has_is_not_taken_for_another(name, beyond, tmp_path):
+    path = tmp_path / "c.npz"
+    plain().save(path)
+    found = archives.read(path)
+    np.savez(path, **{**found, name: found[name].astype(np.int64)})
+    assert Circuit.load(path).outputs.tolist() == plain().outputs.tolist()
+    wrong = found[name].astype(np.int64)
+    wrong.flat[0] += beyond
+    np.savez(path, **{**found, name: wrong})
+    with pytest.raises(InputError, match="not a diodeq circuit"):
+        Circuit.load(path)

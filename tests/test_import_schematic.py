@@ -155,6 +155,7 @@ class TestNets:
             (wires("0 0 0 -100", "200 0 200 -100", "-50 -50 250 -50"), False),  # crossings
             (wires("0 0 0 -100", "0 -100 200 -100", "200 -100 200 0"), True),
             (wires("0 0 100 -100", "100 -100 200 0"), True),
+            (wires("0 0 200 0", "50 0 100 0"), True),  # a wire upon a longer one
             (wires("0 0 200 -200", "100 -100 200 0"), True),  # an end on a slanted wire
             (wires("0 0 200 -200", "101 -100 200 0"), False),
             (wires("0 0 0 0", "0 -16 0 16", "200 0 200 0"), False),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from circuits import everything
+from diodeq import archives
 from diodeq.circuit import Bank, Circuit, bank, products
 from diodeq.devices import catalogue
 from diodeq.devices.technology import Technology
@@ -486,3 +487,17 @@ def test_what_a_killed_writer_left_behind_is_swept_away(tmp_path):
     (tmp_path / ".mine").write_text("keep")
     with opened(tmp_path, "resume"):
         assert [each.name for each in tmp_path.iterdir()] == [".mine"]
+
+
+def test_a_checkpoint_of_an_altered_document_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    begin = trainer.start(tiny(TINY)[0], TINY, Technology())
+    checkpoint.save(path, begin, {"experiment": 1})
+    found = archives.read(path)
+    header = json.loads(found["header"].tobytes())
+    for altered in ({"document": {"experiment": 2}}, {"digest": "0" * 64}):
+        text = json.dumps({**header, **altered}).encode()
+        np.savez(path, **{**found, "header": np.frombuffer(text, np.uint8)})
+        for read in (checkpoint.read_document, lambda path: checkpoint.load(path, begin)):
+            with pytest.raises(InputError, match="not a readable checkpoint"):
+                read(path)

@@ -7,8 +7,9 @@ import pytest
 
 from circuits import CIRCUITS, DRIVES, plain
 from diodeq.analysis.capacitance import capacitances, time_constants
-from diodeq.circuit import Circuit, bank
+from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.circuit.motion import Moving, derivative
+from diodeq.devices import catalogue
 from diodeq.errors import SimulationError
 from diodeq.simulators.ngspice import NgspiceSimulator
 
@@ -126,3 +127,23 @@ def test_a_false_point_of_noise_is_refused(ngspice, lying):
     with pytest.raises(SimulationError, match=r"the noise of row 2 was found \S+ V off") as caught:
         lying("n1", 0, 1e-5).noise(circuit, farads, DRIVES[:2], band)
     assert caught.value.sample == 1
+
+
+def test_a_source_may_step_to_nothing(ngspice):
+    """An RC circuit with a diode that blocks falls from what the first volts give it, as its exponential says."""
+    siemens, farads = 1e-4, 1e-11
+    circuit = Circuit(
+        ("0", "in", "a"),
+        resistors=bank("resistors", [(1, 2, siemens), (2, 0, siemens)]),
+        diodes=bank("diodes", [(0, 2, 0)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+        models=(catalogue.get("1N4148").at_rest(),),
+        inputs=Inputs([0], [0], [1.0], ("x",)),
+        outputs=[(2, 0)],
+    )
+    tau = farads / (2.0 * siemens)
+    wave = ngspice.transient(circuit, np.array([0.0, 0.0, farads]), np.array([[2.0]]), np.zeros((1, 1)), 3 * tau, 1e-5)[
+        0
+    ]
+    wanted = np.exp(-wave.times / tau)
+    assert np.abs(wave.outputs[:, 0] - wanted).max() < 1e-3

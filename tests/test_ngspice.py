@@ -320,3 +320,53 @@ def test_current_sources_and_inputs_that_share_a_source(ngspice):
         rtol=0,
         atol=2e-9,
     )
+
+
+def test_every_row_without_an_answer_has_its_own_reason():
+    """Also those of later decks."""
+
+    class Refusing:
+        """A pool whose workers are lost on every job; those of one sample are counted."""
+
+        count = 0
+
+        def attempt(self, jobs):
+            return [self.lost(job) for job in jobs]
+
+        def lost(self, job):
+            self.count += job.samples == 1
+            return SimulationError(f"it was lost the {self.count}. time", "look")
+
+        def close(self):
+            pass
+
+    with NgspiceSimulator(workers=1) as engine:
+        engine.pool = Refusing()
+        with pytest.raises(SimulationError) as caught:
+            engine.operate(plain(), np.tile(DRIVES, (5, 1)))
+    assert caught.value.failures == {row: f"it was lost the {row + 1}. time" for row in range(20)}
+
+
+@dataclass
+class Asked:
+    """A job that calls a method of the session."""
+
+    method: str
+    arguments: tuple
+
+    def run(self, session):
+        return getattr(session, self.method)(*self.arguments)
+
+
+def test_answers_of_a_deck_with_another_marker_are_none():
+    """They may be those of the circuit before, whatever vectors are there."""
+    with Pool(SESSION, workers=1) as pool:
+        assert pool.map([Asked("run", (GOOD, "k1", ("a",), 2))])[0]["a"].tolist() == pytest.approx([1, 2])
+        assert pool.map([Asked("sweep", (GOOD, "k1", ("a",), 2))])[0][0]["a"].tolist() == pytest.approx([1, 2])
+        assert [sorted(plot) for plot in pool.map([Asked("run_each", (GOOD, "k1", ("a",)))])[0] if plot] == [["a"]]
+        for method, rest in (("run", (2,)), ("run", (None,)), ("run_each", ())):
+            with pytest.raises(SimulationError, match="rejected the deck"):
+                pool.map([Asked(method, (GOOD, "k2", ("a",), *rest))])
+        found, reason = pool.map([Asked("sweep", (GOOD, "k2", ("a",), 2))])[0]
+        assert not len(found["a"])
+        assert reason

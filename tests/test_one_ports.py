@@ -499,3 +499,18 @@ def test_capacitance_is_asked_behind_the_series_resistance():
     device = law(DiodeModel("behind", {"is": 1e-9, "n": 1.5, "rs": 1000.0, "cjo": 4e-12, "tt": 2e-8}))
     bare = law(DiodeModel("bare", {"is": 1e-9, "n": 1.5, "cjo": 4e-12, "tt": 2e-8}))
     assert device.capacitance(0.6) == pytest.approx(float(bare.capacitance(device.junction_voltage(0.6))), rel=1e-12)
+
+
+def test_one_of_three_families_may_go():
+    class Third(Cubic):
+        """A family of its own with the same law."""
+
+    mixed = (catalogue.get("1N4148"), CUBICS[0], Third(2e-3, 3e-4))
+    ports = one_ports(mixed, np.array([2, 0, 1, 2, 0, 1]), 27.0)
+    v = np.linspace(-0.4, 0.6, 5)[:, None] * np.ones(6)
+    for lost in range(3):
+        kept = np.flatnonzero(np.array([2, 0, 1, 2, 0, 1]) != lost)
+        some = ports.take(kept)
+        assert isinstance(some, Joined)
+        np.testing.assert_array_equal(some.current(v[:, kept]), ports.current(v)[:, kept])
+        np.testing.assert_array_equal(some.take([2]).current(v[:, :1]), ports.current(v)[:, kept[[2]]])

@@ -14,7 +14,7 @@ import pytest
 from diodeq import worker
 from diodeq.errors import InputError, SimulationError, SimulatorMissingError, UsageError
 from diodeq.pool import Health, Pool
-from poolwork import Bug, Doomed, Large, Refused, Spend, Square, Unreadable, Unsendable
+from poolwork import Bug, Copy, Doomed, Large, Refused, Spend, Square, Unreadable, Unsendable
 
 SESSION = "poolwork:Session"
 TWICE = "twice on the same samples"
@@ -307,3 +307,13 @@ def test_threads_end_with_the_pool():
         assert pool.version
         assert threading.active_count() == before + 2
     assert threading.active_count() == before
+
+
+def test_the_kernels_time_counts_as_the_processors():
+    began = time.monotonic()
+    with (
+        Pool("poolwork:Session", 1, time_limit=0.5) as pool,
+        pytest.raises(SimulationError, match=r"no answer in 0\.5 s of processor time"),
+    ):
+        pool.map([Copy(6.0)])
+    assert time.monotonic() - began < 60

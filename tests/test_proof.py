@@ -1,0 +1,129 @@
+"""The judge, and what it stands on: methods that lie are found out, linear systems are solved as they stand."""
+
+import numpy as np
+import pytest
+
+from circuits import CIRCUITS
+from diodeq.circuit import Circuit, Inputs, bank
+from diodeq.circuit.equations import EquationsPlan
+from diodeq.circuit.jacobian import DENSE_BELOW, Jacobian
+from diodeq.circuit.one_ports import laws_of
+from diodeq.circuit.proof import Judge
+from diodeq.circuit.update import Update
+from diodeq.devices import catalogue
+from diodeq.devices.one_ports import one_ports
+from diodeq.simulators.wave import WaveSimulator
+from diodeq.simulators.wave.method import Settled
+
+
+@pytest.mark.parametrize("count", [3, 6, 10])
+def test_no_answer_is_off_by_more_than_its_bound(count):
+    """A ladder that is tied to ground at one end alone, where what all nodes miss adds up."""
+    nodes = ("0", *(f"n{k}" for k in range(count)))
+    circuit = Circuit(nodes, resistors=bank("resistors", [(k, k + 1, 1e-3) for k in range(count)]))
+    equations = EquationsPlan.of(circuit).fill(circuit)
+    judge = Judge(equations, laws_of(circuit))
+    missed = 1e-9 * np.concatenate([np.ones((1, count)), np.eye(count), -np.eye(count)])
+    off = np.abs(np.linalg.solve(equations.matrix.toarray(), missed.T).T).max(axis=1)
+    bound = judge.bound(missed, np.zeros_like(missed))
+    assert np.isfinite(bound).all()
+    assert (off <= bound * (1 + 1e-12)).all()
+
+
+def test_a_correction_across_a_corner_proves_nothing(monkeypatch):
+    """Just below -BV one Newton correction is less than a nanovolt, and the solution a millivolt above."""
+    model, leak = catalogue.get("BAT85"), 1e-12
+    law = one_ports([model], [0], 27.0)
+    circuit = Circuit(
+        ("0", "a"),
+        resistors=bank("resistors", [(1, 0, leak)]),
+        diodes=bank("diodes", [(1, 0, 0)]),
+        current_sources=bank("current_sources", [(1, 0, 0.0)]),
+        models=(model,),
+        inputs=Inputs([0], [0], [1.0], ("x",)),
+        outputs=[(1, 0)],
+    )
+    # Its junction breaks down at -BV; the current there is what it leaks.
+    corner = -float(law.breakdown) + float(law.resistance) * law.current(np.array([[-float(law.breakdown)]]))
+    right, wrong = corner + 1e-3, corner - 3e-11
+    assert law.conductance(wrong) > 1e6 * law.conductance(right)
+    drives = -(law.current(right) + leak * right)
+    with WaveSimulator() as engine:
+        np.testing.assert_allclose(engine.operate(circuit, drives).outputs, right, rtol=0, atol=1e-8)
+        method = type(engine._prepared.method)
+        monkeypatch.setattr(method, "settle", lambda self, _: Settled(wrong.copy(), *map(np.copy, law.evaluate(wrong))))
+        np.testing.assert_allclose(engine.operate(circuit, drives).outputs, right, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("ends", [(2, 0), (0, 2)])
+def test_currents_that_lie_hide_nothing(ends, monkeypatch):
+    """The judge asks the laws what flows at a method's voltages, whatever the method says flows."""
+    model, siemens, off = catalogue.get("1N4148"), 1e-4, 1e-3
+    law, sign = one_ports([model], [0], 27.0), 1.0 if ends[0] else -1.0
+    circuit = Circuit(
+        ("0", "in", "a"),
+        resistors=bank("resistors", [(1, 2, siemens)]),
+        diodes=bank("diodes", [(*ends, 0)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+        models=(model,),
+        inputs=Inputs([0], [0], [1.0], ("x",)),
+        outputs=[(2, 0)],
+    )
+    drives = np.array([[2.0], [-2.0], [0.5]])
+    with WaveSimulator() as engine:
+        right = engine.operate(circuit, drives).outputs
+        method = type(engine._prepared.method)
+        settle = method.settle
+        for share in (-1.0, 0.0, 0.5, 1.0, 2.0):  # of what the voltages miss
+
+            def tampered(self, given, share=share):
+                found = settle(self, given)
+                found.unknowns[:] = right + off
+                through = law.current(sign * found.unknowns)
+                missed = siemens * (found.unknowns - drives) + sign * through
+                found.currents[:] = through + share * missed
+                return found
+
+            monkeypatch.setattr(method, "settle", tampered)
+            np.testing.assert_allclose(engine.operate(circuit, drives).outputs, right, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("name", ["everything", "gyrator", "buffered", "mirror"])
+def test_one_inverse_serves_circuits_that_are_not_reciprocal(name, transposed):
+    rng = np.random.default_rng(3)
+    circuit = CIRCUITS[name]()
+    equations = EquationsPlan.of(circuit).fill(circuit)
+    matrix, ports = equations.matrix.toarray(), equations.ports
+    update = Update.of(matrix, ports, np.full(ports.shape[0], 1e-4))
+    assert np.abs(update.seen - update.seen.T).max() > 1e-3 * np.abs(update.seen).max()
+    conductances = np.exp(rng.uniform(np.log(1e-9), np.log(1e-1), (5, ports.shape[0])))
+    right = rng.normal(size=(5, len(matrix)))
+    found, _ = update.solve(right, conductances, transposed=transposed)
+    for k in range(5):
+        jacobian = matrix + ports.T @ (conductances[k][:, None] * ports.toarray())
+        wanted = np.linalg.solve(jacobian.T if transposed else jacobian, right[k])
+        np.testing.assert_allclose(found[k], wanted, rtol=0, atol=1e-8 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_large_jacobians_are_solved_as_they_stand(transposed):
+    count = DENSE_BELOW + 20
+    circuit = Circuit(
+        ("0", *(f"n{k}" for k in range(1, count + 1))),
+        resistors=bank(
+            "resistors", [(k, k + 1, 1e-3) for k in range(1, count)] + [(k, 0, 1e-4) for k in range(1, count)]
+        ),
+        diodes=bank("diodes", [(k, 0, 0) for k in range(10, count, 10)]),
+        gyrators=bank("gyrators", [(k, 0, k + 2, 0, 5e-4) for k in range(1, count - 2, 7)]),
+        models=(catalogue.get("1N4148"),),
+    )
+    equations = EquationsPlan.of(circuit).fill(circuit)
+    rng = np.random.default_rng(0)
+    conductances = 10.0 ** rng.uniform(-9, -2, (2, len(circuit.diodes)))
+    right = rng.normal(size=(2, equations.size))
+    found = Jacobian(equations).solve(right, conductances, transposed=transposed)
+    for k in range(2):
+        matrix = equations.matrix + equations.ports.T @ (conductances[k][:, None] * equations.ports.toarray())
+        wanted = np.linalg.solve(matrix.T if transposed else matrix, right[k])
+        np.testing.assert_allclose(found[k].astype(float), wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
