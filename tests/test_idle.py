@@ -142,3 +142,17 @@ def test_a_junction_whose_potential_heat_makes_negative(engines):
         point = engine.operate(circuit, np.array([[24.0], [12.0]]))
         np.testing.assert_allclose(point.node_voltages[0, 2], 23.56534345935, **near)
         assert np.isfinite(engine.small_signal(point, np.ones((2, 1))).node_voltages).all()
+
+
+@pytest.mark.parametrize("amperes", [1e-9, 1e-3, 1.0, 100.0, 1e6])
+def test_a_current_into_a_diode_alone(amperes, engines):
+    circuit = Circuit(
+        ("0", "a"),
+        diodes=bank("diodes", [(1, 0, 0)]),
+        models=(DiodeModel("x", {"is": 1e-14}),),
+        current_sources=bank("current_sources", [(0, 1, amperes)]),
+        outputs=np.array([[1, 0]]),
+    )
+    for engine in engines:
+        found = float(engine.operate(circuit, np.zeros((1, 0))).outputs[0, 0])
+        assert law(circuit.models[0]).current(found) == pytest.approx(amperes, rel=1e-3 if narrow(engine) else 1e-7)

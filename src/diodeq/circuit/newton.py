@@ -25,7 +25,7 @@ STEPS = 100
 SHORTEST = 2.0**-6
 RAMPS, RAMP_STEPS = 24, 40
 # Volts: what is beyond is on its way to infinity.
-HOPELESS = 1e9
+HOPELESS = 1e20
 # Slopes that differ by no more than this share are those of a straight law. How much larger than the last one a
 # correction may be where both are rounding.
 STRAIGHT, WORSE = 0.5, 10.0
