@@ -122,12 +122,16 @@ class Equations:
 
 
 class Wide(NamedTuple):
-    """``out`` and ``control`` of a plan's flows, its ``ports`` and ``into``, in extended precision."""
+    """What residuals are made of, in extended precision: the matrix as ``leaving`` times strengths times ``control``,
+    its transpose as ``reaching`` times strengths times ``out``, a plan's ``ports``, and ``collecting`` of their
+    currents."""
 
-    out: Any
+    leaving: Any
     control: Any
+    reaching: Any
+    out: Any
     ports: Any
-    into: Any
+    collecting: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +215,14 @@ class EquationsPlan:
     @cached_property
     def extended(self) -> Wide:
         """What residuals are made of, in numpy's extended precision."""
-        return Wide(*(each.astype(Extended) for each in (self.flows.out, self.flows.control, self.ports, self.into)))
+        out, control = self.flows.out, self.flows.control
+        parts = (sparse.csr_array(out.T), control, sparse.csr_array(control.T), out, self.ports, self.collecting)
+        return Wide(*(each.astype(Extended) for each in parts))
+
+    @cached_property
+    def collecting(self) -> sparse.csr_array:
+        """``into`` transposed [n, D]: what the currents of the one-ports draw from every node."""
+        return sparse.csr_array(self.into.T)
 
     def strengths(self, circuit: Circuit) -> Floats:
         """What stands before each of the ``flows`` of a circuit of this topology, float64[m]."""

@@ -57,7 +57,7 @@ class Newton:
         x = unknowns.astype(Extended)
         across = (self._wide.ports @ x.T).T
         currents, conductances = self.laws.evaluate(np.asarray(across, np.float64))
-        return self._linear(x, right) + (self._wide.into.T @ currents.astype(Extended).T).T, conductances
+        return self._linear(x, right) + (self._wide.collecting @ currents.astype(Extended).T).T, conductances
 
     def correction(self, unknowns: Any, right: Floats) -> Any:
         """By how much ``unknowns`` [B, n] are off to first order, in extended precision; not finite where the equations
@@ -70,7 +70,7 @@ class Newton:
         x = unknowns.astype(Extended)
         missed = self._linear(x, right, transposed=transposed)
         across = (self._wide.ports @ x.T).T
-        missed += (self._wide.into.T @ (across * conductances.astype(Extended)).T).T
+        missed += (self._wide.collecting @ (across * conductances.astype(Extended)).T).T
         return self.jacobian.solve(missed, conductances, transposed=transposed)
 
     def polish(self, unknowns: Floats, right: Floats, promised: Promise) -> tuple[Floats, Floats, Floats]:
@@ -92,7 +92,7 @@ class Newton:
         bent = whole[self.bent(seen[whole], conductances[whole]) & (error[whole] < np.inf)]
         error[bent] = np.maximum(error[bent], self.volts(self.correction(found[bent], right[bent])))
         # Sums in which so much meets have lost what decides where nodes are that only little leaves.
-        met = (abs(self.equations.plan.into).T @ np.abs(currents).T).T
+        met = (abs(self.equations.plan.collecting) @ np.abs(currents).T).T
         huge = np.flatnonzero(~(met.max(axis=1, initial=0.0) <= HUGE))
         rows = whole[huge]
         error[rows] += self.volts(self.jacobian.solve(np.finfo(Extended).eps * met[huge], conductances[rows]))
@@ -170,10 +170,9 @@ class Newton:
     def _linear(self, x: Any, right: Floats, *, transposed: bool = False) -> Any:
         """Voltages are subtracted before they are multiplied: nodes that a wire ties to each other and next to nothing
         to the rest have large conductances, small differences and hardly any current that leaves them together."""
-        out, control = self._wide.out, self._wide.control
-        if transposed:
-            out, control = control, out
-        return (out.T @ (self._strength * (control @ x.T))).T - right
+        wide = self._wide
+        put, seen = (wide.reaching, wide.out) if transposed else (wide.leaving, wide.control)
+        return (put @ (self._strength * (seen @ x.T))).T - right
 
     @property
     def _wide(self) -> Wide:
@@ -190,7 +189,7 @@ class Newton:
         i, g = (each[0] for each in self.laws.evaluate(v[None]))
         for _ in range(limit):
             missed = self._linear(x[None].astype(Extended), right[None])
-            missed += (self._wide.into.T @ (i + g * (ports @ x - v)).astype(Extended)[:, None]).T
+            missed += (self._wide.collecting @ (i + g * (ports @ x - v)).astype(Extended)[:, None]).T
             x = np.asarray(x - self.jacobian.solve(missed, g[None])[0], np.float64)
             across = np.asarray(ports @ x)
             largest = float(np.abs(across).max(initial=0.0))

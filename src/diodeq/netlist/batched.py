@@ -87,9 +87,8 @@ def sweep_deck(
             f"bd{k} {node(a)} {node(c)} i=v({node(a)},{node(c)})*{profile(column)}"
             for k, ((a, c), column) in enumerate(zip(circuit.diodes.terminals.tolist(), frozen.T.tolist(), strict=True))
         ]
-    static = replace(circuit, voltage_sources=bank("voltage_sources"))
-    if frozen is not None:
-        static = replace(static, diodes=bank("diodes"))
+    spelt = ["voltage_sources"] if frozen is None else ["voltage_sources", "diodes"]
+    static = circuit.with_banks({kind: bank(kind) for kind in spelt})
     currents = [
         f"b{k} 0 {node(k)} i={profile(column)}" for k, column in enumerate(injections.T.tolist()) if k and any(column)
     ]
