@@ -24,6 +24,9 @@ from diodeq.simulators.base import (
     Waveform,
     demand_answers,
     demand_injections,
+    demand_leveled,
+    leveled,
+    quiet,
 )
 from diodeq.simulators.ngspice.dynamic import Noise, Transient
 from diodeq.simulators.ngspice.jobs import Adjoint, Answer, Forward, joined, none
@@ -86,6 +89,7 @@ class NgspiceSimulator(NgspiceBase):
         self._plans: tuple[FoldPlan, ReductionPlan] | None = None
         self._prepared: tuple[Circuit, Folded, Reduced] | None = None
 
+    @quiet
     def operate(self, circuit: Circuit, drives: Floats) -> OperatingPoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
         sources = circuit.source_values(drives)
@@ -110,18 +114,12 @@ class NgspiceSimulator(NgspiceBase):
         folded, reduced = self._small(circuit)
         moving = apart(reduced.circuit)
         reverse = transpose(without_idle(reduced.circuit, moving))
-        injections = demand_injections(operating_point, injections)
-        injected = folded.fold_injections(circuit.output_injections(injections))
         # The sweep is linear, ngspice's tolerances are not: every sample is solved at the same size.
-        largest = np.abs(injected).max(axis=1, keepdims=True)
-        scale = np.where(largest > 0, np.exp2(np.frexp(largest / _INJECTED)[1]), 1.0)  # exact: what cancels still does
-        injected /= scale
+        injections, scale = leveled(demand_injections(operating_point, injections), _INJECTED)
+        injected = folded.fold_injections(circuit.output_injections(injections))
         found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen[:, moving]))
-        branches = {kind: currents * scale for kind, currents in found.branch_currents.items()}
-        volts = folded.unfold(reduced.restore(found.node_voltages, injected) * scale)
-        solution = AdjointSolution(volts, branches)
-        demand_answers(solution, found.error * scale[:, 0], promised_adjoint(volts), found.reasons)
-        return solution
+        solution = AdjointSolution(folded.unfold(reduced.restore(found.node_voltages, injected)), found.branch_currents)
+        return demand_leveled(solution, scale, found.error, promised_adjoint(solution.node_voltages), found.reasons)
 
     def transient(
         self, circuit: Circuit, capacitances: Floats, before: Floats, after: Floats, stop: float, tolerance: float
