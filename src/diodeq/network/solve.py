@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.arrays import real
 from diodeq.errors import InputError, SimulationError
 from diodeq.network.certificate import weakest_direction
 from diodeq.network.network import Network, Stage
@@ -75,7 +76,7 @@ def solve(network: Network, x: ArrayLike, tolerance: float = TOLERANCE) -> Solut
 
 def as_inputs(network: Network, x: ArrayLike) -> Floats:
     """``x`` as float64[B, n_in]; raises ``InputError`` when it does not fit the network or is not finite."""
-    inputs = np.atleast_2d(np.asarray(x, np.float64))
+    inputs = np.atleast_2d(real("the inputs", x))
     if inputs.ndim != 2 or inputs.shape[1] != network.widths[0]:
         raise InputError(
             f"the inputs have shape {np.shape(x)} but the network has {network.widths[0]} inputs",

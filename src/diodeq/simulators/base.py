@@ -10,6 +10,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.arrays import real
 from diodeq.circuit import Circuit
 from diodeq.errors import InputError, SimulationError
 from diodeq.pool import Health
@@ -98,7 +99,7 @@ def demand_injections(point: OperatingPoint, injections: Floats) -> Floats:
     Raises:
         InputError: another shape, or a value that is not finite.
     """
-    found = np.asarray(injections, dtype=np.float64)
+    found = real("the loss gradient", injections)
     wanted = (len(point.node_voltages), len(point.circuit.outputs))
     if found.shape != wanted:
         raise InputError(

@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from diodeq.arrays import real
 from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
@@ -100,7 +101,7 @@ class NgspiceSimulator(NgspiceBase):
         found = self._solve(Forward(reduced.circuit, reduced.injections(injections), held))
         point = OperatingPoint(
             circuit,
-            np.atleast_2d(np.asarray(drives, dtype=np.float64)),
+            np.atleast_2d(real("the input volts", drives)),
             folded.unfold(reduced.restore(found.node_voltages, injections.astype(np.float64)), known),
             found.conductances,
             found.branch_currents,
@@ -125,7 +126,7 @@ class NgspiceSimulator(NgspiceBase):
         self, circuit: Circuit, capacitances: Floats, before: Floats, after: Floats, stop: float, tolerance: float
     ) -> list[Waveform]:
         """Waveforms from input volts ``before`` float64[B, n_in] to ``after``: ``.tran`` on the folded circuit."""
-        folded, farads = self._small(circuit)[0], np.asarray(capacitances, dtype=np.float64)
+        folded, farads = self._small(circuit)[0], real("the capacitances", capacitances)
         sources = [circuit.source_values(drives) for drives in (before, after)]
         known = [folded.known_voltages(values) for values in sources]
         starts, ends = (_stimuli(folded, *each) for each in zip(sources, known, strict=True))
@@ -151,7 +152,7 @@ class NgspiceSimulator(NgspiceBase):
         self, circuit: Circuit, capacitances: Floats, drives: Floats, band: tuple[float, float]
     ) -> list[Spectrum]:
         """Spectra of the outputs for input volts ``drives`` float64[B, n_in]: ``.noise`` on the folded circuit."""
-        folded, farads = self._small(circuit)[0], np.asarray(capacitances, dtype=np.float64)
+        folded, farads = self._small(circuit)[0], real("the capacitances", capacitances)
         sources = circuit.source_values(drives)
         known = folded.known_voltages(sources)
         small = folded.fold_injections(farads[None])[0]

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.arrays import real
 from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.equations import Equations, EquationsPlan
@@ -148,7 +149,7 @@ class WaveSimulator:
             volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]), known)
 
         self._share(settle, unknowns)
-        drives = np.atleast_2d(np.asarray(drives, dtype=np.float64))
+        drives = np.atleast_2d(real("the input volts", drives))
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
         if not ((error <= PROMISED).all() and np.isfinite(volts).all()):
             demand_answers(point, error, attainable(volts) + self._arrays.precision.promised * largest(volts))
