@@ -21,6 +21,7 @@ import rich_click as click
 from circuits import plain
 from diodeq import archives
 from diodeq.analysis import board_log
+from diodeq.analysis.montecarlo import Measured, Study
 from diodeq.circuit import Bank, Circuit, Inputs, bank, check
 from diodeq.cli.console import Terminal
 from diodeq.cli.main import COMMANDS, main, read_config
@@ -28,10 +29,12 @@ from diodeq.cli.options import Written
 from diodeq.cli.train_live import Dashboard
 from diodeq.devices import catalogue
 from diodeq.devices.technology import Technology
+from diodeq.devices.variation import Variation
 from diodeq.documents import DEEPEST, from_json, toml
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import checkpoint, datasets
 from diodeq.learning.losses import LOSSES
+from diodeq.learning.records import read_metrics, read_summary
 from diodeq.learning.run_folder import FILES, RunFolder
 from diodeq.markup import card
 from diodeq.network import Network, Stage, solve, weights
@@ -364,6 +367,20 @@ def test_a_run_whose_metrics_were_lost(trained: Path, tmp_path: Path, capsys: py
     assert (tmp_path / "run/metrics.jsonl").read_text() == "".join(lines)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 1.5], ids=str)
+@pytest.mark.parametrize(("name", "read"), [("metrics.jsonl", read_metrics), ("summary.json", read_summary)])
+def test_shares_in_the_folder_of_a_run_that_are_none(
+    name: str, read: Callable[[Path], object], value: float, trained: Path, tmp_path: Path
+) -> None:
+    text = (trained / name).read_text()
+    first, *rest = text.splitlines() if name == "metrics.jsonl" else [text]
+    (tmp_path / name).write_text("\n".join([first, *rest]))
+    read(tmp_path / name)
+    (tmp_path / name).write_text("\n".join([json.dumps({**json.loads(first), "test_accuracy": value}), *rest]))
+    with pytest.raises(InputError, match=name):
+        read(tmp_path / name)
+
+
 def test_counts_in_a_checkpoint_that_no_run_reaches(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.npz"
     found = archives.read(trained / "checkpoint.npz")
@@ -377,11 +394,38 @@ def test_counts_in_a_checkpoint_that_no_run_reaches(trained: Path, tmp_path: Pat
     assert checkpoint.read_document(path) == header["document"]
 
 
-def test_a_log_of_boards_with_other_things_than_numbers(tmp_path: Path) -> None:
-    good = json.dumps({"board": 0, "temperature": 27.0, "agreement": 1.0})
-    assert len(list(board_log._contiguous([good]))) == 1
-    for bad in ('{"board": 0, "temperature": "hot"}', '{"board": 0, "temperature": 27.0, "rms": []}', "[" * 100000):
-        assert list(board_log._contiguous([bad])) == []
+BOARD = {"board": 0, "temperature": 27.0, "agreement": 1.0, "accuracy": 0.5, "rms": 0.1, "largest": 0.2}
+BOARDS: dict[str, dict[str, object]] = {
+    "words": {"temperature": "hot"},
+    "too cold": {"temperature": -300.0},
+    "a list": {"rms": []},
+    "an endless share": {"accuracy": float("inf")},
+    "a share of more": {"agreement": 1.5},
+    "no share": {"accuracy": None},
+    "no number": {"rms": float("nan")},
+    "less than nothing": {"largest": -1.0},
+    "another board": {"board": 1},
+    "true": {"agreement": True},
+    "failed and figures": {"failed": "no"},
+    "another entry": {"colour": "red"},
+}
+
+
+@pytest.mark.parametrize("kind", BOARDS)
+def test_a_log_of_boards_with_other_things_than_outcomes(kind: str, tmp_path: Path) -> None:
+    labels = np.zeros(1, np.int64)
+    study = Study(
+        plain(), replace(Technology(), variation=Variation.parse("tolerance=1%")), np.zeros((1, 3)), labels, "wave"
+    )
+    path, failed = tmp_path / "boards.jsonl", {"board": 0, "temperature": 27.0, "failed": "why"}
+    for good in (BOARD, failed):
+        path.write_text("".join(json.dumps(line) + "\n" for line in (study.to_json(), good)) + "[" * 10000)
+        assert board_log.begin(path, study, resume=True) == [Measured(**good)]  # type: ignore[arg-type]
+    text = "".join(json.dumps(line) + "\n" for line in (study.to_json(), {**BOARD, **BOARDS[kind]}))
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"boards\.jsonl, line 2 is not the outcome of board 0; remove this line"):
+        board_log.begin(path, study, resume=True)
+    assert path.read_text() == text
 
 
 # --- arrays -------------------------------------------------------------------------------------------------------
