@@ -51,6 +51,7 @@ class Law(Junction):
     count: int | None = None
 
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what has no value is refused
     def of(cls, models: Sequence[Card], temperature: float = 27.0, gmin: float = 1e-12) -> Self:
         """One diode for each model, with constants adjusted to ``temperature`` (°C) as ngspice does, and ``gmin`` (S).
 
