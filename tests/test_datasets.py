@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import struct
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 
+from diodeq import tables
 from diodeq.errors import InputError, UsageError
+from diodeq.learning import dataset_files
 from diodeq.learning.datasets import BUILT_IN, load, units
 
 
@@ -111,6 +115,22 @@ def test_bad_csv(tmp_path, lines, words):
     assert words in caught.value.problem
     assert caught.value.remedy
     assert "data.csv" in caught.value.problem
+
+
+def test_a_large_csv_is_never_held_as_text(tmp_path, monkeypatch):
+    """Rows as lists of strings took fifty times the file's size."""
+    monkeypatch.setattr(tables, "TOLD", 64)
+    spec = csv_of(tmp_path, *["1,2,3,a", "1,2,3,b"] * 25000)
+    path = Path(spec.removeprefix("csv:"))
+    tracemalloc.start()
+    try:
+        found = dataset_files.read_csv(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * path.stat().st_size
+    assert found.x.shape == (50000, 3)
+    assert found.y[:3].tolist() == [0, 1, 0]
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe1\x002", b"1,2,a\x00\n1,2,b\n", gzip.compress(b"1,2,a", mtime=0)])

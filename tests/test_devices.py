@@ -353,3 +353,11 @@ class TestCommands:
     @pytest.mark.parametrize("command", [(), ("list",), ("show",), ("plot",)])
     def test_help_has_an_example(self, command):
         assert f"diodeq devices {' '.join(command)}".strip() in self.run(*command, "--help")
+
+
+@pytest.mark.parametrize("temperature", [1e308])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_temperature_without_a_law_is_one_sentence(name, temperature):
+    """No warning of numpy's on the way."""
+    with pytest.raises(InputError, match="choose a temperature nearer to TNOM"):
+        law(MODELS[name], temperature)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from diodeq.errors import InputError, SimulationError
 from diodeq.network import ACTIVATIONS, Activation, Network, Stage, certificate, certify, gradient, solve
 from diodeq.network.resolvents import ELEMENTS, SATURATION
+from diodeq.network.solve import solve_each
 
 SPECS = ["identity", "relu", "leaky-relu:0.2", "hard-tanh:0.7", "soft-threshold:0.3", "asinh:0.5", "diode-relu:0.05"]
 
@@ -329,7 +331,7 @@ def test_margin_is_the_lowest_eigenvalue(seed):
         assert found.radius == pytest.approx(values[0])
 
 
-@pytest.mark.parametrize("kind", ["monotone", "any", "zeros", "identity", "degenerate"])
+@pytest.mark.parametrize("kind", ["monotone", "any", "zeros", "identity", "degenerate", "groups"])
 def test_lowest_eigenvalue_of_large_matrices(monkeypatch, kind):
     rng, n = np.random.default_rng(0), 300
     A = rng.standard_normal((n, n)) / np.sqrt(n)
@@ -339,12 +341,37 @@ def test_lowest_eigenvalue_of_large_matrices(monkeypatch, kind):
         "zeros": np.zeros((n, n)),
         "identity": np.eye(n),
         "degenerate": np.ones((n, n)),
+        "groups": (A.T @ A) * (np.arange(n)[:, None] % 3 == np.arange(n) % 3) - 0.1 * np.diag(np.arange(n) == 7),
     }[kind]
     monkeypatch.setattr(certificate, "DENSE", 10)
     value, vector = certificate.lowest(matrix)
     scale = np.abs(matrix).max() or 1.0
     assert value == pytest.approx(np.linalg.eigvalsh(matrix)[0], abs=1e-10 * scale)
     assert matrix @ vector == pytest.approx(value * vector, abs=1e-8 * scale)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("slope", ["equal", "different"])
+@pytest.mark.parametrize("coupled", [0.0, 1.0])
+def test_systems_of_samples(coupled, slope, transposed):
+    rng = np.random.default_rng(3)
+    W, right = coupled * monotone(rng, 5, 0.3), rng.standard_normal((4, 5))
+    slopes = np.broadcast_to(rng.uniform(size=5), (4, 5)) if slope == "equal" else rng.uniform(size=(4, 5))
+    found = solve_each(W, slopes, right, transposed)
+    for d, r, z in zip(slopes, right, found, strict=True):
+        matrix = np.eye(5) - d[:, None] * W
+        assert (matrix.T if transposed else matrix) @ z == pytest.approx(r, abs=1e-12)
+    assert solve_each(W, slopes[:0], right[:0], transposed).shape == (0, 5)
+
+
+def test_thousands_of_units_that_nothing_couples_cost_nothing():
+    """Their cubes would be minutes."""
+    size = 4000
+    network = Network((Stage(np.ones((size, 1)), np.zeros(size), np.zeros((size, size)), Activation("identity")),))
+    began = time.process_time()
+    assert certify(network).stages[0].margin == 1.0
+    assert np.array_equal(solve(network, [[0.5]]).outputs, np.full((1, size), 0.5))
+    assert time.process_time() - began < 8.0
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import unicodedata
 import xml.etree.ElementTree
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,19 +21,26 @@ import rich_click as click
 from circuits import plain
 from diodeq import archives
 from diodeq.analysis import board_log
-from diodeq.circuit import Circuit
+from diodeq.analysis.montecarlo import Measured, Study
+from diodeq.circuit import Bank, Circuit, Inputs, bank, check
 from diodeq.cli.console import Terminal
 from diodeq.cli.main import COMMANDS, main, read_config
 from diodeq.cli.options import Written
 from diodeq.cli.train_live import Dashboard
 from diodeq.devices import catalogue
+from diodeq.devices.technology import Technology
+from diodeq.devices.variation import Variation
 from diodeq.documents import DEEPEST, from_json, toml
-from diodeq.errors import InputError
+from diodeq.errors import InputError, UsageError
 from diodeq.learning import checkpoint, datasets
+from diodeq.learning.losses import LOSSES
+from diodeq.learning.records import read_metrics, read_summary
 from diodeq.learning.run_folder import FILES, RunFolder
 from diodeq.markup import card
-from diodeq.network import weights
+from diodeq.network import Network, Stage, solve, weights
 from diodeq.printable import printable
+from diodeq.simulators import create
+from diodeq.synthesis.layered import layered
 
 # A colour and a bell, a window's title, another direction of writing, rich's markup, mathematics that is none,
 # letters that no font has, markup of a page, half of a pair, a name without end.
@@ -357,6 +367,20 @@ def test_a_run_whose_metrics_were_lost(trained: Path, tmp_path: Path, capsys: py
     assert (tmp_path / "run/metrics.jsonl").read_text() == "".join(lines)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 1.5], ids=str)
+@pytest.mark.parametrize(("name", "read"), [("metrics.jsonl", read_metrics), ("summary.json", read_summary)])
+def test_shares_in_the_folder_of_a_run_that_are_none(
+    name: str, read: Callable[[Path], object], value: float, trained: Path, tmp_path: Path
+) -> None:
+    text = (trained / name).read_text()
+    first, *rest = text.splitlines() if name == "metrics.jsonl" else [text]
+    (tmp_path / name).write_text("\n".join([first, *rest]))
+    read(tmp_path / name)
+    (tmp_path / name).write_text("\n".join([json.dumps({**json.loads(first), "test_accuracy": value}), *rest]))
+    with pytest.raises(InputError, match=name):
+        read(tmp_path / name)
+
+
 def test_counts_in_a_checkpoint_that_no_run_reaches(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.npz"
     found = archives.read(trained / "checkpoint.npz")
@@ -370,11 +394,38 @@ def test_counts_in_a_checkpoint_that_no_run_reaches(trained: Path, tmp_path: Pat
     assert checkpoint.read_document(path) == header["document"]
 
 
-def test_a_log_of_boards_with_other_things_than_numbers(tmp_path: Path) -> None:
-    good = json.dumps({"board": 0, "temperature": 27.0, "agreement": 1.0})
-    assert len(list(board_log._contiguous([good]))) == 1
-    for bad in ('{"board": 0, "temperature": "hot"}', '{"board": 0, "temperature": 27.0, "rms": []}', "[" * 100000):
-        assert list(board_log._contiguous([bad])) == []
+BOARD = {"board": 0, "temperature": 27.0, "agreement": 1.0, "accuracy": 0.5, "rms": 0.1, "largest": 0.2}
+BOARDS: dict[str, dict[str, object]] = {
+    "words": {"temperature": "hot"},
+    "too cold": {"temperature": -300.0},
+    "a list": {"rms": []},
+    "an endless share": {"accuracy": float("inf")},
+    "a share of more": {"agreement": 1.5},
+    "no share": {"accuracy": None},
+    "no number": {"rms": float("nan")},
+    "less than nothing": {"largest": -1.0},
+    "another board": {"board": 1},
+    "true": {"agreement": True},
+    "failed and figures": {"failed": "no"},
+    "another entry": {"colour": "red"},
+}
+
+
+@pytest.mark.parametrize("kind", BOARDS)
+def test_a_log_of_boards_with_other_things_than_outcomes(kind: str, tmp_path: Path) -> None:
+    labels = np.zeros(1, np.int64)
+    study = Study(
+        plain(), replace(Technology(), variation=Variation.parse("tolerance=1%")), np.zeros((1, 3)), labels, "wave"
+    )
+    path, failed = tmp_path / "boards.jsonl", {"board": 0, "temperature": 27.0, "failed": "why"}
+    for good in (BOARD, failed):
+        path.write_text("".join(json.dumps(line) + "\n" for line in (study.to_json(), good)) + "[" * 10000)
+        assert board_log.begin(path, study, resume=True) == [Measured(**good)]  # type: ignore[arg-type]
+    text = "".join(json.dumps(line) + "\n" for line in (study.to_json(), {**BOARD, **BOARDS[kind]}))
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"boards\.jsonl, line 2 is not the outcome of board 0; remove this line"):
+        board_log.begin(path, study, resume=True)
+    assert path.read_text() == text
 
 
 # --- arrays -------------------------------------------------------------------------------------------------------
@@ -417,6 +468,82 @@ def test_arrays_of_shapes_that_no_array_has(kind: str, tmp_path: Path, capsys: p
                 after.writestr(each, member(shape, data) if each == f"{name}.npy" else before.read(each))
         with pytest.raises(InputError, match=said):
             read(path)
+
+
+GIVEN: dict[str, Any] = {
+    "text": [["a", "b", "c"]],
+    "ragged": [[1, 2, 3], [1, 2]],
+    "complex": np.ones((1, 3)) + 1j,
+    "dates": np.array([["2020-01-01"] * 3], "M8[s]"),
+    "spans": np.ones((1, 3), "m8[s]"),
+    "objects": [[None, 0, 0]],
+    "masked": np.ma.masked_array(np.ones((1, 3)), mask=[[1, 0, 0]]),  # type: ignore[no-untyped-call]
+}
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+def test_arguments_that_are_no_numbers(kind: str) -> None:
+    given, network = GIVEN[kind], Network((Stage(np.ones((3, 3)), np.zeros(3)),))
+    for name in ("wave", "ngspice"):
+        with create(name, workers=1) as engine:
+            point = engine.operate(plain(), np.zeros((1, 3)))
+            with pytest.raises(InputError, match="input"):
+                engine.operate(plain(), given)
+            with pytest.raises(InputError, match="loss gradient"):
+                engine.small_signal(point, given)
+    with pytest.raises(InputError):
+        check(plain().with_conductances(given))
+    with pytest.raises(InputError):
+        check(bank_of(given))
+    with pytest.raises(InputError):
+        solve(network, given)
+    with pytest.raises(InputError):
+        Stage(given, np.zeros(1))
+    if kind != "masked":
+        for loss in LOSSES.values():
+            with pytest.raises(InputError, match="the targets cannot"):
+                loss(given)
+        with pytest.raises(InputError, match="the conductances cannot"):
+            Technology().clip(given)
+
+
+def bank_of(values: Any) -> Circuit:
+    circuit = plain()
+    return circuit.with_banks({"resistors": replace(circuit.resistors, values=values)})
+
+
+def test_numbers_of_other_kinds_are_numbers() -> None:
+    with create("wave") as engine:
+        wanted = engine.operate(plain(), np.ones((1, 3))).outputs
+        for same in ([[1, 1, 1]], np.ones(3, bool), np.ones(3, np.float32), [[Fraction(1), 1, np.float64(1)]]):
+            assert np.array_equal(engine.operate(plain(), same).outputs, wanted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: Inputs([0.5], [0], [1.0], ("x",)), "the driven sources cannot hold 0.5"),
+        (lambda: Inputs([0], [2**40], [1.0], ("x",)), "the input columns cannot hold 1099511627776; give whole"),
+        (lambda: bank("resistors", [(0.5, 1, 1.0)]), "the nodes of resistors cannot hold 0.5"),
+        (lambda: bank("resistors", [(0, 1, "1k")]), "the values of resistors cannot hold"),
+        (lambda: plain().with_values("diodes", [0.5] * len(plain().diodes)), "the values of diodes cannot hold 0.5"),
+        (lambda: replace(plain(), trainable=np.full(len(plain().resistors), 2)), "cannot hold 2; give true and false"),
+        (lambda: layered((2, 3, 2), "1N4148", volts=5.0), "models must be one-ports"),
+        (lambda: LOSSES["cross-entropy"]([0.5]), "the targets cannot hold 0.5"),
+        (lambda: LOSSES["cross-entropy"]([[1]]), "one number per sample"),
+        (lambda: LOSSES["cross-entropy"]([0], beta=float("nan")), "beta = nan is not possible"),
+        (lambda: LOSSES["cross-entropy"]([0], smoothing=1.0), "smoothing = 1 is not possible"),
+        (lambda: LOSSES["cross-entropy"]([0, -1])(np.ones((2, 2))), "target -1 of sample 1 is none of the 2 outputs"),
+        (lambda: LOSSES["cross-entropy"]([7])(np.ones((1, 2))), "target 7 of sample 0 is none of the 2 outputs"),
+    ],
+)
+def test_arguments_out_of_range(wrong: Callable[[], object], words: str) -> None:
+    with pytest.raises((InputError, UsageError), match=re.escape(words)):
+        wrong()
+
+
+def test_whole_numbers_beyond_those_of_models_are_values() -> None:
+    assert bank("resistors", [(0, 1, 10**12)]).values == Bank(np.array([[0, 1]]), np.array([10**12])).values == 1e12  # type: ignore[arg-type]
 
 
 def test_a_circuit_whose_units_are_no_numbers(tmp_path: Path) -> None:

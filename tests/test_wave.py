@@ -12,9 +12,10 @@ import pytest
 from scipy.special import wrightomega
 
 from circuits import CIRCUITS, DRIVES, plain
-from diodeq.circuit import Bank, bank
+from diodeq.circuit import Bank, Circuit, Inputs, bank
 from diodeq.circuit.equations import EquationsPlan
 from diodeq.circuit.newton import Newton
+from diodeq.circuit.products import branch_products
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.law import law
@@ -411,11 +412,36 @@ def test_answers_do_not_depend_on_the_batch(wave):
     assert np.array_equal(together, wave.operate(circuit.with_conductances(circuit.conductances), drives).node_voltages)
 
 
-def test_tiny_loss_gradients_keep_their_digits(wave):
-    point = wave.operate(plain(), DRIVES)
-    once = wave.small_signal(point, np.ones((4, 2))).node_voltages
-    tiny = wave.small_signal(point, np.full((4, 2), 1e-30)).node_voltages
-    assert np.allclose(tiny * 1e30, once, rtol=1e-12)
+@pytest.mark.parametrize("name", ["wave", "wave:float32", "ngspice"])
+def test_loss_gradients_of_any_size_keep_their_digits(name):
+    """A row's answer is its own, whatever those beside it are; what no number holds is refused."""
+    sizes = np.array([[1e-310], [1e-50], [1e-30], [1e30], [1e40], [1e300]])
+    with create(name, workers=1) as engine:
+        point = engine.operate(plain(), np.repeat(DRIVES[:1], len(sizes), axis=0))
+        once = engine.small_signal(point, np.ones((len(sizes), 2))).node_voltages
+        every = engine.small_signal(point, np.repeat(sizes, 2, axis=1)).node_voltages
+        assert np.allclose(every / sizes, once, rtol=1e-5 if "32" in name else 1e-12, atol=0)
+        products = branch_products(point.circuit, point.node_voltages, every)
+        assert np.isfinite(products).all()
+        assert products.any()
+        with pytest.raises(SimulationError, match="larger than any number that the engine has; scale the loss") as told:
+            engine.small_signal(point, np.where(sizes == 1e300, 1e308, np.repeat(sizes, 2, axis=1)))
+        assert list(told.value.failures) == [len(sizes) - 1]
+        assert np.array_equal(told.value.answered.node_voltages[:-1], every[:-1])
+
+
+@pytest.mark.parametrize("name", ["wave", "ngspice"])
+def test_volts_that_no_number_holds_are_refused(name):
+    """Two sources on top of each other."""
+    circuit = Circuit(
+        nodes=("0", "a", "b"),
+        resistors=bank("resistors", [(2, 0, 1e-3)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0), (2, 1, 0.0)]),
+        inputs=Inputs([0, 1], [0, 0], [1.0, 1.0], ("x",)),
+        outputs=[(2, 0)],
+    )
+    with create(name, workers=1) as engine, pytest.raises(SimulationError, match="larger than any number"):
+        engine.operate(circuit, [[1e308]])
 
 
 def test_one_diode_has_no_core(wave):

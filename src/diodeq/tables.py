@@ -34,7 +34,7 @@ def rows_of(path: str | Path, seen: Callable[[int], None] | None = None) -> Iter
         with io.TextIOWrapper(open_binary(path), newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
             for row in reader:
-                if not any(cell.strip() for cell in row):
+                if not (row and row[0].strip()) and not any(map(str.strip, row)):
                     continue
                 if width is None:
                     width = len(row)
@@ -100,7 +100,7 @@ def read_blocks(
                 f"{path} has {width} columns but the circuit has {columns} inputs", "give one column per input"
             )
         first = False
-        yield _numbers(path, block)
+        yield numbers(path, block)
 
 
 def read_matrix(path: str | Path, columns: int) -> Floats:
@@ -108,7 +108,8 @@ def read_matrix(path: str | Path, columns: int) -> Floats:
     return np.concatenate(list(read_blocks(path, columns, 1 << 10)))
 
 
-def _numbers(path: str | Path, block: list[tuple[int, list[str]]]) -> Floats:
+def numbers(path: str | Path, block: list[tuple[int, list[str]]]) -> Floats:
+    """float64[rows, columns] of rows of ``rows_of``; raises ``InputError`` naming the first cell that is none."""
     try:
         values = np.array([list(map(float, row)) for _, row in block])
         if np.isfinite(values).all():

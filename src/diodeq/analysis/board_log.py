@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -22,7 +23,7 @@ def begin(path: Path, study: Study, resume: bool) -> list[Measured]:
 
     Raises:
         UsageError: it exists and is not to be resumed, or holds another study.
-        InputError: it cannot be read or written.
+        InputError: it cannot be read or written, or a line before the last is damaged; it is named.
     """
     head = json.dumps(study.to_json())
     kept: list[Measured] = []
@@ -35,7 +36,7 @@ def begin(path: Path, study: Study, resume: bool) -> list[Measured]:
             raise InputError(f"{path} cannot be read: {error.strerror}", "choose another name") from error
         if lines[:1] != [head]:
             raise UsageError(f"{path} holds boards of another study", "repeat its options or choose another name")
-        kept = list(_contiguous(lines[1:]))
+        kept = list(_boards(path, lines[1:], study.labels is not None))
     write_atomically(path, "".join(f"{line}\n" for line in (head, *map(_line, kept))))
     return kept
 
@@ -57,13 +58,38 @@ def _line(board: Measured) -> str:
     return json.dumps(asdict(board))
 
 
-def _contiguous(lines: list[str]) -> Iterator[Measured]:
+def _boards(path: Path, lines: list[str], labelled: bool) -> Iterator[Measured]:
     for number, line in enumerate(lines):
         try:
-            board = Measured(**from_json(line))
-        except (ValueError, TypeError):
-            return
-        numbers = (board.temperature, board.agreement, board.accuracy, board.rms, board.largest)
-        if board.board != number or not all(each is None or type(each) in (int, float) for each in numbers):
-            return
+            found = from_json(line)
+        except ValueError:
+            if number + 1 == len(lines):
+                return
+            found = None
+        try:
+            board = Measured(**found)
+        except TypeError:
+            board = None
+        if board is None or not _sound(board, number, labelled):
+            raise InputError(
+                f"{path}, line {number + 2} is not the outcome of board {number}",
+                "remove this line and those after it, and repeat the command",
+            )
         yield board
+
+
+def _sound(board: Measured, number: int, labelled: bool) -> bool:
+    """Whether it is that board, settled or failed, with figures that are possible; an accuracy where labels are."""
+    if type(board.board) is not int or board.board != number or not _within(board.temperature, -273.15, math.inf):
+        return False
+    figures = (board.agreement, board.accuracy, board.rms, board.largest)
+    if board.failed is not None:
+        return isinstance(board.failed, str) and figures == (None,) * len(figures)
+    if labelled != (board.accuracy is not None):
+        return False
+    shares, volts = (board.agreement, board.accuracy if labelled else board.agreement), (board.rms, board.largest)
+    return all(_within(each, 0.0, 1.0) for each in shares) and all(_within(each, 0.0, math.inf) for each in volts)
+
+
+def _within(value: object, low: float, high: float) -> bool:
+    return isinstance(value, (int, float)) and type(value) is not bool and math.isfinite(value) and low <= value <= high

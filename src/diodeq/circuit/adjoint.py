@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
+from diodeq.arrays import real
 from diodeq.circuit.bank import Bank, bank
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS, Adjoint
@@ -42,7 +43,7 @@ def _times(parts: Bank, turned: Adjoint) -> Bank:
     return parts.with_values(turned.factor * parts.values)
 
 
-def linearize(circuit: Circuit, diode_conductances: NDArray[np.float64]) -> Circuit:
+def linearize(circuit: Circuit, diode_conductances: ArrayLike) -> Circuit:
     """The circuit with every diode frozen as a resistor of its incremental conductance, float64[n_diodes] in siemens.
 
     The frozen diodes are appended to the resistors and are not trainable.
@@ -50,7 +51,7 @@ def linearize(circuit: Circuit, diode_conductances: NDArray[np.float64]) -> Circ
     Raises:
         CircuitError: a conductance is missing, or not positive and finite.
     """
-    conductances = np.asarray(diode_conductances, dtype=np.float64)
+    conductances = real("the conductances of diodes", diode_conductances)
     if conductances.shape != (len(circuit.diodes),):
         raise CircuitError(
             f"{conductances.shape} diode conductances were given for {len(circuit.diodes)} diodes", "give one per diode"

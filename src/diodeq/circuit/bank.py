@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.arrays import numbers, real, whole
 from diodeq.circuit.blocks import Wiring
 from diodeq.circuit.kinds import KINDS
 from diodeq.errors import CircuitError
@@ -43,10 +44,12 @@ class Bank:
     _wiring: Wiring | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "terminals", frozen(np.ascontiguousarray(self.terminals, dtype=np.int32)))
-        values = np.ascontiguousarray(self.values)
-        number = np.int32 if values.dtype.kind in "iu" else np.float64
-        object.__setattr__(self, "values", frozen(values.astype(number, copy=False)))
+        object.__setattr__(self, "terminals", frozen(np.ascontiguousarray(whole("the terminals", self.terminals))))
+        given = np.ascontiguousarray(numbers("the values of parts", self.values))
+        values = given.astype(np.int32 if given.dtype.kind in "iu" else np.float64, copy=False)
+        if values is not given and not np.array_equal(values, given, equal_nan=True):
+            values = given.astype(np.float64)  # more than int32 holds
+        object.__setattr__(self, "values", frozen(values))
         if self._wiring is None or self._wiring.terminals is not self.terminals:
             object.__setattr__(self, "_wiring", Wiring(self.terminals))
 
@@ -68,7 +71,7 @@ class Bank:
 
     def with_values(self, values: ArrayLike) -> Bank:
         """The same parts with other values [n]; an array that is read-only is not copied."""
-        return replace(self, values=np.asarray(values))
+        return replace(self, values=numbers("the values of parts", values))
 
 
 def bank(kind: str, rows: Sequence[tuple[Any, ...]] = (), names: Sequence[str] = ()) -> Bank:
@@ -79,6 +82,6 @@ def bank(kind: str, rows: Sequence[tuple[Any, ...]] = (), names: Sequence[str] =
             raise CircuitError(
                 f"a {KINDS[kind].singular} row has {len(row)} entries", f"give {width} nodes and a value"
             )
-    terminals = np.array([row[:width] for row in rows], dtype=np.int32).reshape(len(rows), width)
-    number = np.int32 if KINDS[kind].nonlinear else np.float64
-    return Bank(terminals, np.array([row[width] for row in rows], dtype=number), tuple(names))  # type: ignore[arg-type]
+    terminals = whole(f"the nodes of {kind}", [row[:width] for row in rows]).reshape(len(rows), width)
+    number = whole if KINDS[kind].nonlinear else real
+    return Bank(terminals, number(f"the values of {kind}", [row[width] for row in rows]), tuple(names))

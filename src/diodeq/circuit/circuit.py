@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from diodeq.arrays import real, whole
 from diodeq.circuit.bank import Bank, Bools, Floats, Ints, bank, frozen
 from diodeq.circuit.kinds import KINDS, learn, nonlinear_kinds, source_kinds
 from diodeq.devices import DiodeModel
@@ -40,9 +41,9 @@ class Inputs:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "source", frozen(np.ascontiguousarray(self.source, dtype=np.int32)))
-        object.__setattr__(self, "column", frozen(np.ascontiguousarray(self.column, dtype=np.int32)))
-        object.__setattr__(self, "gain", frozen(np.ascontiguousarray(self.gain, dtype=np.float64)))
+        object.__setattr__(self, "source", frozen(np.ascontiguousarray(whole("the driven sources", self.source))))
+        object.__setattr__(self, "column", frozen(np.ascontiguousarray(whole("the input columns", self.column))))
+        object.__setattr__(self, "gain", frozen(np.ascontiguousarray(real("the gains of inputs", self.gain))))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -65,16 +66,16 @@ class Units:
     output_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "offset", frozen(np.ascontiguousarray(self.offset, dtype=np.float64)))
-        object.__setattr__(self, "scale", frozen(np.ascontiguousarray(self.scale, dtype=np.float64)))
+        object.__setattr__(self, "offset", frozen(np.ascontiguousarray(real("the offsets of inputs", self.offset))))
+        object.__setattr__(self, "scale", frozen(np.ascontiguousarray(real("the scales of inputs", self.scale))))
 
     def to_volts(self, x: ArrayLike) -> Floats:
         """Input volts float64[B, n_in] of rows ``x`` in the user's units."""
-        return (np.asarray(x, dtype=np.float64) - self.offset) * self.scale
+        return (real("the inputs", x) - self.offset) * self.scale
 
     def from_volts(self, outputs: ArrayLike) -> Floats:
         """Outputs in the user's units of output volts float64[B, n_out]."""
-        return np.asarray(outputs, dtype=np.float64) * self.output_scale
+        return real("the outputs", outputs) * self.output_scale
 
 
 def _sorted_out(banks: Mapping[str, Bank]) -> tuple[dict[str, Any], dict[str, Bank]]:
@@ -132,13 +133,13 @@ class Circuit:
     def __post_init__(self) -> None:
         put = object.__setattr__
         self._number_models()
-        outputs = np.ascontiguousarray(self.outputs, dtype=np.int32)
+        outputs = np.ascontiguousarray(whole("the outputs", self.outputs))
         # Reshaping makes another array, and circuits of one topology share theirs.
         put(self, "outputs", frozen(outputs if outputs.shape[1:] == (2,) else outputs.reshape(-1, 2)))
         if not self.output_names:
             put(self, "output_names", tuple(f"y{k}" for k in range(len(self.outputs))))
         trainable = np.zeros(len(self.resistors), bool) if self.trainable is None else self.trainable
-        put(self, "trainable", frozen(np.ascontiguousarray(trainable, dtype=bool)))
+        put(self, "trainable", frozen(np.ascontiguousarray(whole("the trainable flags", trainable, np.bool_))))
         if self.units is None:
             put(self, "units", Units(np.zeros(len(self.inputs)), np.ones(len(self.inputs))))
         self._fits()
@@ -174,18 +175,18 @@ class Circuit:
         count = len(self.nodes)
         for kind, spec in KINDS.items():
             parts = self.bank(kind)
-            demand(
-                parts.terminals.shape == (*parts.values.shape, len(spec.terminals)),
-                f"{kind} need terminals of shape (n, k)",
-            )
+            shaped = parts.terminals.shape == (*parts.values.shape, len(spec.terminals))
+            demand(shaped, f"{kind} need terminals of shape (n, k)")
             demand(not parts.names or len(parts.names) == len(parts), f"{kind} need one name a part")
             counts = [n for _, n in parts.groups] or [len(parts)]
             demand(min(counts) >= 0 and sum(counts) == len(parts), f"{kind} groups must cover them")
             inside = parts.terminals.size == 0 or (parts.terminals.min() >= 0 and parts.terminals.max() < count)
             demand(inside, f"{kind} name a node that does not exist")
+        alike = all(hasattr(model, "spice_name") for model in self.models)
+        demand(alike, "models must be one-ports, as catalogue.get('1N4148') is")
         for kind in nonlinear_kinds():
-            models = self.bank(kind).values
-            known = models.dtype.kind == "i" and np.all((models >= 0) & (models < len(self.models)))
+            which = self.bank(kind).values
+            known = which.dtype.kind == "i" and np.all((which >= 0) & (which < len(self.models)))
             demand(known, f"{kind} name an unknown model")
         demand(set(self.others) <= KINDS.keys() - self.__dict__.keys(), "others has a kind that does not belong there")
         demand(self.outputs.size == 0 or (self.outputs.min() >= 0 and self.outputs.max() < count), "outputs are off")
@@ -245,7 +246,7 @@ class Circuit:
         A read-only array is shared too, any other is copied.
         """
         parts = self.bank(kind)
-        new = np.asarray(values, dtype=parts.values.dtype)
+        new = (whole if parts.values.dtype.kind == "i" else real)(f"the values of {kind}", values)
         if new.shape != parts.values.shape:
             raise CircuitError(f"{new.shape} values given for the {kind}", f"the circuit has {len(parts)} of them")
         clone = object.__new__(Circuit)
@@ -275,15 +276,13 @@ class Circuit:
         Raises:
             CircuitError: the columns are not the inputs, or a value is not finite.
         """
-        volts = np.atleast_2d(np.asarray(drives, dtype=np.float64))
+        volts = np.atleast_2d(real("the input volts", drives))
         if volts.ndim != 2 or volts.shape[1] != len(self.inputs):
             raise CircuitError(
                 f"{volts.shape[-1]} input columns do not fit the {len(self.inputs)} inputs of circuit {self.title!r}",
                 "give one column per input",
             )
-        with np.errstate(over="ignore", invalid="ignore"):
-            suspect = not np.isfinite(volts.sum())  # a single pass; numbers that are too large together pass the next
-        bad = np.argwhere(~np.isfinite(volts)).tolist() if suspect else []
+        bad = [] if np.isfinite(volts).all() else np.argwhere(~np.isfinite(volts)).tolist()
         if bad:
             row, column = bad[0]
             raise CircuitError(

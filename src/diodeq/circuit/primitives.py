@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.arrays import real
 from diodeq.circuit.bank import Bank
 from diodeq.circuit.check import LEGAL_NAME
 from diodeq.circuit.circuit import Circuit
@@ -42,7 +43,7 @@ def lower(circuit: Circuit, drives: ArrayLike | None = None) -> Iterator[Run]:
     Raises:
         CircuitError: a name no netlist can hold, two parts of one name, a resistor or a source of impossible value.
     """
-    inputs = np.zeros(len(circuit.inputs)) if drives is None else np.asarray(drives, dtype=np.float64).reshape(-1)
+    inputs = np.zeros(len(circuit.inputs)) if drives is None else real("the input volts", drives).reshape(-1)
     sources = circuit.source_values(inputs)[0]
     if not np.isfinite(sources).all():
         raise CircuitError(f"circuit {circuit.title!r} has a source without a finite value", "give finite input volts")

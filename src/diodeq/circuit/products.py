@@ -23,7 +23,7 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats) -> Floa
     (Director & Rohrer, IEEE Trans. Circuit Theory 16(3), 1969). No array of batch × resistors is ever built.
     """
     resistors, mask = circuit.resistors, circuit.mask
-    found = np.empty(len(resistors), voltages.dtype)
+    found = np.empty(len(resistors), np.result_type(voltages, adjoint))
     quiet: Bools = ~np.any(adjoint, axis=0)  # driven nodes, the bulk of them in a wide circuit, have no adjoint voltage
     own = np.einsum("bn,bn->n", voltages, adjoint)
     rails = dual_rails(circuit)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from diodeq.arrays import real
 from diodeq.devices.junction import Floats
 from diodeq.devices.law import shockley_junction
 from diodeq.devices.one_ports import OnePorts
@@ -26,7 +27,7 @@ def activation(law: OnePorts, x: ArrayLike, alpha: ArrayLike) -> tuple[Floats, F
     Returns the voltages (V) and derivatives (between 0 and 1) in the broadcast shape. Raises `InputError` for values
     that are not finite or a negative resistance. Source: THEORY.md §4, solved as the law's ``load_line`` says.
     """
-    voltage, _, conductance = law.load_line(-np.asarray(x, dtype=np.float64), alpha)
+    voltage, _, conductance = law.load_line(-real("the values", x), alpha)
     return -voltage, 1.0 / (1.0 + np.asarray(alpha, dtype=np.float64) * conductance)
 
 
@@ -44,7 +45,7 @@ def diode_relu(x: ArrayLike, alpha: ArrayLike, saturation: float, n_vt: float, r
     ``u = -x + R Is - nVt w((R Is - x) / nVt + log(R Is / nVt))`` and ``σ(x) = x + α i`` with ``i = (-x - u) / R``.
     Source: THEORY.md §4, voltage form. Raises nothing; NaN goes through.
     """
-    source = -np.asarray(x, dtype=np.float64)
+    source = -real("the values", x)
     a = np.asarray(alpha, dtype=np.float64)
     junction = shockley_junction(source, a + rs, saturation, n_vt)
     share = rs / np.maximum(a + rs, np.finfo(np.float64).tiny)  # of the resistors' voltage, what the diode's own takes

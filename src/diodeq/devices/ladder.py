@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.arrays import real
 from diodeq.devices import preferred, programmable
 from diodeq.errors import UsageError
 
@@ -84,7 +85,7 @@ class Ladder:
         Differences in siemens, not ratios: what a resistor does to a node's voltage is its share of the node's sum.
         """
         between = 0.5 * (self.conductances[1:] + self.conductances[:-1])
-        return np.searchsorted(between, np.asarray(conductances, dtype=np.float64))
+        return np.searchsorted(between, real("the conductances", conductances))
 
     def project(self, conductances: ArrayLike) -> Floats:
         """The nearest conductances on the ladder, float64 of the same shape."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import wrightomega
 
+from diodeq.arrays import real
 from diodeq.devices.junction import Floats as Floats
 from diodeq.devices.junction import Junction, Numbers, pick
 from diodeq.devices.slopes import slopes
@@ -50,6 +51,7 @@ class Law(Junction):
     count: int | None = None
 
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what has no value is refused
     def of(cls, models: Sequence[Card], temperature: float = 27.0, gmin: float = 1e-12) -> Self:
         """One diode for each model, with constants adjusted to ``temperature`` (°C) as ngspice does, and ``gmin`` (S).
 
@@ -200,7 +202,7 @@ class Law(Junction):
 
     def _mapped(self, function: Callable[..., tuple[Floats, ...]], *given: ArrayLike) -> tuple[Floats, ...]:
         """``function(law, *given)`` for flat blocks of the arguments with a law whose constants are as long."""
-        arrays = [np.asarray(each, np.float64) for each in given]
+        arrays = [real("the voltages of diodes", each) for each in given]
         shape = np.broadcast_shapes(*(each.shape for each in arrays), () if self.count is None else (self.count,))
         flat = [np.broadcast_to(each, shape).reshape(-1) for each in arrays]
         size = flat[0].size
@@ -217,7 +219,7 @@ class Law(Junction):
 
     def _behind(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
         """Junction voltage, current and junction conductance, of the junction fed through ``resistance`` in all."""
-        s = np.asarray(source, np.float64)
+        s = real("the voltages of diodes", source)
         if not np.all(np.isfinite(s)):
             raise InputError("a diode voltage is not finite", "check the drives for NaN and infinity")
         junction, current, conductance = self._mapped(Law._solve, s, resistance)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.arrays import real
 from diodeq.devices.ladder import Ladder, ladder
 from diodeq.devices.variation import Variation
 from diodeq.documents import toml
@@ -63,7 +64,7 @@ class Technology:
 
     def clip(self, conductances: ArrayLike) -> NDArray[np.float64]:
         """The nearest conductances within the range, float64 of the same shape, in siemens."""
-        return np.clip(np.asarray(conductances, dtype=np.float64), self.low, self.high)
+        return np.clip(real("the conductances", conductances), self.low, self.high)
 
     def project(self, conductances: ArrayLike) -> NDArray[np.float64]:
         """The nearest conductances the hardware can hold, float64 of the same shape, in siemens."""

@@ -6,8 +6,10 @@ import gzip
 import math
 import os
 import zlib
+from array import array
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -21,12 +23,16 @@ from diodeq.files import open_binary
 
 @dataclass(frozen=True, eq=False)
 class Raw:
-    """What a file holds, not yet checked: samples, labels and, where there are any, test samples and labels."""
+    """What a file holds, not yet checked: samples, labels and, where there are any, test samples and labels.
+
+    With ``classes``, sorted, the labels are places among these, all of them taken.
+    """
 
     x: NDArray[Any]
     y: NDArray[Any]
     x_test: NDArray[Any] | None = None
     y_test: NDArray[Any] | None = None
+    classes: NDArray[Any] | None = None
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
@@ -48,21 +54,29 @@ def read_csv(path: Path) -> Raw:
     Raises:
         InputError: naming the file, the row and the column.
     """
-    rows = list(tables.rows_of(path))
-    if len(rows[0][1]) < 2:
+    rows = tables.rows_of(path)
+    first = next(rows)
+    if len(first[1]) < 2:
         raise InputError(f"{path} has a single column", "separate columns by commas, features first and the label last")
-    if not any(tables.is_number(cell) for cell in rows[0][1][:-1]):
-        rows = rows[1:]
-    if not rows:
-        raise InputError(f"{path} holds no samples", "give one sample a row: its features, then its label")
-    for line, row in rows:
-        if not row[-1].strip():
+    features = len(first[1]) - 1
+    if any(tables.is_number(cell) for cell in first[1][:-1]):
+        rows = chain([first], rows)
+    # Text takes ten times the memory of numbers, so it is never held for more than a block.
+    values, places, known = array("d"), array("q"), dict[str, int]()
+    while block := list(islice(rows, tables.TOLD)):
+        labels = [row.pop().strip() for _, row in block]
+        if "" in labels:
+            line = block[labels.index("")][0]
             raise InputError(f"{path}, line {line} has no label in its last column", "fill it in or remove the row")
-    x = np.array([[tables.finite(path, line, at, cell) for at, cell in enumerate(row[:-1], 1)] for line, row in rows])
-    labels = [row[-1].strip() for _, row in rows]
-    if all(tables.is_number(label) for label in labels):
-        return Raw(x, np.array([float(label) for label in labels]))
-    return Raw(x, np.array(labels))
+        values.frombytes(tables.numbers(path, block).tobytes())
+        places.extend([known.setdefault(label, len(known)) for label in labels])
+    if not places:
+        raise InputError(f"{path} holds no samples", "give one sample a row: its features, then its label")
+    x, y = np.frombuffer(values).reshape(-1, features), np.frombuffer(places, np.int64)
+    if all(map(tables.is_number, known)):
+        return Raw(x, np.array([float(label) for label in known])[y])
+    classes, order = np.unique(list(known), return_inverse=True)
+    return Raw(x, order[y], classes=classes)
 
 
 # --- numpy archives -----------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def units(x_train: Floats, volts: float, beta: float = 1.0, floor: float = 0.0) 
 def assemble(name: str, raw: dataset_files.Raw, seed: int) -> Dataset:
     """A checked data set from what a file or a generator holds."""
     x, labels = _matrix(name, raw.x, raw.y, "")
-    classes, y = _number(name, labels)
+    classes, y = _number(name, labels, raw.classes)
     if raw.x_test is not None and raw.y_test is not None:
         x_test, test_labels = _matrix(name, raw.x_test, raw.y_test, "test ")
         if x_test.shape[1] != x.shape[1]:
@@ -139,14 +139,14 @@ def _matrix(name: str, x: NDArray[Any], y: NDArray[Any], which: str) -> tuple[Fl
     return x, y
 
 
-def _number(name: str, labels: NDArray[Any]) -> tuple[NDArray[Any], Ints]:
-    """The sorted classes and each label's place among them."""
-    classes, y = np.unique(labels, return_inverse=True)
+def _number(name: str, labels: NDArray[Any], known: NDArray[Any] | None) -> tuple[NDArray[Any], Ints]:
+    """The sorted classes and each label's place among them, ``known`` or not."""
+    classes, y = np.unique(labels, return_inverse=True) if known is None else (known, labels)
     if len(classes) < 2:
         raise InputError(
             f"{name}: every sample is of class {_shown(classes)[0]!r}", "give samples of at least two classes"
         )
-    return classes, y.astype(np.int64)
+    return classes, y.astype(np.int64, copy=False)
 
 
 def _renumber(name: str, labels: NDArray[Any], classes: NDArray[Any]) -> Ints:

@@ -6,13 +6,15 @@ mean, float64[B, n_out] per volt. Rules inject this gradient into the circuit as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from diodeq.errors import InputError
+from diodeq.arrays import real, whole
+from diodeq.errors import InputError, UsageError
 
 Floats = NDArray[np.float64]
 Loss = Callable[[Floats], tuple[float, Floats]]
@@ -26,11 +28,28 @@ def cross_entropy(targets: ArrayLike, beta: float = 1.0, smoothing: float = 0.0)
         beta: inverse temperature, per volt.
         smoothing: this part of the target's probability is spread evenly over all classes (label smoothing,
             Szegedy et al., arXiv:1512.00567), from 0 to below 1.
+
+    Raises:
+        InputError: a target is no class of the outputs.
+        UsageError: ``beta`` or ``smoothing`` is out of range.
     """
-    classes = np.asarray(targets)
+    classes = whole("the targets", targets, np.int64)
+    if not 0.0 < beta < math.inf:
+        raise UsageError(f"beta = {beta:g} is not possible", "give a positive number")
+    if not 0.0 <= smoothing < 1.0:
+        raise UsageError(f"smoothing = {smoothing:g} is not possible", "give 0 or more and less than 1")
+    if classes.ndim != 1:
+        raise InputError(f"targets of shape {classes.shape} are no class numbers", "give one number per sample")
 
     def loss(outputs: Floats) -> tuple[float, Floats]:
         batch, count = _fits(outputs, len(classes))
+        strange = np.flatnonzero((classes < 0) | (classes >= count))
+        if len(strange):
+            raise InputError(
+                f"target {classes[strange[0]]} of sample {strange[0]} is none of the {count} outputs",
+                f"give class numbers from 0 to {count - 1}",
+                sample=int(strange[0]),
+            )
         wanted = np.full((batch, count), smoothing / count)
         wanted[np.arange(batch), classes] += 1.0 - smoothing
         logarithms = log_softmax(beta * outputs, axis=1)
@@ -41,7 +60,7 @@ def cross_entropy(targets: ArrayLike, beta: float = 1.0, smoothing: float = 0.0)
 
 def squared_error(targets: ArrayLike) -> Loss:
     """Half the squared distance to the targets float64[B, n_out], in volts²."""
-    wanted = np.asarray(targets, dtype=np.float64)
+    wanted = real("the targets", targets)
 
     def loss(outputs: Floats) -> tuple[float, Floats]:
         batch, _ = _fits(outputs, len(wanted))

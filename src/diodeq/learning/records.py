@@ -15,6 +15,8 @@ from diodeq.learning.trainer import Metrics
 LARGEST = 1 << 26
 """Bytes of one file."""
 
+LARGEST_NUMBER = 1e300
+
 AGAIN = "train again with --overwrite"
 
 METRICS: dict[str, str] = {each.name: str(each.type) for each in fields(Metrics) if each.name != "solves"}
@@ -75,15 +77,15 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def _sound(table: Any, kinds: Mapping[str, str]) -> bool:
-    return isinstance(table, dict) and all(_is(table.get(name), kind) for name, kind in kinds.items())
+    return isinstance(table, dict) and all(_is(name, table.get(name), kind) for name, kind in kinds.items())
 
 
 def _counted(table: Mapping[str, Any]) -> bool:
     """Whether circuit solves are a number, where they are given at all: early runs did not count them."""
-    return _is(table.get("solves", 0), "int")
+    return _is("solves", table.get("solves", 0), "int")
 
 
-def _is(value: Any, kind: str) -> bool:
+def _is(name: str, value: Any, kind: str) -> bool:
     if type(value) not in _KINDS[kind]:  # a bool is an int to isinstance
         return False
-    return isinstance(value, str) or bool(abs(value) < 1e300)  # nor NaN
+    return isinstance(value, str) or 0 <= value <= (1 if name.endswith("accuracy") else LARGEST_NUMBER)  # nor NaN

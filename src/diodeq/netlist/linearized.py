@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from diodeq.arrays import real
 from diodeq.circuit import KINDS, Bank, Circuit, Inputs, linearize, transpose
 from diodeq.errors import CircuitError
 from diodeq.netlist.deck import Deck
@@ -30,13 +31,13 @@ def adjoint_circuit(circuit: Circuit, diode_conductances: ArrayLike, injections:
     Raises:
         CircuitError: a length does not fit, or a conductance is not positive.
     """
-    amperes = np.ones(len(circuit.outputs)) if injections is None else np.asarray(injections, dtype=np.float64)
+    amperes = np.ones(len(circuit.outputs)) if injections is None else real("the injected currents", injections)
     if amperes.shape != (len(circuit.outputs),) or not np.isfinite(amperes).all():
         raise CircuitError(
             f"{amperes.shape} injected currents were given for {len(circuit.outputs)} outputs",
             "give one finite current each",
         )
-    adjoint = linearize(transpose(circuit), np.asarray(diode_conductances, dtype=np.float64))
+    adjoint = linearize(transpose(circuit), diode_conductances)
     old, chosen = adjoint.current_sources, np.flatnonzero(amperes)
     # A source's current runs through it from its first node to its second, so an output's second node comes first.
     terminals = circuit.outputs[chosen][:, ::-1]
@@ -66,7 +67,7 @@ def linearized_deck(
     ``node_voltages`` float64[N] are the forward circuit's. Raises what ``adjoint_circuit`` and ``full_deck`` raise.
     """
     adjoint = adjoint_circuit(circuit, diode_conductances, injections)
-    volts = np.asarray(node_voltages, dtype=np.float64)
+    volts = real("the node voltages", node_voltages)
     notes = [
         "every diode is a resistor of its conductance at the operating point, sources are zeroed, gyrators reversed, "
         "buffers turned around",

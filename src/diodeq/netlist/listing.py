@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import diodeq
+from diodeq.arrays import real
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import Primitive, Run, lower, used_models
@@ -94,7 +95,7 @@ def list_circuit(
     Raises:
         CircuitError: a name or a value that no netlist can hold, or drives that do not fit.
     """
-    volts = np.zeros(len(circuit.inputs)) if drives is None else np.asarray(drives, dtype=np.float64).reshape(-1)
+    volts = np.zeros(len(circuit.inputs)) if drives is None else real("the input volts", drives).reshape(-1)
     runs = lower(circuit, volts)
     counted = [f"{len(circuit.nodes)} nodes"]
     for kind, spec in KINDS.items():

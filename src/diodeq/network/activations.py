@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.arrays import real
 from diodeq.errors import InputError
 from diodeq.network.resolvents import ELEMENTS, Element
 
@@ -85,8 +86,8 @@ class Activation:
 
     def slope(self, x: ArrayLike) -> Floats:
         """σ'(x), entrywise, between 0 and 1; at a kink, that of the side where the element conducts."""
-        return self.element.resolvent(np.asarray(x, np.float64), 1.0, self.parameter)[1]
+        return self.element.resolvent(real("the values", x), 1.0, self.parameter)[1]
 
     def resolvent(self, x: ArrayLike, alpha: float) -> Floats:
         """(I + αF)⁻¹ x, entrywise, for a step α > 0: what operator splitting needs."""
-        return self.element.resolvent(np.asarray(x, np.float64), alpha, self.parameter)[0]
+        return self.element.resolvent(real("the values", x), alpha, self.parameter)[0]

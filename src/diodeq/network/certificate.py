@@ -14,7 +14,9 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
+from scipy.sparse import csgraph
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from diodeq.network.network import Network, Stage
@@ -104,7 +106,31 @@ def weakest_direction(stage: Stage) -> tuple[float, int | None]:
 
 
 def lowest(symmetric: Floats) -> tuple[float, Floats]:
-    """The smallest eigenvalue of a symmetric matrix (float64[n, n], n > 0) and its vector (float64[n], of length 1)."""
+    """The smallest eigenvalue of a symmetric matrix (float64[n, n], n > 0) and its vector (float64[n], of length 1).
+
+    Units that nothing couples have eigenvalues of their own, so each connected group is asked alone.
+    """
+    groups = _groups(symmetric)
+    found = [_lowest_of(symmetric[np.ix_(group, group)] if len(groups) > 1 else symmetric) for group in groups]
+    least = min(range(len(groups)), key=lambda k: found[k][0])
+    vector = np.zeros(len(symmetric))
+    vector[groups[least]] = found[least][1]
+    return found[least][0], vector
+
+
+def _groups(symmetric: Floats) -> list[NDArray[np.intp]]:
+    """The connected groups of units, in order."""
+    size = len(symmetric)
+    if 2 * np.count_nonzero(symmetric) > size * size:  # one group has most units, if there are several
+        return [np.arange(size)]
+    count, label = csgraph.connected_components(sparse.csr_array(symmetric), directed=False)
+    order = np.argsort(label, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])
+
+
+def _lowest_of(symmetric: Floats) -> tuple[float, Floats]:
+    if len(symmetric) == 1:
+        return float(symmetric[0, 0]), np.ones(1)
     if len(symmetric) > DENSE:
         return _lowest_of_many(symmetric)
     values, vectors = eigh(symmetric, subset_by_index=[0, 0])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.arrays import real
 from diodeq.errors import InputError, SimulationError
 from diodeq.network.network import Network
 from diodeq.network.solve import Solution, solve_each
@@ -48,7 +49,7 @@ def gradient(network: Network, solution: Solution, output_gradient: ArrayLike) -
         InputError: ``output_gradient`` has another shape than the outputs.
         SimulationError: at a stage, which is named, the equilibrium is not a differentiable function of the weights.
     """
-    back = np.asarray(output_gradient, np.float64)
+    back = real("the outputs' gradient", output_gradient)
     if back.shape != solution.outputs.shape:
         raise InputError(
             f"the outputs' gradient has shape {back.shape}, the outputs have {solution.outputs.shape}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.arrays import real
 from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 
@@ -30,10 +31,10 @@ class Stage:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "U", np.array(self.U, dtype=np.float64))
-        put(self, "b", np.array(self.b, dtype=np.float64))
+        put(self, "U", np.array(real("U", self.U)))
+        put(self, "b", np.array(real("b", self.b)))
         if self.W is not None:
-            put(self, "W", np.array(self.W, dtype=np.float64))
+            put(self, "W", np.array(real("W", self.W)))
         if self.U.ndim != 2:
             raise InputError(f"U has shape {self.U.shape}", "give a matrix of units by inputs")
         n = len(self.U)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.arrays import real
 from diodeq.errors import InputError, SimulationError
 from diodeq.network.certificate import weakest_direction
 from diodeq.network.network import Network, Stage
@@ -75,7 +76,7 @@ def solve(network: Network, x: ArrayLike, tolerance: float = TOLERANCE) -> Solut
 
 def as_inputs(network: Network, x: ArrayLike) -> Floats:
     """``x`` as float64[B, n_in]; raises ``InputError`` when it does not fit the network or is not finite."""
-    inputs = np.atleast_2d(np.asarray(x, np.float64))
+    inputs = np.atleast_2d(real("the inputs", x))
     if inputs.ndim != 2 or inputs.shape[1] != network.widths[0]:
         raise InputError(
             f"the inputs have shape {np.shape(x)} but the network has {network.widths[0]} inputs",
@@ -92,7 +93,7 @@ def as_inputs(network: Network, x: ArrayLike) -> Floats:
 def _solve_stage(stage: Stage, x: Floats, tolerance: float, k: int) -> tuple[Floats, float, int]:
     """States float64[B, n], worst relative residual, iterations."""
     drive = x @ stage.U.T + stage.b
-    if stage.W is None or not stage.size or not len(x):
+    if stage.W is None or not stage.W.any() or not len(x):
         return stage.activation(drive), 0.0, 0
     states = np.zeros_like(drive)
     residuals = np.full(len(drive), np.inf)
@@ -217,12 +218,20 @@ def solve_each(W: Floats, slopes: Floats, right: Floats, transposed: bool = Fals
 
     Raises ``LinAlgError`` where the matrix is singular.
     """
-    n = len(W)
+    if not W.any():
+        return right.copy()
+    if len(right) > 1 and (slopes == slopes[0]).all():  # as those of a linear activation are: one matrix for all
+        return np.asarray(np.linalg.solve(_matrices(W, slopes[:1], transposed)[0], right.T).T)
     out = np.empty_like(right)
-    block = max(1, BATCH_ENTRIES // max(n * n, 1))
+    block = max(1, BATCH_ENTRIES // max(W.size, 1))
     for start in range(0, len(right), block):
         d, r = slopes[start : start + block], right[start : start + block]
-        matrix = -(W.T * d[:, None, :]) if transposed else -(d[:, :, None] * W)
-        matrix[:, np.arange(n), np.arange(n)] += 1.0
-        out[start : start + block] = np.linalg.solve(matrix, r[:, :, None])[:, :, 0]
+        out[start : start + block] = np.linalg.solve(_matrices(W, d, transposed), r[:, :, None])[:, :, 0]
     return out
+
+
+def _matrices(W: Floats, slopes: Floats, transposed: bool) -> Floats:
+    """The matrices [B, n, n] of ``solve_each``."""
+    found = -(W.T * slopes[:, None, :]) if transposed else -(slopes[:, :, None] * W)
+    found[:, np.arange(len(W)), np.arange(len(W))] += 1.0
+    return found

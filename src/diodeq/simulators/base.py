@@ -10,12 +10,18 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.arrays import real
 from diodeq.circuit import Circuit
 from diodeq.errors import InputError, SimulationError
 from diodeq.pool import Health
 
 Floats = NDArray[np.float64]
 _NONE: Mapping[int, str] = MappingProxyType({})
+
+quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+"""What overflows on the way is no number, and what is no number proves nothing."""
+RANGE = 64
+"""Powers of two up and down by which answers of the order of volts stay what they are in float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +99,7 @@ def demand_injections(point: OperatingPoint, injections: Floats) -> Floats:
     Raises:
         InputError: another shape, or a value that is not finite.
     """
-    found = np.asarray(injections, dtype=np.float64)
+    found = real("the loss gradient", injections)
     wanted = (len(point.node_voltages), len(point.circuit.outputs))
     if found.shape != wanted:
         raise InputError(
@@ -112,36 +118,66 @@ def demand_injections(point: OperatingPoint, injections: Floats) -> Floats:
     return found
 
 
+def leveled(injections: Floats, amperes: float = 1.0) -> tuple[Floats, Floats]:
+    """``injections`` [B, n] divided by powers of two [B, 1], which come too, so that the largest of every row has the
+    order of ``amperes``: linear equations answer in proportion, and so no answer leaves the range of an engine's
+    numbers or tolerances on the way. Nothing is rounded, so what cancels still does."""
+    exponents = np.frexp(np.abs(injections).max(axis=1, keepdims=True, initial=0.0))[1] - np.frexp(amperes)[1]
+    scale = np.exp2(np.clip(exponents, -1074, 1023).astype(np.float64))  # the powers that float64 has
+    return injections / scale, scale
+
+
 def demand_answers(
     answer: OperatingPoint | AdjointSolution, error: Floats, promised: Floats, failures: Mapping[int, str] = _NONE
 ) -> None:
-    """Raise ``SimulationError`` unless every row of an answer is proved: its ``error`` [B] is at most ``promised`` [B].
+    """Raise ``SimulationError`` unless every row of an answer is finite and proved: its ``error`` [B] is at most
+    ``promised`` [B].
 
     The error has the answer with NaN in the rows that are not, and says of each why; ``failures`` knows of some.
     """
-    bad = np.flatnonzero(~(error <= promised))
+    arrays = (answer.node_voltages, *answer.branch_currents.values())
+    held = np.logical_and.reduce([np.isfinite(each).all(axis=1) for each in arrays])
+    bad = np.flatnonzero(~(held & (error <= promised)))
     if not len(bad):
         return
     what = "the linearized circuit" if isinstance(answer, AdjointSolution) else "the circuit"
-    reasons = {row: failures.get(row) or _reason(what, float(error[row])) for row in bad.tolist()}
+    reasons = {row: failures.get(row) or _reason(what, float(error[row]), float(promised[row])) for row in bad.tolist()}
     first = int(bad[0])
     several = f" (and {len(bad) - 1} more of {len(error)} samples)" if len(bad) > 1 else ""
-    found = SimulationError(
-        f"sample {first}{several}: {reasons[first]}",
-        "look for a loop of amplifiers that has no stable state, lower the drive voltages, or narrow the conductance "
-        "range",
-        sample=first,
-    )
-    answer.node_voltages[bad] = np.nan
-    for currents in answer.branch_currents.values():
-        currents[bad] = np.nan
+    remedy = "lower the drive voltages, or narrow the conductance range"
+    if not error[first] <= promised[first]:
+        remedy = f"look for a loop of amplifiers that has no stable state, {remedy}"
+    elif isinstance(answer, AdjointSolution):
+        remedy = "scale the loss down"
+    found = SimulationError(f"sample {first}{several}: {reasons[first]}", remedy, sample=first)
+    for each in arrays:
+        each[bad] = np.nan
     if isinstance(answer, OperatingPoint):
         answer.diode_conductances[bad] = np.nan
     found.failures, found.answered = reasons, answer
     raise found
 
 
-def _reason(what: str, error: float) -> str:
+@quiet
+def demand_leveled(
+    answer: AdjointSolution, scale: Floats, error: Floats, promised: Floats, failures: Mapping[int, str] = _NONE
+) -> AdjointSolution:
+    """The answer to injections that were ``leveled`` by ``scale`` [B, 1] as that to the injections themselves, in
+    float64 where narrower numbers may not hold it; raises as ``demand_answers`` does."""
+    near = scale.size and 2.0**-RANGE <= scale.min() <= scale.max() <= 2.0**RANGE
+
+    def undone(found: Floats, scale: Floats) -> Floats:
+        return found * scale.astype(found.dtype if near else np.float64)
+
+    currents = {kind: undone(each, scale) for kind, each in answer.branch_currents.items()}
+    whole = AdjointSolution(undone(answer.node_voltages, scale), currents)
+    demand_answers(whole, undone(error, scale[:, 0]), undone(promised, scale[:, 0]), failures)
+    return whole
+
+
+def _reason(what: str, error: float, promised: float) -> str:
+    if error <= promised:
+        return f"a voltage or current of {what} is larger than any number that the engine has"
     if not np.isfinite(error):
         return f"{what} has no operating point that its equations determine"
     return f"no operating point of {what} was found: the nearest may be off by {error:.1e} V"

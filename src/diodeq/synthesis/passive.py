@@ -60,7 +60,8 @@ def symmetrizing_scale(H: Floats) -> Floats:
     logarithm = np.zeros(size)
     pattern = sparse.csr_array((H != 0) & (H.T != 0) & ~np.eye(size, dtype=bool))
     count, group = csgraph.connected_components(pattern, directed=False)
-    for start in np.unique(group, return_index=True)[1].tolist():
+    _, starts, units = np.unique(group, return_index=True, return_counts=True)
+    for start in starts[units > 1].tolist():
         order, parents = csgraph.breadth_first_order(pattern, start, directed=False)
         for unit in order[1:]:
             parent = parents[unit]

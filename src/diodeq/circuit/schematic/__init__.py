@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from diodeq.arrays import real
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.layers import layers
@@ -24,7 +24,7 @@ def svg(circuit: Circuit, drives: ArrayLike | None = None) -> str:
         CircuitError: the drives do not fit, or the circuit is more than even a heat map can show.
     """
     found = layers(circuit)
-    volts = None if drives is None else circuit.source_values(np.asarray(drives, np.float64).reshape(1, -1))[0]
+    volts = None if drives is None else circuit.source_values(real("the input volts", drives).reshape(1, -1))[0]
     others = sum(len(circuit.bank(kind)) for kind in KINDS if kind != "resistors")
     small = all(len(layer.rows) <= SMALL[0] and len(layer.nodes) <= SMALL[1] for layer in found) and others <= SMALL[2]
     if not small or len(found) > SMALL[3]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diodeq.arrays import real
 from diodeq.circuit import KINDS, Circuit, linearize, transpose
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
@@ -104,7 +105,7 @@ class NgspiceReference(NgspiceBase):
         check(circuit)
         jobs = [PointForward(circuit, sources) for sources in circuit.source_values(drives)]
         found = joined(self.pool.map(jobs)) if jobs else none(circuit, None)
-        volts = np.atleast_2d(np.asarray(drives, dtype=np.float64))
+        volts = np.atleast_2d(real("the input volts", drives))
         point = OperatingPoint(circuit, volts, found.node_voltages, found.conductances, found.branch_currents)
         demand_answers(point, found.error, attainable(point.node_voltages), found.reasons)
         return point

@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from diodeq.arrays import real
 from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
@@ -24,6 +25,9 @@ from diodeq.simulators.base import (
     Waveform,
     demand_answers,
     demand_injections,
+    demand_leveled,
+    leveled,
+    quiet,
 )
 from diodeq.simulators.ngspice.dynamic import Noise, Transient
 from diodeq.simulators.ngspice.jobs import Adjoint, Answer, Forward, joined, none
@@ -86,6 +90,7 @@ class NgspiceSimulator(NgspiceBase):
         self._plans: tuple[FoldPlan, ReductionPlan] | None = None
         self._prepared: tuple[Circuit, Folded, Reduced] | None = None
 
+    @quiet
     def operate(self, circuit: Circuit, drives: Floats) -> OperatingPoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
         sources = circuit.source_values(drives)
@@ -96,7 +101,7 @@ class NgspiceSimulator(NgspiceBase):
         found = self._solve(Forward(reduced.circuit, reduced.injections(injections), held))
         point = OperatingPoint(
             circuit,
-            np.atleast_2d(np.asarray(drives, dtype=np.float64)),
+            np.atleast_2d(real("the input volts", drives)),
             folded.unfold(reduced.restore(found.node_voltages, injections.astype(np.float64)), known),
             found.conductances,
             found.branch_currents,
@@ -110,24 +115,18 @@ class NgspiceSimulator(NgspiceBase):
         folded, reduced = self._small(circuit)
         moving = apart(reduced.circuit)
         reverse = transpose(without_idle(reduced.circuit, moving))
-        injections = demand_injections(operating_point, injections)
-        injected = folded.fold_injections(circuit.output_injections(injections))
         # The sweep is linear, ngspice's tolerances are not: every sample is solved at the same size.
-        largest = np.abs(injected).max(axis=1, keepdims=True)
-        scale = np.where(largest > 0, np.exp2(np.frexp(largest / _INJECTED)[1]), 1.0)  # exact: what cancels still does
-        injected /= scale
+        injections, scale = leveled(demand_injections(operating_point, injections), _INJECTED)
+        injected = folded.fold_injections(circuit.output_injections(injections))
         found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen[:, moving]))
-        branches = {kind: currents * scale for kind, currents in found.branch_currents.items()}
-        volts = folded.unfold(reduced.restore(found.node_voltages, injected) * scale)
-        solution = AdjointSolution(volts, branches)
-        demand_answers(solution, found.error * scale[:, 0], promised_adjoint(volts), found.reasons)
-        return solution
+        solution = AdjointSolution(folded.unfold(reduced.restore(found.node_voltages, injected)), found.branch_currents)
+        return demand_leveled(solution, scale, found.error, promised_adjoint(solution.node_voltages), found.reasons)
 
     def transient(
         self, circuit: Circuit, capacitances: Floats, before: Floats, after: Floats, stop: float, tolerance: float
     ) -> list[Waveform]:
         """Waveforms from input volts ``before`` float64[B, n_in] to ``after``: ``.tran`` on the folded circuit."""
-        folded, farads = self._small(circuit)[0], np.asarray(capacitances, dtype=np.float64)
+        folded, farads = self._small(circuit)[0], real("the capacitances", capacitances)
         sources = [circuit.source_values(drives) for drives in (before, after)]
         known = [folded.known_voltages(values) for values in sources]
         starts, ends = (_stimuli(folded, *each) for each in zip(sources, known, strict=True))
@@ -153,7 +152,7 @@ class NgspiceSimulator(NgspiceBase):
         self, circuit: Circuit, capacitances: Floats, drives: Floats, band: tuple[float, float]
     ) -> list[Spectrum]:
         """Spectra of the outputs for input volts ``drives`` float64[B, n_in]: ``.noise`` on the folded circuit."""
-        folded, farads = self._small(circuit)[0], np.asarray(capacitances, dtype=np.float64)
+        folded, farads = self._small(circuit)[0], real("the capacitances", capacitances)
         sources = circuit.source_values(drives)
         known = folded.known_voltages(sources)
         small = folded.fold_injections(farads[None])[0]

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.arrays import real
 from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.equations import Equations, EquationsPlan
@@ -18,7 +19,15 @@ from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.proof import PROMISED, Judge, attainable, largest
 from diodeq.errors import InputError, SimulationError
 from diodeq.processors import share, slices
-from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
+from diodeq.simulators.base import (
+    AdjointSolution,
+    OperatingPoint,
+    demand_answers,
+    demand_injections,
+    demand_leveled,
+    leveled,
+    quiet,
+)
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
@@ -131,7 +140,7 @@ class WaveSimulator:
         volts, conductances = empty((len(sources), len(circuit.nodes))), empty((len(sources), len(at.judge.laws)))
         unknowns, error = empty((len(sources), at.equations.size)), np.empty(len(sources))
 
-        @_quiet
+        @quiet
         def settle(part: slice) -> None:
             known = at.narrow.known_voltages(sources[part])
             into = at.narrow.injections(sources[part], known, self._arrays.multiply)
@@ -140,9 +149,9 @@ class WaveSimulator:
             volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]), known)
 
         self._share(settle, unknowns)
-        drives = np.atleast_2d(np.asarray(drives, dtype=np.float64))
+        drives = np.atleast_2d(real("the input volts", drives))
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
-        if not (error <= PROMISED).all():
+        if not ((error <= PROMISED).all() and np.isfinite(volts).all()):
             demand_answers(point, error, attainable(volts) + self._arrays.precision.promised * largest(volts))
         return point
 
@@ -189,20 +198,19 @@ class WaveSimulator:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         at = self._prepare(circuit)
-        exact = demand_injections(operating_point, injections)
+        exact, scale = leveled(demand_injections(operating_point, injections))
         injected = self._arrays.narrow(exact)
         volts = self._arrays.empty((len(injected), len(circuit.nodes)))
         unknowns, error = self._arrays.empty((len(injected), at.equations.size)), np.empty(len(injected))
 
-        @_quiet
+        @quiet
         def settle(part: slice) -> None:
             unknowns[part], error[part] = self._linear(at, frozen[part], injected[part], exact[part])
             volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]))
 
         self._share(settle, unknowns)
         solution = AdjointSolution(volts, at.equations.currents(unknowns, transposed=True))
-        demand_answers(solution, error, self._promised_adjoint(at, unknowns))
-        return solution
+        return demand_leveled(solution, scale, error, self._promised_adjoint(at, unknowns))
 
     def _promised_adjoint(self, at: Prepared, unknowns: Floats) -> Floats:
         """The judge's promise, and the backend's."""
@@ -276,10 +284,6 @@ class WaveSimulator:
         if plans.leaves is None:
             return general()
         return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
-
-
-# What overflows on the way is no number, and what is no number proves nothing.
-_quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def _parts(whole: Floats) -> list[slice]:
