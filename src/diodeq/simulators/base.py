@@ -10,11 +10,14 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit import Circuit
+from diodeq.circuit import KINDS, Circuit
 from diodeq.errors import InputError, SimulationError
 from diodeq.pool import Health
+from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+HIGH = 1e6  # volts of a drive that no circuit is made for
 _NONE: Mapping[int, str] = MappingProxyType({})
 
 
@@ -97,7 +100,8 @@ def demand_injections(point: OperatingPoint, injections: Floats) -> Floats:
     wanted = (len(point.node_voltages), len(point.circuit.outputs))
     if found.shape != wanted:
         raise InputError(
-            f"a loss gradient of shape {found.shape} does not fit {wanted[0]} samples of {wanted[1]} outputs",
+            f"a loss gradient of shape {found.shape} does not fit {counted(wanted[0], 'sample')} of"
+            f" {counted(wanted[1], 'output')}",
             f"give one of shape {wanted}",
         )
     bad = np.argwhere(~np.isfinite(found))
@@ -113,11 +117,16 @@ def demand_injections(point: OperatingPoint, injections: Floats) -> Floats:
 
 
 def demand_answers(
-    answer: OperatingPoint | AdjointSolution, error: Floats, promised: Floats, failures: Mapping[int, str] = _NONE
+    answer: OperatingPoint | AdjointSolution,
+    point: OperatingPoint,
+    error: Floats,
+    promised: Floats,
+    failures: Mapping[int, str] = _NONE,
 ) -> None:
     """Raise ``SimulationError`` unless every row of an answer is proved: its ``error`` [B] is at most ``promised`` [B].
 
-    The error has the answer with NaN in the rows that are not, and says of each why; ``failures`` knows of some.
+    The answer is ``point`` itself, or its linearized circuit's. The error has the answer with NaN in the rows that are
+    not, and says of each why; ``failures`` knows of some.
     """
     bad = np.flatnonzero(~(error <= promised))
     if not len(bad):
@@ -128,8 +137,7 @@ def demand_answers(
     several = f" (and {len(bad) - 1} more of {len(error)} samples)" if len(bad) > 1 else ""
     found = SimulationError(
         f"sample {first}{several}: {reasons[first]}",
-        "look for a loop of amplifiers that has no stable state, lower the drive voltages, or narrow the conductance "
-        "range",
+        _remedy(point, bad),
         sample=first,
     )
     answer.node_voltages[bad] = np.nan
@@ -139,6 +147,18 @@ def demand_answers(
         answer.diode_conductances[bad] = np.nan
     found.failures, found.answered = reasons, answer
     raise found
+
+
+def _remedy(point: OperatingPoint, bad: Ints) -> str:
+    """What helps the rows ``bad``: first what is the matter with the circuit or its drives."""
+    reached = float(np.abs(point.drives[bad]).max(initial=0.0))
+    drives = "lower the drive voltages" + (f", which reach {reached:.3g} V" if reached > HIGH else "")
+    loop = "look for a loop of amplifiers that has no stable state"
+    amplifies = not all(spec.passive for kind, spec in KINDS.items() if len(point.circuit.bank(kind)))
+    hints = [drives, "narrow the conductance range"]
+    if amplifies:
+        hints.insert(reached > HIGH, loop)
+    return f"{', '.join(hints[:-1])}{',' if amplifies or reached > HIGH else ''} or {hints[-1]}"
 
 
 def _reason(what: str, error: float) -> str:

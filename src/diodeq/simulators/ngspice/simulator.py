@@ -101,7 +101,7 @@ class NgspiceSimulator(NgspiceBase):
             found.conductances,
             found.branch_currents,
         )
-        demand_answers(point, found.error, attainable(point.node_voltages), found.reasons)
+        demand_answers(point, point, found.error, attainable(point.node_voltages), found.reasons)
         return point
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
@@ -120,7 +120,7 @@ class NgspiceSimulator(NgspiceBase):
         branches = {kind: currents * scale for kind, currents in found.branch_currents.items()}
         volts = folded.unfold(reduced.restore(found.node_voltages, injected) * scale)
         solution = AdjointSolution(volts, branches)
-        demand_answers(solution, found.error * scale[:, 0], promised_adjoint(volts), found.reasons)
+        demand_answers(solution, operating_point, found.error * scale[:, 0], promised_adjoint(volts), found.reasons)
         return solution
 
     def transient(
@@ -141,7 +141,7 @@ class NgspiceSimulator(NgspiceBase):
         waves = []
         for row, moved in enumerate(found):
             for end, off, allowed in zip(("starts", "ends"), moved.off, moved.allowed, strict=True):
-                _demand(f"the waveform of row {row + 1} {end}", off, allowed, row)
+                _demand(f"the waveform of sample {row} {end}", off, allowed, row)
             # The driven nodes move as their sources do.
             stepped = np.clip(moved.times / (STEP * stop), 0.0, 1.0)[:, None]
             driven = known[0][row] + stepped * (known[1][row] - known[0][row])
@@ -163,7 +163,7 @@ class NgspiceSimulator(NgspiceBase):
         )
         spectra = []
         for row, heard in enumerate(found):
-            _demand(f"the noise of row {row + 1} was found", heard.off, heard.allowed, row)
+            _demand(f"the noise of sample {row} was found", heard.off, heard.allowed, row)
             volts = folded.unfold(heard.node_voltages[None], known[row : row + 1])[0]
             spectra.append(Spectrum(volts, heard.frequencies, heard.densities))
         return spectra

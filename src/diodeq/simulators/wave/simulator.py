@@ -125,7 +125,9 @@ class WaveSimulator:
         if not np.isfinite(sources).all():
             sample = int(np.flatnonzero(~np.isfinite(sources).all(axis=1))[0])
             raise InputError(
-                f"input volts of sample {sample} are too large for {self._arrays.number}", "give smaller ones"
+                f"input volts of sample {sample} are too large for {self._arrays.number}",
+                "give smaller ones",
+                sample=sample,
             )
         at, empty = self._prepare(circuit), self._arrays.empty
         volts, conductances = empty((len(sources), len(circuit.nodes))), empty((len(sources), len(at.judge.laws)))
@@ -143,7 +145,7 @@ class WaveSimulator:
         drives = np.atleast_2d(np.asarray(drives, dtype=np.float64))
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
         if not (error <= PROMISED).all():
-            demand_answers(point, error, attainable(volts) + self._arrays.precision.promised * largest(volts))
+            demand_answers(point, point, error, attainable(volts) + self._arrays.precision.promised * largest(volts))
         return point
 
     def _settled(self, at: Prepared, right: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
@@ -201,7 +203,7 @@ class WaveSimulator:
 
         self._share(settle, unknowns)
         solution = AdjointSolution(volts, at.equations.currents(unknowns, transposed=True))
-        demand_answers(solution, error, self._promised_adjoint(at, unknowns))
+        demand_answers(solution, operating_point, error, self._promised_adjoint(at, unknowns))
         return solution
 
     def _promised_adjoint(self, at: Prepared, unknowns: Floats) -> Floats:
