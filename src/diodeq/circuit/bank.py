@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from diodeq.circuit.blocks import Wiring
 from diodeq.circuit.kinds import KINDS
 from diodeq.errors import CircuitError
+from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -77,7 +78,8 @@ def bank(kind: str, rows: Sequence[tuple[Any, ...]] = (), names: Sequence[str] =
     for row in rows:
         if len(row) != width + 1:
             raise CircuitError(
-                f"a {KINDS[kind].singular} row has {len(row)} entries", f"give {width} nodes and a value"
+                f"a {KINDS[kind].singular} row has {counted(len(row), 'entry', 'entries')}",
+                f"give {width} nodes and a value",
             )
     terminals = np.array([row[:width] for row in rows], dtype=np.int32).reshape(len(rows), width)
     number = np.int32 if KINDS[kind].nonlinear else np.float64

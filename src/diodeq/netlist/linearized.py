@@ -15,6 +15,7 @@ from diodeq.circuit import KINDS, Bank, Circuit, Inputs, linearize, transpose
 from diodeq.errors import CircuitError
 from diodeq.netlist.deck import Deck
 from diodeq.netlist.dialects import full_deck
+from diodeq.printable import counted
 
 _NO_INPUTS = Inputs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0), ())
 
@@ -33,7 +34,7 @@ def adjoint_circuit(circuit: Circuit, diode_conductances: ArrayLike, injections:
     amperes = np.ones(len(circuit.outputs)) if injections is None else np.asarray(injections, dtype=np.float64)
     if amperes.shape != (len(circuit.outputs),) or not np.isfinite(amperes).all():
         raise CircuitError(
-            f"{amperes.shape} injected currents were given for {len(circuit.outputs)} outputs",
+            f"{amperes.shape} injected currents were given for {counted(len(circuit.outputs), 'output')}",
             "give one finite current each",
         )
     adjoint = linearize(transpose(circuit), np.asarray(diode_conductances, dtype=np.float64))
