@@ -111,31 +111,29 @@ def finite(path: str | Path, line: int, column: int, cell: str) -> float:
 
 def read_blocks(
     path: str | Path,
-    inputs: Sequence[str] | int,
+    inputs: Sequence[str],
     rows: int,
     seen: Callable[[int], None] | None = None,
     labelled: bool = False,
 ) -> Iterator[Floats]:
     """float64[at most ``rows``, columns], block by block, of a file with one row a sample.
 
-    The columns are ``inputs``, a circuit's by name or so many of a network, and behind them the class number where
-    samples are ``labelled``. A first row without any number is a header; where it has the names of a circuit's inputs,
-    columns are taken by name, else in their order. ``seen`` is as in ``rows_of``.
+    The columns are a circuit's ``inputs``, and behind them the class number where samples are ``labelled``. A first row
+    without any number is a header; where it has the names of the inputs, columns are taken by name, else in their
+    order. ``seen`` is as in ``rows_of``.
 
     Raises:
         InputError: naming the file, and the line and column where there is one.
     """
-    wanted = (inputs if isinstance(inputs, int) else len(inputs)) + labelled
     found, first, order = rows_of(path, seen), True, None
     while block := list(islice(found, rows)):
         if first:
             names = _header(block[0][1])
-            if len(block[0][1]) != wanted:
-                raise _misfit(path, len(block[0][1]), inputs, labelled)
+            if len(block[0][1]) != len(inputs) + labelled:
+                raise _misfit(path, len(block[0][1]), len(inputs), labelled)
             if names:
                 block = [*block[1:], *islice(found, 1)]
-                if not isinstance(inputs, int):
-                    order = _order(path, names[: len(inputs)], inputs)
+                order = _order(path, names[: len(inputs)], inputs)
             if not block:
                 raise InputError(f"{path} has a header but no rows", "give one row a sample")
         first = False
@@ -145,7 +143,7 @@ def read_blocks(
         yield values
 
 
-def read_matrix(path: str | Path, inputs: Sequence[str] | int, labelled: bool = False) -> Floats:
+def read_matrix(path: str | Path, inputs: Sequence[str], labelled: bool = False) -> Floats:
     """float64[B, columns] of a file, all of it: `read_blocks`."""
     return np.concatenate(list(read_blocks(path, inputs, 1 << 10, labelled=labelled)))
 
@@ -176,9 +174,8 @@ def _order(path: str | Path, names: list[str], inputs: Sequence[str]) -> list[in
     return [names.index(name) for name in known]
 
 
-def _misfit(path: str | Path, width: int, inputs: Sequence[str] | int, labelled: bool) -> InputError:
-    whose, count = ("network", inputs) if isinstance(inputs, int) else ("circuit", len(inputs))
-    needs, remedy = f"the {whose} has {counted(count, 'input')}", "give one column per input"
+def _misfit(path: str | Path, width: int, inputs: int, labelled: bool) -> InputError:
+    needs, remedy = f"the circuit has {counted(inputs, 'input')}", "give one column per input"
     if labelled:
         needs, remedy = f"{needs} and the class number needs a column too", f"{remedy}, then the class number"
     return InputError(f"{path} has {counted(width, 'column')} but {needs}", remedy)

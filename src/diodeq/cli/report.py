@@ -107,22 +107,18 @@ def _circuit(
     time_limit: float,
 ) -> tuple[str, dict[str, Any]]:
     from diodeq.analysis import verify as analysis
-    from diodeq.cli.drives import labels_of, told
+    from diodeq.cli.drives import rows_of
     from diodeq.cli.reproduce import this_command
     from diodeq.network.weights import load
     from diodeq.report.circuit_report import circuit_page
     from diodeq.simulators import create
     from diodeq.simulators.ngspice import NgspiceReference
-    from diodeq.tables import read_matrix
 
     weights = given[0]
     loaded, network = Circuit.load(path), load(*given)
-    features = network.widths[0]
-    rows = read_matrix(inputs, features, labelled)
-    told(range(1, len(rows) + 1))
-    labels = labels_of(inputs, rows, network.widths[-1]) if labelled else None
+    rows, labels = rows_of(loaded, inputs, labelled)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
-        found = analysis.verify(engine, reference, loaded, network, rows[:, :features], labels, tolerance / 100.0)
+        found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
         version = engine.version
     digests = _digests(weights=weights, inputs=inputs)
     return circuit_page(loaded, found, version, this_command(), digests), found.to_json()

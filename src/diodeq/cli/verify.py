@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.drives import labels_of, told
+from diodeq.cli.drives import rows_of
 from diodeq.cli.options import JSON, PERCENT, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.files import write_atomically
 from diodeq.printable import counted
-from diodeq.tables import read_matrix
 
 if TYPE_CHECKING:
     from diodeq.analysis.verify import Verification
@@ -61,13 +60,9 @@ def verify(
     from diodeq.simulators.ngspice import NgspiceReference
 
     loaded, network = Circuit.load(circuit), load(weights, activation, layers)
-    rows = read_matrix(inputs, network.widths[0], labelled)
-    told(range(1, len(rows) + 1))
-    labels = labels_of(inputs, rows, network.widths[-1]) if labelled else None
+    rows, labels = rows_of(loaded, inputs, labelled)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
-        found = analysis.verify(
-            engine, reference, loaded, network, rows[:, : network.widths[0]], labels, tolerance / 100.0
-        )
+        found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.parity_plot import parity_figure
