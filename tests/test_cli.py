@@ -242,6 +242,9 @@ def test_wrong_options_are_usage_errors(here, capsys):
     assert main(["simulate", "circuit.npz"]) == 2
     assert main(["simulate", "circuit.npz", "--inputs", "X.csv", "--simulator", "hspice"]) == 2
     assert main(["nonsense"]) == 2
+    for tolerance in ("nan", "-1", "inf"):
+        assert main(["gradcheck", "circuit.npz", "--inputs", "X.csv", "--tolerance", tolerance]) == 2
+    assert main(["devices", "plot", "1N4148", "-o", "x.svg", "--alpha", "nan"]) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 

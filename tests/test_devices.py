@@ -303,7 +303,11 @@ class TestUserCatalogue:
         [
             ("[mine", "not valid TOML"),
             ("mine = 3", "mine is not a table"),
-            ("[mine]\nis = 1e-9", "mine.toml: a diode"),
+            ("[mine]\nis = 1e-9", "mine.toml: diode 'mine' has no table of parameters; add one, as in parameters = {"),
+            (
+                "[mine]\nparameters = { is = 1e-9 }\nfoo = 1",
+                "'mine' has the unknown entry 'foo'; only parameters, source",
+            ),
             ("[mine]\nparameters = { vfwd = 1 }", "different diode"),
             (None, "cannot be read"),
         ],

@@ -137,6 +137,7 @@ def test_export_linearized(files: Path) -> None:
     [
         (["--at", "x.csv", "--linearized-at", "x.csv"], UsageError, "give one"),
         (["--inject", "y1"], UsageError, "--linearized-at"),
+        (["--row", "2"], UsageError, "--row has no meaning without --at or --linearized-at"),
         (["--linearized-at", "x.csv", "--inject", "y9"], UsageError, "y9"),
         (["--linearized-at", "x.csv", "--inject", "y1=a lot"], UsageError, "number"),
         (["--at", "x.csv", "--row", "3"], InputError, "row 3"),

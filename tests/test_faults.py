@@ -173,7 +173,7 @@ READERS = {
     "weights.onnx": weights.load,
     "circuit.npz": Circuit.load,
     "checkpoint.npz": checkpoint.read_document,
-    "x.csv": lambda path: tables.read_matrix(path, 3),
+    "x.csv": lambda path: tables.read_matrix(path, ("a", "b", "c")),
     "y.csv": lambda path: datasets.load(f"csv:{path}"),
     "y.npz": lambda path: datasets.load(f"npz:{path}"),
     "part.lib": read_parts,
@@ -217,7 +217,7 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.write(writing, b"1,2,3\n")
     os.close(writing)
-    assert tables.read_matrix(f"/dev/fd/{reading}", 3).tolist() == [[1, 2, 3]]
+    assert tables.read_matrix(f"/dev/fd/{reading}", "abc").tolist() == [[1, 2, 3]]
     os.close(reading)
 
 

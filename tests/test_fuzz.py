@@ -427,7 +427,7 @@ READERS: dict[str, Reader] = {
         use_run,
     ),
     "metrics": Reader("metrics.jsonl", metrics, lambda traps: [*TEXT, *[mutations.json_line] * 20], use_metrics),
-    "csv": Reader("x.csv", tables_of_numbers, texts, lambda path: tables.read_matrix(path, 3)),
+    "csv": Reader("x.csv", tables_of_numbers, texts, lambda path: tables.read_matrix(path, ("a", "b", "c"))),
     "data-csv": Reader("x.csv", labelled_tables, texts, use_data("csv")),
     "data-npz": Reader("x.npz", data_npz, archives, use_data("npz")),
     "data-idx": Reader("train-images-idx3-ubyte", images, lambda traps: BYTES, use_idx),

@@ -82,7 +82,7 @@ def test_true_waveforms_pass_and_false_ends_are_refused(name, share, ngspice, ly
     # Node voltages at both ends, upward and downward.
     for at, end in ((0, "starts"), (-1, "ends")):
         for by in (least, -least):
-            with pytest.raises(SimulationError, match=rf"the waveform of row 2 {end} \S+ V off") as caught:
+            with pytest.raises(SimulationError, match=rf"the waveform of sample 1 {end} \S+ V off") as caught:
                 move(lying("n1", at, by), circuit, share)
             assert caught.value.sample == 1
     assert len(move(lying("n1", -1, 1e-9), circuit, share)) == 2
@@ -90,7 +90,7 @@ def test_true_waveforms_pass_and_false_ends_are_refused(name, share, ngspice, ly
 
 @pytest.mark.parametrize("at", [0, -1])
 def test_false_currents_are_refused_too(at, lying):
-    with pytest.raises(SimulationError, match="row 2"):
+    with pytest.raises(SimulationError, match="sample 1"):
         move(lying("@d1[id]", at, 1e-4), CIRCUITS["everything"]())
 
 
@@ -124,7 +124,7 @@ def test_a_false_point_of_noise_is_refused(ngspice, lying):
     circuit = plain()
     farads, band = capacitances(circuit, 0.0, 1e-12), (1e3, 1e6)
     assert len(ngspice.noise(circuit, farads, DRIVES[:2], band)) == 2
-    with pytest.raises(SimulationError, match=r"the noise of row 2 was found \S+ V off") as caught:
+    with pytest.raises(SimulationError, match=r"the noise of sample 1 was found \S+ V off") as caught:
         lying("n1", 0, 1e-5).noise(circuit, farads, DRIVES[:2], band)
     assert caught.value.sample == 1
 

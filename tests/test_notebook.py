@@ -40,7 +40,7 @@ def test_a_small_circuit_shows_its_parts_and_its_schematic():
     assert "<svg" in html
     for wanted in ("one diode", "1N4148", "0.001 … 0.001 (conductance in siemens)", "inputs", "x"):
         assert wanted in text, wanted
-    assert repr(one_diode()) == "<Circuit 'one diode': 3 nodes, 1 resistors, 1 diodes>"
+    assert repr(one_diode()) == "<Circuit 'one diode': 3 nodes, 1 resistor, 1 diode>"
 
 
 def test_a_large_circuit_shows_a_short_summary():
@@ -72,7 +72,7 @@ def test_a_run_under_way_shows_how_far_it_is(tmp_path):
         assert "0 epochs so far" in well_formed(folder._repr_html_())
         folder.append(Metrics(1, 0.5, 0.8, 0.75, 100.0, 1.0))
         text = well_formed(folder._repr_html_())
-        assert "1 epochs so far" in text
+        assert "1 epoch so far" in text
         assert "75.0 % right" in text
 
 

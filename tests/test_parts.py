@@ -303,7 +303,7 @@ def test_export_lists_what_it_quantized(saved, capsys):
     [
         ([], 2, "--series"),
         (["--series", "E24", "--levels", "4"], 2, "exclude"),
-        (["--levels", "4"], 2, "range"),
+        (["--levels", "4"], 2, "--levels 4 needs a range; add --ohms LOW HIGH"),
         (["--levels", "1", "--ohms", "10", "100"], 2, "levels"),
         (["--programmable", "AD52"], 2, "AD5206"),
         (["--programmable", "16"], 2, "--levels"),

@@ -102,7 +102,7 @@ def test_audit_names_what_a_rule_cannot_do(tmp_path, capsys):
         (("layered.npz", "--inputs", "none.csv"), 3, "none.csv"),
         (("layered.npz", "--inputs", "L.csv"), 3, "columns"),
         (("layered.npz", "--inputs", "X.csv", "--labelled"), 3, "columns"),
-        (("layered.npz", "--inputs", "wrong.csv", "--labelled"), 3, "the label of sample 2 is 2"),
+        (("layered.npz", "--inputs", "wrong.csv", "--labelled"), 3, "the label of row 2 is 2"),
         (("layered.npz", "--inputs", "X.csv", "--rules", "magic"), 2, "there is no rule 'magic'"),
         (("layered.npz", "--inputs", "X.csv", "--rules", "contrastive:eta=1"), 2, "no option 'eta'"),
         (("layered.npz", "--inputs", "X.csv", "--rules", ""), 2, "there is no rule ''"),

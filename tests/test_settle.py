@@ -269,8 +269,53 @@ def test_bad_options_are_refused(folder, capsys, options, code, said):
     assert "Traceback" not in said_there
 
 
+def test_a_single_output_decides_nothing(tmp_path, capsys):
+    deck = tmp_path / "deck.cir"
+    deck.write_text("* one diode\nV1 in 0 1\nR1 in mid 1k\nD1 mid 0 DFAST\n.model DFAST D(Is=1n)\n.end\n")
+    one, rows = tmp_path / "one.npz", tmp_path / "rows.csv"
+    assert main(["import", str(deck), "-o", str(one), "--input", "v1", "--output", "mid"]) == 0
+    rows.write_text("v1\n1\n1e30\n2\n")
+    assert main(["settle", str(one), "--inputs", str(rows), "--samples", "1", "--plot", str(tmp_path / "s.svg")]) == 0
+    said = capsys.readouterr().out
+    assert "1 row, inputs step" in said
+    assert "decided" not in said
+    assert "decision" not in said
+    rows.write_text("v1\n1\n")
+    assert main(["noise", str(one), "--inputs", str(rows)]) == 0
+    assert "effective bits need a span: give at least two rows whose outputs differ" in capsys.readouterr().out
+    spread = ["--tolerance", "1%", "--samples", "2", "--simulator", "wave"]
+    assert main(["montecarlo", str(one), "--inputs", str(rows), *spread]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("2 boards, 1 sample each, 27 °C (wave")
+    assert "  100.0 %  1 resistor\n" in said
+    assert "yield" not in said
+    levels = ["--levels", "4", "--ohms", "100", "10k", "--simulator", "wave"]
+    assert main(["quantize", str(one), "-o", str(tmp_path / "q.npz"), *levels]) == 0
+    said = capsys.readouterr().out
+    assert "1 resistor onto 4 values of 4 levels" in said
+    assert "highest" not in said
+    assert main(["train", "xor", "--from", str(one), "--out", str(tmp_path / "run")]) == 3
+    assert "the circuit has 1 input but xor has 2 features" in capsys.readouterr().err
+
+
+def test_a_sample_that_fails_is_named_by_its_row_in_the_file(tmp_path, capsys):
+    """Of the first and the last row, which is the second sample and the third row."""
+    deck, circuit, rows = (tmp_path / name for name in ("deck.cir", "c.npz", "rows.csv"))
+    deck.write_text(
+        "* two diodes\nV1 in 0 1\nR1 in mid 4.7k\nR2 mid out 22k\nR3 out 0 10k\n"
+        "D1 0 mid 1N4148\nD2 out 0 1N4148\n.end\n"
+    )
+    assert main(["import", str(deck), "-o", str(circuit), "--input", "v1", "--output", "mid"]) == 0
+    rows.write_text("v1\n1\n2\n1e60\n")
+    capsys.readouterr()
+    assert main(["noise", str(circuit), "--inputs", str(rows), "--samples", "2"]) == 6
+    error = capsys.readouterr().err
+    assert error.startswith("diodeq: row 3: ")
+    assert error.endswith("; lower the drive voltages, which reach 1e+60 V, or narrow the conductance range\n")
+
+
 def test_a_label_without_an_output_is_refused(folder, capsys, tmp_path):
     (tmp_path / "X.csv").write_text("1,2,3,0\n1,2,3,7\n")
     arguments = ["settle", str(folder / "circuit.npz"), "--inputs", str(tmp_path / "X.csv"), "--labelled"]
     assert main(arguments) == 3
-    assert "the label of sample 2 is 7" in capsys.readouterr().err
+    assert "the label of row 2 is 7" in capsys.readouterr().err

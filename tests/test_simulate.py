@@ -20,6 +20,7 @@ from diodeq.circuit import Circuit
 from diodeq.cli import simulate
 from diodeq.cli.main import main
 from diodeq.errors import InputError, SimulationError
+from diodeq.simulators import create
 from diodeq.simulators.base import OperatingPoint
 from oracle import Oracle
 
@@ -114,6 +115,35 @@ def test_a_header_is_optional_and_blank_lines_count_for_nothing(engine: Fake) ->
         assert np.array_equal(np.loadtxt("y.csv", delimiter=",", ndmin=2), outputs(X))
 
 
+@pytest.mark.parametrize("header", ["x2,x0,x1", " X2 , X0,x1 "])
+def test_columns_are_taken_by_the_names_of_the_inputs(header: str, engine: Fake) -> None:
+    swapped = "\n".join(",".join(f"{row[k]:g}" for k in (2, 0, 1)) for row in X)
+    Path("x.csv").write_text(f"{header}\n{swapped}\n")
+    assert run("-o", "y.csv") == 0
+    assert np.array_equal(np.loadtxt("y.csv", delimiter=","), outputs(X))
+    labelled = Path("labelled.csv")
+    labelled.write_text(f"{header},label\n1,2,3,4\n")
+    assert tables.read_matrix(labelled, ("x0", "x1", "x2"), True).tolist() == [[2, 3, 1, 4]]
+    with pytest.raises(InputError, match=r"4 columns but the circuit has 4 inputs and the class number needs a column"):
+        tables.read_matrix(labelled, ("x0", "x1", "x2", "x3"), True)
+
+
+def test_a_circuit_without_inputs_has_one_operating_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plain().save("c.npz")
+    Path("fixed.cir").write_text("* a divider\nV1 in 0 2\nR1 in mid 1k\nR2 mid 0 1k\n.end\n")
+    assert main(["import", "fixed.cir", "-o", "fixed.npz", "--output", "mid"]) == 0
+    capsys.readouterr()
+    assert main(["simulate", "fixed.npz", "--simulator", "wave"]) == 0
+    assert capsys.readouterr().out == "1\n"
+    assert main(["simulate", "fixed.npz", "--inputs", "x.csv"]) == 2
+    assert "has no inputs for x.csv; leave the file out, or make inputs with diodeq import" in capsys.readouterr().err
+    assert main(["simulate", "c.npz"]) == 2
+    assert "has inputs; give --inputs X.csv" in capsys.readouterr().err
+
+
 def test_rows_are_answered_while_others_are_still_to_come(engine: Fake, tmp_path: Path) -> None:
     """Of a pipe: its writer cannot be done when the first block is answered, for nobody has read what it writes."""
     reading, writing = os.pipe()
@@ -178,6 +208,17 @@ def test_pieces_that_do_not_fit_on_the_disk(tmp_path: Path, monkeypatch: pytest.
         ("\n \n", "x.csv is empty"),
         ("a,b,c\n", "has a header but no rows"),
         ("1,2\n", "has 2 columns but the circuit has 3 inputs"),
+        ("1\n", "has 1 column but"),
+        (
+            "x0,x1,y\n1,2,3\n",
+            "calls its column 3 'y', which is no input of the circuit; name the columns x0, x1, x2 in",
+        ),
+        ("x0,X1,x1\n1,2,3\n", "calls its column 3 'x1', as another before it"),
+        ("1;2;3\n", "line 1 has numbers that are not separated by commas; separate the numbers with commas"),
+        ("a;b;c\n1,5;2,5;3\n", "line 2 has numbers that are not separated by commas"),
+        ("a\tb\tc\n1\t2\t3\n", "line 2 has numbers that are not separated by commas"),
+        ("5k,1m,2V\n", "line 1, column 1 is '5k'; write plain numbers, here 5000"),
+        ("a,b,c\n1,2,3meg\n", "line 2, column 3 is '3meg'; write plain numbers, here 3e+06"),
         ("1,2,3\n" * 7 + "1,2\n", "line 8 has 2 columns where the first row has 3"),
         ("1,2,3\n" * 7 + "1,nan,3\n", "line 8, column 2 is 'nan'"),
         ("1,2,3\n" * 7 + "a,b,c\n", "line 8, column 1 is 'a'"),
@@ -257,6 +298,16 @@ def test_without_keep_going_the_first_row_without_an_answer_ends_it(
     for more in ([], ["--keep-going"]):
         assert run(*more) == 6
         assert "after row 10, from where samples count: sample 2 did not settle" in capsys.readouterr().err
+
+
+def test_errors_name_rows_of_the_file(engine: Fake, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Counted from 1, in whatever block they are and whatever engine finds them."""
+    np.savetxt(
+        "x.csv", np.where(np.arange(COUNT)[:, None] == 6, 1e60, X), delimiter=",", header="x0,x1,x2", comments=""
+    )
+    monkeypatch.setattr(simulate, "create", create)
+    assert main(["simulate", "c.npz", "--inputs", "x.csv", "--units", "volts", "--simulator", "wave:float32"]) == 3
+    assert "input volts of row 7 are too large for float32" in capsys.readouterr().err
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ def test_resuming_with_other_options_is_refused(finished, capsys):
     assert main(["train", "wine", "--out", run, "--resume"]) == 2
     assert main(["train", "iris", "--out", run, "--resume", "--diode", "BAT54"]) == 2
     assert (finished[0] / "checkpoint.npz").read_bytes() == before
-    assert main(["train", "iris", "--out", run, "--resume", "--epochs", "6"]) == 0
+    assert main(["train", "--out", run, "--resume", "--epochs", "6"]) == 0
 
 
 def test_resuming_with_other_data_is_refused(tmp_path, capsys):
@@ -187,12 +187,17 @@ def test_resuming_with_other_data_is_refused(tmp_path, capsys):
         (["iris", "--diode", "1N9999"], 2, "1N9999"),
         (["iris", "--hidden", "0"], 2, "0 hidden units"),
         (["iris", "--hidden", "many"], 2, "is not a width"),
-        (["iris", "--epochs", "0"], 2, "epochs = 0"),
-        (["iris", "--rate", "-1"], 2, "rate = -1"),
+        (["iris", "--epochs", "0"], 2, "--epochs 0 is"),
+        (["iris", "--rate", "-1"], 2, "--rate -1 is"),
         (["iris", "--conductances", "1", "0.1"], 2, "conductance range"),
-        (["iris", "--seed", "-1"], 2, "seed = -1"),
+        (["iris", "--seed", "-1"], 2, "--seed -1 is"),
         (["iris", "--simulator", "magic"], 2, "magic"),
         (["iris", "--resume"], 3, "no run"),
+        (["--resume"], 3, "no run"),
+        ([], 2, "DATA is missing; name a data set such as iris, or add --resume"),
+        (["iris", "--batch-size", "0"], 2, "--batch-size 0 is not possible; give at least 1"),
+        (["iris", "--rate", "nan"], 2, "--rate nan is not possible; give a positive number"),
+        (["iris", "--robust", "tolerance=100%"], 2, "tolerance = 100 % leaves nothing; give less than 100 %"),
         (["iris", "--resume", "--overwrite"], 2, "exclude each other"),
         (["iris", "--from", "none.npz"], 3, "none.npz"),
         (["csv:none.csv"], 3, "there is no file none.csv"),

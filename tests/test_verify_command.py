@@ -59,7 +59,17 @@ def test_compile_verify_export_and_train(here, capsys):
         (["compile", "w.npz", "-o", "c.npz", "--realization", "passive"], 4, "not symmetric"),
         (["compile", "bad.npz", "-o", "c.npz"], 4, "the margin of W is -1"),
         (["compile", "w.npz", "-o", "c.npz", "--low", "1e-5", "--high", "2e-5"], 4, "range"),
+        (["compile", "bad.npz", "-o", "c.npz"], 4, "or allow it for buffered with --allow-nonunique"),
+        (["compile", "w.npz", "-o", "c.npz", "--volts-per-unit", "0"], 2, "--volts-per-unit 0 is not possible"),
+        (["compile", "w.npz", "-o", "c.npz", "--max-gain", "nan"], 2, "--max-gain nan is not possible"),
         (["compile", "w.npz", "-o", "c.npz", "--diode", "1N4184"], 2, "1N4148"),
+        (["verify", "c.npz", "--weights", "w.npz", "--inputs", "X.csv", "--tolerance", "-1"], 2, "is not in the range"),
+        (["verify", "c.npz", "--weights", "w.npz", "--inputs", "X.csv", "--tolerance", "nan"], 2, "is not a finite"),
+        (
+            ["verify", "c.npz", "--weights", "w.npz", "--inputs", "X.csv", "--tolerance", "200"],
+            2,
+            "is not in the range",
+        ),
         (["verify", "plain.npz", "--weights", "w.npz", "--inputs", "X.csv"], 3, "no node 's0_0'"),
     ],
 )

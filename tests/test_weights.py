@@ -87,7 +87,7 @@ def test_activations_that_files_do_not_hold_may_be_given(tmp_path):
     path = npz(tmp_path, **PLAIN)
     assert [str(stage.activation) for stage in weights.load(path, "hard-tanh:2").stages] == ["hard-tanh:2", "identity"]
     assert [str(stage.activation) for stage in weights.load(path, "asinh,relu").stages] == ["asinh:1", "relu"]
-    refused(path, "3 activations are given for its 2 layers stage 0, stage 1", activation="relu,relu,relu")
+    refused(path, "3 activations for its 2 layers stage 0, stage 1", activation="relu,relu,relu")
     refused(path, "leave --layers out", layers=("U0", "U1"))
     refused(
         npz(tmp_path, **PLAIN, activation1="relu"), "says its activations itself, by activation1", activation="relu"

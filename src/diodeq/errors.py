@@ -6,7 +6,9 @@ The command line turns the class into an exit code in one place (``diodeq.cli.ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -26,8 +28,9 @@ class DiodeqError(Exception):
     """Base of all deliberate errors.
 
     ``problem`` names the evidence (file, node, part); ``remedy`` says what to do. Printed as "problem; remedy".
-    ``nodes`` and ``parts`` are the names it is about, ``sample`` the row of a batch: programs read these, not the
-    words.
+    ``nodes`` and ``parts`` are the names it is about, ``sample`` the row of a batch, counted from 0, which the words
+    call ``sample 3``; ``arguments`` are those that the words mention, options on the command line: programs read these,
+    not the words.
     """
 
     exit_code = 1
@@ -40,11 +43,18 @@ class DiodeqError(Exception):
         nodes: tuple[str, ...] = (),
         parts: tuple[str, ...] = (),
         sample: int | None = None,
+        arguments: tuple[str, ...] = (),
     ) -> None:
         self.problem = _shown(problem)
         self.remedy = _shown(remedy)
-        self.nodes, self.parts, self.sample = nodes, parts, sample
+        self.nodes, self.parts, self.sample, self.arguments = nodes, parts, sample, arguments
         super().__init__(f"{self.problem}; {self.remedy}" if remedy else self.problem)
+
+    def renumber(self, number: int, word: str = "sample") -> None:
+        """Call the sample by another number, and perhaps another word, in the words too."""
+        self.problem = re.sub(rf"\bsample {self.sample}\b", f"{word} {number}", self.problem)
+        self.sample = number
+        self.args = (f"{self.problem}; {self.remedy}" if self.remedy else self.problem,)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are made again from their words, and get their fields back from the state.
@@ -107,3 +117,14 @@ class ToleranceError(DiodeqError):
 
 class InexactRuleWarning(UserWarning):
     """A learning rule is used on a circuit where what it finds is not the gradient; the command line prints it once."""
+
+
+@contextmanager
+def numbered(samples: Sequence[int]) -> Iterator[None]:
+    """Within this, sample k of a batch is ``samples[k]`` of a larger one, which errors name."""
+    try:
+        yield
+    except DiodeqError as error:
+        if error.sample is not None and error.sample < len(samples):
+            error.renumber(samples[error.sample])
+        raise

@@ -19,6 +19,11 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(letter if _seen(letter) or letter in keep else repr(letter)[1:-1] for letter in text)
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Such as ``1 row``, ``2 rows`` and ``1,347 rows``; ``plural`` is for nouns that take more than an s."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def _seen(letter: str) -> bool:
     return letter.isprintable() or unicodedata.category(letter) == "Zs"
 

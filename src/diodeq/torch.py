@@ -20,6 +20,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.products import branch_products
 from diodeq.errors import InputError
+from diodeq.printable import counted
 from diodeq.simulators import create
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
 
@@ -65,7 +66,7 @@ class CircuitLayer(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """What ``print`` shows."""
-        return f"{self._start.title}, {len(self.log_conductances)} conductances, {self._simulator.name}"
+        return f"{self._start.title}, {counted(len(self.log_conductances), 'conductance')}, {self._simulator.name}"
 
 
 class _Settle(torch.autograd.Function):

@@ -19,7 +19,7 @@ from diodeq.circuit.bank import Floats
 from diodeq.cluster import Map
 from diodeq.devices.technology import Technology
 from diodeq.devices.variation import Variation
-from diodeq.errors import InputError, SimulationError, UsageError
+from diodeq.errors import InputError, SimulationError, UsageError, numbered
 from diodeq.netlist.listing import circuit_digest
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
@@ -147,7 +147,10 @@ def _measured(study: Study, wanted: Floats, number: int, engine: Simulator) -> M
 
 def outputs(engine: Simulator, circuit: Circuit, drives: Floats) -> Floats:
     """Output volts float64[B, n_out]."""
-    parts = [engine.operate(circuit, drives[at : at + AT_ONCE]).outputs for at in range(0, len(drives), AT_ONCE)]
+    parts = []
+    for at in range(0, len(drives), AT_ONCE):
+        with numbered(range(at, len(drives))):
+            parts.append(engine.operate(circuit, drives[at : at + AT_ONCE]).outputs)
     return np.concatenate(parts)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from diodeq.analysis.capacitance import demand_time, time_constants
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.errors import InputError, SimulationError
+from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.simulators.base import DynamicSimulator, Spectrum
 
 # Rows whose spectra are asked for at a time.
@@ -87,11 +87,15 @@ def output_noise(
     rms = np.zeros(point.outputs.shape)
     noisiest: tuple[float, int, Spectrum] | None = None
     for at in range(0, len(drives), AT_ONCE):
-        for row, spectrum in enumerate(engine.noise(circuit, farads, drives[at : at + AT_ONCE], (low, high)), at):
+        with numbered(range(at, len(drives))):
+            spectra = engine.noise(circuit, farads, drives[at : at + AT_ONCE], (low, high))
+        for row, spectrum in enumerate(spectra, at):
             off = np.abs(spectrum.node_voltages - point.node_voltages[row]).max()
             if off > 1e-6 * max(1.0, np.abs(point.node_voltages[row]).max()):
                 raise SimulationError(
-                    f"the noise of row {row + 1} was found {off:.2g} V off its operating point", "report this circuit"
+                    f"the noise of sample {row} was found {off:.2g} V off its operating point",
+                    "report this circuit",
+                    sample=row,
                 )
             rms[row] = np.sqrt(integrated(spectrum, flat_below=not flickers))
             if noisiest is None or rms[row].max() > noisiest[0]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.devices.ladder import Ladder
-from diodeq.errors import InputError, SimulationError
+from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.quantize import Quantized, quantize
 
@@ -113,7 +113,8 @@ def drawn_drives(circuit: Circuit) -> Floats:
 def _settled(simulator: Simulator, circuit: Circuit, drives: Floats) -> Iterator[tuple[Floats, float]]:
     """Outputs and the largest voltage between two nodes, some samples at a time."""
     for at in range(0, len(drives), AT_ONCE):
-        point = simulator.operate(circuit, drives[at : at + AT_ONCE])
+        with numbered(range(at, len(drives))):
+            point = simulator.operate(circuit, drives[at : at + AT_ONCE])
         yield point.outputs, float(np.ptp(point.node_voltages, axis=1).max(initial=0.0))
 
 

@@ -14,6 +14,7 @@ from diodeq.circuit.equations import incidence
 from diodeq.circuit.fold import FoldPlan
 from diodeq.errors import InputError
 from diodeq.network import Network, Stage
+from diodeq.printable import counted
 
 Index = NDArray[np.int64]
 
@@ -36,7 +37,8 @@ def unit_nodes(circuit: Circuit, network: Network) -> list[Index]:
         ) from None
     if len(circuit.inputs) != network.widths[0] or len(circuit.outputs) != network.widths[-1]:
         raise InputError(
-            f"circuit {circuit.title!r} has {len(circuit.inputs)} inputs and {len(circuit.outputs)} outputs, "
+            f"circuit {circuit.title!r} has {counted(len(circuit.inputs), 'input')} and"
+            f" {counted(len(circuit.outputs), 'output')}, "
             f"the network {network.widths[0]} and {network.widths[-1]}",
             "give the weights that this circuit was compiled from",
         )

@@ -14,7 +14,7 @@ from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
 from diodeq.analysis.power import dissipation
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.errors import InputError, SimulationError
+from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.simulators.base import DynamicSimulator, OperatingPoint, Waveform
 from diodeq.synthesis.quantize import scaled_impedance
 
@@ -119,7 +119,8 @@ def _waves(
         done: dict[int, Waveform] = {}
         for attempt in range(ATTEMPTS):
             seconds = stop * GROWTH**attempt
-            waves = engine.transient(circuit, farads, start.drives[left], end.drives[left], seconds, accuracy)
+            with numbered(left.tolist()):
+                waves = engine.transient(circuit, farads, start.drives[left], end.drives[left], seconds, accuracy)
             for row, wave in zip(left.tolist(), waves, strict=True):
                 _demand_start(wave, start.node_voltages[row], band, row)
                 if _finished(wave, end.node_voltages[row], end.outputs[row], band):
@@ -129,8 +130,9 @@ def _waves(
                 break
         else:
             raise SimulationError(
-                f"row {left[0] + 1} has not settled after {seconds:.3g} s",
+                f"sample {left[0]} has not settled after {seconds:.3g} s",
                 "the circuit oscillates, or a node has far more capacitance than its resistors can charge",
+                sample=int(left[0]),
             )
         yield from sorted(done.items())
 
@@ -140,8 +142,9 @@ def _demand_start(wave: Waveform, volts: Floats, band: float, row: int) -> None:
     if off.max() > band:
         node = wave.circuit.nodes[int(off.argmax())]
         raise SimulationError(
-            f"the waveform of row {row + 1} starts {off.max():.2g} V off its operating point at node {node}",
+            f"the waveform of sample {row} starts {off.max():.2g} V off its operating point at node {node}",
             "report this circuit",
+            sample=row,
         )
 
 

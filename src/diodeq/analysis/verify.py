@@ -74,6 +74,11 @@ class Verification:
             return None
         return {name: float(np.mean(states[-1].argmax(axis=1) == self.labels)) for name, states in self.levels.items()}
 
+    @property
+    def decides(self) -> bool:
+        """Whether there are outputs of which one can be the highest."""
+        return len(self.levels["network"][-1][0]) > 1
+
     def agreement(self) -> dict[str, float]:
         """The share of samples for which a level's largest output is the network's."""
         wanted = self.levels["network"][-1].argmax(axis=1)

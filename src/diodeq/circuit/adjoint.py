@@ -16,6 +16,7 @@ from diodeq.circuit.bank import Bank, bank
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS, Adjoint
 from diodeq.errors import CircuitError
+from diodeq.printable import counted
 
 
 def transpose(circuit: Circuit) -> Circuit:
@@ -54,7 +55,8 @@ def linearize(circuit: Circuit, diode_conductances: ArrayLike) -> Circuit:
     conductances = real("the conductances of diodes", diode_conductances)
     if conductances.shape != (len(circuit.diodes),):
         raise CircuitError(
-            f"{conductances.shape} diode conductances were given for {len(circuit.diodes)} diodes", "give one per diode"
+            f"{conductances.shape} diode conductances were given for {counted(len(circuit.diodes), 'diode')}",
+            "give one per diode",
         )
     bad = np.flatnonzero(~(np.isfinite(conductances) & (conductances > 0)))
     if len(bad):

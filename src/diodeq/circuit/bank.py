@@ -13,6 +13,7 @@ from diodeq.arrays import numbers, real, whole
 from diodeq.circuit.blocks import Wiring
 from diodeq.circuit.kinds import KINDS
 from diodeq.errors import CircuitError
+from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -80,7 +81,8 @@ def bank(kind: str, rows: Sequence[tuple[Any, ...]] = (), names: Sequence[str] =
     for row in rows:
         if len(row) != width + 1:
             raise CircuitError(
-                f"a {KINDS[kind].singular} row has {len(row)} entries", f"give {width} nodes and a value"
+                f"a {KINDS[kind].singular} row has {counted(len(row), 'entry', 'entries')}",
+                f"give {width} nodes and a value",
             )
     terminals = whole(f"the nodes of {kind}", [row[:width] for row in rows]).reshape(len(rows), width)
     number = whole if KINDS[kind].nonlinear else real

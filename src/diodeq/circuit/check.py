@@ -13,6 +13,7 @@ from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import components, port_edges
 from diodeq.circuit.kinds import KINDS
 from diodeq.errors import CircuitError
+from diodeq.printable import counted
 
 LEGAL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -145,7 +146,7 @@ def _floating(circuit: Circuit) -> None:
     outputs = [name for name, ends in zip(circuit.output_names, circuit.outputs, strict=True) if lost in ends]
     raise CircuitError(
         f"node {circuit.nodes[lost]} has no path to ground (an island of {islands[int(labels[lost])]} of "
-        f"{len(circuit.nodes)} nodes" + (f", read by output {outputs[0]})" if outputs else ")"),
+        f"{counted(len(circuit.nodes), 'node')}" + (f", read by output {outputs[0]})" if outputs else ")"),
         "connect it to ground, a source or a grounded node through a resistor",
         nodes=tuple(circuit.nodes[n] for n in np.flatnonzero(labels == labels[lost]).tolist()),
     )

@@ -20,6 +20,7 @@ from diodeq.circuit.bank import Bank, Bools, Floats, Ints, bank, frozen
 from diodeq.circuit.kinds import KINDS, learn, nonlinear_kinds, source_kinds
 from diodeq.devices import DiodeModel
 from diodeq.errors import CircuitError
+from diodeq.printable import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -279,7 +280,7 @@ class Circuit:
         volts = np.atleast_2d(real("the input volts", drives))
         if volts.ndim != 2 or volts.shape[1] != len(self.inputs):
             raise CircuitError(
-                f"{volts.shape[-1]} input columns do not fit the {len(self.inputs)} inputs of circuit {self.title!r}",
+                f"{counted(volts.shape[-1], 'input column')} for circuit {self.title!r}, not {len(self.inputs)}",
                 "give one column per input",
             )
         bad = [] if np.isfinite(volts).all() else np.argwhere(~np.isfinite(volts)).tolist()
@@ -314,8 +315,8 @@ class Circuit:
         return build(self)
 
     def __repr__(self) -> str:
-        counts = f"{len(self.nodes):,} nodes, {len(self.resistors):,} resistors, {len(self.diodes):,} diodes"
-        return f"<Circuit {self.title!r}: {counts}>"
+        named = ((self.nodes, "node"), (self.resistors, "resistor"), (self.diodes, "diode"))
+        return f"<Circuit {self.title!r}: {', '.join(counted(len(some), noun) for some, noun in named)}>"
 
     def _repr_html_(self) -> str:
         from diodeq.circuit.html import summary

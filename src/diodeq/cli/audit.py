@@ -10,12 +10,11 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.drives import volts
+from diodeq.cli.drives import rows_of, volts
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN, print_json, rule_list
-from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.learning.rules import RULES, written
-from diodeq.tables import read_matrix
+from diodeq.printable import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,7 +55,7 @@ SIZES = np.logspace(-6, 0, 19)
 @JSON
 def audit(
     circuit: Path,
-    inputs: Path,
+    inputs: Path | None,
     labelled: bool,
     rules: tuple[str, ...],
     limit: int,
@@ -86,19 +85,9 @@ def audit(
 
         demand_drawable(picture)
     loaded = Circuit.load(circuit)
-    rows = read_matrix(inputs, len(loaded.inputs) + labelled)
-    features = rows[:, : len(loaded.inputs)]
-    drives = volts(loaded, features, inputs, units)
-    loss: Loss = half_mean_square
-    if labelled:
-        labels = rows[:, -1]
-        wrong = np.flatnonzero((labels % 1 != 0) | (labels < 0) | (labels >= len(loaded.outputs)))
-        if len(wrong):
-            raise InputError(
-                f"{inputs}: the label of sample {wrong[0] + 1} is {labels[wrong[0]]:g}",
-                f"give class numbers 0 … {len(loaded.outputs) - 1}",
-            )
-        loss = cross_entropy(labels.astype(int), loaded.scaling.output_scale)
+    rows, labels = rows_of(loaded, inputs, labelled)
+    drives = volts(loaded, rows, inputs, units)
+    loss: Loss = half_mean_square if labels is None else cross_entropy(labels, loaded.scaling.output_scale)
     with create(simulator, workers, time_limit) as engine:
         found = compare(engine, loaded, drives, loss, rules, limit)
         curves = sweep(engine, loaded, drives, loss, SIZES) if picture is not None else {}
@@ -124,7 +113,7 @@ def _table(found: Sequence[Audited], samples: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"against the exact gradient, {samples} samples", title_justify="left")
+    table = Table(title=f"against the exact gradient, {counted(samples, 'sample')}", title_justify="left")
     table.add_column("rule, layer")
     for name in ("cosine", "norm ratio", "largest error", "checked", "solves", "seconds"):
         table.add_column(name, justify="right")

@@ -92,7 +92,7 @@ def compile_command(
         technology=replace(hardware, **{name: value for name, value in limits.items() if value is not None}),
         volts_per_unit=volts_per_unit,
         remedy=remedy,
-        inputs=None if inputs is None else read_matrix(inputs, network.widths[0]),
+        inputs=None if inputs is None else read_matrix(inputs, [f"x{k}" for k in range(network.widths[0])]),
         max_gain=max_gain,
         allow_nonunique=allow_nonunique,
         title=f"compiled from {weights.name}",

@@ -13,6 +13,7 @@ from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, pr
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.devices.technology import Technology
+from diodeq.printable import counted
 
 # Above this relative error pre-distortion did not do what it is for.
 REACHED = 0.01
@@ -115,34 +116,35 @@ def crossbar(
     if as_json:
         print_json(document)
         return
-    say("\n".join(_words(document)))
+    say("\n".join(_words(document, len(loaded.outputs) > 1)))
 
 
-def _words(found: dict[str, Any]) -> Iterator[str]:
+def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
+    """Lines to read; ``decides`` says that there are several outputs, of which one is the highest."""
     shapes = ", ".join(" x ".join(map(str, shape)) for shape in found["arrays"])
     yield (
-        f"arrays of {shapes}: {found['cells']:,} cells, {found['wire_segments']:,} wire segments,"
-        f" {found['nodes']:,} nodes"
+        f"arrays of {shapes}: {counted(found['cells'], 'cell')}, {counted(found['wire_segments'], 'wire segment')},"
+        f" {counted(found['nodes'], 'node')}"
     )
-    yield _cost("wires", found["wires"], found["simulator"])
+    yield _cost("wires", found["wires"], found["simulator"], decides)
     done = found["predistortion"]
     if done:
         yield (
             f"pre-distortion: effective conductances were off by {100 * done['error_before']:.3g} %, are by"
-            f" {100 * done['error_after']:.2g} %; {done['cells_at_limit']:,} cells at the end of their range"
+            f" {100 * done['error_after']:.2g} %; {counted(done['cells_at_limit'], 'cell')} at the end of their range"
         )
         if done["error_after"] > REACHED:
             yield "note: these wires resist too much for cells to conduct as drawn; --scale 0.1 makes all cells weaker"
-        yield _cost("pre-distorted", found["compensated"], found["simulator"])
+        yield _cost("pre-distorted", found["compensated"], found["simulator"], decides)
     yield f"wrote {found['file']}"
 
 
-def _cost(what: str, found: dict[str, Any], simulator: str) -> str:
+def _cost(what: str, found: dict[str, Any], simulator: str, decides: bool) -> str:
     known = ""
+    kept = f"; {100 * found['agreement']:.2f} % keep their highest output" if decides else ""
     if found["accuracy"] is not None:
         known = f"; accuracy {100 * found['accuracy']:.2f} %, as drawn {100 * found['accuracy_before']:.2f} %"
     return (
         f"{what}: outputs move by {found['rms']:.3g} V rms ({100 * found['relative']:.2g} %), {found['largest']:.3g} V"
-        f" at most; {100 * found['agreement']:.2f} % of {found['samples']} samples keep their highest output{known}"
-        f" ({simulator})"
+        f" at most, over {counted(found['samples'], 'sample')}{kept}{known} ({simulator})"
     )

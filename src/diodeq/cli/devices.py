@@ -9,7 +9,7 @@ from typing import Any
 
 import rich_click as click
 
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WRITTEN, print_json
+from diodeq.cli.options import JSON, POSITIVE, SIMULATOR, TIME_LIMIT, WRITTEN, print_json
 from diodeq.cli.technologies import technologies
 from diodeq.cli.terminal import complain, say
 from diodeq.devices import DiodeModel, catalogue
@@ -82,7 +82,8 @@ def show(name: str, temperature: float, as_json: bool) -> None:
     if as_json:
         print_json({**document, "card": card})
         return
-    say(f"{model.name}: {model.description}\nsource: {model.source}\n")
+    say(": ".join(filter(None, (model.name, model.description))))
+    say(f"source: {model.source}\n" if model.source else "")
     for key, value in model.card():
         parameter = PARAMETERS[key.lower()]
         say(f"  {key:<5} {value:<12g} {parameter.unit:<5} {parameter.meaning}")
@@ -97,7 +98,7 @@ def show(name: str, temperature: float, as_json: bool) -> None:
 @click.option("-o", "--output", required=True, type=WRITTEN, help="The picture to write: .svg, .png or .pdf.")
 @click.option(
     "--alpha",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=POSITIVE,
     default=1e4,
     show_default=True,
     help="The resistance in ohm that feeds the node whose voltage is the activation.",

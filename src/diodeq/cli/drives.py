@@ -1,17 +1,89 @@
-"""Rows of a user's numbers as volts at a circuit's inputs."""
+"""Rows of a user's numbers as volts at a circuit's inputs: every command that drives a circuit reads them here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from click import get_current_context
+from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
-from diodeq.errors import InputError
-from diodeq.tables import Floats, shortest
+from diodeq.errors import InputError, UsageError
+from diodeq.tables import Floats, read_blocks, read_matrix, shortest
+
+Ints = NDArray[np.int64]
+
+# What a command's context remembers: the rows of its file, counted from 1, that are the samples of every batch.
+ROWS = "rows"
 
 
-def volts(circuit: Circuit, rows: Floats, path: Path, units: str = "network", before: int = 0) -> Floats:
+def told(rows: Sequence[int]) -> None:
+    """From now on sample k of a batch is the row ``rows[k]`` of the file, which errors name instead."""
+    context = get_current_context(silent=True)
+    if context is not None and context.obj is not None:
+        context.obj[ROWS] = rows
+
+
+def rows_of(circuit: Circuit, path: Path | None, labelled: bool = False) -> tuple[Floats, Ints | None]:
+    """Rows float64[B, n_in] of a file in whatever unit, and the class numbers int64[B] in its last column, if any.
+
+    Without a file a circuit without inputs has one row.
+
+    Raises:
+        UsageError: no file, or a file for nothing.
+        InputError: the file cannot be read, or does not fit the circuit.
+    """
+    count = len(demand_file(circuit, path, labelled))
+    if path is None:
+        return np.zeros((1, 0)), None
+    rows = read_matrix(path, circuit.inputs.names, labelled)
+    told(range(1, len(rows) + 1))
+    return rows[:, :count], labels_of(path, rows, len(circuit.outputs) or None) if labelled else None
+
+
+def blocks(
+    circuit: Circuit, path: Path | None, rows: int, seen: Callable[[int], None] | None = None
+) -> Iterator[Floats]:
+    """The same without labels, at most ``rows`` at a time; ``seen`` is told how many bytes of the file were read."""
+    names = demand_file(circuit, path)
+    done = 0
+    for block in [np.zeros((1, 0))] if path is None else read_blocks(path, names, rows, seen):
+        told(range(done + 1, done + len(block) + 1))
+        yield block
+        done += len(block)
+
+
+def demand_file(circuit: Circuit, path: Path | None, labelled: bool = False) -> tuple[str, ...]:
+    """The names of the circuit's inputs; raises ``UsageError`` where a file lacks or has no use."""
+    names = circuit.inputs.names
+    if path is not None and not names:
+        raise UsageError(
+            f"circuit {circuit.title!r} has no inputs for {path}",
+            "leave the file out, or make inputs with diodeq import --input NAME",
+        )
+    if path is None and names:
+        raise UsageError(f"circuit {circuit.title!r} has inputs", "give --inputs X.csv, one row a sample")
+    if path is None and labelled:
+        raise UsageError("--labelled has no meaning without --inputs", "leave it out")
+    return names
+
+
+def labels_of(path: Path, rows: Floats, classes: int | None = None) -> Ints:
+    """The class numbers in the last column; raises ``InputError`` for anything that is none of so many ``classes``."""
+    column = rows[:, -1]
+    wrong = (column % 1 != 0) | (column < 0) | (column >= (2**31 if classes is None else classes))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise InputError(
+            f"{path}: the label of row {at + 1} is {column[at]:g}",
+            f"give class numbers {'0, 1, 2, …' if classes is None else f'0 … {classes - 1}'}",
+        )
+    return column.astype(np.int64)
+
+
+def volts(circuit: Circuit, rows: Floats, path: Path | None, units: str = "network", before: int = 0) -> Floats:
     """Input volts float64[B, n_in] of ``rows`` read from ``path``; ``before`` rows of the file came before them.
 
     Raises:

@@ -17,7 +17,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
 from diodeq.circuit.schematic import svg
-from diodeq.cli.drives import volts
+from diodeq.cli.drives import rows_of, told, volts
 from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.cli.terminal import say
@@ -28,8 +28,8 @@ from diodeq.netlist.bom import bill
 from diodeq.netlist.deck import Deck, digest
 from diodeq.netlist.dialects import DIALECTS, full_deck
 from diodeq.netlist.linearized import linearized_deck
+from diodeq.printable import counted
 from diodeq.simulators import create
-from diodeq.tables import read_matrix
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,8 @@ def export(
         raise UsageError("--at and --linearized-at both say where to drive the inputs", "give one of them")
     if own["inject"] and linearized_at is None:
         raise UsageError("--inject has no meaning without --linearized-at", "add --linearized-at X.csv or leave it out")
+    if at is None and linearized_at is None and _given("row"):
+        raise UsageError("--row has no meaning without --at or --linearized-at", "add --at X.csv or leave it out")
     asked = Parts.taken(own)
     own["ladder"] = ladder = asked.ladder()
     loaded, said, cost = Circuit.load(circuit), "", {}
@@ -164,19 +166,25 @@ def _refuse_foreign(to: str) -> None:
     """Raise `UsageError` for an option given on the command line that only other exports know."""
     for kind in EXPORTS.values():
         for name in kind.own:
-            given = get_current_context().get_parameter_source(name)
-            if given is ParameterSource.COMMANDLINE and name not in EXPORTS[to].own:
+            if _given(name) and name not in EXPORTS[to].own:
                 option = "--" + name.replace("_", "-")
                 known = [other for other, it in EXPORTS.items() if name in it.own]
                 raise UsageError(f"{option} has no meaning with --to {to}", f"it is for --to {', '.join(known)}")
 
 
+def _given(name: str) -> bool:
+    return get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
 def _drives(circuit: Circuit, path: Path | None, row: int, units: str) -> Floats:
     if path is None:
         return np.zeros(len(circuit.inputs))
-    rows = read_matrix(path, len(circuit.inputs))
+    rows, _ = rows_of(circuit, path)
     if row > len(rows):
-        raise InputError(f"{path} has {len(rows)} rows, so there is no row {row}", "give --row a smaller number")
+        raise InputError(
+            f"{path} has {counted(len(rows), 'row')}, so there is no row {row}", "give --row a smaller number"
+        )
+    told([row])
     chosen: Floats = volts(circuit, rows[row - 1 : row], path, units, row - 1)[0]
     return chosen
 

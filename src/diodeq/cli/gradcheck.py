@@ -7,11 +7,11 @@ from pathlib import Path
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.drives import volts
-from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, print_json
+from diodeq.cli.drives import rows_of, volts
+from diodeq.cli.options import INPUTS, JSON, POSITIVE, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, print_json
 from diodeq.cli.terminal import say
 from diodeq.errors import ToleranceError
-from diodeq.tables import read_matrix
+from diodeq.printable import counted
 
 
 @click.command()
@@ -20,7 +20,7 @@ from diodeq.tables import read_matrix
 @click.option(
     "--limit", type=click.IntRange(min=1), default=200, show_default=True, help="Conductances to check, evenly spread."
 )
-@click.option("--tolerance", type=float, default=1e-5, show_default=True, help="Largest error that passes.")
+@click.option("--tolerance", type=POSITIVE, default=1e-5, show_default=True, help="Largest error that passes.")
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -28,7 +28,7 @@ from diodeq.tables import read_matrix
 @JSON
 def gradcheck(
     circuit: Path,
-    inputs: Path,
+    inputs: Path | None,
     limit: int,
     tolerance: float,
     simulator: str,
@@ -49,15 +49,15 @@ def gradcheck(
     from diodeq.simulators.ngspice import NgspiceReference
 
     loaded = Circuit.load(circuit)
-    rows = read_matrix(inputs, len(loaded.inputs))
-    drives = volts(loaded, rows, inputs, units)
+    drives = volts(loaded, rows_of(loaded, inputs)[0], inputs, units)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         report = check_gradient(engine, reference, loaded, drives, limit)
     if as_json:
         print_json(report)
     else:
         difference = report["finite_difference"]
-        say(f"{report['parameters']} of {report['trainable']} conductances, {len(drives)} samples, {simulator}")
+        checked = f"{report['parameters']} of {counted(report['trainable'], 'conductance')}"
+        say(f"{checked}, {counted(len(drives), 'sample')}, {simulator}")
         say(f"  .ac analysis        largest relative error {report['ac']['max_relative_error']:.1e}")
         say(
             f"  finite differences  largest relative error {difference['max_relative_error']:.1e}, "

@@ -10,6 +10,7 @@ from diodeq.circuit import KINDS
 from diodeq.cli.options import JSON, WRITTEN, print_json
 from diodeq.cli.terminal import complain, say
 from diodeq.netlist.reading import import_deck
+from diodeq.printable import counted
 
 
 @click.command("import")
@@ -71,12 +72,9 @@ def import_command(
             }
         )
         return
-    counted = [
-        f"{count} {KINDS[kind].singular if count == 1 else kind.replace('_', ' ')}"
-        for kind, count in parts.items()
-        if count
-    ]
-    say(f"{len(circuit.nodes)} nodes, {', '.join(counted)}; {int(circuit.mask.sum())} resistors may be trained")
+    said = [counted(len(circuit.nodes), "node")]
+    said += [counted(count, KINDS[kind].singular) for kind, count in parts.items() if count]
+    say(f"{', '.join(said)}; {counted(int(circuit.mask.sum()), 'resistor')} may be trained")
     say(f"inputs: {_some(circuit.inputs.names)}")
     say(f"outputs: {_some(circuit.output_names)}")
     say(f"wrote {file}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from click.exceptions import Exit
 
 from diodeq import __version__, interrupts
 from diodeq.cli.cautions import spoken
+from diodeq.cli.drives import ROWS
 from diodeq.cli.options import Written
 from diodeq.cli.terminal import complain
 from diodeq.documents import toml
@@ -125,16 +127,19 @@ def _check(path: Path, name: str, command: click.Command, table: dict[str, Any])
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code (0 done, 1 a bug, 2 … 7 as in ``errors.py``, 130 interrupted)."""
+    known: dict[str, Any] = {}
     try:
         interrupts.listen()
         with spoken():
-            result = cli.main(args=arguments, prog_name="diodeq", standalone_mode=False, default_map=read_config())
+            result = cli.main(
+                args=arguments, prog_name="diodeq", standalone_mode=False, default_map=read_config(), obj=known
+            )
         return result if isinstance(result, int) else 0
     except BaseException as error:
         if interrupts.received(error) or isinstance(error, click.Abort):
             complain("interrupted")
             return interrupts.EXIT_CODE
-        return _ended(error)
+        return _ended(error, known)
 
 
 def run() -> None:
@@ -157,8 +162,8 @@ def run() -> None:
     sys.exit(code)
 
 
-def _ended(error: BaseException) -> int:
-    """Say what ended the command, and return its exit code."""
+def _ended(error: BaseException, known: dict[str, Any]) -> int:
+    """Say what ended the command, and return its exit code; ``known`` is what the command told of itself."""
     if isinstance(error, Exit):
         return error.exit_code
     if isinstance(error, SystemExit):
@@ -170,7 +175,7 @@ def _ended(error: BaseException) -> int:
     if isinstance(error, OSError):
         return _unusable(error)
     if isinstance(error, DiodeqError):
-        complain(str(error))
+        complain(_typed(error, known.get(ROWS, ())))
         return error.exit_code
     if isinstance(error, MemoryError):
         complain("there is not enough memory; give a smaller circuit or fewer samples")
@@ -179,6 +184,16 @@ def _ended(error: BaseException) -> int:
         raise error
     complain(f"a bug: {type(error).__name__}: {error}; set DIODEQ_DEBUG=1 to see where")
     return 1
+
+
+def _typed(error: DiodeqError, rows: Sequence[int]) -> str:
+    """An error of the library in the words of the command line: arguments as options, samples as ``rows`` of a file."""
+    if error.sample is not None and error.sample < len(rows):
+        error.renumber(rows[error.sample], "row")
+    text = str(error)
+    for name in error.arguments:
+        text = re.sub(rf"\b{name}\b(?: =)?", f"--{name.replace('_', '-')}", text)
+    return text
 
 
 def _unusable(error: OSError) -> int:

@@ -23,6 +23,7 @@ from diodeq.devices.technology import Technology
 from diodeq.devices.variation import Variation
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
+from diodeq.printable import counted
 
 # Accuracy, or agreement, that a good board may lose.
 MAY_LOSE = 0.01
@@ -130,7 +131,7 @@ def montecarlo(
     if as_json:
         print_json(document)
         return
-    say("\n".join(_words(document)))
+    say("\n".join(_words(document, len(loaded.outputs) > 1)))
 
 
 def _technology(name: str | None, tolerance: str | None, temperature: str | None) -> Technology:
@@ -174,15 +175,17 @@ def _bar(done: int, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
-def _words(found: dict[str, Any]) -> Iterator[str]:
+def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
+    """Lines to read; ``decides`` says that there are several outputs, of which one is the highest."""
     failed = f", {found['failed']} of them without a solution" if found["failed"] else ""
-    warm = found["temperatures"]
+    cold, hot = (f"{found['temperatures'][end]:.3g}" for end in ("lowest", "highest"))
+    warm = f"{cold} °C" if cold == hot else f"{cold} … {hot} °C"
     yield (
-        f"{found['boards']:,} boards{failed}, {found['samples']} samples each,"
-        f" {warm['lowest']:.3g} … {warm['highest']:.3g} °C ({found['simulator_version']})"
+        f"{counted(found['boards'], 'board')}{failed}, {counted(found['samples'], 'sample')} each, {warm}"
+        f" ({found['simulator_version']})"
     )
     for name, what in (("accuracy", "accuracy"), ("agreement", "highest output as drawn")):
-        if found.get(name):
+        if found.get(name) and (decides or name == "accuracy"):
             drawn = f", as drawn {100 * found['accuracy_drawn']:.2f} %" if name == "accuracy" else ""
             yield (
                 f"{what}: mean {100 * found[name]['mean']:.2f} %, 5 % of boards below"
@@ -194,15 +197,17 @@ def _words(found: dict[str, Any]) -> Iterator[str]:
             f" V at most; as drawn they are {found['output_rms_volts']:.3g} V rms"
         )
     share = found["yield"]
-    yield (
-        f"yield: {100 * share['share']:.1f} % of boards reach {100 * share['threshold']:.2f} %"
-        f" (95 % confidence: {100 * share['low_95']:.1f} … {100 * share['high_95']:.1f} %)"
-    )
+    if decides:
+        yield (
+            f"yield: {100 * share['share']:.1f} % of boards reach {100 * share['threshold']:.2f} %"
+            f" (95 % confidence: {100 * share['low_95']:.1f} … {100 * share['high_95']:.1f} %)"
+        )
     yield "what matters, gradient × spread of resistors, as shares of the loss's variance:"
     ranking = found["ranking"]
     for group in sorted(ranking["groups"], key=lambda each: -each["share"]):
         if group["share"] > 0:
-            yield f"  {100 * group['share']:5.1f} %  {group['resistors']:,} resistors {group['group']}"
+            about = "" if group["group"] == "resistors" else f" {group['group']}"
+            yield f"  {100 * group['share']:5.1f} %  {counted(group['resistors'], 'resistor')}{about}"
     for part in ranking["parts"][:3]:
         yield (
             f"  {100 * part['share']:5.2f} %  {part['name']} from {part['from']} to {part['to']},"
@@ -216,6 +221,6 @@ def _words(found: dict[str, Any]) -> Iterator[str]:
         verdict = "the bound holds" if bound["holds"] else "THE BOUND DOES NOT HOLD"
         yield (
             f"certificate: a tolerance of {100 * bound['tolerance']:.3g} % moves the output nodes {certain} in all;"
-            f" seen {bound['worst_board_volts']:.3g} V on {bound['boards']} boards,"
+            f" seen {bound['worst_board_volts']:.3g} V on {counted(bound['boards'], 'board')},"
             f" {bound['worst_corner_volts']:.3g} V in the worst corners: {verdict}"
         )

@@ -9,10 +9,11 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, WRITTEN, print_json
-from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, Amount, rows_of
+from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, WRITTEN, Amount, print_json
+from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, rows_of
 from diodeq.cli.terminal import say
 from diodeq.files import write_atomically
+from diodeq.printable import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +46,7 @@ TIMES = (1.0, 10.0, 100.0, 1000.0)
 @JSON
 def noise(
     circuit: Path,
-    inputs: Path,
+    inputs: Path | None,
     labelled: bool,
     samples: int | None,
     bandwidth: float | None,
@@ -125,11 +126,13 @@ def _lines(found: NoiseFigures, document: dict[str, Any]) -> list[str]:
     bits = "no noise" if document["effective_bits"] is None else f"{document['effective_bits']:.1f} effective bits"
     lines = [
         f"output noise: {quantity(float(np.median(found.rms)), 'V')} rms in the median,"
-        f" {quantity(float(found.rms.max()), 'V')} at worst, over {document['samples']} rows and {len(found.rms[0])}"
-        f" outputs ({document['simulator']})",
+        f" {quantity(float(found.rms.max()), 'V')} at worst, over {counted(document['samples'], 'row')} and"
+        f" {counted(len(found.rms[0]), 'output')} ({document['simulator']})",
         f"integrated from {quantity(found.low, 'Hz')} to {quantity(found.high, 'Hz')}; at low frequency"
         f" {quantity(float(density), 'V')}/√Hz in the noisiest row",
-        f"span of the outputs {quantity(found.span, 'V')}: {bits}",
+        f"span of the outputs {quantity(found.span, 'V')}: {bits}"
+        if found.span > 0
+        else "effective bits need a span: give at least two rows whose outputs differ",
     ]
     if document["accuracy"] is not None:
         drawn = ", ".join(f"{100 * share:.2f} % with {times}" for times, share in document["accuracy"].items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from diodeq import pool
 from diodeq.errors import InputError, UsageError
 from diodeq.network.activations import Activation
 from diodeq.simulators import ENGINES
+from diodeq.spice.numbers import number
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,6 +40,36 @@ class Written(click.Path):
 WRITTEN = Written()
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+
+class Amount(click.ParamType):  # type: ignore[type-arg]
+    """A number as SPICE writes it: 0.1p, 4meg, 1e-12."""
+
+    def __init__(self, unit: str) -> None:
+        self.name = unit
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        """The number in the unit."""
+        try:
+            return number(str(value))
+        except InputError as error:
+            self.fail(str(error), param, context)
+
+
+class Finite(click.FloatRange):
+    """A finite number within bounds; click's own lets nan through, and infinity where one end is open."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        """The number."""
+        found = float(super().convert(value, param, context))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a finite number.", param, context)
+        return found
+
+
+POSITIVE = Finite(min=0.0, min_open=True)
+# Of resistors, for a certificate.
+PERCENT = Finite(min=0.0, max=100.0, max_open=True)
 
 
 class EngineName(click.ParamType):  # type: ignore[type-arg]
@@ -95,7 +127,10 @@ JOB_SCRIPT = click.option(
     "--job-script", is_flag=True, help="Print what --cluster slurm:N hands to sbatch, and do nothing."
 )
 INPUTS = click.option(
-    "--inputs", required=True, type=click.Path(path_type=Path), help="CSV, one row a sample; a header is allowed."
+    "--inputs",
+    type=click.Path(path_type=Path),
+    help="CSV, one row a sample; a header may name the circuit's inputs in any order."
+    "  [required unless CIRCUIT has no inputs]",
 )
 UNITS = click.option(
     "--units",

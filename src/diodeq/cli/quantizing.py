@@ -12,12 +12,13 @@ import rich_click as click
 from diodeq.analysis.quantization import Cost, best_scaled, cost, drawn_drives
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.cli.options import together
+from diodeq.cli.options import Amount, together
 from diodeq.cli.samples import LABELLED, from_csv
 from diodeq.devices.ladder import PAIRS, Ladder, ladder
 from diodeq.devices.preferred import SERIES
 from diodeq.errors import InputError, UsageError
 from diodeq.netlist.bom import engineering
+from diodeq.printable import counted
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.quantize import Quantized, quantize
 
@@ -34,10 +35,10 @@ quantizing = together(
     click.option("--pairs", type=click.Choice(PAIRS), help="Let two parts make a resistor where that is nearer."),
     click.option(
         "--ohms",
-        type=float,
+        type=Amount("ohms"),
         nargs=2,
         metavar="LOW HIGH",
-        help="Range of resistances.  [default: 1 10e6, the part's]",
+        help="Range of resistances, such as 1k 100k.  [default: 1 10meg, the part's]",
     ),
     click.option(
         "--scale",
@@ -89,6 +90,8 @@ class Parts:
             return None
         if self.programmable and self.programmable.isdigit():
             raise UsageError(f"{self.programmable} is no part", f"write --levels {self.programmable}")
+        if self.levels and self.ohms is None:
+            raise UsageError(f"--levels {self.levels} needs a range", "add --ohms LOW HIGH, such as --ohms 1k 100k")
         low, high = (0.0, np.inf) if self.ohms is None else _siemens(self.ohms)
         return ladder(f"{named[0]}:{self.pairs}" if self.pairs else named[0], low, high)
 
@@ -132,14 +135,16 @@ def words(quantized: Quantized, found: Cost, simulator: str, drawn: bool) -> str
     single, errors = quantized.ladder.single, np.abs(quantized.errors)
     scaled = f" after all conductances times {quantized.scale:.4g}" if quantized.scale != 1.0 else ""
     lines = [
-        f"{len(errors):,} resistors onto {len(quantized.ladder):,} values of {quantized.ladder.name}{scaled}: half are"
+        f"{counted(len(errors), 'resistor')} onto {counted(len(quantized.ladder), 'value')} of"
+        f" {quantized.ladder.name}{scaled}: half are"
         f" within {100 * np.median(errors) if len(errors) else 0:.2g} %, {quantized.beyond:,} lay outside"
         f" {engineering(1 / quantized.ladder.high)} … {engineering(1 / quantized.ladder.low)} ohm"
     ]
+    kept = "" if len(quantized.circuit.outputs) < 2 else f"; {100 * found.agreement:.2f} % keep their highest output"
     of = "drawn at random" if drawn else "given"
     lines.append(
-        f"outputs move by {found.rms:.3g} V rms ({100 * found.relative:.2g} %), {found.largest:.3g} V at most;"
-        f" {100 * found.agreement:.2f} % of {found.samples} samples {of} keep their highest output ({simulator})"
+        f"outputs move by {found.rms:.3g} V rms ({100 * found.relative:.2g} %), {found.largest:.3g} V at most,"
+        f" over {counted(found.samples, 'sample')} {of}{kept} ({simulator})"
     )
     if found.accuracy is not None and found.accuracy_before is not None:
         lines.append(f"accuracy {100 * found.accuracy:.2f} %, before {100 * found.accuracy_before:.2f} %")

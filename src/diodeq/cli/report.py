@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import ENGINE, JSON, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
+from diodeq.cli.options import ENGINE, JSON, PERCENT, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
@@ -21,7 +21,9 @@ from diodeq.files import write_atomically
 @click.option("--weights", type=click.Path(path_type=Path), help="Of a circuit: the weights it was compiled from.")
 @click.option("--inputs", type=click.Path(path_type=Path), help="Of a circuit: CSV in network units, one row a sample.")
 @click.option("--labelled", is_flag=True, help="The last column of the CSV is the class number.")
-@click.option("--tolerance", default=1.0, show_default=True, help="Of resistors, in %, for a circuit's certificate.")
+@click.option(
+    "--tolerance", type=PERCENT, default=1.0, show_default=True, help="Of resistors, in %, for a circuit's certificate."
+)
 @WEIGHTS
 @click.option(
     "--simulator",
@@ -62,8 +64,13 @@ def report(
         out = out or subject / "report.html"
         page, document = _run(subject, simulator, workers, time_limit)
     else:
-        if not (weights and inputs):
-            raise UsageError("the report of a circuit compares it with its network", "give --weights and --inputs")
+        if weights is None:
+            raise UsageError(
+                f"the report of {subject} compares it with the weights it was compiled from",
+                "add --weights, or give the folder of a run; of any other circuit see diodeq simulate and export",
+            )
+        if inputs is None:
+            raise UsageError(f"the report of {subject} compares it with its network on samples", "add --inputs X.csv")
         out = out or subject.with_suffix(".html")
         given = (weights, activation, layers)
         page, document = _circuit(
@@ -100,21 +107,18 @@ def _circuit(
     time_limit: float,
 ) -> tuple[str, dict[str, Any]]:
     from diodeq.analysis import verify as analysis
+    from diodeq.cli.drives import rows_of
     from diodeq.cli.reproduce import this_command
-    from diodeq.cli.verify import labels_of
     from diodeq.network.weights import load
     from diodeq.report.circuit_report import circuit_page
     from diodeq.simulators import create
     from diodeq.simulators.ngspice import NgspiceReference
-    from diodeq.tables import read_matrix
 
     weights = given[0]
     loaded, network = Circuit.load(path), load(*given)
-    features = network.widths[0]
-    rows = read_matrix(inputs, features + labelled)
-    labels = labels_of(inputs, rows) if labelled else None
+    rows, labels = rows_of(loaded, inputs, labelled)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
-        found = analysis.verify(engine, reference, loaded, network, rows[:, :features], labels, tolerance / 100.0)
+        found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
         version = engine.version
     digests = _digests(weights=weights, inputs=inputs)
     return circuit_page(loaded, found, version, this_command(), digests), found.to_json()

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.cli.drives import volts
+from diodeq.cli.drives import rows_of, volts
 from diodeq.cli.options import together
-from diodeq.cli.verify import labels_of
 from diodeq.errors import InputError, UsageError
-from diodeq.tables import read_matrix
 
 LABELLED = click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number.")
 # --data, --split, --inputs and --labelled.
@@ -58,7 +56,7 @@ class Samples:
         if self.inputs is not None:
             return from_csv(self.inputs, circuit, self.labelled)
         if self.data is None:
-            return None, None
+            return (None, None) if len(circuit.inputs) else rows_of(circuit, None)
         from diodeq.learning import datasets
         from diodeq.learning.trainer import fits
 
@@ -69,9 +67,8 @@ class Samples:
 
 def from_csv(path: Path, circuit: Circuit, labelled: bool) -> tuple[Floats, NDArray[np.int64] | None]:
     """Input volts float64[B, n_in] of a CSV in the user's units, and the class numbers in its last column, if any."""
-    count = len(circuit.inputs)
-    rows = read_matrix(path, count + labelled)
-    return volts(circuit, rows[:, :count], path), labels_of(path, rows) if labelled else None
+    rows, labels = rows_of(circuit, path, labelled)
+    return volts(circuit, rows, path), labels
 
 
 def _split_of(circuit: Path, data: str) -> int:

@@ -14,6 +14,7 @@ from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, WRITTEN
 from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, rows_of
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
+from diodeq.printable import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -88,7 +89,7 @@ def _scales(context: click.Context, parameter: click.Parameter, value: str) -> t
 @JSON
 def settle(
     circuit: Path,
-    inputs: Path,
+    inputs: Path | None,
     labelled: bool,
     samples: int | None,
     tolerance: float,
@@ -177,9 +178,13 @@ def _table(found: Sequence[Level]) -> Table:
     table = Table(title_justify="left")
     table.add_column("G (median)")
     accurate = found[0].accuracy is not None
-    for name in ("settled", "worst", "decided", "power", "energy", "worst", "gradient"):
+    # A single output decides nothing.
+    decides = len(found[0].settling.circuit.outputs) > 1
+    decided = ["decided"] if decides else []
+    for name in ("settled", "worst", *decided, "power", "energy", "worst", "gradient"):
         table.add_column(name, justify="right")
-    table.add_column("accuracy" if accurate else "same decision", justify="right")
+    if decides:
+        table.add_column("accuracy" if accurate else "same decision", justify="right")
     for level in found:
         each = level.settling
         share = level.agreement if level.accuracy is None else level.accuracy
@@ -187,12 +192,12 @@ def _table(found: Sequence[Level]) -> Table:
             f"{level.scale:g} × ({quantity(level.median_siemens, 'S')})",
             quantity(float(np.median(each.row_times)), "s"),
             quantity(float(each.row_times.max()), "s"),
-            quantity(float(np.median(each.decided)), "s"),
+            *([quantity(float(np.median(each.decided)), "s")] if decides else []),
             quantity(float(np.median(each.power)), "W"),
             quantity(float(np.median(each.energy)), "J"),
             quantity(float(each.energy.max()), "J"),
             quantity(level.joules_per_gradient, "J"),
-            f"{100 * share:.2f} %",
+            *([f"{100 * share:.2f} %"] if decides else []),
         )
     return table
 
@@ -207,7 +212,8 @@ def _sentences(found: Sequence[Level], version: str, wiring: float, load: float,
     digital = "; ".join(f"{item.name} {quantity(weights * item.joules, 'J')}" for item in DIGITAL)
     share = f"{100 * each.band / each.span:.3g} % of the outputs' span"
     return [
-        f"{len(each.times)} rows, inputs step from {start} ({version}); settled: within {quantity(each.band, 'V')}"
+        f"{counted(len(each.times), 'row')}, inputs step from {start} ({version});"
+        f" settled: within {quantity(each.band, 'V')}"
         f" of the final value, {share}",
         f"{quantity(wiring, 'F')} of wire at every end of a part, {quantity(load, 'F')} at every node of an output,"
         " and the diodes' junctions; medians of the rows; energy is all that ideal sources deliver until settled",

@@ -12,15 +12,16 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import KINDS, Circuit
-from diodeq.cli.drives import volts
+from diodeq.cli.drives import blocks, volts
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN
 from diodeq.cli.outputs import Document, Rows, Seen, classes_of
 from diodeq.cli.terminal import complain
 from diodeq.errors import SimulationError
 from diodeq.files import written
+from diodeq.printable import counted
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator
-from diodeq.tables import Floats, read_blocks
+from diodeq.tables import Floats
 
 # Rows of a block, and the most numbers that an array of a block may have.
 ROWS, NUMBERS = 4096, 1 << 22
@@ -42,7 +43,7 @@ ROWS, NUMBERS = 4096, 1 << 22
 @JSON
 def simulate(
     circuit: Path,
-    inputs: Path,
+    inputs: Path | None,
     output: Path | None,
     keep_going: bool,
     simulator: str,
@@ -80,7 +81,7 @@ def simulate(
             shown.append(Seen(loaded.output_names, classes_of(circuit, loaded)) if seen else Rows(_out))
         advance = stack.enter_context(_bar(inputs, hidden=sys.stdout.isatty() and output is None))
         engine = stack.enter_context(create(simulator, workers, time_limit))
-        for rows in read_blocks(inputs, len(loaded.inputs), _rows_at_once(loaded), advance):
+        for rows in blocks(loaded, inputs, _rows_at_once(loaded), advance):
             answers, failures = _answer(engine, loaded, volts(loaded, rows, inputs, units, done), done, keep_going)
             if units == "network":
                 with np.errstate(over="ignore"):
@@ -93,7 +94,11 @@ def simulate(
         for each in shown:
             each.end()
     if failed:
-        raise SimulationError(f"{failed} of {done} rows have no answer", "they are nan in what was written")
+        one = failed == 1
+        raise SimulationError(
+            f"{failed} of {counted(done, 'row')} {'has' if one else 'have'} no answer",
+            f"{'it is' if one else 'they are'} nan in what was written",
+        )
 
 
 def _answer(
@@ -106,10 +111,10 @@ def _answer(
         failures, point = error.failures, error.answered
         if keep_going and failures and point is not None:
             return point.outputs, failures
-        if before and failures:
+        if failures:
             row = min(failures)
             raise SimulationError(f"row {before + row + 1} has no answer: {failures[row]}", error.remedy) from error
-        if before:
+        if before and error.sample is None:
             words = f"after row {before}, from where samples count: {error.problem}"
             raise SimulationError(words, error.remedy) from error
         raise
@@ -126,9 +131,9 @@ def _out(text: str) -> None:
 
 
 @contextmanager
-def _bar(path: Path, hidden: bool) -> Iterator[Callable[[int], None] | None]:
+def _bar(path: Path | None, hidden: bool) -> Iterator[Callable[[int], None] | None]:
     """A bar on stderr for the bytes of the file that are done; nothing where nobody would see it."""
-    if hidden or not sys.stderr.isatty() or not path.is_file():
+    if hidden or not sys.stderr.isatty() or path is None or not path.is_file():
         yield None
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn

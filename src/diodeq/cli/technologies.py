@@ -12,6 +12,7 @@ from diodeq.cli.options import JSON, print_json
 from diodeq.cli.terminal import say
 from diodeq.devices.technology import Technology, get, presets
 from diodeq.devices.variation import Variation
+from diodeq.printable import counted
 
 
 @click.command("technologies")
@@ -29,7 +30,7 @@ def technologies(name: str | None, as_json: bool) -> None:
         return
     for technology in chosen:
         ladder = technology.ladder
-        values = f"{len(ladder):,} values of {technology.levels}" if ladder is not None else "any value"
+        values = f"{counted(len(ladder), 'value')} of {technology.levels}" if ladder is not None else "any value"
         say(f"{technology.name}: {technology.description}")
         say(f"  {technology.low:g} … {technology.high:g} S, {values}")
         if name:

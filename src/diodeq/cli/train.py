@@ -28,6 +28,7 @@ from diodeq.learning.recipe import recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
+from diodeq.printable import counted
 
 TUNING_RATE = 0.005
 
@@ -45,7 +46,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 
 
 @click.command()
-@click.argument("data")
+@click.argument("data", required=False)
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the run; must not exist yet.")
 @click.option(
     "--hidden", multiple=True, callback=_widths, metavar="N[,N…]", help="Width of each hidden layer, one diode a unit."
@@ -99,7 +100,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 def train(
     context: click.Context,
     /,
-    data: str,
+    data: str | None,
     out: Path,
     diode: str,
     simulator: str,
@@ -117,8 +118,8 @@ def train(
     """Train a resistor-diode circuit on DATA inside a simulator.
 
     DATA is iris, wine, breast-cancer, digits, xor, moons, idx:FOLDER (MNIST format), csv:FILE (the last column is the
-    label) or npz:FILE (arrays X and y). Numbers that are not given have sane values for it. The folder
-    gets circuit.npz, netlist.cir, summary.json, metrics.jsonl, checkpoint.npz and training.svg.
+    label) or npz:FILE (arrays X and y); --resume knows it. Numbers that are not given have sane values for it. The
+    folder gets circuit.npz, netlist.cir, summary.json, metrics.jsonl, checkpoint.npz and training.svg.
 
     Example: diodeq train iris --out run
     """
@@ -127,12 +128,14 @@ def train(
     numbers["also"] = numbers["also"] or None
     given = _given(context)
     given |= _hold(numbers)
-    if resume:
+    if data is None and not resume:
+        raise UsageError("DATA is missing", "name a data set such as iris, or add --resume")
+    if data is None or resume:
         experiment = _resumed(stored(out), given, data, diode, simulator, start, numbers)
     else:
         experiment = _fresh(given, data, diode, simulator, start, numbers)
     mode = "resume" if resume else "overwrite" if overwrite else "new"
-    with _interruptible(data, out), shown(experiment.recipe.epochs, verbose, live, out) as progress:
+    with _interruptible(experiment.data, out), shown(experiment.recipe.epochs, verbose, live, out) as progress:
         summary = conduct(
             experiment,
             out,
@@ -193,7 +196,7 @@ def _fresh(
 def _resumed(
     before: Experiment,
     given: set[str],
-    data: str,
+    data: str | None,
     diode: str,
     simulator: str,
     start: Path | None,
@@ -232,18 +235,20 @@ def _picture(path: Path, metrics: list[dict[str, Any]], summary: dict[str, Any])
     from diodeq.report.training_plot import training_figure
 
     title = (
-        f"{summary['data']}: {summary['diodes']} diodes, {summary['resistors']:,} resistors, in {summary['simulator']}"
+        f"{summary['data']}: {counted(summary['diodes'], 'diode')}, {counted(summary['resistors'], 'resistor')}, in"
+        f" {summary['simulator']}"
     )
     write_atomically(path, render(training_figure(metrics, title), path))
 
 
 def _sentences(summary: dict[str, Any], out: Path) -> str:
-    parts = f"{summary['diodes']} diodes ({summary['diode']}), {summary['nodes']} nodes"
+    diodes, nodes = counted(summary["diodes"], "diode"), counted(summary["nodes"], "node")
     lines = [
-        f"{summary['data']}: {100 * summary['test_accuracy']:.1f} % right on {summary['test_samples']} held-out samples"
+        f"{summary['data']}: {100 * summary['test_accuracy']:.1f} % right on"
+        f" {counted(summary['test_samples'], 'held-out sample')}"
         f" ({100 * summary['train_accuracy']:.1f} % in training)",
-        f"{summary['resistors']:,} resistors, {parts}",
-        f"{summary['epochs']} epochs in {summary['seconds']:.1f} s in {summary['simulator_version']}"
+        f"{counted(summary['resistors'], 'resistor')}, {diodes} ({summary['diode']}), {nodes}",
+        f"{counted(summary['epochs'], 'epoch')} in {summary['seconds']:.1f} s in {summary['simulator_version']}"
         f" ({summary['samples_per_second']:.0f} samples/s, {summary['rule']})",
     ]
     if "verified" in summary:

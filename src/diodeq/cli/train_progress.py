@@ -15,6 +15,7 @@ from diodeq.circuit import Circuit
 from diodeq.cli.console import Terminal
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.trainer import Metrics
+from diodeq.printable import counted
 from diodeq.simulators.base import Simulator
 
 
@@ -77,8 +78,8 @@ class Screen(Progress):
 def subject(circuit: Circuit, data: Dataset) -> str:
     """What is trained, in a line."""
     return (
-        f"{data.name}: {len(data.x_train)} samples to learn, {len(data.x_test)} held out; "
-        f"{len(circuit.resistors):,} resistors, {len(circuit.diodes)} diodes"
+        f"{data.name}: {counted(len(data.x_train), 'sample')} to learn, {len(data.x_test)} held out; "
+        f"{counted(len(circuit.resistors), 'resistor')}, {counted(len(circuit.diodes), 'diode')}"
     )
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
+from diodeq.cli.drives import rows_of
+from diodeq.cli.options import JSON, PERCENT, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
 from diodeq.cli.terminal import say
-from diodeq.errors import InputError
 from diodeq.files import write_atomically
-from diodeq.tables import Floats, read_matrix
+from diodeq.printable import counted
 
 if TYPE_CHECKING:
     from diodeq.analysis.verify import Verification
@@ -26,7 +25,9 @@ if TYPE_CHECKING:
     "--inputs", required=True, type=click.Path(path_type=Path), help="CSV in network units, one row a sample."
 )
 @click.option("--labelled", is_flag=True, help="The last column of the CSV is the class number: report accuracies.")
-@click.option("--tolerance", default=1.0, show_default=True, help="Of resistors, in %, for the certificate.")
+@click.option(
+    "--tolerance", type=PERCENT, default=1.0, show_default=True, help="Of resistors, in %, for the certificate."
+)
 @click.option("--plot", "picture", type=WRITTEN, help="Draw circuit over network (.svg, .png, .pdf).")
 @WEIGHTS
 @SIMULATOR
@@ -59,12 +60,9 @@ def verify(
     from diodeq.simulators.ngspice import NgspiceReference
 
     loaded, network = Circuit.load(circuit), load(weights, activation, layers)
-    rows = read_matrix(inputs, network.widths[0] + labelled)
-    labels = labels_of(inputs, rows) if labelled else None
+    rows, labels = rows_of(loaded, inputs, labelled)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
-        found = analysis.verify(
-            engine, reference, loaded, network, rows[:, : network.widths[0]], labels, tolerance / 100.0
-        )
+        found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.parity_plot import parity_figure
@@ -76,18 +74,10 @@ def verify(
         say("\n".join(_lines(found)))
 
 
-def labels_of(path: Path, rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """The class numbers in the last column; raises ``InputError`` for anything that is none."""
-    column = rows[:, -1]
-    wrong = (column % 1 != 0) | (column < 0) | (column >= 2**31)
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise InputError(f"{path}: the label of sample {at + 1} is {column[at]:g}", "give class numbers 0, 1, 2, …")
-    return column.astype(np.int64)
-
-
 def _lines(found: Verification) -> list[str]:
-    lines = [f"{len(found.levels['network'][-1])} samples; errors relative to the largest value of the stage"]
+    lines = [
+        f"{counted(len(found.levels['network'][-1]), 'sample')}; errors relative to the largest value of the stage"
+    ]
     for k in range(len(found.levels["network"])):
         lines.append(f"stage {k}                largest      rms   worst unit")
         lines.extend(
@@ -96,9 +86,11 @@ def _lines(found: Verification) -> list[str]:
         )
     lines.append(f"solver: production and reference route differ by at most {found.solver:.1e}")
     accuracy = found.accuracy()
-    for name, share in found.agreement().items():
+    for name, share in found.agreement().items() if found.decides else ():
         right = f", {100 * accuracy[name]:.2f} % right" if accuracy else ""
         lines.append(f"{name:<9} decides as the network on {100 * share:.2f} % of the samples{right}")
-    moved = f"{100 * found.tolerance:g} % moves the outputs by at most {found.displacement:.3g}"
+    moved = (
+        f"{100 * found.tolerance:g} % moves the outputs by at most {found.displacement:.3g} (Euclidean, network units)"
+    )
     lines.append(f"certificate: {found.certificate.sentence()}; {moved}")
     return lines

@@ -148,15 +148,18 @@ class DiodeModel:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The model described by `to_json`'s dict; raises `InputError` if it is not one."""
-        if not isinstance(document, Mapping) or not isinstance(document.get("parameters"), Mapping):
+        if not isinstance(document, Mapping):
+            raise InputError("a diode must be a table", "compare `diodeq devices show ideal --json`")
+        if not isinstance(document.get("parameters"), Mapping):
             raise InputError(
-                "a diode must be a table with `name` and `parameters`", "compare `diodeq devices show ideal --json`"
+                f"diode {document.get('name')!r} has no table of parameters",
+                "add one, as in parameters = { is = 2.5e-9, n = 1.75, rs = 0.6 }",
             )
         unknown = sorted(set(document) - {"kind", "name", "parameters", "source", "description"})
         if unknown:
             raise InputError(
                 f"diode {document.get('name')!r} has the unknown entry {unknown[0]!r}",
-                "only name, parameters, source and description are read; SPICE parameters go under `parameters`",
+                "only parameters, source and description are read; SPICE parameters go under `parameters`",
             )
         texts = {key: document.get(key, "") for key in ("name", "source", "description")}
         for key, text in texts.items():

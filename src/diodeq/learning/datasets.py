@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from diodeq.circuit import Units
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import dataset_files
+from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -95,7 +96,7 @@ def assemble(name: str, raw: dataset_files.Raw, seed: int) -> Dataset:
         x_test, test_labels = _matrix(name, raw.x_test, raw.y_test, "test ")
         if x_test.shape[1] != x.shape[1]:
             raise InputError(
-                f"{name}: the test set has {x_test.shape[1]} columns but the training set has {x.shape[1]}",
+                f"{name}: the test set has {counted(x_test.shape[1], 'column')} but the training set has {x.shape[1]}",
                 "give both the same columns",
             )
         return Dataset(name, x, y, x_test, _renumber(name, test_labels, classes), tuple(_shown(classes)))
@@ -128,14 +129,12 @@ def _matrix(name: str, x: NDArray[Any], y: NDArray[Any], which: str) -> tuple[Fl
     if len(bad):
         row, column = bad[0]
         raise InputError(
-            f"{name}: {which}sample {row + 1}, column {column + 1} is {x[row, column]}",
+            f"{name}: {which}row {row + 1}, column {column + 1} is {x[row, column]}",
             "remove or fill values that are not finite",
         )
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         row = int(np.flatnonzero(~np.isfinite(y))[0])
-        raise InputError(
-            f"{name}: the {which}label of sample {row + 1} is {y[row]}", "remove the sample or name its class"
-        )
+        raise InputError(f"{name}: the {which}label of row {row + 1} is {y[row]}", "remove the row or name its class")
     return x, y
 
 
@@ -173,7 +172,7 @@ def _split(name: str, x: Floats, y: Ints, classes: list[str], seed: int) -> tupl
         )
     if np.ceil(HELD_OUT * len(y)) < len(counts) or np.floor((1 - HELD_OUT) * len(y)) < len(counts):
         raise InputError(
-            f"{name}: {len(y)} samples are too few to hold out one of each of {len(counts)} classes",
+            f"{name}: {counted(len(y), 'sample')} are too few to hold out one of each of {len(counts)} classes",
             f"give at least {int(np.ceil(len(counts) / HELD_OUT))} samples",
         )
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=HELD_OUT, stratify=y, random_state=seed)

@@ -86,17 +86,17 @@ class Recipe:
             )
         for name in ("volts", "beta", "median", "rate"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise UsageError(f"{name} = {getattr(self, name):g} is not possible", "give a positive number")
+                raise _impossible(name, getattr(self, name), "give a positive number")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
-                raise UsageError(f"{name} = {getattr(self, name)} is not possible", "give at least 1")
+                raise _impossible(name, getattr(self, name), "give at least 1")
         for name in ("floor", "spread", "noise", "patience", "budget", "seed"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise UsageError(f"{name} = {getattr(self, name):g} is not possible", "give 0 or more")
+                raise _impossible(name, getattr(self, name), "give 0 or more")
         if not 0 <= self.smoothing < 1:
-            raise UsageError(f"smoothing = {self.smoothing:g} is not possible", "give 0 or more and less than 1")
+            raise _impossible("smoothing", self.smoothing, "give 0 or more and less than 1")
         if self.seed >= 2**32:
-            raise UsageError(f"seed = {self.seed} is too large", "give less than 2^32")
+            raise _impossible("seed", self.seed, "give less than 2^32")
 
     def with_given(self, **given: Any) -> Self:
         """The same recipe with the values that are not None."""
@@ -123,6 +123,10 @@ class Recipe:
             if not sound:
                 raise InputError(f"the recipe has the {each.name} {value!r}", again)
         return cls(**{**document, "hidden": tuple(document["hidden"]), "also": tuple(document["also"])})
+
+
+def _impossible(name: str, value: float, remedy: str) -> UsageError:
+    return UsageError(f"{name} = {value:.15g} is not possible", remedy, arguments=(name,))
 
 
 def digest(document: dict[str, Any]) -> str:

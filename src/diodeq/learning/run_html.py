@@ -8,6 +8,7 @@ from pathlib import Path
 from diodeq.files import read_bytes
 from diodeq.learning.records import LARGEST, read_metrics, read_summary
 from diodeq.markup import card
+from diodeq.printable import counted
 
 
 def summary(path: Path) -> str:
@@ -18,13 +19,16 @@ def summary(path: Path) -> str:
             ("data", f"{found['data']}, {found['train_samples']} to learn, {found['test_samples']} held out"),
             ("held out", f"{100 * found['test_accuracy']:.1f} % right"),
             ("training", f"{100 * found['train_accuracy']:.1f} % right"),
-            ("circuit", f"{found['resistors']:,} resistors, {found['diodes']:,} diodes ({found['diode']})"),
-            ("trained by", f"{found['rule']}, {found['epochs']} epochs, seed {found['seed']}"),
+            (
+                "circuit",
+                f"{counted(found['resistors'], 'resistor')}, {counted(found['diodes'], 'diode')} ({found['diode']})",
+            ),
+            ("trained by", f"{found['rule']}, {counted(found['epochs'], 'epoch')}, seed {found['seed']}"),
             ("in", f"{found['simulator_version']}, {found['seconds']:.1f} s"),
         ]
     except FileNotFoundError:
         metrics = read_metrics(path / "metrics.jsonl")
-        rows = [("unfinished", f"{len(metrics)} epochs so far")]
+        rows = [("unfinished", f"{counted(len(metrics), 'epoch')} so far")]
         if metrics:
             rows.append(("held out", f"{100 * metrics[-1]['test_accuracy']:.1f} % right"))
     try:

@@ -22,6 +22,7 @@ from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES, State, Update
+from diodeq.printable import counted
 from diodeq.simulators.base import Simulator
 
 Floats = NDArray[np.float64]
@@ -228,13 +229,14 @@ def fits(circuit: Circuit, data: Dataset) -> None:
     features, classes = data.x_train.shape[1], len(data.classes)
     if len(circuit.inputs) != features:
         raise InputError(
-            f"the circuit has {len(circuit.inputs)} inputs but {data.name} has {features} features",
+            f"the circuit has {counted(len(circuit.inputs), 'input')} but {data.name} has"
+            f" {counted(features, 'feature')}",
             "use a circuit made for this data",
         )
     if len(circuit.outputs) != classes:
         raise InputError(
-            f"the circuit has {len(circuit.outputs)} outputs but {data.name} has {classes} classes",
-            "use a circuit made for this data",
+            f"the circuit has {counted(len(circuit.outputs), 'output')} but {data.name} has {classes} classes",
+            "use a circuit made for this data, or import it again with an --output for each class",
         )
 
 

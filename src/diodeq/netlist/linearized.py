@@ -16,6 +16,7 @@ from diodeq.circuit import KINDS, Bank, Circuit, Inputs, linearize, transpose
 from diodeq.errors import CircuitError
 from diodeq.netlist.deck import Deck
 from diodeq.netlist.dialects import full_deck
+from diodeq.printable import counted
 
 _NO_INPUTS = Inputs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0), ())
 
@@ -34,7 +35,7 @@ def adjoint_circuit(circuit: Circuit, diode_conductances: ArrayLike, injections:
     amperes = np.ones(len(circuit.outputs)) if injections is None else real("the injected currents", injections)
     if amperes.shape != (len(circuit.outputs),) or not np.isfinite(amperes).all():
         raise CircuitError(
-            f"{amperes.shape} injected currents were given for {len(circuit.outputs)} outputs",
+            f"{amperes.shape} injected currents were given for {counted(len(circuit.outputs), 'output')}",
             "give one finite current each",
         )
     adjoint = linearize(transpose(circuit), diode_conductances)

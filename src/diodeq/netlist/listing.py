@@ -16,6 +16,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import Primitive, Run, lower, used_models
 from diodeq.devices import DiodeModel
+from diodeq.printable import counted
 
 # Tight enough for 1e-9 V and free of charge; ngspice's defaults leave errors of 0.5 mV. All SPICEs know these four.
 Tolerances = tuple[tuple[str, str], ...]
@@ -97,10 +98,10 @@ def list_circuit(
     """
     volts = np.zeros(len(circuit.inputs)) if drives is None else real("the input volts", drives).reshape(-1)
     runs = lower(circuit, volts)
-    counted = [f"{len(circuit.nodes)} nodes"]
+    counts = [counted(len(circuit.nodes), "node")]
     for kind, spec in KINDS.items():
         if count := len(circuit.bank(kind)):
-            counted.append(_count(count, spec.singular))
+            counts.append(counted(count, spec.singular))
     driven: tuple[str, ...] = ()
     if len(circuit.inputs):
         driven = ("all inputs are at 0" if not volts.any() else "the inputs have the values noted at their sources",)
@@ -109,7 +110,7 @@ def list_circuit(
         title=plain(title or circuit.title) or "circuit",
         version=diodeq.__version__,
         digest=circuit_digest(circuit),
-        counts=", ".join(counted),
+        counts=", ".join(counts),
         notes=tuple(plain(note) for note in (*circuit.notes, *driven, *notes)),
         temperature=circuit.temperature,
         sections=_sections(circuit, runs, {**_input_remarks(circuit, volts), **(remarks or {})}),
@@ -141,10 +142,6 @@ def circuit_digest(circuit: Circuit) -> str:
     return fingerprint.hexdigest()
 
 
-def _count(count: int, singular: str) -> str:
-    return f"{count} {singular}{'s' if count != 1 else ''}"
-
-
 def _input_remarks(circuit: Circuit, volts: NDArray[np.float64]) -> dict[str, str]:
     names = [name for kind in source_kinds() for name in circuit.part_names(kind)]
     inputs = circuit.inputs
@@ -166,7 +163,7 @@ def _sections(circuit: Circuit, runs: Iterator[Run], remarks: Mapping[str, str])
     for run in runs:
         start, read[run.kind] = read[run.kind], read[run.kind] + run.count
         singular = KINDS[run.kind].singular
-        heading = _count(run.count, singular)
+        heading = counted(run.count, singular)
         if run.label != f"{singular}s":
             heading = f"{run.label}: {heading}"
         if run.kind == "resistors" and run.count:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from diodeq.arrays import real
 from diodeq.errors import InputError
 from diodeq.network.activations import Activation
+from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
 
@@ -39,9 +40,9 @@ class Stage:
             raise InputError(f"U has shape {self.U.shape}", "give a matrix of units by inputs")
         n = len(self.U)
         if self.b.shape != (n,):
-            raise InputError(f"b has shape {self.b.shape}, U has {n} rows", f"give b the shape ({n},)")
+            raise InputError(f"b has shape {self.b.shape}, U has {counted(n, 'row')}", f"give b the shape ({n},)")
         if self.W is not None and self.W.shape != (n, n):
-            raise InputError(f"W has shape {self.W.shape}, U has {n} rows", f"give W the shape ({n}, {n})")
+            raise InputError(f"W has shape {self.W.shape}, U has {counted(n, 'row')}", f"give W the shape ({n}, {n})")
         for name in ("W", "U", "b"):
             value = getattr(self, name)
             if value is not None and not np.isfinite(value).all():
@@ -76,7 +77,8 @@ class Network:
         for k, (first, second) in enumerate(zip(self.stages, self.stages[1:], strict=False)):
             if second.U.shape[1] != first.size:
                 raise InputError(
-                    f"U{k + 1} has {second.U.shape[1]} columns but stage {k} has {first.size} units",
+                    f"U{k + 1} has {counted(second.U.shape[1], 'column')} but stage {k} has"
+                    f" {counted(first.size, 'unit')}",
                     f"give U{k + 1} the shape ({second.size}, {first.size})",
                 )
 

@@ -20,6 +20,7 @@ from diodeq.arrays import real
 from diodeq.errors import InputError, SimulationError
 from diodeq.network.certificate import weakest_direction
 from diodeq.network.network import Network, Stage
+from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
 
@@ -79,13 +80,15 @@ def as_inputs(network: Network, x: ArrayLike) -> Floats:
     inputs = np.atleast_2d(real("the inputs", x))
     if inputs.ndim != 2 or inputs.shape[1] != network.widths[0]:
         raise InputError(
-            f"the inputs have shape {np.shape(x)} but the network has {network.widths[0]} inputs",
+            f"the inputs have shape {np.shape(x)} but the network has {counted(network.widths[0], 'input')}",
             "give one row a sample and one column an input",
         )
     if not np.isfinite(inputs).all():
         row, column = np.argwhere(~np.isfinite(inputs))[0]
         raise InputError(
-            f"input {column} of sample {row} is {inputs[row, column]}", "every input must be a finite number"
+            f"input {column} of sample {row} is {inputs[row, column]}",
+            "every input must be a finite number",
+            sample=int(row),
         )
     return inputs
 
@@ -117,6 +120,7 @@ def _solve_stage(stage: Stage, x: Floats, tolerance: float, k: int) -> tuple[Flo
             "use weights with a positive margin, for which there is exactly one equilibrium"
             if margin <= 0.0
             else "allow a larger tolerance or use weights with a larger margin",
+            sample=sample,
         )
     return states, float(residuals.max()), iterations
 

@@ -10,6 +10,7 @@ from diodeq import processors
 from diodeq.analysis.verify import Verification
 from diodeq.circuit import Circuit
 from diodeq.netlist.listing import circuit_digest
+from diodeq.printable import counted
 from diodeq.report.figures import inline
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
 from diodeq.report.parity_plot import parity_figures
@@ -25,16 +26,17 @@ def circuit_page(
 ) -> str:
     """The report as one HTML page; ``engine`` solved it, ``command`` wrote the page; ``digests`` names what it read."""
     levels, certificate = verification.levels, verification.certificate
-    samples = len(levels["network"][-1])
+    samples = counted(len(levels["network"][-1]), "sample")
     agreement, accuracy = verification.agreement(), verification.accuracy()
     worst = verification.budget(len(levels["network"]) - 1)["total"]
     facts = [
-        Fact("decides as its network", f"{100 * agreement['device']:.2f} %", f"of {samples} samples"),
         Fact("largest error", f"{100 * worst['max']:.2g} %", "of the largest output"),
         Fact("resistors", f"{len(circuit.resistors):,}"),
         Fact("diodes", f"{len(circuit.diodes):,}", ", ".join(model.name for model in circuit.models)),
         Fact("tolerance", f"{100 * certificate.tolerance:.3g} %", "of resistors keeps it unique"),
     ]
+    if verification.decides:
+        facts.insert(0, Fact("decides as its network", f"{100 * agreement['device']:.2f} %", f"of {samples}"))
     if accuracy:
         facts.insert(
             0, Fact("accuracy", f"{100 * accuracy['device']:.2f} %", f"network: {100 * accuracy['network']:.2f} %")
@@ -52,7 +54,7 @@ def circuit_page(
     sections = [
         _parity(verification),
         _budget(verification),
-        _decisions(verification),
+        *([_decisions(verification)] if verification.decides else []),
         _certificate(verification),
         parts_section(circuit),
         Section(
@@ -74,9 +76,7 @@ def _parity(verification: Verification) -> Section:
     blocks = []
     for k, figure in enumerate(parity_figures(verification)):
         count = verification.levels["network"][k].shape[1]
-        caption = (
-            f"Stage {k}: each of {count} units in the circuit over the same unit in the network, in its own units."
-        )
+        caption = f"Stage {k}: each of {count} units of the circuit over the same unit in the network, in its units."
         blocks.append(Picture(inline(figure, f"parity{k}", caption), caption))
     text = "On the line a unit of the circuit has the value it has in the network."
     return Section("Circuit against network", [text], blocks)

@@ -88,7 +88,7 @@ def device_figure(model: DiodeModel, points: DevicePoints) -> Figure:
             axes.legend(frameon=False, loc="upper left", handlelength=1.6)
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.xaxis.set_major_formatter(EngFormatter(unit="V"))
-        about = [model.name, model.description.split(";")[0], f"{points.law.temperature:g} °C"]
+        about = filter(None, [model.name, model.description.split(";")[0], f"{points.law.temperature:g} °C"])
         figure.suptitle("  ·  ".join(filter(None, about)), fontsize=10.5)
     return figure
 

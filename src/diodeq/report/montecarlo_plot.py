@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from diodeq.analysis.montecarlo import Measured
+from diodeq.printable import counted
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 
 # More bars than this are noise.
@@ -27,7 +28,7 @@ def montecarlo_figure(document: Mapping[str, Any], boards: Sequence[Measured], t
     edges = np.arange(scores.min() - step / 2, scores.max() + step, step)
     with style():
         figure = Figure(figsize=(9.2, 3.1), layout="constrained")
-        figure.suptitle(f"{title}: {len(boards):,} boards")
+        figure.suptitle(f"{title}: {counted(len(boards), 'board')}")
         left, middle, right = figure.subplots(1, 3)
         left.hist(scores, bins=edges, color=BLUE)
         left.set(xlabel=name, ylabel="boards")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from diodeq.analysis.verify import Verification
+from diodeq.printable import counted
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 
 # More points than this hide each other and make the file slow to open.
@@ -24,7 +25,7 @@ def parity_figure(verification: Verification, title: str) -> Figure:
         figure.suptitle(title)
         for k, axes in enumerate(np.atleast_1d(figure.subplots(1, stages))):
             _draw(axes, verification, k, POINTS)
-            axes.set_title(f"stage {k}: {verification.levels['network'][k].shape[1]} units")
+            axes.set_title(f"stage {k}: {counted(verification.levels['network'][k].shape[1], 'unit')}")
         figure.axes[0].set_ylabel("circuit")
     return figure
 

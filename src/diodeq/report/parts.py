@@ -6,6 +6,7 @@ import numpy as np
 
 from diodeq.analysis.power import groups
 from diodeq.circuit import KINDS, Circuit
+from diodeq.printable import counted
 from diodeq.report.page import Section, Table
 from diodeq.report.quantities import quantity
 
@@ -24,5 +25,6 @@ def parts_section(circuit: Circuit) -> Section:
                 note = ""
             name = kind.replace("_", " ")
             rows.append((name if label == kind else f"{name}: {label}", f"{len(values):,}", note))
-    text = f"{sum(len(circuit.bank(kind)) for kind in KINDS):,} parts between {len(circuit.nodes):,} nodes."
+    parts = sum(len(circuit.bank(kind)) for kind in KINDS)
+    text = f"{counted(parts, 'part')} between {counted(len(circuit.nodes), 'node')}."
     return Section("Parts", [text], [Table("Parts by what they are for.", ("parts", "count", "values"), rows)])

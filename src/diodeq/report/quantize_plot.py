@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from diodeq.printable import counted
 from diodeq.report.figures import BLUE, GREY, RED, plain_numbers, style, tidy
 from diodeq.synthesis.quantize import Quantized
 
@@ -22,7 +23,7 @@ def quantize_figure(quantized: Quantized, title: str) -> Figure:
     errors = np.clip(quantized.errors, -WIDEST, WIDEST)
     with style():
         figure = Figure(figsize=(7.4, 3.6), layout="constrained")
-        figure.suptitle(f"{title}: {len(wanted):,} resistors of {ladder.name}")
+        figure.suptitle(f"{title}: {counted(len(wanted), 'resistor')} of {ladder.name}")
         parity, histogram = figure.subplots(1, 2)
         ends = [wanted.min(), wanted.max()]
         parity.plot(ends, ends, color=RED, linewidth=1, zorder=1)

@@ -14,6 +14,7 @@ from diodeq.analysis.power import groups
 from diodeq.circuit import Circuit
 from diodeq.circuit.html import schematic
 from diodeq.netlist.listing import circuit_digest
+from diodeq.printable import counted
 from diodeq.report import class_plots, conductance_plot, run_plots, training_plot
 from diodeq.report.figures import inline, style
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
@@ -31,15 +32,18 @@ def run_page(evidence: Evidence, command: str, unset: Sequence[str] = ()) -> str
     typical = float(np.median(sum(share.watts for share in evidence.power)))
     engine = "the same engine" if evidence.engine == summary["simulator_version"] else evidence.engine
     facts = [
-        Fact("held-out accuracy", f"{100 * evidence.accuracy:.1f} %", f"{len(evidence.decided)} samples"),
-        Fact("training accuracy", f"{100 * summary['train_accuracy']:.1f} %", f"{summary['train_samples']} samples"),
+        Fact("held-out accuracy", f"{100 * evidence.accuracy:.1f} %", counted(len(evidence.decided), "sample")),
+        Fact(
+            "training accuracy", f"{100 * summary['train_accuracy']:.1f} %", counted(summary["train_samples"], "sample")
+        ),
         Fact("resistors", f"{len(circuit.resistors):,}", f"{int(circuit.mask.sum()):,} trained"),
         Fact("diodes", f"{len(circuit.diodes):,}", summary["diode"]),
         Fact("static power", _watts(typical), "median inference"),
-        Fact("trained in", _duration(summary["seconds"]), f"{summary['epochs']} epochs"),
+        Fact("trained in", _duration(summary["seconds"]), counted(summary["epochs"], "epoch")),
     ]
     lead = (
-        f"A circuit of {len(circuit.resistors):,} resistors and {len(circuit.diodes):,} diodes, trained on"
+        f"A circuit of {counted(len(circuit.resistors), 'resistor')} and"
+        f" {counted(len(circuit.diodes), 'diode')}, trained on"
         f" {summary['data']} by {summary['rule']} in {summary['simulator_version']}."
         f" Every figure below comes from the run's files or from evaluating its circuit in {engine}."
     )

@@ -67,7 +67,8 @@ def _energies(axes: Axes, levels: Sequence[Level]) -> None:
 def _times(axes: Axes, level: Level) -> None:
     settling = level.settling
     share = 100.0 * np.arange(1, len(settling.times) + 1) / len(settling.times)
-    for values, color, name in ((settling.row_times, BLUE, "settled"), (settling.decided, GREY, "decided")):
+    curves = [(settling.row_times, BLUE, "settled"), (settling.decided, GREY, "decided")]
+    for values, color, name in curves[: min(2, len(settling.circuit.outputs))]:  # a single output decides nothing
         axes.step(np.sort(values), share, where="post", color=color, label=name)
     axes.xaxis.set_major_formatter(EngFormatter(unit="s"))
     axes.locator_params(axis="x", nbins=6)

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.arrays import real
-from diodeq.circuit import Circuit
+from diodeq.circuit import KINDS, Circuit
 from diodeq.errors import InputError, SimulationError
 from diodeq.pool import Health
+from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+HIGH = 1e6  # volts of a drive that no circuit is made for
 _NONE: Mapping[int, str] = MappingProxyType({})
 
 quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -103,7 +106,8 @@ def demand_injections(point: OperatingPoint, injections: Floats) -> Floats:
     wanted = (len(point.node_voltages), len(point.circuit.outputs))
     if found.shape != wanted:
         raise InputError(
-            f"a loss gradient of shape {found.shape} does not fit {wanted[0]} samples of {wanted[1]} outputs",
+            f"a loss gradient of shape {found.shape} does not fit {counted(wanted[0], 'sample')} of"
+            f" {counted(wanted[1], 'output')}",
             f"give one of shape {wanted}",
         )
     bad = np.argwhere(~np.isfinite(found))
@@ -128,12 +132,17 @@ def leveled(injections: Floats, amperes: float = 1.0) -> tuple[Floats, Floats]:
 
 
 def demand_answers(
-    answer: OperatingPoint | AdjointSolution, error: Floats, promised: Floats, failures: Mapping[int, str] = _NONE
+    answer: OperatingPoint | AdjointSolution,
+    point: OperatingPoint,
+    error: Floats,
+    promised: Floats,
+    failures: Mapping[int, str] = _NONE,
 ) -> None:
     """Raise ``SimulationError`` unless every row of an answer is finite and proved: its ``error`` [B] is at most
     ``promised`` [B].
 
-    The error has the answer with NaN in the rows that are not, and says of each why; ``failures`` knows of some.
+    The answer is ``point`` itself, or its linearized circuit's. The error has the answer with NaN in the rows that are
+    not, and says of each why; ``failures`` knows of some.
     """
     arrays = (answer.node_voltages, *answer.branch_currents.values())
     held = np.logical_and.reduce([np.isfinite(each).all(axis=1) for each in arrays])
@@ -144,11 +153,8 @@ def demand_answers(
     reasons = {row: failures.get(row) or _reason(what, float(error[row]), float(promised[row])) for row in bad.tolist()}
     first = int(bad[0])
     several = f" (and {len(bad) - 1} more of {len(error)} samples)" if len(bad) > 1 else ""
-    remedy = "lower the drive voltages, or narrow the conductance range"
-    if not error[first] <= promised[first]:
-        remedy = f"look for a loop of amplifiers that has no stable state, {remedy}"
-    elif isinstance(answer, AdjointSolution):
-        remedy = "scale the loss down"
+    proved = isinstance(answer, AdjointSolution) and error[first] <= promised[first]
+    remedy = "scale the loss down" if proved else _remedy(point, bad)
     found = SimulationError(f"sample {first}{several}: {reasons[first]}", remedy, sample=first)
     for each in arrays:
         each[bad] = np.nan
@@ -160,7 +166,12 @@ def demand_answers(
 
 @quiet
 def demand_leveled(
-    answer: AdjointSolution, scale: Floats, error: Floats, promised: Floats, failures: Mapping[int, str] = _NONE
+    answer: AdjointSolution,
+    point: OperatingPoint,
+    scale: Floats,
+    error: Floats,
+    promised: Floats,
+    failures: Mapping[int, str] = _NONE,
 ) -> AdjointSolution:
     """The answer to injections that were ``leveled`` by ``scale`` [B, 1] as that to the injections themselves, in
     float64 where narrower numbers may not hold it; raises as ``demand_answers`` does."""
@@ -171,8 +182,20 @@ def demand_leveled(
 
     currents = {kind: undone(each, scale) for kind, each in answer.branch_currents.items()}
     whole = AdjointSolution(undone(answer.node_voltages, scale), currents)
-    demand_answers(whole, undone(error, scale[:, 0]), undone(promised, scale[:, 0]), failures)
+    demand_answers(whole, point, undone(error, scale[:, 0]), undone(promised, scale[:, 0]), failures)
     return whole
+
+
+def _remedy(point: OperatingPoint, bad: Ints) -> str:
+    """What helps the rows ``bad``: first what is the matter with the circuit or its drives."""
+    reached = float(np.abs(point.drives[bad]).max(initial=0.0))
+    drives = "lower the drive voltages" + (f", which reach {reached:.3g} V" if reached > HIGH else "")
+    loop = "look for a loop of amplifiers that has no stable state"
+    amplifies = not all(spec.passive for kind, spec in KINDS.items() if len(point.circuit.bank(kind)))
+    hints = [drives, "narrow the conductance range"]
+    if amplifies:
+        hints.insert(reached > HIGH, loop)
+    return f"{', '.join(hints[:-1])}{',' if amplifies or reached > HIGH else ''} or {hints[-1]}"
 
 
 def _reason(what: str, error: float, promised: float) -> str:

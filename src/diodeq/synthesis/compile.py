@@ -83,9 +83,9 @@ def compile_network(
     model = catalogue.get(diode) if isinstance(diode, str) else diode
     if realization != "auto" and realization not in REALIZATIONS:
         raise UsageError(f"there is no realization {realization!r}", f"use auto, {', '.join(REALIZATIONS)}")
-    for what, value in (("volts per unit", volts_per_unit), ("the largest gain", max_gain)):
+    for what, value in (("volts_per_unit", volts_per_unit), ("max_gain", max_gain)):
         if value is not None and not 0.0 < value < np.inf:
-            raise UsageError(f"{what} = {value:g} is not possible", "give a positive number")
+            raise UsageError(f"{what} = {value:g} is not possible", "give a positive number", arguments=(what,))
     samples = None if inputs is None else as_inputs(network, inputs)
     candidates = [
         _candidates(k, stage, realization, model, technology, max_gain, allow_nonunique)
@@ -158,7 +158,8 @@ def _candidates(
         raise _not_monotone(margin, unit, f"stage {k}: ")
     *others, (name, last) = refused.items()
     more = "".join(f" (and not {other}: {refusal.problem})" for other, refusal in others)
-    raise NotRealizableError(f"stage {k} cannot be {name}: {last.problem}{more}", last.remedy) from last
+    problem = f"stage {k} cannot be {name}: {last.problem}{more}"
+    raise NotRealizableError(problem, last.remedy, arguments=last.arguments) from last
 
 
 def _not_monotone(margin: float, unit: int | None, where: str = "") -> NotRealizableError:
@@ -166,6 +167,7 @@ def _not_monotone(margin: float, unit: int | None, where: str = "") -> NotRealiz
         f"{where}the margin of W is {margin:.6g}, not above 0 (the smallest eigenvalue of the symmetric part of I - W; "
         f"its eigenvector is largest at unit {unit}), so a unique equilibrium is not guaranteed",
         "train with a monotone parameterization, or allow it for buffered with allow_nonunique",
+        arguments=("allow_nonunique",),
     )
 
 

@@ -15,6 +15,7 @@ from diodeq.devices.elements import Element
 from diodeq.devices.technology import Technology
 from diodeq.errors import NotRealizableError
 from diodeq.network import Stage
+from diodeq.printable import counted
 from diodeq.synthesis.plan import Core, Feed, Floats, Index, StagePlan
 
 # The row with the least room keeps this share of it for its resistor to ground, so that none is ever tiny.
@@ -178,7 +179,8 @@ def _pair(feed: Feed, ground: Floats, floor: float) -> tuple[Feed, Floats, int]:
     if short.any():
         row = int(np.argmin(np.where(short, left, np.inf)))
         raise NotRealizableError(
-            f"row {row} has {int((rows == row).sum())} weights below the range; as differences of two resistors they "
+            f"row {row} has {counted(int((rows == row).sum()), 'weight')} below the range;"
+            f" as differences of two resistors they "
             f"need {(ground[row] - left[row]):.3g} of an isolated unit's conductance, and {ground[row]:.3g} is left",
             "widen the range or leave out small weights",
         )

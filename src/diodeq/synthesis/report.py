@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from diodeq.circuit import KINDS
+from diodeq.printable import counted
 from diodeq.synthesis.plan import StagePlan
 from diodeq.synthesis.remedy import Choice
 
@@ -134,15 +135,15 @@ class Report:
         for k, stage in enumerate(self.stages):
             low, high = stage.conductance_range
             lines.append(
-                f"stage {k}: {stage.units} units, {stage.activation}, {stage.realization}; "
+                f"stage {k}: {counted(stage.units, 'unit')}, {stage.activation}, {stage.realization}; "
                 f"margin {stage.margin:.4g} S, conductances {low:.3g} … {high:.3g} S, driver gain {stage.gain:.4g}"
             )
-            lines.append(f"  {counted(stage.parts)}; cost about {cost(stage.parts):g} resistors")
+            lines.append(f"  {listed(stage.parts)}; cost about {cost(stage.parts):g} resistors")
             if stage.pairs:
-                lines.append(f"  {stage.pairs} weights below the range are differences of two resistors")
+                lines.append(f"  below the range, as differences of two resistors: {counted(stage.pairs, 'weight')}")
             lines.extend(f"  not {name}: {why}" for name, why in stage.refused.items())
             lines.extend(
-                f"  {name} would take {counted(parts)}; cost about {cost(parts):g}"
+                f"  {name} would take {listed(parts)}; cost about {cost(parts):g}"
                 for name, parts in stage.alternatives.items()
             )
             if self.distances is not None and self.distances[k] > 0.0:
@@ -153,7 +154,7 @@ class Report:
             f"expected error {chosen.error:.2g} of the largest output ({_others(self.considered)})"
         )
         lines.append(f"highest rail {self.highest_volts:.4g} V for inputs within ±{self.input_range:g}")
-        lines.append(counted(self.parts))
+        lines.append(listed(self.parts))
         return lines
 
 
@@ -161,7 +162,6 @@ def _others(considered: Sequence[Choice]) -> str:
     return ", ".join(f"{choice.remedy} {choice.error:.2g}" for choice in considered)
 
 
-def counted(parts: Mapping[str, int]) -> str:
+def listed(parts: Mapping[str, int]) -> str:
     """Such as "12 resistors, 1 diode"."""
-    named = [(count, KINDS[kind].singular) for kind, count in parts.items() if count]
-    return ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for count, name in named) or "no parts"
+    return ", ".join(counted(count, KINDS[kind].singular) for kind, count in parts.items() if count) or "no parts"

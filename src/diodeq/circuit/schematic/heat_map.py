@@ -12,7 +12,7 @@ from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.schematic.layers import Layer
 from diodeq.circuit.schematic.pen import INK, follow_page, printable
 from diodeq.errors import CircuitError
-from diodeq.printable import drawn
+from diodeq.printable import counted, drawn
 
 MOST_LAYERS, MOST_CELLS = 16, 50_000_000
 
@@ -46,7 +46,7 @@ def svg(circuit: Circuit, layers: list[Layer]) -> str:
     buffer = io.StringIO()
     with rc_context(style), drawn():
         figure = Figure(figsize=(11.0, 1.2 + 2.6 * len(layers)), layout="constrained")
-        figure.suptitle(f"{printable(circuit.title)}: conductances of {len(circuit.resistors)} resistors")
+        figure.suptitle(f"{printable(circuit.title)}: conductances of {counted(len(circuit.resistors), 'resistor')}")
         all_axes = figure.subplots(len(layers), squeeze=False)[:, 0]
         for axes, (matrix, columns), layer in zip(all_axes, matrices, layers, strict=True):
             image = axes.imshow(

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from diodeq.devices.cards import Card, add_card, split_card
 from diodeq.devices.subcircuit import Body, open_body
 from diodeq.errors import InputError
+from diodeq.printable import counted
 from diodeq.spice import Line, Scope, SpiceText, tokens
 from diodeq.spice.numbers import NUMBER, number, shown
 from diodeq.spice.text import assignments
@@ -85,7 +86,7 @@ def sort_lines(text: SpiceText, notes: Notes) -> Deck:
         if skipping or command == ".control":
             if command == ".endc":
                 said = "commands between .control and .endc are never run, and were skipped"
-                deck.notes.add(said, f"{line.number - skipping + 1} lines", skipping)
+                deck.notes.add(said, counted(line.number - skipping + 1, "line"), skipping)
             skipping = 0 if command == ".endc" else skipping or line.number
             continue
         if first == "*":

@@ -12,6 +12,7 @@ from diodeq.devices.subcircuit import Body
 from diodeq.errors import InputError, UsageError
 from diodeq.netlist.reading.deck import Deck, temperatures
 from diodeq.netlist.reading.elements import FIXED, GROUND, Part, read_part
+from diodeq.printable import counted
 from diodeq.spice import Line, Scope, tokens
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import unmarked
@@ -118,7 +119,9 @@ class _Flattener:
         nodes = [place.node(word.lower()) for word in words[1:-1]]
         if len(nodes) != len(body.pins):
             raise InputError(
-                f"{shown(words[0])} has {len(nodes)} nodes, but {body.name} {len(body.pins)} pins", "correct the line"
+                f"{shown(words[0])} has {counted(len(nodes), 'node')}, but {body.name}"
+                f" {counted(len(body.pins), 'pin')}",
+                "correct the line",
             )
         if place.depth >= DEEPEST:
             raise InputError(f"{shown(words[0])} is nested too deeply, or holds itself", "flatten the subcircuits")

@@ -16,6 +16,7 @@ from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 from diodeq.network.network import Network, Stage
 from diodeq.network.weights.keys import LARGEST, Floats
+from diodeq.printable import counted
 
 EXPORT = "export the model again"
 # A file of a few bytes can declare these, so they must not cost much memory.
@@ -78,8 +79,12 @@ class Chain:
         """
         size = self.shape.size
         if size is not None and size != U.shape[1]:
-            before = f"the layer before it has {size} outputs" if self.layers else f"a sample has {size} numbers"
-            raise InputError(f"{where} takes {U.shape[1]} inputs but {before}", EXPORT)
+            before = (
+                f"the layer before it has {counted(size, 'output')}"
+                if self.layers
+                else f"a sample has {counted(size, 'number')}"
+            )
+            raise InputError(f"{where} takes {counted(U.shape[1], 'input')} but {before}", EXPORT)
         if sum(layer.U.size for layer in self.layers) + U.size > LARGEST:
             raise InputError(f"its layers have more than {LARGEST:,} weights together", "give a smaller network")
         if self.scale is not None and self.shift is not None:
@@ -125,7 +130,9 @@ class Chain:
         if size is None:
             raise InputError(f"{where} follows a scaling of unknown size", f"{EXPORT} with its input's shape")
         if size > DIAGONAL:
-            raise InputError(f"{where} follows a scaling of {size:,} numbers", "put a layer with weights between them")
+            raise InputError(
+                f"{where} follows a scaling of {counted(size, 'number')}", "put a layer with weights between them"
+            )
         diagonal = replace(self, scale=None, shift=None).linear(where, np.eye(size), np.zeros(size))
         return replace(diagonal.scaled(self.scale, self.shift), shape=self.shape)
 
@@ -149,7 +156,9 @@ class Chain:
         if len(extents) < len(sample):
             raise InputError(f"{where} acts on a sample of unknown shape", f"{EXPORT} with its input's shape")
         if math.prod(extents) > SAMPLE:
-            raise InputError(f"{where} acts on a sample of {math.prod(extents):,} numbers", "give a smaller network")
+            raise InputError(
+                f"{where} acts on a sample of {counted(math.prod(extents), 'number')}", "give a smaller network"
+            )
         try:
             row = np.broadcast_to(value, extents).ravel()
         except ValueError:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 from diodeq.network.network import Network, Stage
+from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
@@ -77,7 +78,7 @@ def for_layers(given: tuple[Activation, ...], names: list[str]) -> tuple[Activat
     if len(given) in (1, len(names) - 1):
         return (*(given if len(given) > 1 else given * (len(names) - 1)), Activation("identity"))
     raise InputError(
-        f"{len(given)} activations are given for its {len(names)} layers {listed(names)}",
+        f"{counted(len(given), 'activation')} for its {counted(len(names), 'layer')} {listed(names)}",
         f"give one for all, {len(names) - 1} for all but the last, or {len(names)}",
     )
 
@@ -94,7 +95,7 @@ def _stage(k: int, keys: dict[str, str], arrays: Arrays, texts: Texts, last: boo
             raise InputError(f"its stage {k} has no {name}{k}", "every stage needs a U and a b; b may be zeros")
     U = matrix(f"U{k}", arrays[f"U{k}"])
     n = len(U)
-    b = shaped(f"b{k}", arrays[f"b{k}"], (n,), f"U{k} has {n} rows")
+    b = shaped(f"b{k}", arrays[f"b{k}"], (n,), f"U{k} has {counted(n, 'row')}")
     default = "identity" if last else "relu"
     try:
         activation = Activation.parse(texts.get(f"activation{k}", default))
@@ -111,14 +112,14 @@ def _recurrent(k: int, n: int, keys: dict[str, str], arrays: Arrays) -> Floats |
     if monotone and len(monotone) < 3:
         absent = next(name for name in ("A", "P", "m") if name not in keys)
         raise InputError(f"its stage {k} has {monotone[0]}{k} but no {absent}{k}", f"give A{k}, P{k} and m{k}, or W{k}")
-    why = f"U{k} has {n} rows"
+    why = f"U{k} has {counted(n, 'row')}"
     if "W" in keys:
         return shaped(f"W{k}", arrays[f"W{k}"], (n, n), why)
     if not monotone:
         return None
     A = matrix(f"A{k}", arrays[f"A{k}"])
     if A.shape[1] != n:
-        raise InputError(f"its A{k} has shape {A.shape}, {why}", f"give A{k} {n} columns")
+        raise InputError(f"its A{k} has shape {A.shape}, {why}", f"give A{k} {counted(n, 'column')}")
     P = shaped(f"P{k}", arrays[f"P{k}"], (n, n), why)
     scalar = arrays[f"m{k}"]
     m = float(shaped(f"m{k}", scalar.reshape(()) if scalar.size == 1 else scalar, (), "it is one number"))

@@ -13,6 +13,7 @@ from diodeq.network.network import Network
 from diodeq.network.weights.chain import Chain, Shape
 from diodeq.network.weights.constants import BATCH, UNKNOWN, Constants, computed_weights, constant, shape_step
 from diodeq.network.weights.steps import DOMAINS, STEPS, Node
+from diodeq.printable import counted
 
 ACCEPTED = f"diodeq reads one chain of {', '.join(STEPS)} (also Constant and what computes shapes)"
 NODES = 10_000
@@ -87,7 +88,7 @@ def _step(node: Any, where: str, attributes: dict[str, Any], constants: Constant
     step, known, most = STEPS[kind]
     unknown = sorted(set(attributes) - known)
     if unknown or len(inputs) > most:
-        what = f"the attribute {unknown[0]!r}" if unknown else f"{len(inputs)} inputs"
+        what = f"the attribute {unknown[0]!r}" if unknown else counted(len(inputs), "input")
         raise InputError(f"{where} has {what}, which diodeq does not know", "export the model with a newer opset")
     extra = [output for output in node.output[1:] if output]
     if not node.output or (extra and kind != "Dropout") or inputs.count(value) != 1:

@@ -16,6 +16,7 @@ from diodeq.network.activations import Activation
 from diodeq.network.network import Network, Stage
 from diodeq.network.weights.keys import Arrays, Floats, Texts, check_size, check_total
 from diodeq.network.weights.state_dict import linear
+from diodeq.printable import counted
 
 LAYERS = "use Linear layers, each followed by at most one of ReLU, LeakyReLU, Hardtanh, Softshrink or Identity"
 
@@ -84,7 +85,9 @@ def from_module(module: Any) -> Network:
             bias = None if layer.bias is None else _array(f"{name}.bias", layer.bias)
             weight = _array(f"{name}.weight", layer.weight)
             if stages and weight.shape[1] != stages[-1].size:
-                raise InputError(f"{where} has {weight.shape[1]} inputs, not {stages[-1].size}", "make the layers fit")
+                raise InputError(
+                    f"{where} has {counted(weight.shape[1], 'input')}, not {stages[-1].size}", "make the layers fit"
+                )
             stages.append(linear(f"{name}.weight", weight, f"{name}.bias", bias, Activation("identity")))
             activated = False
         elif kind not in (nn.Identity, nn.Dropout) and not _flattens(nn, layer, bool(stages)):

@@ -17,6 +17,7 @@ from diodeq.errors import InputError
 from diodeq.network.activations import ACTIVATIONS, Activation
 from diodeq.network.network import Network, Stage
 from diodeq.network.weights.keys import Arrays, for_layers, listed, matrix, shaped
+from diodeq.printable import counted
 
 ACCEPTED = "diodeq reads state dicts of Linear layers (export other models to ONNX), or its own keys W0, U0, b0, …"
 ORDER = "give the layers in their order: --layers"
@@ -52,7 +53,9 @@ def from_arrays(
         outputs, inputs = len(arrays[found[first]["weight"]]), arrays[found[second]["weight"]].shape[1]
         if outputs != inputs:
             raise InputError(
-                f"its layer {second} has {inputs} inputs but {first}, the layer before it, has {outputs} outputs", ORDER
+                f"its layer {second} has {counted(inputs, 'input')} but {first}, the layer before it, has"
+                f" {counted(outputs, 'output')}",
+                ORDER,
             )
     if activations is None:
         raise InputError(
@@ -68,7 +71,11 @@ def from_arrays(
 def linear(weight_key: str, weight: Any, bias_key: str, bias: Any, activation: Activation) -> Stage:
     """The stage of a linear layer; raises ``InputError`` naming the key that does not fit."""
     U = matrix(weight_key, weight)
-    b = np.zeros(len(U)) if bias is None else shaped(bias_key, bias, (len(U),), f"{weight_key} has {len(U)} rows")
+    b = (
+        np.zeros(len(U))
+        if bias is None
+        else shaped(bias_key, bias, (len(U),), f"{weight_key} has {counted(len(U), 'row')}")
+    )
     return Stage(U=U, b=b, W=None, activation=activation)
 
 
@@ -165,5 +172,5 @@ def _refuse_neighbours(order: list[str], each: tuple[Activation, ...]) -> None:
         at = gaps.index(1)
         raise InputError(
             f"nothing lies between its layers {order[at]} and {order[at + 1]}, but something between others",
-            f"give --activation for each of its {len(order)} layers, as in relu,identity",
+            f"give --activation for each of its {counted(len(order), 'layer')}, as in relu,identity",
         )

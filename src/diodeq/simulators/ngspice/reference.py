@@ -107,7 +107,7 @@ class NgspiceReference(NgspiceBase):
         found = joined(self.pool.map(jobs)) if jobs else none(circuit, None)
         volts = np.atleast_2d(real("the input volts", drives))
         point = OperatingPoint(circuit, volts, found.node_voltages, found.conductances, found.branch_currents)
-        demand_answers(point, found.error, attainable(point.node_voltages), found.reasons)
+        demand_answers(point, point, found.error, attainable(point.node_voltages), found.reasons)
         return point
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
@@ -130,5 +130,5 @@ class NgspiceReference(NgspiceBase):
                 answers[row] = self.pool.map([frozen(row)])[0]
         found = joined(answers) if answers else none(circuit, None)
         solution = AdjointSolution(found.node_voltages, found.branch_currents)
-        demand_answers(solution, found.error, promised_adjoint(solution.node_voltages), found.reasons)
+        demand_answers(solution, operating_point, found.error, promised_adjoint(solution.node_voltages), found.reasons)
         return solution

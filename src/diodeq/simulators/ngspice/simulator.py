@@ -106,7 +106,7 @@ class NgspiceSimulator(NgspiceBase):
             found.conductances,
             found.branch_currents,
         )
-        demand_answers(point, found.error, attainable(point.node_voltages), found.reasons)
+        demand_answers(point, point, found.error, attainable(point.node_voltages), found.reasons)
         return point
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
@@ -119,8 +119,10 @@ class NgspiceSimulator(NgspiceBase):
         injections, scale = leveled(demand_injections(operating_point, injections), _INJECTED)
         injected = folded.fold_injections(circuit.output_injections(injections))
         found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen[:, moving]))
-        solution = AdjointSolution(folded.unfold(reduced.restore(found.node_voltages, injected)), found.branch_currents)
-        return demand_leveled(solution, scale, found.error, promised_adjoint(solution.node_voltages), found.reasons)
+        volts = folded.unfold(reduced.restore(found.node_voltages, injected))
+        solution = AdjointSolution(volts, found.branch_currents)
+        promised = promised_adjoint(volts)
+        return demand_leveled(solution, operating_point, scale, found.error, promised, found.reasons)
 
     def transient(
         self, circuit: Circuit, capacitances: Floats, before: Floats, after: Floats, stop: float, tolerance: float
@@ -140,7 +142,7 @@ class NgspiceSimulator(NgspiceBase):
         waves = []
         for row, moved in enumerate(found):
             for end, off, allowed in zip(("starts", "ends"), moved.off, moved.allowed, strict=True):
-                _demand(f"the waveform of row {row + 1} {end}", off, allowed, row)
+                _demand(f"the waveform of sample {row} {end}", off, allowed, row)
             # The driven nodes move as their sources do.
             stepped = np.clip(moved.times / (STEP * stop), 0.0, 1.0)[:, None]
             driven = known[0][row] + stepped * (known[1][row] - known[0][row])
@@ -162,7 +164,7 @@ class NgspiceSimulator(NgspiceBase):
         )
         spectra = []
         for row, heard in enumerate(found):
-            _demand(f"the noise of row {row + 1} was found", heard.off, heard.allowed, row)
+            _demand(f"the noise of sample {row} was found", heard.off, heard.allowed, row)
             volts = folded.unfold(heard.node_voltages[None], known[row : row + 1])[0]
             spectra.append(Spectrum(volts, heard.frequencies, heard.densities))
         return spectra

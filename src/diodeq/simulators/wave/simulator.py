@@ -134,7 +134,9 @@ class WaveSimulator:
         if not np.isfinite(sources).all():
             sample = int(np.flatnonzero(~np.isfinite(sources).all(axis=1))[0])
             raise InputError(
-                f"input volts of sample {sample} are too large for {self._arrays.number}", "give smaller ones"
+                f"input volts of sample {sample} are too large for {self._arrays.number}",
+                "give smaller ones",
+                sample=sample,
             )
         at, empty = self._prepare(circuit), self._arrays.empty
         volts, conductances = empty((len(sources), len(circuit.nodes))), empty((len(sources), len(at.judge.laws)))
@@ -152,7 +154,7 @@ class WaveSimulator:
         drives = np.atleast_2d(real("the input volts", drives))
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
         if not ((error <= PROMISED).all() and np.isfinite(volts).all()):
-            demand_answers(point, error, attainable(volts) + self._arrays.precision.promised * largest(volts))
+            demand_answers(point, point, error, attainable(volts) + self._arrays.precision.promised * largest(volts))
         return point
 
     def _settled(self, at: Prepared, right: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
@@ -210,7 +212,7 @@ class WaveSimulator:
 
         self._share(settle, unknowns)
         solution = AdjointSolution(volts, at.equations.currents(unknowns, transposed=True))
-        return demand_leveled(solution, scale, error, self._promised_adjoint(at, unknowns))
+        return demand_leveled(solution, operating_point, scale, error, self._promised_adjoint(at, unknowns))
 
     def _promised_adjoint(self, at: Prepared, unknowns: Floats) -> Floats:
         """The judge's promise, and the backend's."""
