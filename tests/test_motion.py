@@ -7,11 +7,13 @@ import pytest
 
 from circuits import CIRCUITS, DRIVES, plain
 from diodeq.analysis.capacitance import capacitances, time_constants
+from diodeq.analysis.settling import settle
 from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.circuit.motion import Moving, derivative
 from diodeq.devices import catalogue
 from diodeq.errors import SimulationError
 from diodeq.simulators.ngspice import NgspiceSimulator
+from diodeq.synthesis.layered import layered
 
 TOLERANCE = 1e-5
 
@@ -147,3 +149,12 @@ def test_a_source_may_step_to_nothing(ngspice):
     ]
     wanted = np.exp(-wave.times / tau)
     assert np.abs(wave.outputs[:, 0] - wanted).max() < 1e-3
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_waveforms_that_ring_about_their_end_pass(seed, ngspice):
+    """As ngspice's own do, by the trapezoidal rule: slopes of their points say nothing."""
+    circuit = layered((4, 10, 3), catalogue.get("1N4148"), volts=2.0, seed=seed)
+    drives = 5.0 * np.random.default_rng(seed).normal(size=(4, 4))
+    settling = settle(ngspice, circuit, capacitances(circuit, 1e-13, 1e-12), 0.0 * drives, drives)
+    assert (settling.times > 0.0).all()

@@ -7,6 +7,8 @@ give: what is corrected is the last point alone. This is the equation of the sec
 formula (Gear, Numerical Initial Value Problems in Ordinary Differential Equations, 1971), which a point found by
 another formula misses by about the error of its step; how much that is, where all is in swift motion, the cubic through
 one more point tells. What its slope would change is forgiven: less than half of what the last point itself is off by.
+An engine that integrates by the trapezoidal rule leaves points that ring about the solution; then charge flows as that
+rule says, by the currents at the point before. What either formula accepts is right.
 
 What flows in branches follows from the voltages, so that of any currents there the same correction of voltages comes.
 """
@@ -73,8 +75,18 @@ class Moving:
         """Volts by which the last point is off under the stimulus then; less than 0 where the motion may be why."""
         count = min(4, len(self.times))
         # The slopes at the last point as sums over the last points, of the parabola and of the cubic.
-        weights, others = np.zeros(count), derivative(self.times[-count:])
+        weights, others, trapezoid = np.zeros(count), derivative(self.times[-count:]), np.zeros(count)
         weights[-3:] = derivative(self.times[-3:])
+        trapezoid[-2:] = 2.0 * derivative(self.times[-2:])
+        return min(
+            self._off(stimulus, weights, others - weights, before=0.0),
+            self._off(stimulus, trapezoid, 0.0 * weights, before=1.0),
+        )
+
+    def _off(self, stimulus: Right, weights: Floats, doubt: Floats, *, before: float) -> float:
+        """The same where charges q flow as ``weights @ q`` less ``before`` times what flowed at the point before, and
+        the difference that slopes ``doubt @ q`` make is forgiven."""
+        count = len(weights)
         alpha, volts, through = float(weights[-1]), self.volts[-count:], self.through[-count:]
         charged = np.flatnonzero(self.capacitances[1:] > 0)
         farads = self.capacitances[1:][charged]
@@ -82,19 +94,21 @@ class Moving:
         ends = np.stack([charged + 1, np.zeros_like(charged)], axis=1).astype(np.int32)
         old = self.circuit.resistors
         more = Bank(np.concatenate([old.terminals, ends]), np.concatenate([old.values, alpha * farads]))
-        newton = _newton(replace(self.circuit, resistors=more, trainable=None))
-        x, right = _unknowns(newton.equations, volts), newton.equations.right_side(*stimulus)
-        right[0, charged] -= farads * (weights[:-1] @ x[:-1, charged])
+        newton, still = _newton(replace(self.circuit, resistors=more, trainable=None)), _newton(self.circuit)
+        x, right = _unknowns(newton.equations, volts), newton.equations.right_side(*stimulus).copy()
         ports, laws = newton.equations.ports, newton.laws
         across = np.asarray((ports @ x.T).T)
-        short, conductances, doubtful = _charging(laws, across, through, weights, others)
-        doubt = ports.T @ doubtful
-        doubt[charged] += farads * ((others - weights) @ x[:, charged])
+        # At the point before capacitances carried what all else left; what branches carried is absorbed by these.
+        left = still.residual(x[-2:-1], right)[0] + ports.T @ (through[-2] - laws.current(across[-2]))
+        right[0, charged] -= farads * (weights[:-1] @ x[:-1, charged]) + before * np.asarray(left[0, charged], float)
+        short, conductances, doubtful = _charging(laws, across, through, weights, doubt, before)
+        unsure = ports.T @ doubtful
+        unsure[charged] += farads * (doubt @ x[:, charged])
         missed = newton.residual(x[-1:], right)[0]
         said = missed + ports.T @ (through[-1] - laws.current(across[-1]))
         wrong, asked, forgiven = (
             float(newton.volts(newton.jacobian.solve(each, conductances[None]))[0])
-            for each in (said, said + ports.T @ short, doubt[None])
+            for each in (said, said + ports.T @ short, unsure[None])
         )
         return max(wrong, asked) - forgiven
 
@@ -111,24 +125,33 @@ def derivative(times: Floats) -> Floats:
 
 
 def _charging(
-    laws: OnePorts, across: Floats, through: Floats, weights: Floats, others: Floats
+    laws: OnePorts, across: Floats, through: Floats, weights: Floats, doubt: Floats, before: float
 ) -> tuple[Floats, Floats, Floats]:
     """By how many amperes [n] the currents at the last of ``across`` and ``through`` [k, n] fall short of the laws',
-    charge included, to first order, the conductances [n] then, and by how many amperes the slopes with the other
-    weights [k] differ; charge is stored behind the series resistance."""
+    charge included, to first order, the conductances [n] then, and the amperes that slopes ``doubt`` [k] make; charge
+    is stored behind the series resistance."""
     ohms = series_resistance(laws)
     junction = across - ohms * through
-    # The terminal voltage at which the junction has its voltage at rest, where the law is known.
-    rest = across[-1] - ohms * (through[-1] - laws.current(across[-1]))
-    for _ in range(STEPS):
-        current, conductance = laws.evaluate(rest)
-        rest = rest - (rest - ohms * current - junction[-1]) / np.maximum(1.0 - ohms * conductance, 1e-3)
-    current, conductance = laws.evaluate(rest)
+    rest, current, conductance = _at_rest(laws, across[-1], through[-1], ohms)
     farads = laws.capacitance(rest)
     inside = conductance / np.maximum(1.0 - ohms * conductance, 1e-3) + weights[-1] * farads
     share = 1.0 / (1.0 + ohms * inside)
-    short = (current + farads * (weights @ junction) - through[-1]) * share
-    return short, inside * share, farads * ((others - weights) @ junction) * share
+    charging = farads * (weights @ junction)
+    if before:
+        charging = charging - before * (through[-2] - _at_rest(laws, across[-2], through[-2], ohms)[1])
+    return (current + charging - through[-1]) * share, inside * share, farads * (doubt @ junction) * share
+
+
+def _at_rest(laws: OnePorts, across: Floats, through: Floats, ohms: Floats) -> tuple[Floats, Floats, Floats]:
+    """The terminal voltages [n] at which the junctions have their voltages at rest, where the law is known, and the
+    currents and conductances then."""
+    junction = across - ohms * through
+    rest = across - ohms * (through - laws.current(across))
+    for _ in range(STEPS):
+        current, conductance = laws.evaluate(rest)
+        rest = rest - (rest - ohms * current - junction) / np.maximum(1.0 - ohms * conductance, 1e-3)
+    current, conductance = laws.evaluate(rest)
+    return rest, current, conductance
 
 
 def _unknowns(equations: Equations, volts: Floats) -> Floats:
