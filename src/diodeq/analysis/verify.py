@@ -23,7 +23,9 @@ from diodeq.devices.technology import Technology
 from diodeq.errors import InputError
 from diodeq.network import Network
 from diodeq.network.solve import solve
-from diodeq.simulators.base import Simulator
+from diodeq.network.units import OnePortUnits
+from diodeq.printable import counted
+from diodeq.simulators.base import OperatingPoint, Simulator
 from diodeq.synthesis.compile import compile_network
 
 # Which two levels each entry of the budget compares.
@@ -43,12 +45,13 @@ _REFERENCE_SAMPLES = 8
 class Verification:
     """``levels`` maps "network", "realized", "ideal", "device" to float64[B, n_k] unit values (network units) a stage.
 
-    ``solver`` is the largest difference between production and reference route, in network units.
+    ``solver`` is the largest difference between production and reference route, in network units. An extracted network
+    is what the circuit is: there are no levels between the two, and no certificate.
     """
 
     levels: Mapping[str, tuple[Floats, ...]]
     solver: float
-    certificate: CircuitCertificate
+    certificate: CircuitCertificate | None
     displacement: float
     tolerance: float
     labels: NDArray[np.int64] | None
@@ -58,6 +61,8 @@ class Verification:
         scale = float(np.max(np.abs(self.levels["network"][stage]), initial=0.0)) or 1.0
         table = {}
         for name, (first, second) in BUDGET.items():
+            if not {first, second} <= self.levels.keys():
+                continue
             error = np.abs(self.levels[second][stage] - self.levels[first][stage])
             worst = np.max(error, axis=0, initial=0.0)
             table[name] = {
@@ -92,7 +97,8 @@ class Verification:
             "solver": self.solver,
             "agreement": self.agreement(),
             "accuracy": self.accuracy(),
-            "certificate": {
+            "certificate": self.certificate
+            and {
                 **self.certificate.to_json(),
                 "tolerance_percent": 100.0 * self.tolerance,
                 "output_displacement": self.displacement if np.isfinite(self.displacement) else None,
@@ -121,7 +127,8 @@ def verify(
         InputError: the circuit was not compiled from a network of this shape, or labels do not fit.
         SimulationError: a level has no solution.
     """
-    units = unit_nodes(circuit, network)
+    extracted = isinstance(network.stages[0].activation, OnePortUnits)
+    units = [] if extracted else unit_nodes(circuit, network)
     if labels is not None and (labels.shape != (len(x),) or labels.min() < 0 or labels.max() >= network.widths[-1]):
         raise InputError(
             f"labels are not class numbers from 0 to {network.widths[-1] - 1}, one a sample",
@@ -129,8 +136,10 @@ def verify(
         )
     volts = 1.0 / circuit.scaling.output_scale
     drives = circuit.scaling.to_volts(x)
-    actual = realized(circuit, network)
     point = simulator.operate(circuit, drives)
+    if extracted:
+        return _extracted(reference, point, network, x, labels, tolerance)
+    actual = realized(circuit, network)
     ideal = compile_network(
         actual, diode="ideal", technology=_UNLIMITED, volts_per_unit=volts, remedy="none", allow_nonunique=True
     ).circuit
@@ -148,6 +157,32 @@ def verify(
         solver=float(np.max(np.abs(point.node_voltages[: len(again)] - again))) / volts,
         certificate=certificate,
         displacement=float(np.max(displacement)),
+        tolerance=tolerance,
+        labels=labels,
+    )
+
+
+def _extracted(
+    reference: Simulator,
+    point: OperatingPoint,
+    network: Network,
+    x: Floats,
+    labels: NDArray[np.int64] | None,
+    tolerance: float,
+) -> Verification:
+    circuit, volts = point.circuit, 1.0 / point.circuit.scaling.output_scale
+    if network.widths[-1] != len(circuit.outputs):
+        own = counted(len(circuit.outputs), "output")
+        raise InputError(
+            f"circuit {circuit.title!r} has {own}, the network {network.widths[-1]}",
+            "give the network that was extracted from this circuit",
+        )
+    again = reference.operate(circuit, point.drives[:_REFERENCE_SAMPLES]).outputs
+    return Verification(
+        levels={"network": (solve(network, x).outputs,), "device": (point.outputs / volts,)},
+        solver=float(np.max(np.abs(point.outputs[: len(again)] - again), initial=0.0)) / volts,
+        certificate=None,
+        displacement=float("inf"),
         tolerance=tolerance,
         labels=labels,
     )

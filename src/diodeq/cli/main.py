@@ -47,6 +47,7 @@ COMMANDS = Commands(
         "doctor": "doctor:doctor",
         "train": "train:train",
         "compile": "compile:compile_command",
+        "extract": "extract:extract",
         "verify": "verify:verify",
         "simulate": "simulate:simulate",
         "gradcheck": "gradcheck:gradcheck",

@@ -48,7 +48,9 @@ def verify(
     time_limit: float,
     as_json: bool,
 ) -> None:
-    """Compare a compiled circuit with its network: an error budget per stage and unit, and a certificate.
+    """Compare a circuit with the network it was compiled from, or that was extracted from it.
+
+    Of a compiled one: an error budget per stage and unit, and a certificate.
 
     Errors are relative to the largest value of the stage.
 
@@ -92,5 +94,6 @@ def _lines(found: Verification) -> list[str]:
     moved = (
         f"{100 * found.tolerance:g} % moves the outputs by at most {found.displacement:.3g} (Euclidean, network units)"
     )
-    lines.append(f"certificate: {found.certificate.sentence()}; {moved}")
+    if found.certificate is not None:
+        lines.append(f"certificate: {found.certificate.sentence()}; {moved}")
     return lines

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from diodeq.arrays import real
 from diodeq.errors import InputError
 from diodeq.network.activations import Activation
+from diodeq.network.units import OnePortUnits
 from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
@@ -28,7 +29,7 @@ class Stage:
     U: Floats
     b: Floats
     W: Floats | None = None
-    activation: Activation = Activation("relu")  # noqa: RUF009
+    activation: Activation | OnePortUnits = Activation("relu")  # noqa: RUF009
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -43,6 +44,8 @@ class Stage:
             raise InputError(f"b has shape {self.b.shape}, U has {counted(n, 'row')}", f"give b the shape ({n},)")
         if self.W is not None and self.W.shape != (n, n):
             raise InputError(f"W has shape {self.W.shape}, U has {counted(n, 'row')}", f"give W the shape ({n}, {n})")
+        if isinstance(self.activation, OnePortUnits) and self.activation.size != n:
+            raise InputError(f"{counted(self.activation.size, 'one-port')} for {counted(n, 'unit')}", "give one a unit")
         for name in ("W", "U", "b"):
             value = getattr(self, name)
             if value is not None and not np.isfinite(value).all():

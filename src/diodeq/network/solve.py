@@ -28,7 +28,7 @@ TOLERANCE = 1e-12
 ITERATIONS = 10_000
 CHECK_EVERY = 10  # a residual costs as much as an iteration
 ROUND = 100  # iterations of a first turn; at its end Newton's method is tried on the samples that are left
-NEWTON_STEPS = 8
+NEWTON_STEPS, PATIENCE = 60, 8  # and so many that bring nothing nearer: laws may be steep
 STIFF = 1e-3  # margin over ‖H‖ below which a small residual alone says little
 BATCH_ENTRIES = 1 << 23  # matrix entries factorized at once: 64 MiB
 
@@ -201,6 +201,7 @@ def _newton(stage: Stage, z: Floats, drive: Floats) -> Floats:
     """Newton's method on ``z - σ(W z + q)`` from z; per sample the best state met, so never worse than z."""
     W = np.eye(stage.size) - stage.H
     best, best_residual = z, residual(stage, z, drive)
+    worse = 0
     for _ in range(NEWTON_STEPS):
         before = z @ W.T + drive
         error = stage.activation(before) - z
@@ -210,7 +211,8 @@ def _newton(stage: Stage, z: Floats, drive: Floats) -> Floats:
             break
         now = residual(stage, z, drive)
         better = now < best_residual
-        if not better.any():
+        worse = 0 if better.any() else worse + 1
+        if worse > PATIENCE:
             break
         best = np.where(better[:, None], z, best)
         best_residual = np.where(better, now, best_residual)

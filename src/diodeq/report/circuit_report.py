@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from diodeq import processors
+from diodeq.analysis.certificate import CircuitCertificate
 from diodeq.analysis.verify import Verification
 from diodeq.circuit import Circuit
 from diodeq.netlist.listing import circuit_digest
@@ -25,7 +26,7 @@ def circuit_page(
     digests: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The report as one HTML page; ``engine`` solved it, ``command`` wrote the page; ``digests`` names what it read."""
-    levels, certificate = verification.levels, verification.certificate
+    levels = verification.levels
     samples = counted(len(levels["network"][-1]), "sample")
     agreement, accuracy = verification.agreement(), verification.accuracy()
     worst = verification.budget(len(levels["network"]) - 1)["total"]
@@ -33,16 +34,19 @@ def circuit_page(
         Fact("largest error", f"{100 * worst['max']:.2g} %", "of the largest output"),
         Fact("resistors", f"{len(circuit.resistors):,}"),
         Fact("diodes", f"{len(circuit.diodes):,}", ", ".join(model.name for model in circuit.models)),
-        Fact("tolerance", f"{100 * certificate.tolerance:.3g} %", "of resistors keeps it unique"),
     ]
+    if verification.certificate is not None:
+        kept = 100 * verification.certificate.tolerance
+        facts.append(Fact("tolerance", f"{kept:.3g} %", "of resistors keeps it unique"))
     if verification.decides:
         facts.insert(0, Fact("decides as its network", f"{100 * agreement['device']:.2f} %", f"of {samples}"))
     if accuracy:
         facts.insert(
             0, Fact("accuracy", f"{100 * accuracy['device']:.2f} %", f"network: {100 * accuracy['network']:.2f} %")
         )
+    made = "compiled from a network" if verification.certificate is not None else "with the network extracted from it"
     lead = (
-        "A circuit compiled from a network, and solved at device level. Errors are relative to the largest value of"
+        f"A circuit {made}, and solved at device level. Errors are relative to the largest value of"
         f" their stage; the circuit was solved in {engine}."
     )
     rows = [
@@ -55,7 +59,7 @@ def circuit_page(
         _parity(verification),
         _budget(verification),
         *([_decisions(verification)] if verification.decides else []),
-        _certificate(verification),
+        *([_certificate(verification, verification.certificate)] if verification.certificate is not None else []),
         parts_section(circuit),
         Section(
             "How to do it again",
@@ -90,9 +94,13 @@ def _budget(verification: Verification) -> Section:
             for name, entry in verification.budget(k).items()
         ]
         tables.append(Table(f"Error budget of stage {k}.", ("cause", "largest", "rms", "worst unit"), rows))
-    text = (
+    causes = (
         "Where the error comes from: conductances that stand for other weights; the ideal circuit against the network"
-        " of those weights; real diodes against ideal ones. The total compares the circuit with the network given."
+        " of those weights; real diodes against ideal ones. "
+    )
+    text = (
+        f"{causes if verification.certificate is not None else ''}"
+        "The total compares the circuit with the network given."
         f" Two independent ways of solving the circuit differ by at most {verification.solver:.1e}, in network units."
     )
     return Section("Error budget", [text], tables)
@@ -108,8 +116,7 @@ def _decisions(verification: Verification) -> Section:
     return Section("Decisions", [], [Table("The highest output of every sample.", head, rows)])
 
 
-def _certificate(verification: Verification) -> Section:
-    certificate = verification.certificate
+def _certificate(verification: Verification, certificate: CircuitCertificate) -> Section:
     moved = verification.displacement
     bound = (
         f"moves the outputs by at most {moved:.3g} (Euclidean, network units)"

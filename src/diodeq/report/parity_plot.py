@@ -18,7 +18,7 @@ POINTS_INLINE = 1200
 
 
 def parity_figure(verification: Verification, title: str) -> Figure:
-    """Ideal diodes and device level against the network, in network units."""
+    """Ideal diodes, where there is such a level, and device level against the network, in network units."""
     stages = len(verification.levels["network"])
     with style():
         figure = Figure(figsize=(max(4.5, 3.4 * stages), 3.7), layout="constrained")
@@ -49,6 +49,8 @@ def _draw(axes: Axes, verification: Verification, stage: int, points: int) -> No
     axes.plot(ends, ends, color=RED, linewidth=1, zorder=1)
     budget = verification.budget(stage)
     for name, entry, color in (("ideal", "ideal circuit", GREY), ("device", "total", BLUE)):
+        if name not in verification.levels:
+            continue
         values = verification.levels[name][stage].ravel()[chosen]
         label = f"{name}: off by at most {100 * budget[entry]['max']:.2g} %"
         axes.scatter(truth, values, s=8, color=color, alpha=0.6, linewidths=0, label=label)

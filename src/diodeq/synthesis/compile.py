@@ -16,6 +16,7 @@ from diodeq.errors import NotRealizableError, UsageError
 from diodeq.network import Network, Stage
 from diodeq.network.certificate import weakest_direction
 from diodeq.network.solve import as_inputs
+from diodeq.network.units import OnePortUnits
 from diodeq.synthesis import buffered, passive, transformer_gyrator
 from diodeq.synthesis.build import build
 from diodeq.synthesis.fit import fit
@@ -134,6 +135,11 @@ def _candidates(
 
     Raises ``NotRealizableError`` when none fits.
     """
+    if isinstance(stage.activation, OnePortUnits):
+        raise NotRealizableError(
+            f"stage {k} was extracted: its units have the one-ports of a circuit, which the compiler does not place",
+            "give its stage an activation, such as relu, with its weights",
+        )
     part = element(stage.activation.name, stage.activation.parameter, diode)
     wanted = list(REALIZATIONS) if realization == "auto" else [realization]
     found: dict[str, StagePlan] = {}

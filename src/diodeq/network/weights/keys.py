@@ -2,7 +2,8 @@
 
 Stage k is ``z = σ(Wk z + Uk x + bk)``; without Wk it is feed-forward. Instead of Wk, ``Ak Pk mk`` give a monotone one:
 ``W = (1 - m) I - AᵀA + P - Pᵀ`` (Winston and Kolter 2020), whose margin is at least m. ``activationk`` is text such as
-``hard-tanh:0.5``; without it the last stage is ``identity`` and the others are ``relu``.
+``hard-tanh:0.5``, or a document in JSON that gives each unit a one-port (``network.units``); without it the last stage
+is ``identity`` and the others are ``relu``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 from diodeq.network.network import Network, Stage
+from diodeq.network.units import OnePortUnits
 from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
@@ -98,7 +100,8 @@ def _stage(k: int, keys: dict[str, str], arrays: Arrays, texts: Texts, last: boo
     b = shaped(f"b{k}", arrays[f"b{k}"], (n,), f"U{k} has {counted(n, 'row')}")
     default = "identity" if last else "relu"
     try:
-        activation = Activation.parse(texts.get(f"activation{k}", default))
+        said = texts.get(f"activation{k}", default)
+        activation = OnePortUnits.parse(said) if said.startswith("{") else Activation.parse(said)
     except InputError as error:
         raise InputError(f"its activation{k} is unusable: {error.problem}", error.remedy) from None
     return Stage(U=U, b=b, W=_recurrent(k, n, keys, arrays), activation=activation)
@@ -138,7 +141,8 @@ def disassemble(network: Network) -> tuple[Arrays, Texts]:
         if stage.W is not None:
             arrays[f"W{k}"] = stage.W
         arrays[f"U{k}"], arrays[f"b{k}"] = stage.U, stage.b
-        texts[f"activation{k}"] = str(stage.activation)
+        given = stage.activation
+        texts[f"activation{k}"] = given.text if isinstance(given, OnePortUnits) else str(given)
     return arrays, texts
 
 
