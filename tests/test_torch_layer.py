@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from circuits import CIRCUITS, DRIVES, plain
+from diodeq.analysis.extract import kernel_of
 from diodeq.errors import InputError
+from diodeq.network.weights import load, save
 from diodeq.simulators import create
 
 torch = pytest.importorskip("torch")
@@ -91,3 +93,40 @@ def test_a_hybrid_network_learns(engines):
         losses.append(float(loss.detach()))
     assert all(torch.count_nonzero(p.grad) for p in net.parameters())
     assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["lateral", "everything", "transformer"])
+def test_the_extracted_network_as_a_module(name):
+    """The circuit's outputs, and gradients of weights and inputs as differences have them."""
+    circuit = CIRCUITS[name]()
+    drives = np.concatenate([DRIVES, DRIVES[:, :1]], axis=1)[:2, : len(circuit.inputs)]
+    module = layer_module.EquilibriumNetwork(kernel_of(circuit).network())
+    inputs = torch.from_numpy(drives.copy()).requires_grad_()
+    with create("wave") as engine:
+        np.testing.assert_allclose(module(inputs).detach(), engine.operate(circuit, drives).outputs, rtol=0, atol=1e-8)
+    names = [key for key, _ in module.named_parameters()]
+
+    def settled(given, *weights):
+        return torch.func.functional_call(module, dict(zip(names, weights, strict=True)), (given,))
+
+    assert torch.autograd.gradcheck(settled, (inputs, *module.parameters()), eps=1e-5, atol=1e-6, rtol=1e-4)
+
+
+def test_a_network_trained_in_pytorch_is_a_network_again(tmp_path):
+    module = layer_module.EquilibriumNetwork(kernel_of(plain()).network())
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
+    wanted = torch.from_numpy(DRIVES[:, :2].copy())
+    losses = []
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = (module(torch.from_numpy(DRIVES)) - wanted).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    save(module.network, tmp_path / "n.npz")
+    again = layer_module.EquilibriumNetwork(load(tmp_path / "n.npz"))
+    assert torch.equal(again(torch.from_numpy(DRIVES)), module(torch.from_numpy(DRIVES)))
+    cube = module(torch.from_numpy(DRIVES).reshape(2, 2, 3).float())
+    assert cube.shape == (2, 2, 2)
+    assert cube.dtype == torch.float32

@@ -1,4 +1,5 @@
-"""Circuits in PyTorch: a module that settles a circuit forward and runs hardware linearization backward.
+"""Circuits in PyTorch: a module that settles a circuit forward and runs hardware linearization backward, and one that
+finds the equilibrium of a network, such as that extracted from a circuit, and differentiates it implicitly.
 
 Needs the extra ``torch``. Nothing else of diodeq imports this module.
 """
@@ -8,6 +9,7 @@ Needs the extra ``torch``. Nothing else of diodeq imports this module.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.products import branch_products
 from diodeq.errors import InputError
+from diodeq.network import Network, Stage, gradient, solve
 from diodeq.printable import counted
 from diodeq.simulators import create
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
@@ -67,6 +70,70 @@ class CircuitLayer(torch.nn.Module):
     def extra_repr(self) -> str:
         """What ``print`` shows."""
         return f"{self._start.title}, {counted(len(self.log_conductances), 'conductance')}, {self._simulator.name}"
+
+
+class EquilibriumNetwork(torch.nn.Module):
+    """A network as a module: inputs [..., n_in] to outputs [..., n_out], each stage at its equilibrium.
+
+    Parameters are ``W0 U0 b0 W1 …`` float64, without W where a stage is feed-forward; activations stay as they are, the
+    one-ports of an extracted network too. Forward by operator splitting, backward by the implicit function theorem
+    (``network.solve``, ``network.gradient``), in float64 on the CPU; results have the type and device of the inputs.
+
+    Raises:
+        InputError: inputs of another shape. ``forward`` raises `SimulationError` where a stage has no equilibrium.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self._activations = tuple(stage.activation for stage in network.stages)
+        for name, weight in _named(network):
+            self.register_parameter(name, torch.nn.Parameter(torch.from_numpy(weight.copy())))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Outputs [..., n_out] for inputs [..., n_in]."""
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        outputs: torch.Tensor = _Equilibrium.apply(self, flat, *self.parameters())
+        return outputs.reshape(*inputs.shape[:-1], outputs.shape[-1])
+
+    @property
+    def network(self) -> Network:
+        """The network with the present weights, to save, certify or compile."""
+        weights = {name: _array(weight) for name, weight in self.named_parameters()}
+        return Network(
+            tuple(
+                Stage(weights[f"U{k}"], weights[f"b{k}"], weights.get(f"W{k}"), activation)
+                for k, activation in enumerate(self._activations)
+            )
+        )
+
+
+def _named(network: Network) -> Iterator[tuple[str, Floats]]:
+    for k, stage in enumerate(network.stages):
+        for name in ("W", "U", "b"):
+            weight = getattr(stage, name)
+            if weight is not None:
+                yield f"{name}{k}", weight
+
+
+class _Equilibrium(torch.autograd.Function):
+    """Splitting forward, one linear system a sample backward."""
+
+    @staticmethod
+    def forward(ctx: Any, module: EquilibriumNetwork, inputs: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.network = module.network
+        ctx.solution = solve(ctx.network, _array(inputs))
+        ctx.like, ctx.weights = inputs, weights
+        return torch.from_numpy(ctx.solution.outputs).to(inputs)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, back: torch.Tensor) -> tuple[Any, ...]:
+        found = gradient(ctx.network, ctx.solution, _array(back))
+        pulled = [
+            torch.from_numpy(getattr(found.stages[int(name[1:])], name[0])).to(like)
+            for (name, _), like in zip(_named(ctx.network), ctx.weights, strict=True)
+        ]
+        return None, torch.from_numpy(found.x).to(ctx.like), *pulled
 
 
 class _Settle(torch.autograd.Function):
