@@ -122,11 +122,14 @@ def demand_injections(point: OperatingPoint, injections: Floats) -> Floats:
     return found
 
 
-def leveled(injections: Floats, amperes: float = 1.0) -> tuple[Floats, Floats]:
+def leveled(injections: Floats, amperes: float = 1.0, reach: int = 0) -> tuple[Floats, Floats | None]:
     """``injections`` [B, n] divided by powers of two [B, 1], which come too, so that the largest of every row has the
     order of ``amperes``: linear equations answer in proportion, and so no answer leaves the range of an engine's
-    numbers or tolerances on the way. Nothing is rounded, so what cancels still does."""
+    numbers or tolerances on the way. Nothing is rounded, so what cancels still does. Where all are within 2 to the
+    power of ``reach`` of it they stay as they are, and there is no scale."""
     exponents = np.frexp(np.abs(injections).max(axis=1, keepdims=True, initial=0.0))[1] - np.frexp(amperes)[1]
+    if np.abs(exponents).max(initial=0) <= reach:
+        return injections, None
     scale = np.exp2(np.clip(exponents, -1074, 1023).astype(np.float64))  # the powers that float64 has
     return injections / scale, scale
 
@@ -145,7 +148,9 @@ def demand_answers(
     not, and says of each why; ``failures`` knows of some.
     """
     arrays = (answer.node_voltages, *answer.branch_currents.values())
-    held = np.logical_and.reduce([np.isfinite(each).all(axis=1) for each in arrays])
+    with np.errstate(over="ignore", invalid="ignore"):
+        held = all(np.isfinite(each.sum()) for each in arrays)  # one pass; what is too large together passes the next
+    held = held or np.logical_and.reduce([np.isfinite(each).all(axis=1) for each in arrays])
     bad = np.flatnonzero(~(held & (error <= promised)))
     if not len(bad):
         return
@@ -168,13 +173,16 @@ def demand_answers(
 def demand_leveled(
     answer: AdjointSolution,
     point: OperatingPoint,
-    scale: Floats,
+    scale: Floats | None,
     error: Floats,
     promised: Floats,
     failures: Mapping[int, str] = _NONE,
 ) -> AdjointSolution:
     """The answer to injections that were ``leveled`` by ``scale`` [B, 1] as that to the injections themselves, in
     float64 where narrower numbers may not hold it; raises as ``demand_answers`` does."""
+    if scale is None:
+        demand_answers(answer, point, error, promised, failures)
+        return answer
     near = scale.size and 2.0**-RANGE <= scale.min() <= scale.max() <= 2.0**RANGE
 
     def undone(found: Floats, scale: Floats) -> Floats:

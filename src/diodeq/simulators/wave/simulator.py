@@ -20,6 +20,7 @@ from diodeq.circuit.proof import PROMISED, Judge, attainable, largest
 from diodeq.errors import InputError, SimulationError
 from diodeq.processors import share, slices
 from diodeq.simulators.base import (
+    RANGE,
     AdjointSolution,
     OperatingPoint,
     demand_answers,
@@ -200,7 +201,7 @@ class WaveSimulator:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         at = self._prepare(circuit)
-        exact, scale = leveled(demand_injections(operating_point, injections))
+        exact, scale = leveled(demand_injections(operating_point, injections), reach=RANGE)
         injected = self._arrays.narrow(exact)
         volts = self._arrays.empty((len(injected), len(circuit.nodes)))
         unknowns, error = self._arrays.empty((len(injected), at.equations.size)), np.empty(len(injected))
