@@ -156,3 +156,12 @@ def test_a_current_into_a_diode_alone(amperes, engines):
     for engine in engines:
         found = float(engine.operate(circuit, np.zeros((1, 0))).outputs[0, 0])
         assert law(circuit.models[0]).current(found) == pytest.approx(amperes, rel=1e-3 if narrow(engine) else 1e-7)
+
+
+@pytest.mark.parametrize(("family", "seed"), [("legal-a", 52019), ("legal-c", 20093)])
+def test_one_absurd_voltage_excuses_nothing_at_the_others(family, seed, engines):
+    """A mirror drives 8.8e18 V at one node; a share of that is no promise for the rest."""
+    case = make(family, seed)
+    for engine in engines[:3]:
+        with pytest.raises(SimulationError):
+            engine.operate(case.circuit, case.drives)

@@ -23,10 +23,11 @@ from diodeq.circuit.equations import Equations
 from diodeq.circuit.newton import Newton
 from diodeq.devices.one_ports import OnePorts
 
-# Volts by which an operating point may be off, absolutely and as a share of its largest voltage; an adjoint solution,
-# whose size is anybody's choice, by a share.
+# Volts by which an operating point may be off, absolutely and as a share of its largest voltage, up to the highest that
+# counts: beyond, one node's voltage would excuse anything at the others. An adjoint solution, whose size is anybody's
+# choice, by a share.
 PROMISED = 1e-9
-PROMISED_SHARE = 1e-12
+PROMISED_SHARE, HIGHEST = 1e-12, 1e9
 # Where corrections end at more, the currents that one-ports have in float64 determine no better answer (a node that
 # only leaking diodes hold): up to so many volts it is still the answer.
 ATTAINABLE = 3e-7
@@ -38,7 +39,7 @@ ENOUGH = 0.2
 
 def promised(volts: Floats) -> Floats:
     """Volts [B] by which operating points with node voltages [B, N] may be off."""
-    return PROMISED + PROMISED_SHARE * largest(volts)
+    return PROMISED + PROMISED_SHARE * np.minimum(largest(volts), HIGHEST)
 
 
 def promised_adjoint(volts: Floats) -> Floats:
@@ -49,7 +50,7 @@ def promised_adjoint(volts: Floats) -> Floats:
 def attainable(volts: Floats) -> Floats:
     """Volts [B] by which operating points that were corrected as far as possible may be off, for node voltages
     [B, N]."""
-    return ATTAINABLE + PROMISED_SHARE * largest(volts)
+    return ATTAINABLE + PROMISED_SHARE * np.minimum(largest(volts), HIGHEST)
 
 
 def largest(volts: Floats) -> Floats:

@@ -16,7 +16,7 @@ from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.proof import PROMISED, Judge, attainable, largest
+from diodeq.circuit.proof import HIGHEST, PROMISED, Judge, attainable, largest
 from diodeq.errors import InputError, SimulationError
 from diodeq.processors import share, slices
 from diodeq.simulators.base import (
@@ -155,7 +155,7 @@ class WaveSimulator:
         drives = np.atleast_2d(real("the input volts", drives))
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
         if not ((error <= PROMISED).all() and np.isfinite(volts).all()):
-            demand_answers(point, point, error, attainable(volts) + self._arrays.precision.promised * largest(volts))
+            demand_answers(point, point, error, attainable(volts) + self._rounding(volts))
         return point
 
     def _settled(self, at: Prepared, right: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
@@ -171,7 +171,7 @@ class WaveSimulator:
         missed[lost] = np.nan
         crowded = at.folded.plan.crowded and not wide  # the right side has lost what only the judge's has
         error = np.full(len(missed), np.inf) if crowded else judge.bound(missed, unknowns)
-        promised = judge.promised(unknowns) + wide * largest(unknowns[:, : at.equations.nodes])
+        promised = judge.promised(unknowns) + self._rounding(unknowns[:, : at.equations.nodes])
         left = np.flatnonzero(~(error <= promised))
         # Currents without end round a loop would hide all others from the method.
         simple = at.equations.plan.resistive if wide else not crowded
@@ -184,6 +184,11 @@ class WaveSimulator:
             found = judge.settle(unknowns[left], at.right_side(sources[left]), anew=True)
             unknowns[left], conductances[left], error[left] = found
         return unknowns, conductances, error
+
+    def _rounding(self, volts: Floats) -> Floats:
+        """Volts [B] by which the backend's numbers may be off beside the judge's promise, for voltages [B, N]."""
+        high = largest(volts)
+        return self._arrays.precision.promised * np.where(high <= HIGHEST, high, 0.0)
 
     def _contracted(self, at: Prepared, unknowns: Floats, missed: Floats, conductances: Floats) -> Floats:
         """The volts [B] of one Newton correction, as the method solves for it, where solving again for what that misses
