@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from diodeq.devices import DiodeModel, catalogue
+from diodeq.devices.curve import CurveModel
 from diodeq.devices.law import law
 from diodeq.devices.one_ports import FAMILIES, Joined, OnePorts, from_json, one_ports
 from diodeq.errors import InputError
@@ -26,7 +27,15 @@ RECOMBINATION = DiodeModel(
 )
 BARE = DiodeModel("bare", {"is": 1e-12, "bv": 5.0, "cjo": 1e-12, "tt": 1e-8})
 # Models of every family: whoever adds a family adds its examples, and everything below holds for it.
-EXAMPLES = {"diode": (*map(catalogue.get, catalogue.names()), KNEES, RECOMBINATION, BARE)}
+_KNEE = (*np.linspace(-5.0, 0.3, 40).tolist(), *np.linspace(0.32, 0.9, 160).tolist())
+CURVES = (
+    CurveModel("two", (-1.0, 2.0), (-1e-3, 1e-2)),
+    CurveModel("flat", (-3.0, -1.0, 1.0, 2.0, 4.0), (-2e-3, 0.0, 0.0, 1e-3, 1e-3)),
+    CurveModel("steep", (-1.0, -0.5, 0.0, 0.5, 0.6, 3.0), (-1e-9, -1e-12, 0.0, 1e-9, 1e-3, 2e-3)),
+    CurveModel("tanh", tuple(np.linspace(-2, 2, 81)), tuple(1e-3 * np.tanh(3 * np.linspace(-2, 2, 81)))),
+    CurveModel("sampled", _KNEE, tuple(law(catalogue.get("1N4148"), gmin=0.0).current(_KNEE))),
+)
+EXAMPLES = {"diode": (*map(catalogue.get, catalogue.names()), KNEES, RECOMBINATION, BARE), "curve": CURVES}
 TEMPERATURES = (-55.0, 27.0, 150.0)
 
 
@@ -234,6 +243,10 @@ def test_chords_are_bounded_and_the_bounds_are_attained(models, temperature):
         steepest, flattest = np.fmax(steepest, slope), np.fmin(flattest, slope)
     steepest = np.maximum(steepest, np.maximum(ports.conductance(low), ports.conductance(high)))
     flattest = np.minimum(flattest, np.minimum(ports.conductance(low), ports.conductance(high)))
+    if isinstance(kept[0], CurveModel):  # may be steepest anywhere inside
+        for v in np.linspace(-5.0, 5.0, 1001):
+            inside = ports.conductance(np.clip(v, low, high))
+            steepest, flattest = np.maximum(steepest, inside), np.minimum(flattest, inside)
     finite = np.isfinite(largest)
     # A jump is met only by pairs on its two sides, a minimum inside only by a finer grid: nearly all.
     assert np.mean(largest[finite] <= 1.1 * steepest[finite]) > 0.98

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from diodeq.analysis.capacitance import demand_time, time_constants
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.devices import DiodeModel
 from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.simulators.base import DynamicSimulator, Spectrum
 
@@ -81,6 +82,12 @@ def output_noise(
     """
     if not len(circuit.outputs):
         raise InputError(f"circuit {circuit.title!r} has no outputs that could be noisy", "give it some")
+    for k in np.unique(circuit.diodes.values).tolist():
+        if not isinstance(circuit.models[k], DiodeModel):
+            raise InputError(
+                f"the noise of {circuit.models[k].name} is not known: a measured curve does not say it",
+                "take a diode with a SPICE model",
+            )
     low, high = _band(circuit, farads, bandwidth)
     flickers = _flickers(circuit)
     point = engine.operate(circuit, drives)
@@ -138,4 +145,5 @@ def _band(circuit: Circuit, farads: Floats, bandwidth: float | None) -> tuple[fl
 
 
 def _flickers(circuit: Circuit) -> bool:
-    return any(circuit.models[int(k)].get("kf") > 0 for k in np.unique(circuit.diodes.values))
+    models = (circuit.models[int(k)] for k in np.unique(circuit.diodes.values))
+    return any(isinstance(model, DiodeModel) and model.get("kf") > 0 for model in models)

@@ -18,7 +18,7 @@ from scipy import sparse
 from diodeq.arrays import real, whole
 from diodeq.circuit.bank import Bank, Bools, Floats, Ints, bank, frozen
 from diodeq.circuit.kinds import KINDS, learn, nonlinear_kinds, source_kinds
-from diodeq.devices import DiodeModel
+from diodeq.devices import Model
 from diodeq.errors import CircuitError
 from diodeq.printable import counted
 
@@ -121,7 +121,7 @@ class Circuit:
     buffers: Bank = field(default_factory=partial(bank, "buffers"))
     mirrors: Bank = field(default_factory=partial(bank, "mirrors"))
     others: Mapping[str, Bank] = field(default_factory=dict)
-    models: tuple[DiodeModel, ...] = ()
+    models: tuple[Model, ...] = ()
     inputs: Inputs = field(default_factory=Inputs.none)
     outputs: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int32))
     output_names: tuple[str, ...] = ()

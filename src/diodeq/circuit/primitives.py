@@ -1,4 +1,4 @@
-"""A circuit in the seven elements every SPICE knows: R, D, V, I, E, F and G.
+"""A circuit in the seven elements every SPICE knows: R, D, V, I, E, F and G; X where a part has no card of its own.
 
 ``Kind.cards`` says how each kind is spelled in them; whatever prints or builds a netlist starts from this.
 """
@@ -16,6 +16,7 @@ from diodeq.circuit.bank import Bank
 from diodeq.circuit.check import LEGAL_NAME
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS, MODEL, nonlinear_kinds, source_kinds
+from diodeq.devices.two_pin import TwoPin, called
 from diodeq.errors import CircuitError
 
 # (name, what follows it: nodes, then a controlling source or a model, the number that ends the line).
@@ -121,7 +122,9 @@ def _demand_invertible(parts: Bank, names: Sequence[str]) -> None:
 def _primitives(
     kind: str, circuit: Circuit, names: Sequence[str], columns: list[list[str]], numbers: list[float]
 ) -> Iterator[Primitive]:
-    models = [model.spice_name for model in circuit.models] if KINDS[kind].nonlinear else []
+    nonlinear = KINDS[kind].nonlinear
+    models = [model.spice_name for model in circuit.models] if nonlinear else []
+    plain = not (nonlinear and any(isinstance(model, TwoPin) for model in circuit.models))
     for name, nodes, number in zip(names, zip(*columns, strict=True), numbers, strict=True):
         for card in KINDS[kind].cards:
             text = tuple(
@@ -133,7 +136,8 @@ def _primitives(
                 for field in card.fields
             )
             value = None if card.factor is None else card.factor * (1.0 / number if card.inverse else number) + 0.0
-            yield card.name.format(name), text, value
+            spelled = card.name.format(name)
+            yield spelled if plain else called(spelled, circuit.models[int(number)]), text, value
 
 
 def used_models(circuit: Circuit) -> Iterator[int]:

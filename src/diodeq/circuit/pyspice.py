@@ -10,6 +10,7 @@ from PySpice.Spice.Netlist import Circuit as PySpiceCircuit
 
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.primitives import lower, used_models
+from diodeq.devices.two_pin import TwoPin, definition
 
 # The tolerances that give 1e-9 V; see diodeq.netlist.
 _OPTIONS = ".options reltol=1e-9 vntol=1e-12 abstol=1e-18 gmin=1e-12"
@@ -58,9 +59,15 @@ def convert(circuit: Circuit) -> Any:
         for name, fields, value in run.primitives:
             if value is None:
                 anode, cathode, model = fields
-                converted.D(name[1:], anode, cathode, model=model)
+                if name[0] == "x":
+                    converted.X(name[1:], model, anode, cathode)
+                else:
+                    converted.D(name[1:], anode, cathode, model=model)
             else:
                 add[name[0]](name[1:], *fields, value)
     for card in (circuit.models[index] for index in used_models(circuit)):
-        converted.model(card.spice_name, "D", **dict(card.card()))
+        if isinstance(card, TwoPin):
+            converted.raw_spice += definition(card) + "\n"
+        else:
+            converted.model(card.spice_name, "D", **dict(card.card()))
     return converted

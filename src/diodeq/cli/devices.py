@@ -1,8 +1,9 @@
-"""``diodeq devices``: the diodes that are known, what is known of one, and its picture."""
+"""``diodeq devices``: the diodes and measured curves that are known, what is known of one, and its picture."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,17 @@ import rich_click as click
 from diodeq.cli.options import JSON, POSITIVE, SIMULATOR, TIME_LIMIT, WRITTEN, print_json
 from diodeq.cli.technologies import technologies
 from diodeq.cli.terminal import complain, say
-from diodeq.devices import DiodeModel, catalogue
-from diodeq.devices.law import law
+from diodeq.devices import Model, catalogue
+from diodeq.devices.curve import CurveModel
+from diodeq.devices.curve_file import read_curve
 from diodeq.devices.model import PARAMETERS
+from diodeq.devices.one_ports import one
+from diodeq.devices.two_pin import TwoPin, definition
 from diodeq.devices.vendor import read_parts
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.network import ACTIVATIONS, Activation
+from diodeq.printable import printable
 
 CURRENTS = (1e-6, 1e-4, 1e-3)
 TEMPERATURE = click.option(
@@ -61,7 +66,7 @@ def list_devices(as_json: bool) -> None:
     table.add_column("description", ratio=3)
     table.add_column("source", ratio=4, style="dim")
     for part in parts:
-        volts = [f"{entry['volts']:.3f}" for entry in part["forward_voltages"]]
+        volts = ["-" if entry["volts"] is None else f"{entry['volts']:.3f}" for entry in part["forward_voltages"]]
         table.add_row(part["name"], *volts, part["description"], part["source"])
     Terminal().print(table)
 
@@ -77,20 +82,33 @@ def show(name: str, temperature: float, as_json: bool) -> None:
     """
     model = catalogue.get(name)
     document = _summary(model, temperature)
-    # repr of a float is the shortest text that reads back as the same number
-    card = f".model {model.spice_name} D({' '.join(f'{key}={value!r}' for key, value in model.card())})"
+    if isinstance(model, TwoPin):
+        card = definition(model)
+    else:
+        # repr of a float is the shortest text that reads back as the same number
+        card = f".model {model.spice_name} D({' '.join(f'{key}={value!r}' for key, value in model.card())})"
     if as_json:
         print_json({**document, "card": card})
         return
     say(": ".join(filter(None, (model.name, model.description))))
     say(f"source: {model.source}\n" if model.source else "")
-    for key, value in model.card():
-        parameter = PARAMETERS[key.lower()]
-        say(f"  {key:<5} {value:<12g} {parameter.unit:<5} {parameter.meaning}")
+    if isinstance(model, CurveModel):
+        say("  volt          ampere")
+        for v, i in zip(model.volts, model.amperes, strict=True):
+            say(f"  {v:<12.6g}  {i:.6g}")
+        say("\nmonotone cubics between these points, straight beyond them, the same at every temperature")
+    else:
+        for key, value in model.card():
+            parameter = PARAMETERS[key.lower()]
+            say(f"  {key:<5} {value:<12g} {parameter.unit:<5} {parameter.meaning}")
     say(f"\nforward voltage at {temperature:g} °C")
     for entry in document["forward_voltages"]:
-        say(f"  {_amperes(entry['amperes']):>7}  {entry['volts']:.6g} V")
-    say(f"\n{card}")
+        known = "not measured" if entry["volts"] is None else f"{entry['volts']:.6g} V"
+        say(f"  {_amperes(entry['amperes']):>7}  {known}")
+    if isinstance(model, TwoPin):
+        say(f"\nin netlists: a subcircuit {model.spice_name}")
+    else:
+        say(f"\n{card}")
 
 
 @devices.command()
@@ -157,18 +175,31 @@ def plot(
 
 @devices.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="What to call the part, where the file has one.")
+@click.option("--name", help="What to call the part, where the file has one; a curve needs it.")
+@click.option("--source", "origin", metavar="TEXT", help="Of a curve: who measured it, and how.")
 @click.option("--only", multiple=True, metavar="PART", help="Take this part of the file alone; repeatable.")
 @click.option("--replace", is_flag=True, help="Prefer these parts to known ones of the same names.")
 @JSON
-def import_parts(file: Path, name: str | None, only: tuple[str, ...], replace: bool, as_json: bool) -> None:
+def import_parts(
+    file: Path, name: str | None, origin: str | None, only: tuple[str, ...], replace: bool, as_json: bool
+) -> None:
     """Add the diodes of a vendor's SPICE file to your catalogue: .model cards and .subckt that hold one diode.
+
+    A FILE.csv is a measured I-V curve: volts, amperes, a header or none, two or more points in any order. Currents that
+    fall as the voltage rises are taken for noise and pooled (monotone regression), which is said.
 
     The catalogue is $DIODEQ_DEVICES or ~/.config/diodeq/devices.toml. Nothing in the file is executed or opened, and
     ngspice never sees its text.
 
     Example: diodeq devices import 1N4148.lib
     """
+    if file.suffix.lower() == ".csv":
+        if only:
+            raise UsageError("--only chooses among a SPICE file's parts, a CSV file has one curve", "leave it out")
+        _import_curve(file, name, origin, replace, as_json)
+        return
+    if origin is not None:
+        raise UsageError("--source is for curves: SPICE parts say it themselves", "leave it out")
     found = read_parts(file)
     parts = [part for part in found.parts if not only or part.model.name.casefold() in map(str.casefold, only)]
     missing = set(map(str.casefold, only)) - {part.model.name.casefold() for part in parts}
@@ -178,8 +209,7 @@ def import_parts(file: Path, name: str | None, only: tuple[str, ...], replace: b
     if name is not None:
         if len(parts) > 1:
             raise UsageError(f"{file} has {len(parts)} parts but --name gives one name", "choose one with --only")
-        if not re.fullmatch(r"[!-~]{1,64}", name):
-            raise UsageError(f"{name!r} is no name for a part", "use up to 64 letters, digits, '-' and '_'")
+        _demand_name(name)
         parts = [dataclasses.replace(parts[0], model=dataclasses.replace(parts[0].model, name=name))]
     path = catalogue.add([part.model for part in parts], replace)
     documents = [{**_summary(part.model, 27.0), "line": part.line, "ignored": list(part.ignored)} for part in parts]
@@ -196,10 +226,32 @@ def import_parts(file: Path, name: str | None, only: tuple[str, ...], replace: b
     say(f"wrote {path}")
 
 
-def _summary(model: DiodeModel, temperature: float) -> dict[str, Any]:
-    """The model as a plain dict, with its forward voltages."""
-    diode = law(model, temperature)
-    volts = [{"amperes": current, "volts": diode.forward_voltage(current)} for current in CURRENTS]
+def _demand_name(name: str) -> None:
+    if not re.fullmatch(r"[!-~]{1,64}", name):
+        raise UsageError(f"{name!r} is no name for a part", "use up to 64 letters, digits, '-' and '_'")
+
+
+def _import_curve(file: Path, name: str | None, origin: str | None, replace: bool, as_json: bool) -> None:
+    if name is None:
+        raise UsageError(f"{file} does not say what was measured", "name the part with --name")
+    _demand_name(name)
+    found = read_curve(file, name, printable(f"measured, {file.name}" if origin is None else origin))
+    path = catalogue.add([found.model], replace)
+    if as_json:
+        print_json({"catalogue": str(path), "parts": [_summary(found.model, 27.0)], "notes": list(found.notes)})
+        return
+    say(f"{name}: {found.model.description}, {len(found.model.volts)} knots")
+    for note in found.notes:
+        say(f"  {note}")
+    say(f"wrote {path}")
+
+
+def _summary(model: Model, temperature: float) -> dict[str, Any]:
+    """The model as a plain dict, with its forward voltages: none at currents beyond what was measured."""
+    ports = one(model, temperature)
+    most = model.amperes[-1] if isinstance(model, CurveModel) else math.inf
+    known = [ports.forward_voltage(current) if current <= most else None for current in CURRENTS]
+    volts = [{"amperes": current, "volts": found} for current, found in zip(CURRENTS, known, strict=True)]
     return {**model.to_json(), "spice_name": model.spice_name, "temperature": temperature, "forward_voltages": volts}
 
 

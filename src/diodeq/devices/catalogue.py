@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from diodeq.devices.model import DiodeModel
+from diodeq.devices.one_ports import Model, from_json
 from diodeq.documents import toml
 from diodeq.errors import InputError, UsageError
 from diodeq.files import read_bytes, write_atomically
@@ -19,8 +20,8 @@ LARGEST = 1 << 20
 """Bytes of a catalogue."""
 
 
-def get(name: str) -> DiodeModel:
-    """The diode called ``name``, in any case; the user's catalogue wins over the packaged one.
+def get(name: str) -> Model:
+    """The part called ``name``, in any case; the user's catalogue wins over the packaged one.
 
     Raises `UsageError` with the nearest names if there is none, `InputError` if the user's catalogue is unreadable.
     """
@@ -30,6 +31,14 @@ def get(name: str) -> DiodeModel:
         hint = f"did you mean {' or '.join(parts[key].name for key in near)}? " if near else ""
         raise UsageError(f"there is no diode called {name!r}", f"{hint}`diodeq devices list` shows all")
     return parts[name.casefold()]
+
+
+def diode(name: str) -> DiodeModel:
+    """The part called ``name``, a diode with SPICE parameters; raises `UsageError` for any other, too."""
+    model = get(name)
+    if not isinstance(model, DiodeModel):
+        raise UsageError(f"{model.name} is a measured curve and has no diode's parameters", "name a diode")
+    return model
 
 
 def names() -> list[str]:
@@ -46,11 +55,12 @@ def user_path() -> Path:
     return Path(configuration) / "diodeq" / "devices.toml"
 
 
-def read(path: Path) -> list[DiodeModel]:
+def read(path: Path) -> list[Model]:
     """The parts in a catalogue file, in its order.
 
-    One TOML table a part: ``description``, ``source`` and ``parameters``. Raises `InputError` naming the file if it
-    cannot be read, is not TOML, or holds a part that is not a diode.
+    One TOML table a part: ``description``, ``source`` and ``parameters``, or of a measured curve ``kind = "curve"``,
+    ``volts`` and ``amperes``. Raises `InputError` naming the file if it cannot be read, is not TOML, or holds a part
+    that is none.
     """
     try:
         content = read_bytes(path, LARGEST)
@@ -62,7 +72,7 @@ def read(path: Path) -> list[DiodeModel]:
     return _parse(content, str(path))
 
 
-def add(models: Sequence[DiodeModel], replace: bool = False) -> Path:
+def add(models: Sequence[Model], replace: bool = False) -> Path:
     """Add parts to the user's own catalogue and return its path; the file is made if there is none.
 
     Entries that stay keep their text; ``replace`` writes the file anew where it has parts of the same names.
@@ -95,15 +105,20 @@ def add(models: Sequence[DiodeModel], replace: bool = False) -> Path:
     return path
 
 
-def _table(model: DiodeModel) -> str:
+def _table(model: Model) -> str:
     """A part as TOML; a string of JSON without control characters is one of TOML."""
-    parameters = ", ".join(f"{key.lower()} = {value!r}" for key, value in model.card())
+    if isinstance(model, DiodeModel):
+        pairs = ", ".join(f"{key.lower()} = {value!r}" for key, value in model.card())
+        entries = f"parameters = {{ {pairs} }}\n"
+    else:
+        own = [(key, value) for key, value in model.to_json().items() if key not in ("name", "description", "source")]
+        entries = "".join(f"{key} = {json.dumps(value)}\n" for key, value in own)
     texts = [(key, json.dumps(getattr(model, key), ensure_ascii=False)) for key in ("description", "source")]
     said = "".join(f"{key} = {text}\n" for key, text in texts)
-    return f"[{json.dumps(model.name, ensure_ascii=False)}]\n{said}parameters = {{ {parameters} }}\n"
+    return f"[{json.dumps(model.name, ensure_ascii=False)}]\n{said}{entries}"
 
 
-def _by_key() -> dict[str, DiodeModel]:
+def _by_key() -> dict[str, Model]:
     """All parts by case-folded name."""
     parts = {model.name.casefold(): model for model in _packaged()}
     path = user_path()
@@ -114,12 +129,12 @@ def _by_key() -> dict[str, DiodeModel]:
 
 
 @cache
-def _packaged() -> tuple[DiodeModel, ...]:
+def _packaged() -> tuple[Model, ...]:
     resource = files("diodeq.devices") / "catalogue.toml"
     return tuple(_parse(resource.read_bytes(), "diodeq's own diode catalogue"))
 
 
-def _parse(content: bytes, where: str) -> list[DiodeModel]:
+def _parse(content: bytes, where: str) -> list[Model]:
     try:
         tables = toml(content)
     except ValueError as error:
@@ -127,12 +142,12 @@ def _parse(content: bytes, where: str) -> list[DiodeModel]:
             f"{where} is not valid TOML: {error}",
             "write one table a part, as in [mydiode] parameters = { is = 2.5e-9, n = 1.75, rs = 0.6 }",
         ) from error
-    models = []
+    models: list[Model] = []
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise InputError(f"{where}: {name} is not a table", f"write [{name}] and its entries below")
         try:
-            models.append(DiodeModel.from_json({"name": name, **table}))
+            models.append(from_json({"name": name, **table}))
         except InputError as error:
             raise InputError(f"{where}: {error.problem}", error.remedy) from error
     return models

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from diodeq.devices.model import DiodeModel
+from diodeq.devices.one_ports import Model
 from diodeq.devices.temperature import BOLTZMANN, CHARGE, ZERO_CELSIUS
 from diodeq.errors import InputError
 
@@ -145,7 +146,12 @@ NEARLY_IDEAL_MADE = Made(saturation=1e-9, thermal=1e-4)
 NEARLY_IDEAL = 0.1
 
 
-def element(activation: str, parameter: float = 0.0, diode: DiodeModel | None = None) -> Element:
+def nearly_ideal(model: Model) -> bool:
+    """Whether a one-port is a switch for all that resistors can tell."""
+    return isinstance(model, DiodeModel) and model.get("n") < NEARLY_IDEAL
+
+
+def element(activation: str, parameter: float = 0.0, diode: Model | None = None) -> Element:
     """The element of an activation by name, with the activation's parameter.
 
     ``diode`` is what it will be built with (None: a nearly ideal one). A real diode is a diode-relu as it is, at the
@@ -156,7 +162,7 @@ def element(activation: str, parameter: float = 0.0, diode: DiodeModel | None = 
     """
     if activation not in ELEMENTS:
         raise InputError(f"no element computes the activation {activation!r}", f"use one of {', '.join(ELEMENTS)}")
-    ideal = diode is None or diode.get("n") < NEARLY_IDEAL
+    ideal = diode is None or nearly_ideal(diode)
     if activation == "diode-relu" and not ideal:
         return ELEMENTS["relu"](parameter)
     found = ELEMENTS[activation](parameter)

@@ -13,6 +13,9 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.devices.curve import CurveModel
+from diodeq.devices.curve_law import Curves
+from diodeq.devices.law import Law, law
 from diodeq.devices.model import DiodeModel
 from diodeq.errors import InputError
 
@@ -68,7 +71,15 @@ class Model(Protocol):
 
     @property
     def spice_name(self) -> str:
-        """The name of its card, in ``[a-z][a-z0-9_]*``."""
+        """The name of its card, in ``[a-z][a-z0-9_]*``; a model that has none is a `TwoPin` and prints a subcircuit."""
+
+    @property
+    def source(self) -> str:
+        """Where it comes from."""
+
+    @property
+    def description(self) -> str:
+        """What it is, in a line."""
 
     def card(self) -> list[tuple[str, float]]:
         """(NAME, value) of each given parameter, for its card."""
@@ -88,7 +99,7 @@ class Model(Protocol):
         """One one-port for each model, at ``temperature`` °C, with ``gmin`` S beside its junctions."""
 
 
-FAMILIES: dict[str, type[Model]] = {"diode": DiodeModel}
+FAMILIES: dict[str, type[Model]] = {"diode": DiodeModel, "curve": CurveModel}
 
 
 def from_json(document: Mapping[str, Any]) -> Model:
@@ -119,6 +130,15 @@ def one_ports(models: Sequence[Model], which: ArrayLike, temperature: float, gmi
         laws = family.laws([chosen[j] for j in own.tolist()], temperature, gmin)
         members.append(laws.take(np.searchsorted(own, each[number[each] == k])))
     return Joined(number[each], tuple(members))
+
+
+def one(model: Model, temperature: float = 27.0) -> Law | Curves:
+    """The law of one part, for arrays of any shape with an axis; raises `InputError` as `one_ports` does."""
+    if isinstance(model, DiodeModel):
+        return law(model, temperature)
+    found = one_ports([model], [0], temperature)
+    assert isinstance(found, Curves)
+    return found
 
 
 def series_resistance(ports: OnePorts) -> Floats:

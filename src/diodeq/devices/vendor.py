@@ -146,7 +146,7 @@ def _finder(
             _, card = cards[name.casefold()]
             return read_card(card, scope, _finder(cards, scope, source, (*seen, name)), source)[0]
         try:
-            return Sized(catalogue.get(name))
+            return Sized(catalogue.diode(name))
         except UsageError:
             raise InputError(f"there is no diode model {shown(name)}", "add its .model to the file") from None
 

@@ -15,7 +15,9 @@ import numpy as np
 from diodeq import __version__
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.primitives import used_models
+from diodeq.devices import DiodeModel, Model
 from diodeq.devices.law import law
+from diodeq.devices.two_pin import SOURCE, TwoPin, called
 from diodeq.errors import InputError
 from diodeq.netlist import spice
 from diodeq.netlist.batched import Floats, element_lines, node, options
@@ -83,7 +85,7 @@ def transient_deck(
     small = number(1e-2 * min(charged, default=1.0))
     accuracy = f"reltol={number(tolerance)} trtol=1 vntol=1e-9 abstol=1e-15 chgtol={small}"
     nodes = [node(k) for k in range(1, len(circuit.nodes))]
-    diodes = [f"@d{k}[id]" for k in range(1, len(circuit.diodes) + 1)]
+    diodes = [_carried(f"d{k}", circuit.models[m]) for k, m in enumerate(circuit.diodes.values.tolist(), 1)]
     saved = [*(f"v({name})" for name in (marker, *nodes)), *diodes]
     lines = [
         *_static(circuit, capacitances, marker),
@@ -147,14 +149,21 @@ def _static(circuit: Circuit, capacitances: Floats, marker: str, extra: str = ""
 
 
 def _junctions(circuit: Circuit) -> list[float]:
-    found = np.array([circuit.models[k].get("cjo") for k in used_models(circuit)])
-    return [float(value) for value in found[found > 0]]
+    models = (circuit.models[k] for k in used_models(circuit))
+    return [charge for model in models if isinstance(model, DiodeModel) and (charge := model.get("cjo")) > 0]
+
+
+def _carried(name: str, model: Model) -> str:
+    """What ngspice calls the current of a one-port that is numbered."""
+    return f"@{SOURCE[0]}.{called(name, model)}.{SOURCE}[i]" if isinstance(model, TwoPin) else f"@{name}[id]"
 
 
 def _demand_junctions(circuit: Circuit) -> None:
     """Raise ``InputError`` for a diode whose capacitance formula has no value at the circuit's temperature."""
     for k in used_models(circuit):
         model = circuit.models[k]
+        if not isinstance(model, DiodeModel):
+            continue
         potential = law(model, circuit.temperature).potential
         if model.get("cjo") > 0 and not potential > 0:
             raise InputError(

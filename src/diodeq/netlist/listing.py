@@ -15,7 +15,7 @@ from diodeq.arrays import real
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import Primitive, Run, lower, used_models
-from diodeq.devices import DiodeModel
+from diodeq.devices import Model
 from diodeq.printable import counted
 
 # Tight enough for 1e-9 V and free of charge; ngspice's defaults leave errors of 0.5 mV. All SPICEs know these four.
@@ -67,7 +67,7 @@ class Listing:
     notes: tuple[str, ...]
     temperature: float
     sections: Iterator[Section]
-    models: tuple[DiodeModel, ...]
+    models: tuple[Model, ...]
     outputs: tuple[Output, ...]
 
 
@@ -175,5 +175,6 @@ def _sections(circuit: Circuit, runs: Iterator[Run], remarks: Mapping[str, str])
 
 def _with_remarks(primitives: Iterator[Primitive], remarks: Mapping[str, str]) -> Iterator[tuple[Primitive, str]]:
     for primitive in primitives:
-        remark = remarks.get(primitive[0], "")
+        # No part's name begins with the x of a subcircuit's call.
+        remark = remarks.get(primitive[0].removeprefix("x"), "")
         yield primitive, plain(remark) if remark else ""

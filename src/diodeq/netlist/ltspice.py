@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diodeq.devices.two_pin import Spelling
 from diodeq.netlist import spice
 from diodeq.netlist.listing import Listing
 from diodeq.netlist.templates import render
@@ -10,6 +11,8 @@ from diodeq.netlist.templates import render
 KNOWN_PARAMETERS = frozenset(
     "is rs n tt cjo vj m eg xti kf af fc bv nbv ibv tnom isr nr ikf trs1 trs2".split()  # noqa: SIM905
 )
+
+SPELLING = Spelling("if({left}<{right},{yes},{no})")
 
 
 def write(listing: Listing) -> str:
@@ -23,7 +26,7 @@ def write(listing: Listing) -> str:
         "ltspice.cir.j2",
         header=spice.header(listing, "LTspice", "open it in LTspice, or run it there with: LTspice -b FILE"),
         sections=spice.sections(listing),
-        models=spice.models(listing.models),
+        models=spice.models(listing.models, SPELLING),
         options=[spice.options(listing)],
         outputs=spice.outputs(listing),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from diodeq.circuit.primitives import Primitive
 from diodeq.netlist import spice
 from diodeq.netlist.listing import Listing
-from diodeq.netlist.ltspice import KNOWN_PARAMETERS
+from diodeq.netlist.ltspice import KNOWN_PARAMETERS, SPELLING
 from diodeq.netlist.symbols import REMARK, SYMBOLS
 from diodeq.netlist.templates import render
 
@@ -24,7 +24,7 @@ _MARGIN = REMARK  # from a symbol's axis to the texts on its right
 _NARROWEST = 200 * GRID  # a sheet's least width
 
 # The symbol that is drawn for each SPICE letter.
-DRAWN = {"r": "res", "d": "diode", "v": "voltage", "i": "current", "e": "e", "f": "f", "g": "g"}
+DRAWN = {"r": "res", "d": "diode", "v": "voltage", "i": "current", "e": "e", "f": "f", "g": "g", "x": "diode"}
 
 
 @dataclass
@@ -57,9 +57,11 @@ def write(listing: Listing) -> str:
     sheet = _Sheet()
     sheet.say(spice.header(listing, "LTspice schematic", "open it in LTspice and press Run"))
     sheet.say(f"output {output}" for output in spice.outputs(listing))
-    for model in spice.models(listing.models):
+    for model in spice.models(listing.models, SPELLING):
         sheet.say([model["comment"]])
-        sheet.say([model["line"]], "!")
+        lines = model["line"].split("\n")
+        sheet.say(["\\n".join(lines)], "!")
+        sheet.y += _LINE * (len(lines) - 1)
     sheet.say([f".options {spice.options(listing)}", ".op"], "!")
     for heading, rows in sections:
         sheet.y += _LINE
@@ -113,6 +115,8 @@ def _draw(sheet: _Sheet, part: Primitive, nets: tuple[str, ...], remark: str, x:
         f"WINDOW 0 {_MARGIN} {above} Left 2\nWINDOW 3 {_MARGIN} {below} Left 2\n"
         f"SYMATTR InstName {_capital(part[0])}\nSYMATTR Value {_value(part)}"
     )
+    if part[0][0] == "x":
+        sheet.symbols.append("SYMATTR Prefix X")
     if remark:
         sheet.texts.append(f"TEXT {x + _MARGIN} {y + middle} Left 1 ;{remark}")
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from diodeq.circuit.primitives import Primitive
+from diodeq.devices.two_pin import TwoPin
 from diodeq.netlist import spice
 from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section, number
 from diodeq.netlist.templates import render
@@ -26,6 +27,12 @@ def write(listing: Listing) -> str:
                 "parameters": [f"{name}={number(value)}" for name, value in model.card()],
             }
             for model, card in zip(listing.models, spice.models(listing.models), strict=True)
+            if not isinstance(model, TwoPin)
+        ],
+        subcircuits=[
+            {"comment": card["comment"], "lines": [json.dumps(line) for line in card["line"].split("\n")]}
+            for model, card in zip(listing.models, spice.models(listing.models), strict=True)
+            if isinstance(model, TwoPin)
         ],
         outputs=[f"({json.dumps(o.name)}, {json.dumps(o.plus)}, {json.dumps(o.minus)})" for o in listing.outputs],
         temperature=number(listing.temperature),

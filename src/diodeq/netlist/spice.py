@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from diodeq.circuit.primitives import Primitive
-from diodeq.devices import DiodeModel
+from diodeq.devices import DiodeModel, Model
+from diodeq.devices.two_pin import NGSPICE, Spelling, TwoPin, definition
 from diodeq.errors import InputError
 from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section, number, plain
 
@@ -41,18 +42,22 @@ def line(primitive: Primitive) -> str:
     return f"{name} {' '.join(fields)}" if value is None else f"{name} {' '.join(fields)} {value:.17g}"
 
 
-def models(cards: Iterable[DiodeModel]) -> list[dict[str, str]]:
-    """Each diode model's ``.model`` line and a comment with its source."""
+def models(cards: Iterable[Model], spelling: Spelling = NGSPICE) -> list[dict[str, str]]:
+    """Each model's ``.model`` line, or its ``.subckt`` as several, and a comment with its source."""
     return [
         {
             "comment": plain(f"{model.name}: {model.source}" if model.source else model.name),
-            "line": f".model {model.spice_name} d({' '.join(f'{k}={number(v)}' for k, v in _parameters(model))})",
+            "line": definition(model, spelling) if isinstance(model, TwoPin) else _card(model),
         }
         for model in cards
     ]
 
 
-def _parameters(model: DiodeModel) -> Iterator[tuple[str, float]]:
+def _card(model: Model) -> str:
+    return f".model {model.spice_name} d({' '.join(f'{k}={number(v)}' for k, v in _parameters(model))})"
+
+
+def _parameters(model: Model) -> Iterator[tuple[str, float]]:
     """The card's parameters, and those whose default is another number in another SPICE.
 
     ngspice takes NR = 1, IBV = 1 mA and NBV = N; LTspice and Xyce take NR = 2, LTspice IBV = 0.1 nA and NBV = 1.
@@ -61,13 +66,14 @@ def _parameters(model: DiodeModel) -> Iterator[tuple[str, float]]:
     yield from given.items()
     for effect, depends in (("isr", ("nr",)), ("bv", ("ibv", "nbv"))):
         if effect in given:
+            assert isinstance(model, DiodeModel)
             yield from ((name, model.get(name)) for name in depends if name not in given)
 
 
-def demand_known(models: Iterable[DiodeModel], known: frozenset[str], program: str) -> None:
+def demand_known(models: Iterable[Model], known: frozenset[str], program: str) -> None:
     """Raise `InputError` for a diode parameter that is not among the lower-case names ``program`` knows."""
     for model in models:
-        for name, _ in model.card():
+        for name, _ in [] if isinstance(model, TwoPin) else model.card():
             if name.lower() not in known:
                 raise InputError(
                     f"diode {model.name} has the parameter {name}, which {program} does not know",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diodeq.devices.two_pin import Spelling
 from diodeq.netlist import spice
 from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Output, number
 from diodeq.netlist.templates import render
@@ -10,6 +11,8 @@ from diodeq.netlist.templates import render
 KNOWN_PARAMETERS = frozenset(
     "is rs n isr nr ikf tt cjo vj m eg xti trs1 trs2 fc bv ibv nbv tnom kf af".split()  # noqa: SIM905
 )
+
+SPELLING = Spelling("if({left}<{right},{yes},{no})", "i={{{}}}")
 
 
 def write(listing: Listing) -> str:
@@ -23,7 +26,7 @@ def write(listing: Listing) -> str:
         "xyce.cir.j2",
         header=spice.header(listing, "Xyce", "run it with: Xyce FILE"),
         sections=spice.sections(listing),
-        models=spice.models(listing.models),
+        models=spice.models(listing.models, SPELLING),
         options=_options(listing),
         outputs=spice.outputs(listing),
         printed=[

@@ -12,9 +12,10 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.circuit import Inputs
-from diodeq.devices import DiodeModel, Law
+from diodeq.devices import Law, Model
 from diodeq.devices.activation import activation
-from diodeq.devices.law import Floats, law
+from diodeq.devices.curve_law import Curves, Floats
+from diodeq.devices.one_ports import one
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 from diodeq.simulators.base import Simulator
 
@@ -27,10 +28,11 @@ class DevicePoints:
     """What a simulator measured on a diode: a resistor from a source to a node, a diode from ground to that node.
 
     ``voltages`` (V) and ``currents`` (A) of the diode itself, float64[n]; ``inputs`` (V) and ``outputs`` (V) of the
-    activation behind ``alpha`` ohms, float64[k]; ``engine`` names the simulator.
+    activation behind ``alpha`` ohms, float64[k]; ``engine`` names the simulator, ``temperature`` is in °C.
     """
 
-    law: Law
+    law: Law | Curves
+    temperature: float
     engine: str
     alpha: float
     voltages: Floats
@@ -51,13 +53,13 @@ class DevicePoints:
 
 
 def measure_device(
-    simulator: Simulator, model: DiodeModel, alpha: float = 1e4, temperature: float = 27.0, points: int = 30
+    simulator: Simulator, model: Model, alpha: float = 1e4, temperature: float = 27.0, points: int = 30
 ) -> DevicePoints:
     """Measure ``model`` at ``temperature`` (°C) on ``simulator``: ``points`` of its I-V curve and of its activation.
 
     The activation is measured behind ``alpha`` ohms. Raises what the simulator raises, and `InputError` as `law` does.
     """
-    diode = law(model, temperature)
+    diode = one(model, temperature)
     low, high = _voltage_range(diode)
     voltages = np.linspace(low, high, points)
     voltages = voltages[np.abs(voltages) > 1e-3 * high]  # at 0 V there is no current to put on a logarithmic axis
@@ -73,10 +75,10 @@ def measure_device(
             node = _settle(simulator, model, resistance, drives, temperature)
             measured[rows], currents[rows] = -node, (node - drives) / resistance
     outputs = _settle(simulator, model, alpha, inputs, temperature)
-    return DevicePoints(diode, simulator.version, alpha, measured, currents, inputs, outputs)
+    return DevicePoints(diode, temperature, simulator.version, alpha, measured, currents, inputs, outputs)
 
 
-def device_figure(model: DiodeModel, points: DevicePoints) -> Figure:
+def device_figure(model: Model, points: DevicePoints) -> Figure:
     """Two panels: log |I| over V, and the activation behind ``points.alpha``; lines from the law, points measured."""
     with style():
         figure = Figure(figsize=(8.6, 3.9), layout="constrained", facecolor="white")
@@ -88,7 +90,7 @@ def device_figure(model: DiodeModel, points: DevicePoints) -> Figure:
             axes.legend(frameon=False, loc="upper left", handlelength=1.6)
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.xaxis.set_major_formatter(EngFormatter(unit="V"))
-        about = filter(None, [model.name, model.description.split(";")[0], f"{points.law.temperature:g} °C"])
+        about = filter(None, [model.name, model.description.split(";")[0], f"{points.temperature:g} °C"])
         figure.suptitle("  ·  ".join(filter(None, about)), fontsize=10.5)
     return figure
 
@@ -101,7 +103,10 @@ def _draw_current(axes: Axes, points: DevicePoints) -> None:
     axes.plot(points.voltages, np.abs(points.currents), ".", color=RED, label=_label(points, f"{worst:.0e}"))
     axes.set_yscale("log")
     # The dip at 0 V goes to zero; showing a decade below the smallest measured current is enough of it.
-    axes.set_ylim(10.0 ** np.floor(np.log10(np.abs(points.currents).min()) - 0.5), LARGEST_CURRENT * 300.0)
+    axes.set_ylim(
+        10.0 ** np.floor(np.log10(np.abs(points.currents).min()) - 0.5),
+        300.0 * max(LARGEST_CURRENT, np.abs(points.currents).max()),
+    )
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
     axes.yaxis.set_major_formatter(EngFormatter(unit="A"))
     axes.set(xlabel="diode voltage", ylabel="|current|", title="I–V curve")
@@ -123,8 +128,12 @@ def _label(points: DevicePoints, worst: str) -> str:
     return f"{points.engine} (differs by at most {worst})"
 
 
-def _voltage_range(diode: Law) -> tuple[float, float]:
-    """From the reverse region, or breakdown where it is near enough to matter, to 10 mA."""
+def _voltage_range(diode: Law | Curves) -> tuple[float, float]:
+    """From the reverse region, or breakdown where it is near enough to matter, to 10 mA; a curve's, what was measured
+    of it and a tenth more."""
+    if isinstance(diode, Curves):
+        low, high = diode.measured
+        return 1.1 * low, 1.1 * high
     high = diode.forward_voltage(LARGEST_CURRENT)
     if diode.breakdown > 12.0:
         return -2.0 * high, high
@@ -132,12 +141,15 @@ def _voltage_range(diode: Law) -> tuple[float, float]:
     return -diode.breakdown - beyond - diode.resistance * LARGEST_CURRENT, high
 
 
-def _input_range(diode: Law) -> tuple[float, float]:
+def _input_range(diode: Law | Curves) -> tuple[float, float]:
     """Two volts either way, further on the side where breakdown would clamp the node."""
+    if isinstance(diode, Curves):
+        low, high = diode.measured
+        return -1.2 * max(high, 0.5), 1.2 * max(-low, 0.5)
     return -2.0, (1.8 * diode.breakdown if diode.breakdown <= 12.0 else 2.0)
 
 
-def _settle(simulator: Simulator, model: DiodeModel, resistance: float, drives: Floats, temperature: float) -> Floats:
+def _settle(simulator: Simulator, model: Model, resistance: float, drives: Floats, temperature: float) -> Floats:
     """The voltage of a node fed from each of ``drives`` through ``resistance``, with a diode from ground to it."""
     circuit = Circuit(
         nodes=("0", "source", "node"),

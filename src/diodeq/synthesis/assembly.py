@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diodeq.circuit import KINDS, Bank, Circuit
-from diodeq.devices import DiodeModel
+from diodeq.devices import Model
 
 Index = NDArray[np.int64]
 
@@ -22,7 +22,7 @@ class Assembly:
         self._terminals: dict[str, list[Index]] = {kind: [] for kind in KINDS}
         self._values: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in KINDS}
         self._groups: dict[str, list[tuple[str, int]]] = {kind: [] for kind in KINDS}
-        self._models: dict[DiodeModel, int] = {}
+        self._models: dict[Model, int] = {}
 
     def nodes(self, names: Iterable[str]) -> Index:
         """The numbers of new nodes."""
@@ -40,7 +40,7 @@ class Assembly:
             self._groups[kind].append((label, count))
         return np.arange(start, start + count)
 
-    def model(self, model: DiodeModel) -> int:
+    def model(self, model: Model) -> int:
         """The number of a diode model, the same for equal ones."""
         return self._models.setdefault(model, len(self._models))
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from diodeq.circuit import Circuit, Inputs, Units
-from diodeq.devices import DiodeModel
+from diodeq.devices import Model
 from diodeq.devices.elements import Element
 from diodeq.synthesis.assembly import Assembly
 from diodeq.synthesis.plan import Bools, Floats, Index, StagePlan
@@ -22,7 +22,7 @@ def build(
     plans: Sequence[StagePlan],
     n_inputs: int,
     volts_per_unit: float,
-    diode: DiodeModel,
+    diode: Model,
     biases: Sequence[float],
     title: str,
     temperature: float = 27.0,
@@ -170,7 +170,7 @@ def _elements(
     plan: StagePlan,
     units: Index,
     volts_per_unit: float,
-    diode: DiodeModel,
+    diode: Model,
     bias: float,
     temperature: float,
 ) -> None:

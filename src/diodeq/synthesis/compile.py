@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq.circuit import KINDS, Circuit, check
-from diodeq.devices import DiodeModel, catalogue
+from diodeq.devices import Model, catalogue
 from diodeq.devices.elements import element
 from diodeq.devices.technology import Technology
 from diodeq.errors import NotRealizableError, UsageError
@@ -50,7 +50,7 @@ def compile_network(
     network: Network,
     realization: str = "auto",
     *,
-    diode: str | DiodeModel = "ideal",
+    diode: str | Model = "ideal",
     technology: Technology | None = None,
     volts_per_unit: float | None = None,
     remedy: str = "auto",
@@ -126,7 +126,7 @@ def _candidates(
     k: int,
     stage: Stage,
     realization: str,
-    diode: DiodeModel,
+    diode: Model,
     technology: Technology,
     max_gain: float,
     allow_nonunique: bool,

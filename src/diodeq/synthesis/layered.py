@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Bank, Circuit, Inputs, Units
-from diodeq.devices import DiodeModel
+from diodeq.devices import Model
 from diodeq.devices.technology import Technology
 from diodeq.errors import UsageError
 
@@ -23,7 +23,7 @@ Ints = NDArray[np.int32]
 
 def layered(
     widths: Sequence[int],
-    diode: DiodeModel,
+    diode: Model,
     volts: float,
     *,
     lateral: bool = False,

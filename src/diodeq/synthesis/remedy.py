@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from diodeq.devices import DiodeModel, catalogue
+from diodeq.devices import Model, catalogue
+from diodeq.devices.curve_law import Curves
 from diodeq.devices.elements import DIODE_RELU_SATURATION
-from diodeq.devices.law import Law, law
+from diodeq.devices.law import Law
+from diodeq.devices.one_ports import one
 from diodeq.devices.technology import Technology
 from diodeq.errors import NotRealizableError, SimulationError, UsageError
 from diodeq.network import Network, Stage
@@ -41,7 +43,7 @@ class Choice:
 
     remedy: str
     volts_per_unit: float
-    diode: DiodeModel
+    diode: Model
     biases: tuple[float, ...]
     error: float
     rms: float
@@ -98,14 +100,14 @@ class Estimate:
             found.append((float(into), f"the units of stage {k}"))
         return max(found)
 
-    def natural_volts(self, diode: DiodeModel) -> float | None:
+    def natural_volts(self, diode: Model) -> float | None:
         """The volts per unit at which ``diode`` is the first diode-relu that is not made to measure; None without."""
         for stage, plan in zip(self.network.stages, self.plans, strict=True):
             if stage.activation.name == "diode-relu" and plan.element.made is None:
-                return float(law(diode).n_vt) / stage.activation.parameter
+                return float(_exponential(one(diode)).n_vt) / stage.activation.parameter
         return None
 
-    def with_remedy(self, name: str, volts: float, diode: DiodeModel) -> Choice:
+    def with_remedy(self, name: str, volts: float, diode: Model) -> Choice:
         """The choice with its biases found and its error estimated."""
         biases = []
         error = np.zeros_like(self.inputs)
@@ -114,7 +116,7 @@ class Estimate:
             x = into @ stage.U.T + stage.b + (z @ stage.W.T if stage.W is not None else 0.0)
             alpha = 1.0 / (plan.siemens * plan.core.row_scale)
             made = plan.element.made
-            device = law(made.model("made", plan.siemens, volts) if made else diode)
+            device = one(made.model("made", plan.siemens, volts) if made else diode)
             bias = 0.0
             if "bias" in name and plan.element.biasable:
                 bias = _best_bias(stage, plan, device, x, alpha, volts)
@@ -136,7 +138,7 @@ class Estimate:
 
 
 def choose(
-    estimate: Estimate, diode: DiodeModel, volts: float | None, technology: Technology, wanted: str
+    estimate: Estimate, diode: Model, volts: float | None, technology: Technology, wanted: str
 ) -> tuple[Choice, tuple[Choice, ...]]:
     """The remedy to use and all that were considered, the plain circuit first.
 
@@ -175,14 +177,21 @@ def choose(
     return chosen or next(c for c in considered if c.remedy == wanted), tuple(considered)
 
 
-def _other_diode(estimate: Estimate, volts: float, diode: DiodeModel) -> Choice:
+def _other_diode(estimate: Estimate, volts: float, diode: Model) -> Choice:
     """The part of the catalogue with the smallest expected error; the ideal one is no part."""
     parts = [catalogue.get(name) for name in catalogue.names() if name != "ideal"]
     found = [estimate.with_remedy("diode", volts, part) for part in [diode, *parts]]
     return min(found, key=lambda choice: choice.error)
 
 
-def _best_bias(stage: Stage, plan: StagePlan, device: Law, x: Floats, alpha: Floats, volts: float) -> float:
+def _exponential(device: Law | Curves) -> Law:
+    """The diode's law; raises `UsageError` for a curve, which is no exponential."""
+    if isinstance(device, Curves):
+        raise UsageError("a measured curve has no thermal voltage, which this activation needs", "take a diode for it")
+    return device
+
+
+def _best_bias(stage: Stage, plan: StagePlan, device: Law | Curves, x: Floats, alpha: Floats, volts: float) -> float:
     """The drop at a typical current: of several quantiles of the conducting currents, the one that errs least."""
     excess = -x if stage.activation.name != "hard-tanh" else np.abs(x) - stage.activation.parameter
     if stage.activation.name == "leaky-relu":
@@ -192,7 +201,8 @@ def _best_bias(stage: Stage, plan: StagePlan, device: Law, x: Floats, alpha: Flo
     if stage.activation.name == "diode-relu":
         # The diode at the right volts per unit has the right exponential; a bias gives it the right saturation current.
         wanted = stage.activation.parameter * DIODE_RELU_SATURATION * volts * plan.siemens
-        return float(device.n_vt * np.log(wanted / device.saturation))
+        diode = _exponential(device)
+        return float(diode.n_vt * np.log(wanted / diode.saturation))
     drops = [device.forward_voltage(max(float(current), 1e-15)) for current in typical]
 
     def badness(drop: float) -> float:
@@ -202,7 +212,7 @@ def _best_bias(stage: Stage, plan: StagePlan, device: Law, x: Floats, alpha: Flo
 
 
 def _device(
-    stage: Stage, plan: StagePlan, device: Law, x: Floats, alpha: Floats, volts: float, bias: float
+    stage: Stage, plan: StagePlan, device: Law | Curves, x: Floats, alpha: Floats, volts: float, bias: float
 ) -> tuple[Floats, Floats]:
     """(deviation, slope): the device's activation less the formula's, and its derivative, at x in units.
 
@@ -212,7 +222,7 @@ def _device(
     if name in ("identity", "asinh") or (name == "diode-relu" and plan.element.made) or (name, parameter) == LINEAR:
         return np.zeros_like(x), stage.activation.slope(x)
     if name == "soft-threshold":
-        return _bridge(x, parameter, device.n_vt / volts)
+        return _bridge(x, parameter, _exponential(device).n_vt / volts)
     source, series = volts * x, 0.0 * alpha
     if name == "leaky-relu":
         series = alpha * parameter / (1.0 - parameter)

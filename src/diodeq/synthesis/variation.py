@@ -8,7 +8,8 @@ import numpy as np
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.devices import DiodeModel
+from diodeq.devices import DiodeModel, Model
+from diodeq.devices.curve import CurveModel
 from diodeq.devices.technology import Technology
 from diodeq.devices.variation import Variation
 
@@ -126,6 +127,11 @@ def _with_diodes(circuit: Circuit, spread: Variation, rng: np.random.Generator) 
     return replace(circuit, models=models, diodes=circuit.diodes.with_values(np.arange(count)))
 
 
-def _deviating(model: DiodeModel, name: str, saturation: float, emission: float) -> DiodeModel:
+def _deviating(model: Model, name: str, saturation: float, emission: float) -> Model:
+    if isinstance(model, CurveModel):
+        # As IS and N do: every current and every voltage by one factor.
+        volts, amperes = (emission * v for v in model.volts), (saturation * i for i in model.amperes)
+        return replace(model, name=name, volts=tuple(volts), amperes=tuple(amperes))
+    assert isinstance(model, DiodeModel)
     changed = {"is": model.get("is") * saturation, "n": model.get("n") * emission}
     return replace(model, name=name, parameters=tuple({**dict(model.parameters), **changed}.items()))

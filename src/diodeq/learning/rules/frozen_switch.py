@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
-from diodeq.devices.elements import NEARLY_IDEAL
+from diodeq.devices.elements import nearly_ideal
 from diodeq.learning.losses import Loss
 from diodeq.learning.rules.base import Gradient, caution
 from diodeq.learning.rules.hardware_linearization import read_adjoint
@@ -47,7 +47,7 @@ class FrozenSwitch:
     def inexact(self, circuit: Circuit) -> str | None:
         """A real diode: it is a resistor, neither open nor short."""
         used = np.unique(circuit.diodes.values).astype(int).tolist()
-        real = [circuit.models[k].name for k in used if circuit.models[k].get("n") >= NEARLY_IDEAL]
+        real = [circuit.models[k].name for k in used if not nearly_ideal(circuit.models[k])]
         return f"a {real[0]} is neither open nor short where it bends" if real else None
 
     def cost(self, circuit: Circuit) -> int:

@@ -179,7 +179,7 @@ class _Flattener:
 
     def _known(self, name: str) -> Sized:
         try:
-            model = catalogue.get(name)
+            model = catalogue.diode(name)
         except UsageError as error:
             libraries = self.deck.libraries[:1]
             lost = "".join(f" (the library that line {line.number} names is not opened)" for line in libraries)

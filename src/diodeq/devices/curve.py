@@ -1,0 +1,162 @@
+"""A measured I-V curve as data: the knots of a law, and how a netlist spells it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+
+from diodeq.devices.curve_law import Curves, Pieces, Table
+from diodeq.devices.two_pin import PINS, SOURCE, Spelling
+from diodeq.errors import InputError
+
+MOST = 10_000
+"""Knots of one curve."""
+LARGEST = 1e9
+"""Volts and amperes of a knot."""
+GMIN = 1e-12
+"""S beside a curve in a netlist, as beside a junction."""
+
+
+@dataclass(frozen=True)
+class CurveModel:
+    """One measured curve: knots in volts, which rise, and in amperes, which do not fall, through 0 A at 0 V.
+
+    Between knots it is a monotone cubic, beyond them straight, at every temperature the same, without a charge. The
+    knot at 0 V is added where there is none. Raises `InputError` for what is no such curve.
+    """
+
+    name: str
+    volts: tuple[float, ...]
+    amperes: tuple[float, ...]
+    source: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.search(r"[A-Za-z0-9]", self.name):
+            raise InputError(f"a curve cannot be called {self.name!r}", "use a name with a letter or a digit")
+        volts, amperes = (_numbers(self.name, key, getattr(self, key)) for key in ("volts", "amperes"))
+        self._demand(len(volts) == len(amperes), "needs as many volts as amperes")
+        self._demand(2 <= len(volts) <= MOST, f"has {len(volts)} points", f"give 2 to {MOST:,}")
+        self._demand(all(a < b for a, b in pairwise(volts)), "has volts that do not rise", "sort its points")
+        self._demand(all(a <= b for a, b in pairwise(amperes)), "has a current that falls", "import it from a CSV file")
+        if 0.0 not in volts:
+            at = sum(v < 0.0 for v in volts)
+            volts, amperes = (*volts[:at], 0.0, *volts[at:]), (*amperes[:at], 0.0, *amperes[at:])
+        rises = all(a * v >= 0.0 and (v != 0.0 or a == 0.0) for v, a in zip(volts, amperes, strict=True))
+        self._demand(rises, "does not pass through 0 A at 0 V", "a part that gives power needs a source beside it")
+        object.__setattr__(self, "volts", volts)
+        object.__setattr__(self, "amperes", tuple(a + 0.0 for a in amperes))
+        try:
+            self.pieces(0.0)
+        except InputError as error:
+            raise InputError(f"curve {self.name}: {error.problem}", error.remedy) from None
+
+    def _demand(self, holds: bool, what: str, remedy: str = "compare `diodeq devices show NAME --json`") -> None:
+        if not holds:
+            raise InputError(f"curve {self.name} {what}", remedy)
+
+    @property
+    def spice_name(self) -> str:
+        """The name of its subcircuit: ``curve_`` and the name in ``[a-z0-9_]``."""
+        return "curve_" + re.sub(r"[^a-z0-9_]", "_", self.name.lower())
+
+    def card(self) -> list[tuple[str, float]]:
+        """(NAME, value) of every knot, V1, I1, V2, …: all that decides the law."""
+        knots = enumerate(zip(self.volts, self.amperes, strict=True), 1)
+        return [pair for k, (v, i) in knots for pair in ((f"V{k}", v), (f"I{k}", i))]
+
+    def at_rest(self) -> Self:
+        """The curve itself: it stores nothing."""
+        return self
+
+    def pieces(self, gmin: float) -> Pieces:
+        """The polynomials of its law."""
+        return Pieces.of(np.array(self.volts), np.array(self.amperes), gmin)
+
+    def inside(self, spelling: Spelling) -> list[str]:
+        """The source of its current: the cubics themselves, found by halving."""
+        pieces, across = self.pieces(GMIN), f"v({','.join(PINS)})"
+        columns = (pieces.anchor, pieces.offset, pieces.first, pieces.second, pieces.third)
+        leaves = [_polynomial(across, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+        text = spelling.whole.format(_halved(spelling.choose, across, pieces.knots.tolist(), leaves))
+        return f"{SOURCE} {' '.join(PINS)} {text}".replace("\n", "\n+ ").split("\n")
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict that `from_json` turns back into an equal model."""
+        return {
+            "kind": "curve",
+            "name": self.name,
+            "volts": list(self.volts),
+            "amperes": list(self.amperes),
+            "source": self.source,
+            "description": self.description,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The model described by `to_json`'s dict; raises `InputError` if it is not one."""
+        if not isinstance(document, Mapping):
+            raise InputError("a curve must be a table", "import one with `diodeq devices import FILE.csv --name NAME`")
+        name = document.get("name")
+        unknown = sorted(set(document) - {"kind", "name", "volts", "amperes", "source", "description"})
+        if unknown:
+            raise InputError(f"curve {name!r} has the unknown entry {unknown[0]!r}", "leave it out")
+        for key in ("volts", "amperes"):
+            if not isinstance(document.get(key), list):
+                raise InputError(f"curve {name!r} has no list of {key}", f"add one, as in {key} = [-1.0, 0.0, 1.0]")
+        texts = {key: document.get(key, "") for key in ("name", "source", "description")}
+        for key, text in texts.items():
+            if not isinstance(text, str):
+                raise InputError(f"the {key} of curve {name!r} is not text", "put it in quotes")
+        return cls(volts=tuple(document["volts"]), amperes=tuple(document["amperes"]), **texts)
+
+    @classmethod
+    def laws(cls, models: Sequence[Self], temperature: float, gmin: float = GMIN) -> Curves:
+        """One one-port for each model; a curve is declared to be the same at every ``temperature`` (°C)."""
+        if not 0.0 <= gmin < math.inf:
+            raise InputError(f"gmin = {gmin} S is not a conductance", "give a finite value of at least 0")
+        if not math.isfinite(temperature):
+            raise InputError(f"a temperature of {temperature} °C is not finite", "give degrees Celsius")
+        return Curves(Table.of([model.pieces(gmin) for model in models], gmin), np.arange(len(models)))
+
+
+def _numbers(name: str, key: str, given: Sequence[float]) -> tuple[float, ...]:
+    if len(given) > MOST:
+        raise InputError(f"curve {name} has {len(given):,} points", f"give 2 to {MOST:,}")
+    for value in given:
+        number = not isinstance(value, bool) and isinstance(value, (int, float, np.floating))
+        if not (number and math.isfinite(value) and abs(value) <= LARGEST):
+            raise InputError(
+                f"curve {name} has {value!r} among its {key}", f"every one must be a number of at most {LARGEST:g}"
+            )
+    return tuple(map(float, given))
+
+
+def _polynomial(across: str, anchor: float, *coefficients: float) -> str:
+    t = across if anchor == 0.0 else f"({across}{-anchor:+.17g})"
+    given = list(coefficients)
+    while len(given) > 2 and given[-1] == 0.0:
+        given.pop()
+    text = f"{given.pop():.17g}"
+    while given:
+        text = f"{given.pop():.17g}+{t}*({text})"
+    return text
+
+
+def _halved(choose: str, across: str, knots: Sequence[float], leaves: Sequence[str]) -> str:
+    """One of the leaves, k of which lies below knot k: as many questions as the logarithm of their number."""
+    if len(leaves) == 1:
+        return f"\n{leaves[0]}"
+    middle = len(leaves) // 2
+    return choose.format(
+        left=across,
+        right=f"{knots[middle - 1]:.17g}",
+        yes=_halved(choose, across, knots[: middle - 1], leaves[:middle]),
+        no=_halved(choose, across, knots[middle:], leaves[middle:]),
+    )
