@@ -1,5 +1,6 @@
 """Measured curves: their files, their law, and a circuit of them through both engines, all dialects and training."""
 
+import json
 import re
 import subprocess
 from dataclasses import replace
@@ -8,25 +9,32 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy.interpolate import PchipInterpolator
 
 from circuits import DRIVES, everything, plain
 from decks import run_ngspice, run_ngspice_as_ltspice, run_python, run_xyce_in_ngspice
 from diodeq.circuit import Circuit
+from diodeq.cli.devices import devices
 from diodeq.devices import catalogue
 from diodeq.devices.curve import CurveModel
 from diodeq.devices.curve_file import pooled, read_curve
 from diodeq.devices.curve_law import knot_slopes
 from diodeq.devices.law import law
 from diodeq.devices.one_ports import one, one_ports
+from diodeq.devices.technology import Technology
 from diodeq.devices.two_pin import NGSPICE, definition
-from diodeq.errors import InputError
+from diodeq.devices.variation import Variation
+from diodeq.errors import CircuitError, InputError, UsageError
 from diodeq.learning.gradcheck import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.netlist.batched import element_lines
 from diodeq.netlist.dialects import full_deck
 from diodeq.netlist.listing import circuit_digest
+from diodeq.network import Activation, Network, Stage
 from diodeq.simulators.wave import WaveSimulator
+from diodeq.synthesis.compile import compile_network
+from diodeq.synthesis.variation import vary
 
 SILICON = law(catalogue.get("1N4148"), gmin=0.0)
 VOLTS = np.unique([*np.linspace(-5.0, -0.25, 20), *np.linspace(-0.2, 0.9, 180), 0.0])
@@ -343,13 +351,80 @@ def test_a_schematic_draws_it_as_a_call():
 
 
 def test_two_curves_of_one_name_are_refused_in_a_netlist():
-    from diodeq.errors import CircuitError
-
     other = replace(BENT, amperes=tuple(2 * i for i in BENT.amperes))
     with pytest.raises(CircuitError, match="two different"):
         full_deck(curved(plain(), BENT, other))
     assert circuit_digest(curved(plain(), BENT)) != circuit_digest(curved(plain(), other))
     assert any(line.startswith("xd1 ") for line in element_lines(curved(plain(), BENT)))
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def known(tmp_path, monkeypatch):
+    """A catalogue with ``bent`` in it, imported from a file."""
+    monkeypatch.setenv("DIODEQ_DEVICES", str(tmp_path / "devices.toml"))
+    (tmp_path / "devices.toml").touch()
+    (tmp_path / "bent.csv").write_text("".join(f"{v!r},{i!r}\n" for v, i in zip(BENT.volts, BENT.amperes, strict=True)))
+    return commanded("devices", "import", str(tmp_path / "bent.csv"), "--name", "bent", "--source", "bench 3", "--json")
+
+
+def commanded(*arguments):
+    done = CliRunner().invoke(devices, arguments[1:], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout) if "--json" in arguments else done.output
+
+
+def test_a_curve_is_imported_shown_listed_and_drawn(known, tmp_path):
+    assert known["notes"] == []
+    (part,) = known["parts"]
+    assert (part["kind"], part["source"]) == ("curve", "bench 3")
+    assert part["volts"] == list(BENT.volts)
+    # 1e-3 A is the last point; what was not measured has no forward voltage.
+    assert [entry["volts"] is None for entry in part["forward_voltages"]] == [False, False, False]
+    assert catalogue.get("BENT") == replace(BENT, source="bench 3", description=part["description"])
+    shown = commanded("devices", "show", "bent", "--json")
+    assert shown["card"].startswith(".subckt curve_bent a c\nb1 a c i=(v(a,c)<")
+    assert "bench 3" in commanded("devices", "show", "bent")
+    assert "bent" in commanded("devices", "list")
+    drawn = commanded("devices", "plot", "bent", "-o", str(tmp_path / "bent.svg"), "--json")
+    assert drawn["largest_relative_current_deviation"] < 1e-6
+    assert drawn["largest_activation_deviation_volts"] < 1e-8
+    with pytest.raises(UsageError, match="called bent already"):
+        commanded("devices", "import", str(tmp_path / "bent.csv"), "--name", "bent")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [((), "--name"), (("--name", "a b"), "no name for a part"), (("--name", "a", "--only", "b"), "one curve")],
+)
+def test_an_import_that_is_asked_for_wrongly(known, tmp_path, more, said):
+    with pytest.raises(UsageError) as refused:
+        commanded("devices", "import", str(tmp_path / "bent.csv"), *more)
+    assert said in str(refused.value)
+
+
+def test_what_needs_an_exponential_refuses_a_curve(known):
+    for activation in ("soft-threshold:0.1", "diode-relu:0.05"):
+        network = Network((Stage(U=np.eye(2), b=np.zeros(2), activation=Activation.parse(activation)),))
+        with pytest.raises(UsageError, match="a measured curve has no thermal voltage"):
+            compile_network(network, diode="bent")
+    network = Network((Stage(U=np.eye(2), b=np.zeros(2), activation=Activation.parse("relu")),))
+    assert compile_network(network, diode="bent").circuit.models == (catalogue.get("bent"),)
+    with pytest.raises(UsageError, match="has no diode's parameters"):
+        catalogue.diode("bent")
+
+
+def test_boards_deviate_as_diodes_do():
+    circuit = curved(plain(), BENT)
+    spread = Technology(variation=Variation(saturation=0.3, emission=0.02))
+    board = vary(circuit, spread, np.random.default_rng(0))
+    assert len(set(board.models)) == len(circuit.diodes)
+    for model in board.models:
+        times, wider = model.amperes[-1] / BENT.amperes[-1], model.volts[-1] / BENT.volts[-1]
+        drawn, own = one(model).current(np.array([wider * 0.7])), one(BENT).current(np.array([0.7]))
+        assert drawn == pytest.approx(times * own, rel=1e-6)
 
 
 # --- engines ----------------------------------------------------------------------------------------------------------

@@ -159,8 +159,8 @@ class Table:
         return np.maximum(found.min(axis=0), self.gmin), np.maximum(found.max(axis=0), self.gmin)
 
     @cached_property
-    def ranges(self) -> tuple[list[Floats], list[Floats]]:
-        """Least and largest slopes over 1, 2, 4, … pieces that begin at each."""
+    def ranges(self) -> tuple[Floats, Floats]:
+        """Least and largest slopes [levels, entries] over 1, 2, 4, … pieces that begin at each."""
         least, largest = ([each] for each in self.slopes)
         span = 1
         while 2 * span <= self.stride:
@@ -168,7 +168,7 @@ class Table:
                 last = levels[-1]
                 levels.append(np.concatenate([choose(last[:-span], last[span:]), last[len(last) - span :]]))
             span *= 2
-        return least, largest
+        return np.array(least), np.array(largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,12 +286,11 @@ class Curves:
         count = np.maximum(last - first - 1, 0)
         level = np.frexp(np.maximum(count, 1))[1] - 1
         inside = np.flatnonzero(count)
+        begin, over = first[inside] + 1, level[inside]
         for found, levels, choose in ((least, table.ranges[0], np.minimum), (largest, table.ranges[1], np.maximum)):
-            stacked = np.stack(levels) if len(inside) else np.zeros((1, 1))
-            begin, over = first[inside] + 1, level[inside]
-            if len(inside):
-                pair = stacked[over, begin], stacked[over, last[inside] - (1 << over)]
-                found[inside] = choose(found[inside], choose(*pair))
+            # Two runs of a power of two pieces that overlap cover them all.
+            pair = levels[over, begin], levels[over, last[inside] - (1 << over)]
+            found[inside] = choose(found[inside], choose(*pair))
         return least, largest
 
 
