@@ -172,9 +172,7 @@ def drive_gradients(point: OperatingPoint, adjoint: AdjointSolution, injections:
     equations = EquationsPlan.of(circuit).fill(circuit)
     unknowns = _adjoint_unknowns(equations, point, adjoint, circuit.output_injections(injections))
     sources = np.asarray((equations.plan.drives.T @ unknowns.T).T)
-    driven = circuit.inputs
-    gains = sparse.csr_array((driven.gain, (driven.source, driven.column)), shape=(sources.shape[1], len(driven)))
-    return np.asarray((gains.T @ sources.T).T)
+    return np.asarray((circuit.inputs.gains(sources.shape[1]).T @ sources.T).T)
 
 
 def _adjoint_unknowns(

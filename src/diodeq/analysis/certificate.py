@@ -20,9 +20,10 @@ from scipy.sparse import csgraph
 from scipy.sparse.linalg import svds
 
 from diodeq.analysis.linear import LinearPart, linear_part
-from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.kinds import nonlinear_kinds
+from diodeq.circuit.equations import kinds_of
+from diodeq.circuit.one_ports import one_port_models
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.network.certificate import lowest
@@ -120,14 +121,14 @@ class CircuitCertificate:
 def doubt(circuit: Circuit) -> str | None:
     """Why it is not proved that a sound circuit has one operating point at most; None where it is: its one-ports' laws
     never fall, and it is passive or has a certificate."""
-    used = np.unique(np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()])).astype(np.intp)
+    used = np.unique(one_port_models(circuit))
     laws = one_ports(circuit.models, used, circuit.temperature)
     reach = np.full(len(used), REACH)
     for k in np.flatnonzero(~(laws.chord(-reach, reach)[0] >= 0.0))[:1].tolist():
         return (
             f"the current of a {circuit.models[used[k]].name} falls at one voltage as that rises (ISR or IKR do that)"
         )
-    if all(spec.passive for kind, spec in KINDS.items() if len(circuit.bank(kind))):
+    if all(spec.passive for spec in kinds_of(circuit).values()):
         return None
     active = "it has amplifiers, and nothing proves the contrary"
     if len(circuit.nodes) > CERTIFIED_UP_TO:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,7 @@ from numpy.typing import NDArray
 from diodeq.circuit import Circuit, check
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import EquationsPlan
-from diodeq.circuit.kinds import nonlinear_kinds
-from diodeq.circuit.one_ports import apart, without_idle
+from diodeq.circuit.one_ports import apart, one_port_models, without_idle
 from diodeq.errors import InputError
 from diodeq.network import Activation, Network, Stage
 from diodeq.network.certificate import lowest
@@ -48,12 +48,11 @@ class Kernel:
     """``0 = H x + F(x) - B u - c`` and ``y = C x + D u + d`` for a circuit with n one-ports.
 
     ``H`` float64[n, n] in siemens, ``B`` float64[n, n_in] and ``c`` float64[n] amperes; ``C``, ``D``, ``d`` volts; u
-    float64[n_in] input volts, x float64[n] volts: of one-port ``order[k]`` the voltage, from its second terminal to its
-    first, or where ``currents`` ``ohms`` times its current.
+    float64[n_in] input volts, x float64[n] volts: of each one-port the voltage, from its second terminal to its first,
+    or where ``currents`` ``ohms`` times its current.
     """
 
     circuit: Circuit
-    order: NDArray[np.intp]
     currents: NDArray[np.bool_]
     ohms: float
     H: Floats
@@ -63,7 +62,7 @@ class Kernel:
     D: Floats
     d: Floats
 
-    @property
+    @cached_property
     def margin(self) -> float:
         """λ_min((H + Hᵀ)/2), S; infinite without one-ports."""
         return lowest((self.H + self.H.T) / 2.0)[0] if len(self.H) else math.inf
@@ -99,7 +98,7 @@ class Kernel:
             alpha * (self.B @ rest + self.c) / volts,
         )
         read = self.C
-        which, currents = self.which, self.currents
+        which, currents = one_port_models(self.circuit).astype(np.int64), self.currents
         if past.any():
             # The row of an output, z = s (C x + D u + d) + (1 - s) z, is as monotone as the rest for a small share s.
             share = self._share(np.eye(count) - W, read)
@@ -110,12 +109,6 @@ class Kernel:
             read, read_at_rest = np.eye(outputs, count + outputs, count), np.zeros(outputs)
         laws = OnePortUnits(self.circuit.models, which, currents, alpha, self.ohms, volts, self.circuit.temperature)
         return Network((Stage(U, b, W, laws), Stage(read, read_at_rest, None, Activation("identity"))))
-
-    @property
-    def which(self) -> NDArray[np.int64]:
-        """The model of each unit's one-port."""
-        values = np.concatenate([self.circuit.bank(kind).values for kind in nonlinear_kinds()])
-        return values[self.order].astype(np.int64)
 
     @staticmethod
     def _share(monotone: Floats, read: Floats) -> float:
@@ -142,13 +135,10 @@ def kernel_of(circuit: Circuit) -> Kernel:
         raise InputError(f"circuit {circuit.title!r} has {equations.size} unknowns", f"give at most {LARGEST}")
     ports = plan.ports.toarray()
     count, siemens = len(ports), _typical(equations.matrix.diagonal()[: plan.nodes])
-    drives, read = plan.drives.toarray(), _read(bare, equations.size)
-    gains = np.zeros((drives.shape[1], len(bare.inputs)))
-    np.add.at(gains, (bare.inputs.source, bare.inputs.column), bare.inputs.gain)
-    constants = bare.source_values(np.zeros((1, len(bare.inputs))))[0]
-    given = drives @ np.concatenate([gains, constants[:, None]], axis=1)
+    constants = bare.source_values(np.zeros((1, len(bare.inputs)))).T
+    given = plan.drives @ np.concatenate([bare.inputs.gains(len(constants)).toarray(), constants], axis=1)
     solved = _solved(equations.matrix.toarray() + siemens * ports.T @ ports, np.concatenate([given, ports.T], axis=1))
-    seen, put = ports @ solved, read @ solved
+    seen, put = ports @ solved, bare.read_outputs(equations.voltages(solved.T)).T
     inputs = given.shape[1]
     E, B = seen[:, :inputs], siemens * seen[:, inputs:]
     currents = _chosen(B)
@@ -166,7 +156,6 @@ def kernel_of(circuit: Circuit) -> Kernel:
     outputs[:, :inputs][np.abs(outputs[:, :inputs]) <= NONE * met] = 0.0
     return Kernel(
         bare,
-        np.arange(count),
         currents,
         1.0 / siemens,
         H,
@@ -182,14 +171,6 @@ def _typical(conductances: Floats) -> float:
     """S, a power of two, so that states mean the same in circuits that are nearly the same."""
     known = np.abs(conductances[conductances != 0.0])
     return float(np.exp2(np.round(np.log2(known).mean()))) if len(known) else 2.0**-10
-
-
-def _read(circuit: Circuit, size: int) -> Floats:
-    """What reads the outputs from the unknowns."""
-    found = np.zeros((len(circuit.outputs), size + 1))
-    for side, sign in ((0, 1.0), (1, -1.0)):
-        np.add.at(found, (np.arange(len(found)), circuit.outputs[:, side]), sign)
-    return found[:, 1:]
 
 
 def _solved(matrix: Floats, right: Floats) -> Floats:

@@ -49,6 +49,10 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.names)
 
+    def gains(self, sources: int) -> sparse.csr_array:
+        """What one volt at each column adds to each of so many sources, sparse [sources, n_in]."""
+        return sparse.csr_array((self.gain, (self.source, self.column)), shape=(sources, len(self)))
+
     @staticmethod
     def none() -> Inputs:
         """No driven ports."""
@@ -292,10 +296,7 @@ class Circuit:
                 sample=row,
             )
         constant = np.concatenate([self.bank(kind).values for kind in source_kinds()])
-        driven = self.inputs
-        gains = sparse.csr_array((driven.gain, (driven.source, driven.column)), shape=(len(constant), len(driven)))
-        values: Floats = constant + (gains @ volts.T).T
-        return values
+        return np.asarray(constant + (self.inputs.gains(len(constant)) @ volts.T).T)
 
     def read_outputs(self, node_voltages: Floats) -> Floats:
         """Output volts float64[B, n_out] from node voltages float64[B, N]."""

@@ -21,7 +21,7 @@ from scipy import sparse
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.elimination import Extended
-from diodeq.circuit.kinds import KINDS, OWN, source_kinds
+from diodeq.circuit.kinds import KINDS, OWN, Kind, source_kinds
 from diodeq.circuit.one_ports import apart, one_port_ends
 
 Index = NDArray[np.intp]
@@ -29,9 +29,14 @@ Index = NDArray[np.intp]
 SIGNS = (1.0, -1.0)
 
 
+def kinds_of(circuit: Circuit) -> dict[str, Kind]:
+    """The kinds that a circuit has parts of."""
+    return {kind: spec for kind, spec in KINDS.items() if len(circuit.bank(kind))}
+
+
 def branch_kinds(circuit: Circuit) -> list[str]:
-    """The kinds with a branch current that this circuit has."""
-    return [kind for kind, spec in KINDS.items() if spec.branch is not None and len(circuit.bank(kind))]
+    """Those with a branch current."""
+    return [kind for kind, spec in kinds_of(circuit).items() if spec.branch is not None]
 
 
 def incidence(circuit: Circuit, kind: str, port: tuple[int, int] = (0, 1)) -> sparse.csr_array:
@@ -255,10 +260,9 @@ def sums(signs: sparse.csr_array, values: Floats) -> Any:
 def is_resistive(circuit: Circuit) -> bool:
     """Whether there is nothing but conductances, sources that hold nodes against ground, and one-ports from a node to
     ground: the equations of the free nodes, and every Jacobian of them, are then those of an M-matrix."""
-    for kind, spec in KINDS.items():
-        parts = circuit.bank(kind)
-        grounded = bool((parts.terminals == 0).any(axis=1).all())
-        if len(parts) and not (spec.conductive or ((spec.nonlinear or spec.source) and grounded)):
+    for kind, spec in kinds_of(circuit).items():
+        grounded = bool((circuit.bank(kind).terminals == 0).any(axis=1).all())
+        if not (spec.conductive or ((spec.nonlinear or spec.source) and grounded)):
             return False
     return True
 
@@ -310,11 +314,9 @@ def _flows(circuit: Circuit, branches: dict[str, slice]) -> Iterator[tuple[list[
     """Rows of equations and unknowns in control, plus and minus (0 is ground), sign, and which of the values."""
     counts = [len(circuit.bank(kind)) for kind in _valued()]
     first = dict(zip(_valued(), itertools.accumulate([1, *counts]), strict=False))
-    for kind, spec in KINDS.items():
+    for kind, spec in kinds_of(circuit).items():
         ends = circuit.bank(kind).terminals.astype(np.intp).T
         count = ends.shape[1]
-        if not count:
-            continue
         at = branches.get(kind, slice(0, 0))
         places = {**dict(enumerate(ends)), OWN: np.arange(at.start + 1, at.stop + 1)}
         for flow in spec.stamp:

@@ -13,8 +13,7 @@ from scipy.sparse import linalg as sparse_linalg
 
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.elimination import Extended, eliminate
-from diodeq.circuit.equations import Equations
-from diodeq.circuit.kinds import KINDS
+from diodeq.circuit.equations import Equations, kinds_of
 from diodeq.circuit.update import Update, inverted
 from diodeq.processors import single_threaded
 
@@ -113,8 +112,7 @@ class Jacobian:
     def _least_pivot(self) -> float:
         """Conductances, sources that check lets stand, and one-ports always determine their voltages, however near to
         singular that looks; of other circuits a pivot that may be rounding is none."""
-        circuit = self.equations.circuit
-        kinds = [spec for kind, spec in KINDS.items() if len(circuit.bank(kind))]
+        kinds = kinds_of(self.equations.circuit).values()
         if all(spec.conductive or spec.nonlinear or spec.source for spec in kinds):
             return 0.0
         return PIVOT * float(np.finfo(Extended).eps)

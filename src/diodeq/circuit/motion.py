@@ -94,13 +94,17 @@ class Moving:
         ends = np.stack([charged + 1, np.zeros_like(charged)], axis=1).astype(np.int32)
         old = self.circuit.resistors
         more = Bank(np.concatenate([old.terminals, ends]), np.concatenate([old.values, alpha * farads]))
-        newton, still = _newton(replace(self.circuit, resistors=more, trainable=None)), _newton(self.circuit)
+        newton = _newton(replace(self.circuit, resistors=more, trainable=None))
         x, right = _unknowns(newton.equations, volts), newton.equations.right_side(*stimulus).copy()
         ports, laws = newton.equations.ports, newton.laws
         across = np.asarray((ports @ x.T).T)
-        # At the point before capacitances carried what all else left; what branches carried is absorbed by these.
-        left = still.residual(x[-2:-1], right)[0] + ports.T @ (through[-2] - laws.current(across[-2]))
-        right[0, charged] -= farads * (weights[:-1] @ x[:-1, charged]) + before * np.asarray(left[0, charged], float)
+        history = farads * (weights[:-1] @ x[:-1, charged])
+        if before:
+            # At the point before capacitances carried what all else left; what branches carried is absorbed by these.
+            left = _newton(self.circuit).residual(x[-2:-1], right)[0]
+            left += ports.T @ (through[-2] - laws.current(across[-2]))
+            history += before * np.asarray(left[0, charged], float)
+        right[0, charged] -= history
         short, conductances, doubtful = _charging(laws, across, through, weights, doubt, before)
         unsure = ports.T @ doubtful
         unsure[charged] += farads * (doubt @ x[:, charged])

@@ -17,10 +17,14 @@ def one_port_ends(circuit: Circuit) -> Ints:
     return np.concatenate([circuit.bank(kind).terminals for kind in nonlinear_kinds()])
 
 
+def one_port_models(circuit: Circuit) -> Ints:
+    """Which of the circuit's models each follows, int32[D], in the equations' order."""
+    return np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()])
+
+
 def laws_of(circuit: Circuit) -> OnePorts:
     """The laws of a circuit's one-ports, in the equations' order."""
-    which = np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()])
-    return one_ports(circuit.models, which, circuit.temperature)
+    return one_ports(circuit.models, one_port_models(circuit), circuit.temperature)
 
 
 def apart(circuit: Circuit) -> NDArray[np.bool_]:

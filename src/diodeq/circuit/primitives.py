@@ -15,7 +15,8 @@ from diodeq.arrays import real
 from diodeq.circuit.bank import Bank
 from diodeq.circuit.check import LEGAL_NAME
 from diodeq.circuit.circuit import Circuit
-from diodeq.circuit.kinds import KINDS, MODEL, nonlinear_kinds, source_kinds
+from diodeq.circuit.kinds import KINDS, MODEL, source_kinds
+from diodeq.circuit.one_ports import one_port_models
 from diodeq.devices.two_pin import TwoPin, called
 from diodeq.errors import CircuitError
 
@@ -146,8 +147,7 @@ def used_models(circuit: Circuit) -> Iterator[int]:
     Raises `CircuitError` if two different models would be printed under one name.
     """
     seen: dict[str, int] = {}
-    used = np.unique(np.concatenate([circuit.bank(kind).values for kind in nonlinear_kinds()]))
-    for index in used.tolist():
+    for index in np.unique(one_port_models(circuit)).tolist():
         model = circuit.models[index]
         earlier = seen.setdefault(model.spice_name, index)
         if circuit.models[earlier].card() != model.card():

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.arrays import real
-from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit import Circuit
+from diodeq.circuit.equations import kinds_of
 from diodeq.errors import InputError, SimulationError
 from diodeq.pool import Health
 from diodeq.printable import counted
@@ -199,7 +200,7 @@ def _remedy(point: OperatingPoint, bad: Ints) -> str:
     reached = float(np.abs(point.drives[bad]).max(initial=0.0))
     drives = "lower the drive voltages" + (f", which reach {reached:.3g} V" if reached > HIGH else "")
     loop = "look for a loop of amplifiers that has no stable state"
-    amplifies = not all(spec.passive for kind, spec in KINDS.items() if len(point.circuit.bank(kind)))
+    amplifies = not all(spec.passive for spec in kinds_of(point.circuit).values())
     hints = [drives, "narrow the conductance range"]
     if amplifies:
         hints.insert(reached > HIGH, loop)

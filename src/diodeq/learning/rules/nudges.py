@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit import KINDS, Bank, Circuit
+from diodeq.circuit import Bank, Circuit
 from diodeq.circuit.circuit import Inputs, Units
+from diodeq.circuit.equations import kinds_of
 from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.products import branch_products
 
@@ -22,7 +23,7 @@ Floats = NDArray[np.float64]
 
 def nonreciprocal(circuit: Circuit) -> str | None:
     """The elements that keep the circuit from being reciprocal, in words; None where it is."""
-    found = [kind for kind, spec in KINDS.items() if len(circuit.bank(kind)) and not spec.reciprocal]
+    found = [kind for kind, spec in kinds_of(circuit).items() if not spec.reciprocal]
     return f"the circuit has {' and '.join(found)}, so it is not reciprocal" if found else None
 
 

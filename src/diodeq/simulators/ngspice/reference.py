@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from diodeq.arrays import real
-from diodeq.circuit import KINDS, Circuit, linearize, transpose
+from diodeq.circuit import Circuit, linearize, transpose
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
-from diodeq.circuit.equations import Equations
+from diodeq.circuit.equations import Equations, kinds_of
 from diodeq.circuit.one_ports import apart, without_idle
 from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.netlist.point import PointDeck, point_deck
@@ -122,13 +122,15 @@ class NgspiceReference(NgspiceBase):
             reverse = transpose(linearize(bare, conductances[row, moving]))
             return PointAdjoint(reverse, np.zeros_like(sources[row]), currents[row], np.zeros(0))
 
-        reciprocal = all(KINDS[kind].reciprocal for kind in KINDS if len(circuit.bank(kind)))
-        own = [PointAdjoint(circuit, sources[k], currents[k], each) for k, each in enumerate(conductances)]
-        answers = self.pool.map(own if reciprocal else [frozen(row) for row in range(len(conductances))])
-        for row, found in enumerate(answers):
-            if reciprocal and not found.error[0] <= promised_adjoint(found.node_voltages)[0]:
-                answers[row] = self.pool.map([frozen(row)])[0]
-        found = joined(answers) if answers else none(circuit, None)
+        answers: dict[int, Answer] = {}
+        if all(spec.reciprocal for spec in kinds_of(circuit).values()):
+            own = [PointAdjoint(circuit, sources[k], currents[k], each) for k, each in enumerate(conductances)]
+            for row, found in enumerate(self.pool.map(own)):
+                if found.error[0] <= promised_adjoint(found.node_voltages)[0]:
+                    answers[row] = found
+        left = [row for row in range(len(conductances)) if row not in answers]
+        answers.update(zip(left, self.pool.map([frozen(row) for row in left]), strict=True))
+        found = joined([answers[row] for row in sorted(answers)]) if answers else none(circuit, None)
         solution = AdjointSolution(found.node_voltages, found.branch_currents)
         demand_answers(solution, operating_point, found.error, promised_adjoint(solution.node_voltages), found.reasons)
         return solution
