@@ -2,9 +2,9 @@
 
 All columns are measured in turn, round by round, in one run, so that ratios mean something: one whole `ngspice -b` run
 of the exported full deck and one neospice run of it (both only settle, no gradient), the ngspice engine, and wave in
-numpy, in float32, with numba and in PyTorch. The floor is the bare matrix products that one forward + gradient over
-every resistor takes: one product forward, one for the gradient, one back through every layer but the first. (Of dual
-rails wave multiplies only half: its own products of the first layer take half of the floor.)
+numpy, in float32, with numba and in PyTorch, on a GPU too where there is one. The floor is the bare matrix products
+that one forward + gradient over every resistor takes: one product forward, one for the gradient, one back through every
+layer but the first. (Of dual rails wave multiplies only half: its own products of the first layer take half of it.)
 
 Examples: scripts/bench                       the table
           scripts/bench --plot bench.svg      and a picture
@@ -55,7 +55,16 @@ SHAPES = ["64-32-10", "784-64-10", "64-256-10-lateral", "784-1024-10"]
 LARGEST = ["784-64-10", "784-200-10", "784-640-10", "784-2000-10", "784-6300-10"]
 # What runs a deck takes seconds for each sample: not asked for circuits above so many resistors.
 DECKS_UP_TO = 200_000
-WAVES = ("wave", "wave:float32", "wave:numba", "wave:numba:float32", "wave:torch", "wave:torch:float32")
+WAVES = (
+    "wave",
+    "wave:float32",
+    "wave:numba",
+    "wave:numba:float32",
+    "wave:torch",
+    "wave:torch:float32",
+    "wave:torch:cuda",
+    "wave:torch:cuda:float32",
+)
 Seconds = Callable[[], float]
 
 

@@ -42,10 +42,19 @@ RANDOM = int(os.environ.get("DIODEQ_TEST_RANDOM_CIRCUITS", "12"))
 
 
 def installed(*backends):
-    """The backends as parameters; those that are not installed are skipped."""
-    here = {name: name == "numpy" or find_spec(name) is not None for name in backends}
+    """The backends as parameters; those that are not installed are skipped, and a GPU where there is none."""
     skip = pytest.mark.skip(reason="not installed")
-    return [pytest.param(name, marks=() if there else (skip,)) for name, there in here.items()]
+    return [pytest.param(name, marks=() if _here(*name.split(":")) else (skip,)) for name in backends]
+
+
+def _here(backend, device="cpu"):
+    if backend == "numpy":
+        return True
+    if device == "cpu" or find_spec(backend) is None:
+        return find_spec(backend) is not None
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @pytest.fixture(scope="module", params=installed("numpy", "numba"))
@@ -250,7 +259,7 @@ def test_a_mixture_of_diodes_keeps_its_order():
             assert np.allclose(mine[:, column], theirs, rtol=1e-9, atol=1e-20)
 
 
-@pytest.mark.parametrize("backend", installed("numpy", "numba", "torch"))
+@pytest.mark.parametrize("backend", installed("numpy", "numba", "torch", "torch:cuda"))
 @pytest.mark.parametrize("temperature", [-20.0, 27.0, 85.0])
 def test_diodes_of_every_kind_follow_their_laws_together(temperature, backend):
     """Constants go by the column: every diode of the catalogue, and ones with a recombination current and knees."""
@@ -260,7 +269,7 @@ def test_diodes_of_every_kind_follow_their_laws_together(temperature, backend):
     random = np.random.default_rng(0)
     sources = random.normal(size=(200, 60)) * 10.0 ** random.uniform(-2, 2, 60)
     resistances = 10.0 ** random.uniform(0, 8, 60)
-    arrays = Arrays.of([backend])
+    arrays = Arrays.of(backend.split(":"))
     found = Diodes.of(circuit, arrays).load_line(arrays.put(sources), arrays.put(resistances))
     v, i, g = map(arrays.take, found)
     expected = one_ports(models, which, temperature).load_line(sources, resistances)
@@ -468,7 +477,7 @@ def test_training_in_wave_is_confirmed_by_ngspice(tmp_path):
 # --- other arrays, other precision -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", installed("numba", "torch"))
+@pytest.mark.parametrize("backend", installed("numba", "torch", "torch:cuda"))
 @pytest.mark.parametrize("diode", ["1N4148", "BZX84C3V3", "1N5711", "ideal"])
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_every_backend_finds_what_numpy_finds(name, diode, backend):
@@ -476,7 +485,7 @@ def test_every_backend_finds_what_numpy_finds(name, diode, backend):
         agree(CIRCUITS[name](diode), DRIVES, other, wave, volts=1e-10, share=1e-10)
 
 
-@pytest.mark.parametrize("backend", installed("numpy", "numba", "torch"))
+@pytest.mark.parametrize("backend", installed("numpy", "numba", "torch", "torch:cuda"))
 @pytest.mark.parametrize("diode", catalogue.names())
 def test_float32_is_right_to_the_accuracy_stated(diode, backend):
     with create(f"wave:{backend}:float32") as rough, create("wave") as wave:
