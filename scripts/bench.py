@@ -39,7 +39,7 @@ from rich.table import Table
 from diodeq import processors
 from diodeq.circuit import Circuit
 from diodeq.devices import catalogue
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import SimulatorMissingError
 from diodeq.files import write_atomically
 from diodeq.learning.losses import cross_entropy

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
 
-from diodeq.devices.law import Law
+from diodeq.devices.diode.law import Law
 
 DIGITS = 80
 ZERO, ONE = Decimal(0), Decimal(1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit.kinds import source_kinds
 from diodeq.devices import DiodeModel
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.errors import InputError
 from sketch import SAMPLES, Random, Sketch, part, spread
 

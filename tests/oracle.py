@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from diodeq.circuit import Circuit
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.errors import SimulationError
 from diodeq.simulators.base import AdjointSolution, OperatingPoint
 

@@ -12,8 +12,8 @@ import circuits
 from diodeq.analysis import montecarlo
 from diodeq.analysis.montecarlo import Study
 from diodeq.cluster import checked, job_script, mapper
-from diodeq.devices.technology import Technology
-from diodeq.devices.variation import Variation
+from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import DiodeqError, InputError, SimulationError, UsageError
 from diodeq.learning import compare
 from diodeq.learning.recipe import Recipe

@@ -12,7 +12,7 @@ from diodeq.circuit.check import check
 from diodeq.circuit.products import branch_products
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
-from diodeq.devices.technology import Technology, get
+from diodeq.devices.hardware.technology import Technology, get
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.gradcheck import half_mean_square
 from diodeq.learning.rules import RULES

@@ -17,14 +17,14 @@ from decks import run_ngspice, run_ngspice_as_ltspice, run_python, run_xyce_in_n
 from diodeq.circuit import Circuit
 from diodeq.cli.devices import devices
 from diodeq.devices import catalogue
-from diodeq.devices.curve import CurveModel
-from diodeq.devices.curve_file import pooled, read_curve
-from diodeq.devices.curve_law import knot_slopes
-from diodeq.devices.law import law
+from diodeq.devices.curve.file import pooled, read_curve
+from diodeq.devices.curve.law import knot_slopes
+from diodeq.devices.curve.model import CurveModel
+from diodeq.devices.diode.law import law
+from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.one_ports import one, one_ports
-from diodeq.devices.technology import Technology
 from diodeq.devices.two_pin import NGSPICE, definition
-from diodeq.devices.variation import Variation
 from diodeq.errors import CircuitError, InputError, UsageError
 from diodeq.learning.gradcheck import half_mean_square
 from diodeq.learning.rules import RULES

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from diodeq.cli.devices import devices
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.activation import activation, diode_relu
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.errors import InputError, UsageError
 
 TEMPERATURES = (-40.0, 27.0, 85.0)

@@ -10,7 +10,7 @@ import pytest
 
 from diodeq.circuit import Circuit, bank, check
 from diodeq.devices import DiodeModel, catalogue
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.simulators import Simulator, create
 from exact import Junction
 from families import FAMILIES, make

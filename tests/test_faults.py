@@ -23,7 +23,7 @@ from diodeq import archives, files, tables
 from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.cli.main import COMMANDS, main
 from diodeq.devices import catalogue
-from diodeq.devices.vendor import read_parts
+from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import DiodeqError, InputError, SimulationError
 from diodeq.learning import checkpoint, datasets
 from diodeq.learning.records import read_metrics

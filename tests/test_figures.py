@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from diodeq.devices import catalogue
-from diodeq.devices.ladder import ladder
+from diodeq.devices.hardware.ladder import ladder
 from diodeq.report.compare_plot import compare_figure
 from diodeq.report.figures import plain_numbers
 from diodeq.report.quantize_plot import quantize_figure

@@ -31,10 +31,10 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.cli import main as command_line
 from diodeq.devices import catalogue
-from diodeq.devices.ladder import ladder
-from diodeq.devices.law import law
-from diodeq.devices.technology import Technology, variation_of
-from diodeq.devices.vendor import read_parts
+from diodeq.devices.diode.law import law
+from diodeq.devices.hardware.ladder import ladder
+from diodeq.devices.hardware.technology import Technology, variation_of
+from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import DiodeqError
 from diodeq.learning import checkpoint, datasets, trainer
 from diodeq.learning.experiment import Experiment, stored

@@ -11,7 +11,7 @@ from diodeq.circuit import Circuit, Inputs, bank, check
 from diodeq.circuit.one_ports import apart, without_idle
 from diodeq.circuit.reduce import ReductionPlan
 from diodeq.devices import DiodeModel, catalogue
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.errors import SimulationError
 from diodeq.simulators import create
 from families import make

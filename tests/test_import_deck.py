@@ -16,7 +16,7 @@ from decks import run_ngspice
 from diodeq.circuit import KINDS, Circuit, Inputs
 from diodeq.cli.main import main
 from diodeq.devices import DiodeModel
-from diodeq.devices.model import PARAMETERS
+from diodeq.devices.diode.model import PARAMETERS
 from diodeq.errors import PlacedError, SimulationError
 from diodeq.netlist.dialects import DIALECTS, full_deck
 from diodeq.netlist.reading import import_deck

@@ -10,8 +10,8 @@ import pytest
 from decks import run_ngspice
 from diodeq.cli.main import main
 from diodeq.devices import DiodeModel, catalogue
-from diodeq.devices.law import law
-from diodeq.devices.vendor import read_parts
+from diodeq.devices.diode.law import law
+from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import InputError
 from diodeq.netlist.reading import import_deck
 

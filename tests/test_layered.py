@@ -10,7 +10,7 @@ import pytest
 from diodeq.circuit import Units
 from diodeq.circuit.check import check
 from diodeq.devices import catalogue
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import UsageError
 from diodeq.synthesis import layered
 from oracle import Oracle

@@ -15,7 +15,7 @@ from circuits import everything
 from diodeq import archives
 from diodeq.circuit import Bank, Circuit, bank, products
 from diodeq.devices import catalogue
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.learning import checkpoint, datasets, schedules, trainer, updates
 from diodeq.learning.knobs import BLOCK, OTHERS, Knobs

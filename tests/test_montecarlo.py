@@ -13,8 +13,8 @@ from diodeq.analysis.sensitivity import certified, deviation, rank
 from diodeq.circuit import Bank, Circuit
 from diodeq.cli.main import main
 from diodeq.cluster import mapper
-from diodeq.devices.technology import Technology, get
-from diodeq.devices.variation import Variation
+from diodeq.devices.hardware.technology import Technology, get
+from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.gradcheck import half_mean_square
 from diodeq.report.montecarlo_plot import montecarlo_figure

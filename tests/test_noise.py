@@ -12,7 +12,7 @@ from diodeq.analysis.noise import NoiseFigures, output_noise
 from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.cli.main import main
 from diodeq.devices import DiodeModel
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.errors import InputError
 from diodeq.simulators.base import Spectrum
 

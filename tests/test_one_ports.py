@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from diodeq.devices import DiodeModel, catalogue
-from diodeq.devices.curve import CurveModel
-from diodeq.devices.law import law
+from diodeq.devices.curve.model import CurveModel
+from diodeq.devices.diode.law import law
 from diodeq.devices.one_ports import FAMILIES, Joined, OnePorts, from_json, one_ports
 from diodeq.errors import InputError
 

@@ -13,8 +13,9 @@ from circuits import CIRCUITS, DRIVES
 from diodeq.analysis.quantization import best_scaled, cost, drawn_drives
 from diodeq.circuit import Circuit, check
 from diodeq.cli.main import main
-from diodeq.devices import catalogue, preferred, programmable
-from diodeq.devices.ladder import ladder
+from diodeq.devices import catalogue
+from diodeq.devices.hardware import preferred, programmable
+from diodeq.devices.hardware.ladder import ladder
 from diodeq.errors import UsageError
 from diodeq.netlist.bom import HEADER, bill, engineering
 from diodeq.simulators import create

@@ -26,7 +26,7 @@ from diodeq.analysis.power import dissipation
 from diodeq.circuit import Circuit
 from diodeq.cli.main import main
 from diodeq.cli.reproduce import command
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.learning.checkpoint import read_document
 from diodeq.learning.experiment import Experiment, beginning, stored
 from diodeq.learning.recipe import recipe_for

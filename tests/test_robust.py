@@ -10,9 +10,9 @@ import pytest
 from circuits import DRIVES, plain
 from diodeq.circuit import Circuit
 from diodeq.cli.main import main
-from diodeq.devices.ladder import ladder
-from diodeq.devices.technology import Technology
-from diodeq.devices.variation import Variation
+from diodeq.devices.hardware.ladder import ladder
+from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.hardware.variation import Variation
 from diodeq.learning import datasets, trainer
 from diodeq.learning.boards import on_board
 from diodeq.learning.knobs import Knobs

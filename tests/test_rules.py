@@ -15,7 +15,7 @@ from circuits import CIRCUITS, DRIVES
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.circuit import Inputs
 from diodeq.devices import catalogue
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.errors import InexactRuleWarning, UsageError
 from diodeq.learning.audit import SWEPT, Agreement, audit, sweep
 from diodeq.learning.gradcheck import half_mean_square, thinned

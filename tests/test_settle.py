@@ -15,7 +15,7 @@ from diodeq.analysis.settling import levels, settle
 from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.cli.main import main
 from diodeq.devices import DiodeModel
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.errors import InputError, SimulationError
 from diodeq.network import Activation, Network, Stage
 from diodeq.synthesis.compile import compile_network

@@ -28,8 +28,8 @@ from diodeq.cli.main import COMMANDS, main, read_config
 from diodeq.cli.options import Written
 from diodeq.cli.train_live import Dashboard
 from diodeq.devices import catalogue
-from diodeq.devices.technology import Technology
-from diodeq.devices.variation import Variation
+from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.hardware.variation import Variation
 from diodeq.documents import DEEPEST, from_json, toml
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import checkpoint, datasets

@@ -14,7 +14,7 @@ from diodeq.circuit import Circuit, check
 from diodeq.cli.compile import compile_command
 from diodeq.devices import catalogue
 from diodeq.devices.elements import ELEMENTS, element
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, NotRealizableError, UsageError
 from diodeq.learning.gradcheck import check_gradient
 from diodeq.network import ACTIVATIONS, Activation, Network, Stage

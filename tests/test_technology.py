@@ -13,8 +13,8 @@ from circuits import CIRCUITS, DRIVES
 from diodeq.circuit import check
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
-from diodeq.devices.technology import Technology, get, presets, variation_of
-from diodeq.devices.variation import Variation
+from diodeq.devices.hardware.technology import Technology, get, presets, variation_of
+from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import UsageError
 from diodeq.simulators import create
 from diodeq.synthesis.layered import layered

@@ -12,7 +12,7 @@ import pytest
 
 from circuits import everything
 from diodeq.devices import catalogue
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.learning import trainer, updates
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.knobs import OTHERS, Knobs

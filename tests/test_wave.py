@@ -18,8 +18,8 @@ from diodeq.circuit.newton import Newton
 from diodeq.circuit.products import branch_products
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
-from diodeq.devices.law import law
-from diodeq.devices.model import DiodeModel
+from diodeq.devices.diode.law import law
+from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import CircuitError, InputError, SimulationError, SimulatorMissingError, UsageError
 from diodeq.learning.gradcheck import half_mean_square

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.netlist.dialects import full_deck
 from diodeq.netlist.listing import TOLERANCES
 from exact import ONE, STEEPEST, ZERO, Junction, Row, SingularError, exactly, solve

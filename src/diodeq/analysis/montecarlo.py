@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.cluster import Map
-from diodeq.devices.technology import Technology
-from diodeq.devices.variation import Variation
+from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError, SimulationError, UsageError, numbered
 from diodeq.netlist.listing import circuit_digest
 from diodeq.pool import TIME_LIMIT

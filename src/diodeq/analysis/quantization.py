@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.devices.ladder import Ladder
+from diodeq.devices.hardware.ladder import Ladder
 from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.quantize import Quantized, quantize

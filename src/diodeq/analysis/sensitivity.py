@@ -19,7 +19,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.products import branch_products
 from diodeq.cluster import Map
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator

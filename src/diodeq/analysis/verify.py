@@ -19,7 +19,7 @@ from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
 from diodeq.analysis.realized import realized, unit_nodes
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError
 from diodeq.network import Network
 from diodeq.network.solve import solve

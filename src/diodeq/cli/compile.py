@@ -11,7 +11,7 @@ import rich_click as click
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
 from diodeq.cli.options import JSON, WEIGHTS, WRITTEN, print_json
 from diodeq.cli.terminal import say
-from diodeq.devices.technology import Technology, get
+from diodeq.devices.hardware.technology import Technology, get
 from diodeq.network import Network
 from diodeq.network.weights import load, save
 from diodeq.synthesis.compile import MAX_GAIN, REALIZATIONS, Compiled, compile_network

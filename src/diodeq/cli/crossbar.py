@@ -12,7 +12,7 @@ from diodeq.circuit import Circuit
 from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.printable import counted
 
 # Above this relative error pre-distortion did not do what it is for.

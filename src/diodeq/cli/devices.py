@@ -14,12 +14,12 @@ from diodeq.cli.options import JSON, POSITIVE, SIMULATOR, TIME_LIMIT, WRITTEN, p
 from diodeq.cli.technologies import technologies
 from diodeq.cli.terminal import complain, say
 from diodeq.devices import Model, catalogue
-from diodeq.devices.curve import CurveModel
-from diodeq.devices.curve_file import read_curve
-from diodeq.devices.model import PARAMETERS
+from diodeq.devices.curve.file import read_curve
+from diodeq.devices.curve.model import CurveModel
+from diodeq.devices.diode.model import PARAMETERS
 from diodeq.devices.one_ports import one
 from diodeq.devices.two_pin import TwoPin, definition
-from diodeq.devices.vendor import read_parts
+from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.network import ACTIVATIONS, Activation

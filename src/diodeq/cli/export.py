@@ -21,7 +21,7 @@ from diodeq.cli.drives import rows_of, told, volts
 from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.cli.terminal import say
-from diodeq.devices.ladder import Ladder
+from diodeq.devices.hardware.ladder import Ladder
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
 from diodeq.netlist.bom import bill

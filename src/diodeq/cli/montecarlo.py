@@ -18,9 +18,9 @@ from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
 from diodeq.cluster import mapper
-from diodeq.devices import technology as technologies
-from diodeq.devices.technology import Technology
-from diodeq.devices.variation import Variation
+from diodeq.devices.hardware import technology as technologies
+from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.printable import counted

@@ -14,8 +14,8 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.cli.options import Amount, together
 from diodeq.cli.samples import LABELLED, from_csv
-from diodeq.devices.ladder import PAIRS, Ladder, ladder
-from diodeq.devices.preferred import SERIES
+from diodeq.devices.hardware.ladder import PAIRS, Ladder, ladder
+from diodeq.devices.hardware.preferred import SERIES
 from diodeq.errors import InputError, UsageError
 from diodeq.netlist.bom import engineering
 from diodeq.printable import counted

@@ -10,8 +10,8 @@ import rich_click as click
 
 from diodeq.cli.options import JSON, print_json
 from diodeq.cli.terminal import say
-from diodeq.devices.technology import Technology, get, presets
-from diodeq.devices.variation import Variation
+from diodeq.devices.hardware.technology import Technology, get, presets
+from diodeq.devices.hardware.variation import Variation
 from diodeq.printable import counted
 
 

@@ -16,8 +16,8 @@ from click.exceptions import Exit
 from diodeq.cli.options import ENGINE, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
-from diodeq.devices import technology
-from diodeq.devices.ladder import ladder
+from diodeq.devices.hardware import technology
+from diodeq.devices.hardware.ladder import ladder
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.interrupts import EXIT_CODE, received

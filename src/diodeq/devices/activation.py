@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq.arrays import real
-from diodeq.devices.junction import Floats
-from diodeq.devices.law import shockley_junction
+from diodeq.devices.diode.junction import Floats
+from diodeq.devices.diode.law import shockley_junction
 from diodeq.devices.one_ports import OnePorts
 
 

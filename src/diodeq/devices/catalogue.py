@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from diodeq.devices.model import DiodeModel
+from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.one_ports import Model, from_json
 from diodeq.documents import toml
 from diodeq.errors import InputError, UsageError

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from diodeq.devices.model import DiodeModel
+from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.diode.temperature import BOLTZMANN, CHARGE, ZERO_CELSIUS
 from diodeq.devices.one_ports import Model
-from diodeq.devices.temperature import BOLTZMANN, CHARGE, ZERO_CELSIUS
 from diodeq.errors import InputError
 
 # The diode-relu's saturation current per unit of its thermal voltage; the formula of the activation has the same.

@@ -13,10 +13,10 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diodeq.devices.curve import CurveModel
-from diodeq.devices.curve_law import Curves
-from diodeq.devices.law import Law, law
-from diodeq.devices.model import DiodeModel
+from diodeq.devices.curve.law import Curves
+from diodeq.devices.curve.model import CurveModel
+from diodeq.devices.diode.law import Law, law
+from diodeq.devices.diode.model import DiodeModel
 from diodeq.errors import InputError
 
 Floats = NDArray[np.float64]

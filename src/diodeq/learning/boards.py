@@ -9,7 +9,7 @@ import numpy as np
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.learning.losses import Loss
 from diodeq.learning.rules import Gradient, Rule
 from diodeq.simulators.base import Simulator

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from diodeq.cluster import mapper
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.learning import datasets, trainer
 from diodeq.learning.experiment import Experiment, build, conduct, stored

@@ -16,8 +16,8 @@ from diodeq import processors
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.devices import catalogue
-from diodeq.devices.technology import Technology, variation_of
-from diodeq.devices.variation import Variation
+from diodeq.devices.hardware.technology import Technology, variation_of
+from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import checkpoint, datasets, trainer
 from diodeq.learning.datasets import Dataset

@@ -17,7 +17,7 @@ import numpy as np
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import SimulationError
 from diodeq.learning.rules.base import Gradient
 from diodeq.learning.updates import SPACES, State, Update, fastest_move, move

@@ -8,8 +8,8 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
-from diodeq.devices.ladder import ladder
-from diodeq.devices.technology import variation_of
+from diodeq.devices.hardware.ladder import ladder
+from diodeq.devices.hardware.technology import variation_of
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.learning.boards import on_board
 from diodeq.learning.datasets import Dataset

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.graph import first_source
-from diodeq.devices.ladder import Ladder
+from diodeq.devices.hardware.ladder import Ladder
 
 HEADER = ("reference", "value", "part", "count", "code")
 

@@ -16,7 +16,7 @@ from diodeq import __version__
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.primitives import used_models
 from diodeq.devices import DiodeModel, Model
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.devices.two_pin import SOURCE, TwoPin, called
 from diodeq.errors import InputError
 from diodeq.netlist import spice

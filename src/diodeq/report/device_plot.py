@@ -14,7 +14,7 @@ from diodeq.circuit import Circuit, bank
 from diodeq.circuit.circuit import Inputs
 from diodeq.devices import Law, Model
 from diodeq.devices.activation import activation
-from diodeq.devices.curve_law import Curves, Floats
+from diodeq.devices.curve.law import Curves, Floats
 from diodeq.devices.one_ports import one
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 from diodeq.simulators.base import Simulator

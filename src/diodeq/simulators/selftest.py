@@ -8,7 +8,7 @@ import numpy as np
 
 from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.devices import catalogue
-from diodeq.devices.law import law
+from diodeq.devices.diode.law import law
 from diodeq.errors import DiodeqError
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from diodeq.circuit import KINDS, Circuit, check
 from diodeq.devices import Model, catalogue
 from diodeq.devices.elements import element
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError, UsageError
 from diodeq.network import Network, Stage
 from diodeq.network.certificate import weakest_direction

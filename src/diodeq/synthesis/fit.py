@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from diodeq.devices.elements import Element
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError
 from diodeq.network import Stage
 from diodeq.printable import counted

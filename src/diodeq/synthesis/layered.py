@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Bank, Circuit, Inputs, Units
 from diodeq.devices import Model
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import UsageError
 
 Ints = NDArray[np.int32]

@@ -15,7 +15,7 @@ from scipy import sparse
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.reduce import SymmetricFactor
-from diodeq.devices.technology import Technology
+from diodeq.devices.hardware.technology import Technology
 from diodeq.synthesis.crossbar import Crossbars
 
 TURNS = 30

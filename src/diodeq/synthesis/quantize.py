@@ -14,7 +14,7 @@ import numpy as np
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.kinds import source_kinds
-from diodeq.devices.ladder import Ints, Ladder
+from diodeq.devices.hardware.ladder import Ints, Ladder
 from diodeq.errors import UsageError
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from diodeq.devices import Model, catalogue
-from diodeq.devices.curve_law import Curves
+from diodeq.devices.curve.law import Curves
+from diodeq.devices.diode.law import Law
 from diodeq.devices.elements import DIODE_RELU_SATURATION
-from diodeq.devices.law import Law
+from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.one_ports import one
-from diodeq.devices.technology import Technology
 from diodeq.errors import NotRealizableError, SimulationError, UsageError
 from diodeq.network import Network, Stage
 from diodeq.network.solve import solve, solve_each

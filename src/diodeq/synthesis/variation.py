@@ -9,9 +9,9 @@ import numpy as np
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.devices import DiodeModel, Model
-from diodeq.devices.curve import CurveModel
-from diodeq.devices.technology import Technology
-from diodeq.devices.variation import Variation
+from diodeq.devices.curve.model import CurveModel
+from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.hardware.variation import Variation
 
 # Resistors are measured at this temperature, °C (IEC 60115-1).
 MEASURED_AT = 25.0

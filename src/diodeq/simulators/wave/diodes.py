@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
-from diodeq.devices.law import Law
+from diodeq.devices.diode.law import Law
 from diodeq.devices.one_ports import Joined, OnePorts, one_ports
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 

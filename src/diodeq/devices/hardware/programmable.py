@@ -62,7 +62,7 @@ def get(name: str, also: str = "") -> Potentiometer:
 @cache
 def parts() -> MappingProxyType[str, Potentiometer]:
     """All that are known, by name."""
-    tables = toml((files("diodeq.devices") / "programmable.toml").read_bytes())
+    tables = toml((files("diodeq.devices.hardware") / "programmable.toml").read_bytes())
     return MappingProxyType(
         {
             name: Potentiometer(name, **{**table, "versions": tuple(table["versions"]), "wiper": tuple(table["wiper"])})

@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import wrightomega
 
 from diodeq.arrays import real
-from diodeq.devices.junction import Floats as Floats
-from diodeq.devices.junction import Junction, Numbers, pick
-from diodeq.devices.slopes import slopes
-from diodeq.devices.temperature import Heat
+from diodeq.devices.diode.junction import Floats as Floats
+from diodeq.devices.diode.junction import Junction, Numbers, pick
+from diodeq.devices.diode.slopes import slopes
+from diodeq.devices.diode.temperature import Heat
 from diodeq.errors import InputError
 
 EPSILON = float(np.finfo(np.float64).eps)

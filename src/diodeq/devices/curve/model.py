@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from diodeq.devices.curve_law import Curves, Pieces, Table
+from diodeq.devices.curve.law import Curves, Pieces, Table
 from diodeq.devices.two_pin import PINS, SOURCE, Spelling
 from diodeq.errors import InputError
 

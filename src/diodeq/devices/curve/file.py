@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq import tables
-from diodeq.devices.curve import MOST, CurveModel
+from diodeq.devices.curve.model import MOST, CurveModel
 from diodeq.errors import InputError
 from diodeq.printable import counted
 

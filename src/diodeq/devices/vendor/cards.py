@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from diodeq.devices.model import ALIASES, DIFFERENT_DIODE, PARAMETERS, RATINGS, DiodeModel
+from diodeq.devices.diode.model import ALIASES, DIFFERENT_DIODE, PARAMETERS, RATINGS, DiodeModel
 from diodeq.errors import InputError
 from diodeq.spice import Scope, tokens
 from diodeq.spice.numbers import shown

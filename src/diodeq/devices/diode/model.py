@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Self
 
-from diodeq.devices.law import Law
+from diodeq.devices.diode.law import Law
 from diodeq.errors import InputError
 
 

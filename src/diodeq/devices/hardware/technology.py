@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diodeq.arrays import real
-from diodeq.devices.ladder import Ladder, ladder
-from diodeq.devices.variation import Variation
+from diodeq.devices.hardware.ladder import Ladder, ladder
+from diodeq.devices.hardware.variation import Variation
 from diodeq.documents import toml
 from diodeq.errors import UsageError
 
@@ -24,7 +24,7 @@ class Technology:
     """The limits a circuit is built and trained within, and the spread it is built with.
 
     ``low`` and ``high`` bound every trainable conductance in siemens, ``levels`` says which values a resistor can take
-    (a name of ``diodeq.devices.ladder``; "": any) and narrows the range to their ends, ``volts`` the amplitude that
+    (a word of ``ladder.py``; "": any) and narrows the range to their ends, ``volts`` the amplitude that
     stands for 1, ``supply`` the highest voltage of the hardware in volts (infinite: not limited), ``diode`` the name of
     a part of the catalogue, ``variation`` how boards differ. ``name``, ``description`` and ``source`` are those of a
     preset.
@@ -84,7 +84,7 @@ def get(name: str) -> Technology:
 @cache
 def presets() -> MappingProxyType[str, Technology]:
     """The packaged technologies by name, in their order."""
-    tables = toml((files("diodeq.devices") / "technologies.toml").read_bytes())
+    tables = toml((files("diodeq.devices.hardware") / "technologies.toml").read_bytes())
     own = {each.name for each in fields(Technology)}
     return MappingProxyType(
         {

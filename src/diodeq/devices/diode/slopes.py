@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from diodeq.devices.junction import CORNER, LEAST_BENT, Floats, Junction, exponential
+from diodeq.devices.diode.junction import CORNER, LEAST_BENT, Floats, Junction, exponential
 
 PIECES = 64
 EPSILON = float(np.finfo(np.float64).eps)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diodeq.arrays import real
-from diodeq.devices import preferred, programmable
+from diodeq.devices.hardware import preferred, programmable
 from diodeq.errors import UsageError
 
 Floats = NDArray[np.float64]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diodeq.devices import catalogue
-from diodeq.devices.cards import Card, NoDiodeError, Sized, add_card, read_card, split_card
-from diodeq.devices.law import law
-from diodeq.devices.model import DiodeModel
-from diodeq.devices.subcircuit import Body, fold, open_body
+from diodeq.devices.diode.law import law
+from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.vendor.cards import Card, NoDiodeError, Sized, add_card, read_card, split_card
+from diodeq.devices.vendor.subcircuit import Body, fold, open_body
 from diodeq.errors import InputError, PlacedError, UsageError
 from diodeq.spice import Line, Scope, SpiceText, read, tokens
 from diodeq.spice.numbers import shown

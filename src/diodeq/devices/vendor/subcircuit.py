@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from diodeq.devices.cards import Card, Sized, read_card
-from diodeq.devices.model import DiodeModel
+from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.vendor.cards import Card, Sized, read_card
 from diodeq.errors import InputError
 from diodeq.spice import Line, Scope, SpiceText, tokens
 from diodeq.spice.numbers import shown

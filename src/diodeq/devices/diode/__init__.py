@@ -1,0 +1,1 @@
+"""Diodes: the parameters of a SPICE card, and the law that ngspice makes of them at a temperature."""

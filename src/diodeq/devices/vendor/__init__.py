@@ -1,0 +1,1 @@
+"""What vendors ship: ``.model`` cards and subcircuits, read into models."""
