@@ -320,6 +320,7 @@ def test_modules_and_their_files(tmp_path, torch):
         nn.LeakyReLU(0.25),
         nn.Dropout(),
         nn.Sequential(nn.Linear(5, 4, bias=False), nn.Hardtanh(-0.5, 0.5), nn.Linear(4, 3), nn.Softshrink(0.25)),
+        nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3), nn.Sigmoid()),
         nn.Linear(3, 3),
         nn.ReLU(),
         nn.Identity(),
@@ -342,7 +343,7 @@ def test_bad_modules(torch):
     nn = torch.nn
     linear = nn.Linear(2, 2)
     for layers, words in [
-        ((linear, nn.Tanh()), r"layer 1 \(Tanh\) is not supported"),
+        ((linear, nn.GELU()), r"layer 1 \(GELU\) is not supported"),
         ((linear, nn.ReLU6()), r"layer 1 \(ReLU6\)"),
         ((linear, nn.Hardtanh(-1, 2)), r"layer 1 \(Hardtanh\)"),
         ((nn.ReLU(), linear), r"layer 0 \(ReLU\) does not follow"),
@@ -462,7 +463,7 @@ def test_onnx_scales_and_constants(tmp_path, onnx):
 @pytest.mark.parametrize(
     ("nodes", "options", "words"),
     [
-        ([GEMM0, ("Tanh", ["h"], "y", {})], {}, ["'y' (Tanh) is not supported", "Gemm, MatMul, Add, Relu"]),
+        ([GEMM0, ("Softplus", ["h"], "y", {})], {}, ["'y' (Softplus) is not supported", "Gemm, MatMul, Add, Relu"]),
         ([("Conv", ["x", "U0"], "y", {})], {}, ["(Conv)"]),
         ([GEMM0, RELU, GEMM1, ("Softmax", ["y"], "s", {})], {"out": "s"}, ["(Softmax)"]),
         ([GEMM0, ("Add", ["h", "h"], "y", {})], {}, ["does not continue the chain"]),

@@ -126,6 +126,15 @@ def test_models_answer_as_in_onnxruntime(tmp_path, name):
     assert solve(network, X).outputs == pytest.approx(wanted, abs=1e-6 * float(np.abs(wanted).max()))
 
 
+@pytest.mark.parametrize(("kind", "formula"), [("Tanh", np.tanh), ("Sigmoid", lambda a: 1.0 / (1.0 + np.exp(-a)))])
+def test_smooth_activations(tmp_path, kind, formula):
+    pytest.importorskip("onnx")
+    network = weights.load(model(tmp_path / "net.onnx", [GEMM0, (kind, ["h0"], "r", {}), GEMM1]))
+    hidden = formula(X.astype(float) @ CONSTANTS["W0"].T.astype(float) + CONSTANTS["b0"])
+    wanted = hidden @ CONSTANTS["W1"].T.astype(float) + CONSTANTS["b1"]
+    assert solve(network, X).outputs == pytest.approx(wanted, abs=1e-6)
+
+
 SCALED = [
     ("Sub", ["x", "half"], "a", {}),
     ("Div", ["a", "six"], "b", {}),
@@ -255,7 +264,7 @@ def test_a_standard_scaler_is_folded_into_the_first_layer(tmp_path):
         ([("Relu", ["y"], "r", {}), ("Gemm", ["r", "W0", "b0"], "y", {})], ["does not continue the chain"]),  # a ring
         ([("Gemm", ["y", "W0", "b0"], "y", {})], ["does not continue the chain"]),
         ([GEMM0, ("Dropout", ["h0", "half", "true"], "y", {})], ["drops units at random"]),
-        ([("Mul", ["x", "six"], "a", {}), ("Tanh", ["a"], "y", {})], ["'y' (Tanh) is not supported"]),
+        ([("Mul", ["x", "six"], "a", {}), ("Softplus", ["a"], "y", {})], ["'y' (Softplus) is not supported"]),
         ([("Relu", ["x"], "y", {})] * 10_001, ["10,001 nodes"]),
     ],
 )

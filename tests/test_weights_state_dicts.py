@@ -71,6 +71,8 @@ def test_any_names_are_read_and_activations_must_be_said(tmp_path, write, names)
         ("relu", np.maximum(before, 0.0)),
         ("hard-tanh:0.5", np.clip(before, -0.5, 0.5)),
         ("identity", before),
+        ("tanh", np.tanh(before)),
+        ("sigmoid", 1.0 / (1.0 + np.exp(-before))),
         ("leaky-relu:0.2,identity", np.where(before > 0.0, before, 0.2 * before)),
     ]:
         network = weights.load(path, activation)
@@ -190,9 +192,9 @@ def test_the_commands_ask_for_activations_and_pass_them_on(tmp_path, monkeypatch
     (tmp_path / "X.csv").write_text("1,-1,0.5,0.2\n-0.3,0.1,1,0\n")
     assert main(["compile", "net.npz", "-o", "c.npz"]) == 3
     assert "--activation" in capsys.readouterr().err
-    assert main(["compile", "net.npz", "-o", "c.npz", "--activation", "sigmoid"]) == 2
+    assert main(["compile", "net.npz", "-o", "c.npz", "--activation", "softmax"]) == 2
     error = capsys.readouterr().err
-    assert "'sigmoid'" in error
+    assert "'softmax'" in error
     assert "leaky-relu" in error
     given = ["--activation", "leaky-relu:0.25", "--layers", "fc2,fc1"]
     assert main(["compile", "net.npz", "-o", "c.npz", *given, "--json"]) == 0

@@ -3,26 +3,65 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diodeq.arrays import real
+from diodeq.devices import Model, elements
+from diodeq.devices.elements import Element
 from diodeq.errors import InputError
-from diodeq.network.resolvents import ELEMENTS, Element
+from diodeq.network import resolvents
+from diodeq.network.resolvents import ElementLaw
 
 Floats = NDArray[np.float64]
 
-# name -> (what its parameter is, its default); activations without a parameter have None.
-ACTIVATIONS: dict[str, tuple[str, float] | None] = {
-    "identity": None,
-    "relu": None,
-    "leaky-relu": ("slope below zero", 0.01),
-    "hard-tanh": ("limit", 1.0),
-    "soft-threshold": ("threshold", 0.5),
-    "asinh": ("scale", 1.0),
-    "diode-relu": ("thermal voltage n V_T in network units", 0.05),
+
+@dataclass(frozen=True)
+class Kind:
+    """All that is known of the activations of one name.
+
+    Args:
+        law: the mathematics of the element law F.
+        element: the element that has this law, for a parameter; None where no element has it as it is.
+        parameter: what the parameter is and its default; None where there is none.
+        largest: that the parameter may be.
+        real: the element where the diode to build with is a real one, if that is another.
+    """
+
+    law: ElementLaw
+    element: Callable[[float], Element] | None
+    parameter: tuple[str, float] | None = None
+    largest: float = math.inf
+    real: Callable[[float], Element] | None = None
+
+
+ACTIVATIONS: dict[str, Kind] = {
+    "identity": Kind(ElementLaw(resolvents.identity, pieces=True), elements.identity),
+    "relu": Kind(ElementLaw(resolvents.relu, pieces=True), elements.relu),
+    "leaky-relu": Kind(
+        ElementLaw(resolvents.leaky_relu, pieces=True), elements.leaky_relu, ("slope below zero", 0.01), 1.0
+    ),
+    "hard-tanh": Kind(ElementLaw(resolvents.hard_tanh, pieces=True), elements.hard_tanh, ("limit", 1.0)),
+    "soft-threshold": Kind(
+        ElementLaw(resolvents.soft_threshold, pieces=True),
+        elements.softened_threshold,
+        ("threshold", 0.5),
+        real=elements.soft_threshold,
+    ),
+    "asinh": Kind(ElementLaw(resolvents.asinh, strength=1.0), elements.asinh, ("scale", 1.0)),
+    # A real diode is a diode-relu as it is, at the right volts per unit and bias.
+    "diode-relu": Kind(
+        ElementLaw(resolvents.diode_relu),
+        elements.diode_relu,
+        ("thermal voltage n V_T in network units", 0.05),
+        real=elements.relu,
+    ),
+    "tanh": Kind(ElementLaw(resolvents.tanh), elements.tanh, real=elements.tanh_generator),
+    # The compiler makes a tanh of it and scales: see ``synthesis.halves``.
+    "sigmoid": Kind(ElementLaw(resolvents.sigmoid, strength=3.0), None),
 }
 
 
@@ -30,8 +69,8 @@ ACTIVATIONS: dict[str, tuple[str, float] | None] = {
 class Activation:
     """A named activation and its parameter (0 where it has none), written ``name`` or ``name:parameter``.
 
-    The formulas are those of ``diodeq.network.resolvents``. Every activation is non-decreasing and 1-Lipschitz, and
-    maps 0 to 0.
+    The formulas are those of ``diodeq.network.resolvents``. Every activation is non-decreasing and 1-Lipschitz, and all
+    but sigmoid map 0 to 0.
 
     Raises:
         InputError: the name is unknown or the parameter is outside its range: (0, 1] for leaky-relu, positive and
@@ -44,14 +83,16 @@ class Activation:
     def __post_init__(self) -> None:
         if self.name not in ACTIVATIONS:
             raise InputError(f"there is no activation {self.name!r}", f"use one of {', '.join(ACTIVATIONS)}")
-        spec, value = ACTIVATIONS[self.name], self.parameter
+        spec, value = self.kind.parameter, self.parameter
         if spec is None:
             if value != 0.0:
                 raise InputError(f"activation {self.name} has no parameter, {value:g} is given", f"write {self.name}")
         elif not 0.0 < value < math.inf:
             raise InputError(f"the {spec[0]} of {self.name} is {value:g}", "give a positive finite number")
-        elif self.name == "leaky-relu" and value > 1.0:
-            raise InputError(f"the {spec[0]} of leaky-relu is {value:g}", "give a number above 0 and at most 1")
+        elif value > self.kind.largest:
+            raise InputError(
+                f"the {spec[0]} of {self.name} is {value:g}", f"give a number above 0 and at most {self.kind.largest:g}"
+            )
 
     @staticmethod
     def parse(text: str) -> Activation:
@@ -59,7 +100,7 @@ class Activation:
         name, colon, number = text.strip().lower().partition(":")
         if name not in ACTIVATIONS:
             raise InputError(f"there is no activation {text!r}", f"use one of {', '.join(ACTIVATIONS)}")
-        spec = ACTIVATIONS[name]
+        spec = ACTIVATIONS[name].parameter
         if spec is None:
             if colon:
                 raise InputError(f"activation {name} has no parameter, {text!r} gives one", f"write {name}")
@@ -70,15 +111,32 @@ class Activation:
             raise InputError(f"activation {text!r} does not give a number", f"write {name}:{spec[1]:g}") from None
 
     def __str__(self) -> str:
-        if ACTIVATIONS[self.name] is None:
+        if self.kind.parameter is None:
             return self.name
         short = f"{self.parameter:g}"
         return f"{self.name}:{short if float(short) == self.parameter else repr(float(self.parameter))}"
 
     @property
-    def element(self) -> Element:
+    def kind(self) -> Kind:
+        """What is known of all activations of this name."""
+        return ACTIVATIONS[self.name]
+
+    @property
+    def law(self) -> ElementLaw:
         """The element law F behind the activation."""
-        return ELEMENTS[self.name]
+        return self.kind.law
+
+    def element(self, diode: Model | None = None) -> Element:
+        """The element that computes it, built with ``diode`` (None: a nearly ideal one).
+
+        Raises:
+            InputError: no element computes it.
+        """
+        real = diode is not None and not elements.nearly_ideal(diode)
+        make = self.kind.real if real and self.kind.real else self.kind.element
+        if make is None:
+            raise InputError(f"no element computes the activation {self.name!r}", "compile its network")
+        return make(self.parameter)
 
     def __call__(self, x: ArrayLike) -> Floats:
         """σ(x) = (I + F)⁻¹ x, entrywise; any shape."""
@@ -86,8 +144,8 @@ class Activation:
 
     def slope(self, x: ArrayLike) -> Floats:
         """σ'(x), entrywise, between 0 and 1; at a kink, that of the side where the element conducts."""
-        return self.element.resolvent(real("the values", x), 1.0, self.parameter)[1]
+        return self.law.resolvent(real("the values", x), 1.0, self.parameter)[1]
 
     def resolvent(self, x: ArrayLike, alpha: float) -> Floats:
         """(I + αF)⁻¹ x, entrywise, for a step α > 0: what operator splitting needs."""
-        return self.element.resolvent(real("the values", x), alpha, self.parameter)[0]
+        return self.law.resolvent(real("the values", x), alpha, self.parameter)[0]

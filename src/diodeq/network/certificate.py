@@ -86,7 +86,7 @@ def certify(network: Network) -> Certificate:
 def certify_stage(stage: Stage) -> StageCertificate:
     """The certificate of one stage."""
     margin, unit = weakest_direction(stage)
-    kappa = margin + stage.activation.element.strength
+    kappa = margin + stage.activation.law.strength
     gain = float(np.linalg.norm(stage.U, 2)) if stage.U.size else 0.0
     if stage.W is None or not stage.size:
         return StageCertificate(margin, kappa, None, True, gain / kappa, math.inf)

@@ -21,15 +21,16 @@ SATURATION = 1e-6
 """Saturation current of diode-relu per unit of its thermal voltage and of conductance."""
 
 NEWTON_STEPS = 60  # from the starting point used here fewer than ten are ever needed
+TANH_STEPS = 400  # a flat end and a step next to 0 make it slow just there
 
 
-class Element(NamedTuple):
+class ElementLaw(NamedTuple):
     """What a solver and a certificate need to know of an element law F."""
 
     resolvent: Resolvent
-    strength: float
+    strength: float = 0.0
     """The largest μ with ``(F(v) - F(w))(v - w) ≥ μ (v - w)²`` for all v and w."""
-    pieces: bool
+    pieces: bool = False
     """Whether F is piecewise linear, so that a correct guess of the pieces makes the solution exact."""
 
 
@@ -97,12 +98,37 @@ def diode_relu(x: Floats, alpha: float, thermal: float) -> tuple[Floats, Floats]
     return np.where(conducting, below, shifted + thermal * omega), 1.0 / (1.0 + omega)
 
 
-ELEMENTS: dict[str, Element] = {
-    "identity": Element(identity, 0.0, True),
-    "relu": Element(relu, 0.0, True),
-    "leaky-relu": Element(leaky_relu, 0.0, True),
-    "hard-tanh": Element(hard_tanh, 0.0, True),
-    "soft-threshold": Element(soft_threshold, 0.0, True),
-    "asinh": Element(asinh, 1.0, False),
-    "diode-relu": Element(diode_relu, 0.0, False),
-}
+def tanh(x: Floats, alpha: float, parameter: float) -> tuple[Floats, Floats]:
+    """F(v) = artanh(v) - v: ``v = tanh(t)`` with ``(1 - α) tanh(t) + α t = x``."""
+    t = _tanh_and_line(1.0 - alpha, alpha, x)
+    bent = _sech_squared(t)
+    return np.tanh(t), bent / ((1.0 - alpha) * bent + alpha)
+
+
+def sigmoid(x: Floats, alpha: float, parameter: float) -> tuple[Floats, Floats]:
+    """F(v) = log(v / (1 - v)) - v: ``v = (1 + tanh(t)) / 2`` with ``(1 - α)(1 + tanh(t)) / 2 + 2 α t = x``."""
+    bend, line = (1.0 - alpha) / 2.0, 2.0 * alpha
+    t = _tanh_and_line(bend, line, x - bend)
+    bent = _sech_squared(t)
+    return (1.0 + np.tanh(t)) / 2.0, 0.5 * bent / (bend * bent + line)
+
+
+def _tanh_and_line(bend: float, line: float, x: Floats) -> Floats:
+    """The t with ``bend tanh(t) + line t = x``, for line > 0 and bend + line > 0.
+
+    Both sides are odd; for t > 0 the left one is concave (bend > 0) or convex, and ``x / (bend + line)`` lies on the
+    side from which Newton's method comes to the solution without ever passing it.
+    """
+    target = np.abs(x)
+    t = target / (bend + line)
+    for _ in range(TANH_STEPS):
+        step = (bend * np.tanh(t) + line * t - target) / (bend * _sech_squared(t) + line)
+        t = t - step
+        if np.all(np.abs(step) <= 4e-16 * t):
+            break
+    return np.copysign(t, x)
+
+
+def _sech_squared(t: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        return 1.0 / np.cosh(np.minimum(np.abs(t), 350.0)) ** 2

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diodeq.devices.one_ports import Model, OnePorts, from_json, one_ports
 from diodeq.errors import InputError
-from diodeq.network.resolvents import Element
+from diodeq.network.resolvents import ElementLaw
 
 Floats = NDArray[np.float64]
 NAME = "one-ports"
@@ -76,9 +76,9 @@ class OnePortUnits:
         return len(self.which)
 
     @property
-    def element(self) -> Element:
+    def law(self) -> ElementLaw:
         """What is known of all their laws: they do not fall, and are not made of straight pieces."""
-        return Element(lambda x, alpha, _: self._both(x, alpha), 0.0, False)
+        return ElementLaw(lambda x, alpha, _: self._both(x, alpha))
 
     def __call__(self, x: ArrayLike) -> Floats:
         """σ(x), [..., n]."""

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from diodeq.circuit import KINDS, Circuit, check
 from diodeq.devices import Model, catalogue
-from diodeq.devices.elements import element
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError, UsageError
 from diodeq.network import Network, Stage
@@ -20,6 +19,7 @@ from diodeq.network.units import OnePortUnits
 from diodeq.synthesis import buffered, passive, transformer_gyrator
 from diodeq.synthesis.build import build
 from diodeq.synthesis.fit import fit
+from diodeq.synthesis.halves import without_sigmoids
 from diodeq.synthesis.plan import Core, Floats, StagePlan
 from diodeq.synthesis.quantize import quantize
 from diodeq.synthesis.remedy import Estimate, choose
@@ -87,6 +87,7 @@ def compile_network(
     for what, value in (("volts_per_unit", volts_per_unit), ("max_gain", max_gain)):
         if value is not None and not 0.0 < value < np.inf:
             raise UsageError(f"{what} = {value:g} is not possible", "give a positive number", arguments=(what,))
+    given, network = network, without_sigmoids(network)
     samples = None if inputs is None else as_inputs(network, inputs)
     candidates = [
         _candidates(k, stage, realization, model, technology, max_gain, allow_nonunique)
@@ -119,7 +120,7 @@ def compile_network(
         input_range=max(1.0, float(np.abs(estimate.inputs).max(initial=0.0))) if samples is not None else 1.0,
         parts={kind: len(circuit.bank(kind)) for kind in KINDS if len(circuit.bank(kind))},
     )
-    return Compiled(circuit, report, network)
+    return Compiled(circuit, report, given)
 
 
 def _candidates(
@@ -140,12 +141,12 @@ def _candidates(
             f"stage {k} was extracted: its units have the one-ports of a circuit, which the compiler does not place",
             "give its stage an activation, such as relu, with its weights",
         )
-    part = element(stage.activation.name, stage.activation.parameter, diode)
+    part = stage.activation.element(diode)
     wanted = list(REALIZATIONS) if realization == "auto" else [realization]
     found: dict[str, StagePlan] = {}
     refused: dict[str, NotRealizableError] = {}
     margin, unit = weakest_direction(stage)
-    strength = stage.activation.element.strength
+    strength = stage.activation.law.strength
     for name in wanted if stage.W is not None else wanted[:1]:
         if found and stage.size > COMPARED:
             break

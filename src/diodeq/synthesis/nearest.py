@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from diodeq.devices.elements import element
 from diodeq.errors import NotRealizableError
-from diodeq.network import Network, Stage
+from diodeq.network import Activation, Network, Stage
 from diodeq.synthesis import passive
+from diodeq.synthesis.halves import without_sigmoids
 from diodeq.synthesis.plan import Floats
 
 # What every row of I - W keeps for its inputs, in units of an isolated unit's conductance.
@@ -72,6 +72,7 @@ def nearest_passive_network(network: Network) -> tuple[Network, tuple[float, ...
 
     Returns it and, per stage, the Frobenius distance by which W moved (0 where it stayed).
     """
+    network = without_sigmoids(network)
     stages: list[Stage] = list(network.stages)
     distances = [0.0] * len(stages)
     for k, stage in enumerate(network.stages):
@@ -83,7 +84,7 @@ def nearest_passive_network(network: Network) -> tuple[Network, tuple[float, ...
 
 
 def _refused(stage: Stage) -> bool:
-    scalable = element(stage.activation.name, stage.activation.parameter).scalable
+    scalable = isinstance(stage.activation, Activation) and stage.activation.element().scalable
     try:
         found = passive.core(stage, scalable)
     except NotRealizableError:

@@ -18,6 +18,7 @@ from diodeq.devices.curve.law import Curves
 from diodeq.devices.diode.law import Law
 from diodeq.devices.elements import DIODE_RELU_SATURATION
 from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.induced import induced
 from diodeq.devices.one_ports import one
 from diodeq.errors import NotRealizableError, SimulationError, UsageError
 from diodeq.network import Network, Stage
@@ -29,7 +30,6 @@ REMEDIES = ("auto", "none", "bias", "volts", "diode", "bias+volts")
 # With no limit on the supply, what "more volts" means.
 MOST_VOLTS_PER_UNIT = 20.0
 SAMPLES = 32
-LINEAR = ("leaky-relu", 1.0)
 QUANTILES = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 
 
@@ -193,9 +193,7 @@ def _exponential(device: Law | Curves) -> Law:
 
 def _best_bias(stage: Stage, plan: StagePlan, device: Law | Curves, x: Floats, alpha: Floats, volts: float) -> float:
     """The drop at a typical current: of several quantiles of the conducting currents, the one that errs least."""
-    excess = -x if stage.activation.name != "hard-tanh" else np.abs(x) - stage.activation.parameter
-    if stage.activation.name == "leaky-relu":
-        excess = excess * (1.0 - stage.activation.parameter)
+    excess = np.abs(x) - np.abs(stage.activation(x))
     currents = (excess * volts / alpha)[excess > 0]
     typical = np.quantile(currents, QUANTILES) if currents.size else np.array([volts * plan.siemens])
     if stage.activation.name == "diode-relu":
@@ -218,27 +216,10 @@ def _device(
 
     ``alpha`` float64[n] is the resistance in Ω that a unit's activation is the resolvent at.
     """
-    name, parameter = stage.activation.name, stage.activation.parameter
-    if name in ("identity", "asinh") or (name == "diode-relu" and plan.element.made) or (name, parameter) == LINEAR:
-        return np.zeros_like(x), stage.activation.slope(x)
-    if name == "soft-threshold":
-        return _bridge(x, parameter, _exponential(device).n_vt / volts)
-    source, series = volts * x, 0.0 * alpha
-    if name == "leaky-relu":
-        series = alpha * parameter / (1.0 - parameter)
-    limit = volts * parameter if name == "hard-tanh" else 0.0
-
-    def low_side(s: Floats) -> tuple[Floats, Floats]:
-        _, current, conductance = device.load_line(bias - limit - s, alpha + series)
-        return current, alpha * conductance / (1.0 + series * conductance)
-
-    current, taken = low_side(source)
-    shift = alpha * current
-    if name == "hard-tanh":
-        current, more = low_side(-source)
-        shift, taken = shift - alpha * current, taken + more
-    settled = source + shift
-    return settled / volts - stage.activation(x), np.clip(1.0 / (1.0 + taken), 0.0, 1.0)
+    if stage.activation.name == "soft-threshold":
+        return _bridge(x, stage.activation.parameter, _exponential(device).n_vt / volts)
+    settled, slope = induced(plan.element, device, volts * x, alpha, volts, bias)
+    return settled / volts - stage.activation(x), slope
 
 
 def _bridge(x: Floats, threshold: float, thermal: float) -> tuple[Floats, Floats]:

@@ -18,7 +18,9 @@ from diodeq.network.weights.keys import Arrays, Floats, Texts, check_size, check
 from diodeq.network.weights.state_dict import linear
 from diodeq.printable import counted
 
-LAYERS = "use Linear layers, each followed by at most one of ReLU, LeakyReLU, Hardtanh, Softshrink or Identity"
+LAYERS = (
+    "use Linear layers, each followed by at most one of ReLU, LeakyReLU, Tanh, Sigmoid, Hardtanh, Softshrink or Identity"
+)
 
 
 def read(path: Path) -> tuple[Arrays, Texts]:
@@ -68,7 +70,8 @@ def from_module(module: Any) -> Network:
     """The network of an ``nn.Sequential`` in memory, as it computes in evaluation mode.
 
     Nested Sequentials are unrolled. Accepted: Linear (with or without bias), each followed by at most one activation
-    (ReLU, LeakyReLU, Hardtanh that is symmetric, Softshrink); Identity and Dropout anywhere; Flatten first.
+    (ReLU, LeakyReLU, Tanh, Sigmoid, Hardtanh that is symmetric, Softshrink); Identity and Dropout anywhere; Flatten
+    first.
 
     Raises:
         InputError: PyTorch is not installed, or a layer is another; it is named.
@@ -109,8 +112,8 @@ def _flattens(nn: Any, layer: Any, inside: bool) -> bool:
 
 def _activation(nn: Any, layer: Any, where: str) -> Activation:
     kind = type(layer)
-    if kind is nn.ReLU:
-        return Activation("relu")
+    if kind in (nn.ReLU, nn.Tanh, nn.Sigmoid):
+        return Activation(kind.__name__.lower())
     if kind is nn.LeakyReLU:
         return Activation("leaky-relu", float(layer.negative_slope))
     if kind is nn.Hardtanh and layer.min_val == -layer.max_val:

@@ -157,8 +157,9 @@ def _scaler(chain: Chain, node: Node) -> Chain:
 _SCALER = {"offset": [0.0], "scale": [1.0]}
 
 
-def _relu(chain: Chain, node: Node) -> Chain:
-    return chain.activated(node.where, Activation("relu"))
+def _plain(chain: Chain, node: Node) -> Chain:
+    """An activation of ONNX's without a parameter, by its name in lower case."""
+    return chain.activated(node.where, Activation(node.kind.lower()))
 
 
 def _leaky(chain: Chain, node: Node) -> Chain:
@@ -250,7 +251,9 @@ STEPS: dict[str, tuple[Step, set[str], int]] = {
     "Gemm": (_gemm, {"alpha", "beta", "transA", "transB"}, 3),
     "MatMul": (_matmul, set(), 2),
     "Add": (_arithmetic, set(), 2),
-    "Relu": (_relu, set(), 1),
+    "Relu": (_plain, set(), 1),
+    "Tanh": (_plain, set(), 1),
+    "Sigmoid": (_plain, set(), 1),
     "Flatten": (_flatten, {"axis"}, 1),
     "Sub": (_arithmetic, set(), 2),
     "Mul": (_arithmetic, set(), 2),
