@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,20 @@ from diodeq.circuit import Units
 from diodeq.circuit.check import check
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.units import KINDS, Unit
 from diodeq.errors import UsageError
+from diodeq.learning.gradcheck import half_mean_square
+from diodeq.learning.rules import RULES
+from diodeq.simulators.wave import WaveSimulator
 from diodeq.synthesis import layered
 from oracle import Oracle
+
+
+@pytest.fixture(scope="module")
+def wave():
+    with WaveSimulator() as engine:
+        yield engine
+
 
 DIODE = catalogue.get("1N4148")
 
@@ -125,3 +137,61 @@ def test_a_wide_circuit_builds_quickly():
     circuit = layered((784, 1024, 10), DIODE, 10.0)
     assert len(circuit.resistors) == (2 * 784 + 2) * 1024 + (1024 + 2) * 20
     assert time.process_time() - began < 2.0
+
+
+ENDS = {
+    "diode": [("0", "h1_0"), ("h1_1", "0"), ("0", "h2_0")],
+    "pair": [("h1_0", "0"), ("0", "h1_0"), ("h1_1", "0"), ("0", "h1_1"), ("h2_0", "0"), ("0", "h2_0")],
+    "pair:2.5": [(f"h{u}", "middle")[::turn] for u in ("1_0", "1_1", "2_0") for turn in (1, -1)],
+    "clamp:1.5": [ends for u in ("h1_0", "h1_1", "h2_0") for ends in ((u, "high"), ("low", u))],
+    "zener-pair": [(f"h{u}_anodes", end) for u in ("1_0", "1_1", "2_0") for end in (f"h{u}", "0")],
+}
+
+
+@pytest.mark.parametrize("unit", ENDS)
+def test_units_hang_where_they_should(unit, ngspice, wave):
+    model = catalogue.get(Unit.parse(unit).kind.diode)
+    circuit = check(layered((2, 2, 1, 2), model, 5.0, unit=unit, median=1e-4, seed=2))
+    assert {Unit.parse(unit).name for unit in ENDS} == set(KINDS)
+    assert [tuple(circuit.nodes[n] for n in ends) for ends in circuit.diodes.terminals.tolist()] == ENDS[unit]
+    rails = {"pair:2.5": {"middle": 2.5}, "clamp:1.5": {"high": 1.5, "low": -1.5}}.get(unit, {})
+    drives = np.random.default_rng(0).normal(size=(5, 2)) * 5.0
+    points = [engine.operate(circuit, drives) for engine in (ngspice, wave)]
+    for rail, volts in rails.items():
+        assert np.all(points[0].node_voltages[:, circuit.nodes.index(rail)] == volts)
+    assert np.abs(points[0].node_voltages - points[1].node_voltages).max() <= 1e-8
+    gradients = [RULES["hardware-linearization"](each, circuit, drives, half_mean_square) for each in (ngspice, wave)]
+    assert (
+        np.abs(gradients[0].conductances - gradients[1].conductances).max()
+        <= 1e-7 * np.abs(gradients[0].conductances).max()
+    )
+    h = np.abs(points[1].node_voltages[:, [circuit.nodes.index(name) for name in ("h1_0", "h1_1", "h2_0")]])
+    if unit == "zener-pair":
+        assert h.max() < 5.0
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        ("pear", "no unit 'pear'"),
+        ("pair:x", "does not give volts"),
+        ("pair:inf", "takes no inf"),
+        ("diode:1", "takes no 1"),
+        ("clamp:0", "leave no room"),
+        ("clamp:-1", "leave no room"),
+        ("pair:", "does not give volts"),
+    ],
+)
+def test_units_that_are_none_are_refused(unit, words):
+    with pytest.raises(UsageError, match=words) as told:
+        layered((2, 2, 2), DIODE, 5.0, unit=unit)
+    assert told.value.remedy
+
+
+def test_symmetric_units_are_odd_in_inputs_and_bias_together(wave):
+    circuit = layered((3, 6, 2), DIODE, 5.0, unit="pair", median=1e-4, seed=5)
+    drives = np.random.default_rng(1).normal(size=(4, 3)) * 3.0
+    turned = replace(circuit, voltage_sources=replace(circuit.voltage_sources, values=-circuit.voltage_sources.values))
+    here, there = wave.operate(circuit, drives).outputs, wave.operate(turned, -drives).outputs
+    assert np.abs(here + there).max() <= 1e-12 * np.abs(here).max()
+    assert np.abs(here + wave.operate(circuit, -drives).outputs).max() > 1e-3 * np.abs(here).max()

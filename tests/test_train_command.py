@@ -142,10 +142,23 @@ def test_training_goes_on_from_a_circuit(finished, tmp_path, capsys):
     assert lines_of(tmp_path / "run")[0]["loss"] < 0.7 * lines_of(finished[0])[0]["loss"]
     assert main([*arguments, "--overwrite", "--hidden", "4"]) == 2
     assert "leave --hidden or --from out" in capsys.readouterr().err
+    assert main([*arguments, "--overwrite", "--unit", "pair"]) == 2
+    assert "leave --unit or --from out" in capsys.readouterr().err
     assert main(["train", "wine", "--out", str(tmp_path / "wine"), "--from", str(start)]) == 3
     assert "4 inputs but wine has 13 features" in capsys.readouterr().err
     assert main([*arguments, "--overwrite", "--conductances", "1e-6", "1e-5"]) == 3
     assert "outside 1e-06 … 1e-05 S" in capsys.readouterr().err
+
+
+def test_units_bring_the_part_that_suits_them(tmp_path, capsys):
+    run = tmp_path / "run"
+    words = ["train", "xor", "--out", str(run), "--hidden", "3", "--epochs", "1", "--simulator", "wave"]
+    for unit, diode, count in (("pair:0.5", "1N4148", 6), ("zener-pair", "BZX84C3V3", 6), ("clamp:2", "1N4148", 6)):
+        assert main([*words, "--unit", unit, "--overwrite", "--json"]) == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert (summary["diode"], summary["diodes"], summary["recipe"]["unit"]) == (diode, count, unit)
+        assert main([*words[:4], "--resume", "--unit", "diode"]) == 2
+        assert f"--unit was '{unit}'" in capsys.readouterr().err
 
 
 def test_options_come_from_flag_then_environment_then_file(tmp_path, monkeypatch):
@@ -187,6 +200,8 @@ def test_resuming_with_other_data_is_refused(tmp_path, capsys):
         (["iris", "--diode", "1N9999"], 2, "1N9999"),
         (["iris", "--hidden", "0"], 2, "0 hidden units"),
         (["iris", "--hidden", "many"], 2, "is not a width"),
+        (["iris", "--unit", "pear"], 2, "no unit 'pear'; use one of diode, pair"),
+        (["iris", "--unit", "clamp:-2"], 2, "leave no room"),
         (["iris", "--epochs", "0"], 2, "--epochs 0 is"),
         (["iris", "--rate", "-1"], 2, "--rate -1 is"),
         (["iris", "--conductances", "1", "0.1"], 2, "conductance range"),

@@ -18,6 +18,7 @@ from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
 from diodeq.devices.hardware import technology
 from diodeq.devices.hardware.ladder import ladder
+from diodeq.devices.units import Unit, described
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.interrupts import EXIT_CODE, received
@@ -33,7 +34,7 @@ from diodeq.printable import counted
 TUNING_RATE = 0.005
 
 # What a circuit that exists already fixes.
-FIXED_BY_CIRCUIT = ("hidden", "lateral", "diode", "volts")
+FIXED_BY_CIRCUIT = ("hidden", "unit", "lateral", "diode", "volts")
 
 
 def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[int, ...] | None:
@@ -48,11 +49,10 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.command()
 @click.argument("data", required=False)
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the run; must not exist yet.")
-@click.option(
-    "--hidden", multiple=True, callback=_widths, metavar="N[,N…]", help="Width of each hidden layer, one diode a unit."
-)
+@click.option("--hidden", multiple=True, callback=_widths, metavar="N[,N…]", help="Width of each hidden layer.")
+@click.option("--unit", metavar="NAME[:VOLTS]", help=f"What each hidden node has: {described()}.  [default: diode]")
 @click.option("--lateral/--no-lateral", default=None, help="Join the nodes within each hidden layer too.")
-@click.option("--diode", default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
+@click.option("--diode", help="A part of `diodeq devices list`.  [default: 1N4148, or what suits the unit]")
 @SIMULATOR
 @click.option(
     "--rule",
@@ -102,7 +102,7 @@ def train(
     /,
     data: str | None,
     out: Path,
-    diode: str,
+    diode: str | None,
     simulator: str,
     workers: int | None,
     time_limit: float,
@@ -177,9 +177,10 @@ def _hold(numbers: dict[str, Any]) -> set[str]:
 
 
 def _fresh(
-    given: set[str], data: str, diode: str, simulator: str, start: Path | None, numbers: dict[str, Any]
+    given: set[str], data: str, diode: str | None, simulator: str, start: Path | None, numbers: dict[str, Any]
 ) -> Experiment:
     recipe = recipe_for(data).with_given(**numbers)
+    diode = diode or Unit.parse(recipe.unit).kind.diode
     if start is None:
         return Experiment(data, recipe, diode, simulator)
     fixed = [f"--{name}" for name in FIXED_BY_CIRCUIT if name in given]
@@ -197,7 +198,7 @@ def _resumed(
     before: Experiment,
     given: set[str],
     data: str | None,
-    diode: str,
+    diode: str | None,
     simulator: str,
     start: Path | None,
     numbers: dict[str, Any],

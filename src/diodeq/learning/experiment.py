@@ -164,6 +164,7 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
         (data.x_train.shape[1], *recipe.hidden, len(data.classes)),
         catalogue.get(experiment.diode),
         recipe.volts,
+        unit=recipe.unit,
         lateral=recipe.lateral,
         seed=recipe.seed,
         technology=technology,
@@ -283,7 +284,7 @@ def _same_data(out: Path, document: dict[str, Any]) -> dict[str, Any]:
             f"the data {document['experiment']['data']} changed since the run {out} began",
             "put the old data back or train again with --overwrite",
         )
-    if before["experiment"] != document["experiment"]:
+    if Experiment.from_json(before["experiment"]).to_json() != document["experiment"]:
         raise UsageError(
             f"the run {out} was made by another recipe", "repeat its options or train again with --overwrite"
         )

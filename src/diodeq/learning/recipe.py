@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from diodeq.devices.hardware.ladder import ladder
 from diodeq.devices.hardware.technology import variation_of
+from diodeq.devices.units import Unit
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
@@ -17,19 +18,23 @@ from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import SPACES, UPDATES
 
+SINCE_0_1_0 = frozenset({"unit"})
+"""Entries that older runs do not have: they stand for their defaults."""
+
 
 @dataclass(frozen=True)
 class Recipe:
     """How to train. Two runs of one recipe on the same data and circuit end in the same bits, whatever the number
     of processors, where versions and the kernel of linear algebra (``processors.kernels``) are the same.
 
-    ``volts`` is what one standard deviation of a feature becomes, and the bias rails; ``beta`` turns output volts into
-    logits, per volt; ``floor`` limits the swing of rare features (``datasets.units``); ``smoothing`` is of labels;
-    ``noise`` is the standard deviation of noise added to the inputs while training, as a part of ``volts``; ``median``
-    and ``spread`` describe the log-normal initial conductances (siemens, natural logarithm), ``low`` and ``high`` bound
-    them all (siemens); ``rule`` is written as ``rules.named`` reads it; ``also`` are further values to train (of
-    ``knobs.OTHERS``); ``patience`` epochs without a better training loss end the training (0: never), and so does the
-    last step that keeps the circuit solves (``Rule.cost``) within ``budget`` (0: any number).
+    ``unit`` is what every hidden node has (``devices.units``); ``volts`` is what one standard deviation of a feature
+    becomes, and the bias rails; ``beta`` turns output volts into logits, per volt; ``floor`` limits the swing of rare
+    features (``datasets.units``); ``smoothing`` is of labels; ``noise`` is the standard deviation of noise added to the
+    inputs while training, as a part of ``volts``; ``median`` and ``spread`` describe the log-normal initial
+    conductances (siemens, natural logarithm), ``low`` and ``high`` bound them all (siemens); ``rule`` is written as
+    ``rules.named`` reads it; ``also`` are further values to train (of ``knobs.OTHERS``); ``patience`` epochs without a
+    better training loss end the training (0: never), and so does the last step that keeps the circuit solves
+    (``Rule.cost``) within ``budget`` (0: any number).
 
     ``quantize`` names the only values conductances may have (a ``devices.ladder``; "": any); ``robust`` a technology or
     its variation as text (``devices.technology.variation_of``): every batch meets another board drawn from it.
@@ -39,6 +44,7 @@ class Recipe:
     """
 
     hidden: tuple[int, ...] = (32,)
+    unit: str = "diode"
     lateral: bool = False
     volts: float = 5.0
     beta: float = 4.0
@@ -73,6 +79,7 @@ class Recipe:
         ):
             if getattr(self, name) not in known:
                 raise UsageError(f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(known)}")
+        Unit.parse(self.unit)
         if self.quantize:
             ladder(self.quantize, self.low, self.high)
         if self.robust:
@@ -110,9 +117,10 @@ class Recipe:
     def from_json(cls, document: dict[str, Any]) -> Self:
         """The recipe written by ``to_json``; raises ``InputError`` for anything else."""
         again = "train again with --overwrite"
-        if not isinstance(document, dict) or set(document) != {each.name for each in fields(cls)}:
+        known = {each.name for each in fields(cls)}
+        if not isinstance(document, dict) or not known - SINCE_0_1_0 <= set(document) <= known:
             raise InputError("the recipe does not have the entries this version knows", again)
-        for each in fields(cls):
+        for each in (each for each in fields(cls) if each.name in document):
             value, usual = document[each.name], each.default
             if isinstance(usual, tuple):
                 sound = isinstance(value, list) and all(type(one) is (int if usual else str) for one in value)

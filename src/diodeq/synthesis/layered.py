@@ -1,8 +1,9 @@
 """The layered circuit: rails, layers of diode nodes and differential outputs, joined by dense trainable resistors.
 
 The topology of in-circuit training: the inputs drive dual rails (+x, -x), a pair of constant rails gives the bias,
-every hidden node has one grounded diode whose polarity alternates, an output is a pair of plain nodes. There are no
-amplifiers between the layers, so each layer loads the one before it: the whole circuit is one equilibrium.
+every hidden node has a unit (``devices.units``), one grounded diode whose polarity alternates where nothing else is
+said, an output is a pair of plain nodes. There are no amplifiers between the layers, so each layer loads the one before
+it: the whole circuit is one equilibrium.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from diodeq.circuit import Bank, Circuit, Inputs, Units
 from diodeq.devices import Model
 from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.units import Unit
 from diodeq.errors import UsageError
 
 Ints = NDArray[np.int32]
@@ -26,6 +28,7 @@ def layered(
     diode: Model,
     volts: float,
     *,
+    unit: str = "diode",
     lateral: bool = False,
     seed: int | Sequence[int] = 0,
     technology: Technology | None = None,
@@ -41,6 +44,7 @@ def layered(
         widths: ``(inputs, hidden 1, …, outputs)``; at least one hidden layer.
         diode: the model of every hidden diode.
         volts: the bias rails are at +volts and -volts.
+        unit: what every hidden node has, as ``devices.units`` writes it.
         lateral: join every two nodes of a hidden layer by a resistor (a true equilibrium layer).
         seed: of the initial values, which are log-normal.
         technology: its conductance range clips the initial values.
@@ -50,7 +54,8 @@ def layered(
         temperature: of the circuit, °C.
         title: of the circuit.
 
-    Nodes are ``bias_p bias_n x0_p x0_n … h1_0 … y0_p y0_n …``; resistors are grouped by what they join.
+    Nodes are ``bias_p bias_n x0_p x0_n … h1_0 … y0_p y0_n …``, then a unit's rails and inner nodes, if it has any;
+    resistors are grouped by what they join.
 
     Raises:
         UsageError: a width is not a positive whole number, there is no hidden layer, or a number is out of range.
@@ -63,6 +68,7 @@ def layered(
         raise UsageError(f"spread = {spread:g} is not possible", "give zero or a positive number")
     technology = technology or Technology()
     names, rails, bias, hidden, outputs = _number(widths)
+    names, diodes, rail_nodes, levels = _hang(Unit.parse(unit), names, hidden)
     groups = list(_joints(rails, bias, hidden, outputs, lateral))
     terminals = np.concatenate([pairs for _, pairs in groups])
     logarithms = math.log(median) + spread * np.random.default_rng(seed).standard_normal(len(terminals))
@@ -73,8 +79,8 @@ def layered(
     return Circuit(
         nodes=names,
         resistors=resistors,
-        diodes=_diodes(hidden),
-        voltage_sources=_sources(bias, rails, volts),
+        diodes=diodes,
+        voltage_sources=_sources(bias, rails, volts, rail_nodes, levels),
         models=(diode,),
         inputs=Inputs(
             source=np.arange(2, 2 + 2 * widths[0], dtype=np.int32),
@@ -136,19 +142,41 @@ def _every_pair(first: Ints, second: Ints) -> Ints:
     return np.stack([np.repeat(first, len(second)), np.tile(second, len(first))], axis=1)
 
 
-def _diodes(hidden: list[Ints]) -> Bank:
-    """One diode from each hidden node to ground; even nodes conduct when they would go negative, odd ones positive."""
-    nodes = np.concatenate(hidden)
-    even = np.concatenate([np.arange(len(layer)) % 2 == 0 for layer in hidden])
-    terminals = np.stack([np.where(even, 0, nodes), np.where(even, nodes, 0)], axis=1)
-    groups = tuple((f"hidden {layer}", len(nodes)) for layer, nodes in enumerate(hidden, start=1))
-    return Bank(terminals, np.zeros(len(nodes)), groups=groups)
+def _hang(
+    unit: Unit, names: tuple[str, ...], hidden: list[Ints]
+) -> tuple[tuple[str, ...], Bank, Ints, tuple[float, ...]]:
+    """Units on the hidden nodes: all node names, the diodes, and the units' rails with their volts.
+
+    Of units that alternate, even nodes' diodes conduct when they would go negative, odd ones' positive.
+    """
+    element, nodes = unit.element, np.concatenate(hidden)
+    rails = np.arange(len(names), len(names) + len(element.rails), dtype=np.int32)
+    names += tuple(rail.name for rail in element.rails)
+    places = {"node": nodes, "0": np.zeros_like(nodes)}
+    places |= {rail.name: np.full_like(nodes, node) for rail, node in zip(element.rails, rails.tolist(), strict=True)}
+    for inner in element.inner:
+        places[inner] = np.arange(len(names), len(names) + len(nodes), dtype=np.int32)
+        names += tuple(f"h{layer}_{k}_{inner}" for layer, own in enumerate(hidden, start=1) for k in range(len(own)))
+    # Units one after the other, each with all of its diodes.
+    terminals = np.stack([np.stack([places[a], places[c]], axis=1) for a, c in element.diodes], axis=1)
+    if unit.kind.alternating:
+        odd = np.concatenate([np.arange(len(layer)) % 2 == 1 for layer in hidden])
+        terminals[odd] = terminals[odd][:, :, ::-1]
+    terminals = terminals.reshape(-1, 2)
+    each = len(element.diodes)
+    groups = tuple((f"hidden {layer}", each * len(own)) for layer, own in enumerate(hidden, start=1))
+    diodes = Bank(terminals, np.zeros(len(terminals)), groups=groups)
+    return names, diodes, rails, tuple(rail.level for rail in element.rails)
 
 
-def _sources(bias: Ints, rails: Ints, volts: float) -> Bank:
-    """The bias sources (+volts, -volts) and one source per input rail (0 V until it is driven), all to ground."""
-    nodes = np.concatenate([bias, rails])
+def _sources(bias: Ints, rails: Ints, volts: float, others: Ints, levels: tuple[float, ...]) -> Bank:
+    """The bias sources (+volts, -volts), one source per input rail (0 V until it is driven) and the units' rails, all
+    to ground."""
+    nodes = np.concatenate([bias, rails, others])
     values = np.zeros(len(nodes))
     values[:2] = volts, -volts
-    groups = (("bias rails", len(bias)), ("input rails", len(rails)))
-    return Bank(np.stack([nodes, np.zeros_like(nodes)], axis=1), values, groups=groups)
+    values[len(nodes) - len(others) :] = levels
+    groups = (("bias rails", len(bias)), ("input rails", len(rails)), ("unit rails", len(others)))
+    return Bank(
+        np.stack([nodes, np.zeros_like(nodes)], axis=1), values, groups=tuple(each for each in groups if each[1])
+    )

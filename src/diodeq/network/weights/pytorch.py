@@ -19,7 +19,7 @@ from diodeq.network.weights.state_dict import linear
 from diodeq.printable import counted
 
 LAYERS = (
-    "use Linear layers, each followed by at most one of ReLU, LeakyReLU, Tanh, Sigmoid, Hardtanh, Softshrink or Identity"
+    "use Linear layers, each followed by at most one of ReLU, LeakyReLU, Tanh, Sigmoid, Hardtanh, Softshrink, Identity"
 )
 
 
