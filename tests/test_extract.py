@@ -13,7 +13,8 @@ from diodeq.analysis.extract import kernel_of
 from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
-from diodeq.errors import InputError, NotRealizableError
+from diodeq.devices.hardware.technology import Technology
+from diodeq.errors import InputError, NotRealizableError, UsageError
 from diodeq.network import Activation, Network, Stage, gradient, solve
 from diodeq.network.units import NOTHING, OnePortUnits
 from diodeq.network.weights import load, save
@@ -222,8 +223,48 @@ def test_the_command(tmp_path, capsys):
     assert main(["verify", str(tmp_path / "two.npz"), *inputs]) == 0
     assert main(["report", str(tmp_path / "two.npz"), *inputs, "-o", str(tmp_path / "r.html")]) == 0
     assert main(["extract", str(tmp_path / "two.npz"), "-o", place, "--alpha", "0"]) == 2
-    with pytest.raises(NotRealizableError, match="was extracted"):
-        compile_network(load(place))
+    capsys.readouterr()
+    assert main(["compile", place, "-o", str(tmp_path / "again.npz"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["volts_per_unit"] == 1.0
+    assert main(["verify", str(tmp_path / "again.npz"), *inputs, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stages"][0]["total"]["max"] < 1e-8
+
+
+WIDE = Technology(low=1e-22, high=1e3)  # of conductances that are rounding too
+
+
+def again(circuit, drives, wave, realization="auto"):
+    """Largest difference of outputs after circuit to network to circuit, V."""
+    network = kernel_of(circuit).network()
+    made = compile_network(network, realization, technology=WIDE, max_gain=1e6, allow_nonunique=True).circuit
+    units = circuit.scaling
+    found = wave.operate(made, made.scaling.to_volts(drives / units.scale + units.offset))
+    return np.abs(found.outputs - wave.operate(circuit, drives).outputs).max()
+
+
+@pytest.mark.parametrize("diode", ["1N4148", "1N5711", "BZX84C3V3"])
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_an_extracted_network_is_compiled_again(name, diode, wave):
+    assert again(CIRCUITS[name](diode), DRIVES, wave) < 1e-8
+
+
+@pytest.mark.parametrize(("family", "seed"), RANDOM)
+def test_extracted_networks_of_any_form_are_compiled_again(family, seed, wave):
+    case = make(family, seed)
+    if len(case.circuit.outputs):
+        assert again(case.circuit, case.drives, wave, "buffered") < 1e-7
+
+
+def test_one_ports_fix_the_scale(tmp_path):
+    network = kernel_of(two()).network()
+    with pytest.raises(UsageError, match="fix 1 volts per unit, 2 are given"):
+        compile_network(network, volts_per_unit=2.0)
+    with pytest.raises(NotRealizableError, match=r"fix the conductances from .* outside 0\.01 … 1 S.*; widen"):
+        compile_network(network, technology=Technology(low=1e-2, high=1.0))
+    hot = replace(network.stages[0], activation=replace(network.stages[0].activation, temperature=85.0))
+    joined = Network((network.stages[0], replace(hot, U=np.ones((2, 2)))))
+    with pytest.raises(NotRealizableError, match="stages 0 and 1 come from circuits of other"):
+        compile_network(joined)
 
 
 def test_without_one_ports_it_is_affine():

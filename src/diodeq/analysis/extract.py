@@ -37,8 +37,6 @@ SOUND = 1e2
 NONE = 1e-12
 # Solutions of up to so many equations are refined.
 REFINED = 300
-# The least share of an output's own row.
-LEAST_SHARE = 1e-2
 # The number of unknowns up to which the equations are solved densely.
 LARGEST = 20_000
 
@@ -100,22 +98,13 @@ class Kernel:
         read = self.C
         which, currents = one_port_models(self.circuit).astype(np.int64), self.currents
         if past.any():
-            # The row of an output, z = s (C x + D u + d) + (1 - s) z, is as monotone as the rest for a small share s.
-            share = self._share(np.eye(count) - W, read)
-            W = np.block([[W, np.zeros((count, outputs))], [share * read, (1.0 - share) * np.eye(outputs)]])
-            U, b = np.concatenate([U, share * past]), np.concatenate([b, share * read_at_rest])
+            W = np.block([[W, np.zeros((count, outputs))], [np.zeros((outputs, count + outputs))]])
+            U, b = np.concatenate([U, past]), np.concatenate([b, np.zeros(outputs)])
             which = np.concatenate([which, np.full(outputs, NOTHING)])
             currents = np.concatenate([currents, np.zeros(outputs, bool)])
-            read, read_at_rest = np.eye(outputs, count + outputs, count), np.zeros(outputs)
+            read = np.concatenate([read, np.eye(outputs)], axis=1)
         laws = OnePortUnits(self.circuit.models, which, currents, alpha, self.ohms, volts, self.circuit.temperature)
         return Network((Stage(U, b, W, laws), Stage(read, read_at_rest, None, Activation("identity"))))
-
-    @staticmethod
-    def _share(monotone: Floats, read: Floats) -> float:
-        """s with which ``[[H, 0], [-s C, s]]`` keeps half the margin of H, where that leaves outputs their digits."""
-        norm = float(np.linalg.norm(read, 2)) ** 2
-        margin = lowest((monotone + monotone.T) / 2.0)[0]
-        return float(np.clip(2.0 * margin / norm if norm > 0.0 else 1.0, LEAST_SHARE, 1.0))
 
 
 def kernel_of(circuit: Circuit) -> Kernel:

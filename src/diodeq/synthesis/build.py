@@ -14,6 +14,7 @@ import numpy as np
 from diodeq.circuit import Circuit, Inputs, Units
 from diodeq.devices import Model
 from diodeq.devices.elements import Element
+from diodeq.network.units import NOTHING, OnePortUnits
 from diodeq.synthesis.assembly import Assembly
 from diodeq.synthesis.plan import Bools, Floats, Index, StagePlan
 
@@ -67,6 +68,8 @@ def build(
             "resistors", f"stage {k}: units to ground", units[grounded], 0, values=plan.siemens * plan.ground[grounded]
         )
         _elements(parts, k, plan, units, volts_per_unit, diode, bias, temperature)
+        if plan.own is not None:
+            _one_ports(parts, k, plan.own, units)
     trainable = np.concatenate(
         [np.zeros(0, bool), *(np.full(n, not label.endswith("element")) for label, n in parts.labels("resistors"))]
     )
@@ -201,3 +204,17 @@ def _elements(
         model = element.made.model(f"made for stage {k}", plan.siemens, volts_per_unit, temperature)
     for anode, cathode in element.diodes:
         parts.add("diodes", f"stage {k}: element", places[anode], places[cathode], values=parts.model(model))
+
+
+def _one_ports(parts: Assembly, k: int, own: OnePortUnits, units: Index) -> None:
+    """Units that are one-ports: from ground to the unit, whose voltage is from the second terminal to the first; in
+    current form behind a gyrator, whose far side has the voltage for the current that a unit is."""
+    turned = np.flatnonzero(own.currents & (own.which != NOTHING))
+    behind = parts.nodes(f"s{k}_{i}_port" for i in turned.tolist())
+    parts.add("gyrators", f"stage {k}: one-ports", units[turned], 0, behind, 0, values=1.0 / own.ohms)
+    anodes, cathodes = np.zeros_like(units), units.copy()
+    anodes[turned], cathodes[turned] = behind, 0
+    numbers = {model: parts.model(own.models[model]) for model in np.unique(own.which).tolist() if model != NOTHING}
+    placed = np.flatnonzero(own.which != NOTHING)
+    values = np.array([numbers[model] for model in own.which[placed].tolist()], np.float64)
+    parts.add("diodes", f"stage {k}: element", anodes[placed], cathodes[placed], values=values)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from diodeq.circuit import KINDS, Circuit, check
 from diodeq.devices import Model, catalogue
+from diodeq.devices.elements import Element
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError, UsageError
 from diodeq.network import Network, Stage
@@ -88,6 +89,7 @@ def compile_network(
         if value is not None and not 0.0 < value < np.inf:
             raise UsageError(f"{what} = {value:g} is not possible", "give a positive number", arguments=(what,))
     given, network = network, without_sigmoids(network)
+    volts_per_unit, temperature = _of_one_ports(network, volts_per_unit)
     samples = None if inputs is None else as_inputs(network, inputs)
     candidates = [
         _candidates(k, stage, realization, model, technology, max_gain, allow_nonunique)
@@ -104,6 +106,7 @@ def compile_network(
             choice.diode,
             choice.biases,
             title or f"compiled network {'-'.join(map(str, network.widths))}",
+            temperature,
         )
     )
     if technology.ladder is not None:
@@ -123,6 +126,31 @@ def compile_network(
     return Compiled(circuit, report, given)
 
 
+def _of_one_ports(network: Network, volts_per_unit: float | None) -> tuple[float | None, float]:
+    """(volts per unit, °C) as units that are one-ports have them, or as given and 27 °C where there are none."""
+    found = {
+        (stage.activation.volts, stage.activation.temperature): k
+        for k, stage in enumerate(network.stages)
+        if isinstance(stage.activation, OnePortUnits)
+    }
+    if not found:
+        return volts_per_unit, 27.0
+    (volts, temperature), *others = found
+    if others:
+        raise NotRealizableError(
+            f"stages {found[volts, temperature]} and {found[others[0]]} come from circuits of other volts per unit or "
+            "temperatures",
+            "extract them at the same ones",
+        )
+    if volts_per_unit not in (None, volts):
+        raise UsageError(
+            f"its one-ports fix {volts:g} volts per unit, {volts_per_unit:g} are given",
+            "leave it out",
+            arguments=("volts_per_unit",),
+        )
+    return volts, temperature
+
+
 def _candidates(
     k: int,
     stage: Stage,
@@ -136,12 +164,8 @@ def _candidates(
 
     Raises ``NotRealizableError`` when none fits.
     """
-    if isinstance(stage.activation, OnePortUnits):
-        raise NotRealizableError(
-            f"stage {k} was extracted: its units have the one-ports of a circuit, which the compiler does not place",
-            "give its stage an activation, such as relu, with its weights",
-        )
-    part = stage.activation.element(diode)
+    own = stage.activation if isinstance(stage.activation, OnePortUnits) else None
+    part = Element(scalable=False) if isinstance(stage.activation, OnePortUnits) else stage.activation.element(diode)
     wanted = list(REALIZATIONS) if realization == "auto" else [realization]
     found: dict[str, StagePlan] = {}
     refused: dict[str, NotRealizableError] = {}
@@ -152,10 +176,10 @@ def _candidates(
             break
         try:
             core = REALIZATIONS[name](stage, part.scalable)
-            own = _margin_of(stage, core, margin)
-            if own + strength <= 0.0 and not (allow_nonunique and name == "buffered"):
-                raise _not_monotone(own, unit)
-            found[name] = fit(name, stage, core, part, technology, max_gain, own)
+            margin_here = _margin_of(stage, core, margin)
+            if margin_here + strength <= 0.0 and not (allow_nonunique and name == "buffered"):
+                raise _not_monotone(margin_here, unit)
+            found[name] = fit(name, stage, core, part, technology, max_gain, margin_here, own)
         except NotRealizableError as refusal:
             refused[name] = refusal
     if found:

@@ -15,6 +15,7 @@ from diodeq.devices.elements import Element
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError
 from diodeq.network import Stage
+from diodeq.network.units import OnePortUnits
 from diodeq.printable import counted
 from diodeq.synthesis.plan import Core, Feed, Floats, Index, StagePlan
 
@@ -22,6 +23,8 @@ from diodeq.synthesis.plan import Core, Feed, Floats, Index, StagePlan
 SPARE = 0.2
 # A resistor to ground below this share of its row is rounding.
 ROUNDING = 1e-12
+# A weight below this share of its row, or of the unit itself, is rounding.
+UNSEEN = 1e-15
 # Where g0 is tried between the lowest and the highest possible when some weights must be pairs.
 PAIRING = (0.5, 0.75)
 
@@ -42,16 +45,19 @@ def fit(
     technology: Technology,
     max_gain: float,
     margin: float,
+    own: OnePortUnits | None = None,
 ) -> StagePlan:
     """The plan of a stage: K as small as its rows allow but at least 1, g0 in the geometric middle of what fits.
 
-    ``margin`` is that of D (I - W), in units.
+    ``margin`` is that of D (I - W), in units. With units of its ``own`` g0 is what they need.
 
     Raises:
         NotRealizableError: a row leaves its inputs no room, K exceeds ``max_gain``, or the conductances need more than
             the technology's range.
     """
     weights = _weights(stage, core)
+    load = np.abs(weights).sum(axis=1)
+    weights[np.abs(weights) <= UNSEEN * np.maximum(load, np.abs(core.headroom))[:, None]] = 0.0
     load = np.abs(weights).sum(axis=1)
     gain = _gain(load, core, max_gain)
     rows, columns = np.nonzero(weights)
@@ -67,7 +73,7 @@ def fit(
         _Placed("from unit {row} to ground", ground[ground > 0], np.flatnonzero(ground)),
     ]
     inputs = _Placed("from an input to unit {row}", feed.values, rows)
-    siemens = _siemens([*fixed, inputs], technology)
+    siemens = _siemens([*fixed, inputs], technology) if own is None else _needed(own, [*fixed, inputs], technology)
     pairs = 0
     if siemens is None:
         siemens, feed, ground, pairs = _with_pairs(feed, ground, fixed, inputs, technology)
@@ -84,6 +90,7 @@ def fit(
         pairs=pairs,
         bias_column=weights.shape[1] - 1,
         conductance_range=(siemens * float(values.min()), siemens * float(values.max())) if len(values) else (0.0, 0.0),
+        own=own,
     )
 
 
@@ -130,6 +137,19 @@ def _siemens(parts: list[_Placed], technology: Technology) -> float | None:
     if largest / smallest > technology.high / technology.low:
         return None
     return math.sqrt(technology.low / smallest * technology.high / largest)
+
+
+def _needed(own: OnePortUnits, parts: list[_Placed], technology: Technology) -> float:
+    """g0 of units whose laws are in amperes already."""
+    siemens = 1.0 / own.alpha
+    smallest, largest = _extremes(parts)
+    if siemens * smallest < technology.low * (1.0 - ROUNDING) or siemens * largest > technology.high * (1.0 + ROUNDING):
+        raise NotRealizableError(
+            f"the one-ports fix the conductances from {siemens * smallest:.4g} S ({_where(parts, smallest)}) to "
+            f"{siemens * largest:.4g} S ({_where(parts, largest)}), outside {technology.low:g} … {technology.high:g} S",
+            "widen the range",
+        )
+    return siemens
 
 
 def _with_pairs(

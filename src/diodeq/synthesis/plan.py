@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.devices.elements import Element
+from diodeq.network.units import OnePortUnits
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -86,6 +87,8 @@ class StagePlan:
     pairs: int
     bias_column: int
     conductance_range: tuple[float, float]
+    own: OnePortUnits | None = None
+    """units that are one-ports of a circuit, which then has no other element"""
 
     @property
     def size(self) -> int:

@@ -216,6 +216,8 @@ def _device(
 
     ``alpha`` float64[n] is the resistance in Ω that a unit's activation is the resolvent at.
     """
+    if plan.own is not None:
+        return np.zeros_like(x), stage.activation.slope(x)
     if stage.activation.name == "soft-threshold":
         return _bridge(x, stage.activation.parameter, _exponential(device).n_vt / volts)
     settled, slope = induced(plan.element, device, volts * x, alpha, volts, bias)

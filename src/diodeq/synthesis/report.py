@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from diodeq.circuit import KINDS
+from diodeq.network.units import NOTHING
 from diodeq.printable import counted
 from diodeq.synthesis.plan import StagePlan
 from diodeq.synthesis.remedy import Choice
@@ -43,11 +44,11 @@ def parts_of(plan: StagePlan, first: bool) -> dict[str, int]:
         + len(feed.rows)
         + int((plan.ground > 0).sum())
         + plan.size * len(element.resistors),
-        "diodes": plan.size * len(element.diodes),
+        "diodes": plan.size * len(element.diodes) + (int((plan.own.which != NOTHING).sum()) if plan.own else 0),
         "voltage_sources": bias + (drivers if first else 0) + len(element.rails) * (plan.size > 0),
         "current_sources": plan.size * len(element.currents),
         "transformers": copies + len(core.turns.rows),
-        "gyrators": len(core.gyrators.rows),
+        "gyrators": len(core.gyrators.rows) + (int(plan.own.currents.sum()) if plan.own else 0),
         "buffers": feedback + (0 if first else drivers),
     }
     return {kind: count for kind, count in counts.items() if count}

@@ -43,7 +43,7 @@ def core(stage: Stage, scalable: bool) -> Core:
         return Core(ones, headroom, resistors=direct, copied=_copies(np.maximum(couplings, 0.0)), gyrators=gyrators)
     headroom = _room(symmetric, load)
     rest = symmetric - np.diag(headroom)
-    turns = np.triu(cholesky(rest, lower=False, check_finite=False))
+    turns = np.triu(_factor(rest, lower=False))
     turns[np.abs(turns) <= ROUNDING * largest] = 0.0
     return Core(ones, headroom, turns=Joints.of(turns), gyrators=gyrators)
 
@@ -71,13 +71,18 @@ def _copies(positive: Floats) -> Joints:
 def _room(symmetric: Floats, load: Floats) -> Floats:
     """float64[n] h, shaped like the inputs' load and nearly as large as ``S - diag(h)`` positive definite allows."""
     weight = load + 0.05 * load.mean() if load.any() else np.ones(len(load))
-    try:
-        factor = cholesky(symmetric, lower=True, check_finite=False)
-    except np.linalg.LinAlgError:
-        raise NotRealizableError(
-            "the symmetric part of I - W is not positive definite", "transformers and gyrators need a positive margin"
-        ) from None
+    factor = _factor(symmetric, lower=True)
     # S ⪰ θ diag(w) exactly when θ λ_max(w^½ S⁻¹ w^½) ≤ 1.
     whitened = solve_triangular(factor, np.diag(np.sqrt(weight)), lower=True, check_finite=False)
     headroom: Floats = 0.9 * weight / float(np.linalg.norm(whitened, 2)) ** 2
     return headroom
+
+
+def _factor(matrix: Floats, *, lower: bool) -> Floats:
+    try:
+        return np.asarray(cholesky(matrix, lower=lower, check_finite=False), np.float64)
+    except np.linalg.LinAlgError:
+        raise NotRealizableError(
+            "the symmetric part of I - W is not positive definite, or only to rounding",
+            "transformers and gyrators need a positive margin",
+        ) from None
