@@ -10,6 +10,7 @@ from typing import Any
 
 import rich_click as click
 
+from diodeq.cli.fit import fit
 from diodeq.cli.options import JSON, POSITIVE, SIMULATOR, TIME_LIMIT, WRITTEN, print_json
 from diodeq.cli.technologies import technologies
 from diodeq.cli.terminal import complain, say
@@ -40,6 +41,7 @@ def devices() -> None:
 
 
 devices.add_command(technologies)
+devices.add_command(fit)
 
 
 @devices.command("list")

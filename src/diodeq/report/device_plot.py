@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,10 @@ from diodeq.devices import Law, Model
 from diodeq.devices.activation import activation
 from diodeq.devices.curve.law import Curves, Floats
 from diodeq.devices.one_ports import one
-from diodeq.report.figures import BLUE, GREY, RED, style, tidy
+from diodeq.network import Activation
+from diodeq.report.figures import BLUE, GREEN, GREY, RED, label, style, tidy
 from diodeq.simulators.base import Simulator
+from diodeq.synthesis.proposals import Proposal
 
 PROBES = (1e1, 1e3, 1e5, 1e7)  # ohm; each current is measured over the resistor on which it drops about a volt
 LARGEST_CURRENT = 1e-2
@@ -110,6 +113,26 @@ def _draw_current(axes: Axes, points: DevicePoints) -> None:
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
     axes.yaxis.set_major_formatter(EngFormatter(unit="A"))
     axes.set(xlabel="diode voltage", ylabel="|current|", title="I–V curve")
+
+
+def fit_figure(activation: Activation, found: Sequence[Proposal]) -> Figure:
+    """What elements induce over the formula they were fitted to, and by how much each misses it; in units."""
+    if activation.name == "sigmoid":
+        activation = Activation("tanh")
+    with style():
+        figure = Figure(figsize=(9.2, 3.8), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        x = found[0].x
+        left.plot(x, activation(x), ":", color=GREY, linewidth=2.0, label=str(activation))
+        for each, color in zip(found, (BLUE, RED, GREEN), strict=False):
+            left.plot(x, each.found, color=color, label=label(f"{each.structure}, {each.part.name}"))
+            right.plot(x, each.found - activation(x), color=color)
+        left.set(xlabel="x", ylabel="σ(x)", title="activation")
+        right.set(xlabel="x", title="difference to the formula")
+        for axes in (left, right):
+            tidy(axes)
+        left.legend(fontsize="small", frameon=False)
+    return figure
 
 
 def _draw_activation(axes: Axes, points: DevicePoints) -> None:

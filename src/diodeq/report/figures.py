@@ -23,7 +23,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from diodeq.errors import UsageError
 from diodeq.printable import drawn, printable
 
-BLUE, RED, GREY = "#1f6f8b", "#b0413e", "#7a7a7a"
+BLUE, RED, GREY, GREEN = "#1f6f8b", "#b0413e", "#7a7a7a", "#4f7f3a"
 
 # Letters of one text in a picture, and of a name at an axis.
 LONGEST, LONGEST_NAME = 200, 24
