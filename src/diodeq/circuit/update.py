@@ -84,7 +84,7 @@ def solved_drawn(matrices: Floats, right: Floats) -> tuple[Floats, Floats]:
             found, whole = np.moveaxis(np.linalg.solve(matrices, np.stack([right, diagonal], axis=2)), 2, 0)
         except np.linalg.LinAlgError:
             return np.full_like(right, np.nan), np.full(len(right), np.inf)
-        norm = (np.abs(matrices).sum(axis=2) / diagonal).max(axis=1, initial=0.0)
+        norm = (2.0 - matrices.sum(axis=2) / diagonal).max(axis=1, initial=0.0)
         proved = ((diagonal > 0.0) & (whole > 0.0)).all(axis=1)
         return found, np.where(proved, norm * whole.max(axis=1, initial=0.0), np.inf)
 
