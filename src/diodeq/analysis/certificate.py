@@ -22,7 +22,7 @@ from scipy.sparse.linalg import svds
 from diodeq.analysis.linear import LinearPart, linear_part
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.equations import kinds_of
+from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.one_ports import one_port_models
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError

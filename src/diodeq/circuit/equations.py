@@ -7,9 +7,7 @@ Brennan, IEEE Trans. Circuits Syst. 22(6), 1975). The transposed matrix is that 
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,17 +19,13 @@ from scipy import sparse
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.elimination import Extended
-from diodeq.circuit.kinds import KINDS, OWN, Kind, source_kinds
+from diodeq.circuit.flows import SIGNS, Flows, flows_of, kinds_of, stamp_values
+from diodeq.circuit.kinds import KINDS, OWN, source_kinds
 from diodeq.circuit.one_ports import apart, one_port_ends
 
 Index = NDArray[np.intp]
-# Of the two ends of a port.
-SIGNS = (1.0, -1.0)
-
-
-def kinds_of(circuit: Circuit) -> dict[str, Kind]:
-    """The kinds that a circuit has parts of."""
-    return {kind: spec for kind, spec in KINDS.items() if len(circuit.bank(kind))}
+# A dense product beats a sparse one by far more than this ratio of entries.
+SPARSE_WHEN_EMPTIER_THAN = 20
 
 
 def branch_kinds(circuit: Circuit) -> list[str]:
@@ -84,6 +78,15 @@ class Equations:
         if source_voltages is not None and "voltage_sources" in self.branches:
             right[:, self.branches["voltage_sources"]] = source_voltages
         return right
+
+    def leaving(self, unknowns: Floats) -> Floats:
+        """``matrix`` times unknowns [B, n]."""
+        return np.asarray((self._product @ unknowns.T).T)
+
+    @cached_property
+    def _product(self) -> Floats | sparse.csr_array:
+        size = self.size
+        return self.matrix if size * size > SPARSE_WHEN_EMPTIER_THAN * self.matrix.nnz else self.matrix.toarray()
 
     def across(self, unknowns: Floats) -> Floats:
         """The voltages of the one-ports [B, D] at ``unknowns`` [B, n]."""
@@ -168,7 +171,7 @@ class EquationsPlan:
         for kind in branch_kinds(circuit):
             branches[kind] = slice(size - 1, size - 1 + len(circuit.bank(kind)))
             size += len(circuit.bank(kind))
-        flows = list(_flows(circuit, branches))
+        flows = list(flows_of(circuit, branches))
         empty = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), np.zeros(0, np.intp)
         terms = [
             (row, column, np.full(len(which), sign * up * down), which)
@@ -229,13 +232,26 @@ class EquationsPlan:
         """``into`` transposed [n, D]: what the currents of the one-ports draw from every node."""
         return sparse.csr_array(self.into.T)
 
+    @cached_property
+    def added(self) -> tuple[Index, sparse.csr_array]:
+        """Which entries of the flattened Jacobian one-ports add to, and with which signs, sparse [entries, D]."""
+        ports = self.into
+        ends, first = np.diff(ports.indptr), ports.indptr[:-1].astype(np.intp)
+        port, column, all_ = np.repeat(np.arange(len(ends)), ends), ports.indices.astype(np.intp), np.arange(ports.nnz)
+        first = first[ends == 2]
+        # Every end of a port with itself and with the other one.
+        one, other = np.concatenate([all_, first, first + 1]), np.concatenate([all_, first + 1, first])
+        places, entry = np.unique(column[one] * self.pattern.shape[1] + column[other], return_inverse=True)
+        shape = (len(places), len(ends))
+        return places, sparse.csr_array((ports.data[one] * ports.data[other], (entry, port[one])), shape=shape)
+
     def strengths(self, circuit: Circuit) -> Floats:
         """What stands before each of the ``flows`` of a circuit of this topology, float64[m]."""
-        return self.flows.sign * _values(circuit)[self.flows.source]
+        return self.flows.sign * stamp_values(circuit)[self.flows.source]
 
     def fill(self, circuit: Circuit, number: Any = np.float64) -> Equations:
         """The equations of a circuit of this topology, in numbers of a type."""
-        values = _values(circuit).astype(number)
+        values = stamp_values(circuit).astype(number)
         if number is np.float64:
             terms = np.bincount(self.slot, self.sign * values[self.source], self.pattern.nnz).astype(number)
         else:
@@ -265,63 +281,6 @@ def is_resistive(circuit: Circuit) -> bool:
         if not (spec.conductive or ((spec.nonlinear or spec.source) and grounded)):
             return False
     return True
-
-
-@dataclass(frozen=True, eq=False)
-class Flows:
-    """The matrix as ``outᵀ diag(strength) control``: sparse [m, n] both, entries 1 and -1, with the sign of each flow
-    and which of the values it has. Small differences of voltages are exact in it, as they are not in a sum."""
-
-    out: sparse.csr_array
-    control: sparse.csr_array
-    sign: Floats
-    source: Index
-
-    @staticmethod
-    def of(flows: list[tuple[list[Index], list[Index], float, Index]], size: int) -> Flows:
-        """Of ``_flows``, with ``size`` - 1 unknowns."""
-        counts = [len(which) for *_, which in flows]
-        ends = [ends for ends, _, _, _ in flows], [ends for _, ends, _, _ in flows]
-        out, control = (_ends(each, counts, size) for each in ends)
-        sign = np.repeat([sign for _, _, sign, _ in flows], counts)
-        return Flows(out, control, sign, np.concatenate([np.zeros(0, np.intp), *(which for *_, which in flows)]))
-
-
-def _ends(ends: list[list[Index]], counts: list[int], size: int) -> sparse.csr_array:
-    rows, columns, signs, first = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], [np.zeros(0)], 0
-    for places, count in zip(ends, counts, strict=True):
-        for place, sign in zip(places, SIGNS, strict=False):
-            rows.append(first + np.arange(count))
-            columns.append(place)
-            signs.append(np.full(count, sign))
-        first += count
-    row, column, sign_of = (np.concatenate(each) for each in (rows, columns, signs))
-    inside = column > 0
-    return sparse.csr_array((sign_of[inside], (row[inside], column[inside] - 1)), shape=(first, size - 1))
-
-
-def _values(circuit: Circuit) -> Floats:
-    """A 1, and the values that the matrix holds."""
-    return np.concatenate([[1.0], *(circuit.bank(kind).values for kind in _valued())])
-
-
-def _valued() -> list[str]:
-    """The kinds whose values the matrix holds."""
-    return [kind for kind, spec in KINDS.items() if spec.trainable]
-
-
-def _flows(circuit: Circuit, branches: dict[str, slice]) -> Iterator[tuple[list[Index], list[Index], float, Index]]:
-    """Rows of equations and unknowns in control, plus and minus (0 is ground), sign, and which of the values."""
-    counts = [len(circuit.bank(kind)) for kind in _valued()]
-    first = dict(zip(_valued(), itertools.accumulate([1, *counts]), strict=False))
-    for kind, spec in kinds_of(circuit).items():
-        ends = circuit.bank(kind).terminals.astype(np.intp).T
-        count = ends.shape[1]
-        at = branches.get(kind, slice(0, 0))
-        places = {**dict(enumerate(ends)), OWN: np.arange(at.start + 1, at.stop + 1)}
-        for flow in spec.stamp:
-            values = first[kind] + np.arange(count) if flow.valued else np.zeros(count, np.intp)
-            yield [places[end] for end in flow.out], [places[end] for end in flow.control], flow.sign, values
 
 
 def _ports(circuit: Circuit, size: int) -> sparse.csr_array:

@@ -20,7 +20,7 @@ from scipy import sparse
 from diodeq.circuit.bank import Bank, Floats
 from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
-from diodeq.circuit.equations import incidence, sums
+from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, sums
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.rails import Halves, Indices, dual_rails
 from diodeq.errors import CircuitError
@@ -32,10 +32,6 @@ def _kept_kinds() -> list[str]:
     """The kinds that fold to themselves; of the others folding leaves merged resistors, a source at every held node
     that stays, and no currents."""
     return [kind for kind, spec in KINDS.items() if kind != "resistors" and not spec.source]
-
-
-# A dense product beats a sparse one by far more than this ratio of entries, so layers fold densely.
-_SPARSE_WHEN_EMPTIER_THAN = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,7 +277,7 @@ class FoldPlan:
 
     def _scattered(self, edge: Floats) -> Floats | sparse.csr_array:
         shape = (len(self.kept), len(self.rails))
-        if shape[0] * shape[1] > _SPARSE_WHEN_EMPTIER_THAN * max(len(edge), 1):
+        if shape[0] * shape[1] > SPARSE_WHEN_EMPTIER_THAN * max(len(edge), 1):
             return sparse.csr_array((edge, (self.edge_free, self.edge_rail)), shape=shape)
         flat = self.edge_free * shape[1] + self.edge_rail
         dense: Floats = np.bincount(flat, weights=edge, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)

@@ -7,26 +7,28 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import linalg as sparse_linalg
 
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.elimination import Extended, eliminate
-from diodeq.circuit.equations import Equations, kinds_of
-from diodeq.circuit.update import Update, inverted
+from diodeq.circuit.equations import Equations
+from diodeq.circuit.flows import kinds_of
+from diodeq.circuit.update import Update, inverted, solved_drawn
 from diodeq.processors import single_threaded
 
 # Jacobians of up to so many unknowns are inverted one by one, and in extended precision, where their condition asks for
 # it, all at once; up to so many one by one.
 SMALL, LARGEST = 40, 500
 DENSE_BELOW = 600
+# Unknowns for each one-port up to which equations are rather solved as they are than by an update of few of them.
+DIRECT = 1.5
 # Condition (rows and columns scaled) up to which a solution in float64 has enough digits.
 SOUND = 1e10
 # Pivots of a scaled matrix below this many roundings are no pivots.
 PIVOT = 16.0
-# Numbers of a stack of matrices that are solved together (32 MB).
-ENTRIES = 4_000_000
+# Numbers of a stack of matrices that are solved together (half a megabyte, which stays in cache), and its fewest.
+ENTRIES, FEWEST = 1 << 16, 8
 # How much of what a one-port sees is beside itself, at least, and the most ohms that says.
 LEAST_BESIDE, MOST_OHMS = 1e-10, 1e15
 
@@ -48,7 +50,7 @@ class Jacobian:
             for k in range(len(right)):
                 found[k] = self._sparsely(right[k], conductances[k], transposed)
             return found
-        run = max(1, ENTRIES // max(1, size * size))
+        run = max(FEWEST, ENTRIES // (size * size))
         for at in range(0, len(right), run):
             part = slice(at, at + run)
             found[part] = self._densely(right[part], conductances[part], transposed)
@@ -58,10 +60,12 @@ class Jacobian:
         """In float64 where that has digits enough, from one inverse for all and else from one each; or in extended
         precision."""
         narrow = right.astype(np.float64)
-        found, hard = np.empty(right.shape), np.arange(len(right))
-        if self.equations.size > SMALL:
+        found, condition = np.empty(right.shape), np.full(len(right), np.inf)
+        if self._drawn and self.equations.size <= max(SMALL, DIRECT * conductances.shape[1]):
+            found, condition = solved_drawn(self.dense(conductances, np.float64, transposed), narrow)
+        elif self.equations.size > SMALL:
             found, condition = self._update.solve(narrow, conductances, transposed=transposed)
-            hard = np.flatnonzero(~(condition < SOUND))
+        hard = np.flatnonzero(~(condition < SOUND))
         if len(hard):
             inverse, condition = inverted(self.dense(conductances[hard], np.float64, transposed))
             found[hard] = (inverse @ narrow[hard, :, None])[:, :, 0]
@@ -99,6 +103,11 @@ class Jacobian:
         usual = float(np.median(known)) if len(known) else 1e-3
         return np.asarray(abs(self.equations.ports[:, :nodes]) @ (1.0 / np.where(diagonal > 0, diagonal, usual)))
 
+    @property
+    def _drawn(self) -> bool:
+        """Whether no entry beside the diagonal is positive: nothing but conductances and one-ports to ground."""
+        return self.equations.plan.resistive and not self.equations.branches
+
     @cached_property
     def _update(self) -> Update:
         return Update.of(self.equations.matrix.toarray(), self.equations.plan.into, 1.0 / self._rough_resistances)
@@ -120,26 +129,12 @@ class Jacobian:
     def dense(self, conductances: Floats, number: Any, transposed: bool) -> Any:
         """Jacobians [B, n, n] in numbers of a type."""
         matrix = self._matrix if number is Extended else self.equations.matrix
-        whole = np.repeat(matrix.toarray()[None], len(conductances), axis=0)
-        rows, columns, which, signs = self._entries
-        for k in range(len(rows)):
-            # Ports add to few entries each, several to one: added entry by entry.
-            whole[:, rows[k], columns[k]] += signs[k] * conductances[:, which[k]]
+        size = self.equations.size
+        whole = np.repeat(matrix.toarray().reshape(1, -1), len(conductances), axis=0)
+        at, signs = self.equations.plan.added
+        whole[:, at] += (signs @ conductances.astype(number).T).T
+        whole = whole.reshape(-1, size, size)
         return np.swapaxes(whole, 1, 2) if transposed else whole
-
-    @cached_property
-    def _entries(self) -> tuple[NDArray[Any], ...]:
-        """Rows, columns, one-ports and signs of what these add to a Jacobian."""
-        ports = sparse.coo_array(self.equations.plan.into)
-        by_port: dict[int, list[tuple[int, float]]] = {}
-        for port, column, sign in zip(
-            ports.coords[0].tolist(), ports.coords[1].tolist(), ports.data.tolist(), strict=True
-        ):
-            by_port.setdefault(port, []).append((column, sign))
-        entries = [(a, b, port, s * t) for port, ends in by_port.items() for a, s in ends for b, t in ends]
-        table = np.array(entries, dtype=np.float64).reshape(-1, 4)
-        rows, columns, which = table[:, :3].astype(np.intp).T
-        return rows, columns, which, table[:, 3]
 
     def _sparsely(self, right: Any, conductances: Floats, transposed: bool) -> Any:
         ports = self.equations.plan.into

@@ -35,6 +35,8 @@ HUGE = 1.0
 NOTHING = 1e-12
 # Volts by which a step may move on for an answer to be final.
 FINAL = 1e-12
+# Numbers that are computed together (half a megabyte in extended precision, which stays in cache), and rows at least.
+ENTRIES, FEWEST = 1 << 15, 8
 
 # The volts [B] by which unknowns [B, n] may be off.
 Promise = Callable[[Floats], Floats]
@@ -90,7 +92,8 @@ class Newton:
         currents, conductances[whole] = self.laws.evaluate(self.equations.across(found[whole]))
         # A correction that crosses a corner, as at -BV, says nothing of what is behind it.
         bent = whole[self.bent(seen[whole], conductances[whole]) & (error[whole] < np.inf)]
-        error[bent] = np.maximum(error[bent], self.volts(self.correction(found[bent], right[bent])))
+        if len(bent):
+            error[bent] = np.maximum(error[bent], self.volts(self.correction(found[bent], right[bent])))
         # Sums in which so much meets have lost what decides where nodes are that only little leaves.
         met = (abs(self.equations.plan.collecting) @ np.abs(currents).T).T
         huge = np.flatnonzero(~(met.max(axis=1, initial=0.0) <= HUGE))
@@ -172,7 +175,13 @@ class Newton:
         to the rest have large conductances, small differences and hardly any current that leaves them together."""
         wide = self._wide
         put, seen = (wide.reaching, wide.out) if transposed else (wide.leaving, wide.control)
-        return (put @ (self._strength * (seen @ x.T))).T - right
+        found = np.empty(x.shape, Extended)
+        run = max(FEWEST, ENTRIES // max(1, len(self._strength)))
+        for at in range(0, len(x), run):
+            rows = slice(at, at + run)
+            found[rows] = (put @ (self._strength * (seen @ x[rows].T))).T
+        found -= right
+        return found
 
     @property
     def _wide(self) -> Wide:

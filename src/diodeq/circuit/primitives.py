@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diodeq.arrays import real
-from diodeq.circuit.bank import Bank
 from diodeq.circuit.check import LEGAL_NAME
 from diodeq.circuit.circuit import Circuit
-from diodeq.circuit.kinds import KINDS, MODEL, source_kinds
+from diodeq.circuit.kinds import KINDS, MODEL, Card, source_kinds
 from diodeq.circuit.one_ports import one_port_models
 from diodeq.devices.two_pin import TwoPin, called
 from diodeq.errors import CircuitError
@@ -98,7 +98,7 @@ def _runs(circuit: Circuit, sources: NDArray[np.float64]) -> Iterator[Run]:
         numbers = values.get(kind, parts.values)
         names = circuit.part_names(kind)
         if any(card.inverse for card in spec.cards):
-            _demand_invertible(parts, names)
+            _demand_invertible(circuit, kind)
         start = 0
         for label, count in parts.groups or ((f"{spec.singular}s", len(parts)),):
             chosen = slice(start, start + count)
@@ -107,16 +107,39 @@ def _runs(circuit: Circuit, sources: NDArray[np.float64]) -> Iterator[Run]:
             start += count
 
 
-def _demand_invertible(parts: Bank, names: Sequence[str]) -> None:
+def printed(circuit: Circuit, kinds: Collection[str]) -> list[float]:
+    """The numbers of the primitives of some kinds, in the order of ``lower``; sources at their own values.
+
+    Raises `CircuitError` for a resistor of impossible value.
+    """
+    found: list[float] = []
+    for kind, spec in KINDS.items():
+        parts, cards = circuit.bank(kind), [card for card in spec.cards if card.factor is not None]
+        if kind not in kinds or not len(parts) or not cards:
+            continue
+        if any(card.inverse for card in cards):
+            _demand_invertible(circuit, kind)
+        found += np.stack([_number(card, parts.values) for card in cards], axis=1).ravel().tolist()
+    return found
+
+
+def _number(card: Card, value: Any) -> Any:
+    """What ends the line of a part of some value, or of each of many."""
+    return card.factor * (1.0 / value if card.inverse else value) + 0.0
+
+
+def _demand_invertible(circuit: Circuit, kind: str) -> None:
+    values = circuit.bank(kind).values
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # refused below
-        ohms = 1.0 / parts.values
+        ohms = 1.0 / values
     bad = np.flatnonzero(~(np.isfinite(ohms) & (ohms > 0)))
     if len(bad):
         first = int(bad[0])
+        name = circuit.part_names(kind)[first]
         raise CircuitError(
-            f"resistor {names[first]} has a conductance of {parts.values[first]:g} S",
+            f"{KINDS[kind].singular} {name} has a conductance of {values[first]:g} S",
             "it must be positive and finite",
-            parts=(names[first],),
+            parts=(name,),
         )
 
 
@@ -136,7 +159,7 @@ def _primitives(
                 else field.format(name)
                 for field in card.fields
             )
-            value = None if card.factor is None else card.factor * (1.0 / number if card.inverse else number) + 0.0
+            value = None if card.factor is None else _number(card, number)
             spelled = card.name.format(name)
             yield spelled if plain else called(spelled, circuit.models[int(number)]), text, value
 

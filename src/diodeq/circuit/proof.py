@@ -20,7 +20,7 @@ from scipy import sparse
 
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import Equations
-from diodeq.circuit.newton import Newton
+from diodeq.circuit.newton import Newton, Promise
 from diodeq.devices.one_ports import OnePorts
 
 # Volts by which an operating point may be off, absolutely and as a share of its largest voltage, up to the highest that
@@ -55,7 +55,9 @@ def attainable(volts: Floats) -> Floats:
 
 def largest(volts: Floats) -> Floats:
     """The largest magnitude of each row, float64[B]; 0 where one is not finite."""
-    found = np.abs(volts).max(axis=1, initial=0.0).astype(np.float64)
+    # Of a large batch two looks cost less than an array of magnitudes.
+    high, low = volts.max(axis=1, initial=0.0), volts.min(axis=1, initial=0.0)
+    found = np.maximum(high, -low).astype(np.float64)
     return np.where(np.isfinite(found), found, 0.0)
 
 
@@ -95,7 +97,12 @@ class Judge:
         Returns unknowns, conductances of the one-ports [B, D], and the volts [B] by which each row may be off: more
         than ``attainable`` where there is no answer.
         """
-        found, conductances, volts = self.newton.polish(unknowns, right, self.promised)
+        found, conductances, volts = self._once(unknowns, right, self.promised)
+        left = np.flatnonzero(~(volts <= self.promised(found)))
+        if len(left):
+            polished = self.newton.polish(unknowns[left], right[left], self.promised)
+            for whole, part in zip((found, conductances, volts), polished, strict=True):
+                whole[left] = part
         for row in np.flatnonzero(~(volts <= attainable(found[:, : self.equations.nodes]))).tolist():
             for start in (unknowns[row], None) if anew else (unknowns[row],):
                 if start is not None and not np.isfinite(start).all():
@@ -108,6 +115,51 @@ class Judge:
                 if volts[row] <= attainable(one[:, : self.equations.nodes])[0]:
                     break
         return found, conductances, volts
+
+    def settle_linear(self, unknowns: Floats, right: Floats, conductances: Floats) -> tuple[Floats, Floats]:
+        """The same with the one-ports frozen at ``conductances`` [B, D] and an adjoint promise; unknowns and volts."""
+        # Where nothing drives a linear circuit nothing moves.
+        silent = np.asarray(~right.any(axis=1))
+        found, _, volts = self._once(
+            np.where(silent[:, None], 0.0, unknowns), right, self.promised_adjoint, conductances
+        )
+        left = np.flatnonzero(~(volts <= self.promised_adjoint(found)))
+        if len(left):
+            found[left], volts[left] = self.newton.polish_linear(
+                unknowns[left], right[left], conductances[left], self.promised_adjoint
+            )
+        return found, volts
+
+    def _once(
+        self, unknowns: Floats, right: Floats, promised: Promise, frozen: Floats | None = None
+    ) -> tuple[Floats, Floats, Floats]:
+        """Unknowns [B, n] corrected once in float64 where they are as near as ``promised``, the conductances [B, D]
+        there, and the ``bound`` [B] of what the equations miss then; infinite for other rows, and where there is none.
+        """
+        equations = self.equations
+        found, error = unknowns.copy(), np.full(len(unknowns), np.inf)
+        conductances = np.full((len(unknowns), len(self.laws)), np.nan)
+        # Currents that meet and all but cancel are known in extended precision only.
+        if self._weights is None or not equations.plan.apart.all() or right.dtype != np.float64:
+            return found, conductances, error
+
+        def missing(x: Floats, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
+            across = equations.across(x)
+            if frozen is None:
+                currents, slopes = self.laws.evaluate(across)
+            else:
+                currents, slopes = frozen[rows] * across, frozen[rows]
+            return equations.leaving(x) - right[rows] + equations.collected(currents), slopes
+
+        passive = True if frozen is None else (frozen >= 0.0).all(axis=1)
+        rows = np.flatnonzero(np.isfinite(unknowns).all(axis=1) & passive)
+        x = unknowns[rows]
+        step = self.newton.jacobian.solve(*missing(x, rows))
+        near = self.newton.volts(step) <= promised(x)
+        rows, x = rows[near], np.asarray(x[near] - step[near], np.float64)
+        missed, conductances[rows] = missing(x, rows)
+        found[rows], error[rows] = x, self.bound(missed, x)
+        return found, conductances, error
 
     @cached_property
     def _weights(self) -> Weights | None:

@@ -70,6 +70,25 @@ def inverted(matrices: Floats) -> tuple[Floats, Floats]:
     return inverse, condition
 
 
+def solved_drawn(matrices: Floats, right: Floats) -> tuple[Floats, Floats]:
+    """Solutions [B, n] of stacked equations [B, n, n] that have no positive entry beside the diagonal, and their
+    conditions [B] with rows scaled; infinite where a matrix is no M-matrix.
+
+    It is one if ``matrix @ y = diagonal > 0`` has a solution y > 0, which is then the inverse of the scaled matrix
+    times ones: the norm of that inverse, since no entry of it is negative (Berman and Plemmons, Nonnegative Matrices
+    in the Mathematical Sciences, ch. 6).
+    """
+    diagonal = np.diagonal(matrices, axis1=1, axis2=2)
+    with np.errstate(all="ignore"):
+        try:
+            found, whole = np.moveaxis(np.linalg.solve(matrices, np.stack([right, diagonal], axis=2)), 2, 0)
+        except np.linalg.LinAlgError:
+            return np.full_like(right, np.nan), np.full(len(right), np.inf)
+        norm = (2.0 - matrices.sum(axis=2) / diagonal).max(axis=1, initial=0.0)
+        proved = ((diagonal > 0.0) & (whole > 0.0)).all(axis=1)
+        return found, np.where(proved, norm * whole.max(axis=1, initial=0.0), np.inf)
+
+
 def _norm(matrices: Floats) -> Floats:
     found: Floats = np.abs(matrices).sum(axis=1).max(axis=1, initial=0.0)
     return found

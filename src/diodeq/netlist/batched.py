@@ -6,7 +6,7 @@ piecewise-linear function of the index, exact at every integer. One load and one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from diodeq import __version__
 from diodeq.circuit import KINDS, Circuit, Inputs, bank
 from diodeq.circuit.equations import branch_kinds
 from diodeq.circuit.kinds import source_kinds
-from diodeq.circuit.primitives import lower, used_models
+from diodeq.circuit.primitives import Primitive, lower, printed, used_models
 from diodeq.netlist import spice
 from diodeq.netlist.listing import TOLERANCES, Tolerances, number
 from diodeq.netlist.templates import render
@@ -42,76 +42,102 @@ def node(index: int) -> str:
     return f"n{index}" if index else "0"
 
 
-class _Profile:
-    """Columns of per-sample values as SPICE expressions of the swept variable.
+def _profile(variable: str, samples: int) -> str:
+    """A pattern for per-sample values as a SPICE expression of the swept variable.
 
     12 digits are a thousand times finer than the sweep's tolerance, and a third faster to write and to parse than 17.
     """
-
-    def __init__(self, variable: str, samples: int) -> None:
-        every = f"pwl({variable}" + "".join([f",{k},%.12g" for k in range(samples)]) + ")"
-        self._pattern = every if samples > 1 else "%.12g"
-
-    def __call__(self, column: Sequence[float]) -> str:
-        return self._pattern % tuple(column)
+    every = f"pwl({variable}" + "".join([f",{k},%.12g" for k in range(samples)]) + ")"
+    return every if samples > 1 else "%.12g"
 
 
-def sweep_deck(
-    circuit: Circuit,
-    injections: Floats,
-    source_voltages: Floats,
-    marker: str,
-    frozen: Floats | None = None,
-    tolerances: Tolerances = TOLERANCES,
-) -> SweepDeck:
-    """The deck that solves a folded circuit for every sample: a sweep, of one sample an operating point.
+@dataclass(frozen=True, eq=False)
+class SweepPlan:
+    """What the sweep decks of all circuits of one topology with the same one-ports have in common, each line up to its
+    numbers; made once by ``SweepPlan.of``.
 
-    Args:
-        circuit: a folded circuit (no current sources).
-        injections: float64[B, N] amperes into each node.
-        source_voltages: float64[B, n_voltage_sources] volts.
-        marker: a node name no other deck of the process has.
-        frozen: float64[B, n_diodes] siemens: print each diode as this conductance instead (the adjoint sweep).
-        tolerances: ngspice's options.
+    ``elements`` has a place for every number of the kinds ``numbered``; ``adjoint`` says that one-ports are frozen.
     """
-    samples = len(injections)
-    # A source sees a node's voltage one Newton iteration late, but the temperature at once. Where no device depends on
-    # it, sweeping the temperature saves every third iteration.
-    swept, variable = (f"v{marker}", f"v({marker})") if frozen is None else ("temp", "temper")
-    profile = _Profile(variable, samples)
-    vectors = {"nodes": [node(k) for k in range(1, len(circuit.nodes))], **branch_vectors(circuit)}
-    vectors["voltage_sources"] = [f"bv{k}#branch" for k in range(len(circuit.voltage_sources))]
-    diodes: list[str] = []
-    if frozen is not None:
-        diodes = [
-            f"bd{k} {node(a)} {node(c)} i=v({node(a)},{node(c)})*{profile(column)}"
-            for k, ((a, c), column) in enumerate(zip(circuit.diodes.terminals.tolist(), frozen.T.tolist(), strict=True))
-        ]
-    spelt = ["voltage_sources"] if frozen is None else ["voltage_sources", "diodes"]
-    static = circuit.with_banks({kind: bank(kind) for kind in spelt})
-    currents = [
-        f"b{k} 0 {node(k)} i={profile(column)}" for k, column in enumerate(injections.T.tolist()) if k and any(column)
-    ]
-    voltages = [
-        f"bv{k} {node(p)} {node(m)} v={profile(column)}"
-        for k, ((p, m), column) in enumerate(
-            zip(circuit.voltage_sources.terminals.tolist(), source_voltages.T.tolist(), strict=True)
+
+    elements: str
+    numbered: tuple[str, ...]
+    models: str
+    diodes: list[str]
+    currents: list[str]
+    voltages: list[str]
+    vectors: dict[str, list[str]]
+    saved: str
+    adjoint: bool
+
+    @staticmethod
+    def of(circuit: Circuit, *, adjoint: bool) -> SweepPlan:
+        """Of a folded circuit (no current sources); ``adjoint``: each diode is a conductance, printed per sample."""
+        vectors = {"nodes": [node(k) for k in range(1, len(circuit.nodes))], **branch_vectors(circuit)}
+        vectors["voltage_sources"] = [f"bv{k}#branch" for k in range(len(circuit.voltage_sources))]
+        spelt = ["voltage_sources", "diodes"] if adjoint else ["voltage_sources"]
+        static = circuit.with_banks({kind: bank(kind) for kind in spelt})
+        ends = [(node(a), node(c)) for a, c in circuit.diodes.terminals.tolist()] if adjoint else []
+        held = [(node(p), node(m)) for p, m in circuit.voltage_sources.terminals.tolist()]
+        return SweepPlan(
+            "\n".join(_lines(static, _pattern)),
+            tuple(kind for kind in KINDS if kind not in spelt),
+            # A sweep has no use for the capacitances it computes, and is lost where a junction's potential is negative.
+            "\n".join(model_lines(static)),
+            [f"bd{k} {a} {c} i=v({a},{c})*" for k, (a, c) in enumerate(ends)],
+            [f"b{k} 0 {node(k)} i=" for k in range(len(circuit.nodes))],
+            [f"bv{k} {p} {m} v=" for k, (p, m) in enumerate(held)],
+            vectors,
+            "\n+ ".join(_save_names([name for names in vectors.values() for name in names])),
+            adjoint,
         )
-    ]
-    sections = [list(element_lines(static)), list(model_lines(static)), diodes, currents, voltages]
-    saved = [marker, *(name for names in vectors.values() for name in names)]
-    text = render(
-        "sweep.cir.j2",
-        version=__version__,
-        samples=samples,
-        marker=marker,
-        sections=["\n".join(lines) for lines in sections if lines],
-        options=options(circuit, tolerances),
-        saved="\n+ ".join(_save_names(saved)),
-        # A sweep computes capacitances that it has no use for, and is lost where a junction's potential is negative.
-        analysis=f".dc {swept} 0 {samples - 1} 1" if samples > 1 else ".op",
-    )
-    return SweepDeck(text, marker, samples, vectors)
+
+    def deck(
+        self,
+        circuit: Circuit,
+        injections: Floats,
+        source_voltages: Floats,
+        marker: str,
+        frozen: Floats | None = None,
+        tolerances: Tolerances = TOLERANCES,
+    ) -> SweepDeck:
+        """The deck that solves a circuit for every sample: a sweep, of one sample an operating point.
+
+        Args:
+            circuit: one of the plan's.
+            injections: float64[B, N] amperes into each node.
+            source_voltages: float64[B, n_voltage_sources] volts.
+            marker: a node name no other deck of the process has.
+            frozen: float64[B, n_diodes] siemens that each diode is in an adjoint sweep.
+            tolerances: ngspice's options.
+        """
+        samples = len(injections)
+        # A source sees a node's voltage one Newton iteration late, but the temperature at once. Where no device depends
+        # on it, sweeping the temperature saves every third iteration.
+        swept, variable = ("temp", "temper") if self.adjoint else (f"v{marker}", f"v({marker})")
+        profile = _profile(variable, samples)
+
+        def lines(heads: list[str], values: Floats) -> list[str]:
+            return [head + profile % tuple(column) for head, column in zip(heads, values.T.tolist(), strict=True)]
+
+        fed = np.flatnonzero(injections[:, 1:].any(axis=0)) + 1
+        sections = [
+            self.elements % tuple(printed(circuit, self.numbered)),
+            self.models,
+            "\n".join(lines(self.diodes, np.zeros((samples, 0)) if frozen is None else frozen)),
+            "\n".join(lines([self.currents[k] for k in fed.tolist()], injections[:, fed])),
+            "\n".join(lines(self.voltages, source_voltages)),
+        ]
+        text = render(
+            "sweep.cir.j2",
+            version=__version__,
+            samples=samples,
+            marker=marker,
+            sections=[each for each in sections if each],
+            options=options(circuit, tolerances),
+            saved="\n+ ".join([f"v({marker})", self.saved] if self.saved else [f"v({marker})"]),
+            analysis=f".dc {swept} 0 {samples - 1} 1" if samples > 1 else ".op",
+        )
+        return SweepDeck(text, marker, samples, self.vectors)
 
 
 def branch_vectors(circuit: Circuit) -> dict[str, list[str]]:
@@ -131,14 +157,24 @@ def _save_names(vectors: list[str]) -> list[str]:
 
 def element_lines(circuit: Circuit, sources: Floats | None = None) -> Iterator[str]:
     """Every part as a line, nodes called 0, n1, n2, …; ``sources`` float64[n_sources] replaces the sources' values."""
-    anonymous = {kind: replace(circuit.bank(kind), names=(), groups=()) for kind in KINDS}
     if sources is not None:
         ends = np.cumsum([len(circuit.bank(kind)) for kind in source_kinds()])
-        for kind, values in zip(source_kinds(), np.split(sources, ends[:-1]), strict=True):
-            anonymous[kind] = anonymous[kind].with_values(values)
-        circuit = replace(circuit, inputs=Inputs.none(), units=None)
+        each = zip(source_kinds(), np.split(sources, ends[:-1]), strict=True)
+        banks = {kind: circuit.bank(kind).with_values(values) for kind, values in each}
+        circuit = circuit.with_banks(banks, inputs=Inputs.none(), units=None)
+    return _lines(circuit, spice.line)
+
+
+def _lines(circuit: Circuit, line: Callable[[Primitive], str]) -> Iterator[str]:
+    anonymous = {kind: replace(circuit.bank(kind), names=(), groups=()) for kind in KINDS}
     numbered = circuit.with_banks(anonymous, nodes=tuple(node(k) for k in range(len(circuit.nodes))))
-    return (spice.line(primitive) for run in lower(numbered) for primitive in run.primitives)
+    return (line(primitive) for run in lower(numbered) for primitive in run.primitives)
+
+
+def _pattern(primitive: Primitive) -> str:
+    """An element line with a place for its number."""
+    name, fields, value = primitive
+    return f"{name} {' '.join(fields)}" + ("" if value is None else " %.17g")
 
 
 def model_lines(circuit: Circuit) -> Iterator[str]:

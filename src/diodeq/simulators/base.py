@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diodeq.arrays import real
 from diodeq.circuit import Circuit
-from diodeq.circuit.equations import kinds_of
+from diodeq.circuit.flows import kinds_of
 from diodeq.errors import InputError, SimulationError
 from diodeq.pool import Health
 from diodeq.printable import counted

@@ -16,7 +16,7 @@ from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.one_ports import laws_of, without_idle
 from diodeq.circuit.proof import Judge, attainable
 from diodeq.errors import DiodeqError
-from diodeq.netlist.batched import SweepDeck, sweep_deck
+from diodeq.netlist.batched import SweepDeck, SweepPlan
 from diodeq.netlist.listing import TOLERANCES, Tolerances
 from diodeq.simulators.ngspice.session import Session
 
@@ -35,7 +35,7 @@ UNIT = 2e6
 
 _serial = itertools.count()
 # A worker meets the same circuit and its transpose again and again, with other values.
-_judges: collections.deque[Judge] = collections.deque(maxlen=2)
+_known: collections.deque[Known] = collections.deque(maxlen=2)
 
 # Some rows of a batch at some tolerances: a deck.
 DeckOf = Callable[[NDArray[np.intp], Tolerances], SweepDeck]
@@ -76,14 +76,16 @@ class Forward:
 
     def run(self, session: Session) -> Answer:
         """Answers as good as ngspice and Newton's method make them; ``error`` says how good that is."""
-        judge = judge_of(self.circuit)
+        known = known_of(self.circuit)
+        judge = known.judge
         right = judge.equations.right_side(self.injections, self.source_voltages)
         # ngspice cannot count what currents the others may have.
         moving = without_idle(self.circuit, judge.equations.plan.apart)
+        plan = known.plan(moving, adjoint=False)
 
         def deck(rows: NDArray[np.intp], tolerances: Tolerances) -> SweepDeck:
             into, volts = self.injections[rows].astype(np.float64), self.source_voltages[rows]
-            return sweep_deck(moving, into, volts, next_marker(), tolerances=tolerances)
+            return plan.deck(moving, into, volts, next_marker(), tolerances=tolerances)
 
         found = Search(session, judge.equations, deck, self.samples)
         found.sweep()
@@ -123,22 +125,22 @@ class Adjoint:
 
     def run(self, session: Session) -> Answer:
         """Answers as good as ngspice and corrections make them; ``error`` says how good that is."""
-        judge = judge_of(self.circuit)
+        known = known_of(self.circuit)
+        judge, plan = known.judge, known.plan(self.circuit, adjoint=True)
         right = judge.equations.right_side(self.injections)
 
         def deck(rows: NDArray[np.intp], tolerances: Tolerances) -> SweepDeck:
             zero = np.zeros((len(rows), len(self.circuit.voltage_sources)))
             frozen = self.conductances[rows]
-            return sweep_deck(self.circuit, self.injections[rows], zero, next_marker(), frozen, tolerances)
+            return plan.deck(self.circuit, self.injections[rows], zero, next_marker(), frozen, tolerances)
 
         found = Search(session, judge.equations, deck, self.samples)
         found.sweep()
         error = np.full(self.samples, np.inf)
         for tolerances in (*RUNGS, None):
             rows = found.fresh()
-            x = found.unknowns[rows]
-            found.unknowns[rows], error[rows] = judge.newton.polish_linear(
-                x, right[rows], self.conductances[rows], judge.promised_adjoint
+            found.unknowns[rows], error[rows] = judge.settle_linear(
+                found.unknowns[rows], right[rows], self.conductances[rows]
             )
             left = np.flatnonzero(~(error <= judge.promised_adjoint(found.unknowns)))
             if not len(left) or tolerances is None:
@@ -193,17 +195,39 @@ class Search:
         return done
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is worth keeping of a circuit: its judge, and what its decks, forward and adjoint, have in common."""
+
+    judge: Judge
+    plans: dict[bool, SweepPlan]
+
+    def plan(self, circuit: Circuit, *, adjoint: bool) -> SweepPlan:
+        """That of the decks for what is left of the circuit, always the same."""
+        if adjoint not in self.plans:
+            self.plans[adjoint] = SweepPlan.of(circuit, adjoint=adjoint)
+        return self.plans[adjoint]
+
+
+def known_of(circuit: Circuit) -> Known:
+    """What a worker knows of a circuit, with the circuit's own values."""
+    known = next((each for each in _known if each.judge.equations.circuit.same_topology(circuit)), None)
+    if known is None:
+        found = Known(Judge(EquationsPlan.of(circuit).fill(circuit), laws_of(circuit)), {})
+    else:
+        _known.remove(known)  # else batches of several decks would drive the transpose out
+        equations = known.judge.equations.plan.fill(circuit)
+        if known.judge.equations.circuit.same_one_ports(circuit):
+            found = Known(Judge(equations, known.judge.laws), known.plans)
+        else:
+            found = Known(Judge(equations, laws_of(circuit)), {})
+    _known.append(found)
+    return found
+
+
 def judge_of(circuit: Circuit) -> Judge:
     """The judge of a circuit's answers."""
-    known = next((each for each in _judges if each.equations.circuit.same_topology(circuit)), None)
-    if known is None:
-        found = Judge(EquationsPlan.of(circuit).fill(circuit), laws_of(circuit))
-    else:
-        _judges.remove(known)  # else batches of several decks would drive the transpose out
-        same = known.equations.circuit.same_one_ports(circuit)
-        found = Judge(known.equations.plan.fill(circuit), known.laws if same else laws_of(circuit))
-    _judges.append(found)
-    return found
+    return known_of(circuit).judge
 
 
 def work(circuit: Circuit, samples: int) -> float:

@@ -13,7 +13,8 @@ from diodeq.arrays import real
 from diodeq.circuit import Circuit, linearize, transpose
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
-from diodeq.circuit.equations import Equations, kinds_of
+from diodeq.circuit.equations import Equations
+from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.one_ports import apart, without_idle
 from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.netlist.point import PointDeck, point_deck

@@ -73,6 +73,17 @@ class Session:
                 self.said.append(message)
                 return 0
 
+            def load_circuit(self, circuit: str) -> None:
+                """The lines in one buffer: PySpice makes an object of each, which takes as long as many a sweep."""
+                lines = [*filter(None, circuit.encode().split(b"\n")), b""]  # ngspice wants an empty one at the end
+                text, ends = bytearray(b"\0".join(lines) + b"\0"), np.cumsum([len(line) + 1 for line in lines])
+                first = int(Shared.ffi.cast("uintptr_t", Shared.ffi.from_buffer(text)))
+                addresses = np.array([first, *(first + ends[:-1]).tolist(), 0], np.uintp)
+                self.clear_output()
+                refused = self._ngspice_shared.ngSpice_Circ(Shared.ffi.cast("char **", addresses.ctypes.data))
+                if refused or self._error_in_stdout:
+                    raise NameError(f"the circuit was refused ({refused}): {self.stdout}")
+
         Recorder.LIBRARY_PATH = path
         Recorder.said = []
         try:
