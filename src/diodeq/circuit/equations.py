@@ -261,13 +261,17 @@ class EquationsPlan:
         return Equations(circuit, self, matrix)
 
 
-def sums(signs: sparse.csr_array, values: Floats) -> Any:
-    """``signs`` [n, m] of 1 and -1 times ``values`` [B, m], rounded once, to extended precision [B, n]: what is left of
-    currents that all but cancel may be all that counts."""
+def sums(signs: sparse.csr_array, values: Any) -> Any:
+    """``signs`` [n, m] of 1 and -1 times ``values`` [B, m] of either precision, rounded once, to extended precision
+    [B, n]: what is left of currents that all but cancel may be all that counts."""
     found: Any = np.asarray((signs @ values.T).T, Extended)
+    high = values.astype(np.float64)
+    low = (values - high).astype(np.float64)
+    parts = [high, low] if low.any() else [high]
     for row in np.flatnonzero(np.diff(signs.indptr) > 1).tolist():
         which = slice(signs.indptr[row], signs.indptr[row + 1])
-        for sample, terms in enumerate((signs.data[which] * values[:, signs.indices[which]]).tolist()):
+        terms_of = np.concatenate([signs.data[which] * part[:, signs.indices[which]] for part in parts], axis=1)
+        for sample, terms in enumerate(terms_of.tolist()):
             whole = math.fsum(terms)
             found[sample, row] = Extended(whole) + Extended(math.fsum([*terms, -whole]))
     return found

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.elimination import Extended
-from diodeq.circuit.equations import Equations, Wide
+from diodeq.circuit.equations import Equations, Wide, sums
 from diodeq.circuit.jacobian import Jacobian
 from diodeq.devices.one_ports import OnePorts
 
@@ -89,17 +90,60 @@ class Newton:
         found, error = self._corrected(unknowns, correct, promised)
         conductances = np.full_like(seen, np.nan)
         whole = np.flatnonzero(np.isfinite(found).all(axis=1))
-        currents, conductances[whole] = self.laws.evaluate(self.equations.across(found[whole]))
+        conductances[whole] = self.laws.conductance(self.equations.across(found[whole]))
         # A correction that crosses a corner, as at -BV, says nothing of what is behind it.
         bent = whole[self.bent(seen[whole], conductances[whole]) & (error[whole] < np.inf)]
         if len(bent):
             error[bent] = np.maximum(error[bent], self.volts(self.correction(found[bent], right[bent])))
-        # Sums in which so much meets have lost what decides where nodes are that only little leaves.
-        met = (abs(self.equations.plan.collecting) @ np.abs(currents).T).T
-        huge = np.flatnonzero(~(met.max(axis=1, initial=0.0) <= HUGE))
-        rows = whole[huge]
-        error[rows] += self.volts(self.jacobian.solve(np.finfo(Extended).eps * met[huge], conductances[rows]))
+        self._sum_exactly(found, conductances, error, whole, right, promised)
         return found, conductances, error
+
+    def _sum_exactly(
+        self,
+        found: Floats,
+        conductances: Floats,
+        error: Floats,
+        rows: NDArray[np.intp],
+        right: Any,
+        promised: Promise,
+    ) -> None:
+        """Rows in which so much meets that sums may have lost what decides where nodes are that only little leaves:
+        the volts that this can stand for are added to their ``error``, and those that then miss what is ``promised``
+        are corrected once more with sums that lose nothing. All in place."""
+        met = (abs(self._meets) @ np.abs(self._meeting(found[rows], right[rows], np.float64)).T).T
+        huge = np.flatnonzero(~(met[:, : self.equations.nodes].max(axis=1, initial=0.0) <= HUGE))
+        if not len(huge):
+            return
+        rows, met = rows[huge], met[huge]
+        error[rows] += self.volts(self.jacobian.solve(np.finfo(Extended).eps * met, conductances[rows]))
+        rows = rows[~(error[rows] <= promised(found[rows]))]
+        if not len(rows):
+            return
+
+        def correct(x: Floats, of: NDArray[np.intp]) -> Any:
+            missed = sums(self._meets, self._meeting(x, right[rows[of]], Extended))
+            return self.jacobian.solve(missed, self.laws.conductance(self.equations.across(x)))
+
+        better, left = self._corrected(found[rows], correct, promised)
+        nearer = left < error[rows]
+        rows = rows[nearer]
+        found[rows], error[rows] = better[nearer], left[nearer]
+        conductances[rows] = self.laws.conductance(self.equations.across(found[rows]))
+
+    def _meeting(self, x: Floats, right: Any, precision: Any) -> Any:
+        """All that meets in the equations at unknowns [B, n]: see ``_meets``."""
+        wide = x.astype(precision)
+        currents = self.laws.current(self.equations.across(x))
+        strength, control = self._strength.astype(precision), self.equations.plan.flows.control.astype(precision)
+        flows = (strength * (control @ wide.T)).T
+        return np.concatenate([flows, currents.astype(precision), right.astype(precision)], axis=1)
+
+    @cached_property
+    def _meets(self) -> sparse.csr_array:
+        """The signs with which ``_meeting`` meets: flows, currents of the one-ports, right sides."""
+        plan = self.equations.plan
+        own = -sparse.eye_array(self.equations.size)
+        return sparse.csr_array(sparse.hstack([plan.flows.out.T, plan.collecting, own]))
 
     def bent(self, conductances: Floats, others: Floats) -> NDArray[np.bool_]:
         """Whether laws with slopes [B, D] here and others there are anything but straight between, [B]."""

@@ -176,7 +176,7 @@ class WaveSimulator:
         # Currents without end round a loop would hide all others from the method.
         simple = at.equations.plan.resistive if wide else not crowded
         if len(left) and simple and at.equations.plan.apart.all():
-            error[left] = self._contracted(at, unknowns[left], missed[left], conductances[left])
+            error[left] = self._contracted(at, unknowns[left], missed[left], conductances[left], right[left])
             left = left[~(error[left] <= promised[left])]
         if len(left):
             if not at.equations.plan.apart.all():
@@ -190,9 +190,12 @@ class WaveSimulator:
         high = largest(volts)
         return self._arrays.precision.promised * np.where(high <= HIGHEST, high, 0.0)
 
-    def _contracted(self, at: Prepared, unknowns: Floats, missed: Floats, conductances: Floats) -> Floats:
-        """The volts [B] of one Newton correction, as the method solves for it, where solving again for what that misses
-        shows that the solution has digits and it meets no corner of a law; infinite elsewhere."""
+    def _contracted(
+        self, at: Prepared, unknowns: Floats, missed: Floats, conductances: Floats, right: Floats
+    ) -> Floats:
+        """The volts [B] of one Newton correction, as the method solves for it, and of what sums in ``missed`` may have
+        lost by rounding, where solving again for what the correction misses shows that the solution has digits and it
+        meets no corner of a law; infinite elsewhere."""
         newton = at.judge.newton
         step, through = at.method.linear(conductances, missed, transposed=False)
         rest, _ = at.method.linear(conductances, missed - at.method.leaving(step, through), transposed=False)
@@ -200,7 +203,9 @@ class WaveSimulator:
         sound = np.isfinite(unknowns).all(axis=1) & (newton.volts(rest) <= 0.1 * volts) & (volts < np.inf)
         reached = at.equations.across(np.where(sound[:, None], unknowns - step, 0.0))
         sound &= ~newton.bent(conductances, at.judge.laws.conductance(reached))
-        return np.where(sound, 1.1 * volts, np.inf)
+        met = (abs(at.equations.matrix) @ np.abs(np.where(sound[:, None], unknowns, 0.0)).T).T + np.abs(right)
+        lost, _ = at.method.linear(conductances, np.finfo(missed.dtype).eps / 2.0 * met, transposed=False)
+        return np.where(sound, 1.1 * volts + newton.volts(lost), np.inf)
 
     def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
         """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
