@@ -183,6 +183,8 @@ class WaveSimulator:
                 unknowns[left, at.equations.nodes :] = 0.0
             found = judge.settle(unknowns[left], at.right_side(sources[left]), anew=True)
             unknowns[left], conductances[left], error[left] = found
+            if wide:  # a correction that ends at more says little of what is left: no share of the volts excuses that
+                error[left[~(found[2] <= attainable(found[0][:, : at.equations.nodes]))]] = np.inf
         return unknowns, conductances, error
 
     def _rounding(self, volts: Floats) -> Floats:
