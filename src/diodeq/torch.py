@@ -15,17 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import linalg
 
-from diodeq.circuit import KINDS, Circuit
-from diodeq.circuit.equations import Equations, EquationsPlan
+from diodeq.circuit import Circuit
 from diodeq.circuit.products import branch_products
 from diodeq.errors import InputError
+from diodeq.learning.drives import drive_gradients
 from diodeq.network import Network, Stage, gradient, solve
 from diodeq.printable import counted
 from diodeq.simulators import create
-from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
+from diodeq.simulators.base import Simulator
 
 Floats = NDArray[np.float64]
 
@@ -159,45 +157,6 @@ class _Settle(torch.autograd.Function):
             pulled = branch_products(circuit, point.node_voltages, adjoint.node_voltages)
             logarithms = torch.from_numpy(pulled * circuit.conductances[circuit.mask]).to(ctx.kind)
         return None, volts, logarithms
-
-
-def drive_gradients(point: OperatingPoint, adjoint: AdjointSolution, injections: Floats) -> Floats:
-    """dℓ/d(input) float64[B, n_in] of each sample, for ``injections`` float64[B, n_out] = dℓ/d(output).
-
-    A source's value stands on the right side of the equations, so its gradient is the adjoint's answer there: of a
-    voltage source the current into its + terminal, where the adjoint has a short, of a current source the adjoint
-    voltage from - to + (Director and Rohrer 1969).
-    """
-    circuit = point.circuit
-    equations = EquationsPlan.of(circuit).fill(circuit)
-    unknowns = _adjoint_unknowns(equations, point, adjoint, circuit.output_injections(injections))
-    sources = np.asarray((equations.plan.drives.T @ unknowns.T).T)
-    return np.asarray((circuit.inputs.gains(sources.shape[1]).T @ sources.T).T)
-
-
-def _adjoint_unknowns(
-    equations: Equations, point: OperatingPoint, adjoint: AdjointSolution, injected: Floats
-) -> Floats:
-    """All unknowns of the adjoint, float64[B, n]: the currents of its shorted voltage sources, which engines fold away,
-    are what Kirchhoff's law leaves for them."""
-    volts, count = adjoint.node_voltages, len(point.node_voltages)
-    shorts = equations.branches.get("voltage_sources", slice(equations.nodes, equations.nodes))
-    branches = {
-        kind: np.zeros((count, at.stop - at.start))
-        if at == shorts
-        else adjoint.branch_currents[KINDS[kind].adjoint.kind]
-        for kind, at in equations.branches.items()
-    }
-    unknowns = equations.unknowns(volts, branches)
-    ports = equations.ports
-    leaving = equations.matrix.T @ unknowns.T + ports.T @ (point.diode_conductances.T * (ports @ unknowns.T))
-    leaving = leaving[: equations.nodes] - injected.T[1:]
-    if shorts.stop > shorts.start:
-        # Sources form a forest, so their currents are the unique solution of the balance at the nodes but ground.
-        joints = sparse.csr_array(equations.matrix.T)[: equations.nodes, shorts]
-        normal = linalg.splu(sparse.csc_matrix(joints.T @ joints))
-        unknowns[:, shorts] = normal.solve(np.ascontiguousarray(-(joints.T @ leaving))).T
-    return unknowns
 
 
 def _array(tensor: torch.Tensor) -> Floats:
