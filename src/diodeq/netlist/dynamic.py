@@ -15,9 +15,9 @@ import numpy as np
 from diodeq import __version__
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.primitives import used_models
-from diodeq.devices import DiodeModel, Model
+from diodeq.devices import Model
 from diodeq.devices.diode.law import law
-from diodeq.devices.two_pin import SOURCE, TwoPin, called
+from diodeq.devices.two_pin import TwoPin, called, diodes_of
 from diodeq.errors import InputError
 from diodeq.netlist import spice
 from diodeq.netlist.batched import Floats, element_lines, node, options
@@ -150,20 +150,19 @@ def _static(circuit: Circuit, capacitances: Floats, marker: str, extra: str = ""
 
 def _junctions(circuit: Circuit) -> list[float]:
     models = (circuit.models[k] for k in used_models(circuit))
-    return [charge for model in models if isinstance(model, DiodeModel) and (charge := model.get("cjo")) > 0]
+    return [charge for model in models for diode in diodes_of(model) if (charge := diode.get("cjo")) > 0]
 
 
 def _carried(name: str, model: Model) -> str:
     """What ngspice calls the current of a one-port that is numbered."""
-    return f"@{SOURCE[0]}.{called(name, model)}.{SOURCE}[i]" if isinstance(model, TwoPin) else f"@{name}[id]"
+    if not isinstance(model, TwoPin):
+        return f"@{name}[id]"
+    return f"@{model.carrier[0]}.{called(name, model)}.{model.carrier}[i]"
 
 
 def _demand_junctions(circuit: Circuit) -> None:
     """Raise ``InputError`` for a diode whose capacitance formula has no value at the circuit's temperature."""
-    for k in used_models(circuit):
-        model = circuit.models[k]
-        if not isinstance(model, DiodeModel):
-            continue
+    for model in (diode for k in used_models(circuit) for diode in diodes_of(circuit.models[k])):
         potential = law(model, circuit.temperature).potential
         if model.get("cjo") > 0 and not potential > 0:
             raise InputError(
