@@ -13,24 +13,26 @@ import numpy as np
 
 from diodeq.devices.vendor.elements import MEASURE, Branch
 from diodeq.errors import InputError
+from diodeq.spice import SpiceText
 from diodeq.spice.numbers import shown
 
 DEEPEST = 10
 
 
-def settled(branches: Sequence[Branch], pins: Collection[str]) -> list[Branch]:
+def settled(branches: Sequence[Branch], pins: Collection[str], text: SpiceText) -> list[Branch]:
     """The branches that current from ``pins`` can reach, without a controlled source among them.
 
-    Raises `InputError` naming the part that is neither constant nor a conductance, or that leads to ground.
+    Raises `InputError` naming the line of what is neither constant nor a conductance, or leads to ground.
     """
     net = _Net.of(branches, pins)
     found: list[Branch] = []
     for branch in branches:
         if not net.reaches(branch):
             continue
-        if "0" in branch.ends and "0" not in pins:
-            raise InputError(f"{shown(branch.name)} leads to ground, which is none of the pins", MEASURE)
-        found += net.constant(branch)
+        with text.at(branch.line):
+            if "0" in branch.ends and "0" not in pins:
+                raise InputError(f"{shown(branch.name)} leads to ground, which is none of the pins", MEASURE)
+            found += net.constant(branch)
     return found
 
 

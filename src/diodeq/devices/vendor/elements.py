@@ -94,7 +94,13 @@ class Reader:
                 raise InputError(f"{shown(words[0])} has more than a resistance", "give the resistance alone")
             plain = plain[1:]
         given = self._coefficients(words[0], card, plain)
-        ohms = (values or [given.pop("r", 0.0)])[0] * (given.pop("r", 1.0) if values else 1.0) / given.pop("m", 1.0)
+        own = given.get("r", 1.0)
+        if values and own != 1.0:
+            raise InputError(
+                f"{shown(words[0])} has a resistance and its model R={own:g}, which some simulators multiply by it",
+                "leave one of the two out",
+            )
+        ohms = (values[0] if values else given.get("r", 0.0)) / given.get("m", 1.0)
         if not values and not ohms:
             raise InputError(f"{shown(words[0])} has no resistance", "give it in ohms")
         if ohms < 0.0:

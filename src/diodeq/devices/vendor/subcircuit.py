@@ -67,7 +67,7 @@ def devices(
         with text.at(line.number):
             branch = reader.read(line)
             branches += [branch] if branch is not None else []
-    known = settled(branches, body.pins)
+    known = settled(branches, body.pins, text)
     joined = _joined(known, body.pins)
     pins = list(dict.fromkeys(joined.get(pin, pin) for pin in body.pins))
     kept = [branch for branch in known if branch.kind != "short"]
