@@ -15,11 +15,13 @@ PINS = ("a", "c")
 class Spelling:
     """How a dialect writes expressions: ``choose`` has {left}, {right}, {yes} and {no}, of which the third is meant
     where left is below right, ``whole`` has {} for all of what gives a source's current, ``warming`` two for a
-    resistor's temperature coefficients."""
+    resistor's temperature coefficients. ``carried``: currents are to be read, for which a short may be needed; where
+    they are not it would keep ngspice from converging."""
 
     choose: str
     whole: str = "i={}"
     warming: str = "tc1={} tc2={}"
+    carried: bool = False
 
 
 NGSPICE = Spelling("({left}<{right}?{yes}:{no})")
@@ -36,7 +38,7 @@ class TwoPin(Protocol):
 
     @property
     def carrier(self) -> str:
-        """The element inside that carries all of the current, for what reads it."""
+        """The element inside that carries all of the current, where a spelling asks for it."""
 
     @property
     def diodes(self) -> tuple[DiodeModel, ...]:

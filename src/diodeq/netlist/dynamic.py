@@ -17,7 +17,7 @@ from diodeq.circuit import Circuit, bank
 from diodeq.circuit.primitives import used_models
 from diodeq.devices import Model
 from diodeq.devices.diode.law import law
-from diodeq.devices.two_pin import TwoPin, called, diodes_of
+from diodeq.devices.two_pin import NGSPICE, TwoPin, called, diodes_of
 from diodeq.errors import InputError
 from diodeq.netlist import spice
 from diodeq.netlist.batched import Floats, element_lines, node, options
@@ -141,7 +141,7 @@ def noise_deck(
 def _static(circuit: Circuit, capacitances: Floats, marker: str, extra: str = "") -> list[str]:
     _demand_junctions(circuit)
     parts = replace(circuit, voltage_sources=bank("voltage_sources"))
-    cards = spice.models(circuit.models[k] for k in used_models(circuit))
+    cards = spice.models((circuit.models[k] for k in used_models(circuit)), replace(NGSPICE, carried=True))
     return [
         f"* diodeq {__version__}: one sample, in time",
         f"v{marker} {marker} 0 0{extra}",

@@ -100,7 +100,7 @@ class CompositeModel:
         return replace(self, parts=tuple(parts))
 
     def inside(self, spelling: Spelling) -> list[str]:
-        """A short, every part, and the models of the diodes."""
+        """Every part, and the models of the diodes."""
         return inside(self.parts, self.carrier, spelling)
 
     @property

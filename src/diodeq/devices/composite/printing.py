@@ -12,11 +12,13 @@ ENTRY = "a_0"
 
 
 def inside(parts: Sequence[Part], carrier: str, spelling: Spelling) -> list[str]:
-    """The lines between ``.subckt`` and ``.ends``: a short, every part, and a ``.model`` for each different diode."""
-    found = [f"{carrier} {PINS[0]} {ENTRY} 0"]
+    """The lines between ``.subckt`` and ``.ends``: every part, and a ``.model`` for each different diode; before them
+    the short that carries all of the current, where it is to be read."""
+    found = [f"{carrier} {PINS[0]} {ENTRY} 0"] if spelling.carried else []
+    entry = ENTRY if spelling.carried else PINS[0]
     cards: dict[tuple[tuple[str, float], ...], str] = {}
     for k, part in enumerate(parts, 1):
-        start, end = (ENTRY if node == PINS[0] else node for node in (part.start, part.end))
+        start, end = (entry if node == PINS[0] else node for node in (part.start, part.end))
         name = f"{LETTERS[part.kind]}{k}"
         warming = spelling.warming.format(f"{part.tc1:.17g}", f"{part.tc2:.17g}")
         if part.diode is not None:
