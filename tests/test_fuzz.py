@@ -31,9 +31,9 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.cli import main as command_line
 from diodeq.devices import catalogue
-from diodeq.devices.diode.law import law
 from diodeq.devices.hardware.ladder import ladder
 from diodeq.devices.hardware.technology import Technology, variation_of
+from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import DiodeqError
 from diodeq.learning import checkpoint, datasets, trainer
@@ -340,7 +340,7 @@ def use_parts(path: Path) -> None:
 
 def use_catalogue(path: Path) -> None:
     for model in catalogue.read(path):
-        law(model).forward_voltage(1e-3)
+        forward_voltage(one(model), 1e-3)
         repr(model.card())
 
 

@@ -11,8 +11,8 @@ from decks import run_ngspice
 from diodeq.cli.main import main
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.diode.law import law
+from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.devices.vendor.file import read_parts
-from diodeq.errors import InputError
 from diodeq.netlist.reading import import_deck
 
 # Written for these tests in the manners of vendors' files; the values are public facts.
@@ -116,8 +116,20 @@ HOSTILE: dict[str, tuple[str | bytes, int, str]] = {
     "a power tower": (".model dd D(IS={9**9**9**9})\n", 1, "has no value"),
     "nested subckt": (".subckt a 1 2\n.subckt b 1 2\nD1 1 2 dd\n.ends\n.ends\n", 2, "within a subcircuit"),
     "unended": (GOOD + ".subckt a 1 2\nD1 1 2 dd\n", 2, "never ended"),
-    "two diodes": (".subckt pair 1 2\nD1 1 2 dd\nD2 2 1 dd\n.model dd D\n.ends\n", 3, "holds 2 diodes"),
-    "a leak": (".subckt a 1 2\nD1 1 2 dd\nR1 1 2 1MEG\n.model dd D\n.ends\n", 2, "not in series"),
+    "a transistor within": (".subckt a 1 2\nD1 1 2 dd\nQ1 1 2 2 qq\n.model dd D\n.ends\n", 3, "'Q1'"),
+    "a bridge within": (
+        ".subckt a 1 2\nD1 1 3 dd\nD2 1 4 dd\nD3 3 2 dd\nR4 4 2 1\nR5 3 4 1\n.model dd D\n.ends\n",
+        1,
+        "not in series and in parallel",
+    ),
+    "nothing but a resistor": (".subckt a 1 2\nR1 1 2 1\n.ends\n", 1, "no diode decides its current"),
+    "a source across": (".subckt a 1 2\nD1 1 2 dd\nV1 1 2 1\n.model dd D\n.ends\n", 1, "no diode decides its current"),
+    "nothing between its pins": (".subckt a 1 2\nD1 1 3 dd\n.model dd D\n.ends\n", 1, "no direct current leads"),
+    "sources against each other": (
+        ".subckt a 1 2\nD1 1 3 dd\nI1 3 4 1m\nI2 4 2 2m\n.model dd D\n.ends\n",
+        1,
+        "two sources of amperes are in series",
+    ),
     "a source within": (".subckt a 1 2\nB1 1 2 V=shell\nD1 1 2 dd\n.model dd D\n.ends\n", 2, "'B1'"),
     "an area of nothing": (".model dd D(IS=1n AREA=0)\n", 1, "positive area"),
     "an area twice": (".model dd D(IS=1n AREA=2 AREA=3)\n", 1, "twice"),
@@ -235,9 +247,9 @@ def test_what_is_no_diode_spoils_no_file(user: Path, capsys: pytest.CaptureFixtu
     Path("mixed.lib").write_text(MIXED)
     assert main(["devices", "import", "mixed.lib", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert [part["name"] for part in document["parts"]] == ["GOOD1", "GOOD2", "GOOD3"]
+    assert [part["name"] for part in document["parts"]] == ["GOOD1", "GOOD2", "DUAL_1_3", "DUAL_2_3", "GOOD3"]
     volts = [part["forward_voltages"][2]["volts"] for part in document["parts"]]
-    assert volts == pytest.approx([0.64420671, 0.61194671, 0.61144], abs=1e-3)
+    assert volts == pytest.approx([0.64420671, 0.61194671, 0.64420671, 0.64420671, 0.61144], abs=1e-3)
     assert [(said.split(":")[0], name in said) for said, name in zip(document["skipped"], SKIPPED, strict=True)] == [
         (f"line {line}", True) for line in SKIPPED.values()
     ]
@@ -245,7 +257,7 @@ def test_what_is_no_diode_spoils_no_file(user: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err.count("left out: ") == len(SKIPPED)
 
 
-SKIPPED = {"IDEAL": 7, "TUNNEL": 8, "BC547": 17, "LEVELS": 18, "DUAL": 3, "OPAMP": 10, "'x'": 14}
+SKIPPED = {"IDEAL": 7, "TUNNEL": 8, "BC547": 17, "LEVELS": 18, "OPAMP": 10, "'x'": 14}
 
 
 class TestAreas:
@@ -340,11 +352,13 @@ def test_a_series_resistor_folds_exactly(user: Path) -> None:
     Path("x.lib").write_text(".subckt a k an\nD1 m k dd\nR1 an m 10\n.model dd D(IS=1n RS=2)\n.ends\n")
     (part,) = read_parts(Path("x.lib")).parts
     inner = law(DiodeModel("dd", {"is": 1e-9, "rs": 2.0}))
-    volts = inner.forward_voltage(1e-2) + 10 * 1e-2
+    volts = forward_voltage(inner, 1e-2) + 10 * 1e-2
     assert law(part.model).current(volts) == pytest.approx(1e-2, rel=1e-9)
 
 
-def test_series_resistance_with_a_temperature_coefficient_is_not_exact(user: Path) -> None:
-    Path("x.lib").write_text(".subckt a 1 2\nD1 1 m dd\nR1 m 2 10\n.model dd D(IS=1n RS=2 TRS1=1m)\n.ends\n")
-    with pytest.raises(InputError, match=r"line 2: .*temperature coefficient"):
-        read_parts(Path("x.lib"))
+def test_resistors_that_follow_the_temperature_each_in_their_own_way(user: Path, tmp_path: Path) -> None:
+    text = ".subckt a 1 2\nD1 1 m dd\nR1 m 2 100 tc1=2m\n.model dd D(IS=1n RS=20 TRS1=1m)\n.ends\n"
+    Path("x.lib").write_text(text)
+    (part,) = read_parts(Path("x.lib")).parts
+    deck = f"hot\n{text}i1 0 k 10m\nx1 k 0 a\n.options reltol=1e-9 vntol=1e-12 abstol=1e-18 temp=85\n.op\n.end\n"
+    assert forward_voltage(one(part.model, 85.0), 1e-2) == pytest.approx(run_ngspice(deck, tmp_path)["k"], abs=1e-8)

@@ -85,7 +85,7 @@ def output_noise(
     for k in np.unique(circuit.diodes.values).tolist():
         if not isinstance(circuit.models[k], DiodeModel):
             raise InputError(
-                f"the noise of {circuit.models[k].name} is not known: a measured curve does not say it",
+                f"the noise of {circuit.models[k].name} is not known: only a single diode's model says it",
                 "take a diode with a SPICE model",
             )
     low, high = _band(circuit, farads, bandwidth)

@@ -15,12 +15,13 @@ from diodeq.cli.options import JSON, POSITIVE, SIMULATOR, TIME_LIMIT, WRITTEN, p
 from diodeq.cli.technologies import technologies
 from diodeq.cli.terminal import complain, say
 from diodeq.devices import Model, catalogue
+from diodeq.devices.composite.model import CompositeModel
 from diodeq.devices.curve.file import read_curve
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.model import PARAMETERS
-from diodeq.devices.one_ports import one
+from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.devices.two_pin import TwoPin, definition
-from diodeq.devices.vendor.file import read_parts
+from diodeq.devices.vendor.file import Part, read_parts
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.network import ACTIVATIONS, Activation
@@ -99,6 +100,9 @@ def show(name: str, temperature: float, as_json: bool) -> None:
         for v, i in zip(model.volts, model.amperes, strict=True):
             say(f"  {v:<12.6g}  {i:.6g}")
         say("\nmonotone cubics between these points, straight beyond them, the same at every temperature")
+    elif isinstance(model, CompositeModel):
+        for line in definition(model).split("\n"):
+            say(f"  {line}")
     else:
         for key, value in model.card():
             parameter = PARAMETERS[key.lower()]
@@ -185,7 +189,8 @@ def plot(
 def import_parts(
     file: Path, name: str | None, origin: str | None, only: tuple[str, ...], replace: bool, as_json: bool
 ) -> None:
-    """Add the diodes of a vendor's SPICE file to your catalogue: .model cards and .subckt that hold one diode.
+    """Add the diodes of a vendor's SPICE file to your catalogue: .model cards, and .subckt of diodes, resistors and
+    constant sources: one of two pins is one device, of more pins it is each that lies between two of them.
 
     A FILE.csv is a measured I-V curve: volts, amperes, a header or none, two or more points in any order. Currents that
     fall as the voltage rises are taken for noise and pooled (monotone regression), which is said.
@@ -214,13 +219,14 @@ def import_parts(
         _demand_name(name)
         parts = [dataclasses.replace(parts[0], model=dataclasses.replace(parts[0].model, name=name))]
     path = catalogue.add([part.model for part in parts], replace)
-    documents = [{**_summary(part.model, 27.0), "line": part.line, "ignored": list(part.ignored)} for part in parts]
+    documents = [{**_summary(part.model, 27.0), **_found(part)} for part in parts]
     if as_json:
         print_json({"catalogue": str(path), "parts": documents, "skipped": list(found.skipped)})
         return
     for document in documents:
         volts = ", ".join(f"{e['volts']:.3f} V at {_amperes(e['amperes'])}" for e in document["forward_voltages"])
-        say(f"{document['name']} (line {document['line']}): V_f {volts}")
+        pins = "" if document["pins"] is None else ", pins {anode} to {cathode}".format(**document["pins"])
+        say(f"{document['name']} (line {document['line']}{pins}): V_f {volts}")
         for phrase in document["ignored"]:
             say(f"  left out: {phrase}")
     for phrase in found.skipped:
@@ -252,9 +258,14 @@ def _summary(model: Model, temperature: float) -> dict[str, Any]:
     """The model as a plain dict, with its forward voltages: none at currents beyond what was measured."""
     ports = one(model, temperature)
     most = model.amperes[-1] if isinstance(model, CurveModel) else math.inf
-    known = [ports.forward_voltage(current) if current <= most else None for current in CURRENTS]
+    known = [forward_voltage(ports, current) if current <= most else None for current in CURRENTS]
     volts = [{"amperes": current, "volts": found} for current, found in zip(CURRENTS, known, strict=True)]
     return {**model.to_json(), "spice_name": model.spice_name, "temperature": temperature, "forward_voltages": volts}
+
+
+def _found(part: Part) -> dict[str, Any]:
+    pins = dict(zip(("anode", "cathode"), part.pins, strict=True)) if part.pins else None
+    return {"line": part.line, "pins": pins, "ignored": list(part.ignored)}
 
 
 def _amperes(current: float) -> str:

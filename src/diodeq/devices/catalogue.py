@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.one_ports import Model, from_json
@@ -37,7 +38,7 @@ def diode(name: str) -> DiodeModel:
     """The part called ``name``, a diode with SPICE parameters; raises `UsageError` for any other, too."""
     model = get(name)
     if not isinstance(model, DiodeModel):
-        raise UsageError(f"{model.name} is a measured curve and has no diode's parameters", "name a diode")
+        raise UsageError(f"{model.name} is not one diode and has no diode's parameters", "name a diode")
     return model
 
 
@@ -59,8 +60,8 @@ def read(path: Path) -> list[Model]:
     """The parts in a catalogue file, in its order.
 
     One TOML table a part: ``description``, ``source`` and ``parameters``, or of a measured curve ``kind = "curve"``,
-    ``volts`` and ``amperes``. Raises `InputError` naming the file if it cannot be read, is not TOML, or holds a part
-    that is none.
+    ``volts`` and ``amperes``, or of a composite ``kind = "composite"`` and ``parts``. Raises `InputError` naming the
+    file if it cannot be read, is not TOML, or holds a part that is none.
     """
     try:
         content = read_bytes(path, LARGEST)
@@ -112,10 +113,19 @@ def _table(model: Model) -> str:
         entries = f"parameters = {{ {pairs} }}\n"
     else:
         own = [(key, value) for key, value in model.to_json().items() if key not in ("name", "description", "source")]
-        entries = "".join(f"{key} = {json.dumps(value)}\n" for key, value in own)
+        entries = "".join(f"{key} = {_toml(value)}\n" for key, value in own)
     texts = [(key, json.dumps(getattr(model, key), ensure_ascii=False)) for key in ("description", "source")]
     said = "".join(f"{key} = {text}\n" for key, text in texts)
     return f"[{json.dumps(model.name, ensure_ascii=False)}]\n{said}{entries}"
+
+
+def _toml(value: Any) -> str:
+    """A value of `to_json` as TOML: tables inline, those of a list on a line each."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_toml(each)}' for key, each in value.items())} }}"
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return "".join(["[\n", *(f"  {_toml(each)},\n" for each in value), "]"])
+    return json.dumps(value)
 
 
 def _by_key() -> dict[str, Model]:

@@ -19,6 +19,7 @@ Sides = Callable[[Index, Floats], tuple[Floats, Floats, Floats, Floats]]
 
 EPSILON = float(np.finfo(np.float64).eps)
 ITERATIONS = 400  # a dozen do; bisection, taken where Newton's steps are poor, needs about 110 to close on a double
+DOUBLINGS = 120  # of a millivolt
 FAR = 0.25  # of a share between the two sides, from which a step takes them for exponentials
 
 
@@ -29,6 +30,7 @@ def solve(
     resistance: ArrayLike,
     low: ArrayLike | None = None,
     high: ArrayLike | None = None,
+    start: ArrayLike | None = None,
 ) -> tuple[Floats, Floats, Floats]:
     """Voltage, current and conductance of laws fed from sources through resistors: ``source = v + resistance * i(v)``.
 
@@ -40,34 +42,36 @@ def solve(
         resistance: Ω, finite and at least 0; ``source``, ``resistance`` and the bounds broadcast.
         low, high: V, between which the solution is known to lie. Without them it is sought between 0 V and what the
             source leaves when the law carries its current at 0 V, where that of any law is that does not fall.
+        start: V, a guess, for where both bounds are given.
 
     Right to rounding: the residual is below its own rounding error, or no closer double exists. Where a law jumps
     upwards it is taken as the filled-in graph. A current that is far from the load's is taken for an exponential,
     which makes one step of the many that Newton's method would need.
     """
-    given = [source, resistance, 0.0 if low is None else low, 0.0 if high is None else high]
+    given = (0.0 if each is None else each for each in (source, resistance, low, high, start))
     whole = np.broadcast_arrays(*(np.asarray(each, np.float64) for each in given))
     shape = whole[0].shape
-    s, r, least, most = (each.ravel() for each in whole)
+    s, r, least, most, begin = (each.ravel() for each in whole)
     every = np.arange(s.size)
     if not r.any():
         i, g = evaluate(every, s.copy())
         return s.reshape(shape).copy(), i.reshape(shape), g.reshape(shape)
-    i, g = evaluate(every, np.zeros(s.size))
-    left = s - r * i
-    left = np.where(np.isfinite(left), left, s)
-    least = np.minimum(left, 0.0) if low is None else least
-    most = np.maximum(left, 0.0) if high is None else most
+    if low is None or high is None or start is None:
+        i, g = evaluate(every, np.zeros(s.size))
+        left = s - r * i
+        left = np.where(np.isfinite(left), left, s)
+        least = np.minimum(left, 0.0) if low is None else least
+        most = np.maximum(left, 0.0) if high is None else most
+        begin = np.where(np.isfinite(r * g), left / (1.0 + r * g), left)
     least, most = (np.where(r == 0.0, s, bound) for bound in (least, most))
-    i, g = i.copy(), g.copy()
-    begin = np.clip(np.where(np.isfinite(r * g), left / (1.0 + r * g), left), least, most)
+    i, g = np.empty(s.size), np.empty(s.size)
 
     def sides(index: Index, v: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         own = r[index]
         i[index], g[index] = current, conductance = evaluate(index, v)
         return own * current, own * conductance, s[index] - v, np.ones(v.size)
 
-    v, stuck = balance(sides, least, most, begin, straight=True)
+    v, stuck = balance(sides, least, most, np.clip(begin, least, most), straight=True)
     # The tangent there says more than the double: what v has lost of small differences the current has not.
     step = ((v - s) + r * i) / (1.0 + r * g)
     step[stuck | ~np.isfinite(step)] = 0.0
@@ -75,6 +79,30 @@ def solve(
     i -= g * step
     i[stuck] = (s[stuck] - v[stuck]) / r[stuck]
     return v.reshape(shape), i.reshape(shape), g.reshape(shape)
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def at_current(evaluate: Evaluate, current: Floats) -> Floats:
+    """The voltages (V), float64[n], at which laws carry currents (A): where they do first, if one is flat there.
+
+    ``evaluate`` is as for ``solve``. Infinite where a law never carries its current.
+    """
+    every = np.arange(current.size)
+    up = evaluate(every, np.zeros(current.size))[0] < current
+    inner, outer = np.zeros(current.size), np.where(up, 1e-3, -1e-3)
+    for _ in range(DOUBLINGS):
+        short = (evaluate(every, outer)[0] < current) == up
+        if not short.any():
+            break
+        inner = np.where(short, outer, inner)
+        outer = np.where(short, 2.0 * outer, outer)
+
+    def sides(index: Index, v: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        i, g = evaluate(index, v)
+        return i, g, current[index], np.zeros(v.size)
+
+    found, _ = balance(sides, np.minimum(inner, outer), np.maximum(inner, outer), 0.5 * (inner + outer))
+    return np.where(np.abs(outer) < 1e-3 * 2.0 ** (DOUBLINGS - 1), found, outer * np.inf)
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")

@@ -1,105 +1,30 @@
-"""Nonlinear one-ports: what the rest of the house may ask of a diode, and of whatever else has two ends and a law.
+"""Nonlinear one-ports: the families of their models, and the laws of a circuit's own.
 
-A `Model` is one part as data, a family of models makes the `OnePorts` of many at once. A new family is one file and a
+A `Model` is one part as data, a family of models makes the `OnePorts` of many at once. A new family is one room and a
 line in ``FAMILIES``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from diodeq.devices.curve.law import Curves
+from diodeq.devices.composite.model import CompositeModel
 from diodeq.devices.curve.model import CurveModel
-from diodeq.devices.diode.law import Law, law
+from diodeq.devices.diode.law import law
 from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.joined import Joined as Joined
+from diodeq.devices.monotone import at_current
+from diodeq.devices.protocol import Floats
+from diodeq.devices.protocol import Model as Model
+from diodeq.devices.protocol import OnePorts as OnePorts
 from diodeq.errors import InputError
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.intp]
-
-
-@runtime_checkable
-class OnePorts(Protocol):
-    """n nonlinear one-ports, each with parameters of its own; the last axis of every array runs over them.
-
-    Voltages (V) are those of the first terminal against the second, currents (A) flow into the first: the anode.
-    Methods raise `InputError` for what is not finite.
-    """
-
-    def current(self, voltage: ArrayLike) -> Floats:
-        """The currents at terminal voltages [..., n]."""
-
-    def conductance(self, voltage: ArrayLike) -> Floats:
-        """di/dv at terminal voltages, S."""
-
-    def evaluate(self, voltage: ArrayLike) -> tuple[Floats, Floats]:
-        """Current and conductance in one pass."""
-
-    def missed(self, voltage: ArrayLike, current: ArrayLike) -> Floats:
-        """By how many amperes currents [..., n] fall short of the law's at terminal voltages, to first order in what
-        they miss: cheaper than ``current`` where that has to solve an equation."""
-
-    def load_line(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
-        """Voltage, current and conductance where ``source = v + resistance * current(v)``.
-
-        ``source`` V and ``resistance`` Ω (finite, at least 0) broadcast against each other.
-        """
-
-    def chord(self, low: ArrayLike, high: ArrayLike) -> tuple[Floats, Floats]:
-        """Bounds of (i(b) - i(a)) / (b - a) for a and b between ``low`` and ``high``, S: the least and the largest."""
-
-    def capacitance(self, voltage: ArrayLike) -> Floats:
-        """The small-signal capacitance at terminal voltages, F."""
-
-    def take(self, chosen: Any) -> OnePorts:
-        """Some of the n: an index array, a mask or a slice."""
-
-    def __len__(self) -> int: ...
-
-
-class Model(Protocol):
-    """One nonlinear one-port as data: immutable, hashable, and equal where its parameters are."""
-
-    @property
-    def name(self) -> str:
-        """As people call the part."""
-
-    @property
-    def spice_name(self) -> str:
-        """The name of its card, in ``[a-z][a-z0-9_]*``; a model that has none is a `TwoPin` and prints a subcircuit."""
-
-    @property
-    def source(self) -> str:
-        """Where it comes from."""
-
-    @property
-    def description(self) -> str:
-        """What it is, in a line."""
-
-    def card(self) -> list[tuple[str, float]]:
-        """(NAME, value) of each given parameter, for its card."""
-
-    def at_rest(self) -> Self:
-        """The model without what only matters when voltages change."""
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dict that the family's ``from_json`` turns back; ``kind`` is its name in ``FAMILIES``."""
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The model that ``to_json`` described; raises `InputError` if it is not one."""
-
-    @classmethod
-    def laws(cls, models: Sequence[Self], temperature: float, gmin: float = 1e-12) -> OnePorts:
-        """One one-port for each model, at ``temperature`` °C, with ``gmin`` S beside its junctions."""
-
-
-FAMILIES: dict[str, type[Model]] = {"diode": DiodeModel, "curve": CurveModel}
+FAMILIES: dict[str, type[Model]] = {"diode": DiodeModel, "curve": CurveModel, "composite": CompositeModel}
 
 
 def from_json(document: Mapping[str, Any]) -> Model:
@@ -132,13 +57,30 @@ def one_ports(models: Sequence[Model], which: ArrayLike, temperature: float, gmi
     return Joined(number[each], tuple(members))
 
 
-def one(model: Model, temperature: float = 27.0) -> Law | Curves:
+def one(model: Model, temperature: float = 27.0) -> OnePorts:
     """The law of one part, for arrays of any shape with an axis; raises `InputError` as `one_ports` does."""
-    if isinstance(model, DiodeModel):
-        return law(model, temperature)
-    found = one_ports([model], [0], temperature)
-    assert isinstance(found, Curves)
-    return found
+    return law(model, temperature) if isinstance(model, DiodeModel) else one_ports([model], [0], temperature)
+
+
+def forward_voltage(ports: OnePorts, current: float) -> float:
+    """The terminal voltage at which a forward ``current`` (A, above 0) flows through the first of them: V_f.
+
+    Raises `InputError` for a current that is not a positive number.
+    """
+    if not 0.0 < current < math.inf:
+        raise InputError(f"a forward current of {current} A is not positive", "give amperes above 0")
+    return voltage_at(ports, current)
+
+
+def voltage_at(ports: OnePorts, current: float) -> float:
+    """The terminal voltage at which ``current`` (A, of any sign) flows through the first of them; infinite where it
+    never does."""
+
+    def evaluate(index: Any, v: Floats) -> tuple[Floats, Floats]:
+        i, g = ports.evaluate(v[:, None])
+        return i[:, 0], g[:, 0]
+
+    return float(at_current(evaluate, np.array([current]))[0])
 
 
 def series_resistance(ports: OnePorts) -> Floats:
@@ -149,61 +91,3 @@ def series_resistance(ports: OnePorts) -> Floats:
             found[ports.family == k] = series_resistance(each)
         return found
     return np.broadcast_to(np.asarray(getattr(ports, "resistance", 0.0), np.float64), (len(ports),))
-
-
-@dataclass(frozen=True, eq=False)
-class Joined:
-    """One-ports of several families: number k is the next one of ``members[family[k]]``."""
-
-    family: Index
-    members: tuple[OnePorts, ...]
-
-    def __len__(self) -> int:
-        return len(self.family)
-
-    def take(self, chosen: Any) -> OnePorts:
-        family = self.family[chosen]
-        rank = np.empty(len(self), np.intp)
-        for k in range(len(self.members)):
-            own = np.flatnonzero(self.family == k)
-            rank[own] = np.arange(len(own))
-        rank = rank[chosen]
-        present = np.unique(family)
-        members = tuple(self.members[k].take(rank[family == k]) for k in present.tolist())
-        return members[0] if len(members) == 1 else Joined(np.searchsorted(present, family), members)
-
-    def current(self, voltage: ArrayLike) -> Floats:
-        return self._each(lambda ports, v: (ports.current(v),), voltage)[0]
-
-    def conductance(self, voltage: ArrayLike) -> Floats:
-        return self._each(lambda ports, v: (ports.conductance(v),), voltage)[0]
-
-    def evaluate(self, voltage: ArrayLike) -> tuple[Floats, Floats]:
-        current, conductance = self._each(lambda ports, v: ports.evaluate(v), voltage)
-        return current, conductance
-
-    def missed(self, voltage: ArrayLike, current: ArrayLike) -> Floats:
-        return self._each(lambda ports, v, i: (ports.missed(v, i),), voltage, current)[0]
-
-    def load_line(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
-        v, i, g = self._each(lambda ports, s, r: ports.load_line(s, r), source, resistance)
-        return v, i, g
-
-    def chord(self, low: ArrayLike, high: ArrayLike) -> tuple[Floats, Floats]:
-        least, largest = self._each(lambda ports, a, b: ports.chord(a, b), low, high)
-        return least, largest
-
-    def capacitance(self, voltage: ArrayLike) -> Floats:
-        return self._each(lambda ports, v: (ports.capacitance(v),), voltage)[0]
-
-    def _each(self, ask: Callable[..., tuple[Floats, ...]], *given: ArrayLike) -> list[Floats]:
-        """What every member answers for its own columns, put together."""
-        arrays = np.broadcast_arrays(*(np.asarray(each, np.float64) for each in given), np.empty(len(self)))[:-1]
-        found: list[Floats] = []
-        for k, ports in enumerate(self.members):
-            own = np.flatnonzero(self.family == k)
-            pieces = ask(ports, *(each[..., own] for each in arrays))
-            found = found or [np.empty(arrays[0].shape) for _ in pieces]
-            for whole, piece in zip(found, pieces, strict=True):
-                whole[..., own] = piece
-        return found

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from diodeq.devices.diode.model import DiodeModel
+
 PINS = ("a", "c")
 """Of every such subcircuit; current flows in at the first."""
-SOURCE = "b1"
-"""The element inside that carries all of the current, for what reads it."""
 
 
 @dataclass(frozen=True)
 class Spelling:
     """How a dialect writes expressions: ``choose`` has {left}, {right}, {yes} and {no}, of which the third is meant
-    where left is below right, ``whole`` has {} for all of what gives a source's current."""
+    where left is below right, ``whole`` has {} for all of what gives a source's current, ``warming`` two for a
+    resistor's temperature coefficients. ``carried``: currents are to be read, for which a short may be needed; where
+    they are not it would keep ngspice from converging."""
 
     choose: str
     whole: str = "i={}"
+    warming: str = "tc1={} tc2={}"
+    carried: bool = False
 
 
 NGSPICE = Spelling("({left}<{right}?{yes}:{no})")
@@ -32,13 +36,28 @@ class TwoPin(Protocol):
     def spice_name(self) -> str:
         """The subcircuit's name, in ``[a-z][a-z0-9_]*``."""
 
+    @property
+    def carrier(self) -> str:
+        """The element inside that carries all of the current, where a spelling asks for it."""
+
+    @property
+    def diodes(self) -> tuple[DiodeModel, ...]:
+        """The diodes inside, whose cards it prints."""
+
     def inside(self, spelling: Spelling) -> list[str]:
-        """The lines between ``.subckt NAME a c`` and ``.ends``: the current is that of the element ``SOURCE``."""
+        """The lines between ``.subckt NAME a c`` and ``.ends``."""
 
 
 def called(name: str, model: object) -> str:
     """What a part of that name is called in a netlist."""
     return f"x{name}" if isinstance(model, TwoPin) else name
+
+
+def diodes_of(model: object) -> tuple[DiodeModel, ...]:
+    """The diodes that a netlist has for a part of this model: itself, or those inside."""
+    if isinstance(model, DiodeModel):
+        return (model,)
+    return model.diodes if isinstance(model, TwoPin) else ()
 
 
 def definition(model: TwoPin, spelling: Spelling = NGSPICE) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from diodeq.circuit.primitives import Primitive
 from diodeq.devices import DiodeModel, Model
-from diodeq.devices.two_pin import NGSPICE, Spelling, TwoPin, definition
+from diodeq.devices.two_pin import NGSPICE, Spelling, TwoPin, definition, diodes_of
 from diodeq.errors import InputError
 from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section, number, plain
 
@@ -54,26 +54,14 @@ def models(cards: Iterable[Model], spelling: Spelling = NGSPICE) -> list[dict[st
 
 
 def _card(model: Model) -> str:
-    return f".model {model.spice_name} d({' '.join(f'{k}={number(v)}' for k, v in _parameters(model))})"
-
-
-def _parameters(model: Model) -> Iterator[tuple[str, float]]:
-    """The card's parameters, and those whose default is another number in another SPICE.
-
-    ngspice takes NR = 1, IBV = 1 mA and NBV = N; LTspice and Xyce take NR = 2, LTspice IBV = 0.1 nA and NBV = 1.
-    """
-    given = {name.lower(): value for name, value in model.card()}
-    yield from given.items()
-    for effect, depends in (("isr", ("nr",)), ("bv", ("ibv", "nbv"))):
-        if effect in given:
-            assert isinstance(model, DiodeModel)
-            yield from ((name, model.get(name)) for name in depends if name not in given)
+    card = model.full_card() if isinstance(model, DiodeModel) else model.card()
+    return f".model {model.spice_name} d({' '.join(f'{name.lower()}={number(value)}' for name, value in card)})"
 
 
 def demand_known(models: Iterable[Model], known: frozenset[str], program: str) -> None:
     """Raise `InputError` for a diode parameter that is not among the lower-case names ``program`` knows."""
     for model in models:
-        for name, _ in [] if isinstance(model, TwoPin) else model.card():
+        for name in (name for diode in diodes_of(model) for name, _ in diode.card()):
             if name.lower() not in known:
                 raise InputError(
                     f"diode {model.name} has the parameter {name}, which {program} does not know",

@@ -16,7 +16,7 @@ from diodeq.circuit.circuit import Inputs
 from diodeq.devices import Law, Model
 from diodeq.devices.activation import activation
 from diodeq.devices.curve.law import Curves, Floats
-from diodeq.devices.one_ports import one
+from diodeq.devices.one_ports import OnePorts, forward_voltage, one, voltage_at
 from diodeq.network import Activation
 from diodeq.report.figures import BLUE, GREEN, GREY, RED, label, style, tidy
 from diodeq.simulators.base import Simulator
@@ -34,7 +34,7 @@ class DevicePoints:
     activation behind ``alpha`` ohms, float64[k]; ``engine`` names the simulator, ``temperature`` is in °C.
     """
 
-    law: Law | Curves
+    law: OnePorts
     temperature: float
     engine: str
     alpha: float
@@ -151,24 +151,30 @@ def _label(points: DevicePoints, worst: str) -> str:
     return f"{points.engine} (differs by at most {worst})"
 
 
-def _voltage_range(diode: Law | Curves) -> tuple[float, float]:
+def _voltage_range(diode: OnePorts) -> tuple[float, float]:
     """From the reverse region, or breakdown where it is near enough to matter, to 10 mA; a curve's, what was measured
-    of it and a tenth more."""
+    of it and a tenth more; any other's, where 10 mA flow, and reverse at least twice as far as forward."""
     if isinstance(diode, Curves):
         low, high = diode.measured
         return 1.1 * low, 1.1 * high
-    high = diode.forward_voltage(LARGEST_CURRENT)
+    high = forward_voltage(diode, LARGEST_CURRENT)
+    if not isinstance(diode, Law):
+        low = voltage_at(diode, -LARGEST_CURRENT)
+        return low if low > -12.0 else -2.0 * high, high
     if diode.breakdown > 12.0:
         return -2.0 * high, high
     beyond = diode.n_vt_breakdown * math.log(max(LARGEST_CURRENT / diode.saturation, 1.0))
     return -diode.breakdown - beyond - diode.resistance * LARGEST_CURRENT, high
 
 
-def _input_range(diode: Law | Curves) -> tuple[float, float]:
+def _input_range(diode: OnePorts) -> tuple[float, float]:
     """Two volts either way, further on the side where breakdown would clamp the node."""
     if isinstance(diode, Curves):
         low, high = diode.measured
         return -1.2 * max(high, 0.5), 1.2 * max(-low, 0.5)
+    if not isinstance(diode, Law):
+        low, high = _voltage_range(diode)
+        return -1.8 * max(high, 1.0), 1.8 * max(-low, 1.0)
     return -2.0, (1.8 * diode.breakdown if diode.breakdown <= 12.0 else 2.0)
 
 

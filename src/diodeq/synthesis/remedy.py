@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from diodeq.devices import Model, catalogue
-from diodeq.devices.curve.law import Curves
 from diodeq.devices.diode.law import Law
 from diodeq.devices.elements import DIODE_RELU_SATURATION
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.induced import induced
-from diodeq.devices.one_ports import one
+from diodeq.devices.one_ports import OnePorts, forward_voltage, one
 from diodeq.errors import NotRealizableError, SimulationError, UsageError
 from diodeq.network import Network, Stage
 from diodeq.network.solve import solve, solve_each
@@ -184,14 +183,14 @@ def _other_diode(estimate: Estimate, volts: float, diode: Model) -> Choice:
     return min(found, key=lambda choice: choice.error)
 
 
-def _exponential(device: Law | Curves) -> Law:
-    """The diode's law; raises `UsageError` for a curve, which is no exponential."""
-    if isinstance(device, Curves):
-        raise UsageError("a measured curve has no thermal voltage, which this activation needs", "take a diode for it")
+def _exponential(device: OnePorts) -> Law:
+    """The diode's law; raises `UsageError` for any other, which is no exponential."""
+    if not isinstance(device, Law):
+        raise UsageError("only a diode has the thermal voltage that this activation needs", "take a diode for it")
     return device
 
 
-def _best_bias(stage: Stage, plan: StagePlan, device: Law | Curves, x: Floats, alpha: Floats, volts: float) -> float:
+def _best_bias(stage: Stage, plan: StagePlan, device: OnePorts, x: Floats, alpha: Floats, volts: float) -> float:
     """The drop at a typical current: of several quantiles of the conducting currents, the one that errs least."""
     excess = np.abs(x) - np.abs(stage.activation(x))
     currents = (excess * volts / alpha)[excess > 0]
@@ -201,7 +200,7 @@ def _best_bias(stage: Stage, plan: StagePlan, device: Law | Curves, x: Floats, a
         wanted = stage.activation.parameter * DIODE_RELU_SATURATION * volts * plan.siemens
         diode = _exponential(device)
         return float(diode.n_vt * np.log(wanted / diode.saturation))
-    drops = [device.forward_voltage(max(float(current), 1e-15)) for current in typical]
+    drops = [forward_voltage(device, max(float(current), 1e-15)) for current in typical]
 
     def badness(drop: float) -> float:
         return float(np.sum(_device(stage, plan, device, x, alpha, volts, drop)[0] ** 2))
@@ -210,7 +209,7 @@ def _best_bias(stage: Stage, plan: StagePlan, device: Law | Curves, x: Floats, a
 
 
 def _device(
-    stage: Stage, plan: StagePlan, device: Law | Curves, x: Floats, alpha: Floats, volts: float, bias: float
+    stage: Stage, plan: StagePlan, device: OnePorts, x: Floats, alpha: Floats, volts: float, bias: float
 ) -> tuple[Floats, Floats]:
     """(deviation, slope): the device's activation less the formula's, and its derivative, at x in units.
 

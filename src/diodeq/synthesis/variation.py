@@ -9,6 +9,7 @@ import numpy as np
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.devices import DiodeModel, Model
+from diodeq.devices.composite.model import CompositeModel
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
@@ -132,6 +133,17 @@ def _deviating(model: Model, name: str, saturation: float, emission: float) -> M
         # As IS and N do: every current and every voltage by one factor.
         volts, amperes = (emission * v for v in model.volts), (saturation * i for i in model.amperes)
         return replace(model, name=name, volts=tuple(volts), amperes=tuple(amperes))
+    if isinstance(model, CompositeModel):
+        # What is in one package deviates together; its resistors and sources are as drawn.
+        parts = (
+            part if part.diode is None else replace(part, diode=_doped(part.diode, saturation, emission))
+            for part in model.parts
+        )
+        return replace(model, name=name, parts=tuple(parts))
     assert isinstance(model, DiodeModel)
+    return replace(_doped(model, saturation, emission), name=name)
+
+
+def _doped(model: DiodeModel, saturation: float, emission: float) -> DiodeModel:
     changed = {"is": model.get("is") * saturation, "n": model.get("n") * emission}
-    return replace(model, name=name, parameters=tuple({**dict(model.parameters), **changed}.items()))
+    return replace(model, parameters=tuple({**dict(model.parameters), **changed}.items()))

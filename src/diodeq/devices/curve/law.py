@@ -211,18 +211,6 @@ class Curves:
     def capacitance(self, voltage: ArrayLike) -> Floats:
         return np.zeros_like(self.evaluate(voltage)[0])
 
-    def forward_voltage(self, current: float) -> float:
-        """The voltage at which ``current`` (A, above 0) flows through the first of them; straight beyond its knots."""
-        if not 0.0 < current < np.inf:
-            raise InputError(f"a forward current of {current} A is not positive", "give amperes above 0")
-        first, v = self.take([0]), 0.0
-        ohms = 1.0 / self.table.gmin if self.table.gmin else 1e12
-        for _ in range(60):
-            before, v = v, float(first.load_line(v + ohms * current, ohms)[0][0])
-            if abs(v - before) <= 4.0 * EPSILON * abs(v):
-                break
-        return v
-
     @property
     def measured(self) -> tuple[float, float]:
         """The first and the last knot's volts of the first of them."""

@@ -12,7 +12,8 @@ from typing import Any, Self
 import numpy as np
 
 from diodeq.devices.curve.law import Curves, Pieces, Table
-from diodeq.devices.two_pin import PINS, SOURCE, Spelling
+from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.two_pin import PINS, Spelling
 from diodeq.errors import InputError
 
 MOST = 10_000
@@ -66,6 +67,16 @@ class CurveModel:
         """The name of its subcircuit: ``curve_`` and the name in ``[a-z0-9_]``."""
         return "curve_" + re.sub(r"[^a-z0-9_]", "_", self.name.lower())
 
+    @property
+    def carrier(self) -> str:
+        """Its one source."""
+        return "b1"
+
+    @property
+    def diodes(self) -> tuple[DiodeModel, ...]:
+        """None."""
+        return ()
+
     def card(self) -> list[tuple[str, float]]:
         """(NAME, value) of every knot, V1, I1, V2, …: all that decides the law."""
         knots = enumerate(zip(self.volts, self.amperes, strict=True), 1)
@@ -85,7 +96,7 @@ class CurveModel:
         columns = (pieces.anchor, pieces.offset, pieces.first, pieces.second, pieces.third)
         leaves = [_polynomial(across, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
         text = spelling.whole.format(_halved(spelling.choose, across, pieces.knots.tolist(), leaves))
-        return f"{SOURCE} {' '.join(PINS)} {text}".replace("\n", "\n+ ").split("\n")
+        return f"{self.carrier} {' '.join(PINS)} {text}".replace("\n", "\n+ ").split("\n")
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict that `from_json` turns back into an equal model."""

@@ -152,6 +152,11 @@ class Law(Junction):
         junction, i, g = self._behind(source, r + self.resistance)
         return junction + self.resistance * i, i, g / (1.0 + self.resistance * g)
 
+    def along(self, source: Floats, resistance: Floats) -> tuple[Floats, Floats, Floats]:
+        """``load_line`` of flat, finite arrays as long as the law itself, unchecked: for solvers that ask often."""
+        junction, i, g = self._solve(source, resistance + self.resistance)
+        return junction + self.resistance * i, i, g / (1.0 + self.resistance * g)
+
     def chord(self, low: ArrayLike, high: ArrayLike) -> tuple[Floats, Floats]:
         """The least and the largest (i(b) - i(a)) / (b - a) for terminal voltages a and b between ``low`` and ``high``.
 
@@ -183,22 +188,6 @@ class Law(Junction):
                 "choose a temperature nearer to its TNOM, or leave out CJO",
             )
         return found
-
-    def forward_voltage(self, current: float) -> float:
-        """The terminal voltage at which a forward ``current`` (A, above 0) flows through one diode: V_f.
-
-        Raises `InputError` for a current that is not a positive number.
-        """
-        if not 0.0 < current < math.inf:
-            raise InputError(f"a forward current of {current} A is not positive", "give amperes above 0")
-        # At twice nVt per e-fold (high injection) this is still an upper bound, and doubling it finds one in any case.
-        high = float(2.0 * self.n_vt * np.log1p(current / self.saturation))
-        while self.junction(high)[0] < current:
-            high *= 2.0
-        from scipy.optimize import brentq  # half a second that few need
-
-        junction = brentq(lambda v: float(self.junction(v)[0]) - current, 0.0, high, xtol=1e-15, rtol=1e-14)
-        return float(junction) + float(self.resistance) * current
 
     def _mapped(self, function: Callable[..., tuple[Floats, ...]], *given: ArrayLike) -> tuple[Floats, ...]:
         """``function(law, *given)`` for flat blocks of the arguments with a law whose constants are as long."""

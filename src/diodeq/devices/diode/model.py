@@ -126,6 +126,17 @@ class DiodeModel:
         given = dict(self.parameters)
         return [(key.upper(), given[key]) for key in (*first, *rest)]
 
+    def full_card(self) -> list[tuple[str, float]]:
+        """The same, lower-case, and with the parameters whose default is another number in another SPICE.
+
+        ngspice takes NR = 1, IBV = 1 mA and NBV = N; LTspice and Xyce take NR = 2, LTspice IBV = 0.1 nA and NBV = 1.
+        """
+        given = {name.lower(): value for name, value in self.card()}
+        depending = [
+            name for effect, more in (("isr", ("nr",)), ("bv", ("ibv", "nbv"))) if effect in given for name in more
+        ]
+        return [*given.items(), *((name, self.get(name)) for name in depending if name not in given)]
+
     def at_rest(self) -> DiodeModel:
         """The model without what only matters when voltages change: capacitance, transit time and noise.
 

@@ -1,17 +1,20 @@
-"""Vendors' model files: every diode in them, as ``.model`` cards and as subcircuits that hold one diode."""
+"""Vendors' model files: every diode in them, as ``.model`` cards and as subcircuits, and every device of several."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diodeq.devices import catalogue
-from diodeq.devices.diode.law import law
+from diodeq.devices.composite.model import CompositeModel
 from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.devices.vendor.cards import Card, NoDiodeError, Sized, add_card, read_card, split_card
-from diodeq.devices.vendor.subcircuit import Body, fold, open_body
+from diodeq.devices.vendor.elements import Body, open_body
+from diodeq.devices.vendor.subcircuit import devices
 from diodeq.errors import InputError, PlacedError, UsageError
 from diodeq.spice import Line, Scope, SpiceText, read, tokens
 from diodeq.spice.numbers import shown
@@ -23,16 +26,18 @@ HARMLESS = frozenset([".title", ".end", ".backanno"])
 
 @dataclass(frozen=True)
 class Part:
-    """A diode found in a file: its model, the line it begins on, and a phrase for each thing that was left out."""
+    """A device found in a file: its model, the line it begins on, a phrase for each thing that was left out, and of a
+    subcircuit's which of its pins are anode and cathode."""
 
-    model: DiodeModel
+    model: DiodeModel | CompositeModel
     line: int
     ignored: tuple[str, ...]
+    pins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Found:
-    """The diodes of a file, and a phrase with its line for each model or subcircuit in it that is none."""
+    """The devices of a file, and a phrase with its line for each model or subcircuit in it that is none."""
 
     parts: tuple[Part, ...]
     skipped: tuple[str, ...]
@@ -41,9 +46,10 @@ class Found:
 def read_parts(path: Path) -> Found:
     """Every diode in a vendor's file.
 
-    A subcircuit counts when it holds one diode: resistors in series join its RS, inductors are shorts and capacitors
-    are open in direct current. One with anything else is no diode and is skipped, as is a model of another kind.
-    Nothing in the file is executed, opened or passed on.
+    A subcircuit counts when its parts are diodes, resistors and constant sources, in series and in parallel: one of two
+    pins is one device, of more it is what lies between each two of them. Inductors are shorts and capacitors are open
+    in direct current. One with anything else is skipped, as is a model of another kind. Nothing in the file is
+    executed, opened or passed on.
 
     Raises:
         InputError: naming the line; the file cannot be read, holds a command, or a diode in it is not sound.
@@ -65,8 +71,9 @@ def read_parts(path: Path) -> Found:
     for body in contents.bodies:
         try:
             with text.at(body.line):
-                model, ignored = fold(body, text, scope, _finder(contents.cards, scope, source, ()), source)
-                parts.append(_sound(Part(model, body.line, ignored)))
+                find = _finder(contents.cards, scope, source, ())
+                held, ignored = devices(body, text, scope, find, contents.cards, source)
+                parts += [_sound(Part(each.model, body.line, ignored, each.ends)) for each in held]
         except PlacedError as error:
             lost.append(error)
     if not parts and lost:
@@ -157,15 +164,15 @@ def _sound(part: Part) -> Part:
     """The part itself if it has a law at 27 °C and a name a catalogue can hold."""
     if not re.fullmatch(r"[!-~]{1,64}", part.model.name):
         raise InputError(f"{shown(part.model.name)} is no name for a part", "use up to 64 letters, digits, '-', '_'")
-    law(part.model).forward_voltage(1e-3)
+    if not math.isfinite(forward_voltage(one(part.model), 1e-3)):
+        raise InputError(f"{shown(part.model.name)} never carries a milliampere", "give a device that conducts")
     return replace(part, model=replace(part.model, source=f"{part.model.source}, line {part.line}"))
 
 
 def _demand_distinct(text: SpiceText, parts: list[Part]) -> None:
     seen: dict[str, int] = {}
     for part in parts:
-        earlier = seen.setdefault(part.model.name.casefold(), part.line)
-        if earlier != part.line:
+        if (earlier := seen.setdefault(part.model.name.casefold(), part.line)) != part.line:
             raise text.error(
                 part.line, f"{part.model.name} is defined on line {earlier} already", "keep one of the two"
             )

@@ -1,152 +1,170 @@
-"""A ``.subckt`` that is one diode with its parasitics, as one diode model."""
+"""A ``.subckt`` as the devices between its pins: one of two pins, or each that an array, a dual or a bridge holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from diodeq.devices.composite.form import Branch as Piece
+from diodeq.devices.composite.form import Form, Leaf, Reduced, leaves, reduced
+from diodeq.devices.composite.model import CompositeModel
+from diodeq.devices.composite.parts import LEGAL_NODE, Part
+from diodeq.devices.composite.printing import ENTRY
 from diodeq.devices.diode.model import DiodeModel
-from diodeq.devices.vendor.cards import Card, Sized, read_card
+from diodeq.devices.one_ports import one, voltage_at
+from diodeq.devices.vendor.cards import Card, Sized
+from diodeq.devices.vendor.control import settled
+from diodeq.devices.vendor.elements import MEASURE, Body, Branch, Reader
 from diodeq.errors import InputError
-from diodeq.spice import Line, Scope, SpiceText, tokens
+from diodeq.spice import Scope, SpiceText
 from diodeq.spice.numbers import shown
-from diodeq.spice.text import unmarked
 
-
-@dataclass
-class Body:
-    """A subcircuit while it is read: its pins, its own constants and models, and its element lines."""
-
-    line: int
-    name: str
-    pins: list[str]
-    constants: dict[str, str]
-    cards: dict[str, tuple[int, Card]] = field(default_factory=dict)
-    lines: list[Line] = field(default_factory=list)
+MOST = 500
+"""Elements of a subcircuit."""
+TELLING = 1e-3
+"""Amperes that tell which way is forward"""
+ALIKE = 1.02
+"""So many times the other way's volts are the same: a device without a direction."""
 
 
 @dataclass(frozen=True)
-class _Branch:
-    name: str
+class Device:
+    """A device between two pins of a subcircuit, of which the first is its anode."""
+
+    model: DiodeModel | CompositeModel
     ends: tuple[str, str]
-    ohms: float
 
 
-def open_body(line: Line) -> Body:
-    """The empty body of a ``.subckt`` line; raises ``InputError`` without a name or pins."""
-    words = unmarked(tokens(line.text)[1:])
-    constants: dict[str, str] = {}
-    while len(words) > 2 and words[-2] == "=":
-        constants[words[-3].lower()] = words[-1]
-        del words[-3:]
-    if len(words) < 2 or "=" in words:
-        raise InputError("this .subckt has no name or no pins", "write .subckt NAME PIN PIN")
-    return Body(line.number, words[0], [pin.lower() for pin in words[1:]], constants)
+@dataclass(frozen=True)
+class _Joined:
+    """The branches that are no shorts, and the nodes of each once shorts have joined them."""
+
+    kept: Sequence[Branch]
+    ends: Sequence[tuple[str, str]]
 
 
-def fold(
-    body: Body, text: SpiceText, outside: Scope, find: Callable[[str], Sized], source: str
-) -> tuple[DiodeModel, tuple[str, ...]]:
-    """The subcircuit's one diode, under the subcircuit's name, and a phrase for each thing left out.
+def devices(
+    body: Body,
+    text: SpiceText,
+    outside: Scope,
+    find: Callable[[str], Sized],
+    cards: Mapping[str, tuple[int, Card]],
+    source: str,
+) -> tuple[list[Device], tuple[str, ...]]:
+    """A subcircuit's devices, and a phrase for each thing left out; ``find`` and ``cards`` give models outside it.
 
-    ``find`` gives the models defined outside it. A resistor in series is added to RS, which is exact.
+    One diode with resistors in series is a diode, whose RS they join; all else between two pins is a composite. With
+    more than two pins, what lies between each two of them is a device of its own, named after these.
 
     Raises:
-        InputError: naming the line of what makes it more than one diode.
+        InputError: naming the line of what cannot be read, or the subcircuit that is no such thing.
     """
-    scope = Scope(body.constants, outside)
-    if len(body.pins) != 2:
-        raise InputError(f".subckt {shown(body.name)} has {len(body.pins)} pins and a diode two", "give one diode")
-    diodes: list[tuple[Line, list[str]]] = []
-    branches: list[_Branch] = []
-    ignored: list[str] = []
+    reader = Reader(body, Scope(body.constants, outside), find, cards, source)
+    if len(body.lines) > MOST:
+        raise InputError(f".subckt {shown(body.name)} has more than {MOST} elements", MEASURE)
+    branches: list[Branch] = []
     for line in body.lines:
         with text.at(line.number):
-            words = tokens(line.text)
-            name, kind = words[0], words[0][:1].lower()
-            if kind not in "rcld" or len(words) < 4:
-                raise InputError(
-                    f"{shown(name)} in .subckt {shown(body.name)} is not a part of one diode",
-                    "a diode's subcircuit has one D, and R, L and C",
-                )
-            ends = (words[1].lower(), words[2].lower())
-            if kind == "d":
-                diodes.append((line, words))
-            elif kind == "c":
-                ignored.append(f"{name} is a capacitor, open in direct current")
-            elif kind == "l":
-                ignored.append(f"{name} is an inductor, a short in direct current")
-                branches.append(_Branch(name, ends, 0.0))
-            else:
-                branches.append(_Branch(name, ends, _ohms(words, scope)))
-    if len(diodes) != 1:
-        at = diodes[1][0].number if diodes else body.line
-        raise text.error(at, f".subckt {shown(body.name)} holds {len(diodes)} diodes", "it must hold exactly one")
-    line, words = diodes[0]
-    with text.at(line.number):
-        model, more = _diode(words, body, scope, find, source)
-        series = _series(body, branches, words[1].lower(), words[2].lower())
-        if series and any(model.get(key) for key in ("trs1", "trs2")):
+            branch = reader.read(line)
+            branches += [branch] if branch is not None else []
+    known = settled(branches, body.pins, text)
+    joined = _joined(known, body.pins)
+    pins = list(dict.fromkeys(joined.get(pin, pin) for pin in body.pins))
+    kept = [branch for branch in known if branch.kind != "short"]
+    ends = [(joined.get(start, start), joined.get(end, end)) for start, end in (branch.ends for branch in kept)]
+    whole = _Joined(kept, ends)
+    net = reduced(ends, frozenset(pins))
+    _demand_sound(net, kept)
+    idle = [kept[leaf.part].name for form in (*net.loose, *net.shorted) for leaf in leaves(form)]
+    reader.ignored.extend(f"{name} carries no direct current" for name in idle)
+    if len(body.pins) == 2:
+        if not net.branches:
+            raise InputError(f"no direct current leads through .subckt {shown(body.name)}", "connect its two pins")
+        if len(net.branches) > 1:
             raise InputError(
-                f"{words[0]} has a series resistance with a temperature coefficient beside resistors without one",
-                "give one model with RS, TRS1 and TRS2",
+                f"the parts of .subckt {shown(body.name)} are not in series and in parallel, as a bridge's are not",
+                MEASURE,
             )
+        return [_device(body.name, net.branches[0], whole, source)], tuple(reader.ignored)
+    found: list[Device] = []
+    for piece in net.branches:
+        own = [kept[leaf.part] for leaf in leaves(piece.form)]
+        if not any(each.kind == "diode" for each in own):
+            reader.ignored.extend(f"{each.name} is part of no diode" for each in own)
+            continue
+        device = _device(body.name, piece, whole, source)
+        name = "_".join([body.name, *device.ends])
+        found.append(Device(replace(device.model, name=name), device.ends))
+    if not found:
+        raise InputError(f".subckt {shown(body.name)} holds no diode", "give one that does")
+    return found, tuple(reader.ignored)
+
+
+def _joined(branches: Sequence[Branch], pins: Sequence[str]) -> dict[str, str]:
+    """The node that stands for each of those that shorts join: the first pin among them."""
+    found: dict[str, str] = {}
+
+    def root(node: str) -> str:
+        while node in found:
+            node = found[node]
+        return node
+
+    rank = {pin: k for k, pin in enumerate(pins)}
+    for branch in branches:
+        if branch.kind == "short":
+            nodes = sorted({root(node) for node in branch.ends}, key=lambda node: rank.get(node, len(pins)))
+            if len(nodes) == 2:
+                found[nodes[1]] = nodes[0]
+    return {node: root(node) for node in found}
+
+
+def _demand_sound(net: Reduced, kept: Sequence[Branch]) -> None:
+    for forms, kind, why in ((net.shorted, "volts", "is shorted"), (net.loose, "amperes", "leads nowhere")):
+        for form in forms:
+            for leaf in leaves(form):
+                if kept[leaf.part].kind == kind:
+                    raise InputError(f"the source {shown(kept[leaf.part].name)} {why}", "leave it out")
+
+
+def _device(name: str, piece: Piece, joined: _Joined, source: str) -> Device:
+    """The device that a piece of a net is, from its anode to its cathode."""
+    own = [(leaf, joined.kept[leaf.part]) for leaf in leaves(piece.form)]
+    diodes = [(leaf, each) for leaf, each in own if each.kind == "diode"]
+    plain = isinstance(piece.form, Leaf) or piece.form.series
+    plain &= len(diodes) == 1 and all(each.kind in ("diode", "ohms") for _, each in own)
+    ohms = sum(each.value for _, each in own if each.kind == "ohms")
+    model = diodes[0][1].diode if diodes else None
+    if plain and model is not None:
+        warm = any(each.tc1 or each.tc2 for _, each in own) or any(model.get(key) for key in ("trs1", "trs2"))
+        if not (ohms and warm):
+            ends = (piece.start, piece.end) if diodes[0][0].forward else (piece.end, piece.start)
+            return Device(_behind(model, ohms, name, source), ends)
+    forward = _composite(name, piece.form, piece.start, piece.end, joined, source)
+    backward = _composite(name, piece.form, piece.end, piece.start, joined, source)
+    law = one(forward)
+    volts, reverse = voltage_at(law, TELLING), -voltage_at(law, -TELLING)
+    if volts > ALIKE * reverse > 0.0:
+        return Device(backward, (piece.end, piece.start))
+    return Device(forward, (piece.start, piece.end))
+
+
+def _behind(model: DiodeModel, ohms: float, name: str, source: str) -> DiodeModel:
     given = dict(model.parameters)
-    if series:
-        given["rs"] = model.get("rs") + series
-    return replace(model, name=body.name, parameters=tuple(given.items()), source=source), (*more, *ignored)
+    if ohms:
+        given["rs"] = model.get("rs") + ohms
+    return replace(model, name=name, parameters=tuple(given.items()), source=source)
 
 
-def _ohms(words: list[str], scope: Scope) -> float:
-    """The resistance of a resistor's words."""
-    plain = words[5:] if words[3].lower() == "r" and words[4:5] == ["="] else words[3:]
-    if len(plain) != 1:
-        raise InputError(f"{shown(words[0])} has more than a resistance", "give the resistance alone")
-    ohms = scope.number(plain[0])
-    if ohms < 0.0:
-        raise InputError(f"{shown(words[0])} is {ohms:g} ohm", "a resistance is at least 0")
-    return ohms
-
-
-def _diode(
-    words: list[str], body: Body, scope: Scope, find: Callable[[str], Sized], source: str
-) -> tuple[DiodeModel, tuple[str, ...]]:
-    """The model of a diode's line, of its area and so many times as it says."""
-    name, rest = words[3], words[4:]
-    given: dict[str, float] = {}
-    if rest and rest[1:2] != ["="]:
-        given["area"], rest = scope.number(rest[0]), rest[1:]
-    while len(rest) > 2 and rest[0].lower() in {"area", "m"} - given.keys() and rest[1] == "=":
-        given[rest[0].lower()], rest = scope.number(rest[2]), rest[3:]
-    if rest:
-        raise InputError(f"{shown(rest[0])} of diode {shown(words[0])} is not understood", "give it area=N or nothing")
-    if name.casefold() in body.cards:
-        _, card = body.cards[name.casefold()]
-        sized, ignored = read_card(card, scope, find, source)
-    else:
-        sized, ignored = find(name), ()
-    return sized.of(given.get("area"), given.get("m", 1.0)), ignored
-
-
-def _series(body: Body, branches: list[_Branch], anode: str, cathode: str) -> float:
-    """The ohms between the pins and the diode, which must be the only way from pin to pin."""
-    left = list(branches)
-    total = 0.0
-    reached = []
-    for pin in body.pins:
-        at = pin
-        while at not in (anode, cathode):
-            ways = [branch for branch in left if at in branch.ends]
-            if len(ways) != 1 or ways[0].ends[0] == ways[0].ends[1]:
-                raise InputError(
-                    f"pin {shown(pin)} does not lead to the diode through parts in series alone", "give it as one diode"
-                )
-            total += ways[0].ohms
-            left.remove(ways[0])
-            at = ways[0].ends[ways[0].ends[0] == at]
-        reached.append(at)
-    if left:
-        raise InputError(f"{shown(left[0].name)} is not in series with the diode", "give the subcircuit as one diode")
-    if sorted(reached) != sorted([anode, cathode]) or anode == cathode:
-        raise InputError("the diode does not lie between the two pins", "give the subcircuit as one diode")
-    return total
+def _composite(name: str, form: Form, anode: str, cathode: str, joined: _Joined, source: str) -> CompositeModel:
+    """What lies between two nodes, its nodes by their own names where a netlist can hold them."""
+    names = {anode: "a", cathode: "c"}
+    parts = []
+    for part in sorted(leaf.part for leaf in leaves(form)):
+        branch = joined.kept[part]
+        for node in joined.ends[part]:
+            legal = LEGAL_NODE.fullmatch(node) and node not in ("a", "c", "0", "gnd", ENTRY)
+            if node not in names:
+                names[node] = node if legal and node not in names.values() else f"n{len(names)}_"
+        start, end = (names[node] for node in joined.ends[part])
+        parts.append(Part(branch.kind, start, end, branch.value, branch.tc1, branch.tc2, branch.diode))
+    return CompositeModel(name, tuple(parts), source)

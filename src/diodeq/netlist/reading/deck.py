@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
 
 from diodeq.devices.vendor.cards import Card, add_card, split_card
-from diodeq.devices.vendor.subcircuit import Body, open_body
+from diodeq.devices.vendor.elements import Body, open_body
 from diodeq.errors import InputError
 from diodeq.printable import counted
 from diodeq.spice import Line, Scope, SpiceText, tokens

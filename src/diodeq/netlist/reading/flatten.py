@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.vendor.cards import Card, Sized, read_card
-from diodeq.devices.vendor.subcircuit import Body
+from diodeq.devices.vendor.elements import Body
 from diodeq.errors import InputError, UsageError
 from diodeq.netlist.reading.deck import Deck, temperatures
 from diodeq.netlist.reading.elements import FIXED, GROUND, Part, read_part

@@ -1,0 +1,1 @@
+"""Composites: two pins with diodes, resistors and constant sources between them, as one device."""

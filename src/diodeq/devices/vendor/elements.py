@@ -1,0 +1,216 @@
+"""The element lines of a ``.subckt`` as branches between two nodes, as direct current sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.vendor.cards import Card, Sized, read_card
+from diodeq.errors import InputError
+from diodeq.spice import Line, Scope, tokens
+from diodeq.spice.numbers import shown
+from diodeq.spice.text import unmarked
+
+MEASURE = "sweep it in ngspice with `diodeq devices measure`"
+GROUND = frozenset(["0", "gnd"])
+RESISTORS = frozenset(["r", "res"])
+HARMLESS = frozenset(["tol", "noisy", "noise", "pwr"])
+
+
+@dataclass
+class Body:
+    """A subcircuit while it is read: its pins, its own constants and models, and its element lines."""
+
+    line: int
+    name: str
+    pins: list[str]
+    constants: dict[str, str]
+    cards: dict[str, tuple[int, Card]] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What lies between two nodes: ``kind`` and ``value`` as a composite's part has them, or "e" and "g" with a gain
+    and the two nodes that control it, or "short"."""
+
+    name: str
+    line: int
+    kind: str
+    ends: tuple[str, str]
+    value: float = 0.0
+    tc1: float = 0.0
+    tc2: float = 0.0
+    diode: DiodeModel | None = None
+    control: tuple[str, str] = ("", "")
+    offset: float = 0.0
+    """What an "e" or a "g" gives without its control"""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads a subcircuit's lines; ``find`` gives the diode models outside it, ``cards`` are those of any kind."""
+
+    body: Body
+    scope: Scope
+    find: Callable[[str], Sized]
+    cards: Mapping[str, tuple[int, Card]]
+    source: str
+    ignored: list[str] = field(default_factory=list)
+
+    def read(self, line: Line) -> Branch | None:
+        """The branch of an element line; None for a capacitor. Raises `InputError` for what is none."""
+        words = tokens(line.text)
+        kind = words[0][:1].lower()
+        if kind not in READERS:
+            raise InputError(
+                f"{shown(words[0])} in .subckt {shown(self.body.name)} is not a diode, a resistor or a constant source",
+                MEASURE,
+            )
+        if len(words) < 4:
+            raise InputError(f"{shown(words[0])} has too few fields", "give its nodes and its value")
+        ends = ("0" if node.lower() in GROUND else node.lower() for node in words[1:3])
+        return READERS[kind](self, words, Branch(words[0], line.number, "", (next(ends), next(ends))))
+
+    def _capacitor(self, words: list[str], branch: Branch) -> None:
+        self.ignored.append(f"{words[0]} is a capacitor, open in direct current")
+
+    def _inductor(self, words: list[str], branch: Branch) -> Branch:
+        self.ignored.append(f"{words[0]} is an inductor, a short in direct current")
+        return replace(branch, kind="short")
+
+    def _resistor(self, words: list[str], branch: Branch) -> Branch:
+        plain = words[5:] if words[3].lower() == "r" and words[4:5] == ["="] else words[3:]
+        card: Card | None = None
+        values: list[float] = []
+        while plain and plain[1:2] != ["="]:
+            known = self.body.cards.get(plain[0].casefold()) or self.cards.get(plain[0].casefold())
+            if known and card is None:
+                card = known[1]
+            elif not values:
+                values.append(self.scope.number(plain[0]))
+            else:
+                raise InputError(f"{shown(words[0])} has more than a resistance", "give the resistance alone")
+            plain = plain[1:]
+        given = self._coefficients(words[0], card, plain)
+        own = given.get("r", 1.0)
+        if values and own != 1.0:
+            raise InputError(
+                f"{shown(words[0])} has a resistance and its model R={own:g}, which some simulators multiply by it",
+                "leave one of the two out",
+            )
+        ohms = (values[0] if values else given.get("r", 0.0)) / given.get("m", 1.0)
+        if not values and not ohms:
+            raise InputError(f"{shown(words[0])} has no resistance", "give it in ohms")
+        if ohms < 0.0:
+            raise InputError(f"{shown(words[0])} is {ohms:g} ohm", "a resistance is at least 0")
+        kind = "ohms" if ohms else "short"
+        return replace(branch, kind=kind, value=ohms, tc1=given.get("tc1", 0.0), tc2=given.get("tc2", 0.0))
+
+    def _coefficients(self, name: str, card: Card | None, plain: list[str]) -> dict[str, float]:
+        """Temperature coefficients of a resistor, from its model's card and its own line."""
+        given: dict[str, float] = {}
+        if card is not None:
+            if card.kind not in RESISTORS:
+                raise InputError(f"{shown(card.name)} is of type {card.kind.upper()}, not a resistor", "give it ohms")
+            for key, text in card.parameters:
+                if key.lower() == "tnom" and self.scope.number(text) == 27.0:
+                    continue
+                if key.lower() not in ("r", "tc1", "tc2"):
+                    raise InputError(f"{key} of resistor model {shown(card.name)} is not understood", MEASURE)
+                given[key.lower()] = self.scope.number(text)
+        at = 0
+        while at < len(plain):
+            key = plain[at].lower()
+            if plain[at + 1 : at + 2] != ["="] or at + 2 >= len(plain):
+                raise InputError(f"{shown(name)} has more than a resistance", "give the resistance alone")
+            if key == "tc":
+                given["tc1"], at = self.scope.number(plain[at + 2]), at + 3
+                if at < len(plain) and plain[at + 1 : at + 2] != ["="]:
+                    given["tc2"], at = self.scope.number(plain[at]), at + 1
+                continue
+            if key in ("tc1", "tc2", "m"):
+                given[key] = self.scope.number(plain[at + 2])
+            elif key not in HARMLESS:
+                raise InputError(f"{shown(plain[at])} of {shown(name)} is not understood", "give the resistance alone")
+            at += 3
+        if not given.get("m", 1.0) > 0.0:
+            raise InputError(f"{shown(name)} is there {given['m']:g} times", "give a positive m")
+        return given
+
+    def _source(self, words: list[str], branch: Branch) -> Branch:
+        rest = words[3:]
+        if rest[0].lower() == "dc":
+            rest = rest[2:] if rest[1:2] == ["="] else rest[1:]
+        if len(rest) != 1:
+            raise InputError(f"{shown(words[0])} is not a constant source", f"give its value alone, or {MEASURE}")
+        value = self.scope.number(rest[0])
+        if words[0][0].lower() == "i":
+            return replace(branch, kind="amperes", value=value)
+        return replace(branch, kind="volts" if value else "short", value=value)
+
+    def _controlled(self, words: list[str], branch: Branch) -> Branch:
+        letter, rest, offset = words[0][0].lower(), words[3:], 0.0
+        if rest[0].lower() == "poly":
+            if rest[1:2] != ["1"] or not 5 <= len(rest) <= 12:
+                raise InputError(f"{shown(words[0])} is not linear in one voltage", MEASURE)
+            numbers = [self.scope.number(word) for word in rest[4:]]
+            if any(numbers[2:]):
+                raise InputError(f"{shown(words[0])} is not linear", MEASURE)
+            offset, gain, rest = numbers[0], (numbers[1:2] or [0.0])[0], rest[2:4]
+        else:
+            if len(rest) != 3 or "=" in rest:
+                raise InputError(f"{shown(words[0])} is not linear in one voltage", MEASURE)
+            gain = self.scope.number(rest[2])
+        ends = ("0" if node.lower() in GROUND else node.lower() for node in rest[:2])
+        return replace(branch, kind=letter, value=gain, offset=offset, control=(next(ends), next(ends)))
+
+    def _diode(self, words: list[str], branch: Branch) -> Branch:
+        model, more = _diode(words, self.body, self.scope, self.find, self.source)
+        self.ignored.extend(more)
+        return replace(branch, kind="diode", diode=model)
+
+
+READERS: dict[str, Callable[[Reader, list[str], Branch], Branch | None]] = {
+    "d": Reader._diode,
+    "r": Reader._resistor,
+    "c": Reader._capacitor,
+    "l": Reader._inductor,
+    "v": Reader._source,
+    "i": Reader._source,
+    "e": Reader._controlled,
+    "g": Reader._controlled,
+}
+
+
+def open_body(line: Line) -> Body:
+    """The empty body of a ``.subckt`` line; raises ``InputError`` without a name or pins."""
+    words = unmarked(tokens(line.text)[1:])
+    constants: dict[str, str] = {}
+    while len(words) > 2 and words[-2] == "=":
+        constants[words[-3].lower()] = words[-1]
+        del words[-3:]
+    if len(words) < 2 or "=" in words:
+        raise InputError("this .subckt has no name or no pins", "write .subckt NAME PIN PIN")
+    return Body(line.number, words[0], [pin.lower() for pin in words[1:]], constants)
+
+
+def _diode(
+    words: list[str], body: Body, scope: Scope, find: Callable[[str], Sized], source: str
+) -> tuple[DiodeModel, tuple[str, ...]]:
+    """The model of a diode's line, of its area and so many times as it says."""
+    name, rest = words[3], words[4:]
+    given: dict[str, float] = {}
+    if rest and rest[1:2] != ["="]:
+        given["area"], rest = scope.number(rest[0]), rest[1:]
+    while len(rest) > 2 and rest[0].lower() in {"area", "m"} - given.keys() and rest[1] == "=":
+        given[rest[0].lower()], rest = scope.number(rest[2]), rest[3:]
+    if rest:
+        raise InputError(f"{shown(rest[0])} of diode {shown(words[0])} is not understood", "give it area=N or nothing")
+    if name.casefold() in body.cards:
+        _, card = body.cards[name.casefold()]
+        sized, ignored = read_card(card, scope, find, source)
+    else:
+        sized, ignored = find(name), ()
+    return sized.of(given.get("area"), given.get("m", 1.0)), ignored
