@@ -97,9 +97,8 @@ def compare(case: Case, sort: str, engine: Simulator, score: Score) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "families", nargs="*", metavar="FAMILY", help=f"of {', '.join([*FAMILIES, *SETTINGS])}; default most"
-    )
+    known = [*FAMILIES, *SETTINGS]
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"of {', '.join(known)}; default most")
     parser.add_argument("--count", type=int, default=10, help="circuits of each family and sort (10)")
     parser.add_argument("--seed", type=int, default=0, help="the first circuit's seed (0)")
     options = parser.parse_args()
