@@ -61,7 +61,7 @@ def every_element() -> Circuit:
 
 def parts() -> Circuit:
     """Every diode of the catalogue behind its own resistor."""
-    models = tuple(catalogue.get(name) for name in catalogue.names())
+    models = tuple(catalogue.get(name) for name in catalogue.names("diode"))
     count = len(models)
     return Circuit(
         ("0", "supply", *(f"k{i}" for i in range(count))),

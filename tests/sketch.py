@@ -96,4 +96,4 @@ def spread(rng: Random, low: float, high: float) -> float:
 
 
 def part(rng: Random) -> DiodeModel:
-    return catalogue.get(str(rng.choice(catalogue.names())))
+    return catalogue.get(str(rng.choice(catalogue.names("diode"))))

@@ -16,6 +16,7 @@ from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.one_ports import FAMILIES, forward_voltage, one
+from diodeq.devices.transistor.model import TransistorModel
 from diodeq.learning.gradcheck import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.netlist.dialects import full_deck
@@ -38,6 +39,7 @@ SAMPLES = {
             Part("volts", "m", "a", 0.7, -2e-3),
         ),
     ),
+    "transistor": TransistorModel("squared", "PMOS", {"vto": -0.4, "kp": 1e-3, "lambda": 0.02, "gamma": 0.3}),
 }
 
 

@@ -80,7 +80,7 @@ FILES: dict[str, tuple[bytes, dict[str, dict[str, float]]]] = {
     "derived.lib": (
         b".param is0={2*1.25n} n0=1.7\n.model BASE D(IS={is0} N={n0+0.05} RS='sqrt(4)/4')\n"
         b".model CHILD AKO:BASE D(RS=1.5)\n"
-        b".model BC547 NPN(BF=200 IS=7f)\n",
+        b".model BC547 NPN(BF=200 IS=7f RB=10)\n",
         {"BASE": {"is": 2.5e-9, "n": 1.75, "rs": 0.5}, "CHILD": {"is": 2.5e-9, "n": 1.75, "rs": 1.5}},
     ),
     "area.lib": (
@@ -146,7 +146,7 @@ HOSTILE: dict[str, tuple[str | bytes, int, str]] = {
     "twice": (GOOD + GOOD, 2, "line 1 already"),
     "given twice": (".model dd D(IS=1n IS=2n)\n", 1, "twice"),
     "unclosed": (".model dd D(IS=1n\n", 1, "not closed"),
-    "no diode": (".model q NPN(BF=100)\n* that is all\n", 1, "not a diode"),
+    "no diode": (".model q NPN(BF=100 RB=10)\n* that is all\n", 1, "no law with RB"),
     "nothing": ("* only\n* words\n", 2, "without a diode"),
     "prose": ("Spice model of our part\n" + GOOD, 1, "neither a .model"),
     "continues nothing": ("* title\n+ IS=1n\n", 2, "continues nothing"),
@@ -192,7 +192,9 @@ def test_what_was_left_out_is_named(user: Path) -> None:
     assert [phrase.split()[0] for phrase in part.ignored] == ["L1", "CP"]
     (part,) = read_parts(Path("area.lib")).parts
     assert [phrase.split("=")[0] for phrase in part.ignored] == ["xyz", "isw"]
-    assert read_parts(Path("derived.lib")).skipped == ("line 4: 'BC547' is of type NPN, not a diode",)
+    assert read_parts(Path("derived.lib")).skipped == (
+        "line 4: BC547: diodeq has no law with RB = 10, `diodeq devices measure` takes it",
+    )
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -234,7 +236,7 @@ E1 1 2 VALUE={twice(V(1))}
 R1 1 2 {x}
 D1 1 2 GOOD1
 .ends
-.model BC547 NPN(BF=200)
+.model BC547 NPN(BF=200 RB=10)
 .model LEVELS D(LEVEL=3)
 .model GOOD2 D(Is=2n N=1.8 Rs=1)
 .subckt GOOD3 1 2

@@ -362,3 +362,16 @@ def test_answers_of_a_deck_with_another_marker_are_none():
         found, reason = pool.map([Asked("sweep", (GOOD, "k2", ("a",), 2))])[0]
         assert not len(found["a"])
         assert reason
+
+
+@pytest.mark.parametrize("where", ["here", "home"])
+def test_nothing_is_read_from_a_spiceinit(tmp_path, monkeypatch, where):
+    """ngspice runs the commands in one of the folder it starts in, which may have come with somebody's circuit."""
+    (tmp_path / ".spiceinit").write_text(f"shell touch {tmp_path}/ran\nset ngbehavior=psa\n")
+    if where == "here":
+        monkeypatch.chdir(tmp_path)
+    else:
+        monkeypatch.setenv("HOME", str(tmp_path))
+    with NgspiceSimulator(workers=1) as engine:
+        assert engine.version.startswith("ngspice-")
+    assert not (tmp_path / "ran").exists()

@@ -16,6 +16,7 @@ from diodeq.devices.composite.parts import Part
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.law import law
 from diodeq.devices.one_ports import FAMILIES, Joined, OnePorts, from_json, one_ports
+from diodeq.devices.transistor.model import TransistorModel
 from diodeq.errors import InputError
 
 EPSILON = 2.0**-52
@@ -59,10 +60,20 @@ COMPOSITES = (
         (between(RISING, "a", "n"), between(1e6, "a", "n"), between(BARE, "n", "c"), between(10.0, "c", "a")),
     ),
 )
+TRANSISTORS = (
+    TransistorModel("square", "NMOS", {"vto": 1.0, "kp": 1e-3, "lambda": 0.02, "gamma": 0.4, "phi": 0.7}),
+    TransistorModel("power", "PMOS", {"vto": -2.0, "kp": 1e-2, "is": 1e-12}),
+    TransistorModel("depleted", "NMOS", {"vto": -1.0, "kp": 1e-4}),
+    TransistorModel("plain", "NPN", {"is": 1e-15, "bf": 100.0}),
+    TransistorModel("worn", "PNP", {"is": 1e-14, "bf": 50.0, "ikf": 0.05, "var": 20.0, "ise": 1e-13, "ne": 1.6}),
+    TransistorModel("limiter", "NJF", {"vto": -2.0, "beta": 1e-3, "lambda": 0.02}),
+    TransistorModel("closed", "PJF", {"vto": 0.3, "beta": 1e-4, "is": 1e-10, "area": 2.0, "m": 3.0}),
+)
 EXAMPLES = {
-    "diode": (*map(catalogue.get, catalogue.names()), KNEES, RECOMBINATION, BARE),
+    "diode": (*map(catalogue.get, catalogue.names("diode")), KNEES, RECOMBINATION, BARE),
     "curve": CURVES,
     "composite": COMPOSITES,
+    "transistor": TRANSISTORS,
 }
 TEMPERATURES = (-55.0, 27.0, 150.0)
 

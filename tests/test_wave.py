@@ -89,7 +89,7 @@ def test_voltages_and_gradients_are_those_of_ngspice(name, wave, ngspice):
     agree(CIRCUITS[name](), DRIVES, wave, ngspice)
 
 
-@pytest.mark.parametrize("diode", catalogue.names())
+@pytest.mark.parametrize("diode", catalogue.names("diode"))
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_every_diode_in_every_circuit_agrees_with_the_oracle(name, diode, wave):
     circuit = CIRCUITS[name](diode)
@@ -132,7 +132,7 @@ def test_outputs_at_the_nodes_of_diodes(shape, wave):
 def random_circuit(seed):
     """Any circuit of the test suite, wide or narrow, with any diodes, over five decades of conductance."""
     random = np.random.default_rng([seed, 77])
-    names = catalogue.names()
+    names = catalogue.names("diode")
     name = random.choice([*CIRCUITS, "deep"])
     diode = random.choice(names)
     if name == "deep":
@@ -230,7 +230,7 @@ def test_wright_omega_is_scipys():
 
 @pytest.mark.parametrize("backend", installed("numpy", "numba"))
 @pytest.mark.parametrize("temperature", [-20.0, 27.0, 85.0])
-@pytest.mark.parametrize("name", catalogue.names())
+@pytest.mark.parametrize("name", catalogue.names("diode"))
 def test_diodes_follow_their_law(name, temperature, backend):
     circuit = replace(plain(name), temperature=temperature)
     device = law(circuit.models[0], temperature)
@@ -263,7 +263,7 @@ def test_a_mixture_of_diodes_keeps_its_order():
 @pytest.mark.parametrize("temperature", [-20.0, 27.0, 85.0])
 def test_diodes_of_every_kind_follow_their_laws_together(temperature, backend):
     """Constants go by the column: every diode of the catalogue, and ones with a recombination current and knees."""
-    models = (*map(catalogue.get, catalogue.names()), DiodeModel("knee", {"is": 1e-9, "ikf": 1e-5, "bv": 3.0}))
+    models = (*map(catalogue.get, catalogue.names("diode")), DiodeModel("knee", {"is": 1e-9, "ikf": 1e-5, "bv": 3.0}))
     which = np.random.default_rng(1).integers(0, len(models), 60)
     circuit = SimpleNamespace(models=models, diodes=SimpleNamespace(values=which), temperature=temperature)
     random = np.random.default_rng(0)
@@ -486,7 +486,7 @@ def test_every_backend_finds_what_numpy_finds(name, diode, backend):
 
 
 @pytest.mark.parametrize("backend", installed("numpy", "numba", "torch", "torch:cuda"))
-@pytest.mark.parametrize("diode", catalogue.names())
+@pytest.mark.parametrize("diode", catalogue.names("diode"))
 def test_float32_is_right_to_the_accuracy_stated(diode, backend):
     with create(f"wave:{backend}:float32") as rough, create("wave") as wave:
         for name in CIRCUITS:

@@ -10,7 +10,7 @@ from PySpice.Spice.Netlist import Circuit as PySpiceCircuit
 
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.primitives import lower, used_models
-from diodeq.devices.two_pin import TwoPin, definition
+from diodeq.devices.two_pin import EXPORTED, TwoPin, definition
 
 # The tolerances that give 1e-9 V; see diodeq.netlist.
 _OPTIONS = ".options reltol=1e-9 vntol=1e-12 abstol=1e-18 gmin=1e-12"
@@ -67,7 +67,7 @@ def convert(circuit: Circuit) -> Any:
                 add[name[0]](name[1:], *fields, value)
     for card in (circuit.models[index] for index in used_models(circuit)):
         if isinstance(card, TwoPin):
-            converted.raw_spice += definition(card) + "\n"
+            converted.raw_spice += definition(card, EXPORTED) + "\n"
         else:
             converted.model(card.spice_name, "D", **dict(card.card()))
     return converted

@@ -11,25 +11,28 @@ from typing import Any
 import rich_click as click
 
 from diodeq.cli.fit import fit
+from diodeq.cli.measure import measure
 from diodeq.cli.options import JSON, POSITIVE, SIMULATOR, TIME_LIMIT, WRITTEN, print_json
 from diodeq.cli.technologies import technologies
 from diodeq.cli.terminal import complain, say
 from diodeq.devices import Model, catalogue
-from diodeq.devices.composite.model import CompositeModel
 from diodeq.devices.curve.file import read_curve
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.model import PARAMETERS
 from diodeq.devices.one_ports import forward_voltage, one
-from diodeq.devices.two_pin import TwoPin, definition
+from diodeq.devices.transistor.model import TransistorModel
+from diodeq.devices.two_pin import EXPORTED, TwoPin, definition
 from diodeq.devices.vendor.file import Part, read_parts
+from diodeq.devices.vendor.transistors import sized
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.network import ACTIVATIONS, Activation
 from diodeq.printable import printable
 
 CURRENTS = (1e-6, 1e-4, 1e-3)
+HIGHEST = 1e4  # volts: beyond, a current is never reached
 TEMPERATURE = click.option(
-    "--temperature", type=float, default=27.0, show_default=True, help="Temperature of the diode in °C."
+    "--temperature", type=float, help="Temperature in °C; by default 27, or the one at which the part was measured."
 )
 
 
@@ -43,6 +46,7 @@ def devices() -> None:
 
 devices.add_command(technologies)
 devices.add_command(fit)
+devices.add_command(measure)
 
 
 @devices.command("list")
@@ -53,7 +57,7 @@ def list_devices(as_json: bool) -> None:
 
     Example: diodeq devices list
     """
-    parts = [_summary(catalogue.get(name), 27.0) for name in catalogue.names()]
+    parts = [_summary(catalogue.get(name)) for name in catalogue.names()]
     if as_json:
         print_json(parts)
         return
@@ -78,15 +82,16 @@ def list_devices(as_json: bool) -> None:
 @click.argument("name")
 @TEMPERATURE
 @JSON
-def show(name: str, temperature: float, as_json: bool) -> None:
+def show(name: str, temperature: float | None, as_json: bool) -> None:
     """Show a diode's parameters, where they come from, its forward voltages and its SPICE card.
 
     Example: diodeq devices show 1N4148 --temperature 85
     """
     model = catalogue.get(name)
     document = _summary(model, temperature)
+    temperature = document["temperature"]
     if isinstance(model, TwoPin):
-        card = definition(model)
+        card = definition(model, EXPORTED)
     else:
         # repr of a float is the shortest text that reads back as the same number
         card = f".model {model.spice_name} D({' '.join(f'{key}={value!r}' for key, value in model.card())})"
@@ -99,9 +104,16 @@ def show(name: str, temperature: float, as_json: bool) -> None:
         say("  volt          ampere")
         for v, i in zip(model.volts, model.amperes, strict=True):
             say(f"  {v:<12.6g}  {i:.6g}")
-        say("\nmonotone cubics between these points, straight beyond them, the same at every temperature")
-    elif isinstance(model, CompositeModel):
-        for line in definition(model).split("\n"):
+        held = "the same at every temperature" if model.temperature is None else "measured at one temperature"
+        say(f"\nmonotone cubics between these points, straight beyond them, {held}")
+        say("\n".join(["in ngspice, a and c being its pins:", *model.original]) if model.original else "")
+    elif isinstance(model, TransistorModel):
+        for key, value in model.values().items():
+            meant = model.kind.law[key]
+            say(f"  {key.upper():<6} {value:<12g} {meant.unit:<5} {meant.meaning}")
+        say(f"\nterminals of the {model.polarity} at its pins, current flowing in at a: {model.terminals}")
+    elif isinstance(model, TwoPin):
+        for line in definition(model, EXPORTED).split("\n"):
             say(f"  {line}")
     else:
         for key, value in model.card():
@@ -109,7 +121,7 @@ def show(name: str, temperature: float, as_json: bool) -> None:
             say(f"  {key:<5} {value:<12g} {parameter.unit:<5} {parameter.meaning}")
     say(f"\nforward voltage at {temperature:g} °C")
     for entry in document["forward_voltages"]:
-        known = "not measured" if entry["volts"] is None else f"{entry['volts']:.6g} V"
+        known = "never, or not measured" if entry["volts"] is None else f"{entry['volts']:.6g} V"
         say(f"  {_amperes(entry['amperes']):>7}  {known}")
     if isinstance(model, TwoPin):
         say(f"\nin netlists: a subcircuit {model.spice_name}")
@@ -139,7 +151,7 @@ def plot(
     output: Path,
     alpha: float,
     diode: str,
-    temperature: float,
+    temperature: float | None,
     simulator: str,
     time_limit: float,
     as_json: bool,
@@ -159,6 +171,7 @@ def plot(
     from diodeq.simulators import create
 
     model = catalogue.get(name)
+    temperature = _warmth(model) if temperature is None else temperature
     with create(simulator, 1, time_limit) as engine:
         points = measure_device(engine, model, alpha, temperature)
     write_atomically(output, render(device_figure(model, points), output))
@@ -184,13 +197,23 @@ def plot(
 @click.option("--name", help="What to call the part, where the file has one; a curve needs it.")
 @click.option("--source", "origin", metavar="TEXT", help="Of a curve: who measured it, and how.")
 @click.option("--only", multiple=True, metavar="PART", help="Take this part of the file alone; repeatable.")
+@click.option("--instance", metavar="W=10U …", help="Of transistors: what stands on the element's own line.")
 @click.option("--replace", is_flag=True, help="Prefer these parts to known ones of the same names.")
 @JSON
 def import_parts(
-    file: Path, name: str | None, origin: str | None, only: tuple[str, ...], replace: bool, as_json: bool
+    file: Path,
+    name: str | None,
+    origin: str | None,
+    only: tuple[str, ...],
+    instance: str | None,
+    replace: bool,
+    as_json: bool,
 ) -> None:
     """Add the diodes of a vendor's SPICE file to your catalogue: .model cards, and .subckt of diodes, resistors and
     constant sources: one of two pins is one device, of more pins it is each that lies between two of them.
+
+    A transistor (level 1 MOSFET, bipolar, junction FET) becomes a diode, gate at drain or base at collector, a junction
+    FET a current limiter, gate at source: `devices show` says which terminal is at which pin.
 
     A FILE.csv is a measured I-V curve: volts, amperes, a header or none, two or more points in any order. Currents that
     fall as the voltage rises are taken for noise and pooled (monotone regression), which is said.
@@ -213,18 +236,21 @@ def import_parts(
     if missing:
         there = ", ".join(part.model.name for part in found.parts[:10])
         raise UsageError(f"{file} has no part called {sorted(missing)[0]!r}", f"it has {there}")
+    if instance is not None:
+        parts = [_sized(part, instance) for part in parts]
     if name is not None:
         if len(parts) > 1:
             raise UsageError(f"{file} has {len(parts)} parts but --name gives one name", "choose one with --only")
         _demand_name(name)
         parts = [dataclasses.replace(parts[0], model=dataclasses.replace(parts[0].model, name=name))]
     path = catalogue.add([part.model for part in parts], replace)
-    documents = [{**_summary(part.model, 27.0), **_found(part)} for part in parts]
+    documents = [{**_summary(part.model), **_found(part)} for part in parts]
     if as_json:
         print_json({"catalogue": str(path), "parts": documents, "skipped": list(found.skipped)})
         return
     for document in documents:
-        volts = ", ".join(f"{e['volts']:.3f} V at {_amperes(e['amperes'])}" for e in document["forward_voltages"])
+        known = [entry for entry in document["forward_voltages"] if entry["volts"] is not None]
+        volts = ", ".join(f"{e['volts']:.3f} V at {_amperes(e['amperes'])}" for e in known)
         pins = "" if document["pins"] is None else ", pins {anode} to {cathode}".format(**document["pins"])
         say(f"{document['name']} (line {document['line']}{pins}): V_f {volts}")
         for phrase in document["ignored"]:
@@ -232,6 +258,12 @@ def import_parts(
     for phrase in found.skipped:
         complain(f"left out: {phrase}")
     say(f"wrote {path}")
+
+
+def _sized(part: Part, instance: str) -> Part:
+    if not isinstance(part.model, TransistorModel):
+        raise UsageError(f"--instance is for transistors, and {part.model.name} is none", "choose with --only")
+    return dataclasses.replace(part, model=sized(part.model, instance))
 
 
 def _demand_name(name: str) -> None:
@@ -246,7 +278,7 @@ def _import_curve(file: Path, name: str | None, origin: str | None, replace: boo
     found = read_curve(file, name, printable(f"measured, {file.name}" if origin is None else origin))
     path = catalogue.add([found.model], replace)
     if as_json:
-        print_json({"catalogue": str(path), "parts": [_summary(found.model, 27.0)], "notes": list(found.notes)})
+        print_json({"catalogue": str(path), "parts": [_summary(found.model)], "notes": list(found.notes)})
         return
     say(f"{name}: {found.model.description}, {len(found.model.volts)} knots")
     for note in found.notes:
@@ -254,13 +286,24 @@ def _import_curve(file: Path, name: str | None, origin: str | None, replace: boo
     say(f"wrote {path}")
 
 
-def _summary(model: Model, temperature: float) -> dict[str, Any]:
-    """The model as a plain dict, with its forward voltages: none at currents beyond what was measured."""
+def _summary(model: Model, temperature: float | None = None) -> dict[str, Any]:
+    """The model as a plain dict, with its forward voltages: none at currents that it never has, or beyond what was
+    measured. The temperature is by default the one it was measured at, or 27 °C."""
+    temperature = _warmth(model) if temperature is None else temperature
     ports = one(model, temperature)
     most = model.amperes[-1] if isinstance(model, CurveModel) else math.inf
-    known = [forward_voltage(ports, current) if current <= most else None for current in CURRENTS]
-    volts = [{"amperes": current, "volts": found} for current, found in zip(CURRENTS, known, strict=True)]
+    known = [forward_voltage(ports, current) if current <= most else math.inf for current in CURRENTS]
+    volts = [
+        {"amperes": current, "volts": found if found < HIGHEST else None}
+        for current, found in zip(CURRENTS, known, strict=True)
+    ]
     return {**model.to_json(), "spice_name": model.spice_name, "temperature": temperature, "forward_voltages": volts}
+
+
+def _warmth(model: Model) -> float:
+    """The temperature at which a part was measured; 27 °C for one that has a law at every temperature."""
+    measured = model.temperature if isinstance(model, CurveModel) else None
+    return 27.0 if measured is None else measured
 
 
 def _found(part: Part) -> dict[str, Any]:

@@ -42,9 +42,10 @@ def diode(name: str) -> DiodeModel:
     return model
 
 
-def names() -> list[str]:
-    """The names of all parts: the packaged ones in the catalogue's order, then the user's own."""
-    return [model.name for model in _by_key().values()]
+def names(family: str | None = None) -> list[str]:
+    """The names of all parts, or of those of a family such as "diode": the packaged ones in the catalogue's order, then
+    the user's own."""
+    return [model.name for model in _by_key().values() if family in (None, model.to_json()["kind"])]
 
 
 def user_path() -> Path:

@@ -22,9 +22,15 @@ from diodeq.devices.monotone import at_current
 from diodeq.devices.protocol import Floats
 from diodeq.devices.protocol import Model as Model
 from diodeq.devices.protocol import OnePorts as OnePorts
+from diodeq.devices.transistor.model import TransistorModel
 from diodeq.errors import InputError
 
-FAMILIES: dict[str, type[Model]] = {"diode": DiodeModel, "curve": CurveModel, "composite": CompositeModel}
+FAMILIES: dict[str, type[Model]] = {
+    "diode": DiodeModel,
+    "curve": CurveModel,
+    "composite": CompositeModel,
+    "transistor": TransistorModel,
+}
 
 
 def from_json(document: Mapping[str, Any]) -> Model:

@@ -16,16 +16,20 @@ class Spelling:
     """How a dialect writes expressions: ``choose`` has {left}, {right}, {yes} and {no}, of which the third is meant
     where left is below right, ``whole`` has {} for all of what gives a source's current, ``warming`` two for a
     resistor's temperature coefficients. ``carried``: currents are to be read, for which a short may be needed; where
-    they are not it would keep ngspice from converging."""
+    they are not it would keep ngspice from converging. Of a part that was measured ``originals`` prints what was
+    measured: "" never, "plain" where every SPICE spells it so, "any" always."""
 
     choose: str
     whole: str = "i={}"
     warming: str = "tc1={} tc2={}"
     carried: bool = False
+    originals: str = ""
 
 
 NGSPICE = Spelling("({left}<{right}?{yes}:{no})")
 """ngspice's own; what stands behind the colon is not evaluated where the other is meant."""
+EXPORTED = Spelling(NGSPICE.choose, originals="any")
+"""ngspice's own, in decks that people read."""
 
 
 @runtime_checkable

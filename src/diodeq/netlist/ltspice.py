@@ -12,7 +12,7 @@ KNOWN_PARAMETERS = frozenset(
     "is rs n tt cjo vj m eg xti kf af fc bv nbv ibv tnom isr nr ikf trs1 trs2".split()  # noqa: SIM905
 )
 
-SPELLING = Spelling("if({left}<{right},{yes},{no})", warming="tc={},{}")
+SPELLING = Spelling("if({left}<{right},{yes},{no})", warming="tc={},{}", originals="plain")
 
 
 def write(listing: Listing) -> str:

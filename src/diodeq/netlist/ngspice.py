@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from diodeq.devices.two_pin import EXPORTED
 from diodeq.netlist import spice
 from diodeq.netlist.listing import Listing, Output
 from diodeq.netlist.templates import render
@@ -18,7 +19,7 @@ def write(listing: Listing) -> str:
         "ngspice.cir.j2",
         header=spice.header(listing, "ngspice", "run it with: ngspice -b FILE"),
         sections=spice.sections(listing),
-        models=spice.models(listing.models),
+        models=spice.models(listing.models, EXPORTED),
         options=[spice.options(listing)],
         outputs=spice.outputs(listing),
         saved=list(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from diodeq.circuit.primitives import Primitive
-from diodeq.devices.two_pin import TwoPin
+from diodeq.devices.two_pin import EXPORTED, TwoPin
 from diodeq.netlist import spice
 from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section, number
 from diodeq.netlist.templates import render
@@ -31,7 +31,7 @@ def write(listing: Listing) -> str:
         ],
         subcircuits=[
             {"comment": card["comment"], "lines": [json.dumps(line) for line in card["line"].split("\n")]}
-            for model, card in zip(listing.models, spice.models(listing.models), strict=True)
+            for model, card in zip(listing.models, spice.models(listing.models, EXPORTED), strict=True)
             if isinstance(model, TwoPin)
         ],
         outputs=[f"({json.dumps(o.name)}, {json.dumps(o.plus)}, {json.dumps(o.minus)})" for o in listing.outputs],

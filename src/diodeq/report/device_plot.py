@@ -24,6 +24,7 @@ from diodeq.synthesis.proposals import Proposal
 
 PROBES = (1e1, 1e3, 1e5, 1e7)  # ohm; each current is measured over the resistor on which it drops about a volt
 LARGEST_CURRENT = 1e-2
+HIGHEST = 5.0  # volts that are drawn of what limits its current below that
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +160,7 @@ def _voltage_range(diode: OnePorts) -> tuple[float, float]:
         return 1.1 * low, 1.1 * high
     high = forward_voltage(diode, LARGEST_CURRENT)
     if not isinstance(diode, Law):
-        low = voltage_at(diode, -LARGEST_CURRENT)
+        low, high = voltage_at(diode, -LARGEST_CURRENT), min(high, HIGHEST)
         return low if low > -12.0 else -2.0 * high, high
     if diode.breakdown > 12.0:
         return -2.0 * high, high

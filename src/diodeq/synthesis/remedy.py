@@ -19,6 +19,7 @@ from diodeq.devices.elements import DIODE_RELU_SATURATION
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.induced import induced
 from diodeq.devices.one_ports import OnePorts, forward_voltage, one
+from diodeq.devices.transistor.model import TransistorModel
 from diodeq.errors import NotRealizableError, SimulationError, UsageError
 from diodeq.network import Network, Stage
 from diodeq.network.solve import solve, solve_each
@@ -177,8 +178,11 @@ def choose(
 
 
 def _other_diode(estimate: Estimate, volts: float, diode: Model) -> Choice:
-    """The part of the catalogue with the smallest expected error; the ideal one is no part."""
-    parts = [catalogue.get(name) for name in catalogue.names() if name != "ideal"]
+    """The part of the catalogue with the smallest expected error; the ideal one is no part, nor are generic transistors
+    or what was measured at another temperature than 27 °C."""
+    known = [catalogue.get(name) for name in catalogue.names() if name != "ideal"]
+    warm = (part for part in known if getattr(part, "temperature", None) in (None, 27.0))
+    parts = [part for part in warm if not isinstance(part, TransistorModel)]
     found = [estimate.with_remedy("diode", volts, part) for part in [diode, *parts]]
     return min(found, key=lambda choice: choice.error)
 

@@ -13,6 +13,7 @@ from diodeq.devices.composite.model import CompositeModel
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
+from diodeq.devices.transistor.model import TransistorModel
 
 # Resistors are measured at this temperature, °C (IEC 60115-1).
 MEASURED_AT = 25.0
@@ -132,7 +133,7 @@ def _deviating(model: Model, name: str, saturation: float, emission: float) -> M
     if isinstance(model, CurveModel):
         # As IS and N do: every current and every voltage by one factor.
         volts, amperes = (emission * v for v in model.volts), (saturation * i for i in model.amperes)
-        return replace(model, name=name, volts=tuple(volts), amperes=tuple(amperes))
+        return replace(model, name=name, volts=tuple(volts), amperes=tuple(amperes), original=())
     if isinstance(model, CompositeModel):
         # What is in one package deviates together; its resistors and sources are as drawn.
         parts = (
@@ -140,6 +141,8 @@ def _deviating(model: Model, name: str, saturation: float, emission: float) -> M
             for part in model.parts
         )
         return replace(model, name=name, parts=tuple(parts))
+    if isinstance(model, TransistorModel):
+        return model.deviating(name, saturation, emission)
     assert isinstance(model, DiodeModel)
     return replace(_doped(model, saturation, emission), name=name)
 

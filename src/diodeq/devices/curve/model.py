@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Self
 
@@ -13,6 +13,8 @@ import numpy as np
 
 from diodeq.devices.curve.law import Curves, Pieces, Table
 from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.diode.temperature import ZERO_CELSIUS
+from diodeq.devices.original import checked, is_plain
 from diodeq.devices.two_pin import PINS, Spelling
 from diodeq.errors import InputError
 
@@ -29,7 +31,8 @@ class CurveModel:
     """One measured curve: knots in volts, which rise, and in amperes, which do not fall, through 0 A at 0 V.
 
     Between knots it is a monotone cubic, beyond them straight, at every temperature the same, without a charge. The
-    knot at 0 V is added where there is none. Raises `InputError` for what is no such curve.
+    knot at 0 V is added where there is none. One that was measured in ngspice holds at one ``temperature`` (°C), and
+    ``original`` is what was measured: the inside of a subcircuit. Raises `InputError` for what is no such curve.
     """
 
     name: str
@@ -37,6 +40,8 @@ class CurveModel:
     amperes: tuple[float, ...]
     source: str = ""
     description: str = ""
+    temperature: float | None = None
+    original: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.search(r"[A-Za-z0-9]", self.name):
@@ -53,7 +58,14 @@ class CurveModel:
         self._demand(rises, "does not pass through 0 A at 0 V", "a part that gives power needs a source beside it")
         object.__setattr__(self, "volts", volts)
         object.__setattr__(self, "amperes", tuple(a + 0.0 for a in amperes))
+        warm = self.temperature
+        if warm is not None:
+            self._demand(
+                not isinstance(warm, bool) and isinstance(warm, (int, float)) and -ZERO_CELSIUS < warm < math.inf,
+                f"has {warm!r} as its temperature",
+            )
         try:
+            object.__setattr__(self, "original", checked(self.original))
             self.pieces(0.0)
         except InputError as error:
             raise InputError(f"curve {self.name}: {error.problem}", error.remedy) from None
@@ -91,7 +103,10 @@ class CurveModel:
         return Pieces.of(np.array(self.volts), np.array(self.amperes), gmin)
 
     def inside(self, spelling: Spelling) -> list[str]:
-        """The source of its current: the cubics themselves, found by halving."""
+        """What was measured, where that can be printed; else the source of its current: the cubics themselves, found
+        by halving."""
+        if self.original and (spelling.originals == "any" or (spelling.originals and is_plain(self.original))):
+            return list(self.original)
         pieces, across = self.pieces(GMIN), f"v({','.join(PINS)})"
         columns = (pieces.anchor, pieces.offset, pieces.first, pieces.second, pieces.third)
         leaves = [_polynomial(across, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
@@ -107,6 +122,8 @@ class CurveModel:
             "amperes": list(self.amperes),
             "source": self.source,
             "description": self.description,
+            **({} if self.temperature is None else {"temperature": self.temperature}),
+            **({"original": list(self.original)} if self.original else {}),
         }
 
     @classmethod
@@ -115,25 +132,37 @@ class CurveModel:
         if not isinstance(document, Mapping):
             raise InputError("a curve must be a table", "import one with `diodeq devices import FILE.csv --name NAME`")
         name = document.get("name")
-        unknown = sorted(set(document) - {"kind", "name", "volts", "amperes", "source", "description"})
+        unknown = sorted(set(document) - {"kind", *(each.name for each in fields(cls))})
         if unknown:
             raise InputError(f"curve {name!r} has the unknown entry {unknown[0]!r}", "leave it out")
         for key in ("volts", "amperes"):
             if not isinstance(document.get(key), list):
                 raise InputError(f"curve {name!r} has no list of {key}", f"add one, as in {key} = [-1.0, 0.0, 1.0]")
+        original = document.get("original", [])
+        if not isinstance(original, list):
+            raise InputError(f"the original of curve {name!r} is not a list of lines", "leave it out")
         texts = {key: document.get(key, "") for key in ("name", "source", "description")}
         for key, text in texts.items():
             if not isinstance(text, str):
                 raise InputError(f"the {key} of curve {name!r} is not text", "put it in quotes")
-        return cls(volts=tuple(document["volts"]), amperes=tuple(document["amperes"]), **texts)
+        volts, amperes = tuple(document["volts"]), tuple(document["amperes"])
+        warm = document.get("temperature")
+        return cls(volts=volts, amperes=amperes, temperature=warm, original=tuple(original), **texts)
 
     @classmethod
     def laws(cls, models: Sequence[Self], temperature: float, gmin: float = GMIN) -> Curves:
-        """One one-port for each model; a curve is declared to be the same at every ``temperature`` (°C)."""
+        """One one-port for each model; a curve is declared to be the same at every ``temperature`` (°C), unless it was
+        measured at one."""
         if not 0.0 <= gmin < math.inf:
             raise InputError(f"gmin = {gmin} S is not a conductance", "give a finite value of at least 0")
         if not math.isfinite(temperature):
             raise InputError(f"a temperature of {temperature} °C is not finite", "give degrees Celsius")
+        for model in models:
+            if model.temperature not in (None, temperature):
+                raise InputError(
+                    f"{model.name} was measured at {model.temperature:g} °C and says nothing about {temperature:g} °C",
+                    "measure it there: `diodeq devices measure --temperature`",
+                )
         return Curves(Table.of([model.pieces(gmin) for model in models], gmin), np.arange(len(models)))
 
 

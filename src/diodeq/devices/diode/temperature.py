@@ -79,14 +79,14 @@ class Heat:
 
     def potential(self, vj: Floats, fc: Floats) -> Floats:
         """The junction potential, V; in a direct current only the recombination term uses it."""
-        potential = _gap_shift(self.kelvin) + self.kelvin / REFERENCE * self._at_reference(vj)
+        potential = gap_shift(self.kelvin) + self.kelvin / REFERENCE * self._at_reference(vj)
         with np.errstate(divide="ignore"):
             return np.where(fc * potential > 1.0, 1.0 / fc, potential)
 
     def depletion(self, cjo: Floats, vj: Floats, grading: Floats) -> Floats:
         """The junction capacitance at 0 V, F; ``grading`` is the coefficient at this temperature."""
         at_reference = self._at_reference(vj)
-        potential = _gap_shift(self.kelvin) + self.kelvin / REFERENCE * at_reference
+        potential = gap_shift(self.kelvin) + self.kelvin / REFERENCE * at_reference
 
         def share(kelvin: Floats | float, volts: Floats) -> Floats:
             """How the capacitance grows from the reference to a temperature where the potential is so many volts."""
@@ -96,11 +96,15 @@ class Heat:
             return np.asarray(cjo * share(self.kelvin, potential) / share(self.nominal, vj))
 
     def _at_reference(self, vj: Floats) -> Floats:
-        return np.asarray((vj - _gap_shift(self.nominal)) * REFERENCE / self.nominal)
+        return np.asarray((vj - gap_shift(self.nominal)) * REFERENCE / self.nominal)
 
 
-def _gap_shift(kelvin: Floats | float) -> Floats:
+def gap_shift(kelvin: Floats | float) -> Floats:
     """What the band gap and the intrinsic density contribute to a junction potential, V."""
-    gap = 1.16 - 7.02e-4 * kelvin * kelvin / (kelvin + 1108.0)
-    over_kt = (1.1150877 / REFERENCE - gap / kelvin) / (2.0 * BOLTZMANN)
+    over_kt = (1.1150877 / REFERENCE - gap(kelvin) / kelvin) / (2.0 * BOLTZMANN)
     return np.asarray(-2.0 * BOLTZMANN / CHARGE * kelvin * (1.5 * np.log(kelvin / REFERENCE) + CHARGE * over_kt))
+
+
+def gap(kelvin: Floats | float) -> Floats:
+    """The band gap of silicon, eV."""
+    return np.asarray(1.16 - 7.02e-4 * kelvin * kelvin / (kelvin + 1108.0))

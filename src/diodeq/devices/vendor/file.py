@@ -12,9 +12,11 @@ from diodeq.devices import catalogue
 from diodeq.devices.composite.model import CompositeModel
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.one_ports import forward_voltage, one
+from diodeq.devices.transistor.model import TransistorModel
 from diodeq.devices.vendor.cards import Card, NoDiodeError, Sized, add_card, read_card, split_card
 from diodeq.devices.vendor.elements import Body, open_body
 from diodeq.devices.vendor.subcircuit import devices
+from diodeq.devices.vendor.transistors import is_transistor, read_transistor
 from diodeq.errors import InputError, PlacedError, UsageError
 from diodeq.spice import Line, Scope, SpiceText, read, tokens
 from diodeq.spice.numbers import shown
@@ -29,7 +31,7 @@ class Part:
     """A device found in a file: its model, the line it begins on, a phrase for each thing that was left out, and of a
     subcircuit's which of its pins are anode and cathode."""
 
-    model: DiodeModel | CompositeModel
+    model: DiodeModel | CompositeModel | TransistorModel
     line: int
     ignored: tuple[str, ...]
     pins: tuple[str, ...] = ()
@@ -44,7 +46,7 @@ class Found:
 
 
 def read_parts(path: Path) -> Found:
-    """Every diode in a vendor's file.
+    """Every diode in a vendor's file, and every transistor that diodeq has a law of, tied to two pins.
 
     A subcircuit counts when its parts are diodes, resistors and constant sources, in series and in parallel: one of two
     pins is one device, of more it is what lies between each two of them. Inductors are shorts and capacitors are open
@@ -61,6 +63,13 @@ def read_parts(path: Path) -> Found:
     lost: list[PlacedError] = []
     parts: list[Part] = []
     for line, card in contents.cards.values():
+        if is_transistor(card):
+            try:
+                with text.at(line):
+                    parts.append(_sound(Part(*_transistor(card, scope, source, line))))
+            except PlacedError as error:
+                lost.append(error)
+            continue
         with text.at(line):
             try:
                 sized, ignored = read_card(card, scope, _finder(contents.cards, scope, source, (card.name,)), source)
@@ -83,6 +92,11 @@ def read_parts(path: Path) -> Found:
         raise text.error(last, "the file ends without a diode", "give a file with .model NAME D(IS=…)")
     _demand_distinct(text, parts)
     return Found(tuple(parts), tuple(f"line {error.line}: {error.told}" for error in lost))
+
+
+def _transistor(card: Card, scope: Scope, source: str, line: int) -> tuple[TransistorModel, int, tuple[str, ...]]:
+    model, ignored = read_transistor(card, scope, source)
+    return model, line, ignored
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import ctypes.util
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -45,7 +46,7 @@ def find_library() -> str:
             raise SimulatorMissingError(
                 f"NGSPICE_LIBRARY_PATH names {given}, which does not exist", "unset or correct it"
             )
-        return given
+        return os.path.abspath(given)
     found = ctypes.util.find_library("ngspice")
     if not found:
         raise SimulatorMissingError("the simulator libngspice is not installed", INSTALL)
@@ -87,7 +88,8 @@ class Session:
         Recorder.LIBRARY_PATH = path
         Recorder.said = []
         try:
-            self._spice = Recorder()
+            with _undisturbed():
+                self._spice = Recorder()
         except Exception as error:
             raise SimulatorMissingError(f"libngspice at {path} cannot be loaded: {error}", INSTALL) from error
         self._ffi = Shared.ffi
@@ -204,6 +206,25 @@ class Session:
             pairs = np.frombuffer(self._ffi.buffer(info.v_compdata, info.v_length * 16), np.float64)
             return pairs[0::2] + 1j * pairs[1::2]
         return np.frombuffer(self._ffi.buffer(info.v_realdata, info.v_length * 8), np.float64).copy()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Within this a library that starts finds no ``.spiceinit``: commands in one that came with a circuit would
+    run, and the user's own may change what numbers mean."""
+    before, home = os.open(".", os.O_RDONLY), os.environ.get("HOME")
+    with tempfile.TemporaryDirectory() as empty:
+        os.chdir(empty)
+        os.environ["HOME"] = empty
+        try:
+            yield
+        finally:
+            os.fchdir(before)
+            os.close(before)
+            if home is None:
+                del os.environ["HOME"]
+            else:
+                os.environ["HOME"] = home
 
 
 def _tidy(message: str) -> str:
