@@ -144,7 +144,7 @@ ENDS = {
     "pair": [("h1_0", "0"), ("0", "h1_0"), ("h1_1", "0"), ("0", "h1_1"), ("h2_0", "0"), ("0", "h2_0")],
     "pair:2.5": [(f"h{u}", "middle")[::turn] for u in ("1_0", "1_1", "2_0") for turn in (1, -1)],
     "clamp:1.5": [ends for u in ("h1_0", "h1_1", "h2_0") for ends in ((u, "high"), ("low", u))],
-    "zener-pair": [(f"h{u}_anodes", end) for u in ("1_0", "1_1", "2_0") for end in (f"h{u}", "0")],
+    "zener-pair": [("h1_0", "0"), ("h1_1", "0"), ("h2_0", "0")],
 }
 
 

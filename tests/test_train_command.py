@@ -153,7 +153,11 @@ def test_training_goes_on_from_a_circuit(finished, tmp_path, capsys):
 def test_units_bring_the_part_that_suits_them(tmp_path, capsys):
     run = tmp_path / "run"
     words = ["train", "xor", "--out", str(run), "--hidden", "3", "--epochs", "1", "--simulator", "wave"]
-    for unit, diode, count in (("pair:0.5", "1N4148", 6), ("zener-pair", "BZX84C3V3", 6), ("clamp:2", "1N4148", 6)):
+    for unit, diode, count in (
+        ("pair:0.5", "1N4148", 6),
+        ("zener-pair", "BZX84C3V3-pair", 3),
+        ("clamp:2", "1N4148", 6),
+    ):
         assert main([*words, "--unit", unit, "--overwrite", "--json"]) == 0
         summary = json.loads(capsys.readouterr().out)
         assert (summary["diode"], summary["diodes"], summary["recipe"]["unit"]) == (diode, count, unit)

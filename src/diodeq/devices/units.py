@@ -12,7 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from diodeq.devices import elements
+from diodeq.devices.composite.model import CompositeModel
+from diodeq.devices.composite.parts import Part
+from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.elements import Element, Rail
+from diodeq.devices.protocol import Model
 from diodeq.errors import UsageError
 
 
@@ -26,6 +30,7 @@ class Kind:
         parameter: what the parameter is, in volts, and its default; None where there is none.
         diode: a part of the catalogue that suits it.
         alternating: whether every other unit of a layer has its diodes the other way round.
+        device: what the element's diodes are, for the part that is named.
     """
 
     about: str
@@ -33,6 +38,7 @@ class Kind:
     parameter: tuple[str, float] | None = None
     diode: str = "1N4148"
     alternating: bool = False
+    device: Callable[[Model], Model] = lambda part: part
 
 
 def _diode(_: float) -> Element:
@@ -45,14 +51,24 @@ def _pair(middle: float) -> Element:
     return Element(diodes=(("node", rail), (rail, "node")), rails=rails)
 
 
-def _zener_pair(_: float) -> Element:
-    return Element(diodes=(("anodes", "node"), ("anodes", "0")), inner=("anodes",))
+def _one_device(_: float) -> Element:
+    return Element(diodes=(("node", "0"),))
+
+
+def _back_to_back(part: Model) -> Model:
+    """Two diodes in series, anode to anode, as one device: nothing else reaches the node between them."""
+    if not isinstance(part, DiodeModel):
+        raise UsageError(f"a zener-pair is made of two diodes, and {part.name} is none", "name a Zener diode")
+    halves = (Part("diode", "m", "a", diode=part), Part("diode", "m", "c", diode=part))
+    return CompositeModel(f"{part.name}-pair", halves, part.source, f"two {part.name}, anode to anode")
 
 
 KINDS: dict[str, Kind] = {
     "diode": Kind("one diode to ground, of alternating polarity", _diode, alternating=True),
     "pair": Kind("two antiparallel diodes to ground, or to a middle rail", _pair, ("middle rail", 0.0)),
-    "zener-pair": Kind("two Zener diodes in series to ground, anode to anode", _zener_pair, diode="BZX84C3V3"),
+    "zener-pair": Kind(
+        "two Zener diodes in series to ground, anode to anode", _one_device, diode="BZX84C3V3", device=_back_to_back
+    ),
     "clamp": Kind("two diodes to rails of either sign", elements.hard_tanh, ("rails", 1.0)),
 }
 

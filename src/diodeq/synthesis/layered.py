@@ -42,7 +42,7 @@ def layered(
 
     Args:
         widths: ``(inputs, hidden 1, …, outputs)``; at least one hidden layer.
-        diode: the model of every hidden diode.
+        diode: the model of every hidden diode, or of what a unit makes of it.
         volts: the bias rails are at +volts and -volts.
         unit: what every hidden node has, as ``devices.units`` writes it.
         lateral: join every two nodes of a hidden layer by a resistor (a true equilibrium layer).
@@ -81,7 +81,7 @@ def layered(
         resistors=resistors,
         diodes=diodes,
         voltage_sources=_sources(bias, rails, volts, rail_nodes, levels),
-        models=(diode,),
+        models=(Unit.parse(unit).kind.device(diode),),
         inputs=Inputs(
             source=np.arange(2, 2 + 2 * widths[0], dtype=np.int32),
             column=np.repeat(columns, 2).astype(np.int32),
