@@ -9,38 +9,18 @@ from circuits import DRIVES, plain
 from decks import run_ngspice, run_ngspice_as_ltspice, run_python, run_xyce_in_ngspice
 from diodeq.analysis.extract import kernel_of
 from diodeq.circuit import Circuit
-from diodeq.devices import DiodeModel, catalogue
-from diodeq.devices.composite.model import CompositeModel
-from diodeq.devices.composite.parts import Part
-from diodeq.devices.curve.model import CurveModel
+from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.one_ports import FAMILIES, forward_voltage, one
-from diodeq.devices.transistor.model import TransistorModel
 from diodeq.learning.gradcheck import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.netlist.dialects import full_deck
 from diodeq.network import solve
 from diodeq.simulators.wave import WaveSimulator
 from diodeq.synthesis.variation import vary
+from one_port_samples import SAMPLES
 from test_curves import in_ngspices_words
-
-SILICON = DiodeModel("silicon", {"is": 2.5e-9, "n": 1.75, "rs": 0.6, "cjo": 4e-12})
-SAMPLES = {
-    "diode": SILICON,
-    "curve": CurveModel("bent", (-2.0, -0.5, 0.1, 0.4, 3.0), (-2e-3, -1e-5, 2e-6, 4e-5, 1e-3)),
-    "composite": CompositeModel(
-        "composed",
-        (
-            Part("diode", "a", "n", diode=SILICON),
-            Part("diode", "n", "c", diode=catalogue.get("BAT54")),
-            Part("ohms", "n", "c", 1e5, 1e-3),
-            Part("diode", "c", "m", diode=SILICON),
-            Part("volts", "m", "a", 0.7, -2e-3),
-        ),
-    ),
-    "transistor": TransistorModel("squared", "PMOS", {"vto": -0.4, "kp": 1e-3, "lambda": 0.02, "gamma": 0.3}),
-}
 
 
 @pytest.fixture(scope="module")
