@@ -15,12 +15,14 @@ from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, NotRealizableError, UsageError
+from diodeq.learning.drives import drive_gradients
 from diodeq.network import Activation, Network, Stage, gradient, solve
 from diodeq.network.units import NOTHING, OnePortUnits
 from diodeq.network.weights import load, save
 from diodeq.simulators import create
 from diodeq.synthesis import compile_network
 from families import make
+from one_port_samples import SAMPLES
 
 RANDOM = [(family, seed) for family in ("bridges", "clamps", "ladders", "meshes", "antiparallel") for seed in range(4)]
 
@@ -228,6 +230,22 @@ def test_the_command(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["volts_per_unit"] == 1.0
     assert main(["verify", str(tmp_path / "again.npz"), *inputs, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["stages"][0]["total"]["max"] < 1e-8
+
+
+# Composites solve equations within equations, thousands of times over: tests/test_every_family.py has them.
+@pytest.mark.parametrize("part", [None, *sorted(SAMPLES.keys() - {"composite"})])
+@pytest.mark.parametrize(("family", "seed"), RANDOM[::4])
+def test_networks_are_their_circuits_with_parts_of_every_family(family, seed, part, wave):
+    """Outputs, and the implicit gradient of the inputs against hardware linearization."""
+    case = make(family, seed)
+    circuit = replace(case.circuit, models=tuple(SAMPLES[part] for _ in case.circuit.models)) if part else case.circuit
+    network, point = kernel_of(circuit).network(), wave.operate(circuit, case.drives)
+    solution = solve(network, case.drives)
+    assert np.abs(solution.outputs - point.outputs).max() <= 1e-8
+    injections = np.random.default_rng(seed).normal(size=point.outputs.shape)
+    exact = drive_gradients(point, wave.small_signal(point, injections), injections)
+    found = gradient(network, solution, injections).x
+    assert np.abs(found - exact).max() <= 1e-6 * np.abs(exact).max() + 1e-15
 
 
 WIDE = Technology(low=1e-22, high=1e3)  # of conductances that are rounding too
