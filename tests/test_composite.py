@@ -16,7 +16,7 @@ from diodeq.analysis.capacitance import capacitances
 from diodeq.analysis.extract import kernel_of
 from diodeq.analysis.noise import output_noise
 from diodeq.analysis.settling import settle
-from diodeq.circuit import Circuit
+from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.cli.devices import devices
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.composite.model import CompositeModel
@@ -251,6 +251,13 @@ def test_documents_of_no_composite_are_refused(parts, said):
         from_json({"kind": "composite", "name": "bad", "parts": parts})
 
 
+@pytest.mark.parametrize("change", [{"value": 2e6}, {"tc1": 2e-3}, {"tc2": 1e-6}])
+def test_all_that_decides_the_law_is_on_the_card(change):
+    other = replace(LEAKING, parts=(LEAKING.parts[0], replace(LEAKING.parts[1], **change)))
+    assert other.card() != LEAKING.card()
+    assert one(other, 60.0).current(np.array([-1.0]))[0] != one(LEAKING, 60.0).current(np.array([-1.0]))[0]
+
+
 def test_a_resistor_that_vanishes_with_the_temperature_is_refused():
     model = CompositeModel("cold", (diode("1N4148"), Part("ohms", "a", "c", 1e3, 0.02)))
     assert one(model, 27.0).current(np.array([0.1]))[0] > 1e-4
@@ -352,6 +359,58 @@ def test_random_nets_are_right_to_rounding(seed):
         wanted = exact_current(parts, v)
         # No current is known better than its voltage is.
         assert abs(i - wanted) <= 1e-12 * abs(wanted) + 4e-16 * abs(v) * g
+
+
+def test_equal_diodes_in_series_are_counted_with_their_resistances():
+    parts = (
+        diode(SMALL, "a", "m"),
+        diode(SMALL, "m", "n"),
+        diode(DiodeModel("other", {"is": 1e-9, "rs": 1.5}), "n", "c"),
+    )
+    law = one(CompositeModel("counted", parts))
+    for volts in (2.4, 1.2, -3.0):
+        assert law.current(np.array([volts]))[0] == pytest.approx(exact_current(parts, volts), rel=1e-12)
+
+
+STORING = DiodeModel("storing", {"is": 1e-12, "n": 1.2, "cjo": 4e-12, "tt": 5e-9})
+SLOW = DiodeModel("slow", {"is": 1e-9, "n": 1.8, "cjo": 90e-12, "vj": 0.6})
+CHARGES = {
+    "behind a resistor": (diode(STORING, "a", "m"), Part("ohms", "m", "c", 50.0)),
+    "of two in series": (diode(STORING, "a", "m"), diode(SLOW, "m", "c"), Part("ohms", "m", "c", 300.0)),
+    "of two equal in parallel": (diode(STORING), diode(STORING), Part("ohms", "a", "c", 1e3)),
+    "of two unlike, beside others": (
+        diode(STORING, "a", "m"),
+        Part("ohms", "m", "n", 20.0),
+        diode(SLOW, "n", "c"),
+        diode(SLOW, "c", "m"),
+        diode(STORING, "n", "c"),
+        diode(STORING, "n", "c"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHARGES)
+def test_what_charge_is_seen_of_each_diode_inside(name, waved):
+    """Each junction's capacitance by the square of its share of the voltage, as its energy is, with the shares from the
+    parts in a circuit of their own."""
+    parts = CHARGES[name]
+    nodes = ["0", "a", *sorted({node for part in parts for node in (part.start, part.end)} - {"a", "c"})]
+    at = {**{node: k for k, node in enumerate(nodes)}, "c": 0}
+    inside = [(at[part.start], at[part.end]) for part in parts if part.diode]
+    circuit = Circuit(
+        tuple(nodes),
+        resistors=bank("resistors", [(at[p.start], at[p.end], 1.0 / p.value) for p in parts if not p.diode]),
+        diodes=bank("diodes", [(*ends, k) for k, ends in enumerate(inside)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+        models=tuple(part.diode for part in parts if part.diode),
+        inputs=Inputs([0], [0], [1.0], ("u",)),
+        outputs=inside,
+    )
+    step, volts = 1e-4, np.array([-1.5, 0.3, 0.9, 1.3])
+    up, across, down = (waved.operate(circuit, (volts + move)[:, None]).outputs for move in (step, 0.0, -step))
+    own = [one(model).capacitance(across[:, k]) for k, model in enumerate(circuit.models)]
+    wanted = (np.array(own).T * ((up - down) / (2 * step)) ** 2).sum(axis=1)
+    assert one(CompositeModel("storing", parts)).capacitance(volts) == pytest.approx(wanted, rel=1e-4)
 
 
 # --- engines ----------------------------------------------------------------------------------------------------------

@@ -79,6 +79,15 @@ def test_polarity_alternates_and_diodes_are_grounded():
     assert circuit.diodes.terminals.tolist() == [[0, hidden[0]], [hidden[1], 0], [0, hidden[2]], [hidden[3], 0]]
 
 
+def test_polarity_begins_anew_in_every_layer():
+    circuit = layered((1, 3, 2, 1), DIODE, 5.0)
+    ends = [tuple(circuit.nodes[n] for n in ends) for ends in circuit.diodes.terminals.tolist()]
+    assert ends == [("0", "h1_0"), ("h1_1", "0"), ("0", "h1_2"), ("0", "h2_0"), ("h2_1", "0")]
+    assert circuit.diodes.groups == (("hidden 1", 3), ("hidden 2", 2))
+    pairs = layered((1, 3, 2, 1), DIODE, 5.0, unit="pair").diodes
+    assert pairs.groups == (("hidden 1", 6), ("hidden 2", 4))
+
+
 def test_rails_are_dual_and_outputs_differential():
     circuit = layered((2, 2, 2), DIODE, 7.0)
     point = Oracle().operate(circuit, [[1.5, -2.0]])

@@ -118,6 +118,16 @@ def test_many_diodes_to_ten_microvolts(tmp_path):
             )
 
 
+def test_what_a_coarse_curve_is_off_by_is_said_in_volts():
+    parameters = {"is": 1e-9, "n": 1.5, "rs": 1.0}
+    found = measured(".model x D(IS=1e-9 N=1.5 RS=1)", points=30)
+    exact = law(catalogue.DiodeModel("x", tuple(parameters.items())))
+    actual = np.array([abs(forward_voltage(exact, amperes) - volts) for amperes, volts, _ in found.forward])
+    said = np.array([off for *_, off in found.forward])
+    assert actual.max() > 1e-5
+    assert said == pytest.approx(actual, rel=0.2)
+
+
 def test_temperatures_make_parts_of_their_own():
     cold, warm = measured(ZENER, (-20.0, 85.0))
     assert (cold.model.name, warm.model.name) == ("part_m20C", "part_85C")
@@ -230,6 +240,15 @@ def test_calls_that_never_end_are_counted():
     assert checked([".subckt t a c", "r1 a c 1", ".ends", "x1 a c t"])
 
 
+def test_subcircuits_go_eight_deep_and_no_deeper():
+    def nested(depth):
+        return [*(f".subckt t{k} a c" for k in range(depth)), "r1 a c 1", *[".ends"] * depth]
+
+    assert checked(nested(8))
+    with pytest.raises(InputError, match="do not match"):
+        checked(nested(9))
+
+
 @pytest.mark.parametrize("instance", ["w=1u\n.control", "w", "w={1}", "w=1u; x", "$x=1"])
 def test_words_of_an_instance_are_checked(instance):
     with pytest.raises(UsageError, match="not a list of NAME=VALUE"):
@@ -320,6 +339,8 @@ def test_what_ltspice_spells_in_another_way_is_printed_as_a_curve():
     assert "tanh" not in definition(strange, NGSPICE)
     assert not is_plain([".model n nmos(level=8)"])
     assert is_plain([".model n nmos(level=1)", "m1 a a c c n"])
+    assert is_plain([".model n nmos(level=1.0)"])
+    assert not any(is_plain([f".model n nmos(level={other})"]) for other in ("14", "1.5", "1e1", "{1}"))
 
 
 def test_engines_agree_about_it(ngspice):

@@ -100,6 +100,13 @@ def test_slopes_are_derivatives(spec, alpha):
     assert activation(0.0) == pytest.approx(0.5 if spec == "sigmoid" else 0.0, abs=1e-15)
 
 
+@pytest.mark.parametrize(("spec", "scale"), [("tanh", 1.0), ("sigmoid", 2.0)])
+def test_slopes_far_out_keep_their_digits(spec, scale):
+    x = np.array([10.0, 60.0, 300.0])
+    wanted = (1.0 / np.cosh(x / scale)) ** 2 / scale**2
+    assert Activation.parse(spec).slope(x) == pytest.approx(wanted, rel=1e-12, abs=0)
+
+
 @pytest.mark.parametrize("spec", [*SPECS, "asinh:1e-6", "asinh:1e6", "diode-relu:1e-9", "diode-relu:100"])
 def test_activations_never_overflow(spec):
     activation = Activation.parse(spec)

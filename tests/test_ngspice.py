@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from circuits import CIRCUITS, DRIVES, gyrator, plain
-from diodeq.circuit import bank, transpose
+from diodeq.circuit import Circuit, Inputs, bank, transpose
 from diodeq.circuit.fold import FoldPlan
 from diodeq.cli.doctor import ngspice_command
 from diodeq.devices import catalogue
 from diodeq.errors import CircuitError, SimulationError, SimulatorMissingError
 from diodeq.learning.gradcheck import check_gradient, half_mean_square
 from diodeq.learning.rules import RULES
+from diodeq.netlist.batched import SweepPlan
 from diodeq.pool import Pool
 from diodeq.simulators.base import AdjointSolution
 from diodeq.simulators.ngspice import NgspiceSimulator
@@ -375,3 +376,18 @@ def test_nothing_is_read_from_a_spiceinit(tmp_path, monkeypatch, where):
     with NgspiceSimulator(workers=1) as engine:
         assert engine.version.startswith("ngspice-")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_node_that_few_samples_feed_is_fed_in_these():
+    circuit = Circuit(
+        ("0", "a"),
+        resistors=bank("resistors", [(1, 0, 1e-3)]),
+        current_sources=bank("current_sources", [(0, 1, 0.0)]),
+        inputs=Inputs([0], [0], [1.0], ("x",)),
+        outputs=[(1, 0)],
+    )
+    deck = SweepPlan.of(circuit, adjoint=False).deck(
+        circuit, np.array([[0.0, 0.0], [0.0, 2e-3]]), np.zeros((2, 0)), "m"
+    )
+    assert "b1 0 n1 i=" in deck.text
+    assert "b0 0 0" not in deck.text

@@ -1,11 +1,15 @@
 """The judge, and what it stands on: methods that lie are found out, linear systems are solved as they stand."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from scipy import sparse
 
 from circuits import CIRCUITS
 from diodeq.circuit import Circuit, Inputs, bank
-from diodeq.circuit.equations import EquationsPlan
+from diodeq.circuit.elimination import Extended
+from diodeq.circuit.equations import EquationsPlan, sums
 from diodeq.circuit.jacobian import DENSE_BELOW, Jacobian
 from diodeq.circuit.one_ports import laws_of
 from diodeq.circuit.proof import Judge
@@ -86,6 +90,22 @@ def test_currents_that_lie_hide_nothing(ends, monkeypatch):
 
             monkeypatch.setattr(method, "settle", tampered)
             np.testing.assert_allclose(engine.operate(circuit, drives).outputs, right, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_sums_lose_nothing_of_what_is_left(wide):
+    """What all but cancels, in rows whose exact sums are known as fractions: right to the last digits of the sum, not
+    of its terms."""
+    rng = np.random.default_rng(7)
+    signs = sparse.csr_array(rng.choice([-1.0, 0.0, 1.0], (6, 20)))
+    values = (rng.normal(size=(3, 20)) * 10.0 ** rng.uniform(-12, 12, (3, 20))).astype(Extended)
+    if wide:
+        values += values * Extended(1e-18) * rng.integers(1, 40, values.shape)
+    found = sums(signs, values if wide else values.astype(np.float64))
+    for sample, row in np.ndindex(found.shape):
+        terms = [Fraction(*values[sample, k].as_integer_ratio()) * int(signs[[row], [k]][0]) for k in range(20)]
+        off = abs(Fraction(*found[sample, row].as_integer_ratio()) - sum(terms))
+        assert off <= Fraction(float(np.finfo(Extended).eps)) * abs(sum(terms))
 
 
 @pytest.mark.parametrize("transposed", [False, True])

@@ -140,6 +140,27 @@ def test_conductance_is_the_derivative_and_never_negative(polarity):
         assert np.all((least <= g * (1 + 1e-12)) & (g <= largest * (1 + 1e-12)))
 
 
+@pytest.mark.parametrize(
+    ("polarity", "given"),
+    [
+        ("NMOS", {"vto": -4.0, "kp": 1e-4, "lambda": 0.5, "is": 1e-60}),
+        ("PMOS", {"vto": 4.0, "kp": 1e-4, "lambda": 0.4, "is": 1e-60}),
+        ("NJF", {"vto": -4.0, "beta": 1e-3, "lambda": 0.3}),
+        ("PJF", {"vto": -3.0, "beta": 1e-3, "lambda": 0.5}),
+    ],
+)
+def test_no_conductance_between_two_voltages_is_beyond_their_bounds(polarity, given):
+    """Open at rest, and so much more with the voltage that the conductance is largest in between (where no bulk's diode
+    hides that)."""
+    ports = one(TransistorModel("x", polarity, given))
+    ends = np.sort(np.random.default_rng(5).uniform(-3.0, 3.0, (2, 200)), axis=0)
+    least, largest = ports.chord(*ends)
+    g = ports.conductance(np.linspace(*ends, 300))
+    assert np.all(least <= g.min(axis=0) * (1 + 1e-9))
+    assert np.all(g.max(axis=0) <= largest * (1 + 1e-9))
+    assert np.any(g.max(axis=0) > 1.01 * np.maximum(g[0], g[-1]))
+
+
 def test_beyond_every_current_numbers_do_not_end():
     models = tuple(TransistorModel("x", polarity) for polarity in KINDS)
     ports = one_ports(models, np.arange(6), 27.0)
