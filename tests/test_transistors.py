@@ -143,7 +143,7 @@ def test_conductance_is_the_derivative_and_never_negative(polarity):
 @pytest.mark.parametrize(
     ("polarity", "given"),
     [
-        ("NMOS", {"vto": -4.0, "kp": 1e-4, "lambda": 0.5, "is": 1e-60}),
+        ("NMOS", {"vto": -4.0, "kp": 1e-4, "lambda": 0.5, "gamma": 0.3, "is": 1e-60}),
         ("PMOS", {"vto": 4.0, "kp": 1e-4, "lambda": 0.4, "is": 1e-60}),
         ("NJF", {"vto": -4.0, "beta": 1e-3, "lambda": 0.3}),
         ("PJF", {"vto": -3.0, "beta": 1e-3, "lambda": 0.5}),

@@ -15,6 +15,9 @@ from diodeq.devices.transistor.junction import Floats, exponential
 
 REFERENCE = 27.0 + ZERO_CELSIUS
 
+BESIDE = 1e-12
+"""How near to a step the conductance beside it is looked at, as a share of its voltage."""
+
 
 def at(given: Mapping[str, Floats], celsius: float, gmin: float, polarity: Floats) -> dict[str, Floats]:
     """The constants of the law at a temperature, each float64[n]; ``polarity`` is 1 for N and -1 for P."""
@@ -82,7 +85,8 @@ def bounds(law: Mapping[str, Floats], low: Floats, high: Floats) -> tuple[Floats
     voltages at which the channel opens, saturates, and the bulk has no more effect: it is extreme there or in between.
     """
     deep = 2.0 * law["root"] ** 2
-    corners = [low, high, np.zeros_like(deep), -deep, -np.nextafter(deep, np.inf)]
+    # The conductance steps where the bulk has no more effect: either side of that.
+    corners = [low, high, np.zeros_like(deep), -deep, -deep * (1.0 - BESIDE), -deep * (1.0 + BESIDE)]
     for root, rate in ((law["root"], law["gamma"] / (2.0 * law["root"])), (0.0, 0.0)):
         above = -(law["built_in"] + law["gamma"] * root)
         bent = 2.0 * rate - 1.0
