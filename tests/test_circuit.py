@@ -253,7 +253,7 @@ def test_sparse_and_dense_folding_agree(monkeypatch):
     circuit = plain()
     sources = circuit.source_values(DRIVES)
     dense = FoldPlan.of(circuit).fold(circuit)
-    monkeypatch.setattr("diodeq.circuit.fold._SPARSE_WHEN_EMPTIER_THAN", 0)
+    monkeypatch.setattr("diodeq.circuit.fold.SPARSE_WHEN_EMPTIER_THAN", 0)
     sparse = FoldPlan.of(circuit).fold(circuit)
     assert isinstance(dense.scattered, np.ndarray)
     assert not isinstance(sparse.scattered, np.ndarray)

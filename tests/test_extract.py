@@ -277,7 +277,7 @@ def test_one_ports_fix_the_scale(tmp_path):
     network = kernel_of(two()).network()
     with pytest.raises(UsageError, match="fix 1 volts per unit, 2 are given"):
         compile_network(network, volts_per_unit=2.0)
-    with pytest.raises(NotRealizableError, match=r"fix the conductances from .* outside 0\.01 … 1 S.*; widen"):
+    with pytest.raises(NotRealizableError, match=r"fix the conductances from .* outside 0\.01 … 1 S.*; allow"):
         compile_network(network, technology=Technology(low=1e-2, high=1.0))
     hot = replace(network.stages[0], activation=replace(network.stages[0].activation, temperature=85.0))
     joined = Network((network.stages[0], replace(hot, U=np.ones((2, 2)))))

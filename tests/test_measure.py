@@ -21,7 +21,7 @@ from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.one_ports import forward_voltage, from_json, one
 from diodeq.devices.original import checked, is_plain
 from diodeq.devices.two_pin import EXPORTED, NGSPICE, definition
-from diodeq.devices.vendor.foreign import WIRING, read_library, wired
+from diodeq.devices.vendor.foreign import WIRING, is_card, read_library, wired
 from diodeq.errors import DiodeqError, InputError, SimulationError, UsageError
 from diodeq.netlist.dialects import full_deck
 from diodeq.simulators.ngspice.measure import measure
@@ -392,3 +392,22 @@ def test_every_type_has_as_many_pins_as_terminals():
         assert len(letter) == 1
         assert len(terminals.split()) == len(pins.split())
         assert set(pins.split()) == {"a", "c"}
+
+
+def test_a_function_that_calls_another_is_refused_before_ngspice_sees_it():
+    for lines in (
+        [".func f(x) {f(x)+1}", "b1 a c i=f(v(a,c))"],
+        [".func f(x) {g(x)}", ".func G(x) {x}", "b1 a c i=f(v(a,c))"],
+    ):
+        with pytest.raises(InputError, match=r"its \.func 'f' calls a \.func; write out"):
+            checked(lines)
+    assert checked([".func f(x) {sinh(x)}", "b1 a c i=f(v(a,c))"])
+
+
+def test_a_file_whose_path_begins_with_a_dot_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d 1.lib").write_text(".model d1 D(IS=1n)\n")
+    assert not is_card("./d 1.lib")
+    assert is_card(".model d1 D(IS=1n)")
+    assert not is_card("./d1.lib")
+    assert is_card(".model " + "x" * 5000 + " D()")

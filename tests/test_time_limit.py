@@ -23,7 +23,8 @@ def commands(found):
 @pytest.mark.parametrize("command", [pytest.param(each, id=name) for name, each in commands(COMMANDS)])
 def test_every_command_that_simulates_has_it(command):
     options = {parameter.name for parameter in command.params}
-    assert ("time_limit" in options) == bool(options & {"simulator", "workers"})
+    asks_ngspice = bool(options & {"simulator", "workers"}) or command.name == "measure"
+    assert ("time_limit" in options) == asks_ngspice
 
 
 @pytest.fixture

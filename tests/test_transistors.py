@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from circuits import DRIVES, everything, plain
 from decks import run_ngspice, run_ngspice_as_ltspice, run_python, run_xyce_in_ngspice
-from diodeq.circuit import Circuit
+from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.cli.devices import devices
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
@@ -368,3 +368,23 @@ def test_a_file_of_transistors_without_a_law_points_to_measuring(tmp_path):
 def test_what_needs_a_diode_says_so():
     with pytest.raises(UsageError, match="has no diode's parameters"):
         catalogue.diode("NMOS-1V")
+
+
+def test_the_bulk_jumps_to_its_end_as_in_ngspice(tmp_path):
+    """At 120 degrees its saturation current is what a node behind 10 megohms settles by."""
+    model = TransistorModel("m", "NMOS", {"vto": 1.0, "kp": 1e-3})
+    circuit = Circuit(
+        ("0", "in", "d"),
+        resistors=bank("resistors", [(1, 2, 1e-7)]),
+        diodes=bank("diodes", [(2, 0, 0)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+        models=(model,),
+        inputs=Inputs(np.zeros(1, np.int32), np.zeros(1, np.int32), np.ones(1), ("u",)),
+        outputs=np.array([(2, 0)], np.int32),
+        temperature=120.0,
+    )
+    ports = one(model, 120.0)
+    for volts in (0.05, 0.1, 0.12, 0.3):
+        wanted = run_ngspice(full_deck(circuit, "ngspice", np.array([volts])).text, tmp_path)["d"]
+        assert ports.load_line(np.array([volts]), 1e7)[0][0] == pytest.approx(wanted, abs=1e-8)
+    assert ports.chord(np.array([0.0]), np.array([1.0]))[1][0] >= 1e100

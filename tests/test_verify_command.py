@@ -7,7 +7,7 @@ import pytest
 
 from diodeq.circuit import Circuit, check
 from diodeq.cli.main import main
-from diodeq.network import ACTIVATIONS, Network, Stage, weights
+from diodeq.network import ACTIVATIONS, Activation, Network, Stage, weights
 from test_analysis import X, cascade
 
 
@@ -91,3 +91,16 @@ def test_every_activation_is_plotted_over_its_measured_element(name, here, capsy
     assert main(["devices", "plot", name, "-o", "a.svg", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["largest_deviation"] < 2e-3
     assert (here / "a.svg").stat().st_size > 1000
+
+
+def test_stages_of_sigmoids_are_compared_as_they_are_built(tmp_path, capsys):
+    random = np.random.default_rng(3)
+    first = Stage(random.normal(size=(5, 3)), random.normal(size=5), None, Activation("sigmoid"))
+    weights.save(Network((first, Stage(random.normal(size=(2, 5)), np.zeros(2)))), tmp_path / "net.npz")
+    np.savetxt(tmp_path / "x.csv", random.uniform(-1, 1, (10, 3)), delimiter=",")
+    net, made, x = (str(tmp_path / name) for name in ("net.npz", "made.npz", "x.csv"))
+    assert main(["compile", net, "-o", made]) == 0
+    capsys.readouterr()
+    assert main(["verify", made, "--weights", net, "--inputs", x, "--simulator", "wave", "--json"]) == 0
+    for stage in json.loads(capsys.readouterr().out)["stages"]:
+        assert all(entry["max"] < 1e-4 for entry in stage.values())

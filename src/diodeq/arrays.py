@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import Any
 
@@ -54,3 +55,11 @@ def numbers(what: str, values: ArrayLike) -> NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         return np.where(values.mask, np.nan, found)
     return found
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number, however large a whole one, is a finite float64."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

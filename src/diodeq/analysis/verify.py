@@ -27,6 +27,7 @@ from diodeq.network.units import OnePortUnits
 from diodeq.printable import counted
 from diodeq.simulators.base import OperatingPoint, Simulator
 from diodeq.synthesis.compile import compile_network
+from diodeq.synthesis.halves import without_sigmoids
 
 # Which two levels each entry of the budget compares.
 BUDGET: dict[str, tuple[str, str]] = {
@@ -115,7 +116,7 @@ def verify(
     labels: NDArray[np.int64] | None = None,
     tolerance: float = 0.01,
 ) -> Verification:
-    """Solve every level for inputs ``x`` float64[B, n_in] in network units.
+    """Solve every level for inputs ``x`` float64[B, n_in] in network units; sigmoids as ``halves`` builds them.
 
     Args:
         simulator: solves the ideal and the device level.
@@ -127,6 +128,7 @@ def verify(
         InputError: the circuit was not compiled from a network of this shape, or labels do not fit.
         SimulationError: a level has no solution.
     """
+    network = without_sigmoids(network)  # as it is built: the states of its stages are those of the circuit
     extracted = isinstance(network.stages[0].activation, OnePortUnits)
     units = [] if extracted else unit_nodes(circuit, network)
     if labels is not None and (labels.shape != (len(x),) or labels.min() < 0 or labels.max() >= network.widths[-1]):

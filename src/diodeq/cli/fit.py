@@ -81,7 +81,7 @@ def _sentence(each: Proposal) -> str:
     resistors = sorted(set(each.resistors))
     behind = f", {' and '.join(f'{ohms:.3g}' for ohms in resistors)} Ω before them" if resistors else ""
     return (
-        f"{each.structure} of {each.parts} {each.part.name}: within {each.error:.4f} (rms {each.rms:.4f}) behind"
+        f"{each.structure} of {each.parts} {each.part.name}: within {each.error:.2g} (rms {each.rms:.2g}) behind"
         f" {each.ohms:.3g} Ω at {each.volts_per_unit:.3g} V a unit{held}{behind}"
     )
 

@@ -10,7 +10,7 @@ import rich_click as click
 from diodeq.cli.options import JSON, TIME_LIMIT, Amount, Finite, print_json
 from diodeq.cli.terminal import say
 from diodeq.devices import catalogue
-from diodeq.devices.vendor.foreign import read_library, wired
+from diodeq.devices.vendor.foreign import is_card, read_library, wired
 from diodeq.errors import UsageError
 from diodeq.printable import printable
 from diodeq.simulators.ngspice import measure as ngspice
@@ -66,7 +66,7 @@ def measure(
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a part", "use up to 64 letters, digits, '-' and '_'")
     warm = _temperatures(temperature)
-    card = file.lstrip().startswith(".") and " " in file.strip()
+    card = is_card(file)
     library = read_library(file)
     original = wired(library, only, pins.split(",") if pins else (), instance)
     said = printable(("a card" if card else file) if origin is None else origin)

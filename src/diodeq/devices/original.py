@@ -30,11 +30,12 @@ PLAIN_TYPES = frozenset("d npn pnp nmos pmos njf pjf r res".split())  # noqa: SI
 _FORBIDDEN = re.compile(r"[^ -~]|[\"`\\;$#@]")
 _FILES = re.compile(r"file|\burl\b|spinit", re.IGNORECASE)
 _DEADLY = re.compile(r"\b(?:mfg|type)\s*=", re.IGNORECASE)
+_FUNCTION = re.compile(r"\.func\s+([^\s(]+)\s*\([^)]*\)(.*)", re.IGNORECASE)
 _LEVEL = re.compile(r"\blevel\s*=\s*(?!1(?:\.0*)?(?![\w.]))", re.IGNORECASE)
 
 
 def checked(lines: Sequence[str]) -> tuple[str, ...]:
-    """The lines, each of which is an element, ``.model``, ``.subckt``, ``.ends``, ``.param`` or ``.func``.
+    """The lines, each an element, ``.model``, ``.subckt``, ``.ends``, ``.param`` or a ``.func`` that calls no other.
 
     Raises:
         InputError: anything else, a letter beyond printable ASCII, a quote that could name a file, too much of it.
@@ -50,6 +51,12 @@ def checked(lines: Sequence[str]) -> tuple[str, ...]:
             raise InputError("its .subckt and .ends do not match", "end each that begins")
     if depth:
         raise InputError("a .subckt is never ended", "add .ends")
+    functions = [found[1].casefold() for line in lines if (found := _FUNCTION.match(line))]
+    for line in lines:
+        if (found := _FUNCTION.match(line)) and any(
+            re.search(rf"(?<![\w.]){re.escape(name)}\s*\(", found[2], re.IGNORECASE) for name in functions
+        ):
+            raise InputError(f"its .func {shown(found[1])} calls a .func", "write out what that one computes")
     if _elements(lines) > MOST:
         raise InputError(f"its subcircuits call each other for more than {MOST:,} elements", "give it flat, or a part")
     return tuple(lines)

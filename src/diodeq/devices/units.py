@@ -58,7 +58,10 @@ def _one_device(_: float) -> Element:
 def _back_to_back(part: Model) -> Model:
     """Two diodes in series, anode to anode, as one device: nothing else reaches the node between them."""
     if not isinstance(part, DiodeModel):
-        raise UsageError(f"a zener-pair is made of two diodes, and {part.name} is none", "name a Zener diode")
+        raise UsageError(
+            f"a zener-pair is made of two .model diodes, and {part.name} is a part of another kind",
+            "name a diode such as BZX84C3V3, or hang the part alone with --unit pair or diode",
+        )
     halves = (Part("diode", "m", "a", diode=part), Part("diode", "m", "c", diode=part))
     return CompositeModel(f"{part.name}-pair", halves, part.source, f"two {part.name}, anode to anode")
 

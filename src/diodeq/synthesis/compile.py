@@ -34,6 +34,7 @@ REALIZATIONS: dict[str, Callable[[Stage, bool], Core]] = {
 }
 
 MAX_GAIN = 1000.0
+ROUNDING = 1e-12
 # Up to this many units the realizations that were not taken are planned as well, to compare their costs.
 COMPARED = 256
 
@@ -171,13 +172,15 @@ def _candidates(
     refused: dict[str, NotRealizableError] = {}
     margin, unit = weakest_direction(stage)
     strength = stage.activation.law.strength
+    # One-ports rise everywhere, so with a margin of 0 there is one equilibrium too; extracting rounds.
+    least = -ROUNDING * float(np.abs(stage.H).max(initial=0.0)) if own is not None and stage.W is not None else 0.0
     for name in wanted if stage.W is not None else wanted[:1]:
         if found and stage.size > COMPARED:
             break
         try:
             core = REALIZATIONS[name](stage, part.scalable)
             margin_here = _margin_of(stage, core, margin)
-            if margin_here + strength <= 0.0 and not (allow_nonunique and name == "buffered"):
+            if margin_here + strength <= least and not (allow_nonunique and name == "buffered"):
                 raise _not_monotone(margin_here, unit)
             found[name] = fit(name, stage, core, part, technology, max_gain, margin_here, own)
         except NotRealizableError as refusal:
@@ -185,7 +188,7 @@ def _candidates(
     if found:
         return found, {name: refusal.problem for name, refusal in refused.items()}
     # The last one tried can do the most, so its reason is the one that matters; the others come with it.
-    if margin + strength <= 0.0 and not allow_nonunique:
+    if margin + strength <= least and not allow_nonunique:
         raise _not_monotone(margin, unit, f"stage {k}: ")
     *others, (name, last) = refused.items()
     more = "".join(f" (and not {other}: {refusal.problem})" for other, refusal in others)

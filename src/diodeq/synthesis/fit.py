@@ -147,7 +147,7 @@ def _needed(own: OnePortUnits, parts: list[_Placed], technology: Technology) -> 
         raise NotRealizableError(
             f"the one-ports fix the conductances from {siemens * smallest:.4g} S ({_where(parts, smallest)}) to "
             f"{siemens * largest:.4g} S ({_where(parts, largest)}), outside {technology.low:g} … {technology.high:g} S",
-            "widen the range",
+            f"allow conductances from {siemens * smallest:.2g} to {siemens * largest:.2g} S",
         )
     return siemens
 

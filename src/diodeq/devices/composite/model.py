@@ -23,7 +23,7 @@ from diodeq.errors import InputError
 
 MOST = 64
 """Parts of one composite."""
-DEEPEST = 4
+DEEPEST = 3
 """Laws that bend, different and in series: equations within equations beyond."""
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from diodeq.arrays import is_finite
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.errors import InputError
 
@@ -45,7 +45,7 @@ class Part:
             raise InputError(f"a part has both ends at {self.start}", "leave it out")
         for value in (self.value, self.tc1, self.tc2):
             number = not isinstance(value, bool) and isinstance(value, (int, float))
-            if not (number and math.isfinite(value) and abs(value) <= 1e15):
+            if not (number and is_finite(value) and abs(value) <= 1e15):
                 raise InputError(f"a part has the value {str(value)[:40]!r}", "give a finite number of at most 1e15")
         if self.kind == "ohms" and not self.value > 0.0:
             raise InputError(f"a resistor has {self.value:g} ohm", "give more than 0, or join its two nodes")

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from diodeq.arrays import is_finite
 from diodeq.devices.curve.law import Curves, Pieces, Table
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.diode.temperature import ZERO_CELSIUS
@@ -155,7 +156,7 @@ class CurveModel:
         measured at one."""
         if not 0.0 <= gmin < math.inf:
             raise InputError(f"gmin = {gmin} S is not a conductance", "give a finite value of at least 0")
-        if not math.isfinite(temperature):
+        if not is_finite(temperature):
             raise InputError(f"a temperature of {temperature} °C is not finite", "give degrees Celsius")
         for model in models:
             if model.temperature not in (None, temperature):
@@ -171,7 +172,7 @@ def _numbers(name: str, key: str, given: Sequence[float]) -> tuple[float, ...]:
         raise InputError(f"curve {name} has {len(given):,} points", f"give 2 to {MOST:,}")
     for value in given:
         number = not isinstance(value, bool) and isinstance(value, (int, float, np.floating))
-        if not (number and math.isfinite(value) and abs(value) <= LARGEST):
+        if not (number and is_finite(value) and abs(value) <= LARGEST):
             raise InputError(
                 f"curve {name} has {value!r} among its {key}", f"every one must be a number of at most {LARGEST:g}"
             )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Self
 
+from diodeq.arrays import is_finite
 from diodeq.devices.diode.law import Law
 from diodeq.errors import InputError
 
@@ -212,7 +213,7 @@ def _checked(diode: str, pairs: Iterable[tuple[str, float]]) -> tuple[tuple[str,
         key = _canonical(diode, name)
         if key in values:
             raise InputError(f"diode {diode}: {key.upper()} is given twice", "keep one of the two")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_finite(value):
             raise InputError(f"diode {diode}: {key.upper()} = {value!r} is not a finite number", _remedy(key))
         if not PARAMETERS[key].low <= value <= PARAMETERS[key].high:
             raise InputError(f"diode {diode}: {key.upper()} = {value:g} is out of range", _remedy(key))

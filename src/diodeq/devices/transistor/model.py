@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from diodeq.arrays import is_finite
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.diode.temperature import ZERO_CELSIUS
 from diodeq.devices.transistor import bipolar, jfet, mosfet
@@ -200,7 +201,7 @@ def _checked(name: str, kind: Kind, pairs: Iterable[tuple[str, float]]) -> tuple
     values: dict[str, float] = {}
     for given, value in pairs:
         key = kind.aliases.get(str(given).strip().lower(), str(given).strip().lower())
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_finite(value):
             raise InputError(f"{name}: {key.upper()} = {value!r} is not a finite number", "give a plain number")
         if key in kind.refused:
             if value != kind.refused[key]:

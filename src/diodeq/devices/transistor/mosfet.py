@@ -54,8 +54,10 @@ def evaluate(law: Mapping[str, Floats], v: Floats) -> tuple[Floats, Floats]:
 
 
 def _bulk(law: Mapping[str, Floats], v: Floats) -> tuple[Floats, Floats]:
-    """The junction from the bulk to the drain, seen from the drain."""
+    """The junction from the bulk to the drain, seen from the drain; ngspice lets it jump to its end (mos1load.c)."""
     i, g = exponential(-v, law["saturation"], law["n_vt"])
+    blocked = v >= 3.0 * law["n_vt"]
+    i, g = np.where(blocked, -law["saturation"], i), np.where(blocked, 0.0, g)
     return -i + law["gmin"] * v, g + law["gmin"]
 
 
@@ -83,6 +85,7 @@ def bounds(law: Mapping[str, Floats], low: Floats, high: Floats) -> tuple[Floats
 
     Forward the channel's rises with the voltage. Backward it is a polynomial of at most the second degree between the
     voltages at which the channel opens, saturates, and the bulk has no more effect: it is extreme there or in between.
+    Where the bulk's current jumps there is no largest.
     """
     deep = 2.0 * law["root"] ** 2
     # The conductance steps where the bulk has no more effect: either side of that.
@@ -98,4 +101,6 @@ def bounds(law: Mapping[str, Floats], low: Floats, high: Floats) -> tuple[Floats
     inside = [np.clip(np.where(np.isfinite(each), each, low), low, high) for each in corners]
     slopes = np.array([_channel(law, v)[1] for v in inside])
     bulk = [_bulk(law, v)[1] for v in (low, high)]
-    return slopes.min(axis=0) + np.minimum(*bulk), slopes.max(axis=0) + np.maximum(*bulk)
+    jump = 3.0 * law["n_vt"]
+    largest = np.where((low < jump) & (high >= jump), np.inf, np.maximum(*bulk))
+    return slopes.min(axis=0) + np.minimum(*bulk), slopes.max(axis=0) + largest

@@ -55,13 +55,22 @@ class Library:
         return [tokens(lines[0])[1] for _, lines in self.parts.values()]
 
 
+def is_card(given: str) -> bool:
+    """Whether this is a card, which begins with a dot and has words, and no file of that name."""
+    card = given.lstrip().startswith(".") and len(given.split()) > 1
+    try:
+        return card and not Path(given).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return card
+
+
 def read_library(given: str) -> Library:
     """The parts of a file, or of a card that is given itself and begins with a dot.
 
     Raises:
         InputError: naming the line; it cannot be read, or has anything that is not a part.
     """
-    if given.lstrip().startswith("."):
+    if is_card(given):
         text = split(given, "the card", titled=False)
     else:
         text = read(Path(given), titled=False, limit=MODEL_FILE_BYTES)

@@ -11,9 +11,10 @@ from diodeq.arrays import real
 from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
 from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.one_ports import apart, without_idle
+from diodeq.circuit.one_ports import apart, one_port_models, without_idle
 from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.circuit.reduce import Reduced, ReductionPlan
+from diodeq.devices.one_ports import one_ports
 from diodeq.errors import SimulationError
 from diodeq.netlist.dynamic import STEP, Stimulus
 from diodeq.pool import TIME_LIMIT, Health, Pool
@@ -179,6 +180,8 @@ class NgspiceSimulator(NgspiceBase):
                 fed = plan.place[circuit.current_sources.terminals.ravel()]
                 plans = plan, ReductionPlan.of(plan.fold(circuit).circuit, fed)
             check_values(circuit)
+            # Refuses what has no law at this temperature.
+            one_ports(circuit.models, np.unique(one_port_models(circuit)), circuit.temperature)
             folded = plans[0].fold(circuit)
             prepared = circuit, folded, plans[1].reduce(folded.circuit)
             self._plans, self._prepared = plans, prepared
