@@ -387,4 +387,4 @@ def test_the_bulk_jumps_to_its_end_as_in_ngspice(tmp_path):
     for volts in (0.05, 0.1, 0.12, 0.3):
         wanted = run_ngspice(full_deck(circuit, "ngspice", np.array([volts])).text, tmp_path)["d"]
         assert ports.load_line(np.array([volts]), 1e7)[0][0] == pytest.approx(wanted, abs=1e-8)
-    assert ports.chord(np.array([0.0]), np.array([1.0]))[1][0] >= 1e100
+    assert ports.chord(np.array([0.0]), np.array([1.0]))[1][0] == np.inf

@@ -85,7 +85,8 @@ class Transistors:
         for at, formulas, law in self._sorted(columns):
             with np.errstate(over="ignore"):
                 least[at], largest[at] = formulas.bounds(law, a[at], b[at])
-        return np.minimum(least, LARGEST).reshape(shape), np.minimum(largest, LARGEST).reshape(shape)
+        # Infinite where a current jumps.
+        return np.minimum(least, LARGEST).reshape(shape), largest.reshape(shape)
 
     def capacitance(self, voltage: ArrayLike) -> Floats:
         return np.zeros_like(self.evaluate(voltage)[0])
