@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diodeq.arrays import real
 from diodeq.devices.composite import nodes
 from diodeq.devices.composite.form import Form, Leaf
 from diodeq.devices.composite.nodes import Node, Numbers
 from diodeq.devices.composite.parts import Part
 from diodeq.devices.diode.law import Law
+from diodeq.devices.evaluated import Evaluated, in_blocks, load_resistances
 from diodeq.devices.monotone import Floats, Index
-from diodeq.errors import InputError
 
 BLOCK = 1 << 13  # entries solved together: their working arrays stay in cache
 
 
 @dataclass(frozen=True, eq=False)
-class Composites:
+class Composites(Evaluated):
     """The laws of composites of one form: number k follows entry ``which[k]`` of ``node``; a family of `OnePorts`."""
 
     node: Node
     which: Index
+    part: ClassVar[str] = "composite"
 
     def __len__(self) -> int:
         return len(self.which)
@@ -34,24 +34,12 @@ class Composites:
     def take(self, chosen: Any) -> Self:
         return replace(self, which=self.which[chosen])
 
-    def current(self, voltage: ArrayLike) -> Floats:
-        return self.evaluate(voltage)[0]
-
-    def conductance(self, voltage: ArrayLike) -> Floats:
-        return self.evaluate(voltage)[1]
-
     def evaluate(self, voltage: ArrayLike) -> tuple[Floats, Floats]:
         i, g = self._mapped(nodes.evaluated, voltage)
         return i, g
 
-    def missed(self, voltage: ArrayLike, current: ArrayLike) -> Floats:
-        return np.asarray(self.current(voltage) - real("the currents", current), np.float64)
-
     def load_line(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
-        r = np.asarray(resistance, np.float64)
-        if not np.all((r >= 0.0) & (r < np.inf)):
-            raise InputError("a load line needs a finite resistance of at least 0 ohm", "check the resistances")
-        v, i, g = self._mapped(lambda node, s, r: node.load_line(s, r), source, r)
+        v, i, g = self._mapped(lambda node, s, r: node.load_line(s, r), source, load_resistances(resistance))
         return v, i, g
 
     def chord(self, low: ArrayLike, high: ArrayLike) -> tuple[Floats, Floats]:
@@ -65,18 +53,11 @@ class Composites:
 
     def _mapped(self, function: Callable[..., tuple[Floats, ...]], *given: ArrayLike) -> tuple[Floats, ...]:
         """``function(node, *given)`` for flat blocks of the arguments."""
-        arrays = [real("the voltages of composites", each) for each in given]
-        if not all(np.isfinite(each).all() for each in arrays):
-            raise InputError("a voltage across a composite is not finite", "check the drives for NaN and infinity")
-        shape = np.broadcast_shapes(*(each.shape for each in arrays), (len(self),))
-        rows = np.broadcast_to(self.which, shape).reshape(-1)
-        flat = [np.broadcast_to(each, shape).reshape(-1) for each in arrays]
-        found = []
-        for start in range(0, max(len(rows), 1), BLOCK):
-            own = slice(start, start + BLOCK)
-            found.append(function(self.node.take(rows[own]), *(each[own] for each in flat)))
-        pieces = zip(*found, strict=True)
-        return tuple((each[0] if len(each) == 1 else np.concatenate(each)).reshape(shape) for each in pieces)
+        rows, flat, shape = self._flat(self.which, *given)
+        found = in_blocks(
+            len(rows), BLOCK, lambda own: function(self.node.take(rows[own]), *(each[own] for each in flat))
+        )
+        return tuple(each.reshape(shape) for each in found)
 
 
 @dataclass(frozen=True)

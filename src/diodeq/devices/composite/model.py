@@ -16,6 +16,7 @@ from diodeq.devices.composite.law import Builder, Composites, outline, spelled
 from diodeq.devices.composite.parts import LETTERS, Part
 from diodeq.devices.composite.printing import inside
 from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.entries import demand_known, demand_table, texts
 from diodeq.devices.joined import Joined
 from diodeq.devices.protocol import OnePorts
 from diodeq.devices.two_pin import PINS, Spelling
@@ -121,16 +122,10 @@ class CompositeModel:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The model described by `to_json`'s dict; raises `InputError` if it is not one."""
-        if not isinstance(document, Mapping):
-            raise InputError("a composite must be a table", "import one with `diodeq devices import FILE.lib`")
+        demand_table(document, "composite", "import one with `diodeq devices import FILE.lib`")
         name = document.get("name")
-        unknown = sorted(set(map(str, document)) - {"kind", "name", "parts", "source", "description"})
-        if unknown:
-            raise InputError(f"composite {name!r} has the unknown entry {unknown[0]!r}", "leave it out")
-        texts = {key: document.get(key, "") for key in ("name", "source", "description")}
-        for key, text in texts.items():
-            if not isinstance(text, str):
-                raise InputError(f"the {key} of composite {name!r} is not text", "put it in quotes")
+        demand_known(document, "composite", ["parts"])
+        said = texts(document, "composite")
         given = document.get("parts")
         if not isinstance(given, list) or not 1 <= len(given) <= MOST:
             raise InputError(
@@ -143,7 +138,7 @@ class CompositeModel:
                 parts.append(Part.from_json(each, f"d{k}"))
             except InputError as error:
                 raise InputError(f"composite {name!r}, part {k}: {error.problem}", error.remedy) from None
-        return cls(parts=tuple(parts), **texts)
+        return cls(parts=tuple(parts), **said)
 
     @classmethod
     def laws(cls, models: Sequence[Self], temperature: float, gmin: float = 1e-12) -> OnePorts:

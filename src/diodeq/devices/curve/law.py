@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diodeq.arrays import real
+from diodeq.devices.evaluated import Evaluated, in_blocks, load_resistances
 from diodeq.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -172,11 +172,12 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
+class Curves(Evaluated):
     """n one-ports that follow curves of a table: see `OnePorts`. Curves are the same at all temperatures."""
 
     table: Table
     which: Index
+    part: ClassVar[str] = "curve"
 
     def __len__(self) -> int:
         return len(self.which)
@@ -184,24 +185,12 @@ class Curves:
     def take(self, chosen: Any) -> Self:
         return replace(self, which=self.which[chosen])
 
-    def current(self, voltage: ArrayLike) -> Floats:
-        return self.evaluate(voltage)[0]
-
-    def conductance(self, voltage: ArrayLike) -> Floats:
-        return self.evaluate(voltage)[1]
-
     def evaluate(self, voltage: ArrayLike) -> tuple[Floats, Floats]:
         current, conductance = self._mapped(self._evaluate, voltage)
         return current, conductance
 
-    def missed(self, voltage: ArrayLike, current: ArrayLike) -> Floats:
-        return np.asarray(self.current(voltage) - real("the currents", current), np.float64)
-
     def load_line(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
-        r = np.asarray(resistance, np.float64)
-        if not np.all((r >= 0.0) & (r < np.inf)):
-            raise InputError("a load line needs a finite resistance of at least 0 ohm", "check the resistances")
-        v, i, g = self._mapped(self._solve, source, r)
+        v, i, g = self._mapped(self._solve, source, load_resistances(resistance))
         return v, i, g
 
     def chord(self, low: ArrayLike, high: ArrayLike) -> tuple[Floats, Floats]:
@@ -220,16 +209,9 @@ class Curves:
 
     def _mapped(self, function: Callable[..., tuple[Floats, ...]], *given: ArrayLike) -> tuple[Floats, ...]:
         """``function(rows, *given)`` for flat blocks of the arguments."""
-        arrays = [real("the voltages of curves", each) for each in given]
-        if not all(np.isfinite(each).all() for each in arrays):
-            raise InputError("a voltage across a curve is not finite", "check the drives for NaN and infinity")
-        shape = np.broadcast_shapes(*(each.shape for each in arrays), (len(self),))
-        rows = np.broadcast_to(self.which * self.table.stride, shape).reshape(-1)
-        flat = [np.broadcast_to(each, shape).reshape(-1) for each in arrays]
-        starts = range(0, max(len(rows), 1), BLOCK)
-        found = [function(*(each[start : start + BLOCK] for each in (rows, *flat))) for start in starts]
-        pieces = zip(*found, strict=True)
-        return tuple((each[0] if len(each) == 1 else np.concatenate(each)).reshape(shape) for each in pieces)
+        rows, flat, shape = self._flat(self.which * self.table.stride, *given)
+        found = in_blocks(len(rows), BLOCK, lambda own: function(rows[own], *(each[own] for each in flat)))
+        return tuple(each.reshape(shape) for each in found)
 
     def _evaluate(self, rows: Index, v: Floats) -> tuple[Floats, Floats]:
         at = self.table.find(rows, v)

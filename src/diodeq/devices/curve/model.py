@@ -15,6 +15,7 @@ from diodeq.arrays import is_finite
 from diodeq.devices.curve.law import Curves, Pieces, Table
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.diode.temperature import ZERO_CELSIUS
+from diodeq.devices.entries import demand_known, demand_table, texts
 from diodeq.devices.original import checked, is_plain
 from diodeq.devices.two_pin import PINS, Spelling
 from diodeq.errors import InputError
@@ -130,25 +131,19 @@ class CurveModel:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The model described by `to_json`'s dict; raises `InputError` if it is not one."""
-        if not isinstance(document, Mapping):
-            raise InputError("a curve must be a table", "import one with `diodeq devices import FILE.csv --name NAME`")
+        demand_table(document, "curve", "import one with `diodeq devices import FILE.csv --name NAME`")
         name = document.get("name")
-        unknown = sorted(set(document) - {"kind", *(each.name for each in fields(cls))})
-        if unknown:
-            raise InputError(f"curve {name!r} has the unknown entry {unknown[0]!r}", "leave it out")
+        demand_known(document, "curve", [each.name for each in fields(cls)])
         for key in ("volts", "amperes"):
             if not isinstance(document.get(key), list):
                 raise InputError(f"curve {name!r} has no list of {key}", f"add one, as in {key} = [-1.0, 0.0, 1.0]")
         original = document.get("original", [])
         if not isinstance(original, list):
             raise InputError(f"the original of curve {name!r} is not a list of lines", "leave it out")
-        texts = {key: document.get(key, "") for key in ("name", "source", "description")}
-        for key, text in texts.items():
-            if not isinstance(text, str):
-                raise InputError(f"the {key} of curve {name!r} is not text", "put it in quotes")
+        said = texts(document, "curve")
         volts, amperes = tuple(document["volts"]), tuple(document["amperes"])
         warm = document.get("temperature")
-        return cls(volts=volts, amperes=amperes, temperature=warm, original=tuple(original), **texts)
+        return cls(volts=volts, amperes=amperes, temperature=warm, original=tuple(original), **said)
 
     @classmethod
     def laws(cls, models: Sequence[Self], temperature: float, gmin: float = GMIN) -> Curves:

@@ -20,6 +20,7 @@ from diodeq.devices.diode.junction import Floats as Floats
 from diodeq.devices.diode.junction import Junction, Numbers, pick
 from diodeq.devices.diode.slopes import slopes
 from diodeq.devices.diode.temperature import Heat
+from diodeq.devices.evaluated import load_resistances
 from diodeq.errors import InputError
 
 EPSILON = float(np.finfo(np.float64).eps)
@@ -146,9 +147,7 @@ class Law(Junction):
         Solves ``source = v + resistance * current(v)``, both to rounding. Raises `InputError` for a negative or
         infinite resistance.
         """
-        r = np.asarray(resistance, dtype=np.float64)
-        if not np.all((r >= 0.0) & (r < np.inf)):
-            raise InputError("a load line needs a finite resistance of at least 0 ohm", "check the resistances")
+        r = load_resistances(resistance)
         junction, i, g = self._behind(source, r + self.resistance)
         return junction + self.resistance * i, i, g / (1.0 + self.resistance * g)
 

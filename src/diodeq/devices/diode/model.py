@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from diodeq.arrays import is_finite
 from diodeq.devices.diode.law import Law
+from diodeq.devices.entries import demand_known, demand_table, texts
 from diodeq.errors import InputError
 
 
@@ -160,24 +161,15 @@ class DiodeModel:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The model described by `to_json`'s dict; raises `InputError` if it is not one."""
-        if not isinstance(document, Mapping):
-            raise InputError("a diode must be a table", "compare `diodeq devices show ideal --json`")
+        demand_table(document, "diode", "compare `diodeq devices show ideal --json`")
         if not isinstance(document.get("parameters"), Mapping):
             raise InputError(
                 f"diode {document.get('name')!r} has no table of parameters",
                 "add one, as in parameters = { is = 2.5e-9, n = 1.75, rs = 0.6 }",
             )
-        unknown = sorted(set(document) - {"kind", "name", "parameters", "source", "description"})
-        if unknown:
-            raise InputError(
-                f"diode {document.get('name')!r} has the unknown entry {unknown[0]!r}",
-                "only parameters, source and description are read; SPICE parameters go under `parameters`",
-            )
-        texts = {key: document.get(key, "") for key in ("name", "source", "description")}
-        for key, text in texts.items():
-            if not isinstance(text, str):
-                raise InputError(f"the {key} of diode {document.get('name')!r} is not text", "put it in quotes")
-        return cls(parameters=tuple(document["parameters"].items()), **texts)
+        read = "only parameters, source and description are read; SPICE parameters go under `parameters`"
+        demand_known(document, "diode", ["parameters"], read)
+        return cls(parameters=tuple(document["parameters"].items()), **texts(document, "diode"))
 
     @classmethod
     def laws(cls, models: Sequence[Self], temperature: float, gmin: float = 1e-12) -> Law:

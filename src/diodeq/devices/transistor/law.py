@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diodeq.arrays import real
+from diodeq.devices.evaluated import Evaluated, load_resistances
 from diodeq.devices.monotone import solve
-from diodeq.errors import InputError
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -33,16 +32,16 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Transistors:
+class Transistors(Evaluated):
     """n one-ports, of which number k is ``row[k]`` of ``groups[group[k]]``: see `OnePorts`.
 
-    Currents and conductances are ngspice's, gmin as ngspice has it; only the MOSFET's bulk diode, which in ngspice has
-    a step of 5 % of its saturation current at three thermal voltages in reverse, has none.
+    Currents and conductances are ngspice's, gmin as ngspice has it.
     """
 
     groups: tuple[Group, ...]
     group: Index
     row: Index
+    part: ClassVar[str] = "transistor"
 
     def __len__(self) -> int:
         return len(self.group)
@@ -50,25 +49,13 @@ class Transistors:
     def take(self, chosen: Any) -> Self:
         return replace(self, group=self.group[chosen], row=self.row[chosen])
 
-    def current(self, voltage: ArrayLike) -> Floats:
-        return self.evaluate(voltage)[0]
-
-    def conductance(self, voltage: ArrayLike) -> Floats:
-        return self.evaluate(voltage)[1]
-
     def evaluate(self, voltage: ArrayLike) -> tuple[Floats, Floats]:
-        (v,), columns, shape = self._flat(voltage)
+        columns, (v,), shape = self._flat(np.arange(len(self)), voltage)
         i, g = _evaluated(self._sorted(columns), v)
         return i.reshape(shape), g.reshape(shape)
 
-    def missed(self, voltage: ArrayLike, current: ArrayLike) -> Floats:
-        return np.asarray(self.current(voltage) - real("the currents", current), np.float64)
-
     def load_line(self, source: ArrayLike, resistance: ArrayLike) -> tuple[Floats, Floats, Floats]:
-        r = np.asarray(resistance, np.float64)
-        if not np.all((r >= 0.0) & (r < np.inf)):
-            raise InputError("a load line needs a finite resistance of at least 0 ohm", "check the resistances")
-        (s, ohms), columns, shape = self._flat(source, r)
+        columns, (s, ohms), shape = self._flat(np.arange(len(self)), source, load_resistances(resistance))
         seen: list[Any] = [None, []]
 
         def evaluate(index: Index, v: Floats) -> tuple[Floats, Floats]:
@@ -80,7 +67,7 @@ class Transistors:
         return v.reshape(shape), i.reshape(shape), g.reshape(shape)
 
     def chord(self, low: ArrayLike, high: ArrayLike) -> tuple[Floats, Floats]:
-        (a, b), columns, shape = self._flat(low, high)
+        columns, (a, b), shape = self._flat(np.arange(len(self)), low, high)
         least, largest = np.empty(len(a)), np.empty(len(a))
         for at, formulas, law in self._sorted(columns):
             with np.errstate(over="ignore"):
@@ -90,15 +77,6 @@ class Transistors:
 
     def capacitance(self, voltage: ArrayLike) -> Floats:
         return np.zeros_like(self.evaluate(voltage)[0])
-
-    def _flat(self, *given: ArrayLike) -> tuple[list[Floats], Index, tuple[int, ...]]:
-        """The arguments as flat arrays of one length, the transistor of each entry, and the shape of the answer."""
-        arrays = [real("the voltages of transistors", each) for each in given]
-        if not all(np.isfinite(each).all() for each in arrays):
-            raise InputError("a voltage across a transistor is not finite", "check the drives for NaN and infinity")
-        shape = np.broadcast_shapes(*(each.shape for each in arrays), (len(self),))
-        columns = np.broadcast_to(np.arange(len(self)), shape).reshape(-1)
-        return [np.broadcast_to(each, shape).reshape(-1) for each in arrays], columns, shape
 
     def _sorted(self, columns: Index) -> list[tuple[Any, Any, dict[str, Floats]]]:
         """For each kind that occurs where it does, its formulas and the constants there."""

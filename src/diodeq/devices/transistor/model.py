@@ -13,6 +13,7 @@ import numpy as np
 from diodeq.arrays import is_finite
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.diode.temperature import ZERO_CELSIUS
+from diodeq.devices.entries import demand_known, demand_table, texts
 from diodeq.devices.transistor import bipolar, jfet, mosfet
 from diodeq.devices.transistor.law import Floats, Group, Transistors
 from diodeq.devices.transistor.parameters import KINDS, POSITIVE, Kind
@@ -130,21 +131,15 @@ class TransistorModel:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The model described by `to_json`'s dict; raises `InputError` if it is not one."""
-        if not isinstance(document, Mapping):
-            raise InputError("a transistor must be a table", "compare `diodeq devices show nmos-1v --json`")
+        demand_table(document, "transistor", "compare `diodeq devices show nmos-1v --json`")
         name = document.get("name")
-        unknown = sorted(set(document) - {"kind", "name", "polarity", "parameters", "source", "description"})
-        if unknown:
-            raise InputError(f"transistor {name!r} has the unknown entry {unknown[0]!r}", "leave it out")
+        demand_known(document, "transistor", ["polarity", "parameters"])
         if not isinstance(document.get("parameters", {}), Mapping):
             raise InputError(
                 f"the parameters of transistor {name!r} are no table", "write for example { vto = 1.0, kp = 1e-3 }"
             )
-        texts = {key: document.get(key, "") for key in ("name", "polarity", "source", "description")}
-        for key, text in texts.items():
-            if not isinstance(text, str):
-                raise InputError(f"the {key} of transistor {name!r} is not text", "put it in quotes")
-        return cls(parameters=tuple(document.get("parameters", {}).items()), **texts)
+        said = texts(document, "transistor", "polarity")
+        return cls(parameters=tuple(document.get("parameters", {}).items()), **said)
 
     @classmethod
     def laws(cls, models: Sequence[Self], temperature: float, gmin: float = GMIN) -> Transistors:
