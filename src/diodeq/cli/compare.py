@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +117,9 @@ def compare(
         from diodeq.report.figures import demand_drawable
 
         demand_drawable(picture)
-    with _bar() as on_run:
+    from diodeq.cli.console import counting_bar
+
+    with counting_bar() as on_run:
         document = run(comparison, out, workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
     write_atomically(out / "compare.json", json.dumps(document, indent=2) + "\n")
     if picture is not None:
@@ -134,22 +134,6 @@ def compare(
 
         console = Terminal(least=WIDE)
         console.print(_table(document))
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int, str], None] | None]:
-    """A bar on stderr while runs go on; nothing where it is not a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
-    from diodeq.cli.console import Terminal
-
-    with Progress(*columns, console=Terminal(stderr=True)) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total, label: progress.update(task, completed=done, total=total, description=label)
 
 
 def _table(document: dict[str, Any]) -> Table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -13,6 +15,9 @@ from diodeq.printable import printable
 
 # Tables are as wide as they need in a window that is narrower.
 WIDE = 110
+
+
+Step = Callable[[int, int, str], None]
 
 
 class Terminal(Console):
@@ -34,3 +39,17 @@ class Terminal(Console):
                 yield segment
             else:
                 yield Segment(printable(segment.text, keep="\n"), segment.style)
+
+
+@contextmanager
+def counting_bar() -> Iterator[Step | None]:
+    """A bar on stderr, moved by ``step(done, total, label)``; None where stderr is not a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Terminal(stderr=True)) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total, label: progress.update(task, completed=done, total=total, description=label)

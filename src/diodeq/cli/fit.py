@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import rich_click as click
@@ -54,7 +51,9 @@ def fit(
     """
     wanted = Activation.parse(activation)
     parts = [catalogue.get(name) for name in names or [name for name in catalogue.names() if name != "ideal"]]
-    with _progress() as step:
+    from diodeq.cli.console import counting_bar
+
+    with counting_bar() as step:
         found = list(proposals(wanted, parts, supply, reach, stages, step))
     # Of equals the one with fewer parts.
     found.sort(key=lambda each: (round(each.error, 4), each.parts))
@@ -84,18 +83,3 @@ def _sentence(each: Proposal) -> str:
         f"{each.structure} of {each.parts} {each.part.name}: within {each.error:.2g} (rms {each.rms:.2g}) behind"
         f" {each.ohms:.3g} Ω at {each.volts_per_unit:.3g} V a unit{held}{behind}"
     )
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None]]:
-    if not sys.stderr.isatty():
-        yield lambda done, total, name: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from diodeq.cli.console import Terminal
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Terminal(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total, name: progress.update(task, completed=done, total=total, description=printable(name))

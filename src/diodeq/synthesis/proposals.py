@@ -127,7 +127,7 @@ def proposals(
     supply: float = SUPPLY,
     reach: float = REACH,
     stages: int = STAGES,
-    on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+    on_progress: Callable[[int, int, str], None] | None = None,
 ) -> Iterator[Proposal]:
     """The best of every structure that suits ``activation``, for every part; in no order.
 
@@ -155,7 +155,8 @@ def proposals(
     odd = bool(np.allclose(wanted, -wanted[::-1], atol=1e-9))
     tried = [(structure, part) for part in parts for structure in structures(odd, stages)]
     for done, (structure, part) in enumerate(tried):
-        on_progress(done, len(tried), part.name)
+        if on_progress is not None:
+            on_progress(done, len(tried), part.name)
         yield _fitted(structure, part, x, wanted, supply)
 
 
