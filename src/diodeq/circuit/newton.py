@@ -90,12 +90,12 @@ class Newton:
         found, error = self._corrected(unknowns, correct, promised)
         conductances = np.full_like(seen, np.nan)
         whole = np.flatnonzero(np.isfinite(found).all(axis=1))
-        conductances[whole] = self.laws.conductance(self.equations.across(found[whole]))
+        currents, conductances[whole] = self.laws.evaluate(self.equations.across(found[whole]))
         # A correction that crosses a corner, as at -BV, says nothing of what is behind it.
         bent = whole[self.bent(seen[whole], conductances[whole]) & (error[whole] < np.inf)]
         if len(bent):
             error[bent] = np.maximum(error[bent], self.volts(self.correction(found[bent], right[bent])))
-        self._sum_exactly(found, conductances, error, whole, right, promised)
+        self._sum_exactly(found, conductances, error, whole, currents, right, promised)
         return found, conductances, error
 
     def _sum_exactly(
@@ -104,13 +104,15 @@ class Newton:
         conductances: Floats,
         error: Floats,
         rows: NDArray[np.intp],
+        currents: Floats,
         right: Any,
         promised: Promise,
     ) -> None:
-        """Rows in which so much meets that sums may have lost what decides where nodes are that only little leaves:
-        the volts that this can stand for are added to their ``error``, and those that then miss what is ``promised``
-        are corrected once more with sums that lose nothing. All in place."""
-        met = (abs(self._meets) @ np.abs(self._meeting(found[rows], right[rows], np.float64)).T).T
+        """Rows, with the ``currents`` of their one-ports, in which so much meets that sums may have lost what decides
+        where nodes are that only little leaves: the volts that this can stand for are added to their ``error``, and
+        those that then miss what is ``promised`` are corrected once more with sums that lose nothing. All in place."""
+        meeting = self._meeting(found[rows], currents, right[rows], np.float64)
+        met = (self._meeting_at @ np.abs(meeting).T).T
         huge = np.flatnonzero(~(met[:, : self.equations.nodes].max(axis=1, initial=0.0) <= HUGE))
         if not len(huge):
             return
@@ -121,8 +123,9 @@ class Newton:
             return
 
         def correct(x: Floats, of: NDArray[np.intp]) -> Any:
-            missed = sums(self._meets, self._meeting(x, right[rows[of]], Extended))
-            return self.jacobian.solve(missed, self.laws.conductance(self.equations.across(x)))
+            through, slopes = self.laws.evaluate(self.equations.across(x))
+            missed = sums(self._meets, self._meeting(x, through, right[rows[of]], Extended))
+            return self.jacobian.solve(missed, slopes)
 
         better, left = self._corrected(found[rows], correct, promised)
         nearer = left < error[rows]
@@ -130,11 +133,11 @@ class Newton:
         found[rows], error[rows] = better[nearer], left[nearer]
         conductances[rows] = self.laws.conductance(self.equations.across(found[rows]))
 
-    def _meeting(self, x: Floats, right: Any, precision: Any) -> Any:
-        """All that meets in the equations at unknowns [B, n]: see ``_meets``."""
+    def _meeting(self, x: Floats, currents: Floats, right: Any, precision: Any) -> Any:
+        """All that meets in the equations at unknowns [B, n] with the one-ports' currents: see ``_meets``."""
         wide = x.astype(precision)
-        currents = self.laws.current(self.equations.across(x))
-        strength, control = self._strength.astype(precision), self.equations.plan.flows.control.astype(precision)
+        strength = self._strength.astype(precision)
+        control = self._wide.control if precision is Extended else self.equations.plan.flows.control
         flows = (strength * (control @ wide.T)).T
         return np.concatenate([flows, currents.astype(precision), right.astype(precision)], axis=1)
 
@@ -144,6 +147,11 @@ class Newton:
         plan = self.equations.plan
         own = -sparse.eye_array(self.equations.size)
         return sparse.csr_array(sparse.hstack([plan.flows.out.T, plan.collecting, own]))
+
+    @cached_property
+    def _meeting_at(self) -> sparse.csr_array:
+        """Where, without the signs."""
+        return abs(self._meets)
 
     def bent(self, conductances: Floats, others: Floats) -> NDArray[np.bool_]:
         """Whether laws with slopes [B, D] here and others there are anything but straight between, [B]."""

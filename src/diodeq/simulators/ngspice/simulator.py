@@ -180,8 +180,9 @@ class NgspiceSimulator(NgspiceBase):
                 fed = plan.place[circuit.current_sources.terminals.ravel()]
                 plans = plan, ReductionPlan.of(plan.fold(circuit).circuit, fed)
             check_values(circuit)
-            # Refuses what has no law at this temperature.
-            one_ports(circuit.models, np.unique(one_port_models(circuit)), circuit.temperature)
+            if prepared is None or not prepared[0].same_one_ports(circuit):
+                # Refuses what has no law at this temperature.
+                one_ports(circuit.models, np.unique(one_port_models(circuit)), circuit.temperature)
             folded = plans[0].fold(circuit)
             prepared = circuit, folded, plans[1].reduce(folded.circuit)
             self._plans, self._prepared = plans, prepared
