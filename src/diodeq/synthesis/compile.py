@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from diodeq.circuit import KINDS, Circuit, check
 from diodeq.devices import Model, catalogue
-from diodeq.devices.elements import Element
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError, UsageError
 from diodeq.network import Network, Stage
@@ -166,7 +165,7 @@ def _candidates(
     Raises ``NotRealizableError`` when none fits.
     """
     own = stage.activation if isinstance(stage.activation, OnePortUnits) else None
-    part = Element(scalable=False) if isinstance(stage.activation, OnePortUnits) else stage.activation.element(diode)
+    part = stage.activation.element(diode)
     wanted = list(REALIZATIONS) if realization == "auto" else [realization]
     found: dict[str, StagePlan] = {}
     refused: dict[str, NotRealizableError] = {}
@@ -182,7 +181,7 @@ def _candidates(
             margin_here = _margin_of(stage, core, margin)
             if margin_here + strength <= least and not (allow_nonunique and name == "buffered"):
                 raise _not_monotone(margin_here, unit)
-            found[name] = fit(name, stage, core, part, technology, max_gain, margin_here, own)
+            found[name] = fit(name, stage, core, part, technology, max_gain, margin_here)
         except NotRealizableError as refusal:
             refused[name] = refusal
     if found:

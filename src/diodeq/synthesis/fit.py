@@ -45,16 +45,16 @@ def fit(
     technology: Technology,
     max_gain: float,
     margin: float,
-    own: OnePortUnits | None = None,
 ) -> StagePlan:
     """The plan of a stage: K as small as its rows allow but at least 1, g0 in the geometric middle of what fits.
 
-    ``margin`` is that of D (I - W), in units. With units of its ``own`` g0 is what they need.
+    ``margin`` is that of D (I - W), in units. Where units are one-ports g0 is what they need.
 
     Raises:
         NotRealizableError: a row leaves its inputs no room, K exceeds ``max_gain``, or the conductances need more than
             the technology's range.
     """
+    own = stage.activation if isinstance(stage.activation, OnePortUnits) else None
     weights = _weights(stage, core)
     load = np.abs(weights).sum(axis=1)
     weights[np.abs(weights) <= UNSEEN * np.maximum(load, np.abs(core.headroom))[:, None]] = 0.0

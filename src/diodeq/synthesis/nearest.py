@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from diodeq.errors import NotRealizableError
-from diodeq.network import Activation, Network, Stage
+from diodeq.network import Network, Stage
 from diodeq.synthesis import passive
 from diodeq.synthesis.halves import without_sigmoids
 from diodeq.synthesis.plan import Floats
@@ -84,7 +84,7 @@ def nearest_passive_network(network: Network) -> tuple[Network, tuple[float, ...
 
 
 def _refused(stage: Stage) -> bool:
-    scalable = isinstance(stage.activation, Activation) and stage.activation.element().scalable
+    scalable = stage.activation.element().scalable
     try:
         found = passive.core(stage, scalable)
     except NotRealizableError:
