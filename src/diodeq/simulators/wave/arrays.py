@@ -33,7 +33,7 @@ class Precision:
 
 PRECISIONS: dict[str, Precision] = {
     "float64": Precision(4e-12, 2e-13, 0.0),
-    "float32": Precision(1e-6, 4e-6, 1e-5),
+    "float32": Precision(5e-7, 2e-6, 1e-5),
 }
 BACKENDS = ("numpy", "numba", "torch")
 DEVICES = ("cpu", "cuda")
