@@ -7,6 +7,7 @@ of inputs is made small, first in the mean square, then by rising powers.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from diodeq.devices import Model
 from diodeq.devices.elements import Element, Rail, generator, leaky_relu, relu
 from diodeq.devices.induced import Floats, induced, leaving
-from diodeq.devices.one_ports import one
+from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.devices.units import Unit
 from diodeq.errors import UsageError
 from diodeq.network import Activation
@@ -28,8 +29,10 @@ POINTS = 81
 POWERS = (2, 8, 24)
 STEPS = 40  # of least squares for each power
 GRID = 601
-LARGEST_LEVEL, LARGEST_LOGARITHM = 1.5, 6.0
+LARGEST_LOGARITHM = 6.0
 STARTS = (0.05, 0.5)  # volts per unit, as shares of what the supply allows
+BEGIN_OHMS = 1e4
+DROPPING = 1e-6  # amperes at which parts drop the volts by which rails may be moved at first
 LEAST_OHMS, MOST_OHMS = 100.0, 1e7
 
 
@@ -38,13 +41,14 @@ class Structure:
     """A kind of element: its branches for numbers that are fitted, and where these begin.
 
     ``build(numbers)`` has levels in units; ``begin`` are the numbers at first, of which the first ``levels`` are rails'
-    levels and the others logarithms of conductances in g0.
+    levels and the others logarithms of conductances in g0. A drop of v volts in the parts moves rails by ``moved`` v.
     """
 
     name: str
     build: Callable[[Sequence[float]], Element]
     begin: tuple[float, ...]
     levels: int
+    moved: float = 0.0
 
 
 def _of_stages(count: int) -> Callable[[Sequence[float]], Element]:
@@ -69,15 +73,15 @@ def structures(odd: bool, stages: int) -> tuple[Structure, ...]:
     """What is tried for activations that are odd and for others; ``stages`` clamps a side at most."""
     if not odd:
         return (
-            Structure("diode", _biased(lambda _: relu(0.0)), (0.0,), 1),
-            Structure("diode behind a resistor", _biased(_leaking), (0.0, 1.0), 1),
+            Structure("diode", _biased(lambda _: relu(0.0)), (0.0,), 1, 1.0),
+            Structure("diode behind a resistor", _biased(_leaking), (0.0, 1.0), 1, 1.0),
         )
     found = [Structure("pair", lambda _: Unit("pair").element, (), 0)]
     for count in range(1, stages + 1):
         levels = np.tanh(0.45 + 1.6 * np.arange(count) / count)
         rises = np.linspace(-0.5, 1.5, count)[: count - 1]
         name = "clamp" if count == 1 else f"{count} clamps a side"
-        found.append(Structure(name, _of_stages(count), (*levels.tolist(), *rises.tolist()), count))
+        found.append(Structure(name, _of_stages(count), (*levels.tolist(), *rises.tolist()), count, -1.0))
     return tuple(found)
 
 
@@ -164,25 +168,35 @@ def _fitted(structure: Structure, part: Model, x: Floats, wanted: Floats, supply
     from scipy.optimize import least_squares
 
     device = one(part)
-    # Everything that is driven or held must stay within the supply.
-    reach = float(x[-1])
-    most = supply / max(reach, LARGEST_LEVEL)
-    ranges = [(1e-3 * most, most), (LEAST_OHMS, MOST_OHMS)]
-    rest = [LARGEST_LEVEL] * structure.levels + [LARGEST_LOGARITHM] * (len(structure.begin) - structure.levels)
-    low = np.array([*(np.log(least) for least, _ in ranges), *(-each for each in rest)])
-    high = np.array([*(np.log(largest) for _, largest in ranges), *rest])
+    reach, levels = float(x[-1]), structure.levels
+    # Everything that is driven or held must stay within the supply: logarithms of volts per unit and of ohms, rails in
+    # volts, logarithms of conductances.
+    most = supply / reach
+    rest = len(structure.begin) - levels
+    high = np.array([np.log(most), np.log(MOST_OHMS), *[supply] * levels, *[LARGEST_LOGARITHM] * rest])
+    low = np.array([np.log(1e-3 * most), np.log(LEAST_OHMS), *-high[2:]])
     volts_of_node = np.linspace(-1.05 * reach, 1.05 * reach, GRID)
+
+    def made(numbers: Floats) -> tuple[Element, float, float]:
+        volts, ohms = np.exp(numbers[:2]).tolist()
+        return (
+            structure.build([*(numbers[2 : 2 + levels] / volts).tolist(), *numbers[2 + levels :].tolist()]),
+            volts,
+            ohms,
+        )
 
     def missed(numbers: Floats) -> Floats:
         """By how much the activation misses, read off the sources that a grid of node voltages needs."""
-        volts, ohms = np.exp(numbers[:2])
-        element = structure.build(numbers[2:].tolist())
+        element, volts, ohms = made(numbers)
         current, _ = leaving(element, device, volts * volts_of_node, ohms, volts, 0.0)
         return np.asarray(np.interp(x, volts_of_node + ohms * current / volts, volts_of_node) - wanted, np.float64)
 
     best: tuple[float, Floats] = (np.inf, np.zeros(0))
-    for share in STARTS:
-        numbers = np.clip([np.log(share * most), np.log(1e4), *structure.begin], low + 1e-6, high - 1e-6)
+    drops = (0.0, min(forward_voltage(device, DROPPING), supply)) if levels else (0.0,)
+    for share, drop in itertools.product(STARTS, drops):
+        at_rails = share * most * np.array(structure.begin[:levels]) + structure.moved * drop
+        begin = [np.log(share * most), np.log(BEGIN_OHMS), *at_rails, *structure.begin[levels:]]
+        numbers = np.clip(begin, low + 1e-6, high - 1e-6)
         for power in POWERS:
 
             def residual(given: Floats, power: int = power) -> Floats:
@@ -194,9 +208,7 @@ def _fitted(structure: Structure, part: Model, x: Floats, wanted: Floats, supply
             error = float(np.abs(missed(numbers)).max())
             if error < best[0]:
                 best = (error, numbers)
-    numbers = best[1]
-    volts, ohms = np.exp(numbers[:2]).tolist()
-    element = structure.build(numbers[2:].tolist())
+    element, volts, ohms = made(best[1])
     found = induced(element, device, volts * x, ohms, volts, 0.0)[0] / volts
     return Proposal(
         structure.name,
