@@ -195,15 +195,16 @@ def epoch(folder: str, options: argparse.Namespace, engine: str) -> dict[str, An
     The second of two: numba compiles during the first.
     """
     from diodeq.learning import trainer
-    from diodeq.learning.datasets import load, units
+    from diodeq.learning.datasets import load
+    from diodeq.learning.encoding import units
     from diodeq.learning.recipe import RECIPES
 
     data = load(f"idx:{folder}", 0)
     usual = RECIPES["idx"]
     recipe = replace(usual, hidden=(1024,), epochs=2, batch_size=options.batch or usual.batch_size)
     widths = (data.x_train.shape[1], 1024, len(data.classes))
-    scaling = units(data.x_train, recipe.volts, recipe.beta)
-    circuit = layered(widths, catalogue.get("1N4148"), recipe.volts, units=scaling)
+    scaling = units(data.x_train, recipe.encode, recipe.supply, recipe.beta)
+    circuit = layered(widths, catalogue.get("1N4148"), recipe.supply, units=scaling)
     technology = Technology()
     sizes = [(2 * widths[0] + 2, widths[1]), (widths[1], 2 * widths[2])]
     products = {dtype: floor(sizes, recipe.batch_size, dtype) for dtype in ("float64", "float32")}

@@ -27,9 +27,9 @@ class Oracle:
         parts = [_settle(circuit, drives[i : i + BATCH]) for i in range(0, len(drives), BATCH)]
         return OperatingPoint(circuit, drives, *(np.concatenate(each) for each in zip(*parts, strict=True)))
 
-    def small_signal(self, operating_point, injections):
+    def small_signal(self, operating_point, injections, nodes=None):
         circuit = operating_point.circuit
-        currents = circuit.output_injections(np.asarray(injections, float))
+        currents = circuit.output_injections(np.asarray(injections, float)) + (0.0 if nodes is None else nodes)
         matrix, _ = _stamp(circuit)
         found = np.zeros_like(currents)
         for k, conductances in enumerate(operating_point.diode_conductances):

@@ -97,7 +97,7 @@ def test_two_clusters_at_once():
 def test_rules_compared_on_a_cluster_are_those_compared_alone(tmp_path):
     pytest.importorskip("distributed")
     comparison = compare.Comparison(
-        "xor", ("hardware-linearization",), Recipe(hidden=(3,), volts=4.0), 900, (0, 1), (0.03, 0.1), (10,)
+        "xor", ("hardware-linearization",), Recipe(hidden=(3,), supply=4.0), 900, (0, 1), (0.03, 0.1), (10,)
     )
     alone = compare.compare(comparison, tmp_path / "alone")
     done = []

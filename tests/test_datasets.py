@@ -15,7 +15,8 @@ from sklearn.model_selection import train_test_split
 from diodeq import tables
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import dataset_files
-from diodeq.learning.datasets import BUILT_IN, load, units
+from diodeq.learning.datasets import BUILT_IN, load
+from diodeq.learning.encoding import units
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -42,19 +43,19 @@ def test_iris_is_scikit_learns_own_split():
 
 def test_units_come_from_the_training_samples_alone():
     x = np.array([[1.0, 5.0, 0.0], [3.0, 5.0, 0.0], [5.0, 5.0, 3e-3]])
-    scaling = units(x, volts=4.0, beta=2.0)
+    scaling = units(x, "unbounded", 4.0, beta=2.0)
     volts = scaling.to_volts(x)
     assert volts.mean(axis=0) == pytest.approx([0, 0, 0], abs=1e-12)
     assert volts.std(axis=0) == pytest.approx([4.0, 0.0, 4.0])
     assert scaling.to_volts([[1.0, 9.0, 0.0]])[0, 1] == 0.0, "a feature that never varied is not driven"
     assert scaling.output_scale == 2.0
-    limited = units(x, volts=4.0, floor=1.0).to_volts(x)
+    limited = units(x, "unbounded", 4.0, floor=1.0).to_volts(x)
     assert limited[:, 2].std() < 0.01
 
 
 def test_units_refuse_values_beyond_computing():
     with pytest.raises(InputError, match="feature 2"):
-        units(np.array([[1.0, 1e308], [2.0, -1e308], [3.0, 1e308]]), 1.0)
+        units(np.array([[1.0, 1e308], [2.0, -1e308], [3.0, 1e308]]), "unbounded", 1.0)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from diodeq.cli.export import export
 from diodeq.cli.simulate import simulate
 from diodeq.devices import catalogue
 from diodeq.errors import CircuitError, InputError, UsageError
-from diodeq.learning.datasets import units
+from diodeq.learning.encoding import units
 from diodeq.learning.losses import cross_entropy
 from diodeq.learning.rules import RULES
 from diodeq.netlist.dialects import DIALECTS, full_deck
@@ -67,7 +67,7 @@ def test_gradient_by_hand_as_the_readme_says(tmp_path: Path, monkeypatch: pytest
     """∂ℓ/∂v = β·(p − 1) at the class, β·p at the others, with p the softmax of what ``simulate`` prints."""
     monkeypatch.chdir(tmp_path)
     flowers, beta, own = np.array([[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]), 4.0, 1
-    circuit = trainable((4, 6, 3), catalogue.get("1N4148"), volts=5.0, units=units(flowers, 5.0, beta))
+    circuit = trainable((4, 6, 3), catalogue.get("1N4148"), volts=5.0, units=units(flowers, "unbounded", 5.0, beta))
     circuit.save("c.npz")
     np.savetxt("x.csv", flowers, delimiter=",")
     printed = CliRunner().invoke(simulate, ["c.npz", "--inputs", "x.csv", "--json"], catch_exceptions=False)

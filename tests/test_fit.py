@@ -63,7 +63,6 @@ def test_what_is_proposed_is_what_the_parts_do(tanh, ngspice):
         assert max(np.abs(volts * each.x).max(), *map(abs, each.rails.values()), 0.0) <= 5.0 * (1 + 1e-12)
 
 
-
 def test_rails_take_up_a_drop_of_several_units():
     diode, _ = proposals(Activation("relu"), [catalogue.get("NMOS-1V")])
     assert diode.error < 0.02

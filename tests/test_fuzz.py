@@ -37,6 +37,7 @@ from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import DiodeqError
 from diodeq.learning import checkpoint, datasets, trainer
+from diodeq.learning.encoding import units
 from diodeq.learning.experiment import Experiment, stored
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
@@ -319,7 +320,7 @@ def use_metrics(path: Path) -> None:
 def use_data(kind: str) -> Callable[[Path], None]:
     def read(path: Path) -> None:
         data = datasets.load(f"{kind}:{path}")
-        datasets.units(data.x_train, 5.0)
+        units(data.x_train, "unbounded", 5.0)
 
     return read
 

@@ -18,6 +18,7 @@ from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.learning import checkpoint, datasets, schedules, trainer, updates
+from diodeq.learning.encoding import units
 from diodeq.learning.knobs import BLOCK, OTHERS, Knobs
 from diodeq.learning.losses import LOSSES, cross_entropy, squared_error
 from diodeq.learning.recipe import RECIPES, Recipe, recipe_for
@@ -280,7 +281,7 @@ def test_recipes_survive_json(name):
         {"epochs": 0},
         {"batch_size": 0},
         {"rate": math.nan},
-        {"volts": 0.0},
+        {"supply": 0.0},
         {"smoothing": 1.0},
         {"seed": -1},
         {"seed": 2**32},
@@ -300,13 +301,13 @@ def test_recipe_refuses_nonsense(wrong):
 # --- trainer, with the oracle as its simulator --------------------------------------------------------------------
 
 
-TINY = Recipe(hidden=(4,), epochs=4, batch_size=64, volts=3.0, noise=0.1)
+TINY = Recipe(hidden=(4,), epochs=4, batch_size=64, supply=3.0, noise=0.1)
 
 
 def tiny(recipe: Recipe):
     data = datasets.load("xor", recipe.seed)
-    units = datasets.units(data.x_train, recipe.volts, recipe.beta)
-    circuit = layered((2, *recipe.hidden, 2), DIODE, recipe.volts, seed=recipe.seed, units=units)
+    scaling = units(data.x_train, recipe.encode, recipe.supply, recipe.beta)
+    circuit = layered((2, *recipe.hidden, 2), DIODE, recipe.supply, seed=recipe.seed, units=scaling)
     return circuit, data, Oracle(), recipe, Technology()
 
 

@@ -50,7 +50,7 @@ def diodeq(capsys, *arguments):
 def run(tmp_path_factory):
     """A short run on digits, its options far from the defaults."""
     path = tmp_path_factory.mktemp("runs") / "digits run"
-    options = ["--hidden", "12,6", "--lateral", "--epochs", "2", "--volts", "7.5", "--seed", "3", "--rate", "0.07"]
+    options = ["--hidden", "12,6", "--lateral", "--epochs", "2", "--supply", "7.5", "--seed", "3", "--rate", "0.07"]
     options += ["--conductances", "2e-7", "0.005", "--diode", "BAT54", "--simulator", "wave"]
     assert main(["train", "digits", "--out", str(path), *options]) == 0
     return path

@@ -156,7 +156,7 @@ def test_a_budget_ends_training_within_it(tmp_path):
     data = datasets.load("xor", 0)
     count = len(data.x_train)
     assert count % 32  # the last batch of an epoch is smaller
-    circuit = build(experiment, data, trainer.Technology(recipe.low, recipe.high, volts=recipe.volts))
+    circuit = build(experiment, data, trainer.Technology(recipe.low, recipe.high, volts=recipe.supply))
     per_epoch = -(-count // 32)
 
     def steps(budget, rule="hardware-linearization", epochs=5):

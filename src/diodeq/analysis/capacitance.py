@@ -6,7 +6,7 @@ import numpy as np
 
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.fold import FoldPlan
+from diodeq.circuit.graph import driven_nodes
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 
@@ -34,15 +34,6 @@ def capacitances(circuit: Circuit, wiring: float, load: float) -> Floats:
     farads[np.unique(circuit.outputs)] += load
     farads[0] = 0.0
     return farads
-
-
-def driven_nodes(circuit: Circuit) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """bool[N]: the nodes that voltage sources hold, ground included."""
-    driven = np.zeros(len(circuit.nodes), bool)
-    driven[0] = True
-    for level in FoldPlan.of(circuit).levels:
-        driven[level.nodes] = True
-    return driven
 
 
 def time_constants(circuit: Circuit, farads: Floats) -> tuple[float, float]:

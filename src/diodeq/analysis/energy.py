@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diodeq.analysis.capacitance import driven_nodes
 from diodeq.analysis.power import dissipation
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.graph import driven_nodes
 from diodeq.simulators.base import OperatingPoint, Waveform
 
 

@@ -6,6 +6,7 @@ new circuit; arrays are read-only and shared wherever they did not change.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -59,16 +60,22 @@ class Inputs:
         return Inputs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0), ())
 
 
+# The ends of a range come out as its limit but for this share of rounding.
+ROUNDING = 1e-12
+
+
 @dataclass(frozen=True, eq=False)
 class Units:
     """How the user's numbers become volts: ``drive = (x - offset) * scale`` and ``y = output * output_scale``.
 
     ``offset`` and ``scale`` are float64[n_in] (scale in volts per unit of x), ``output_scale`` is in units per volt.
+    No drive is beyond ± ``limit`` volts: what would be is clipped there, as a driver on such a supply does.
     """
 
     offset: Floats
     scale: Floats
     output_scale: float = 1.0
+    limit: float = math.inf
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "offset", frozen(np.ascontiguousarray(real("the offsets of inputs", self.offset))))
@@ -76,7 +83,13 @@ class Units:
 
     def to_volts(self, x: ArrayLike) -> Floats:
         """Input volts float64[B, n_in] of rows ``x`` in the user's units."""
-        return (real("the inputs", x) - self.offset) * self.scale
+        volts = (real("the inputs", x) - self.offset) * self.scale
+        return np.clip(volts, -self.limit, self.limit, out=volts) if self.limit < math.inf else volts
+
+    def clipped(self, x: ArrayLike) -> int:
+        """How many of the numbers in rows ``x`` are clipped."""
+        volts = (real("the inputs", x) - self.offset) * self.scale
+        return int(np.count_nonzero(np.abs(volts) > self.limit * (1.0 + ROUNDING)))
 
     def from_volts(self, outputs: ArrayLike) -> Floats:
         """Outputs in the user's units of output volts float64[B, n_out]."""

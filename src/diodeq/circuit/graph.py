@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from diodeq.circuit.bank import Ints
+from diodeq.circuit.bank import Bools, Ints
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS, source_kinds
 
@@ -55,6 +55,12 @@ def components(count: int, edges: Ints) -> tuple[int, Ints]:
     adjacency = sparse.coo_array((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
     found, labels = csgraph.connected_components(adjacency, directed=False)
     return int(found), labels.astype(np.int32)
+
+
+def driven_nodes(circuit: Circuit) -> Bools:
+    """bool[N]: the nodes that voltage sources hold, ground included."""
+    _, label = components(len(circuit.nodes), circuit.voltage_sources.terminals)
+    return np.asarray(label == label[0])
 
 
 def first_source(circuit: Circuit, kind: str) -> int:

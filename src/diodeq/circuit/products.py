@@ -51,7 +51,7 @@ def _of_block(
         _of_rails(Halves.of(rows, rails), voltages[:, at_rows], adjoint[:, at_columns], own[columns], found)
     else:
         product(voltages[:, at_rows].T, adjoint[:, at_columns], out=found)
-        found += product(adjoint[:, at_rows].T, voltages[:, at_columns])
+        found += found if adjoint is voltages else product(adjoint[:, at_rows].T, voltages[:, at_columns])
         found -= own[columns]
         found -= own[rows, None]
 

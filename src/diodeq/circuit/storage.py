@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def save(circuit: Circuit, path: str | Path) -> None:
         "notes": list(circuit.notes),
         "temperature": circuit.temperature,
         "output_scale": circuit.scaling.output_scale,
+        **({"limit": circuit.scaling.limit} if math.isfinite(circuit.scaling.limit) else {}),
         "models": [model.to_json() for model in circuit.models],
         "input_names": list(circuit.inputs.names),
         "output_names": list(circuit.output_names),
@@ -94,8 +96,10 @@ def _assemble(archive: dict[str, Any]) -> Circuit:
         raise InputError(
             f"its format has version {header.get('version')}, not {VERSION}", "update diodeq, or export again"
         )
-    units = Units(_real(archive["units_offset"]), _real(archive["units_scale"]), float(header["output_scale"]))
-    if not (np.isfinite(units.offset).all() and np.isfinite(units.scale).all() and np.isfinite(units.output_scale)):
+    limit = float(header.get("limit", math.inf))
+    units = Units(_real(archive["units_offset"]), _real(archive["units_scale"]), float(header["output_scale"]), limit)
+    finite = all(np.isfinite(each).all() for each in (units.offset, units.scale, units.output_scale))
+    if not (finite and units.limit > 0.0):
         raise InputError("its units are not finite numbers", "make it again")
     banks = {}
     for kind in map(str, header["groups"]):

@@ -151,7 +151,7 @@ def words(quantized: Quantized, found: Cost, simulator: str, drawn: bool) -> str
     if found.apart > single.span:
         lines.append(
             f"note: nodes come {found.apart:.3g} V apart, but {single.part} takes {single.span:g} V between its"
-            " supplies; train with fewer --volts or choose another part"
+            " supplies; train with fewer --supply or choose another part"
         )
     return "\n".join(lines)
 

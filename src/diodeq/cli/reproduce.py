@@ -15,7 +15,7 @@ from diodeq.learning.experiment import Experiment
 from diodeq.learning.recipe import recipe_for
 
 # What a circuit given by --from fixes, and what it gives other defaults.
-_FIXED_BY_CIRCUIT = ("hidden", "lateral", "volts")
+_FIXED_BY_CIRCUIT = ("hidden", "lateral", "supply", "encode")
 _TUNED = ("rate", "beta")
 
 

@@ -34,7 +34,7 @@ from diodeq.printable import counted
 TUNING_RATE = 0.005
 
 # What a circuit that exists already fixes.
-FIXED_BY_CIRCUIT = ("hidden", "unit", "lateral", "diode", "volts")
+FIXED_BY_CIRCUIT = ("hidden", "unit", "lateral", "diode", "supply", "encode")
 
 
 def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[int, ...] | None:
@@ -72,9 +72,19 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 )
 @click.option("--budget", type=int, help="Stop before the circuit has settled more often than this.")
 @click.option("--seed", type=int, help="Split, initial values and order derive from it.  [default: 0]")
-@click.option("--volts", type=float, help="Volts of one standard deviation of a feature, and of the bias rails.")
+@click.option("--supply", type=float, metavar="V", help="Volts of the bias rails, and what --encode puts there.")
+@click.option(
+    "--encode",
+    metavar="ENCODING",
+    help="What of a feature is at the ends of the supply: range (the training samples' extremes), standard:K (K"
+    " deviations; what is beyond is clipped), unbounded (one, and nothing is clipped).  [default: unbounded]",
+)
 @click.option("--beta", type=float, help="Logits per output volt.")
 @click.option("--conductances", type=float, nargs=2, metavar="LOW HIGH", help="Range in siemens.  [default: 1e-7 1e-2]")
+@click.option("--power", type=float, metavar="W", help="Steer to this mean power in watts.")
+@click.option("--power-weight", type=float, metavar="W", help="What a watt adds to the loss, at first.")
+@click.option("--parts", type=int, metavar="N", help="Prune to N resistors while training.")
+@click.option("--fan-in", type=int, metavar="N", help="Keep N resistors from each node towards the inputs.")
 @click.option(
     "--quantize", metavar="VALUES", help="Train a circuit of such values only: E24, AD5206, 16 levels, E12:series …"
 )

@@ -19,9 +19,10 @@ from diodeq.learning.trainer import Snapshot
 from diodeq.learning.updates import State
 
 FORMAT = "diodeq-checkpoint"
-VERSION = 2
+VERSION = 3
+READS = (2, 3)  # 2, of diodeq 0.1.0, knew neither pruning nor a weight of power
 _COUNTS = ("epoch", "best_epoch")
-_MEASURED = ("best_loss", "seconds", "learning_seconds")
+_MEASURED = ("best_loss", "seconds", "learning_seconds", "weight")
 
 
 def save(path: Path, snapshot: Snapshot, document: dict[str, Any]) -> None:
@@ -37,7 +38,7 @@ def save(path: Path, snapshot: Snapshot, document: dict[str, Any]) -> None:
     arrays: dict[str, Any] = {f"slot_{k}": slot for k, slot in enumerate(snapshot.state.slots)}
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
-    np.savez(buffer, parameters=snapshot.parameters, best=snapshot.best, **arrays)
+    np.savez(buffer, parameters=snapshot.parameters, best=snapshot.best, stays=snapshot.stays, **arrays)
     write_atomically(path, buffer.getvalue())
 
 
@@ -50,13 +51,16 @@ def read_document(path: Path) -> dict[str, Any]:
 def load(path: Path, like: Snapshot) -> Snapshot:
     """The snapshot; ``like`` is one of the right shape (of ``trainer.start``). Raises ``InputError``."""
     header, arrays = _read(path)
-    slots = _slots(arrays)
-    wanted = [array.shape for array in (like.parameters, *like.state.slots)]
-    if [array.shape for array in (arrays["parameters"], *slots)] != wanted:
+    slots, stays = _slots(arrays), arrays.get("stays", like.stays)
+    if stays.sum() == len(like.stays):  # the circuit on disk is the result already
+        stays = like.stays
+    pruned = len(stays) - int(stays.sum())
+    wanted = [len(array) - pruned for array in (like.parameters, *like.state.slots)]
+    if stays.shape != like.stays.shape or [len(array) for array in (arrays["parameters"], *slots)] != wanted:
         raise InputError(f"{path} belongs to another circuit or update", "train again with --overwrite")
     state = State(header["steps"], slots)
     numbers = {name: header[name] for name in (*_COUNTS, *_MEASURED)}
-    return Snapshot(parameters=arrays["parameters"], best=arrays["best"], state=state, **numbers)
+    return Snapshot(parameters=arrays["parameters"], best=arrays["best"], stays=stays, state=state, **numbers)
 
 
 def _slots(arrays: dict[str, Any]) -> tuple[Any, ...]:
@@ -71,8 +75,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         arrays = archives.read(path)
         header = from_json(arrays["header"].tobytes())
-        if header["format"] != FORMAT or header["version"] != VERSION or header["digest"] != digest(header["document"]):
+        if (
+            header["format"] != FORMAT
+            or header["version"] not in READS
+            or header["digest"] != digest(header["document"])
+        ):
             raise ValueError("not the format this version writes")
+        header.setdefault("weight", 0.0)
         if not isinstance(header["document"], dict):
             raise ValueError("nothing to belong to")
         if any(type(header[name]) is not int or header[name] < 0 for name in ("steps", *_COUNTS)):
@@ -84,6 +93,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         parameters, best = arrays["parameters"], arrays["best"]
         if parameters.shape != best.shape or not all(map(_finite, (parameters, best, *_slots(arrays)))):
             raise ValueError("no parameters")
+        if "stays" in arrays and (arrays["stays"].dtype != np.bool_ or arrays["stays"].ndim != 1):
+            raise ValueError("no resistors")
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}", "start the training without --resume") from None
     except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

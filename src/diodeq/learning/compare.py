@@ -153,7 +153,7 @@ def _extent(comparison: Comparison, rule: str) -> dict[str, Any]:
     experiment = comparison.experiment(rule, comparison.rates[0], comparison.seeds[0], epochs=comparison.budget)
     recipe = experiment.recipe
     data = datasets.load(comparison.data, recipe.seed)
-    circuit = build(experiment, data, Technology(recipe.low, recipe.high, volts=recipe.volts, diode=experiment.diode))
+    circuit = build(experiment, data, Technology(recipe.low, recipe.high, volts=recipe.supply, diode=experiment.diode))
     found = {"inexact": named(rule).inexact(circuit), "solves_per_sample": named(rule).cost(circuit)}
     try:
         steps = trainer.steps_in_all(circuit, recipe, len(data.x_train))

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit import Units
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import dataset_files
 from diodeq.printable import counted
@@ -63,29 +62,6 @@ def load(spec: str, seed: int = 0) -> Dataset:
     hint = f"did you mean {near[0]}? " if near else ""
     known = ", ".join([*BUILT_IN, "idx:FOLDER", "csv:FILE", "npz:FILE"])
     raise UsageError(f"there is no data set {spec!r}", f"{hint}use one of {known}")
-
-
-def units(x_train: Floats, volts: float, beta: float = 1.0, floor: float = 0.0) -> Units:
-    """The units that standardise features: mean 0 V and standard deviation ``volts``, from training samples alone.
-
-    ``floor`` keeps rare features from swinging far: it is added in quadrature to every deviation, as a part of the
-    root mean square deviation of all features. A feature that never varies is not driven (its scale is 0). ``beta``
-    turns output volts into logits.
-
-    Raises:
-        InputError: a feature's values are too large to compute with.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
-    bad = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(deviation)))
-    if len(bad):
-        raise InputError(
-            f"the values of feature {bad[0] + 1} are too large to compute their spread", "scale the feature down"
-        )
-    # Rounding leaves a constant feature a deviation of its last bits.
-    flat = deviation <= 1e-12 * np.abs(mean)
-    width = np.hypot(deviation, floor * np.sqrt(np.mean(deviation**2)))
-    return Units(mean, np.where(flat, 0.0, volts / np.where(flat, 1.0, width)), beta)
 
 
 def assemble(name: str, raw: dataset_files.Raw, seed: int) -> Dataset:

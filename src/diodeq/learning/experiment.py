@@ -21,6 +21,7 @@ from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import checkpoint, datasets, trainer
 from diodeq.learning.datasets import Dataset
+from diodeq.learning.encoding import units
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.run_folder import opened
 from diodeq.learning.trainer import Metrics, OnBatch, Snapshot
@@ -123,10 +124,7 @@ def conduct(
             on_engine(simulator)
         folder = stack.enter_context(opened(out, mode))
         if mode == "resume":
-            count = len(snapshot.parameters)
             snapshot = checkpoint.load(folder.file("checkpoint.npz"), snapshot)
-            if len(snapshot.parameters) != count:
-                raise InputError(f"{out} holds a checkpoint of another circuit", "train again with --overwrite")
             folder.rewind(snapshot.epoch)
         else:
             circuit.save(folder.file("circuit.npz"))
@@ -140,7 +138,8 @@ def conduct(
             checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
             if on_epoch is not None:
                 on_epoch(metrics)
-        circuit = trainer.knobs(recipe, technology).turn(circuit, trainer.chosen(snapshot, recipe))
+        circuit = trainer.remaining(circuit, snapshot.stays)
+        circuit = check(trainer.knobs(recipe, technology).turn(circuit, trainer.chosen(snapshot, recipe)))
         summary = summarize(experiment, circuit, data, simulator, snapshot)
         summary["simulator_version"] = version
         learned = folder.metrics()[: snapshot.epoch]
@@ -163,14 +162,14 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
     return layered(
         (data.x_train.shape[1], *recipe.hidden, len(data.classes)),
         catalogue.get(experiment.diode),
-        recipe.volts,
+        recipe.supply,
         unit=recipe.unit,
         lateral=recipe.lateral,
         seed=recipe.seed,
         technology=technology,
         median=recipe.median,
         spread=recipe.spread,
-        units=datasets.units(data.x_train, recipe.volts, recipe.beta, recipe.floor),
+        units=units(data.x_train, recipe.encode, recipe.supply, recipe.beta, recipe.floor),
         title=f"{data.name.partition(':')[0]}: "
         + "-".join(map(str, (data.x_train.shape[1], *recipe.hidden, len(data.classes)))),
     )
@@ -200,7 +199,7 @@ def _technology(experiment: Experiment) -> Technology:
         recipe.low,
         recipe.high,
         levels=recipe.quantize,
-        volts=recipe.volts,
+        volts=recipe.supply,
         diode=experiment.diode,
         variation=variation_of(recipe.robust) if recipe.robust else Variation(),
     )

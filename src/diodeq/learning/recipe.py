@@ -12,14 +12,15 @@ from diodeq.devices.hardware.ladder import ladder
 from diodeq.devices.hardware.technology import variation_of
 from diodeq.devices.units import Unit
 from diodeq.errors import InputError, UsageError
+from diodeq.learning.encoding import encoding
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import SPACES, UPDATES
 
-SINCE_0_1_0 = frozenset({"unit"})
-"""Entries that older runs do not have: they stand for their defaults."""
+SINCE_0_1_0 = frozenset({"unit", "encode", "supply", "power", "power_weight", "parts", "fan_in", "topology"})
+"""Entries that older runs do not have: they stand for their defaults, but those that ``_renewed`` knows better."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,17 @@ class Recipe:
     """How to train. Two runs of one recipe on the same data and circuit end in the same bits, whatever the number
     of processors, where versions and the kernel of linear algebra (``processors.kernels``) are the same.
 
-    ``unit`` is what every hidden node has (``devices.units``); ``volts`` is what one standard deviation of a feature
-    becomes, and the bias rails; ``beta`` turns output volts into logits, per volt; ``floor`` limits the swing of rare
-    features (``datasets.units``); ``smoothing`` is of labels; ``noise`` is the standard deviation of noise added to the
-    inputs while training, as a part of ``volts``; ``median`` and ``spread`` describe the log-normal initial
-    conductances (siemens, natural logarithm), ``low`` and ``high`` bound them all (siemens); ``rule`` is written as
-    ``rules.named`` reads it; ``also`` are further values to train (of ``knobs.OTHERS``); ``patience`` epochs without a
-    better training loss end the training (0: never), and so does the last step that keeps the circuit solves
-    (``Rule.cost``) within ``budget`` (0: any number).
+    ``unit`` is what every hidden node has (``devices.units``); ``topology`` says what is joined to what
+    (``synthesis.topologies``). No source is beyond ±``supply`` volts: the bias rails are there, and ``encode`` says
+    what of a feature is (``encoding``), with ``floor``; ``beta`` turns output volts into logits, per volt.
+    ``power`` is the mean power in watts that training steers to (0: any) and ``power_weight`` what a watt adds to the
+    loss, at first; ``parts`` is to how many resistors the circuit is pruned while training (0: all stay), ``fan_in``
+    how many each node keeps towards the inputs (0: any number). ``smoothing`` is of labels; ``noise`` is the standard
+    deviation of noise added to the inputs while training, as a part of ``supply``; ``median`` and ``spread`` describe
+    the log-normal initial conductances (siemens, natural logarithm), ``low`` and ``high`` bound them all (siemens);
+    ``rule`` is written as ``rules.named`` reads it; ``also`` are further values to train (of ``knobs.OTHERS``);
+    ``patience`` epochs without a better training loss end the training (0: never), and so does the last step that keeps
+    the circuit solves (``Rule.cost``) within ``budget`` (0: any number).
 
     ``quantize`` names the only values conductances may have (a ``devices.ladder``; "": any); ``robust`` a technology or
     its variation as text (``devices.technology.variation_of``): every batch meets another board drawn from it.
@@ -46,9 +50,15 @@ class Recipe:
     hidden: tuple[int, ...] = (32,)
     unit: str = "diode"
     lateral: bool = False
-    volts: float = 5.0
+    topology: str = "dense"
+    supply: float = 5.0
+    encode: str = "unbounded"
     beta: float = 4.0
     floor: float = 0.0
+    power: float = 0.0
+    power_weight: float = 0.0
+    parts: int = 0
+    fan_in: int = 0
     median: float = 1e-5
     spread: float = 1.0
     low: float = 1e-7
@@ -91,13 +101,14 @@ class Recipe:
             raise UsageError(
                 f"the rule {self.rule} cannot train {', '.join(self.also)}", "use the rule hardware-linearization"
             )
-        for name in ("volts", "beta", "median", "rate"):
+        encoding(self.encode)
+        for name in ("supply", "beta", "median", "rate"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise _impossible(name, getattr(self, name), "give a positive number")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise _impossible(name, getattr(self, name), "give at least 1")
-        for name in ("floor", "spread", "noise", "patience", "budget", "seed"):
+        for name in _AT_LEAST_ZERO:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise _impossible(name, getattr(self, name), "give 0 or more")
         if not 0 <= self.smoothing < 1:
@@ -118,6 +129,7 @@ class Recipe:
         """The recipe written by ``to_json``; raises ``InputError`` for anything else."""
         again = "train again with --overwrite"
         known = {each.name for each in fields(cls)}
+        document = _renewed(document)
         if not isinstance(document, dict) or not known - SINCE_0_1_0 <= set(document) <= known:
             raise InputError("the recipe does not have the entries this version knows", again)
         for each in (each for each in fields(cls) if each.name in document):
@@ -131,6 +143,20 @@ class Recipe:
             if not sound:
                 raise InputError(f"the recipe has the {each.name} {value!r}", again)
         return cls(**{**document, "hidden": tuple(document["hidden"]), "also": tuple(document["also"])})
+
+
+_AT_LEAST_ZERO = (
+    *("floor", "power", "power_weight", "parts", "fan_in"),
+    *("spread", "noise", "patience", "budget", "seed"),
+)
+
+
+def _renewed(document: Any) -> Any:
+    """The recipe of a run of diodeq 0.1.0 in today's entries: it knew no supply."""
+    if not isinstance(document, dict) or "volts" not in document or "supply" in document:
+        return document
+    rest = {name: value for name, value in document.items() if name != "volts"}
+    return {**rest, "supply": document["volts"], "encode": "unbounded"}
 
 
 def _impossible(name: str, value: float, remedy: str) -> UsageError:
@@ -147,10 +173,10 @@ RECIPES: dict[str, Recipe] = {
     "iris": Recipe(hidden=(10,), rate=0.1, smoothing=0.1, epochs=40, batch_size=16),
     "wine": Recipe(hidden=(20,), spread=0.3, smoothing=0.1, noise=0.3),
     "breast-cancer": Recipe(hidden=(10,), noise=0.3),
-    "digits": Recipe(hidden=(40,), volts=20.0, rate=0.1, smoothing=0.1, epochs=15),
+    "digits": Recipe(hidden=(40,), supply=20.0, rate=0.1, smoothing=0.1, epochs=15),
     "xor": Recipe(hidden=(8,), epochs=20),
     "moons": Recipe(hidden=(16,), epochs=20),
-    "idx": Recipe(hidden=(256,), volts=40.0, rate=0.1, smoothing=0.1, epochs=10, batch_size=512),
+    "idx": Recipe(hidden=(256,), supply=40.0, rate=0.1, smoothing=0.1, epochs=10, batch_size=512),
 }
 
 

@@ -27,10 +27,12 @@ class Counted:
         self.solves += len(drives)
         return self._simulator.operate(circuit, drives)
 
-    def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
+    def small_signal(
+        self, operating_point: OperatingPoint, injections: Floats, nodes: Floats | None = None
+    ) -> AdjointSolution:
         """The adjoint solution for currents ``injections`` float64[B, n_out], counted B times."""
         self.solves += len(injections)
-        return self._simulator.small_signal(operating_point, injections)
+        return self._simulator.small_signal(operating_point, injections, nodes)
 
     def __enter__(self) -> Self:
         return self

@@ -12,22 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Bools
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.learning.boards import on_board
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.knobs import Knobs
 from diodeq.learning.losses import LOSSES, Loss
+from diodeq.learning.power import FIRST_WEIGHT, SHARE, contributions, heat, steered
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES, State, Update
 from diodeq.printable import counted
 from diodeq.simulators.base import Simulator
+from diodeq.synthesis.pruning import kept, without
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+# Pruning takes place between these parts of the epochs, by what resistors do in so many samples.
+PRUNED_FROM, PRUNED_UNTIL = 0.2, 0.7
+SCORED = 1024
 # Evaluation asks for this many samples at a time: only outputs are kept, however large the circuit is.
 EVALUATED_AT_ONCE = 1024
 
@@ -38,14 +44,17 @@ class Snapshot:
 
     ``parameters`` float64[n_trainable] are θ of the recipe's space, ``state`` the update's. ``best`` are the parameters
     at the end of the epoch with the lowest training loss so far, ``best_epoch`` and ``best_loss`` say which. The random
-    order of each epoch derives from seed and epoch, so no generator state is needed. ``seconds`` is wall time so far,
-    ``learning_seconds`` the part of it in forward, gradient and update.
+    order of each epoch derives from seed and epoch, so no generator state is needed. ``stays`` bool[n_resistors] are
+    the resistors of the circuit that training began with which were not pruned, and ``weight`` what a watt adds to the
+    loss. ``seconds`` is wall time so far, ``learning_seconds`` the part of it in forward, gradient and update.
     """
 
     epoch: int
     parameters: Floats
     state: State
     best: Floats
+    stays: Bools
+    weight: float = 0.0
     best_epoch: int = 0
     best_loss: float = math.inf
     seconds: float = 0.0
@@ -78,7 +87,9 @@ def start(circuit: Circuit, recipe: Recipe, technology: Technology) -> Snapshot:
     if not circuit.mask.any():
         raise InputError(f"circuit {circuit.title!r} has no trainable resistor", "mark some as trainable")
     parameters = knobs(recipe, technology).read(circuit)
-    return Snapshot(0, parameters, _update(recipe, 1).start(parameters), parameters)
+    weight = recipe.power_weight or (FIRST_WEIGHT / recipe.power if recipe.power else 0.0)
+    stays = np.ones(len(circuit.resistors), bool)
+    return Snapshot(0, parameters, _update(recipe, 1).start(parameters), parameters, stays, weight)
 
 
 def knobs(recipe: Recipe, technology: Technology) -> Knobs:
@@ -95,7 +106,8 @@ def train(
     snapshot: Snapshot,
     on_batch: OnBatch | None = None,
 ) -> Iterator[tuple[Snapshot, Metrics]]:
-    """Train from ``snapshot`` to the recipe's last epoch; one new snapshot and its metrics per epoch.
+    """Train from ``snapshot`` to the recipe's last epoch; one new snapshot and its metrics per epoch. ``circuit`` is
+    the one that training began with, whatever was pruned since.
 
     ``on_batch(epoch, samples, mean loss so far)`` is called after every batch.
 
@@ -114,15 +126,23 @@ def train(
         epoch = snapshot.epoch + 1
         random = np.random.default_rng([recipe.seed, 1, epoch])
         order = random.permutation(len(drives))
-        parameters, state = snapshot.parameters.copy(), snapshot.state.copy()
-        now = turned.turn(circuit, parameters)
+        left = remaining(circuit, snapshot.stays)
+        if goal := _parts(recipe, len(circuit.resistors), snapshot.epoch):
+            drawn = drives[order[:SCORED]]
+            snapshot, left = _pruned(circuit, snapshot, turned, simulator, drawn, goal, recipe.fan_in)
+        parameters, state, weight = snapshot.parameters.copy(), snapshot.state.copy(), snapshot.weight
+        now = turned.turn(left, parameters)
+        # What is pruned later may take its power until then.
+        scale = max(1.0, len(left.resistors) / recipe.parts) if recipe.parts else 1.0
         total, right = 0.0, 0
         order = order[: (steps - snapshot.epoch * per_epoch) * recipe.batch_size]
         for at in range(0, len(order), recipe.batch_size):
             batch = order[at : at + recipe.batch_size]
             volts = drives[batch]
             if recipe.noise:
-                volts = volts + recipe.noise * recipe.volts * random.standard_normal(volts.shape)
+                volts = volts + recipe.noise * recipe.supply * random.standard_normal(volts.shape)
+                limit = circuit.scaling.limit
+                np.clip(volts, -limit, limit, out=volts)
             labels = data.y_train[batch]
             asked = (simulator, now, volts, bind(recipe, circuit, labels))
             if recipe.robust:
@@ -131,6 +151,12 @@ def train(
                 found = rule(*asked, also=turned.kinds)
             if not math.isfinite(found.loss):
                 raise SimulationError(f"the loss of epoch {epoch} is not a number", "lower the rate or the volts")
+            if weight:
+                if at // recipe.batch_size % SHARE == 0:
+                    warmed, counts = heat(simulator, now, volts), weight
+                    if recipe.power:
+                        counts, weight = steered(weight, warmed.watts, recipe.power * scale)
+                found = replace(found, conductances=found.conductances + counts * warmed.gradient)
             now, state = turned.step(now, found, update, parameters, state)
             total += found.loss * len(batch)
             right += int(np.sum(found.outputs.argmax(axis=1) == labels))
@@ -145,6 +171,7 @@ def train(
             epoch=epoch,
             parameters=parameters,
             state=state,
+            weight=weight,
             best=parameters if better else snapshot.best,
             best_epoch=epoch if better else snapshot.best_epoch,
             best_loss=loss if better else snapshot.best_loss,
@@ -184,6 +211,42 @@ def steps_in_all(circuit: Circuit, recipe: Recipe, samples: int) -> int:
     # Whole epochs first: the last batch of one may be smaller than the others.
     whole, rest = divmod(recipe.budget, cost * samples)
     return min(recipe.epochs * per_epoch, whole * per_epoch + rest // step)
+
+
+def remaining(circuit: Circuit, stays: Bools) -> Circuit:
+    """What pruning left of the circuit that training began with."""
+    return circuit if stays.all() else without(circuit, stays)
+
+
+def _parts(recipe: Recipe, whole: int, epoch: int) -> int:
+    """To how many resistors the circuit is pruned after ``epoch`` epochs; 0 where it is not.
+
+    From one in ``PRUNED_FROM`` of the epochs on, by equal factors until ``PRUNED_UNTIL`` of them are over.
+    """
+    if not recipe.parts or recipe.parts >= whole:
+        return 0
+    first, last = math.ceil(PRUNED_FROM * recipe.epochs), math.ceil(PRUNED_UNTIL * recipe.epochs)
+    if not first <= epoch <= last:
+        return 0
+    done = (epoch - first + 1) / (last - first + 1)
+    return max(recipe.parts, math.ceil(whole * math.pow(recipe.parts / whole, done)))
+
+
+def _pruned(
+    circuit: Circuit, snapshot: Snapshot, turned: Knobs, simulator: Simulator, drives: Floats, parts: int, fan_in: int
+) -> tuple[Snapshot, Circuit]:
+    """The snapshot and the circuit with so many resistors fewer, as they contribute over ``drives``."""
+    before = remaining(circuit, snapshot.stays)
+    now = turned.turn(before, snapshot.parameters)
+    chosen = kept(now, contributions(simulator, now, drives), parts, fan_in)
+    stays = snapshot.stays.copy()
+    stays[np.flatnonzero(stays)] = chosen
+    left = remaining(circuit, stays)
+    knob = np.concatenate([chosen[before.mask], np.ones(len(snapshot.parameters) - int(before.mask.sum()), bool)])
+    parameters = snapshot.parameters[knob]
+    state = State(snapshot.state.steps, tuple(slot[knob] for slot in snapshot.state.slots))
+    # Earlier epochs were those of another circuit.
+    return replace(snapshot, parameters=parameters, state=state, best=parameters, best_loss=math.inf, stays=stays), left
 
 
 def finished(snapshot: Snapshot, recipe: Recipe) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
@@ -97,26 +97,36 @@ class Monitored(Protocol):
         ...
 
 
-def demand_injections(point: OperatingPoint, injections: Floats) -> Floats:
-    """``injections`` as float64[B, n_out].
+Spread = Callable[[Floats], Floats]
+
+
+def demand_injections(point: OperatingPoint, injections: Floats, nodes: Floats | None) -> tuple[Floats, Spread]:
+    """What is injected, and how it becomes node currents float64[B, N]: ``injections`` as float64[B, n_out], or where
+    ``nodes`` float64[B, N] come too, both as node currents.
 
     Raises:
         InputError: another shape, or a value that is not finite.
     """
-    found = real("the loss gradient", injections)
-    wanted = (len(point.node_voltages), len(point.circuit.outputs))
+    circuit, samples = point.circuit, len(point.node_voltages)
+    outputs = _demanded(injections, "output", circuit.output_names, samples)
+    if nodes is None:
+        return outputs, circuit.output_injections
+    return circuit.output_injections(outputs) + _demanded(nodes, "node", circuit.nodes, samples), lambda found: found
+
+
+def _demanded(injections: Floats, what: str, names: Sequence[str], samples: int) -> Floats:
+    found, wanted = real("the loss gradient", injections), (samples, len(names))
     if found.shape != wanted:
         raise InputError(
-            f"a loss gradient of shape {found.shape} does not fit {counted(wanted[0], 'sample')} of"
-            f" {counted(wanted[1], 'output')}",
+            f"a loss gradient of shape {found.shape} does not fit {counted(samples, 'sample')} of"
+            f" {counted(len(names), what)}",
             f"give one of shape {wanted}",
         )
     bad = np.argwhere(~np.isfinite(found))
     if len(bad):
         row, column = bad[0].tolist()
         raise InputError(
-            f"the loss gradient {found[row, column]} of output {point.circuit.output_names[column]} in sample {row} is "
-            "no number",
+            f"the loss gradient {found[row, column]} of {what} {names[column]} in sample {row} is no number",
             "look for the overflow in the loss",
             sample=row,
         )
@@ -229,8 +239,11 @@ class Simulator(Protocol):
         """The operating point for input volts ``drives`` float64[B, n_in]."""
         ...
 
-    def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
-        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
+    def small_signal(
+        self, operating_point: OperatingPoint, injections: Floats, nodes: Floats | None = None
+    ) -> AdjointSolution:
+        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each), and
+        ``nodes`` float64[B, N] into any nodes beside them."""
         ...
 
     def __enter__(self) -> Self: ...

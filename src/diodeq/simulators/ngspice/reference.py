@@ -111,11 +111,15 @@ class NgspiceReference(NgspiceBase):
         demand_answers(point, point, found.error, attainable(point.node_voltages), found.reasons)
         return point
 
-    def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
-        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs."""
+    def small_signal(
+        self, operating_point: OperatingPoint, injections: Floats, nodes: Floats | None = None
+    ) -> AdjointSolution:
+        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs, and ``nodes``
+        float64[B, N] into any nodes."""
         circuit = operating_point.circuit
         sources = circuit.source_values(operating_point.drives)
-        currents = circuit.output_injections(demand_injections(operating_point, injections))
+        given, spread = demand_injections(operating_point, injections, nodes)
+        currents = spread(given)
         moving, conductances = apart(circuit), operating_point.diode_conductances
         bare = without_idle(circuit, moving)
 

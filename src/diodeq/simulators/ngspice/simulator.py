@@ -110,15 +110,19 @@ class NgspiceSimulator(NgspiceBase):
         demand_answers(point, point, found.error, attainable(point.node_voltages), found.reasons)
         return point
 
-    def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
-        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
+    def small_signal(
+        self, operating_point: OperatingPoint, injections: Floats, nodes: Floats | None = None
+    ) -> AdjointSolution:
+        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each), and
+        ``nodes`` float64[B, N] into any nodes."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         folded, reduced = self._small(circuit)
         moving = apart(reduced.circuit)
         reverse = transpose(without_idle(reduced.circuit, moving))
         # The sweep is linear, ngspice's tolerances are not: every sample is solved at the same size.
-        injections, scale = leveled(demand_injections(operating_point, injections), _INJECTED)
-        injected = folded.fold_injections(circuit.output_injections(injections))
+        given, spread = demand_injections(operating_point, injections, nodes)
+        given, scale = leveled(given, _INJECTED)
+        injected = folded.fold_injections(spread(given))
         found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen[:, moving]))
         volts = folded.unfold(reduced.restore(found.node_voltages, injected))
         solution = AdjointSolution(volts, found.branch_currents)

@@ -23,6 +23,7 @@ from diodeq.simulators.base import (
     RANGE,
     AdjointSolution,
     OperatingPoint,
+    Spread,
     demand_answers,
     demand_injections,
     demand_leveled,
@@ -209,18 +210,22 @@ class WaveSimulator:
         lost, _ = at.method.linear(conductances, np.finfo(missed.dtype).eps / 2.0 * met, transposed=False)
         return np.where(sound, 1.1 * volts + newton.volts(lost), np.inf)
 
-    def small_signal(self, operating_point: OperatingPoint, injections: Floats) -> AdjointSolution:
-        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each)."""
+    def small_signal(
+        self, operating_point: OperatingPoint, injections: Floats, nodes: Floats | None = None
+    ) -> AdjointSolution:
+        """The adjoint solution for currents ``injections`` float64[B, n_out] into the outputs (dℓ/dv of each), and
+        ``nodes`` float64[B, N] into any nodes."""
         circuit, frozen = operating_point.circuit, operating_point.diode_conductances
         at = self._prepare(circuit)
-        exact, scale = leveled(demand_injections(operating_point, injections), reach=RANGE)
+        given, spread = demand_injections(operating_point, injections, nodes)
+        exact, scale = leveled(given, reach=RANGE)
         injected = self._arrays.narrow(exact)
         volts = self._arrays.empty((len(injected), len(circuit.nodes)))
         unknowns, error = self._arrays.empty((len(injected), at.equations.size)), np.empty(len(injected))
 
         @quiet
         def settle(part: slice) -> None:
-            unknowns[part], error[part] = self._linear(at, frozen[part], injected[part], exact[part])
+            unknowns[part], error[part] = self._linear(at, frozen[part], injected[part], exact[part], spread)
             volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]))
 
         self._share(settle, unknowns)
@@ -232,13 +237,15 @@ class WaveSimulator:
         wide = self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
         return at.judge.promised_adjoint(unknowns) + wide
 
-    def _linear(self, at: Prepared, frozen: Floats, injected: Floats, exact: Floats) -> tuple[Floats, Floats]:
-        """Unknowns of the transposed circuit and the volts by which they may be off, [B], for currents [B, n_out] into
-        the outputs in the backend's numbers, and exact."""
+    def _linear(
+        self, at: Prepared, frozen: Floats, injected: Floats, exact: Floats, spread: Spread
+    ) -> tuple[Floats, Floats]:
+        """Unknowns of the transposed circuit and the volts by which they may be off, [B], for what is injected in the
+        backend's numbers, and exact."""
         judge = at.judge
 
         def right_side(currents: Floats) -> Floats:
-            return at.equations.right_side(at.folded.fold_injections(at.circuit.output_injections(currents)))
+            return at.equations.right_side(at.folded.fold_injections(spread(currents)))
 
         right = right_side(injected)
         unknowns, through = at.method.linear(frozen, right, transposed=True)

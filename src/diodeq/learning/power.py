@@ -1,0 +1,99 @@
+"""Joules in the loss: what each conductance adds to the power, and the weight that steers it to a target.
+
+In a circuit of sources, resistors and one-ports the operating point minimises the co-content
+``Φ(v; G) = Σ ½ G v² + Σ ∫ i(v) dv`` (Millar 1951), so ``dΦ/dG = ½ v²`` for each resistor by the envelope theorem: 2Φ,
+the power but for ``Σ (2 ∫ i dv - v i)`` of the one-ports, costs each resistor its own v², with no second settling.
+Where parts are not reciprocal there is no co-content, and the power's own gradient is found by one more adjoint
+solution with currents into every node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diodeq.analysis.power import dissipation
+from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.equations import incidence
+from diodeq.circuit.flows import kinds_of
+from diodeq.circuit.graph import driven_nodes
+from diodeq.circuit.products import branch_products
+from diodeq.devices.one_ports import one_ports
+from diodeq.simulators.base import OperatingPoint, Simulator
+
+SHARE = 4
+"""One in so many batches is asked for its power, whose gradient holds for those that follow."""
+PACE, LARGEST_STEP = 0.02, 0.02
+"""The weight's logarithm moves by this much times that of the power over its target, and by so much at most a batch."""
+STEEPNESS, LARGEST_FACTOR = 2.0, 30.0
+"""What counts at once is the weight times this power of the power over its target, and so many times it at most."""
+FIRST_WEIGHT = 0.05
+"""The weight at first, over the target."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """``watts``: the mean power of resistors and one-ports; ``gradient`` float64[n_trainable]: what it grows by for
+    each conductance, in watts per siemens (of 2Φ where there is a co-content)."""
+
+    watts: float
+    gradient: Floats
+
+
+def heat(simulator: Simulator, circuit: Circuit, drives: Floats) -> Heat:
+    """The mean power of a circuit over samples ``drives`` float64[B, n_in], and its gradient."""
+    point = simulator.operate(circuit, drives)
+    watts = float(np.sum([share.watts for share in dissipation(point)], axis=0).mean())
+    squares = squared(circuit, point.node_voltages)
+    if all(spec.reciprocal for spec in kinds_of(circuit).values()):
+        return Heat(watts, squares)
+    adjoint = simulator.small_signal(point, np.zeros((len(drives), len(circuit.outputs))), nodes=_rise(point))
+    through = branch_products(circuit, point.node_voltages, adjoint.node_voltages)
+    return Heat(watts, squares + through / len(drives))
+
+
+def squared(circuit: Circuit, volts: Floats) -> Floats:
+    """The mean square of the voltage across every trainable resistor, float64[n_trainable]."""
+    return -branch_products(circuit, volts, volts) / len(volts)
+
+
+def contributions(simulator: Simulator, circuit: Circuit, drives: Floats) -> Floats:
+    """What every resistor contributes, float64[n_resistors], over samples float64[B, n_in]: its root mean square
+    current as a share of all such at the node of its two where that is larger; nodes that sources hold do not count.
+
+    Currents themselves would take whole layers away: what drives an output is a hundredth of what drives a hidden node.
+    """
+    every = replace(circuit, trainable=np.ones(len(circuit.resistors), bool))
+    mean = squared(every, simulator.operate(circuit, drives).node_voltages)
+    currents = circuit.conductances * np.sqrt(np.maximum(mean, 0.0))
+    ends, free = circuit.resistors.terminals, ~driven_nodes(circuit)
+    at_node = np.bincount(ends.ravel(), np.repeat(currents, 2), minlength=len(circuit.nodes))
+    shares = currents[:, None] / np.maximum(at_node[ends], np.finfo(np.float64).tiny)
+    return np.asarray(np.where(free[ends], shares, 0.0).max(axis=1))
+
+
+def steered(weight: float, watts: float, target: float) -> tuple[float, float]:
+    """What a watt adds to the loss in a batch of so many watts, and the weight after it, for a target in watts."""
+    above = np.log(max(watts, 1e-30) / target)
+    now = np.exp(np.clip(STEEPNESS * above, -np.log(LARGEST_FACTOR), np.log(LARGEST_FACTOR)))
+    return float(weight * now), float(weight * np.exp(np.clip(PACE * above, -LARGEST_STEP, LARGEST_STEP)))
+
+
+def _rise(point: OperatingPoint) -> Floats:
+    """What the power grows by for each node's voltage, float64[B, N]."""
+    circuit, volts = point.circuit, point.node_voltages
+    found = np.zeros_like(volts)
+    for kind, spec in KINDS.items():
+        parts = circuit.bank(kind)
+        if not len(parts) or not (spec.conductive or spec.nonlinear):
+            continue
+        across = volts[:, parts.terminals[:, 0]] - volts[:, parts.terminals[:, 1]]
+        if spec.nonlinear:
+            ports = one_ports(circuit.models, parts.values, circuit.temperature)
+            slope = ports.current(across) + across * ports.conductance(across)
+        else:
+            slope = 2.0 * parts.values * across
+        found += (incidence(circuit, kind) @ slope.T).T
+    return found

@@ -1,0 +1,147 @@
+"""Pruning: the circuit without the resistors that contribute least, and without what then reaches no output.
+
+Whatever is left out, every node keeps a path of resistors to a source, and nodes from which no path of parts leads to
+an output go with all their parts: nothing that is measured depends on them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.bank import Bank, Bools, Floats
+from diodeq.circuit.graph import components, driven_nodes
+from diodeq.errors import NotRealizableError
+from diodeq.printable import counted
+
+
+def kept(circuit: Circuit, contributions: Floats, parts: int = 0, fan_in: int = 0) -> Bools:
+    """bool[n_resistors]: which resistors stay.
+
+    Args:
+        circuit: any sound circuit.
+        contributions: float64[n_resistors], 0 or more each.
+        parts: at most so many resistors stay (0: any number).
+        fan_in: of the resistors that join a node to nodes before it at most so many stay (0: any number).
+
+    Resistors that are not trainable stay where they are joined to an output.
+
+    Raises:
+        NotRealizableError: so few cannot hold every node that an output needs.
+    """
+    ends = circuit.resistors.terminals
+    driven = driven_nodes(circuit)
+    fixed = ~circuit.mask
+    rank = np.empty(len(ends))
+    rank[np.lexsort((-contributions, circuit.mask))] = np.arange(len(ends))
+    allowed = ~driven[ends].all(axis=1)
+    if fan_in:
+        allowed[~fixed & (_place(ends.max(axis=1), rank) >= fan_in)] = False
+    most = parts or len(ends)
+    best = np.zeros(len(ends), bool)
+    best[np.flatnonzero(allowed)[np.argsort(rank[allowed])][:most]] = True
+    needed = _reach_outputs(circuit, best, driven)
+    while True:
+        held = driven.copy()
+        held[needed] = True
+        stays = _chosen(circuit, held, allowed, rank, most)
+        reached = _reach_outputs(circuit, stays, driven)
+        if not (needed & ~reached).any():
+            return stays
+        needed &= reached
+
+
+def _chosen(circuit: Circuit, held: Bools, allowed: Bools, rank: Floats, most: int) -> Bools:
+    """A tree of the best resistors among the nodes that are ``held``, those that are fixed, and of the others the best,
+    ``most`` in all."""
+    ends, free = circuit.resistors.terminals, ~driven_nodes(circuit)
+    inside = held[ends].all(axis=1)
+    among = np.flatnonzero(inside & free[ends].any(axis=1))
+    stays = inside & ~circuit.mask
+    stays[among[_tree(np.where(free[ends[among]], ends[among], 0), rank[among], len(circuit.nodes))]] = True
+    least = int(stays.sum())
+    if least > most:
+        raise NotRealizableError(
+            f"{counted(least, 'resistor')} are needed to hold every node, and {most} are allowed",
+            f"allow at least {least} parts",
+        )
+    others = np.flatnonzero(allowed & inside & ~stays)
+    stays[others[np.argsort(rank[others])][: most - least]] = True
+    return stays
+
+
+def without(circuit: Circuit, stays: Bools) -> Circuit:
+    """The circuit of the resistors that ``stays`` bool[n_resistors] names, without nodes that reach no output.
+
+    Sources and what they hold stay, driven or not: a column of the data keeps its input.
+    """
+    driven = driven_nodes(circuit)
+    held = driven.copy()
+    held[_reach_outputs(circuit, stays, driven)] = True
+    number = np.cumsum(held) - 1
+    banks: dict[str, Bank] = {}
+    chosen = stays
+    for kind in KINDS:
+        parts = circuit.bank(kind)
+        here = held[parts.terminals].all(axis=1)
+        if kind == "resistors":
+            here[~stays] = False
+            chosen = here
+        banks[kind] = _some(parts, here, number)
+    return circuit.with_banks(
+        banks,
+        nodes=tuple(name for name, here in zip(circuit.nodes, held.tolist(), strict=True) if here),
+        outputs=number[circuit.outputs].astype(np.int32),
+        trainable=circuit.mask[chosen],
+    )
+
+
+def _some(parts: Bank, here: Bools, number: NDArray[np.int64]) -> Bank:
+    names = tuple(name for name, stays in zip(parts.names, here.tolist(), strict=True) if stays) if parts.names else ()
+    edges = np.cumsum([0, *(count for _, count in parts.groups)])
+    counts = [int(here[a:b].sum()) for a, b in itertools.pairwise(edges.tolist())]
+    groups = tuple((label, n) for (label, _), n in zip(parts.groups, counts, strict=True) if n)
+    return Bank(number[parts.terminals[here]].astype(np.int32), parts.values[here], names, groups)
+
+
+def _place(group: NDArray[Any], rank: Floats) -> NDArray[np.int64]:
+    """The place of each, from 0, by rank within its group."""
+    order = np.lexsort((rank, group))
+    sorted_group = group[order]
+    first = np.searchsorted(sorted_group, sorted_group)
+    place = np.empty(len(group), np.int64)
+    place[order] = np.arange(len(group)) - first
+    return place
+
+
+def _reach_outputs(circuit: Circuit, stays: Bools, driven: Bools) -> Bools:
+    """bool[N]: free nodes from which a path of parts, sources' nodes aside, leads to an output."""
+    edges = [circuit.resistors.terminals[stays]]
+    for kind in KINDS:
+        ends = circuit.bank(kind).terminals
+        if kind != "resistors":
+            edges += [ends[:, [0, k]] for k in range(1, ends.shape[1])]
+    joined = np.concatenate(edges)
+    joined = joined[~driven[joined].any(axis=1)]
+    _, label = components(len(circuit.nodes), joined)
+    reached = np.zeros(len(circuit.nodes), bool)
+    reached[np.unique(circuit.outputs)] = True
+    return np.asarray(np.isin(label, label[reached & ~driven]) & ~driven)
+
+
+def _tree(ends: NDArray[np.int32], rank: Floats, count: int) -> NDArray[np.intp]:
+    """Which of the edges ``ends`` int32[n, 2] make the tree of the lowest ranks."""
+    low, high = np.sort(ends, axis=1).T.astype(np.int64)
+    order = np.argsort(rank)
+    _, first = np.unique((low * count + high)[order], return_index=True)  # of parallel ones the best
+    edge = order[first]
+    weights = sparse.coo_array((rank[edge] + 1.0, (low[edge], high[edge])), shape=(count, count))
+    numbers = sparse.csr_array((edge + 1, (low[edge], high[edge])), shape=(count, count))
+    found = csgraph.minimum_spanning_tree(weights.tocsr()).tocoo()
+    return np.asarray(numbers[found.row, found.col], np.intp).ravel() - 1

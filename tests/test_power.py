@@ -1,0 +1,102 @@
+"""Joules in the loss: gradients of power against finite differences, currents into any node in every engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from circuits import CIRCUITS, DRIVES, plain
+from diodeq.analysis.power import dissipation
+from diodeq.circuit.flows import kinds_of
+from diodeq.devices.one_ports import one_ports
+from diodeq.errors import InputError
+from diodeq.learning.power import STEEPNESS, contributions, heat, steered
+from diodeq.simulators import create
+from diodeq.simulators.ngspice import NgspiceReference
+from oracle import Oracle
+
+
+def reciprocal(circuit):
+    return all(spec.reciprocal for spec in kinds_of(circuit).values())
+
+
+def watts(simulator, circuit, drives):
+    return float(np.sum([each.watts for each in dissipation(simulator.operate(circuit, drives))], axis=0).mean())
+
+
+def twice_content(simulator, circuit, drives):
+    """2Φ, the integrals of the one-ports' currents by Gauss and Legendre's rule on pieces from 0 V."""
+    point = simulator.operate(circuit, drives)
+    ends, diodes = circuit.resistors.terminals, circuit.diodes.terminals
+    volts = point.node_voltages
+    found = (volts[:, ends[:, 0]] - volts[:, ends[:, 1]]) ** 2 @ circuit.conductances
+    across = volts[:, diodes[:, 0]] - volts[:, diodes[:, 1]]
+    ports = one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
+    at, weight = np.polynomial.legendre.leggauss(12)
+    for piece in range(40):
+        for x, w in zip((at + 1.0) / 80.0 + piece / 40.0, weight / 80.0, strict=True):
+            found = found + 2.0 * w * np.sum(across * ports.current(x * across), axis=1)
+    return float(found.mean())
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_the_gradient_of_power_is_that_of_finite_differences(name):
+    circuit = CIRCUITS[name]()
+    drives = DRIVES[:, : len(circuit.inputs)]
+    with create("wave") as wave:
+        found = heat(wave, circuit, drives)
+        assert found.watts == pytest.approx(watts(wave, circuit, drives))
+        power = twice_content if reciprocal(circuit) else watts
+        trained = np.flatnonzero(circuit.mask)
+        largest = np.abs(found.gradient).max()
+        for place in range(0, len(trained), 7):
+            values, k = circuit.conductances, trained[place]
+            step = 1e-4 * values[k] * (np.arange(len(values)) == k)
+            up, down = (power(wave, circuit.with_conductances(values + s * step), drives) for s in (1, -1))
+            assert found.gradient[place] == pytest.approx((up - down) / (2.0 * step[k]), abs=2e-6 * largest)
+
+
+@pytest.mark.parametrize("engine", ["ngspice", "wave", "wave:float32", "reference"])
+@pytest.mark.parametrize("name", ["layered", "everything"])
+def test_every_engine_takes_currents_into_any_node(name, engine):
+    circuit = CIRCUITS[name]()
+    drives = DRIVES[:, : len(circuit.inputs)]
+    random = np.random.default_rng(0)
+    injections = random.normal(size=(len(drives), len(circuit.outputs)))
+    nodes = random.normal(size=(len(drives), len(circuit.nodes)))
+    truth = Oracle()
+    with NgspiceReference() if engine == "reference" else create(engine) as simulator:
+        point = simulator.operate(circuit, drives)
+        wanted = truth.small_signal(point, injections, nodes).node_voltages
+        found = simulator.small_signal(point, injections, nodes).node_voltages
+        largest = np.abs(wanted).max()
+        assert np.abs(found - wanted).max() <= (1e-5 if "32" in engine else 1e-7) * largest
+        # The same through the outputs alone.
+        through = simulator.small_signal(point, 0.0 * injections, circuit.output_injections(injections))
+        alone = simulator.small_signal(point, injections)
+        assert np.abs(through.node_voltages - alone.node_voltages).max() <= 1e-5 * largest
+        with pytest.raises(InputError, match=f"does not fit 4 samples of {len(circuit.nodes)} nodes"):
+            simulator.small_signal(point, injections, nodes[:, 1:])
+
+
+def test_the_weight_rises_above_the_target_and_falls_below_it():
+    at_once, after = steered(2.0, 0.011, 0.01)
+    assert at_once == pytest.approx(2.0 * 1.1**STEEPNESS)
+    assert after > 2.0
+    assert steered(2.0, 0.009, 0.01)[1] < 2.0
+    assert steered(2.0, 0.01, 0.01) == (2.0, 2.0)
+    assert all(np.isfinite(steered(2.0, watts, 0.01)).all() for watts in (0.0, 1e12))
+
+
+def test_a_contribution_is_the_share_of_a_nodes_currents():
+    circuit = plain()
+    drives = DRIVES[:, : len(circuit.inputs)]
+    with create("wave") as wave:
+        found = contributions(wave, circuit, drives)
+        volts = wave.operate(circuit, drives).node_voltages
+    first, second = circuit.resistors.terminals.T
+    current = circuit.conductances * np.sqrt(np.mean((volts[:, first] - volts[:, second]) ** 2, axis=0))
+    into = {node: current[(first == node) | (second == node)].sum() for node in range(len(circuit.nodes))}
+    rails = {0, *circuit.voltage_sources.terminals.ravel().tolist()}
+    for k, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
+        assert found[k] == pytest.approx(max(current[k] / into[node] for node in (a, b) if node not in rails))

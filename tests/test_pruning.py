@@ -1,0 +1,156 @@
+"""Pruning: what stays is held, what is measured does not depend on what goes, and training goes on where it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import networkx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from circuits import CIRCUITS, DRIVES
+from diodeq.circuit import Circuit
+from diodeq.circuit.check import check
+from diodeq.circuit.graph import driven_nodes
+from diodeq.cli.main import main
+from diodeq.devices import catalogue
+from diodeq.errors import NotRealizableError
+from diodeq.learning.experiment import stored
+from diodeq.simulators import create
+from diodeq.synthesis.layered import layered
+from diodeq.synthesis.pruning import kept, without
+from oracle import Oracle
+
+DIODE = catalogue.get("1N4148")
+
+
+def held(circuit: Circuit) -> bool:
+    """Whether resistors join every free node to a node that a source holds."""
+    graph = networkx.Graph()
+    driven = driven_nodes(circuit)
+    graph.add_nodes_from(range(len(circuit.nodes)))
+    graph.add_edges_from(circuit.resistors.terminals.tolist())
+    graph.add_edges_from((0, node) for node in np.flatnonzero(driven).tolist())
+    return networkx.is_connected(graph)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    widths=some.lists(some.integers(1, 6), min_size=3, max_size=5),
+    lateral=some.booleans(),
+    seed=some.integers(0, 2**16),
+    share=some.floats(0.05, 1.0),
+)
+def test_every_node_that_stays_is_held_and_reaches_an_output(widths, lateral, seed, share):
+    circuit = layered(widths, DIODE, 5.0, lateral=lateral, seed=seed)
+    contributions = np.random.default_rng(seed).random(len(circuit.resistors))
+    parts = max(1, int(share * len(circuit.resistors)))
+    try:
+        stays = kept(circuit, contributions, parts)
+    except NotRealizableError:
+        assert parts < len(circuit.nodes)  # a tree holds them all
+        return
+    left = check(without(circuit, stays))
+    assert len(left.resistors) == stays.sum() <= parts
+    assert held(left)
+    assert sum(count for _, count in left.resistors.groups) == len(left.resistors)
+    rails = driven_nodes(left)
+    graph = networkx.Graph()
+    graph.add_nodes_from(np.flatnonzero(~rails).tolist())
+    graph.add_edges_from(ends for ends in left.resistors.terminals.tolist() if not rails[ends].any())
+    outputs = set(left.outputs.ravel().tolist())
+    assert all(outputs & part for part in networkx.connected_components(graph))
+    # Nothing better was left out than what a tree or a node that went forced.
+    names = set(left.nodes)
+    there = np.array([{circuit.nodes[a], circuit.nodes[b]} <= names for a, b in circuit.resistors.terminals.tolist()])
+    if (there & ~stays).any() and len(left.resistors) == parts:
+        best_left_out = contributions[there & ~stays].max()
+        assert (contributions[stays] < best_left_out).sum() <= len(left.nodes)
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_circuits_of_every_kind_lose_what_reaches_no_output_and_answer_the_same(name):
+    circuit = CIRCUITS[name]()
+    drives = DRIVES[:, : len(circuit.inputs)]
+    # Every other resistor to ground's neighbours goes, as long as all nodes are held.
+    stays = kept(circuit, np.random.default_rng(0).random(len(circuit.resistors)), len(circuit.resistors) * 3 // 4)
+    left = check(without(circuit, stays))
+    # The same by making what goes as good as nothing.
+    faint = circuit.with_conductances(np.where(stays, circuit.conductances, 1e-16))
+    wanted = Oracle().operate(faint, drives).outputs
+    assert np.abs(Oracle().operate(left, drives).outputs - wanted).max() < 1e-5
+    assert left.output_names == circuit.output_names
+    assert len(left.inputs) == len(circuit.inputs)
+
+
+def test_a_fan_in_is_of_the_best_before_each_node():
+    circuit = layered((5, 4, 3), DIODE, 5.0)
+    contributions = np.random.default_rng(1).random(len(circuit.resistors))
+    left = without(circuit, kept(circuit, contributions, fan_in=3))
+    assert np.bincount(left.resistors.terminals.max(axis=1)).max() == 3
+    free = circuit.resistors.terminals.max(axis=1)
+    for node in np.unique(free):
+        at = np.flatnonzero(free == node)
+        best = {circuit.resistors.values[k] for k in at[np.argsort(-contributions[at])[:3]]}
+        assert best <= set(left.resistors.values.tolist())
+
+
+def test_what_is_not_trainable_stays():
+    circuit = layered((5, 4, 3), DIODE, 5.0)
+    fixed = np.arange(len(circuit.resistors)) < 6
+    circuit = replace(circuit, trainable=~fixed)
+    stays = kept(circuit, np.where(fixed, 0.0, np.random.default_rng(2).random(len(fixed))), 40)
+    assert stays[fixed].all()
+    assert stays.sum() == 40
+    with pytest.raises(NotRealizableError, match="are needed to hold every node, and 5 are allowed"):
+        kept(circuit, np.ones(len(circuit.resistors)), 5)
+
+
+@pytest.mark.parametrize("options", [["--parts", "25"], ["--parts", "30", "--power", "1e-3", "--fan-in", "4"]])
+def test_a_run_that_prunes_is_the_same_after_an_interruption(tmp_path, options, monkeypatch):
+    words = ["train", "iris", "--epochs", "8", "--simulator", "wave", "--supply", "5", "--encode", "range", *options]
+    assert main([*words, "--out", str(tmp_path / "whole")]) == 0
+    from diodeq.learning import checkpoint as module
+
+    save, count = module.save, 0
+
+    def dying(path, snapshot, document):
+        nonlocal count
+        count += 1
+        save(path, snapshot, document)
+        if count == 5:  # the start, and four epochs
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "save", dying)
+    assert main([*words, "--out", str(tmp_path / "parts")]) == 130
+    monkeypatch.setattr(module, "save", save)
+    assert main([*words, "--out", str(tmp_path / "parts"), "--resume"]) == 0
+    whole, parts = (Circuit.load(tmp_path / name / "circuit.npz") for name in ("whole", "parts"))
+    assert np.array_equal(whole.conductances, parts.conductances)
+    assert whole.same_topology(parts)
+    assert len(whole.resistors) <= int(options[1])
+    assert held(whole)
+    assert np.abs(whole.scaling.to_volts(np.random.default_rng(0).normal(size=(50, 4)) * 20.0)).max() == 5.0
+    # A run that is finished has nothing to go on with, and says the same.
+    assert main([*words, "--out", str(tmp_path / "parts"), "--resume"]) == 0
+    again = Circuit.load(tmp_path / "parts" / "circuit.npz")
+    assert np.array_equal(whole.conductances, again.conductances)
+    with create("wave") as wave:
+        drives = whole.scaling.to_volts(np.zeros((1, 4)))
+        assert np.isfinite(wave.operate(whole, drives).outputs).all()
+
+
+def test_power_is_steered_to_its_target(tmp_path):
+    from diodeq.learning import datasets
+    from diodeq.learning.power import heat
+
+    run = tmp_path / "run"
+    words = ["train", "iris", "--simulator", "wave", "--encode", "range", "--power", "3e-3", "--epochs", "25"]
+    assert main([*words, "--out", str(run)]) == 0
+    circuit, data = Circuit.load(run / "circuit.npz"), datasets.load("iris", 0)
+    with create("wave") as wave:
+        found = heat(wave, circuit, circuit.scaling.to_volts(data.x_train)).watts
+    assert 1.5e-3 < found < 6e-3  # without it 200 mW
+    assert stored(run).recipe.power == 3e-3
