@@ -40,7 +40,7 @@ def kept(circuit: Circuit, contributions: Floats, parts: int = 0, fan_in: int = 
     fixed = ~circuit.mask
     rank = np.empty(len(ends))
     rank[np.lexsort((-contributions, circuit.mask))] = np.arange(len(ends))
-    allowed = ~driven[ends].all(axis=1)
+    allowed: Bools = ~np.logical_and.reduce(driven[ends], axis=1)
     if fan_in:
         allowed[~fixed & (_place(ends.max(axis=1), rank) >= fan_in)] = False
     most = parts or len(ends)
@@ -89,7 +89,7 @@ def without(circuit: Circuit, stays: Bools) -> Circuit:
     chosen = stays
     for kind in KINDS:
         parts = circuit.bank(kind)
-        here = held[parts.terminals].all(axis=1)
+        here: Bools = np.logical_and.reduce(held[parts.terminals], axis=1)
         if kind == "resistors":
             here[~stays] = False
             chosen = here
