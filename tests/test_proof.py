@@ -16,8 +16,11 @@ from diodeq.circuit.proof import Judge
 from diodeq.circuit.update import Update
 from diodeq.devices import catalogue
 from diodeq.devices.one_ports import one_ports
+from diodeq.errors import SimulationError
+from diodeq.simulators import create
 from diodeq.simulators.wave import WaveSimulator
 from diodeq.simulators.wave.method import Settled
+from families import make
 
 
 @pytest.mark.parametrize("count", [3, 6, 10])
@@ -147,3 +150,14 @@ def test_large_jacobians_are_solved_as_they_stand(transposed):
         matrix = equations.matrix + equations.ports.T @ (conductances[k][:, None] * equations.ports.toarray())
         wanted = np.linalg.solve(matrix.T if transposed else matrix, right[k])
         np.testing.assert_allclose(found[k].astype(float), wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(("seed", "row", "engine"), [(61857, 2, "wave"), (61106, 0, "ngspice")])
+def test_where_solving_loses_what_leaks_hold_nothing_is_claimed(seed, row, engine):
+    """Two diodes without resistance in series across 7 V carry 1e33 A or more: what a microsiemens to ground decides is
+    40 decades below, and no arithmetic of 19 digits tells where the nodes are; answers were off by all of their
+    volts."""
+    case = make("legal-b", seed)
+    with create(engine) as simulator, pytest.raises(SimulationError) as caught:
+        simulator.operate(case.circuit, case.drives[row : row + 1])
+    assert list(caught.value.failures) == [0]

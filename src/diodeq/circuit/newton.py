@@ -34,6 +34,8 @@ STRAIGHT, WORSE = 0.5, 10.0
 HUGE = 1.0
 # So small a share of the volts that a driven node would have alone is nothing.
 NOTHING = 1e-12
+# Volts that may be lost of one that all nodes rise by.
+BLIND = 0.1
 # Volts by which a step may move on for an answer to be final.
 FINAL = 1e-12
 # Numbers that are computed together (half a megabyte in extended precision, which stays in cache), and rows at least.
@@ -118,6 +120,7 @@ class Newton:
             return
         rows, met = rows[huge], met[huge]
         error[rows] += self.volts(self.jacobian.solve(np.finfo(Extended).eps * met, conductances[rows]))
+        rows = self._unblinded(rows, conductances, error)
         rows = rows[~(error[rows] <= promised(found[rows]))]
         if not len(rows):
             return
@@ -132,6 +135,20 @@ class Newton:
         rows = rows[nearer]
         found[rows], error[rows] = better[nearer], left[nearer]
         conductances[rows] = self.laws.conductance(self.equations.across(found[rows]))
+
+    def _unblinded(self, rows: NDArray[np.intp], conductances: Floats, error: Floats) -> NDArray[np.intp]:
+        """Those of the rows in which solving tells what leaks hold: where all nodes rise by a volt together only leaks
+        carry anything, and where that much is not found again no correction means anything: ``error`` is infinite."""
+        nodes = self.equations.nodes
+        together = np.zeros((len(rows), self.equations.size), Extended)
+        together[:, :nodes] = 1.0
+        leaking = self._linear(together, np.zeros(together.shape))
+        across = (self._wide.ports @ together.T).T
+        leaking += (self._wide.collecting @ (across * conductances[rows].astype(Extended)).T).T
+        again = self.jacobian.solve(leaking, conductances[rows])
+        blind = ~(self.volts(again - together) <= BLIND)
+        error[rows[blind]] = np.inf
+        return rows[~blind]
 
     def _meeting(self, x: Floats, currents: Floats, right: Any, precision: Any) -> Any:
         """All that meets in the equations at unknowns [B, n] with the one-ports' currents: see ``_meets``."""
