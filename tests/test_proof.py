@@ -152,6 +152,15 @@ def test_large_jacobians_are_solved_as_they_stand(transposed):
         np.testing.assert_allclose(found[k].astype(float), wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
 
 
+@pytest.mark.parametrize("huge", [np.inf, -np.inf, np.nan, 1e308])
+def test_sums_of_what_is_no_number_are_none(huge):
+    signs = sparse.csr_array(np.array([[1.0, -1.0, 1.0], [1.0, 1.0, 0.0]]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = sums(signs, np.array([[1.0, 2.0, 4.0], [huge, huge, -huge]]))
+    assert found[0].tolist() == [3.0, 3.0]
+    assert np.isnan(found[1]).all()
+
+
 @pytest.mark.parametrize(("seed", "row", "engine"), [(61857, 2, "wave"), (61106, 0, "ngspice")])
 def test_where_solving_loses_what_leaks_hold_nothing_is_claimed(seed, row, engine):
     """Two diodes without resistance in series across 7 V carry 1e33 A or more: what a microsiemens to ground decides is

@@ -26,6 +26,8 @@ from diodeq.circuit.one_ports import apart, one_port_ends
 Index = NDArray[np.intp]
 # A dense product beats a sparse one by far more than this ratio of entries.
 SPARSE_WHEN_EMPTIER_THAN = 20
+# What is larger is no current or voltage of anything, and sums of such leave float64.
+SUMMED = 1e300
 
 
 def branch_kinds(circuit: Circuit) -> list[str]:
@@ -263,15 +265,19 @@ class EquationsPlan:
 
 def sums(signs: sparse.csr_array, values: Any) -> Any:
     """``signs`` [n, m] of 1 and -1 times ``values`` [B, m] of either precision, rounded once, to extended precision
-    [B, n]: what is left of currents that all but cancel may be all that counts."""
+    [B, n]: what is left of currents that all but cancel may be all that counts. Not a number where a value is beyond
+    ``SUMMED``."""
     found: Any = np.asarray((signs @ values.T).T, Extended)
     high = values.astype(np.float64)
     low = (values - high).astype(np.float64)
     parts = [high, low] if low.any() else [high]
+    within = np.flatnonzero((np.abs(high) < SUMMED).all(axis=1))
+    found[np.setdiff1d(np.arange(len(found)), within)] = np.nan
     for row in np.flatnonzero(np.diff(signs.indptr) > 1).tolist():
         which = slice(signs.indptr[row], signs.indptr[row + 1])
-        terms_of = np.concatenate([signs.data[which] * part[:, signs.indices[which]] for part in parts], axis=1)
-        for sample, terms in enumerate(terms_of.tolist()):
+        columns = np.ix_(within, signs.indices[which])
+        terms_of = np.concatenate([signs.data[which] * part[columns] for part in parts], axis=1)
+        for sample, terms in zip(within.tolist(), terms_of.tolist(), strict=True):
             whole = math.fsum(terms)
             found[sample, row] = Extended(whole) + Extended(math.fsum([*terms, -whole]))
     return found
