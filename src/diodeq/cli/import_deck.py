@@ -39,19 +39,34 @@ from diodeq.printable import counted
     metavar="RESISTORS",
     help="Resistors that training may change, such as r1,r2 or rw*; none for none; repeatable.  [default: all]",
 )
+@click.option(
+    "--include",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE|DIR",
+    help="A file, or a folder of files, that the deck may include by name, whatever path it gives; repeatable.  "
+    "[default: none is opened]",
+)
 @JSON
 def import_command(
-    deck: Path, file: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], trainable: tuple[str, ...], as_json: bool
+    deck: Path,
+    file: Path,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    trainable: tuple[str, ...],
+    include: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Read a SPICE deck, drawn by hand or written by diodeq, into a circuit to simulate, train and export.
 
-    R, D, V, I, E, F, G, .model, .param and subcircuits of them are read, as ngspice, LTspice (.net, .cir, and the
-    schematic itself, .asc) and Xyce write them. What has no effect in direct current is left out and said; what cannot
-    be read is refused with its line. No command in a deck is executed and no other file is opened.
+    R, D, V, I, E, F, G, H, B, .model, .param, .func, .if and subcircuits of them are read, as ngspice, LTspice (.net,
+    .cir, and the schematic itself, .asc), KiCad, Qucs-S, xschem and Xyce write them. What has no effect in direct
+    current is left out and said; what cannot be read is refused with its line. No command in a deck is executed, and no
+    file is opened that --include does not name.
 
     Example: diodeq import amplifier.net -o circuit.npz --input vin --output out --train 'r*'
     """
-    imported = import_deck(deck, inputs, outputs, trainable)
+    imported = import_deck(deck, inputs, outputs, trainable, include)
     circuit = imported.circuit
     circuit.save(file)
     parts = {kind: len(circuit.bank(kind)) for kind in KINDS}

@@ -1,46 +1,107 @@
-"""Constant expressions of ``.param`` and braces: arithmetic on numbers and named constants, and nothing else."""
+"""Constant expressions of ``.param`` and braces: arithmetic on numbers, named constants and functions, nothing else.
+
+A controlled source's expression may have voltages and currents too, as long as it is linear in them.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from diodeq.errors import InputError
+from diodeq.spice.linear import Linear, not_linear
 from diodeq.spice.numbers import NUMBER, number, shown
 
-DEEPEST = 50  # parentheses and constants within constants
+DEEPEST = 50  # parentheses, functions within functions and constants within constants
+MOST_CALLS = 100_000  # of functions that call functions, in one deck
+
+Value = float | Linear
+
+
+def _power(base: float, exponent: float) -> float:
+    if base < 0.0 and exponent % 2.0:
+        raise InputError(
+            f"a power of the negative {base:g}, which simulators compute differently", "write it as products"
+        )
+    return math.pow(base, exponent)
+
 
 # Only what ngspice and LTspice compute alike; log is natural in both.
 FUNCTIONS: dict[str, tuple[int, Callable[..., float]]] = {
     "sqrt": (1, math.sqrt),
+    "sqr": (1, lambda x: x * x),
     "exp": (1, math.exp),
     "ln": (1, math.log),
     "log": (1, math.log),
     "log10": (1, math.log10),
     "abs": (1, abs),
+    "int": (1, math.trunc),
+    "floor": (1, math.floor),
+    "ceil": (1, math.ceil),
+    "sgn": (1, lambda x: (x > 0.0) - (x < 0.0)),
     "sin": (1, math.sin),
     "cos": (1, math.cos),
     "tan": (1, math.tan),
+    "asin": (1, math.asin),
+    "acos": (1, math.acos),
     "atan": (1, math.atan),
+    "arctan": (1, math.atan),
+    "sinh": (1, math.sinh),
+    "cosh": (1, math.cosh),
     "tanh": (1, math.tanh),
     "min": (2, min),
     "max": (2, max),
-    "pow": (2, math.pow),
+    "pow": (2, _power),
+    "pwr": (2, _power),
+    "if": (3, lambda condition, yes, no: yes if condition else no),
+    "ternary_fcn": (3, lambda condition, yes, no: yes if condition else no),
 }
 
 _WORD = re.compile(
-    rf"\s*(?:((?:{NUMBER.pattern.removeprefix('[+-]?')})[A-Za-zµμΩ]*)|([A-Za-z_]\w*)|(\*\*|.))", re.ASCII
+    r"\s*(?:([vi])\s*\(([^(){}]*)\)"
+    rf"|((?:{NUMBER.pattern.removeprefix('[+-]?')})[A-Za-zµμΩ]*)"
+    r"|([A-Za-z_]\w*)"
+    r"|(\*\*|&&|\|\||[=!<>]=|<>|.))",
+    re.ASCII | re.IGNORECASE,
 )
+_COMPARED: dict[str, Callable[[float, float], bool]] = {
+    "==": lambda a, b: a == b,
+    "=": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<>": lambda a, b: a != b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+}
+
+
+class Function(NamedTuple):
+    """A function that a deck defines: the names of its arguments, and its expression as text."""
+
+    arguments: tuple[str, ...]
+    text: str
 
 
 class Scope:
-    """Named constants, each evaluated when it is first asked for; a name not found here is looked up in ``parent``."""
+    """Named constants, each evaluated when it is first asked for; a name not found here is looked up in ``parent``.
 
-    def __init__(self, texts: Mapping[str, str | float], parent: Scope | None = None) -> None:
+    ``functions`` are those that the deck defines; their expressions are read where they are called, as in ngspice.
+    """
+
+    def __init__(
+        self,
+        texts: Mapping[str, str | Value],
+        parent: Scope | None = None,
+        functions: Mapping[str, Function] | None = None,
+    ) -> None:
         self._texts = {name.lower(): text for name, text in texts.items()}
-        self._values: dict[str, float] = {}
+        self._values: dict[str, Value] = {}
         self._parent = parent
+        self._functions: Mapping[str, Function] = functions or {}
+        self._calls = 0
 
     def number(self, word: str, depth: int = 0) -> float:
         """The value of a field: a number, an expression in braces or quotes, or a constant's bare name.
@@ -49,18 +110,27 @@ class Scope:
             InputError: none of these, an unknown name, a circle, too deep, or a value that is not finite.
         """
         if word[:1] in ("{", "'", '"') and len(word) > 1:
-            return self._evaluate(word[1:-1], depth)
+            return _constant(self._evaluate(word[1:-1], depth))
         if word.isidentifier():
-            return self._constant(word, depth)
+            return _constant(self._named(word, depth))
         return number(word)
 
-    def _constant(self, name: str, depth: int) -> float:
+    def linear(self, text: str) -> Linear:
+        """An expression with voltages ``V(a,b)`` and currents ``I(Vname)``, in which braces are parentheses.
+
+        Raises:
+            InputError: as `number` does, or it is not linear in them.
+        """
+        value = self._evaluate(re.sub(r"[{}]", lambda brace: "()"[brace[0] == "}"], text), 0, quantities=True)
+        return value if isinstance(value, Linear) else Linear(value)
+
+    def _named(self, name: str, depth: int) -> Value:
         key = name.lower()
         if key in self._values:
             return self._values[key]
         if key not in self._texts:
             if self._parent is not None:
-                return self._parent._constant(name, depth)
+                return self._parent._named(name, depth)
             if key == "pi":
                 return math.pi
             raise InputError(f"there is no constant called {shown(name)}", "write a number, or a .param for it")
@@ -75,87 +145,167 @@ class Scope:
             self._values[key] = text
         return self._values[key]
 
-    def _evaluate(self, text: str, depth: int) -> float:
-        expression = _Expression(text, self, depth)
+    def _function(self, name: str) -> Function | None:
+        found, scope = self._functions.get(name.lower()), self
+        while scope._parent is not None:
+            scope = scope._parent
+            found = found or scope._functions.get(name.lower())
+        scope._calls += found is not None
+        if scope._calls > MOST_CALLS:
+            raise InputError(f"functions are called more than {MOST_CALLS:,} times", "write numbers")
+        return found
+
+    def _evaluate(self, text: str, depth: int, quantities: bool = False) -> Value:
+        expression = _Expression(text, self, depth, quantities)
         try:
-            value = expression.sum()
+            value = expression.choice()
         except (ZeroDivisionError, OverflowError, ValueError, TypeError) as error:
             raise InputError(f"{shown(text)} has no value: {error}", "write a number") from None
         expression.end()
-        if not math.isfinite(value):
+        if not (value.finite if isinstance(value, Linear) else math.isfinite(value)):
             raise InputError(f"{shown(text)} is not finite", "write a number")
         return value
 
 
-class _Expression:
-    """Recursive descent over one expression; ``depth`` bounds it."""
+def _constant(value: Value) -> float:
+    if isinstance(value, Linear):
+        raise not_linear("what follows a voltage or a current here")
+    return value
 
-    def __init__(self, text: str, scope: Scope, depth: int) -> None:
-        self.text, self.scope, self.depth = text, scope, depth
+
+class _Expression:
+    """Recursive descent over one expression; ``depth`` bounds it, ``quantities`` allows voltages and currents."""
+
+    def __init__(self, text: str, scope: Scope, depth: int, quantities: bool) -> None:
+        self.text, self.scope, self.depth, self.quantities = text, scope, depth, quantities
         self.words = [match.groups() for match in _WORD.finditer(text.rstrip())]
         self.at = 0
 
-    def sum(self) -> float:
+    def choice(self) -> Value:
+        value = self.either()
+        if self.take("?") is None:
+            return value
+        self.deeper()
+        yes = self.choice()
+        self.demand(":")
+        no = self.choice()
+        self.depth -= 1
+        return yes if self.plain(value, "a choice by") else no
+
+    def either(self) -> Value:
+        value = self.both()
+        while self.take("||", "|") is not None:
+            other = self.both()
+            value = float(bool(self.plain(value, "a choice by")) | bool(self.plain(other, "a choice by")))
+        return value
+
+    def both(self) -> Value:
+        value = self.compared()
+        while self.take("&&", "&") is not None:
+            other = self.compared()
+            value = float(bool(self.plain(value, "a choice by")) & bool(self.plain(other, "a choice by")))
+        return value
+
+    def compared(self) -> Value:
+        value = self.sum()
+        while (sign := self.take(*_COMPARED)) is not None:
+            other = self.plain(self.sum(), "a comparison of")
+            value = float(_COMPARED[sign](self.plain(value, "a comparison of"), other))
+        return value
+
+    def sum(self) -> Value:
         value = self.product()
         while (sign := self.take("+", "-")) is not None:
             term = self.product()
             value = value + term if sign == "+" else value - term
         return value
 
-    def product(self) -> float:
+    def product(self) -> Value:
         value = self.signed()
         while (sign := self.take("*", "/")) is not None:
             factor = self.signed()
             value = value * factor if sign == "*" else value / factor
         return value
 
-    def signed(self) -> float:
+    def signed(self) -> Value:
         negative = False
         while (sign := self.take("+", "-")) is not None:
             negative ^= sign == "-"
-        value = self.power()
+        if self.take("!") is not None:
+            self.deeper()
+            value: Value = float(not self.plain(self.signed(), "a choice by"))
+            self.depth -= 1
+        else:
+            value = self.power()
         return -value if negative else value
 
-    def power(self) -> float:
+    def power(self) -> Value:
         base = self.atom()
-        if self.take("**") is None:
+        if self.take("**", "^") is None:
             return base
-        self.deeper()
-        value = math.pow(base, self.signed())
-        self.depth -= 1
-        return value
+        negative = self.take("-") is not None
+        exponent = self.plain(self.atom(), "a power of")
+        if self.take("**", "^") is not None:
+            raise InputError(
+                f"{shown(self.text)} has a power of a power, which simulators compute differently", "add parentheses"
+            )
+        return _power(self.plain(base, "a power of"), -exponent if negative else exponent)
 
-    def atom(self) -> float:
-        digits, name, sign = self.words[self.at] if self.at < len(self.words) else (None, None, None)
+    def atom(self) -> Value:
+        letter, inside, digits, name, sign = self.words[self.at] if self.at < len(self.words) else (None,) * 5
         self.at += 1
+        if letter is not None and inside is not None:
+            return self.quantity(letter.lower(), inside)
         if digits is not None:
             return number(digits)
         if name is not None and self.take("(") is not None:
             return self.call(name)
         if name is not None:
-            return self.scope._constant(name, self.depth)
+            return self.scope._named(name, self.depth)
         if sign == "(":
             value = self.inside()
             self.demand(")")
             return value
         raise self.wrong()
 
-    def call(self, name: str) -> float:
-        if name.lower() not in FUNCTIONS:
+    def quantity(self, letter: str, inside: str) -> Linear:
+        if not self.quantities:
+            raise InputError(f"{shown(self.text)} has a voltage or a current where a constant stands", "write a number")
+        names = [name.strip().lower() for name in inside.split(",")]
+        if len(names) > (2 if letter == "v" else 1) or not all(names) or any(len(name.split()) > 1 for name in names):
+            raise self.wrong()
+        minus = names[1:] or (["0"] if letter == "v" else [])
+        return Linear(0.0, {(letter, names[0], *minus): 1.0})
+
+    def call(self, name: str) -> Value:
+        own = self.scope._function(name)
+        if own is None and name.lower() not in FUNCTIONS:
             raise InputError(f"there is no function {shown(name)} here", f"known are {', '.join(FUNCTIONS)}")
-        count, function = FUNCTIONS[name.lower()]
-        arguments = [self.inside()]
-        while self.take(",") is not None:
-            arguments.append(self.inside())
-        self.demand(")")
+        arguments = [] if self.take(")") is not None else [self.inside()]
+        if arguments:
+            while self.take(",") is not None:
+                arguments.append(self.inside())
+            self.demand(")")
+        count = len(own.arguments) if own else FUNCTIONS[name.lower()][0]
         if len(arguments) != count:
             raise InputError(f"{name} takes {count} arguments, not {len(arguments)}", "correct the expression")
-        return float(function(*arguments))
+        if own is None:
+            return float(FUNCTIONS[name.lower()][1](*(self.plain(value, f"{name} of") for value in arguments)))
+        if self.depth > DEEPEST:
+            raise InputError(f"the function {shown(name)} calls itself, or too many others", "write its value")
+        inner = Scope(dict(zip(own.arguments, arguments, strict=True)), self.scope)
+        return inner._evaluate(own.text, self.depth + 1, self.quantities)
 
-    def inside(self) -> float:
+    def inside(self) -> Value:
         self.deeper()
-        value = self.sum()
+        value = self.choice()
         self.depth -= 1
+        return value
+
+    def plain(self, value: Value, what: str) -> float:
+        """The value, which must not follow a voltage or a current."""
+        if isinstance(value, Linear):
+            raise not_linear(f"{what} a voltage or a current")
         return value
 
     def deeper(self) -> None:
@@ -164,9 +314,9 @@ class _Expression:
             raise InputError(f"{shown(self.text)} is nested too deeply", "write it flatter, or write its number")
 
     def take(self, *signs: str) -> str | None:
-        if self.at < len(self.words) and self.words[self.at][2] in signs:
+        if self.at < len(self.words) and self.words[self.at][4] in signs:
             self.at += 1
-            return str(self.words[self.at - 1][2])
+            return str(self.words[self.at - 1][4])
         return None
 
     def demand(self, sign: str) -> None:
@@ -178,6 +328,6 @@ class _Expression:
             raise self.wrong()
 
     def wrong(self) -> InputError:
-        # ^ is a power to ngspice and an exclusive or to LTspice.
-        remedy = "write ** for a power" if "^" in self.text else "only + - * / ** ( ) and functions of constants"
-        return InputError(f"{shown(self.text)} is not an expression of constants", remedy)
+        return InputError(
+            f"{shown(self.text)} is not an expression of constants", "only + - * / ** ( ) and functions of constants"
+        )

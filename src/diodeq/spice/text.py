@@ -23,8 +23,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _BINARY = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-# A dollar sign or two slashes open a comment only as a word of their own: $G_VCC is a node and http:// an address.
-_INLINE = re.compile(r";.*|(?<!\S)(?:\$(?=\s|$)|//).*")
+# A dollar sign or two slashes open a comment only at a word's beginning, and what PSpice calls $G_VCC is a node.
+_INLINE = re.compile(r";.*|(?<!\S)(?:\$(?![A-Za-z]_\w)|//).*")
 _TOKEN = re.compile(r"""\{[^{}]*\}|'[^']*'|"[^"]*"|=|[^\s,()={}'"]+|[{}'"]""")
 # Possessive, and only at a word's beginning: a line of one long word takes no square of its length.
 _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*+)\s*+=(?!=)", re.ASCII)
@@ -40,11 +40,27 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class SpiceText:
-    """What a file holds; ``title`` is its first line when it was read as a deck, else empty."""
+    """What a file holds; ``title`` is its first line when it was read as a deck, else empty.
+
+    ``others`` are the files that it includes, each by how much larger the numbers of its lines are, in rising order.
+    """
 
     path: str
     title: str
     lines: list[Line]
+    others: tuple[tuple[int, str], ...] = ()
+
+    def where(self, number: int) -> tuple[str, int]:
+        """The file that a line stands in, and the line's number there."""
+        for more, path in reversed(self.others):
+            if number > more:
+                return path, number - more
+        return self.path, number
+
+    def called(self, number: int) -> str:
+        """A line in a person's words: "line 3", or "line 3 of models.lib" where another file holds it."""
+        path, own = self.where(number)
+        return f"line {own}" if path == self.path else f"line {own} of {Path(path).name}"
 
     def error(self, number: int, problem: str, remedy: str) -> PlacedError:
         """The error that names the file and the line."""
@@ -52,9 +68,9 @@ class SpiceText:
 
     def placed(self, number: int, error: DiodeqError) -> PlacedError:
         """The error with the file and the line before its sentence."""
-        problem = f"{self.path}, line {number}: {error.problem}"
-        found = PlacedError(problem, error.remedy, nodes=error.nodes, parts=error.parts)
-        found.line, found.told = number, error.problem
+        path, own = self.where(number)
+        found = PlacedError(f"{path}, line {own}: {error.problem}", error.remedy, nodes=error.nodes, parts=error.parts)
+        found.line, found.told = own, error.problem
         return found
 
     @contextmanager

@@ -12,13 +12,15 @@ import numpy as np
 from diodeq.circuit import KINDS, Bank, Circuit, Inputs
 from diodeq.circuit.check import check
 from diodeq.errors import CircuitError, InputError
-from diodeq.netlist.reading.deck import Deck, Notes, sort_lines
-from diodeq.netlist.reading.elements import Part
+from diodeq.netlist.reading.deck import Deck, Notes
 from diodeq.netlist.reading.flatten import Flat, flatten
+from diodeq.netlist.reading.includes import expand
 from diodeq.netlist.reading.names import legal
+from diodeq.netlist.reading.parts import Part
 from diodeq.netlist.reading.ports import Driven, choose_inputs, choose_outputs, choose_trainable
 from diodeq.netlist.reading.recognize import Row, controls, recognize
 from diodeq.netlist.reading.schematic import is_schematic, schematic_deck
+from diodeq.netlist.reading.sorting import sort_lines
 from diodeq.spice.text import DECK_BYTES, decoded, split
 
 
@@ -31,21 +33,26 @@ class Imported:
 
 
 def import_deck(
-    path: str | Path, inputs: Sequence[str] = (), outputs: Sequence[str] = (), trainable: Sequence[str] = ()
+    path: str | Path,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    trainable: Sequence[str] = (),
+    include: Sequence[str | Path] = (),
 ) -> Imported:
-    """The circuit of a SPICE deck, or of an LTspice schematic, of R, D, V, I, E, F, G and subcircuits of them.
+    """The circuit of a SPICE deck, or of an LTspice schematic, of R, D, V, I, B, E, F, G, H and subcircuits of them.
 
     Args:
         path: the deck, as ngspice, LTspice and Xyce read it, whose first line is its title; or the schematic (.asc).
         inputs: patterns of sources; see `ports.choose_inputs` for the form and for the default.
         outputs: nodes, pairs PLUS:MINUS or patterns of them; see `ports.choose_outputs`.
         trainable: patterns of resistors; all by default.
+        include: files, and folders of files, that the deck may include by their names; no others are ever opened.
 
     Raises:
         InputError: naming the file and the line of what cannot be read, or a circuit that is not sound.
         UsageError: a pattern that matches nothing, or nothing says what the outputs are.
     """
-    deck = _read(path)
+    deck = _read(path, include)
     flat = flatten(deck)
     if not flat.count:
         raise deck.text.error(1, "the deck has no parts", "its first line is only a title; the parts follow it")
@@ -56,15 +63,17 @@ def import_deck(
     return Imported(circuit, deck.notes.sentences())
 
 
-def _read(path: str | Path) -> Deck:
+def _read(path: str | Path, include: Sequence[str | Path]) -> Deck:
     text = decoded(path, DECK_BYTES)
     if is_schematic(text):
-        return sort_lines(*schematic_deck(text, path))
+        deck, notes = schematic_deck(text, path)
+        return sort_lines(expand(deck, include, notes), notes)
     if Path(path).suffix.lower() == ".asc":
         raise InputError(
             f"{path}, line 1: this is no schematic of LTspice's", "save it with LTspice, or give a netlist"
         )
-    return sort_lines(split(text, path, titled=True), Notes())
+    notes = Notes()
+    return sort_lines(expand(split(text, path, titled=True), include, notes), notes)
 
 
 def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], trainable: Sequence[str]) -> Circuit:

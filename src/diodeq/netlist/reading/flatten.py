@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.vendor.cards import Card, Sized, read_card
 from diodeq.devices.vendor.elements import Body
 from diodeq.errors import InputError, UsageError
+from diodeq.netlist.reading.conditions import chosen, conditional
 from diodeq.netlist.reading.deck import Deck, temperatures
-from diodeq.netlist.reading.elements import FIXED, GROUND, Part, read_part
+from diodeq.netlist.reading.elements import read_part
+from diodeq.netlist.reading.parts import FIXED, GROUND, SHORT, Part, Where
 from diodeq.printable import counted
 from diodeq.spice import Line, Scope, tokens
 from diodeq.spice.numbers import shown
@@ -39,10 +41,12 @@ class _Place:
     scope: Scope
     pins: dict[str, str]
     cards: dict[str, tuple[int, Card]]
+    everywhere: set[str]
+    body: str = ""
     depth: int = 0
 
     def node(self, name: str) -> str:
-        if not self.path or name in GROUND:
+        if not self.path or name in GROUND or name in self.everywhere:
             return name
         return self.pins.get(name) or f"{self.path}.{name}"
 
@@ -53,24 +57,29 @@ class _Place:
 
 def flatten(deck: Deck) -> Flat:
     """The parts of a deck; raises ``InputError`` naming the line of what cannot be read."""
-    scope = Scope(deck.constants)
-    temperature, nominal = temperatures(deck, scope)
-    flat = Flat(temperature)
-    _Flattener(deck, flat, nominal).lines(deck.elements, _Place("", scope, {}, deck.cards))
-    return flat
+    celsius, nominal = temperatures(deck, Scope(deck.constants, functions=deck.functions))
+    scope = Scope({"temper": celsius, **deck.constants}, functions=deck.functions)
+    flattener = _Flattener(deck, Flat(celsius), nominal, scope)
+    flattener.lines(deck.elements, _Place("", scope, {}, deck.cards, deck.everywhere))
+    flattener.shunt()
+    flattener.settle_temperature()
+    flattener.note_unused()
+    return flattener.flat
 
 
 class _Flattener:
-    def __init__(self, deck: Deck, flat: Flat, nominal: float) -> None:
-        self.deck, self.flat, self.nominal = deck, flat, nominal
-        self.outside = Scope(deck.constants)
+    def __init__(self, deck: Deck, flat: Flat, nominal: float, outside: Scope) -> None:
+        self.deck, self.flat, self.nominal, self.outside = deck, flat, nominal, outside
         self.taken: dict[str, int] = {}
         self.found: dict[tuple[str, float | None, float], int] = {}
         self.distinct: dict[DiodeModel, DiodeModel] = {}
         self.spelled: dict[str, DiodeModel] = {}
         self.copies: dict[str, int] = {}
+        self.used: set[int] = set()
+        """The lines of the models and subcircuits that something names."""
+        self.wired: dict[str, str] = {}
 
-    def lines(self, lines: list[Line], place: _Place) -> None:
+    def lines(self, lines: Iterable[Line], place: _Place) -> None:
         for line in lines:
             try:
                 self._line(line, place)
@@ -88,22 +97,83 @@ class _Flattener:
         if words[0][0] in "xX":
             self._instance(words, line.number, place)
             return
-        for part in read_part(words, place.scope, line.number, self.deck.notes):
-            self._take(part, line, place)
 
-    def _take(self, part: Part, line: Line, place: _Place) -> None:
+        def card(name: str) -> Card | None:
+            at, found = place.cards.get(name.casefold()) or self.deck.cards.get(name.casefold()) or (0, None)
+            self.used.add(at)
+            return found
+
+        where = Where(line, place.scope, self.deck.notes, card, self.flat.temperature, self.nominal)
+        for part in read_part(words, where):
+            self._take(part, place)
+
+    def _take(self, part: Part, place: _Place) -> None:
         if place.path:
             part = part._replace(name=place.named(part.name), nodes=tuple(map(place.node, part.nodes)))
-            if part.nodes[0] == part.nodes[1]:
-                raise InputError(f"both ends of {part.name} are on node {part.nodes[0]}", "reconnect the subcircuit")
         if part.letter == "d":
             part = part._replace(other=str(self._model(part, place)))
         elif part.letter == "f" and place.path:
             part = part._replace(other=place.named(part.other))
         if part.name in self.taken:
-            raise InputError(f"{part.name} is on line {self.taken[part.name]} already", "give every part its own name")
-        self.taken[part.name] = line.number
-        self.flat.parts[part.letter].append(part)
+            taken = self.deck.text.called(self.taken[part.name])
+            raise InputError(f"{part.name} is on {taken} already", "give every part its own name")
+        self.taken[part.name] = part.line
+        if part.nodes[0] == part.nodes[1]:
+            if part.letter in "ve" and part.other != SHORT:
+                raise InputError(f"both ends of {part.name} are on node {part.nodes[0]}", "remove or reconnect it")
+            self.deck.notes.add("parts with both ends on one node do nothing and were left out", part.name, part.line)
+        elif part.other == SHORT and self._joined(*part.nodes):
+            self.deck.notes.add("wires between nodes that wires join already were left out", part.name, part.line)
+        else:
+            self.flat.parts[part.letter].append(part)
+
+    def _joined(self, one: str, other: str) -> bool:
+        """Whether pieces of wire join two nodes already; they do afterwards."""
+        ends = []
+        for node in (one, other):
+            while (further := self.wired.get(node, node)) != node:
+                self.wired[node] = self.wired.get(further, further)
+                node = further
+            ends.append(node)
+        self.wired[ends[0]] = ends[1]
+        return ends[0] == ends[1]
+
+    def shunt(self) -> None:
+        """Put what .options rshunt= asks for from every node to ground."""
+        for line, text in self.deck.shunts[-1:]:
+            with self.deck.text.at(line):
+                ohms = self.outside.number(text)
+                if not 1e9 <= ohms < 1e300:  # less would count within diodes too, where ngspice puts one as well
+                    raise InputError(f"rshunt of {ohms:g} ohm", "give 1e9 or more, or draw the resistors")
+            nodes = dict.fromkeys(node for parts in self.flat.parts.values() for part in parts for node in part.nodes)
+            fixed = self.flat.parts[FIXED]
+            fixed += [Part(FIXED, f"r {node} shunt", (node, "0"), ohms, "", line) for node in nodes if node != "0"]
+
+    def settle_temperature(self) -> None:
+        """Give the circuit the temperature of its diodes: nothing else in it has one."""
+        own = self.flat.temperature
+        degrees = {own if part.celsius is None else part.celsius: part for part in self.flat.parts["d"]}
+        if len(degrees) > 1:
+            said = f"diodes at different temperatures, {' and '.join(f'{value:g}' for value in sorted(degrees)[:2])} °C"
+            line = max(part.line for part in degrees.values())
+            raise self.deck.text.error(line, said, "a circuit has one temperature; give every diode the same")
+        for value, part in degrees.items():
+            if value != own:
+                self.deck.notes.add(
+                    "the circuit has the temperature that all its diodes have", f"{value:g} °C", part.line
+                )
+                self.flat.temperature = value
+
+    def note_unused(self) -> None:
+        """Say which models and subcircuits nothing names."""
+        deck = self.deck
+        for line, card in deck.cards.values():
+            if line not in self.used:
+                deck.notes.add("models that nothing uses were left out", card.name, line)
+        for name, body in deck.bodies.items():
+            if body.line not in self.used:
+                fault = " (it could not be read)" if (name, "") in deck.faults else ""
+                deck.notes.add("subcircuits that nothing uses were left out", f"{body.name}{fault}", body.line)
 
     def _instance(self, words: list[str], line: int, place: _Place) -> None:
         given: dict[str, str | float] = {}
@@ -116,6 +186,9 @@ class _Flattener:
         body = self.deck.bodies.get(words[-1].lower())
         if body is None:
             raise InputError(f"there is no subcircuit {shown(words[-1])}", "add its .subckt to the deck")
+        self.used.add(body.line)
+        if fault := self.deck.faults.get((body.name.lower(), "")):
+            raise fault
         nodes = [place.node(word.lower()) for word in words[1:-1]]
         if len(nodes) != len(body.pins):
             raise InputError(
@@ -126,15 +199,18 @@ class _Flattener:
         if place.depth >= DEEPEST:
             raise InputError(f"{shown(words[0])} is nested too deeply, or holds itself", "flatten the subcircuits")
         path = f"{place.path}.{words[0].lower()}" if place.path else words[0].lower()
-        self.lines(body.lines, self._inside(body, path, given, nodes, place.depth + 1))
+        inside = self._inside(body, path, given, nodes, place.depth + 1)
+        lines: Iterable[Line] = body.lines
+        if any(map(conditional, body.lines)):
+            lines = chosen(body.lines, inside.scope, self.deck.text)
+        self.lines(lines, inside)
 
     def _inside(self, body: Body, path: str, given: dict[str, str | float], nodes: list[str], depth: int) -> _Place:
-        unknown = set(given) - set(body.constants)
-        if unknown:
-            raise InputError(f"{body.name} has no constant {shown(min(unknown))}", "leave it out")
+        if "m" in set(given) - set(body.constants):
+            raise InputError(f"{shown(path)} is there several times", "give an X line for each")
         scope = Scope({**body.constants, **given}, self.outside)
         pins = dict(zip(body.pins, ("0" if node in GROUND else node for node in nodes), strict=True))
-        return _Place(path, scope, pins, body.cards, depth)
+        return _Place(path, scope, pins, body.cards, self.deck.everywhere, body.name.lower(), depth)
 
     def _model(self, diode: Part, place: _Place) -> int:
         """The number of the model that a diode names: the subcircuit's own, the deck's, or the catalogue's."""
@@ -143,7 +219,11 @@ class _Flattener:
         key = (name.casefold(), diode.area, diode.value)
         if not local and key in self.found:
             return self.found[key]
+        for body in dict.fromkeys((place.body, "")):
+            if fault := self.deck.faults.get((body, name.casefold())):
+                raise fault
         line, card = place.cards.get(name.casefold()) or self.deck.cards.get(name.casefold()) or (0, None)
+        self.used.add(line)
         if card is None:
             sized = self._known(name)
         else:
@@ -156,7 +236,7 @@ class _Flattener:
         return index
 
     def _read(self, card: Card, line: int, scope: Scope) -> Sized:
-        source = f"{self.deck.text.path}, line {line}"
+        source = "{}, line {}".format(*self.deck.text.where(line))
         sized, ignored = read_card(card, scope, self._base(scope, (card.name,)), source)
         model = sized.model
         for phrase in ignored:
@@ -172,7 +252,8 @@ class _Flattener:
                 return self._known(name)
             if name in seen or len(seen) > DEEPEST:
                 raise InputError(f"model {shown(name)} is derived from itself", "give it flat")
-            card = self.deck.cards[name.casefold()][1]
+            line, card = self.deck.cards[name.casefold()]
+            self.used.add(line)
             return read_card(card, scope, self._base(scope, (*seen, name)), "")[0]
 
         return find
@@ -182,7 +263,9 @@ class _Flattener:
             model = catalogue.diode(name)
         except UsageError as error:
             libraries = self.deck.libraries[:1]
-            lost = "".join(f" (the library that line {line.number} names is not opened)" for line in libraries)
+            lost = "".join(
+                f" (the library that {self.deck.text.called(line.number)} names is not opened)" for line in libraries
+            )
             raise InputError(
                 f"there is no diode model {shown(name)}{lost}",
                 f"add its .model to the deck, or its file with `diodeq devices import`; {error.remedy}",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diodeq.errors import UsageError
 from diodeq.netlist.reading.deck import Deck
-from diodeq.netlist.reading.elements import GROUND, Part
+from diodeq.netlist.reading.parts import GROUND, Part
 
 
 @dataclass

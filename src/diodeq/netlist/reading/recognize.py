@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from diodeq.netlist.reading.deck import Notes
-from diodeq.netlist.reading.elements import FIXED, Part
+from diodeq.netlist.reading.parts import FIXED, Part
 
 
 class Row(NamedTuple):

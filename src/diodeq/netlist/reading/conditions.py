@@ -1,0 +1,72 @@
+"""``.if … .elseif … .else … .endif``: the lines of the branches that constants choose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from diodeq.errors import InputError
+from diodeq.spice import Line, Scope, SpiceText
+
+_COMMAND = re.compile(r"\.(if|elseif|else|endif)\b\s*(.*)", re.IGNORECASE)
+
+
+@dataclass
+class _Choice:
+    """An open .if: where it begins, and of its branches whether one is being taken, one was, and the last is open."""
+
+    line: int
+    taking: bool
+    taken: bool
+    last: bool = False
+
+
+def conditional(line: Line) -> str:
+    """The word of a line that begins or ends a branch, such as "elseif"; empty for any other."""
+    found = _COMMAND.match(line.text) if line.text[:1] == "." else None
+    return found[1].lower() if found else ""
+
+
+def chosen(lines: Iterable[Line], scope: Scope, text: SpiceText) -> Iterator[Line]:
+    """The lines outside any branch and in those taken. A condition in a branch that is not taken is never read.
+
+    Raises:
+        InputError: naming the line of a condition that is no constant, or of a branch without its beginning or end.
+    """
+    choices: list[_Choice] = []
+    for line in lines:
+        word = conditional(line)
+        if word:
+            with text.at(line.number):
+                _step(word, line, choices, scope)
+        elif all(choice.taking for choice in choices):
+            yield line
+    if choices:
+        raise text.error(choices[-1].line, ".if is never ended", "add .endif")
+
+
+def _step(word: str, line: Line, choices: list[_Choice], scope: Scope) -> None:
+    if word == "if":
+        taking = all(choice.taking for choice in choices) and _holds(line, scope)
+        choices.append(_Choice(line.number, taking, taking))
+        return
+    if not choices or (choices[-1].last and word != "endif"):
+        raise InputError(f".{word} without .if", "remove the line")
+    choice = choices[-1]
+    if word == "endif":
+        choices.pop()
+        return
+    outer = all(other.taking for other in choices[:-1])
+    choice.last = word == "else"
+    choice.taking = outer and not choice.taken and (choice.last or _holds(line, scope))
+    choice.taken |= choice.taking
+
+
+def _holds(line: Line, scope: Scope) -> bool:
+    found = _COMMAND.match(line.text)
+    condition = found[2].strip() if found else ""
+    if not condition:
+        raise InputError("a condition is missing", "write .if (CONSTANT == VALUE)")
+    inner = condition[1:-1] if condition[0] in "{'\"" and len(condition) > 1 else condition
+    return scope.number("{" + inner + "}") != 0.0

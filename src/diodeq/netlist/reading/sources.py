@@ -1,0 +1,105 @@
+"""Lines of independent sources: the constant, or where a waveform starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from diodeq.errors import InputError
+from diodeq.netlist.reading.parts import FIXED, LEFT_OUT, Part, Where
+from diodeq.spice.numbers import NUMBER, shown
+
+
+def _sine(a: list[float]) -> float:
+    offset, amplitude, hertz, delay, damping, phase = (*a, *([0.0] * (6 - len(a))))[:6]
+    late = max(-delay, 0.0)  # how long ago it began, at 0 s
+    return offset + amplitude * math.sin(math.tau * hertz * late + math.radians(phase)) * math.exp(-damping * late)
+
+
+def _first(a: list[float]) -> float:
+    if len(a) > 2 and a[2] < 0.0:
+        raise InputError("a waveform that begins before 0 s", "give the source's DC value")
+    return a[0]
+
+
+def _points(a: list[float]) -> float:
+    """The value at 0 s of a line through (seconds, value) pairs, and beyond them as at the ends."""
+    times, values = a[0::2], a[1::2]
+    for start, low, end, high in zip(times, values, times[1:], values[1:], strict=False):
+        if start <= 0.0 < end:
+            return low + (high - low) * -start / (end - start)
+    return values[0] if times[0] > 0.0 else values[len(values) - 1]
+
+
+# Their value at 0 s, which is that in direct current: SIN(offset amplitude hertz delay damping phase).
+_WAVEFORMS: dict[str, Callable[[list[float]], float]] = {
+    "pulse": _first,
+    "exp": _first,
+    "sffm": lambda a: a[0],
+    "am": lambda a: 0.0,
+    "sin": _sine,
+    "sine": _sine,
+    "pwl": _points,
+}
+# What follows these changes no direct current, where the source has a constant as well.
+_SMALL_SIGNALS = frozenset(["ac", "distof1", "distof2"])
+_NOISE = frozenset(["trnoise", "trrandom"])
+_WORDS = frozenset(["dc", "rser", "cpar", *_SMALL_SIGNALS, *_NOISE, *_WAVEFORMS])
+
+
+def _argument(words: list[str], at: int) -> bool:
+    """Whether a word is a number of a waveform, in digits or by a constant's name."""
+    word = words[at]
+    if NUMBER.match(word) or word[0] in "{'":
+        return True
+    return word.isidentifier() and word.lower() not in _WORDS and words[at + 1 : at + 2] != ["="]
+
+
+def source(words: list[str], where: Where) -> list[Part]:
+    """A source, with its series resistance as a second part where it has one."""
+    name, number = words[0].lower(), where.line.number
+    nodes = tuple(word.lower() for word in words[1:3])
+    if len(nodes) < 2 or "=" in nodes:
+        raise InputError(f"{shown(words[0])} has too few fields", f"write {words[0]} NODE NODE VALUE")
+    constant: float | None = None
+    start = series = 0.0
+    varied = noisy = False
+    at = 3
+    while at < len(words):
+        word = words[at].lower()
+        at += 1
+        if word in ("rser", "cpar") and words[at : at + 1] == ["="]:
+            if word == "rser" and name[0] == "v":
+                series = where.scope.number("".join(words[at + 1 : at + 2]))
+            else:
+                where.note(LEFT_OUT, f"{name} {word}")
+            at += 2
+        elif word == "dc":
+            at += words[at : at + 1] == ["="]
+            constant = where.scope.number(words[at]) if at < len(words) else 0.0
+            at += 1
+        elif word in _WORDS:
+            at += word == "ac" and words[at : at + 1] == ["="]
+            arguments = []
+            while at < len(words) and _argument(words, at):
+                arguments.append(where.scope.number(words[at]))
+                at += 1
+            varied = True
+            noisy = noisy or word in _NOISE
+            if word in _WAVEFORMS:
+                if len(arguments) < 2:
+                    raise InputError(f"{word.upper()} of {shown(words[0])} has too few numbers", "give its constant")
+                start = _WAVEFORMS[word](arguments) if constant is None else constant
+                said = "a waveform is not read: the source has its DC value, or the waveform's first where it has none"
+                where.note(said, name)
+        elif constant is None:
+            constant = where.scope.number(words[at - 1])
+        else:
+            raise InputError(f"{shown(words[at - 1])} of {shown(words[0])} is not understood", "give its DC value")
+    if noisy and constant is None:
+        raise InputError(f"{shown(words[0])} is noise", "give its DC value")
+    whole = Part(name[0], name, nodes, start if constant is None else constant, "", number, varied)
+    if series == 0.0:
+        return [whole]
+    inner = f"{name} inner"
+    return [whole._replace(nodes=(nodes[0], inner)), Part(FIXED, f"r {name}", (inner, nodes[1]), series, "", number)]
