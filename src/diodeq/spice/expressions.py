@@ -103,6 +103,9 @@ class Scope:
         self._functions: Mapping[str, Function] = functions or {}
         self._calls = 0
 
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._texts or (self._parent is not None and name in self._parent)
+
     def number(self, word: str, depth: int = 0) -> float:
         """The value of a field: a number, an expression in braces or quotes, or a constant's bare name.
 

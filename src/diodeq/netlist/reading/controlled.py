@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 
 from diodeq.errors import InputError
 from diodeq.netlist.reading.parts import FIXED, Part, Where, nodes_of, options_of
@@ -78,9 +79,8 @@ def _expression(text: str, where: Where) -> Linear:
     if re.search(r"[^=!<>]=(?!=)", text):
         raise InputError(f"{shown(text)} has options after its expression", "remove them")
     if re.search(r"\b(?:time|hertz)\b", text, re.IGNORECASE):
-        where.note(
-            "sources that follow the time have the value that they begin with", where.line.text.split()[0].lower()
-        )
+        name = where.line.text.split()[0].lower()
+        where.note("sources that follow the time have the value that they begin with", name)
     return Scope({"time": 0.0, "hertz": 0.0}, where.scope).linear(text)
 
 
@@ -118,7 +118,7 @@ def realized(unit: str, name: str, nodes: tuple[str, ...], value: Linear, where:
     names = [name] if count == 1 else [f"{name} {k}" for k in range(1, count + 1)]
     # The chain's links, or the same two nodes for each that stands side by side.
     between = [nodes[0], *(f"{name} link {k}" for k in range(1, count)), nodes[1]]
-    ends = list(zip(between, between[1:], strict=False)) if unit == "v" else [(nodes[0], nodes[1])] * count
+    ends = list(pairwise(between)) if unit == "v" else [(nodes[0], nodes[1])] * count
     found: list[Part] = []
     for (key, factor), own, pair in zip(terms, names, ends, strict=False):
         if key[0] == "v":

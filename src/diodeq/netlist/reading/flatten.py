@@ -159,9 +159,8 @@ class _Flattener:
             raise self.deck.text.error(line, said, "a circuit has one temperature; give every diode the same")
         for value, part in degrees.items():
             if value != own:
-                self.deck.notes.add(
-                    "the circuit has the temperature that all its diodes have", f"{value:g} °C", part.line
-                )
+                said = "the circuit has the temperature that all its diodes have"
+                self.deck.notes.add(said, f"{value:g} °C", part.line)
                 self.flat.temperature = value
 
     def note_unused(self) -> None:
@@ -262,10 +261,8 @@ class _Flattener:
         try:
             model = catalogue.diode(name)
         except UsageError as error:
-            libraries = self.deck.libraries[:1]
-            lost = "".join(
-                f" (the library that {self.deck.text.called(line.number)} names is not opened)" for line in libraries
-            )
+            libraries = [self.deck.text.called(line.number) for line in self.deck.libraries[:1]]
+            lost = "".join(f" (the library that {line} names is not opened)" for line in libraries)
             raise InputError(
                 f"there is no diode model {shown(name)}{lost}",
                 f"add its .model to the deck, or its file with `diodeq devices import`; {error.remedy}",

@@ -101,9 +101,8 @@ class _Shelf:
                 start, name = len(outside) - 1, line.text.split()[1].lower()
             elif word == ".endl" and start >= 0:
                 if name in sections:
-                    raise self.place().error(
-                        line.number, f"section {shown(name)} is given twice", "keep one of the two"
-                    )
+                    said = f"section {shown(name)} is given twice"
+                    raise self.place().error(line.number, said, "keep one of the two")
                 sections[name] = outside[start + 1 : -1]
                 del outside[start:]
                 start = -1

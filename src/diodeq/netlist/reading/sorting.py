@@ -22,6 +22,7 @@ _INPUT = re.compile(r"input (.+?) \(([+-]?\d[^\s()]*)\)(?: times (\S+))?(?: \+ |
 _OUTPUT = re.compile(r"output (.+) = v\(([^,()]+)(?:,([^,()]+))?\)")
 _FUNCTION = re.compile(r"\.(?:func|params?)\s+([A-Za-z_]\w*)\s*\(([^()]*)\)\s*=?\s*(.*)", re.IGNORECASE | re.ASCII)
 
+_PLUS = re.compile(r"\+(?=[\s)]|$)")  # what is left of lines that somebody joined
 _PAIR = re.compile(r"\.params?\s+([A-Za-z_]\w*)\s+([^\s=]+)", re.IGNORECASE | re.ASCII)
 
 LONGEST_REMARK = 10_000  # letters
@@ -223,16 +224,15 @@ class _Sorter:
         self.body, self.branches = None, 0
         earlier = bodies.setdefault(body.name.lower(), body)
         if earlier is not body:
-            _twice(
-                self.deck, (body.name.lower(), ""), body.line, f"subcircuit {shown(body.name)}", _same(earlier, body)
-            )
+            what = f"subcircuit {shown(body.name)}"
+            _twice(self.deck, (body.name.lower(), ""), body.line, what, _same(earlier, body))
 
     def _model(self, line: Line, words: list[str]) -> None:
         deck, body = self.deck, self.body
         cards = deck.cards if body is None else body.cards
         key = (body.name.lower() if body else "", "".join(words[1:2]).casefold())
         try:
-            card = split_card(line.text)
+            card = split_card(_PLUS.sub(" ", line.text))
         except InputError as error:
             deck.faults.setdefault(key, deck.text.placed(line.number, error))
             return
@@ -275,21 +275,17 @@ def _adopt_a_lone_subcircuit(deck: Deck) -> None:
     if deck.elements or not deck.bodies:
         return
     held = {word.lower() for body in deck.bodies.values() for line in body.lines for word in tokens(line.text)[1:]}
-    top = [body for name, body in deck.bodies.items() if name not in held]
-    if len(top) != 1 or (top[0].name.lower(), "") in deck.faults:
-        fault = next(
-            (deck.faults[body.name.lower(), ""] for body in top if (body.name.lower(), "") in deck.faults), None
-        )
-        names = ", ".join(shown(body.name) for body in top[:5])
-        raise fault or deck.text.error(
-            1, f"the deck has no parts outside its subcircuits {names}", "add an X line that says which one is meant"
-        )
-    body = top[0]
+    top = [name for name in deck.bodies if name not in held]
+    if len(top) != 1:
+        names = ", ".join(map(shown, top[:5]))
+        said = f"the deck has no parts outside its subcircuits {names}"
+        raise deck.text.error(1, said, "add an X line that says which one is meant")
+    (name,) = top
+    if fault := deck.faults.get((name, "")):
+        raise fault
+    body = deck.bodies.pop(name)
     deck.elements = body.lines
     deck.constants = {**deck.constants, **body.constants}
     deck.cards = {**deck.cards, **body.cards}
-    deck.faults.update(
-        {("", model): fault for (name, model), fault in deck.faults.items() if name == body.name.lower()}
-    )
-    deck.bodies = {name: other for name, other in deck.bodies.items() if other is not body}
+    deck.faults.update({("", model): fault for (inside, model), fault in deck.faults.items() if inside == name})
     deck.notes.add("the deck is a subcircuit alone, and was read as the circuit", body.name, body.line)

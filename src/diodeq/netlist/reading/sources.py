@@ -47,12 +47,12 @@ _NOISE = frozenset(["trnoise", "trrandom"])
 _WORDS = frozenset(["dc", "rser", "cpar", *_SMALL_SIGNALS, *_NOISE, *_WAVEFORMS])
 
 
-def _argument(words: list[str], at: int) -> bool:
+def _argument(words: list[str], at: int, where: Where) -> bool:
     """Whether a word is a number of a waveform, in digits or by a constant's name."""
     word = words[at]
     if NUMBER.match(word) or word[0] in "{'":
         return True
-    return word.isidentifier() and word.lower() not in _WORDS and words[at + 1 : at + 2] != ["="]
+    return word.lower() not in _WORDS and word in where.scope
 
 
 def source(words: list[str], where: Where) -> list[Part]:
@@ -76,12 +76,13 @@ def source(words: list[str], where: Where) -> list[Part]:
             at += 2
         elif word == "dc":
             at += words[at : at + 1] == ["="]
-            constant = where.scope.number(words[at]) if at < len(words) else 0.0
-            at += 1
+            given = at < len(words) and words[at].lower() not in _WORDS
+            constant = where.scope.number(words[at]) if given else 0.0
+            at += given
         elif word in _WORDS:
             at += word == "ac" and words[at : at + 1] == ["="]
             arguments = []
-            while at < len(words) and _argument(words, at):
+            while at < len(words) and _argument(words, at, where):
                 arguments.append(where.scope.number(words[at]))
                 at += 1
             varied = True
