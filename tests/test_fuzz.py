@@ -274,12 +274,14 @@ leaky-relu:0.1 hard-tanh:2 wave:torch:float32 idx:folder csv:file npz:file iris
 
 
 def decks() -> list[bytes]:
+    from test_decks import CASES
     from test_import_deck import HAND
 
     texts = [
         full_deck(CIRCUITS["everything"](), dialect).text for dialect in ("ngspice", "ltspice", "xyce", "ltspice-asc")
     ]
-    return [HAND.encode(), *(text.encode() for text in texts)]
+    drawn = [f"title\n{case.text}" for case in CASES.values()]
+    return [text.encode() for text in (HAND, *texts, *drawn)]
 
 
 # --- reading and using --------------------------------------------------------------------------------------------
@@ -346,7 +348,8 @@ def use_catalogue(path: Path) -> None:
 
 
 def use_deck(path: Path) -> None:
-    circuit = import_deck(path, outputs=["*"]).circuit
+    # Itself is the one file that it may include.
+    circuit = import_deck(path, outputs=["*"], include=[path]).circuit
     assert not HOSTILE.search(full_deck(circuit, "ngspice").text)
 
 

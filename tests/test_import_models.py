@@ -145,7 +145,6 @@ HOSTILE: dict[str, tuple[str | bytes, int, str]] = {
     "no number": (".model dd D(IS=nan)\n", 1, "'nan'"),
     "twice": (GOOD + GOOD, 2, "line 1 already"),
     "given twice": (".model dd D(IS=1n IS=2n)\n", 1, "twice"),
-    "unclosed": (".model dd D(IS=1n\n", 1, "not closed"),
     "no diode": (".model q NPN(BF=100 RB=10)\n* that is all\n", 1, "no law with RB"),
     "nothing": ("* only\n* words\n", 2, "without a diode"),
     "prose": ("Spice model of our part\n" + GOOD, 1, "neither a .model"),

@@ -15,7 +15,7 @@ from diodeq.spice.linear import Linear, not_linear
 from diodeq.spice.numbers import NUMBER, number, shown
 
 DEEPEST = 50  # parentheses, functions within functions and constants within constants
-MOST_CALLS = 100_000  # of functions that call functions, in one deck
+MOST_CALLS = 20_000  # of functions by functions, in one deck
 
 Value = float | Linear
 
@@ -96,11 +96,13 @@ class Scope:
         texts: Mapping[str, str | Value],
         parent: Scope | None = None,
         functions: Mapping[str, Function] | None = None,
+        called: bool = False,
     ) -> None:
         self._texts = {name.lower(): text for name, text in texts.items()}
         self._values: dict[str, Value] = {}
         self._parent = parent
         self._functions: Mapping[str, Function] = functions or {}
+        self._called = called  # whether it is a function's own
         self._calls = 0
 
     def __contains__(self, name: str) -> bool:
@@ -153,9 +155,9 @@ class Scope:
         while scope._parent is not None:
             scope = scope._parent
             found = found or scope._functions.get(name.lower())
-        scope._calls += found is not None
+        scope._calls += found is not None and self._called
         if scope._calls > MOST_CALLS:
-            raise InputError(f"functions are called more than {MOST_CALLS:,} times", "write numbers")
+            raise InputError(f"functions call functions more than {MOST_CALLS:,} times", "write numbers")
         return found
 
     def _evaluate(self, text: str, depth: int, quantities: bool = False) -> Value:
@@ -296,7 +298,7 @@ class _Expression:
             return float(FUNCTIONS[name.lower()][1](*(self.plain(value, f"{name} of") for value in arguments)))
         if self.depth > DEEPEST:
             raise InputError(f"the function {shown(name)} calls itself, or too many others", "write its value")
-        inner = Scope(dict(zip(own.arguments, arguments, strict=True)), self.scope)
+        inner = Scope(dict(zip(own.arguments, arguments, strict=True)), self.scope, called=True)
         return inner._evaluate(own.text, self.depth + 1, self.quantities)
 
     def inside(self) -> Value:

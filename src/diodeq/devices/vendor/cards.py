@@ -77,10 +77,11 @@ def _multiplied(model: DiodeModel, factor: float, *more: str) -> DiodeModel:
 
 
 def split_card(text: str) -> Card:
-    """The card of a ``.model`` line, spaced in any way; raises ``InputError`` for another form."""
+    """The card of a ``.model`` line, spaced in any way, a bracket never closed included, as ngspice reads it.
+
+    Raises ``InputError`` for another form.
+    """
     words = tokens(text)
-    if text.count("(") != text.count(")"):
-        raise InputError("a parenthesis of this .model is not closed", "close it")
     name, rest = (words[1] if len(words) > 1 else ""), words[2:]
     base = ""
     if rest and rest[0].lower().startswith("ako:"):

@@ -25,7 +25,9 @@ def read_part(words: list[str], where: Where) -> list[Part]:
     parts = READERS[letter](words, where)
     for part in parts:
         if part.letter in ("r", FIXED) and not 1e-300 < part.value < 1e300:
-            raise InputError(f"resistor {shown(words[0])} is {part.value:g} ohm", "give it a finite resistance above 0")
+            raise InputError(
+                f"resistor {shown(words[0])} is {part.value:g} ohm", "give it a finite resistance of 0 or more"
+            )
     return [part._replace(nodes=tuple("0" if node in GROUND else node for node in part.nodes)) for part in parts]
 
 

@@ -50,8 +50,8 @@ class _Shelf:
             if not path.exists():
                 raise UsageError(f"--include {path}: there is nothing of that name", "name a file or a folder")
         self.named, self.text, self.notes = named, text, notes
-        self.others: list[tuple[int, str]] = []
-        self.size = 0
+        self.others = list(text.others)
+        self.size = self.count = 0
 
     def expanded(self, lines: list[Line], section: str, depth: int) -> Iterator[Line]:
         """The lines of a file, or of a section of it, with what they include."""
@@ -148,7 +148,8 @@ class _Shelf:
         return None
 
     def _read(self, path: Path, depth: int) -> list[Line]:
-        if depth >= DEEPEST or len(self.others) >= MOST_FILES:
+        self.count += 1
+        if depth >= DEEPEST or self.count > MOST_FILES:
             raise InputError(
                 f"{path} is included too deeply, or one of more than {MOST_FILES} files, or includes itself",
                 "put what the deck needs into one file",
@@ -158,6 +159,6 @@ class _Shelf:
         if self.size > DECK_BYTES:
             raise InputError(f"with {path} the included files exceed {DECK_BYTES >> 20} MB", "include less")
         lines = split(raw, path, titled=False).lines
-        more = (len(self.others) + 1) * APART
+        more = APART + (self.others[-1][0] if self.others else 0)
         self.others.append((more, str(path)))
         return [Line(line.number + more, line.text) for line in lines]

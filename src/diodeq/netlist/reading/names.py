@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from diodeq.circuit.check import LEGAL_NAME
 
-_POLARITY = str.maketrans({"+": "_p", "-": "_n"})
+_SIGNS = {"+": "p", "-": "n"}
 
 
 def legal(names: Sequence[str], prefix: str, taken: set[str]) -> list[str]:
     """Each name's legal form, all different and none in ``taken``, to which they are added.
 
-    Names that are legal and begin with ``prefix`` stay; others get it in front, and underscores for illegal letters.
+    Names that are legal and begin with ``prefix`` stay; others get it in front, letters for the signs at their ends
+    (``+5v`` is ``p5v``, ``in-`` is ``in_n``) and underscores for other illegal letters.
     """
     found: list[str] = []
     for name in names:
@@ -25,9 +26,7 @@ def legal(names: Sequence[str], prefix: str, taken: set[str]) -> list[str]:
     for index, name in enumerate(names):
         if found[index]:
             continue
-        base = re.sub(r"[^a-z0-9_]", "_", re.sub(r"[+-]$", lambda sign: sign[0].translate(_POLARITY), name))
-        if not base.startswith(prefix) or not base[0].isalpha():
-            base = f"{prefix or 'n'}{'' if base[0].isdigit() else '_'}{base.lstrip('_')}"
+        base = _spelled(name, prefix)
         unique = base
         while unique in taken or unique == "gnd":
             counts[base] = counts.get(base, 1) + 1
@@ -35,3 +34,15 @@ def legal(names: Sequence[str], prefix: str, taken: set[str]) -> list[str]:
         taken.add(unique)
         found[index] = unique
     return found
+
+
+def _spelled(name: str, prefix: str) -> str:
+    """A name's legal form without regard to others; a sign after the prefix is one at its beginning."""
+    name = name.lstrip("/")  # KiCad's nets are paths
+    name = re.sub(r"[+-]$", lambda sign: f"_{_SIGNS[sign[0]]}", name)
+    name = re.sub(rf"^({prefix})([+-])(?=\d)", lambda sign: sign[1] + _SIGNS[sign[2]], name)
+    name = re.sub(rf"^({prefix})([+-])(?=.)", lambda sign: f"{sign[1]}{_SIGNS[sign[2]]}_", name)
+    base = re.sub(r"[^a-z0-9_]", "_", name)
+    if not base.startswith(prefix) or not base[:1].isalpha():
+        base = f"{prefix or 'n'}{'' if base[:1].isdigit() else '_'}{base.lstrip('_')}"
+    return base

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from diodeq.errors import UsageError
 from diodeq.netlist.reading.deck import Deck
+from diodeq.netlist.reading.names import legal
 from diodeq.netlist.reading.parts import GROUND, Part
 
 
@@ -34,7 +35,7 @@ def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[Part]], deck: 
         UsageError: a pattern that matches no source, a piece that is none, or a column's name given twice.
     """
     sources = [*parts["v"], *parts["i"]]
-    by_name = {part.name: part for part in sources}
+    by_name = _both_spellings(sources)
     if not wanted and deck.inputs:
         return _noted(sources, deck)
     columns: dict[str, list[tuple[str, float]]] = {}
@@ -45,7 +46,8 @@ def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[Part]], deck: 
                 name = label
                 _new(name, columns, "--input")
             sign = -1.0 if name and pattern.startswith("-") else 1.0
-            for source in _matching(pattern.removeprefix("-") if name else pattern, by_name, "--input", "source"):
+            matching = _matching(pattern.removeprefix("-") if name else pattern, by_name, "--input", "source")
+            for source in dict.fromkeys(by_name[match] for match in matching):
                 if not name:
                     _new(source, columns, "--input")
                 columns.setdefault(name or source, []).append((source, sign))
@@ -59,6 +61,16 @@ def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[Part]], deck: 
             driven.gains.setdefault(source, []).append((index, sign))
             driven.constants[source] = 0.0
     return driven
+
+
+def _both_spellings(sources: Iterable[Part]) -> dict[str, str]:
+    """The name in the deck, by that name and by the one that the circuit gives it."""
+    own = {part.name: part.name for part in sources}
+    spelled: dict[str, str] = {}
+    for letter in "vi":
+        names = [part.name for part in sources if part.letter == letter]
+        spelled.update(zip(legal(names, letter, set()), names, strict=True))
+    return spelled | own
 
 
 def _noted(sources: list[Part], deck: Deck) -> Driven:
@@ -98,7 +110,7 @@ def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) 
         return known
     found: dict[str, tuple[str, str, str]] = {}
     for label, ends in (piece for text in wanted for piece in _pieces(text, "--output")):
-        plus, colon, minus = ends.partition(":")
+        plus, colon, minus = (ends, "", "") if ends in by_name else ends.partition(":")
         if not plus or (colon and not minus) or ":" in minus:
             raise UsageError(f"--output {ends}: this is no pair of nodes", "write NODE or PLUS:MINUS")
         matches = _matching(plus, dict.fromkeys(name for name in by_name if name != "0"), "--output", "node")

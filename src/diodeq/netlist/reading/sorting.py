@@ -20,7 +20,10 @@ from diodeq.spice.text import assignments
 # What diodeq writes above a source and at the end of a deck.
 _INPUT = re.compile(r"input (.+?) \(([+-]?\d[^\s()]*)\)(?: times (\S+))?(?: \+ |$)")
 _OUTPUT = re.compile(r"output (.+) = v\(([^,()]+)(?:,([^,()]+))?\)")
-_FUNCTION = re.compile(r"\.(?:func|params?)\s+([A-Za-z_]\w*)\s*\(([^()]*)\)\s*=?\s*(.*)", re.IGNORECASE | re.ASCII)
+_FUNCTION = re.compile(
+    r"""\.(?:func|params?)\s+([A-Za-z_]\w*)\s*\(([^()]*)\)\s*=?\s*(?:(\{[^{}]*\}|'[^']*'|"[^"]*")\s*(.*)|(.+))""",
+    re.IGNORECASE | re.ASCII,
+)
 
 _PLUS = re.compile(r"\+(?=[\s)]|$)")  # what is left of lines that somebody joined
 _PAIR = re.compile(r"\.params?\s+([A-Za-z_]\w*)\s+([^\s=]+)", re.IGNORECASE | re.ASCII)
@@ -103,13 +106,16 @@ def _outer_branches(lines: list[Line], text: SpiceText, notes: Notes) -> list[Li
 def _constants(line: Line, constants: dict[str, str], functions: dict[str, Function]) -> None:
     """Take the constants or the function of a .param or .func line."""
     if found := _FUNCTION.fullmatch(line.text):
-        name, given, said = found[1].lower(), found[2], found[3].strip()
+        name, given, more = found[1].lower(), found[2], found[4]
+        said = found[3][1:-1] if found[3] else found[5]
         arguments = tuple(word.strip().lower() for word in given.split(",")) if given.strip() else ()
-        if not all(word.isidentifier() for word in arguments) or len({*arguments}) < len(arguments) or not said:
+        if not all(word.isidentifier() for word in arguments) or len({*arguments}) < len(arguments):
             raise InputError(f"{shown(found[1])} is no function of named arguments", "write .func NAME(X,Y) {…}")
         if name in functions or name in ("v", "i"):
             raise InputError(f"the function {shown(name)} is given twice", "keep one of the two")
-        functions[name] = Function(arguments, said[1:-1] if said[0] in "{'\"" else said)
+        functions[name] = Function(arguments, said)
+        if more:
+            _constants(Line(line.number, f".param {more}"), constants, functions)
         return
     if line.text.lower().startswith(".func"):
         raise InputError("this .func has no name or no arguments", "write .func NAME(X,Y) {…}")

@@ -31,12 +31,16 @@ def _points(a: list[float]) -> float:
     return values[0] if times[0] > 0.0 else values[len(values) - 1]
 
 
+def _modulated(a: list[float]) -> float:
+    raise InputError("a modulated wave, whose numbers simulators do not read alike", "give the source's DC value")
+
+
 # Their value at 0 s, which is that in direct current: SIN(offset amplitude hertz delay damping phase).
 _WAVEFORMS: dict[str, Callable[[list[float]], float]] = {
     "pulse": _first,
     "exp": _first,
-    "sffm": lambda a: a[0],
-    "am": lambda a: 0.0,
+    "sffm": lambda a: a[0] if len(a) < 6 else _modulated(a),
+    "am": _modulated,
     "sin": _sine,
     "sine": _sine,
     "pwl": _points,
@@ -45,6 +49,18 @@ _WAVEFORMS: dict[str, Callable[[list[float]], float]] = {
 _SMALL_SIGNALS = frozenset(["ac", "distof1", "distof2"])
 _NOISE = frozenset(["trnoise", "trrandom"])
 _WORDS = frozenset(["dc", "rser", "cpar", *_SMALL_SIGNALS, *_NOISE, *_WAVEFORMS])
+
+
+def _start(name: str, wave: tuple[str, list[float]] | None, noisy: bool) -> float:
+    """What a source without a constant gives at 0 s."""
+    if noisy:
+        raise InputError(f"{shown(name)} is noise", "give its DC value")
+    if wave is None:
+        return 0.0
+    word, numbers = wave
+    if len(numbers) < 2:
+        raise InputError(f"{word.upper()} of {shown(name)} has too few numbers", "give its DC value")
+    return _WAVEFORMS[word](numbers)
 
 
 def _argument(words: list[str], at: int, where: Where) -> bool:
@@ -62,7 +78,8 @@ def source(words: list[str], where: Where) -> list[Part]:
     if len(nodes) < 2 or "=" in nodes:
         raise InputError(f"{shown(words[0])} has too few fields", f"write {words[0]} NODE NODE VALUE")
     constant: float | None = None
-    start = series = 0.0
+    series = 0.0
+    wave: tuple[str, list[float]] | None = None
     varied = noisy = False
     at = 3
     while at < len(words):
@@ -88,18 +105,16 @@ def source(words: list[str], where: Where) -> list[Part]:
             varied = True
             noisy = noisy or word in _NOISE
             if word in _WAVEFORMS:
-                if len(arguments) < 2:
-                    raise InputError(f"{word.upper()} of {shown(words[0])} has too few numbers", "give its constant")
-                start = _WAVEFORMS[word](arguments) if constant is None else constant
+                wave = word, arguments
                 said = "a waveform is not read: the source has its DC value, or the waveform's first where it has none"
                 where.note(said, name)
         elif constant is None:
             constant = where.scope.number(words[at - 1])
         else:
             raise InputError(f"{shown(words[at - 1])} of {shown(words[0])} is not understood", "give its DC value")
-    if noisy and constant is None:
-        raise InputError(f"{shown(words[0])} is noise", "give its DC value")
-    whole = Part(name[0], name, nodes, start if constant is None else constant, "", number, varied)
+    if constant is None:
+        constant = _start(words[0], wave, noisy)
+    whole = Part(name[0], name, nodes, constant, "", number, varied)
     if series == 0.0:
         return [whole]
     inner = f"{name} inner"
