@@ -66,6 +66,8 @@ _WORD = re.compile(
     r"|(\*\*|&&|\|\||[=!<>]=|<>|.))",
     re.ASCII | re.IGNORECASE,
 )
+_CHOICES = frozenset(["?", "!", "&&", "&", "||", "|", "==", "=", "!=", "<>", "<=", ">=", "<", ">"])
+_BEGINNINGS = (None, "(", ",", "?", ":")  # after which a sign is one of a whole term
 _COMPARED: dict[str, Callable[[float, float], bool]] = {
     "==": lambda a, b: a == b,
     "=": lambda a, b: a == b,
@@ -233,27 +235,39 @@ class _Expression:
         return value
 
     def signed(self) -> Value:
+        before = self.words[self.at - 1][4] if self.at else None
         negative = False
+        count = 0
         while (sign := self.take("+", "-")) is not None:
             negative ^= sign == "-"
+            count += 1
+        fine = count == 0 or self.quantities or (count == 1 and (before in _BEGINNINGS or self.signed_number()))
+        if not fine:
+            # ngspice (39) refuses some of these, and computes others as nobody else does
+            raise self.unlike("a sign after an operator")
         if self.take("!") is not None:
-            self.deeper()
-            value: Value = float(not self.plain(self.signed(), "a choice by"))
-            self.depth -= 1
+            value: Value = float(not self.plain(self.atom(), "a choice by"))
+            if self.take("**", "^") is not None:
+                raise self.unlike("a power of a choice")
         else:
             value = self.power()
         return -value if negative else value
+
+    def signed_number(self) -> bool:
+        """Whether a number in digits is next, and no power of it."""
+        digits = self.at < len(self.words) and self.words[self.at][2] is not None
+        return digits and not (self.at + 1 < len(self.words) and self.words[self.at + 1][4] in ("**", "^"))
 
     def power(self) -> Value:
         base = self.atom()
         if self.take("**", "^") is None:
             return base
         negative = self.take("-") is not None
+        if negative and not self.quantities and not self.signed_number():
+            raise self.unlike("a sign after an operator")
         exponent = self.plain(self.atom(), "a power of")
         if self.take("**", "^") is not None:
-            raise InputError(
-                f"{shown(self.text)} has a power of a power, which simulators compute differently", "add parentheses"
-            )
+            raise self.unlike("a power of a power")
         return _power(self.plain(base, "a power of"), -exponent if negative else exponent)
 
     def atom(self) -> Value:
@@ -286,6 +300,7 @@ class _Expression:
         own = self.scope._function(name)
         if own is None and name.lower() not in FUNCTIONS:
             raise InputError(f"there is no function {shown(name)} here", f"known are {', '.join(FUNCTIONS)}")
+        start = self.at
         arguments = [] if self.take(")") is not None else [self.inside()]
         if arguments:
             while self.take(",") is not None:
@@ -294,6 +309,9 @@ class _Expression:
         count = len(own.arguments) if own else FUNCTIONS[name.lower()][0]
         if len(arguments) != count:
             raise InputError(f"{name} takes {count} arguments, not {len(arguments)}", "correct the expression")
+        if own is not None and any(words[4] in _CHOICES for words in self.words[start : self.at]):
+            # ngspice (39) puts it into the function without parentheses
+            raise InputError(f"{shown(self.text)} has a choice as an argument of {shown(name)}", "give it a name")
         if own is None:
             return float(FUNCTIONS[name.lower()][1](*(self.plain(value, f"{name} of") for value in arguments)))
         if self.depth > DEEPEST:
@@ -331,6 +349,9 @@ class _Expression:
     def end(self) -> None:
         if self.at < len(self.words):
             raise self.wrong()
+
+    def unlike(self, what: str) -> InputError:
+        return InputError(f"{shown(self.text)} has {what}, which simulators compute differently", "add parentheses")
 
     def wrong(self) -> InputError:
         return InputError(

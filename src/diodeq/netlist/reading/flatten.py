@@ -99,9 +99,7 @@ class _Flattener:
             return
 
         def card(name: str) -> Card | None:
-            at, found = place.cards.get(name.casefold()) or self.deck.cards.get(name.casefold()) or (0, None)
-            self.used.add(at)
-            return found
+            return self._card(name, place)[1]
 
         where = Where(line, place.scope, self.deck.notes, card, self.flat.temperature, self.nominal)
         for part in read_part(words, where):
@@ -147,7 +145,8 @@ class _Flattener:
                     raise InputError(f"rshunt of {ohms:g} ohm", "give 1e9 or more, or draw the resistors")
             nodes = dict.fromkeys(node for parts in self.flat.parts.values() for part in parts for node in part.nodes)
             fixed = self.flat.parts[FIXED]
-            fixed += [Part(FIXED, f"r {node} shunt", (node, "0"), ohms, "", line) for node in nodes if node != "0"]
+            own = [node for node in nodes if node != "0" and " " not in node]
+            fixed += [Part(FIXED, f"r {node} shunt", (node, "0"), ohms, "", line) for node in own]
 
     def settle_temperature(self) -> None:
         """Give the circuit the temperature of its diodes: nothing else in it has one."""
@@ -218,11 +217,7 @@ class _Flattener:
         key = (name.casefold(), diode.area, diode.value)
         if not local and key in self.found:
             return self.found[key]
-        for body in dict.fromkeys((place.body, "")):
-            if fault := self.deck.faults.get((body, name.casefold())):
-                raise fault
-        line, card = place.cards.get(name.casefold()) or self.deck.cards.get(name.casefold()) or (0, None)
-        self.used.add(line)
+        line, card = self._card(name, place)
         if card is None:
             sized = self._known(name)
         else:
@@ -233,6 +228,16 @@ class _Flattener:
         if not local:
             self.found[key] = index
         return index
+
+    def _card(self, name: str, place: _Place) -> tuple[int, Card | None]:
+        """The line and the card of the model that a name means in a place; raises what is wrong with it."""
+        key = name.casefold()
+        for body in dict.fromkeys((place.body, "")):
+            if fault := self.deck.faults.get((body, key)):
+                raise fault
+        line, card = place.cards.get(key) or self.deck.cards.get(key) or (0, None)
+        self.used.add(line)
+        return line, card
 
     def _read(self, card: Card, line: int, scope: Scope) -> Sized:
         source = "{}, line {}".format(*self.deck.text.where(line))
