@@ -7,6 +7,8 @@ stands beside it.
 from __future__ import annotations
 
 import os
+import random
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +17,11 @@ import pytest
 
 from decks import run_ngspice
 from diodeq.cli.main import main
-from diodeq.errors import PlacedError, UsageError
+from diodeq.errors import InputError, PlacedError, UsageError
 from diodeq.netlist.reading import Imported, import_deck
 from diodeq.simulators import create
+from diodeq.spice import Scope
+from diodeq.spice.expressions import Function
 
 TIGHT = ".options reltol=1e-9 vntol=1e-12 abstol=1e-18\n.op\n.end\n"
 CONTROL = ".control\nop\nalter r1 = 1\nprint all\nshell touch pwned\n.endc\n"
@@ -329,6 +333,33 @@ def test_what_would_be_wrong_is_refused_with_its_line(name: str, tmp_path: Path)
     with pytest.raises(PlacedError) as caught:
         read(OK + lines, tmp_path)
     assert (caught.value.line, evidence in str(caught.value)) == (line, True), str(caught.value)
+
+
+def an_expression(rng: random.Random, depth: int) -> str:
+    if depth == 0:
+        return rng.choice(["1", "0.5", "3", "2k", "1m", "p", "q"])
+    one, other = (an_expression(rng, depth - 1) for _ in range(2))
+    forms = ["({0}{2}{1})"] * 4 + ["{0}{2}{1}"] * 3 + ["(-{0})", "abs({0})", "int({0})", "f({0})", "min({0},{1})"]
+    forms += ["({0}{3}{1})", "sqrt({0})^{1}", "pow({0},2)", "{0}**-2"]
+    sign, compared = rng.choice("+-*/"), rng.choice(["<", ">=", "==", "&&", "||"])
+    return rng.choice(forms).format(one, other, sign, compared)
+
+
+def test_constants_are_those_of_ngspice(tmp_path: Path) -> None:
+    """Expressions drawn at random: what has a value here has the same in ngspice."""
+    rng = random.Random(7)
+    scope = Scope({"p": "3", "q": "{p/4}"}, functions={"f": Function(("x",), "x*2+p")})
+    drawn: dict[str, float] = {}
+    while len(drawn) < 150:
+        text = an_expression(rng, 3)
+        with suppress(InputError):
+            drawn[text] = scope.number(f"{{{text}}}")
+    lines = [f"v{k} n{k} 0 {{{text}}}" for k, text in enumerate(drawn)]
+    found = run_ngspice(
+        "\n".join(["t", ".param p=3 q={p/4}", ".func f(x) {x*2+p}", *lines, ".op", ".end", ""]), tmp_path
+    )
+    for k, (text, value) in enumerate(drawn.items()):
+        assert found[f"n{k}"] == pytest.approx(value, rel=1e-9), text
 
 
 def test_supplies_keep_their_signs_and_have_two_names(tmp_path: Path) -> None:

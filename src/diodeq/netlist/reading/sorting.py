@@ -25,6 +25,7 @@ _FUNCTION = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 
+_QUOTED = re.compile(r"[{'\"]")
 _PLUS = re.compile(r"\+(?=[\s)]|$)")  # what is left of lines that somebody joined
 _PAIR = re.compile(r"\.params?\s+([A-Za-z_]\w*)\s+([^\s=]+)", re.IGNORECASE | re.ASCII)
 
@@ -238,7 +239,8 @@ class _Sorter:
         cards = deck.cards if body is None else body.cards
         key = (body.name.lower() if body else "", "".join(words[1:2]).casefold())
         try:
-            card = split_card(_PLUS.sub(" ", line.text))
+            # Within braces and quotes a + is a sum.
+            card = split_card(line.text if _QUOTED.search(line.text) else _PLUS.sub(" ", line.text))
         except InputError as error:
             deck.faults.setdefault(key, deck.text.placed(line.number, error))
             return
