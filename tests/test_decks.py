@@ -21,7 +21,7 @@ from diodeq.errors import InputError, PlacedError, UsageError
 from diodeq.netlist.reading import Imported, import_deck
 from diodeq.simulators import create
 from diodeq.spice import Scope
-from diodeq.spice.expressions import Function
+from diodeq.spice.functions import Function
 
 TIGHT = ".options reltol=1e-9 vntol=1e-12 abstol=1e-18\n.op\n.end\n"
 CONTROL = ".control\nop\nalter r1 = 1\nprint all\nshell touch pwned\n.endc\n"
@@ -157,6 +157,11 @@ CASES: dict[str, Case] = {
     "branches with models": Case(
         ".param fast=1\nv1 a 0 1\nr1 a b 1k\nd1 b 0 dd\n.if (fast)\n.model dd d(is=1u)\n.else\n"
         ".model dd d(is=1n)\n.endif\n"
+    ),
+    "branches with subcircuits": Case(
+        ".param k=2\nv1 a 0 1\nr1 a b 1k\nx1 b s\n.if (k==1)\n.subckt s a\nr1 a 0 1k\n.ends\n"
+        ".else\n.subckt s a q=1\n.if (q==1)\nr1 a 0 3k\n.endif\n.ends\n.endif\n",
+        "v1 a 0 1\nr1 a b 1k\nr2 b 0 3k\n",
     ),
     "branches of an instance": Case(
         "v1 a 0 1\nr1 a b 1k\nx1 b s k=2\nx2 b s\n.subckt s a k=1\n.if (k==1)\nr2 a 0 1k\n.else\nr2 a 0 3k\n"

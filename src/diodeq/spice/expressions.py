@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from diodeq.errors import InputError
+from diodeq.spice.functions import FUNCTIONS, Function, power
 from diodeq.spice.linear import Linear, not_linear
 from diodeq.spice.numbers import NUMBER, number, shown
 
@@ -19,45 +19,6 @@ MOST_CALLS = 20_000  # of functions by functions, in one deck
 
 Value = float | Linear
 
-
-def _power(base: float, exponent: float) -> float:
-    if base < 0.0 and exponent % 2.0:
-        raise InputError(
-            f"a power of the negative {base:g}, which simulators compute differently", "write it as products"
-        )
-    return math.pow(base, exponent)
-
-
-# Only what ngspice and LTspice compute alike; log is natural in both.
-FUNCTIONS: dict[str, tuple[int, Callable[..., float]]] = {
-    "sqrt": (1, math.sqrt),
-    "sqr": (1, lambda x: x * x),
-    "exp": (1, math.exp),
-    "ln": (1, math.log),
-    "log": (1, math.log),
-    "log10": (1, math.log10),
-    "abs": (1, abs),
-    "int": (1, math.trunc),
-    "floor": (1, math.floor),
-    "ceil": (1, math.ceil),
-    "sgn": (1, lambda x: (x > 0.0) - (x < 0.0)),
-    "sin": (1, math.sin),
-    "cos": (1, math.cos),
-    "tan": (1, math.tan),
-    "asin": (1, math.asin),
-    "acos": (1, math.acos),
-    "atan": (1, math.atan),
-    "arctan": (1, math.atan),
-    "sinh": (1, math.sinh),
-    "cosh": (1, math.cosh),
-    "tanh": (1, math.tanh),
-    "min": (2, min),
-    "max": (2, max),
-    "pow": (2, _power),
-    "pwr": (2, _power),
-    "if": (3, lambda condition, yes, no: yes if condition else no),
-    "ternary_fcn": (3, lambda condition, yes, no: yes if condition else no),
-}
 
 _WORD = re.compile(
     r"\s*(?:([vi])\s*\(([^(){}]*)\)"
@@ -78,13 +39,6 @@ _COMPARED: dict[str, Callable[[float, float], bool]] = {
     "<": lambda a, b: a < b,
     ">": lambda a, b: a > b,
 }
-
-
-class Function(NamedTuple):
-    """A function that a deck defines: the names of its arguments, and its expression as text."""
-
-    arguments: tuple[str, ...]
-    text: str
 
 
 class Scope:
@@ -123,12 +77,13 @@ class Scope:
         return number(word)
 
     def linear(self, text: str) -> Linear:
-        """An expression with voltages ``V(a,b)`` and currents ``I(Vname)``, in which braces are parentheses.
+        """An expression with voltages ``V(a,b)`` and currents ``I(Vname)``, in which braces and quotes are parentheses.
 
         Raises:
             InputError: as `number` does, or it is not linear in them.
         """
-        value = self._evaluate(re.sub(r"[{}]", lambda brace: "()"[brace[0] == "}"], text), 0, quantities=True)
+        text = re.sub(r"'([^']*)'", r"(\1)", text).replace("{", "(").replace("}", ")")
+        value = self._evaluate(text, 0, quantities=True)
         return value if isinstance(value, Linear) else Linear(value)
 
     def _named(self, name: str, depth: int) -> Value:
@@ -268,7 +223,7 @@ class _Expression:
         exponent = self.plain(self.atom(), "a power of")
         if self.take("**", "^") is not None:
             raise self.unlike("a power of a power")
-        return _power(self.plain(base, "a power of"), -exponent if negative else exponent)
+        return power(self.plain(base, "a power of"), -exponent if negative else exponent)
 
     def atom(self) -> Value:
         letter, inside, digits, name, sign = self.words[self.at] if self.at < len(self.words) else (None,) * 5

@@ -28,16 +28,25 @@ def conditional(line: Line) -> str:
     return found[1].lower() if found else ""
 
 
+def enters(line: Line) -> int:
+    """1 where a line opens a subcircuit, -1 where it closes one, else 0."""
+    word = line.text[:7].lower()
+    return word.startswith(".subckt") - word.startswith(".ends")
+
+
 def chosen(lines: Iterable[Line], scope: Scope, text: SpiceText) -> Iterator[Line]:
-    """The lines outside any branch and in those taken. A condition in a branch that is not taken is never read.
+    """The lines outside any branch and in those taken. A condition in a branch that is not taken is never read, and
+    subcircuits, which choose for each instance, stay whole.
 
     Raises:
         InputError: naming the line of a condition that is no constant, or of a branch without its beginning or end.
     """
     choices: list[_Choice] = []
+    depth = 0
     for line in lines:
+        depth += enters(line)
         word = conditional(line)
-        if word:
+        if word and depth <= 0:
             with text.at(line.number):
                 _step(word, line, choices, scope)
         elif all(choice.taking for choice in choices):

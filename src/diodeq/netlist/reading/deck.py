@@ -9,7 +9,7 @@ from diodeq.devices.vendor.cards import Card
 from diodeq.devices.vendor.elements import Body
 from diodeq.errors import InputError, PlacedError
 from diodeq.spice import Line, Scope, SpiceText
-from diodeq.spice.expressions import Function
+from diodeq.spice.functions import Function
 from diodeq.spice.numbers import shown
 
 

@@ -9,11 +9,11 @@ from diodeq.devices.vendor.cards import add_card, split_card
 from diodeq.devices.vendor.elements import Body, open_body
 from diodeq.errors import InputError, PlacedError
 from diodeq.netlist.reading.commands import COMMANDS, REFUSED, WHOLE, WITHOUT_EFFECT
-from diodeq.netlist.reading.conditions import chosen, conditional
+from diodeq.netlist.reading.conditions import chosen, conditional, enters
 from diodeq.netlist.reading.deck import Deck, Notes
 from diodeq.printable import counted
 from diodeq.spice import Line, Scope, SpiceText, tokens
-from diodeq.spice.expressions import Function
+from diodeq.spice.functions import Function
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import assignments
 
@@ -80,28 +80,26 @@ def _uncontrolled(text: SpiceText, notes: Notes) -> Iterator[Line]:
 
 def _outer_branches(lines: list[Line], text: SpiceText, notes: Notes) -> list[Line]:
     """The lines without the branches, outside subcircuits, that the deck's constants do not choose."""
-    found = Deck(text)
-    inside: list[Line] = []  # of subcircuits, which choose for each instance
-    outside: list[Line] = []
+    constants: dict[str, str] = {}
+    functions: dict[str, Function] = {}
     depth = branches = 0
     for line in lines:
-        command = line.text.split(maxsplit=1)[0].lower()
-        depth += (command == ".subckt") - (command == ".ends" and depth > 0)
-        word = conditional(line) if not depth else ""
+        depth += enters(line)
+        word = conditional(line) if depth <= 0 else ""
         branches += (word == "if") - (word == "endif")
-        if depth == 0 and command in (".param", ".params", ".func"):
+        command = line.text.split(maxsplit=1)[0].lower()
+        if depth <= 0 and command in (".param", ".params", ".func"):
             with text.at(line.number):
                 if branches > 0:
                     # ngspice (39) takes the constants of all branches, and the last of a name
                     raise InputError(f"{command} within .if, which simulators read differently", "give it outside")
-                _constants(line, found.constants, found.functions)
-        (inside if depth or command == ".ends" else outside).append(line)
-    kept = {*chosen(outside, Scope(found.constants, functions=found.functions), text)}
-    for line in outside:
-        if line not in kept and not conditional(line) and line.text[0] != "*":
+                _constants(line, constants, functions)
+    kept = list(chosen(lines, Scope(constants, functions=functions), text))
+    taken = set(kept)
+    for line in lines:
+        if line not in taken and not conditional(line) and line.text[0] != "*":
             notes.add("branches of .if that the constants do not choose were left out", line.text[:40], line.number)
-    kept.update(inside)
-    return [line for line in lines if line in kept]
+    return kept
 
 
 def _constants(line: Line, constants: dict[str, str], functions: dict[str, Function]) -> None:
