@@ -113,7 +113,7 @@ HOSTILE: dict[str, tuple[str | bytes, int, str]] = {
     "a circle of models": (".model a AKO:b D(N=1)\n.model b AKO:a D(N=1)\n", 1, "derived from itself"),
     "code": (".model dd D(IS={__import__('os').system('touch pwned')})\n", 1, "'"),
     "an attribute": (".model dd D(IS={().__class__})\n", 1, "not an expression"),
-    "a power tower": (".model dd D(IS={9**9**9**9})\n", 1, "has no value"),
+    "a power tower": (".model dd D(IS={9**(9**9)})\n", 1, "has no value"),
     "nested subckt": (".subckt a 1 2\n.subckt b 1 2\nD1 1 2 dd\n.ends\n.ends\n", 2, "within a subcircuit"),
     "unended": (GOOD + ".subckt a 1 2\nD1 1 2 dd\n", 2, "never ended"),
     "a transistor within": (".subckt a 1 2\nD1 1 2 dd\nQ1 1 2 2 qq\n.model dd D\n.ends\n", 3, "'Q1'"),

@@ -15,7 +15,7 @@ _VOLTAGE = re.compile(r"\bv\(\s*([^,()\s*]+)\s*(?:,\s*([^,()\s*]+)\s*)?\)", re.I
 _DEGREES = re.compile(rf"({NUMBER.pattern})[°º]C?", re.IGNORECASE)
 # The options that change a direct current; .temp may not even stand in a subcircuit.
 _MEANT = frozenset(["temp", "tnom", "gmin", "rshunt", "gshunt"])
-OPENED = "a deck's files are opened only where the option --include names them or their folder"
+OPENED = "no file is ever opened for a deck but what the option --include names, or what lies in a folder that it names"
 
 
 def _options(deck: Deck, line: Line, words: list[str]) -> None:
