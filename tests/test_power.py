@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from circuits import CIRCUITS, DRIVES, plain
-from diodeq.analysis.power import dissipation
 from diodeq.circuit.flows import kinds_of
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.learning.power import STEEPNESS, contributions, heat, steered
 from diodeq.simulators import create
 from diodeq.simulators.ngspice import NgspiceReference
+from diodeq.simulators.power import dissipation
 from oracle import Oracle
 
 

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from diodeq.circuit import KINDS, Bank, Circuit, Inputs, check, transpose
-from diodeq.circuit.circuit import Units
 from diodeq.circuit.fold import FoldPlan
+from diodeq.circuit.inputs import Units
 from diodeq.devices import catalogue
 from diodeq.errors import NotRealizableError, SimulationError
 from diodeq.netlist.dialects import DIALECTS, full_deck

@@ -22,7 +22,6 @@ import pytest
 
 from diodeq import processors
 from diodeq.analysis.conduction import conducting
-from diodeq.analysis.power import dissipation
 from diodeq.circuit import Circuit
 from diodeq.cli.main import main
 from diodeq.cli.reproduce import command
@@ -33,6 +32,7 @@ from diodeq.learning.recipe import recipe_for
 from diodeq.report import run_report
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
 from diodeq.simulators import create
+from diodeq.simulators.power import dissipation
 from diodeq.simulators.selftest import one_diode
 
 REFERENCE = Path(__file__).parent.parent / "scripts" / "reference"

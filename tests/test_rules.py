@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from circuits import CIRCUITS, DRIVES
 from diodeq.circuit import Circuit, bank
-from diodeq.circuit.circuit import Inputs
+from diodeq.circuit.inputs import Inputs
 from diodeq.devices import catalogue
 from diodeq.devices.diode.law import law
 from diodeq.errors import InexactRuleWarning, UsageError

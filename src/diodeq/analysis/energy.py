@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diodeq.analysis.power import dissipation
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import driven_nodes
 from diodeq.simulators.base import OperatingPoint, Waveform
+from diodeq.simulators.power import dissipation
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from diodeq.analysis.capacitance import capacitances, demand_time, time_constants
 from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
-from diodeq.analysis.power import dissipation
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.simulators.base import DynamicSimulator, OperatingPoint, Waveform
+from diodeq.simulators.power import dissipation
 from diodeq.synthesis.quantize import scaled_impedance
 
 # Rows whose waveforms are held at a time.

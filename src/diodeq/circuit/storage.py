@@ -12,7 +12,8 @@ import numpy as np
 
 from diodeq import archives
 from diodeq.circuit.bank import Bank
-from diodeq.circuit.circuit import Circuit, Inputs, Units
+from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.inputs import Inputs, Units
 from diodeq.circuit.kinds import KINDS
 from diodeq.devices import one_ports
 from diodeq.documents import from_json

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diodeq.analysis.power import dissipation
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import incidence
@@ -22,6 +21,7 @@ from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.products import branch_products
 from diodeq.devices.one_ports import one_ports
 from diodeq.simulators.base import OperatingPoint, Simulator
+from diodeq.simulators.power import dissipation
 
 SHARE = 4
 """One in so many batches is asked for its power, whose gradient holds for those that follow."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
 from diodeq.circuit import Circuit, bank
-from diodeq.circuit.circuit import Inputs
+from diodeq.circuit.inputs import Inputs
 from diodeq.devices import Law, Model
 from diodeq.devices.activation import activation
 from diodeq.devices.curve.law import Curves, Floats

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from diodeq.analysis.power import groups
 from diodeq.circuit import KINDS, Circuit
 from diodeq.printable import counted
 from diodeq.report.page import Section, Table
 from diodeq.report.quantities import quantity
+from diodeq.simulators.power import groups
 
 
 def parts_section(circuit: Circuit) -> Section:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.analysis.power import Share, dissipation, groups
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.errors import InputError
@@ -23,6 +22,7 @@ from diodeq.learning.records import read_summary
 from diodeq.learning.rules import RULES
 from diodeq.learning.run_folder import RunFolder
 from diodeq.simulators.base import OperatingPoint, Simulator
+from diodeq.simulators.power import Share, dissipation, groups
 
 # Held-out samples whose every voltage is looked at; outputs are computed for all of them.
 CLOSELY = 1024

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from diodeq import processors
 from diodeq.analysis.conduction import conducting
-from diodeq.analysis.power import groups
 from diodeq.circuit import Circuit
 from diodeq.circuit.html import schematic
 from diodeq.netlist.listing import circuit_digest
@@ -21,6 +20,7 @@ from diodeq.report.page import Code, Fact, Picture, Section, Table, render
 from diodeq.report.parts import parts_section
 from diodeq.report.quantities import quantity
 from diodeq.report.run_evidence import CHECKED_SAMPLES, Evidence, layers
+from diodeq.simulators.power import groups
 
 _watts = partial(quantity, unit="W")
 _siemens = partial(quantity, unit="S")

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Bank, Circuit
-from diodeq.circuit.circuit import Inputs, Units
 from diodeq.circuit.flows import kinds_of
+from diodeq.circuit.inputs import Inputs, Units
 from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.products import branch_products
 

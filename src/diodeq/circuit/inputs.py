@@ -1,0 +1,80 @@
+"""What drives a circuit: which sources follow which input, and how the user's numbers become volts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from diodeq.arrays import real, whole
+from diodeq.circuit.bank import Floats, Ints, frozen
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The driven ports: source number ``source`` gets its own value plus ``gain`` times input column ``column``.
+
+    ``source`` int32[k] counts through the voltage sources and then the current sources. Two sources on one column
+    with gains +1 and -1 are a dual rail. ``names`` has one name per column.
+    """
+
+    source: Ints
+    column: Ints
+    gain: Floats
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", frozen(np.ascontiguousarray(whole("the driven sources", self.source))))
+        object.__setattr__(self, "column", frozen(np.ascontiguousarray(whole("the input columns", self.column))))
+        object.__setattr__(self, "gain", frozen(np.ascontiguousarray(real("the gains of inputs", self.gain))))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def gains(self, sources: int) -> sparse.csr_array:
+        """What one volt at each column adds to each of so many sources, sparse [sources, n_in]."""
+        return sparse.csr_array((self.gain, (self.source, self.column)), shape=(sources, len(self)))
+
+    @staticmethod
+    def none() -> Inputs:
+        """No driven ports."""
+        return Inputs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0), ())
+
+
+# The ends of a range come out as its limit but for this share of rounding.
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """How the user's numbers become volts: ``drive = (x - offset) * scale`` and ``y = output * output_scale``.
+
+    ``offset`` and ``scale`` are float64[n_in] (scale in volts per unit of x), ``output_scale`` is in units per volt.
+    No drive is beyond ± ``limit`` volts: what would be is clipped there, as a driver on such a supply does.
+    """
+
+    offset: Floats
+    scale: Floats
+    output_scale: float = 1.0
+    limit: float = math.inf
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "offset", frozen(np.ascontiguousarray(real("the offsets of inputs", self.offset))))
+        object.__setattr__(self, "scale", frozen(np.ascontiguousarray(real("the scales of inputs", self.scale))))
+
+    def to_volts(self, x: ArrayLike) -> Floats:
+        """Input volts float64[B, n_in] of rows ``x`` in the user's units."""
+        volts = (real("the inputs", x) - self.offset) * self.scale
+        return np.clip(volts, -self.limit, self.limit, out=volts) if self.limit < math.inf else volts
+
+    def clipped(self, x: ArrayLike) -> int:
+        """How many of the numbers in rows ``x`` are clipped."""
+        volts = (real("the inputs", x) - self.offset) * self.scale
+        return int(np.count_nonzero(np.abs(volts) > self.limit * (1.0 + ROUNDING)))
+
+    def from_volts(self, outputs: ArrayLike) -> Floats:
+        """Outputs in the user's units of output volts float64[B, n_out]."""
+        return real("the outputs", outputs) * self.output_scale
