@@ -7,12 +7,12 @@ import pytest
 
 from circuits import CIRCUITS, DRIVES, plain
 from diodeq.circuit.flows import kinds_of
+from diodeq.circuit.power import dissipation
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.learning.power import STEEPNESS, contributions, heat, steered
 from diodeq.simulators import create
 from diodeq.simulators.ngspice import NgspiceReference
-from diodeq.simulators.power import dissipation
 from oracle import Oracle
 
 
@@ -21,7 +21,8 @@ def reciprocal(circuit):
 
 
 def watts(simulator, circuit, drives):
-    return float(np.sum([each.watts for each in dissipation(simulator.operate(circuit, drives))], axis=0).mean())
+    volts = simulator.operate(circuit, drives).node_voltages
+    return float(np.sum([each.watts for each in dissipation(circuit, volts)], axis=0).mean())
 
 
 def twice_content(simulator, circuit, drives):

@@ -23,6 +23,7 @@ import pytest
 from diodeq import processors
 from diodeq.analysis.conduction import conducting
 from diodeq.circuit import Circuit
+from diodeq.circuit.power import dissipation
 from diodeq.cli.main import main
 from diodeq.cli.reproduce import command
 from diodeq.devices.diode.law import law
@@ -32,7 +33,6 @@ from diodeq.learning.recipe import recipe_for
 from diodeq.report import run_report
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
 from diodeq.simulators import create
-from diodeq.simulators.power import dissipation
 from diodeq.simulators.selftest import one_diode
 
 REFERENCE = Path(__file__).parent.parent / "scripts" / "reference"
@@ -176,7 +176,7 @@ def test_power_is_what_the_sources_deliver(run):
     for node in circuit.voltage_sources.terminals[:, 0]:
         leaving = through[:, ends[:, 0] == node].sum(axis=1) - through[:, ends[:, 1] == node].sum(axis=1)
         delivered += volts[:, node] * leaving
-    shares = dissipation(point)
+    shares = dissipation(point.circuit, point.node_voltages)
     assert {share.label for share in shares if share.kind == "diodes"} == {"hidden 1", "hidden 2"}
     assert all(np.all(share.watts > 0) for share in shares)
     assert np.allclose(sum(share.watts for share in shares), delivered, rtol=1e-9)
@@ -187,7 +187,7 @@ def test_one_diode_conducts_and_heats_as_its_law_says():
     with create("wave") as engine:
         point = engine.operate(circuit, np.array([[1.0], [-1.0]]))
     assert conducting(point).tolist() == [[True], [False]]
-    resistor, diode = (share.watts[0] for share in dissipation(point))
+    resistor, diode = (share.watts[0] for share in dissipation(point.circuit, point.node_voltages))
     volts = point.outputs[0, 0]
     assert resistor == pytest.approx((1.0 - volts) ** 2 * 1e-3)
     assert diode == pytest.approx(volts * float(law(circuit.models[0]).current(volts)))

@@ -9,8 +9,8 @@ import numpy as np
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import driven_nodes
-from diodeq.simulators.base import OperatingPoint, Waveform
-from diodeq.simulators.power import dissipation
+from diodeq.circuit.power import dissipation
+from diodeq.simulators.base import Waveform
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ def supplied(wave: Waveform, farads: Floats) -> Floats:
     capacitance, half heats the driver. Charge given back to a driver is lost.
     """
     circuit, volts = wave.circuit, wave.node_voltages
-    point = OperatingPoint(circuit, np.empty((len(volts), 0)), volts, np.empty((len(volts), 0)))
-    watts = sum((share.watts for share in dissipation(point, ("resistors",))), np.zeros(len(volts)))
+    watts = sum((share.watts for share in dissipation(circuit, volts, ("resistors",))), np.zeros(len(volts)))
     ends = circuit.diodes.terminals
     watts += np.sum((volts[:, ends[:, 0]] - volts[:, ends[:, 1]]) * wave.diode_currents, axis=1)
     driven = driven_nodes(circuit)

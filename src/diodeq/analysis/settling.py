@@ -13,9 +13,9 @@ from diodeq.analysis.capacitance import capacitances, demand_time, time_constant
 from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.power import dissipation
 from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.simulators.base import DynamicSimulator, OperatingPoint, Waveform
-from diodeq.simulators.power import dissipation
 from diodeq.synthesis.quantize import scaled_impedance
 
 # Rows whose waveforms are held at a time.
@@ -99,7 +99,7 @@ def settle(
         if slowest is None or times[row].max() > slowest[0]:
             slowest = times[row].max(), row, wave
     assert slowest is not None
-    power = sum((share.watts for share in dissipation(end)), np.zeros(rows))
+    power = sum((share.watts for share in dissipation(end.circuit, end.node_voltages)), np.zeros(rows))
     return Settling(circuit, times, decided, end.outputs, span, band, power, energy, slowest[1], slowest[2])
 
 

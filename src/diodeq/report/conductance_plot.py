@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.power import groups
 from diodeq.report.figures import BLUE, GREY, style, tidy
-from diodeq.simulators.power import groups
 
 # Pixels a side of a map, and groups of resistors drawn.
 PIXELS = 160

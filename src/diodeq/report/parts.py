@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.power import groups
 from diodeq.printable import counted
 from diodeq.report.page import Section, Table
 from diodeq.report.quantities import quantity
-from diodeq.simulators.power import groups
 
 
 def parts_section(circuit: Circuit) -> Section:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.power import Share, dissipation, groups
 from diodeq.errors import InputError
 from diodeq.files import open_binary
 from diodeq.learning import checkpoint, trainer
@@ -22,7 +23,6 @@ from diodeq.learning.records import read_summary
 from diodeq.learning.rules import RULES
 from diodeq.learning.run_folder import RunFolder
 from diodeq.simulators.base import OperatingPoint, Simulator
-from diodeq.simulators.power import Share, dissipation, groups
 
 # Held-out samples whose every voltage is looked at; outputs are computed for all of them.
 CLOSELY = 1024
@@ -137,7 +137,7 @@ def gather(path: Path, simulator: Simulator) -> Evidence:
         engine=simulator.version,
         decided=outputs.argmax(axis=1),
         point=point,
-        power=dissipation(point),
+        power=dissipation(point.circuit, point.node_voltages),
         gradients=(exact, differences),
     )
 

@@ -12,6 +12,7 @@ from diodeq import processors
 from diodeq.analysis.conduction import conducting
 from diodeq.circuit import Circuit
 from diodeq.circuit.html import schematic
+from diodeq.circuit.power import groups
 from diodeq.netlist.listing import circuit_digest
 from diodeq.printable import counted
 from diodeq.report import class_plots, conductance_plot, run_plots, training_plot
@@ -20,7 +21,6 @@ from diodeq.report.page import Code, Fact, Picture, Section, Table, render
 from diodeq.report.parts import parts_section
 from diodeq.report.quantities import quantity
 from diodeq.report.run_evidence import CHECKED_SAMPLES, Evidence, layers
-from diodeq.simulators.power import groups
 
 _watts = partial(quantity, unit="W")
 _siemens = partial(quantity, unit="S")

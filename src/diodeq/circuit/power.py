@@ -1,4 +1,4 @@
-"""The power that a circuit turns into heat while it holds an operating point."""
+"""The power that a circuit turns into heat while its nodes hold voltages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.circuit import Circuit
 from diodeq.devices.one_ports import one_ports
-from diodeq.simulators.base import OperatingPoint
 
 # Branch voltages held at a time: samples times parts.
 _ENTRIES = 1 << 22
@@ -25,14 +24,15 @@ class Share:
     watts: Floats
 
 
-def dissipation(point: OperatingPoint, kinds: tuple[str, ...] = ("resistors", "diodes")) -> tuple[Share, ...]:
-    """Static power Σ v·i of every group of resistors and diodes, for every sample.
+def dissipation(circuit: Circuit, volts: Floats, kinds: tuple[str, ...] = ("resistors", "diodes")) -> tuple[Share, ...]:
+    """Static power Σ v·i of every group of resistors and diodes, for node voltages ``volts`` float64[B, N].
 
     Transformers and gyrators are lossless; sources, buffers and mirrors supply what the others dissipate.
     """
-    circuit = point.circuit
     return tuple(
-        Share(kind, label, _watts(point, kind, part)) for kind in kinds for label, part in groups(circuit, kind)
+        Share(kind, label, _watts(circuit, volts, kind, part))
+        for kind in kinds
+        for label, part in groups(circuit, kind)
     )
 
 
@@ -46,17 +46,16 @@ def groups(circuit: Circuit, kind: str) -> Iterator[tuple[str, slice]]:
         start += count
 
 
-def _watts(point: OperatingPoint, kind: str, part: slice) -> Floats:
-    circuit = point.circuit
+def _watts(circuit: Circuit, volts: Floats, kind: str, part: slice) -> Floats:
     bank = circuit.bank(kind)
     first, second = bank.terminals[part].T
     values = bank.values[part]
-    watts = np.empty(len(point.node_voltages))
+    watts = np.empty(len(volts))
     ports = one_ports(circuit.models, values, circuit.temperature) if kind == "diodes" else None
     step = max(1, _ENTRIES // max(1, len(values)))
     for at in range(0, len(watts), step):
-        volts = point.node_voltages[at : at + step]
-        across = volts[:, first] - volts[:, second]
+        some = volts[at : at + step]
+        across = some[:, first] - some[:, second]
         if ports is None:
             watts[at : at + step] = across**2 @ values
         else:
