@@ -47,6 +47,7 @@ from diodeq.netlist.reading import import_deck
 from diodeq.network import Activation, weights
 from diodeq.network.network import Network, Stage
 from diodeq.report.run_evidence import summary_of
+from kicad_drawings import DRAWINGS
 from mutations import BYTES, TEXT, Mutation
 
 COUNT = int(os.environ.get("DIODEQ_FUZZ", "100"))
@@ -284,6 +285,10 @@ def decks() -> list[bytes]:
     return [text.encode() for text in (HAND, *texts, *drawn)]
 
 
+def kicad_files() -> list[bytes]:
+    return [DRAWINGS[name]()["root"].encode() for name in ("divider", "spice-words", "waveforms", "power")]
+
+
 # --- reading and using --------------------------------------------------------------------------------------------
 
 
@@ -401,6 +406,27 @@ def sealed(rng: random.Random, data: bytes) -> bytes:
     return mutations.packed(found)
 
 
+def bracketed(rng: random.Random, data: bytes) -> bytes:
+    """A KiCad schematic with a node left out, doubled, moved or with another word, its brackets still whole."""
+    starts = [found.start() for found in re.finditer(rb"\((?=\w)", data)]
+    spans = []
+    for start in rng.sample(starts, min(2, len(starts))):
+        depth, end = 0, start
+        for end in range(start, len(data)):
+            depth += (data[end] == 0x28) - (data[end] == 0x29)
+            if depth == 0:
+                break
+        spans.append((start, end + 1))
+    if len(spans) < 2:
+        return data
+    (other, _), (start, stop) = sorted(spans)
+    node, before, after = data[start:stop], data[:start], data[stop:]
+    odd = [b'""', b"1e999", b'"${VALUE}"', b"-1"]
+    words = re.sub(rb'"[^"]*"|-?\d[\d.]*', lambda found: rng.choice([found[0], *odd]), node)
+    moved = data[:other] + node + data[other:start] + after
+    return rng.choice([before + after, moved, before + node * rng.choice([2, 50]) + after, before + words + after])
+
+
 def archives(traps: Path) -> list[Mutation]:
     return [*BYTES, *[mutations.archive(traps)] * 18]
 
@@ -437,6 +463,7 @@ READERS: dict[str, Reader] = {
     "data-idx": Reader("train-images-idx3-ubyte", images, lambda traps: BYTES, use_idx),
     "vendor": Reader("part.lib", lambda: [VENDOR], texts, use_parts),
     "deck": Reader("deck.cir", decks, texts, use_deck),
+    "kicad": Reader("x.kicad_sch", kicad_files, lambda traps: [*TEXT, *[bracketed] * 12], use_deck),
     "catalogue": Reader("devices.toml", lambda: [CATALOGUE], texts, use_catalogue),
     "config": Reader("diodeq.toml", lambda: [CONFIG], texts, use_config),
     "words": Reader("words", lambda: [WORDS], texts, use_words),

@@ -1,4 +1,4 @@
-"""``diodeq import``: a SPICE deck or an LTspice schematic in, a circuit out."""
+"""``diodeq import``: a SPICE deck, or a schematic of LTspice's or KiCad's, in; a circuit out."""
 
 from __future__ import annotations
 
@@ -57,12 +57,13 @@ def import_command(
     include: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Read a SPICE deck, drawn by hand or written by diodeq, into a circuit to simulate, train and export.
+    """Read a SPICE deck or a schematic, drawn by hand or written by diodeq, into a circuit to simulate, train, export.
 
-    R, D, V, I, E, F, G, H, B, .model, .param, .func, .if and subcircuits of them are read, as ngspice, LTspice (.net,
-    .cir, and the schematic itself, .asc), KiCad, Qucs-S, xschem and Xyce write them. What has no effect in direct
-    current is left out and said; what cannot be read is refused with its line. No command in a deck is executed, and no
-    file is opened that --include does not name.
+    R, D, V, I, E, F, G, H, B, .model, .param, .func, .if and subcircuits of them are read, as ngspice, LTspice, KiCad,
+    Qucs-S, xschem and Xyce write them, and the schematics of LTspice (.asc) and KiCad 6 to 9 (.kicad_sch); a file's
+    content tells what it is. What has no effect in direct current is left out and said; what cannot be read is refused
+    with its line. No command is executed, and no file is opened that --include does not name, but for the sheets beside
+    a KiCad schematic that belong to it.
 
     Example: diodeq import amplifier.net -o circuit.npz --input vin --output out --train 'r*'
     """

@@ -21,7 +21,8 @@ _SHORT: tuple[Point, ...] = ((16, 0), (16, 64))
 _ROUND: tuple[Point, ...] = ((0, 16), (0, 96))
 _CURRENT: tuple[Point, ...] = ((0, 0), (0, 80))
 
-# As in LTspice's lib/sym/*.asy; in twelve thousand public schematics wires and labels end exactly there.
+# The places are those that the files of LTspice's symbols (lib/sym/*.asy, in public repositories) give their pins, all
+# versions alike; in twelve thousand public schematics wires and labels end exactly there, in every turn.
 SYMBOLS: dict[str, Symbol] = {
     **dict.fromkeys(["res", "misc\\europeanresistor"], Symbol("R", _LONG, "R")),
     "res2": Symbol("R", _SHORT, "R"),
@@ -29,6 +30,7 @@ SYMBOLS: dict[str, Symbol] = {
         ["cap", "polcap", "misc\\europeancap", "misc\\europeanpolcap", "misc\\xtal"], Symbol("C", _SHORT, "C")
     ),
     **dict.fromkeys(["ind", "ind2", "misc\\fixedind"], Symbol("L", _LONG, "L")),
+    **dict.fromkeys(["ferritebead", "ferritebead2"], Symbol("L", ((0, -32), (0, 32)), "L")),
     **dict.fromkeys(["diode", "schottky", "zener", "led", "varactor", "tvsdiode"], Symbol("D", _SHORT, "D")),
     **dict.fromkeys(["voltage", "misc\\battery"], Symbol("V", _ROUND, "V")),
     "misc\\signal": Symbol("V", _ROUND, "SINE(0 1 1K)"),
@@ -40,6 +42,12 @@ SYMBOLS: dict[str, Symbol] = {
     "f": Symbol("F", _CURRENT, "F"),
     "g": Symbol("G", (*_ROUND[::-1], (-48, 32), (-48, 80)), "G"),
     "g2": Symbol("G", (*_ROUND[::-1], (-48, 80), (-48, 32)), "G"),
+    "h": Symbol("H", _ROUND, "H"),
+    "bv": Symbol("B", _ROUND, "V=F(...)"),
+    "bi": Symbol("B", _CURRENT, "I=F(...)"),
+    "bi2": Symbol("B", _CURRENT[::-1], "I=F(...)"),
+    "misc\\epoly": Symbol("E", _ROUND, "POLY()"),
+    "misc\\gpoly": Symbol("G", _ROUND[::-1], "POLY()"),
 }
 
 # From a symbol's origin to the texts that diodeq puts on its right, a remark among them at the middle of two pins.

@@ -11,17 +11,17 @@ import numpy as np
 
 from diodeq.circuit import KINDS, Bank, Circuit, Inputs
 from diodeq.circuit.check import check
-from diodeq.errors import CircuitError, InputError
-from diodeq.netlist.reading.deck import Deck, Notes
+from diodeq.errors import CircuitError
+from diodeq.netlist.reading.deck import Deck
 from diodeq.netlist.reading.flatten import Flat, flatten
 from diodeq.netlist.reading.includes import expand
+from diodeq.netlist.reading.kinds import text_of
 from diodeq.netlist.reading.names import legal
 from diodeq.netlist.reading.parts import Part
 from diodeq.netlist.reading.ports import Driven, choose_inputs, choose_outputs, choose_trainable
 from diodeq.netlist.reading.recognize import Row, controls, recognize
-from diodeq.netlist.reading.schematic import is_schematic, schematic_deck
 from diodeq.netlist.reading.sorting import sort_lines
-from diodeq.spice.text import DECK_BYTES, decoded, split
+from diodeq.spice.text import DECK_BYTES, decoded
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,12 @@ def import_deck(
     trainable: Sequence[str] = (),
     include: Sequence[str | Path] = (),
 ) -> Imported:
-    """The circuit of a SPICE deck, or of an LTspice schematic, of R, D, V, I, B, E, F, G, H and subcircuits of them.
+    """The circuit of a SPICE deck, or of a schematic of LTspice's or KiCad's, of R, D, V, I, B, E, F, G, H and
+    subcircuits of them.
 
     Args:
-        path: the deck, as ngspice, LTspice and Xyce read it, whose first line is its title; or the schematic (.asc).
+        path: the deck, as ngspice, LTspice and Xyce read it, whose first line is its title; or the schematic (.asc,
+            .kicad_sch).
         inputs: patterns of sources; see `ports.choose_inputs` for the form and for the default.
         outputs: nodes, pairs PLUS:MINUS or patterns of them; see `ports.choose_outputs`.
         trainable: patterns of resistors; all by default.
@@ -52,28 +54,16 @@ def import_deck(
         InputError: naming the file and the line of what cannot be read, or a circuit that is not sound.
         UsageError: a pattern that matches nothing, or nothing says what the outputs are.
     """
-    deck = _read(path, include)
+    text, notes = text_of(decoded(path, DECK_BYTES), path)
+    deck = sort_lines(expand(text, include, notes), notes)
     flat = flatten(deck)
     if not flat.count:
-        raise deck.text.error(1, "the deck has no parts", "its first line is only a title; the parts follow it")
+        raise deck.text.error(1, "there are no parts", "the first line of a deck is only a title; the parts follow it")
     for part in controls(flat.parts):
         raise deck.text.error(part.line, f"{part.name} copies {part.other}, which is no voltage source", "correct it")
     driven = choose_inputs(inputs, flat.parts, deck)
     circuit = _circuit(deck, flat, driven, outputs, trainable)
     return Imported(circuit, deck.notes.sentences())
-
-
-def _read(path: str | Path, include: Sequence[str | Path]) -> Deck:
-    text = decoded(path, DECK_BYTES)
-    if is_schematic(text):
-        deck, notes = schematic_deck(text, path)
-        return sort_lines(expand(deck, include, notes), notes)
-    if Path(path).suffix.lower() == ".asc":
-        raise InputError(
-            f"{path}, line 1: this is no schematic of LTspice's", "save it with LTspice, or give a netlist"
-        )
-    notes = Notes()
-    return sort_lines(expand(split(text, path, titled=True), include, notes), notes)
 
 
 def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], trainable: Sequence[str]) -> Circuit:

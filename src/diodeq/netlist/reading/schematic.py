@@ -150,7 +150,7 @@ class _Nodes:
         for number, _, label in sheet.flags:
             if not _NAME.fullmatch(label) or label.startswith("//"):
                 raise place.error(number, f"{shown(label)} is no name of a node", "use letters, digits and '_'")
-        self._nets = join(sheet.wires, pins, [(point, label) for _, point, label in sheet.flags])
+        self._nets = join(sheet.wires, pins, [(point, label.lower()) for _, point, label in sheet.flags])
         self._names: dict[int, str] = {}
         for number, point, label in sorted(sheet.flags, key=lambda flag: flag[2] != "0"):  # ground wins
             name = self._names.setdefault(self._nets[point], label)
