@@ -15,6 +15,7 @@ from diodeq.errors import InputError
 from diodeq.netlist.reading import import_deck
 from diodeq.netlist.reading.kicad import kicad_deck
 from diodeq.netlist.reading.kicad.values import spice_value
+from diodeq.netlist.reading.names import legal
 from diodeq.spice.numbers import number
 from kicad import Drawing, quoted
 from kicad_drawings import DRAWINGS, HALF, X, Y, row, upright, write
@@ -51,8 +52,7 @@ def test_it_settles_as_what_kicad_makes_of_it(name: str, tmp_path: Path) -> None
     compared = 0
     for net, volts in wanted.items():
         if not net.startswith(("net-", "unconnected-", "x", "l")) and "#" not in net:
-            node = re.sub(r"\W", "_", net.lstrip("/"))
-            node = node if node[0].isalpha() else f"n_{node.lstrip('_')}"
+            node = legal([net], "", set())[0]
             assert found[node][0] == pytest.approx(volts, abs=1e-7, rel=1e-9), net
             compared += 1
     assert compared > 0
