@@ -1,7 +1,8 @@
 """Weights files: one reader per format, a literal registry from the file's ending to it.
 
-Formats: diodeq's own keys (``keys``) or a state dict of linear layers (``state_dict``) in ``.npz``, ``.safetensors``,
-``.pt`` or ``.pth``; a chain of layers in ``.onnx`` (``onnx``). Nothing in a file is executed.
+Formats: diodeq's own keys (``keys``), a state dict of linear layers (``state_dict``), a monotone equilibrium network
+(``mondeq``) or scikit-learn's arrays (``sklearn``) in ``.npz``, ``.safetensors``, ``.pt`` or ``.pth``; a graph of layers
+in ``.onnx`` (``onnx``); an estimator in ``.skops`` (``sklearn``). Nothing in a file is executed.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from diodeq.errors import DiodeqError, InputError
 from diodeq.files import write_atomically
 from diodeq.network.activations import Activation
 from diodeq.network.network import Network
-from diodeq.network.weights import keys, onnx, pytorch, safetensors, state_dict
-from diodeq.network.weights.keys import Arrays, Texts
+from diodeq.network.weights import keys, layers, mondeq, onnx, pytorch, safetensors, sklearn, state_dict
+from diodeq.network.weights.keys import Arrays, Tensors, Texts
 from diodeq.network.weights.pytorch import from_module
 
-__all__ = ["READERS", "WRITERS", "from_module", "load", "save"]
+__all__ = ["READERS", "WRITERS", "Loaded", "from_module", "load", "read", "save"]
 
 LARGEST_FILE = 1 << 32
 """Bytes; half a billion weights in float64."""
@@ -35,42 +36,74 @@ class Said:
 
     activations: tuple[Activation, ...] | None = None
     layers: tuple[str, ...] | None = None
+    margin: float | None = None
+
+    def refuse(self, why: str, *names: str) -> None:
+        """Raise ``InputError`` if one of these was given, which a file has no use for."""
+        for name in names:
+            if getattr(self, name) is not None:
+                option = f"--{'activation' if name == 'activations' else name}"
+                raise InputError(f"{why}: {option} has no use", f"leave {option} out")
 
 
-Reader = Callable[[Path, Said], Network]
+@dataclass(frozen=True)
+class Loaded:
+    """A network, and what in its file was read differently from how it stands."""
+
+    network: Network
+    notes: tuple[str, ...] = ()
 
 
-def _tensors(read: Callable[[Path], tuple[Arrays, Texts]], keeps_order: bool = True) -> Reader:
+Reader = Callable[[Path, Said], Loaded]
+
+
+def _tensors(read_tensors: Callable[[Path], Tensors], keeps_order: bool = True) -> Reader:
     """A reader of named arrays, as a reader of networks."""
 
-    def reader(path: Path, said: Said) -> Network:
-        arrays, texts = read(path)
-        keys.check_total(array.shape for array in arrays.values())
-        if state_dict.is_state_dict(arrays):
-            if texts:
-                raise InputError(f"its {next(iter(texts))} does not belong to a state dict", state_dict.ACCEPTED)
-            return state_dict.from_arrays(arrays, said.activations, said.layers, keeps_order)
-        if said.layers is not None:
-            raise InputError("its stages are numbered, and --layers names them", "leave --layers out")
-        return keys.assemble(arrays, texts, said.activations)
+    def reader(path: Path, said: Said) -> Loaded:
+        tensors = read_tensors(path)
+        keys.check_total(array.shape for array in tensors.arrays.values())
+        network, notes = _named(tensors.arrays, tensors.texts, said, keeps_order)
+        return Loaded(network, (*tensors.notes, *notes))
 
     return reader
 
 
-def _model(path: Path, said: Said) -> Network:
-    """The reader of ONNX, which says everything itself."""
-    for option, value in (("--activation", said.activations), ("--layers", said.layers)):
-        if value is not None:
-            raise InputError("it is a model, which says its layers and activations itself", f"leave {option} out")
-    return onnx.read(path)
+def _named(arrays: Arrays, texts: Texts, said: Said, keeps_order: bool) -> tuple[Network, tuple[str, ...]]:
+    """The network of named arrays, by whose names they are, and what is to be said."""
+    if mondeq.is_mondeq(arrays):
+        said.refuse("it says the order of its layers itself", "layers")
+        return mondeq.from_arrays(arrays, said.activations, said.margin), ()
+    said.refuse("its layers have no margin of their own", "margin")
+    if sklearn.is_mlp(arrays):
+        said.refuse("its layers are numbered", "layers")
+        return sklearn.from_arrays(arrays, said.activations)
+    if state_dict.is_state_dict(arrays):
+        if texts:
+            raise InputError(f"its {next(iter(texts))} does not belong to a state dict", layers.ACCEPTED)
+        return state_dict.from_arrays(arrays, said.activations, said.layers, keeps_order)
+    said.refuse("its stages are numbered", "layers")
+    return keys.assemble(arrays, texts, said.activations), ()
+
+
+def _model(path: Path, said: Said) -> Loaded:
+    said.refuse("it is a model, which says its layers and activations itself", "activations", "layers", "margin")
+    model = onnx.read(path)
+    return Loaded(model.network, model.notes)
+
+
+def _estimator(path: Path, said: Said) -> Loaded:
+    said.refuse("it is a model, which says its layers and activations itself", "activations", "layers", "margin")
+    return Loaded(*sklearn.read(path))
 
 
 READERS: dict[str, Reader] = {
-    ".npz": _tensors(lambda path: (archives.read(path), {})),
+    ".npz": _tensors(lambda path: Tensors(archives.read(path))),
     ".safetensors": _tensors(safetensors.read, keeps_order=False),
     ".pt": _tensors(pytorch.read),
     ".pth": _tensors(pytorch.read),
     ".onnx": _model,
+    ".skops": _estimator,
 }
 
 
@@ -87,12 +120,22 @@ WRITERS: dict[str, Callable[[Arrays, Texts], bytes]] = {
 }
 
 
-def load(path: str | Path, activation: str | None = None, layers: Sequence[str] | None = None) -> Network:
-    """The network in a weights file; its format is told by the ending.
+def load(
+    path: str | Path, activation: str | None = None, layers: Sequence[str] | None = None, margin: float | None = None
+) -> Network:
+    """The network in a weights file, as `read` finds it, without what there is to say of it."""
+    return read(path, activation, layers, margin).network
+
+
+def read(
+    path: str | Path, activation: str | None = None, layers: Sequence[str] | None = None, margin: float | None = None
+) -> Loaded:
+    """The network in a weights file, whose format its ending tells, and what of the file was left out.
 
     A state dict does not say its activations: ``activation`` must, by one name for all layers but the last (which is
     then the identity) or one for each, joined by commas (``relu,identity``). ``layers`` names the layers of a state
-    dict in their order, where the file does not make it certain.
+    dict in their order, where the file does not make it certain. ``margin`` is the m of a monotone equilibrium layer
+    whose file does not hold it.
 
     Raises:
         InputError: the file is missing, damaged, too large or of another kind, or holds what is not such a network; the
@@ -101,7 +144,7 @@ def load(path: str | Path, activation: str | None = None, layers: Sequence[str] 
     """
     path = Path(path)
     given = None if activation is None else tuple(Activation.parse(name) for name in activation.split(","))
-    said = Said(given, None if layers is None else tuple(layers))
+    said = Said(given, None if layers is None else tuple(layers), margin)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} does not end like a weights file", f"give one of {', '.join(READERS)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ BATCH = -(1 << 40)
 """Stands in a computed shape for the number of samples, which is not known."""
 UNKNOWN = BATCH - 1
 """Stands there for another number that is not known."""
+COMPUTED = 1 << 22
+"""Constants, at most, that are computed of others, if the file does not hold a fourth of them."""
 SHAPES = 64
 """Numbers in a computed shape, at most: what computes shapes must not compute weights."""
+EXPORT = "export the model again"
 EXACT = {1: "float32", 11: "float64"}
 """ONNX's element types that a Cast may give numbers: others round them."""
 
@@ -33,7 +37,7 @@ class Constants:
         self._onnx, self._folder = onnx, folder
         self._tensors: dict[str, Any] = {}
         self._values: dict[str, Values] = {}
-        self._numbers = 0
+        self._numbers = self._made = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self._tensors or name in self._values
@@ -45,6 +49,17 @@ class Constants:
     def put(self, name: str, value: Values) -> None:
         """A value that was computed."""
         self._values[name] = value
+        self._made += value.size
+
+    @property
+    def numbers(self) -> int:
+        """How many the file itself holds, of those that were asked for."""
+        return self._numbers
+
+    @property
+    def room(self) -> int:
+        """How many more numbers may be computed of them."""
+        return max(COMPUTED, 4 * self._numbers) - self._made
 
     def raw(self, name: str) -> Values:
         """The value of that name, in its own type."""
@@ -134,27 +149,66 @@ SHAPE_STEPS: dict[str, Callable[[list[Values], dict[str, Any]], Values]] = {
 }
 
 
-def shape_step(kind: str, where: str, inputs: list[Values], attributes: dict[str, Any]) -> Values:
-    """The value of a node that computes a shape.
+ELEMENTWISE = {
+    *("Abs", "Add", "And", "Div", "Equal", "Exp", "Greater", "Less", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or"),
+    *("Pow", "Reciprocal", "Sqrt", "Sub", "Where"),
+}
+SMALLER = {
+    *("Cast", "Concat", "Flatten", "Gather", "Identity", "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare"),
+    *("Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"),
+}
+"""What gives no more numbers than it takes."""
+FILLED = {"ConstantOfShape", "Expand"}
+"""What gives as many numbers as its last input says."""
+
+
+def fold(
+    onnx: Any, node: Any, where: str, inputs: list[Values], attributes: dict[str, Any], opset: int, room: int
+) -> Values:
+    """The value of a node that takes only constants, by the package's own evaluator; of shapes not known, here.
 
     Raises:
-        InputError: it computes something else.
+        InputError: it is another operator, gives too much, or cannot be computed.
     """
+    if any(value.dtype.kind in "iu" and np.isin(value, (BATCH, UNKNOWN)).any() for value in inputs):
+        return _of_shapes(node.op_type, where, inputs, attributes)
+    if node.op_type not in ELEMENTWISE | SMALLER | FILLED or len(node.output) != 1:
+        raise InputError(f"{where} computes with constants", "simplify the model first, or export it again")
+    try:
+        if _extent(node.op_type, inputs) > room:
+            raise InputError(f"{where} makes too many constants of a few", "give a smaller network")
+        helper, names = onnx.helper, [f"i{k}" for k in range(len(inputs))]
+        alone = helper.make_node(node.op_type, names, ["o"])
+        alone.attribute.extend(node.attribute)
+        ports = [helper.make_tensor_value_info(name, 0, None) for name in [*names, "o"]]
+        graph = helper.make_graph([alone], "constants", ports[:-1], ports[-1:])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+        evaluator = import_module("onnx.reference").ReferenceEvaluator(model)
+        with np.errstate(all="ignore"):  # weights that are not finite are refused where they are used
+            return np.asarray(evaluator.run(None, dict(zip(names, inputs, strict=True)))[0])
+    except InputError:
+        raise
+    except Exception as error:  # whatever the evaluator meets in values that do not fit
+        raise InputError(f"{where} computes with constants that do not fit it", "export the model again") from error
+
+
+def _extent(kind: str, inputs: list[Values]) -> int:
+    """Numbers that a node gives, at most."""
+    if kind in FILLED:
+        shape = [int(n) for n in inputs[-1].reshape(-1)]
+        return math.prod(max(n, 1) for n in shape) * (inputs[0].size if kind == "Expand" else 1)
+    if kind in ELEMENTWISE:
+        return math.prod(np.broadcast_shapes(*(value.shape for value in inputs)))
+    if kind == "Gather":
+        return inputs[0].size * max(inputs[1].size, 1)
+    return sum(value.size for value in inputs)
+
+
+def _of_shapes(kind: str, where: str, inputs: list[Values], attributes: dict[str, Any]) -> Values:
     sound = kind in SHAPE_STEPS and all(value.dtype.kind in "iu" and value.size <= SHAPES for value in inputs)
     try:
         if not sound:
             raise ValueError
         return SHAPE_STEPS[kind](inputs, attributes)
     except (ValueError, IndexError, TypeError):
-        raise InputError(f"{where} computes with constants", "simplify the model first, or export it again") from None
-
-
-def computed_weights(kind: str, value: Values, attributes: dict[str, Any]) -> Values | None:
-    """Weights that a node only passes on, turns or casts; None if it does something else."""
-    if kind == "Identity":
-        return value
-    if kind == "Transpose" and value.ndim <= 2 and attributes.get("perm", [1, 0]) == [1, 0]:
-        return value.T
-    if kind == "Cast" and value.dtype.kind == "f" and attributes.get("to") in EXACT:
-        return value.astype(EXACT[attributes["to"]])
-    return None
+        raise InputError(f"{where} computes with a size that is not known", f"{EXPORT} with a fixed shape") from None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,16 @@ from diodeq.printable import counted
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 Texts = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The named arrays of a file, its activations' texts, and what was left out of it."""
+
+    arrays: Arrays
+    texts: Texts = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
 
 ACCEPTED = "diodeq reads W0 (or A0, P0 and m0; none for a feed-forward stage), U0, b0, activation0, W1, U1, b1, …"
 LARGEST = 1 << 28
@@ -44,7 +55,7 @@ def assemble(arrays: Arrays, texts: Texts, given: tuple[Activation, ...] | None 
     """
     arrays, texts = dict(arrays), dict(texts)
     for key in [key for key in arrays if key.startswith("activation")]:
-        texts[key] = _text(key, arrays.pop(key))
+        texts[key] = text(key, arrays.pop(key))
     stages: dict[int, dict[str, str]] = {}
     for key in (*arrays, *texts):
         match = _KEY.fullmatch(key)
@@ -190,7 +201,8 @@ def check_total(shapes: Iterable[tuple[int, ...]]) -> None:
         raise InputError(f"it has {count:,} numbers, more than {LARGEST:,}", "give a smaller network")
 
 
-def _text(key: str, array: NDArray[Any]) -> str:
+def text(key: str, array: NDArray[Any]) -> str:
+    """One string; raises ``InputError`` naming ``key`` for anything else."""
     if array.dtype.kind not in "US" or array.size != 1:
         raise InputError(f"its {key} is not text", f"save {key} as a string such as 'relu' or 'leaky-relu:0.1'")
     value = array.reshape(-1)[0]

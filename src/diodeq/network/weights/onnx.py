@@ -1,7 +1,8 @@
-"""Networks from ONNX: one chain of linear layers, activations, scalings and changes of shape (``steps.STEPS``)."""
+"""Networks from ONNX: a graph of layers, activations, scalings and changes of shape (``operators.STEPS``)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,24 +11,49 @@ import numpy as np
 
 from diodeq.errors import InputError
 from diodeq.network.network import Network
-from diodeq.network.weights.chain import Chain, Shape
-from diodeq.network.weights.constants import BATCH, UNKNOWN, Constants, computed_weights, constant, shape_step
-from diodeq.network.weights.steps import DOMAINS, STEPS, Node
+from diodeq.network.weights.cascade import cascade
+from diodeq.network.weights.constants import BATCH, ELEMENTWISE, FILLED, SMALLER, UNKNOWN, Constants, constant, fold
+from diodeq.network.weights.moving import strings_samples
+from diodeq.network.weights.node import Node, Notes
+from diodeq.network.weights.operators import AFTER_ENDINGS, ENDINGS, MACHINE_LEARNING, SEVERAL, STEPS
+from diodeq.network.weights.values import EXPORT, Shape, Units, Value, joined
 from diodeq.printable import counted
 
-ACCEPTED = f"diodeq reads one chain of {', '.join(STEPS)} (also Constant and what computes shapes)"
+ACCEPTED = f"diodeq reads {', '.join(STEPS)} (also Constant, what computes shapes, and a Softmax or ArgMax at the end)"
 NODES = 10_000
+ENTRIES = 1 << 24
+"""Of all matrices while a model is read, at most, if the file does not hold an eighth of them."""
 STANDARD = ("", "ai.onnx")
 NUMERIC = {1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13}
 """ONNX's element types that hold real numbers a sample can be given in."""
 
 
-def read(path: Path) -> Network:
+@dataclass(frozen=True, eq=False)
+class Ending:
+    """What is left out at the end of a model: it comes of ``source``, and ``where`` names the first node of it."""
+
+    source: Value
+    name: str
+    where: str
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What an ONNX model says: its network, the tensors that its outputs are, and what was read otherwise."""
+
+    network: Network
+    outputs: tuple[str, ...]
+    notes: tuple[str, ...]
+    sample: tuple[int, ...]
+    """The shape of a sample as the model takes it."""
+
+
+def read(path: Path) -> Model:
     """The network of an ONNX model; weights beside it are read from its folder.
 
     Raises:
         InputError: the package onnx is not installed; the file is damaged; weights that it names are not beside it; an
-            operator is not supported or the graph is not one chain (the node is named).
+            operator is not supported or not where it can be (the node is named).
     """
     try:
         onnx = import_module("onnx")
@@ -36,113 +62,178 @@ def read(path: Path) -> Network:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's errors have no public base class
-        raise InputError("it is damaged or not an ONNX model", "export the model again") from error
+        raise InputError("it is damaged or not an ONNX model", EXPORT) from error
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # a stage refuses what is not finite
-            return _network(onnx, model, path.parent)
+            return _Reader(onnx, model, path.parent).model()
     except (TypeError, ValueError, IndexError, KeyError, OverflowError, AttributeError) as error:
         # names, attributes and inputs that no operator has
-        raise InputError("it is damaged: a node has what none can have", "export the model again") from error
+        raise InputError("it is damaged: a node has what none can have", EXPORT) from error
 
 
-def _network(onnx: Any, model: Any, folder: Path) -> Network:
-    graph = model.graph
-    if not graph.node:
-        raise InputError("it holds no layers", ACCEPTED)
-    if len(graph.node) > NODES:
-        raise InputError(f"it has {len(graph.node):,} nodes, more than {NODES:,}", "give a smaller network")
-    for function in model.functions:
-        if function.domain in STANDARD:
-            raise InputError(f"it gives {function.name!r} a meaning of its own", "export the model without functions")
-    constants = Constants(onnx, folder)
-    for tensor in graph.initializer:
-        constants.declare(tensor.name, tensor)
-    value, chain = _input(graph, constants)
-    shapes = {value: chain.shape}
-    for node in graph.node:
-        where = f"its node {(node.name or ' '.join(node.output))!r} ({node.op_type})"
-        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+class _Reader:
+    """One model while it is read: every name is a constant, a value, or left out."""
+
+    def __init__(self, onnx: Any, model: Any, folder: Path) -> None:
+        self.onnx, self.graph = onnx, model.graph
+        if not self.graph.node:
+            raise InputError("it holds no layers", ACCEPTED)
+        if len(self.graph.node) > NODES:
+            raise InputError(f"it has {len(self.graph.node):,} nodes, more than {NODES:,}", "give a smaller network")
+        for function in model.functions:
+            if function.domain in STANDARD:
+                raise InputError(f"it gives {function.name!r} a meaning of its own", "export it without functions")
+        known = {*STEPS, *ENDINGS, *AFTER_ENDINGS, *ELEMENTWISE, *SMALLER, *FILLED, "Constant", "Shape"}
+        for node in self.graph.node:
+            if node.op_type not in known:
+                raise InputError(f"{_where(node)} is not supported", ACCEPTED)
+        self.opset = max((each.version for each in model.opset_import if each.domain in STANDARD), default=1)
+        self.constants, self.units, self.notes = Constants(onnx, folder), Units(), Notes()
+        for tensor in self.graph.initializer:
+            self.constants.declare(tensor.name, tensor)
+        self.values: dict[str, Value] = {}
+        self.endings: dict[str, Ending] = {}
+        self.entries = 0
+
+    def model(self) -> Model:
+        """The network, after every node was read."""
+        name, sample = self._input()
+        self.values[name] = self.units.sample(f"its input {name!r}", sample)
+        for node in self.graph.node:
+            self._read(node)
+        names, outputs = self._outputs()
+        network = cascade(self.units, outputs)
+        if len(sample.sample) > 1:
+            inputs = counted(network.widths[0], "input")
+            shape = " x ".join("?" if extent is None else str(extent) for extent in sample.sample)
+            self.notes.add(f"a sample of {shape} is one row of {inputs}", "in that order, the last axis fastest")
+        known = all(extent is not None for extent in sample.sample)
+        extents = tuple(extent or 0 for extent in sample.sample) if known else (network.widths[0],)
+        return Model(network, tuple(names), self.notes.sentences(), extents)
+
+    def _input(self) -> tuple[str, Shape]:
+        """The one input that is not a weight, and its shape."""
+        inputs = [value for value in self.graph.input if value.name not in self.constants]
+        if len(inputs) != 1:
+            raise InputError(f"it has {counted(len(inputs), 'input')}", "diodeq reads models with one input")
+        tensor, name = inputs[0].type.tensor_type, inputs[0].name
+        if tensor.elem_type not in NUMERIC and tensor.elem_type != 0:
+            raise InputError(f"its input {name!r} is not of real numbers", "export the model with float32 inputs")
+        if not tensor.HasField("shape"):
+            return name, Shape(None, (None,))
+        known = [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim]
+        if len(known) < 2:
+            raise InputError(f"its input {name!r} is not one row a sample", "export the model with a batch of samples")
+        return name, Shape(known[0], tuple(known[1:]))
+
+    def _read(self, node: Any) -> None:
+        where = _where(node)
+        attributes = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
         for output in node.output:
-            if output and (output in constants or output in shapes):
-                raise InputError(f"{where} gives the name {output!r} a second time", "export the model again")
-        if not _constant(onnx, node, where, attributes, constants, shapes):
-            chain = _step(node, where, attributes, constants, value, chain)
-            value = node.output[0]
-            shapes[value] = chain.shape
-    outputs = [output.name for output in graph.output]
-    if outputs != [value]:
-        raise InputError(f"its outputs {outputs[:8]} are not the end of the chain, {value!r}", ACCEPTED)
-    if not chain.layers:
-        raise InputError("it holds no Gemm or MatMul", ACCEPTED)
-    return chain.network()
+            if output and (output in self.constants or output in self.values or output in self.endings):
+                raise InputError(f"{where} gives the name {output!r} a second time", EXPORT)
+        inputs = [name for name in node.input if name]
+        unknown = [name for name in inputs if name not in self.constants and name not in self.values | self.endings]
+        if unknown:
+            raise InputError(f"{where} takes {unknown[0]!r}, which nothing before it gives", EXPORT)
+        if any(name in self.endings for name in inputs) or (node.op_type in ENDINGS and self._takes_values(inputs)):
+            self._end(node, where, inputs)
+        elif node.domain in STANDARD and self._is_constant(node, where, inputs, attributes):
+            pass
+        else:
+            self._step(node, where, attributes)
 
+    def _takes_values(self, inputs: list[str]) -> bool:
+        return any(name in self.values for name in inputs)
 
-def _step(node: Any, where: str, attributes: dict[str, Any], constants: Constants, value: str, chain: Chain) -> Chain:
-    """The chain with one more node."""
-    kind, inputs = node.op_type, list(node.input)
-    domains = (DOMAINS[kind],) if kind in DOMAINS else STANDARD
-    if kind not in STEPS or node.domain not in domains:
-        raise InputError(f"{where} is not supported", ACCEPTED)
-    if chain.joined and kind not in ("Identity", "Cast"):
-        raise InputError(f"{where} follows a Reshape that makes one row of all samples", ACCEPTED)
-    step, known, most = STEPS[kind]
-    unknown = sorted(set(attributes) - known)
-    if unknown or len(inputs) > most:
-        what = f"the attribute {unknown[0]!r}" if unknown else counted(len(inputs), "input")
-        raise InputError(f"{where} has {what}, which diodeq does not know", "export the model with a newer opset")
-    extra = [output for output in node.output[1:] if output]
-    if not node.output or (extra and kind != "Dropout") or inputs.count(value) != 1:
-        raise InputError(f"{where} does not continue the chain: it does not take {value!r}", ACCEPTED)
-    return step(chain, Node(kind, where, inputs, attributes, constants, inputs.index(value)))
-
-
-def _constant(
-    onnx: Any,
-    node: Any,
-    where: str,
-    attributes: dict[str, Any],
-    constants: Constants,
-    shapes: dict[str, Shape],
-) -> bool:
-    """Whether a node does not continue the chain because it is a constant; its value is noted then."""
-    kind, inputs = node.op_type, list(node.input)
-    if node.domain not in STANDARD or len(node.output) != 1:
-        return False
-    name = node.output[0]
-    if kind == "Constant":
-        tensor = constant(onnx, attributes)
-        if tensor is None:
-            raise InputError(f"{where} is not a plain tensor", "use an initializer")
-        constants.declare(name, tensor)
-        return True
-    if kind == "Shape" and len(inputs) == 1 and inputs[0] in shapes:
-        shape = shapes[inputs[0]]
-        sample = (UNKNOWN if extent is None else extent for extent in shape.sample)
-        extents = [BATCH if shape.batch is None else shape.batch, *sample]
-        begin, end = attributes.get("start", 0), attributes.get("end", len(extents))
-        constants.put(name, np.array(extents[begin:end], np.int64))
-        return True
-    if not inputs or any(one not in constants for one in inputs):
-        return False
-    found = [constants.raw(one) for one in inputs]
-    turned = computed_weights(kind, found[0], attributes) if len(found) == 1 else None
-    constants.put(name, shape_step(kind, where, found, attributes) if turned is None else turned)
-    return True
-
-
-def _input(graph: Any, constants: Constants) -> tuple[str, Chain]:
-    """The name of the one input that is not a weight, and the chain before its first node."""
-    inputs = [value for value in graph.input if value.name not in constants]
-    if len(inputs) != 1:
-        raise InputError(f"it has {len(inputs)} inputs", "diodeq reads models with one input")
-    tensor = inputs[0].type.tensor_type
-    if tensor.elem_type not in NUMERIC and tensor.elem_type != 0:
-        raise InputError(f"its input {inputs[0].name!r} is not of real numbers", "export the model with float32 inputs")
-    if not tensor.HasField("shape"):
-        return inputs[0].name, Chain(Shape(None, (None,)))
-    extents = [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim]
-    if len(extents) < 2:
-        raise InputError(
-            f"its input {inputs[0].name!r} is not one row a sample", "export the model with a batch of samples"
+    def _is_constant(self, node: Any, where: str, inputs: list[str], attributes: dict[str, Any]) -> bool:
+        """Whether a node takes nothing that the network computes; its value is noted then."""
+        kind = node.op_type
+        if kind == "Constant":
+            tensor = constant(self.onnx, attributes)
+            if tensor is None:
+                raise InputError(f"{where} is not a plain tensor", "use an initializer")
+            self.constants.declare(node.output[0], tensor)
+            return True
+        if kind == "Shape" and len(inputs) == 1 and inputs[0] in self.values:
+            shape = self.values[inputs[0]].shape
+            sample = (UNKNOWN if extent is None else extent for extent in shape.sample)
+            extents = [BATCH if shape.batch is None else shape.batch, *sample]
+            begin, end = attributes.get("start", 0), attributes.get("end", len(extents))
+            self.constants.put(node.output[0], np.array(extents[begin:end], np.int64))
+            return True
+        if not inputs or self._takes_values(inputs):
+            return False
+        found = [self.constants.raw(name) for name in inputs]
+        self.constants.put(
+            node.output[0], fold(self.onnx, node, where, found, attributes, self.opset, self.constants.room)
         )
-    return inputs[0].name, Chain(Shape(extents[0], tuple(extents[1:])))
+        return True
+
+    def _step(self, node: Any, where: str, attributes: dict[str, Any]) -> None:
+        """One more node that computes something of the input."""
+        kind, inputs = node.op_type, list(node.input)
+        domains = ("ai.onnx.ml",) if kind in MACHINE_LEARNING else STANDARD
+        if kind not in STEPS or node.domain not in domains:
+            raise InputError(f"{where} is not supported", ACCEPTED)
+        step, known, most = STEPS[kind]
+        unknown = sorted(set(attributes) - known)
+        if unknown or len(inputs) > most:
+            what = f"the attribute {unknown[0]!r}" if unknown else counted(len(inputs), "input")
+            raise InputError(f"{where} has {what}, which diodeq does not know", "export the model with a newer opset")
+        outputs = list(node.output)
+        if not outputs or (any(outputs[1:]) and kind not in SEVERAL):
+            if kind != "Dropout":
+                raise InputError(f"{where} has {counted(len(outputs), 'output')}", EXPORT)
+            outputs = outputs[:1]  # the other is a mask, for training
+        context = (self.constants, self.values, self.units, self.notes)
+        each = Node(kind, where, inputs, len(outputs), attributes, *context)
+        if kind == "Reshape" and strings_samples(each):
+            self.endings[outputs[0]] = Ending(each.value(0), inputs[0], where)
+            return
+        found = step(each)
+        for name, value in zip(outputs, found if isinstance(found, list) else [found], strict=True):
+            self.values[name] = value
+            self.entries += value.matrix.nnz
+        if self.entries > max(ENTRIES, 8 * self.constants.numbers):
+            raise InputError(f"{where} brings its matrices to {self.entries:,} weights", "give a smaller network")
+
+    def _end(self, node: Any, where: str, inputs: list[str]) -> None:
+        """Leave a node out that makes a decision of an output, or follows one that does."""
+        before = [self.endings[name] for name in inputs if name in self.endings]
+        if before and node.op_type not in ENDINGS | AFTER_ENDINGS:
+            raise InputError(
+                f"{where} follows {before[0].where.removeprefix('its ')}, which can only be left out at the end",
+                "end the model there",
+            )
+        if node.op_type in ENDINGS:
+            self.notes.add("left out at the end; the outputs are what goes into it", where.removeprefix("its node "))
+        name = next(name for name in inputs if name in self.endings or name in self.values)
+        first = before[0] if before else Ending(self.values[name], name, where)
+        for output in node.output:
+            self.endings[output] = first
+
+    def _outputs(self) -> tuple[list[str], Value]:
+        """The names of the tensors that are the outputs, and all of them side by side."""
+        found: dict[str, Value] = {}
+        for output in self.graph.output:
+            name = output.name
+            if name in self.endings:
+                name, value = self.endings[name].name, self.endings[name].source
+            elif name in self.values:
+                value = self.values[name]
+            else:
+                raise InputError(f"its output {name!r} is not computed from its input", ACCEPTED)
+            if not any(value.matrix is other.matrix and value.offset is other.offset for other in found.values()):
+                found[name] = value
+        if not found:
+            raise InputError("it has no outputs", EXPORT)
+        if len(found) == 1:
+            return list(found), next(iter(found.values()))
+        self.notes.add("its outputs stand side by side, in this order", ", ".join(found))
+        values = [value.sized("its end") for value in found.values()]
+        return list(found), joined("its end", values, np.arange(sum(len(value.offset) for value in values)))
+
+
+def _where(node: Any) -> str:
+    return f"its node {(node.name or ' '.join(node.output))!r} ({node.op_type})"

@@ -14,23 +14,25 @@ from diodeq import archives
 from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 from diodeq.network.network import Network, Stage
-from diodeq.network.weights.keys import Arrays, Floats, Texts, check_size, check_total
+from diodeq.network.weights.keys import Arrays, Floats, Tensors, Texts, check_size, check_total, listed
 from diodeq.network.weights.state_dict import linear
 from diodeq.printable import counted
 
+SAVE = "save the state dict alone: torch.save(model.state_dict(), FILE)"
 LAYERS = (
     "use Linear layers, each followed by at most one of ReLU, LeakyReLU, Tanh, Sigmoid, Hardtanh, Softshrink, Identity"
 )
 
 
-def read(path: Path) -> tuple[Arrays, Texts]:
+def read(path: Path) -> Tensors:
     """The tensors of a ``.pt`` or ``.pth`` file by name, read with ``weights_only=True``.
+
+    Of a checkpoint, whose tensors lie in one dictionary beside other things, it is that dictionary.
 
     Raises:
         InputError: PyTorch is not installed; the file is damaged, or holds anything but a dictionary of plain tensors.
     """
     torch = _torch()
-    remedy = "save the state dict alone: torch.save(model.state_dict(), FILE)"
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -44,10 +46,11 @@ def read(path: Path) -> tuple[Arrays, Texts]:
         raise
     except Exception as error:  # torch raises whatever its unpickler and its archive reader do
         raise InputError(
-            "it is damaged, or holds pickled code or a whole module, which diodeq never opens", remedy
+            "it is damaged, or holds pickled code or a whole module, which diodeq never opens", SAVE
         ) from error
     if not isinstance(content, dict):
-        raise InputError(f"it holds a {type(content).__name__}, not a state dict", remedy)
+        raise InputError(f"it holds a {type(content).__name__}, not a state dict", SAVE)
+    content, notes = _of_checkpoint(torch, content)
     arrays: Arrays = {}
     texts: Texts = {}
     tensors = {str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}
@@ -62,8 +65,24 @@ def read(path: Path) -> tuple[Arrays, Texts]:
         elif isinstance(value, torch.Tensor):
             arrays[str(key)] = _array(str(key), value)
         else:
-            raise InputError(f"its {key!r} is a {type(value).__name__}, not a tensor", remedy)
-    return arrays, texts
+            raise InputError(f"its {key!r} is a {type(value).__name__}, not a tensor", SAVE)
+    return Tensors(arrays, texts, notes)
+
+
+def _of_checkpoint(torch: Any, content: dict[Any, Any]) -> tuple[dict[Any, Any], tuple[str, ...]]:
+    """The one dictionary of tensors in a dictionary without any of its own, and what is left out beside it."""
+    inner = {
+        str(key): value
+        for key, value in content.items()
+        if isinstance(value, dict) and value and all(isinstance(each, torch.Tensor) for each in value.values())
+    }
+    if not inner or any(isinstance(value, torch.Tensor) for value in content.values()):
+        return content, ()
+    if len(inner) > 1:
+        raise InputError(f"it holds several state dicts: {listed(inner)}", SAVE)
+    (name,) = inner
+    others = [str(key) for key in content if str(key) != name]
+    return inner[name], (f"left out of the checkpoint, beside its {name}: {listed(others)}",) if others else ()
 
 
 def from_module(module: Any) -> Network:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from diodeq.documents import from_json
 from diodeq.errors import InputError
 from diodeq.files import read_bytes
-from diodeq.network.weights.keys import Arrays, Texts, check_size
+from diodeq.network.weights.keys import Arrays, Tensors, Texts, check_size
 
 SAVE = "save it again with safetensors"
 LARGEST = 1 << 32  # bytes
@@ -36,7 +36,7 @@ DTYPES: dict[str, str] = {
 }
 
 
-def read(path: Path) -> tuple[Arrays, Texts]:
+def read(path: Path) -> Tensors:
     """Every tensor by name, and the activations among the metadata; other metadata are ignored.
 
     Raises:
@@ -57,7 +57,7 @@ def read(path: Path) -> tuple[Arrays, Texts]:
         raise InputError("it is damaged: its metadata are not a table", SAVE)
     data = memoryview(content)[8 + length :]
     arrays = {name: _tensor(name, entry, data) for name, entry in header.items()}
-    return arrays, {key: str(value) for key, value in metadata.items() if key.startswith("activation")}
+    return Tensors(arrays, {key: str(value) for key, value in metadata.items() if key.startswith("activation")})
 
 
 def encode(arrays: Arrays, texts: Texts) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from diodeq.errors import InputError
-from diodeq.network.weights.chain import EXPORT, Shape, product
 from diodeq.network.weights.constants import BATCH
+from diodeq.network.weights.values import EXPORT, Shape, product
 
 Extents = tuple[int | None, ...]
 

@@ -17,20 +17,18 @@ from diodeq.errors import InputError
 from diodeq.network.activations import ACTIVATIONS, Activation
 from diodeq.network.network import Network, Stage
 from diodeq.network.weights.keys import Arrays, for_layers, listed, matrix, shaped
+from diodeq.network.weights.layers import ACCEPTED, Layer, is_part, linear_layers
 from diodeq.printable import counted
 
-ACCEPTED = "diodeq reads state dicts of Linear layers (export other models to ONNX), or its own keys W0, U0, b0, …"
 ORDER = "give the layers in their order: --layers"
 
-_PARTS = ("weight", "bias")
-_LONE = "the only layer"
 LAYERS = 32
 """So many are put in order by their shapes."""
 
 
 def is_state_dict(arrays: Iterable[str]) -> bool:
     """Whether some key is that of a weight or bias in a state dict."""
-    return any(key.rpartition(".")[2] in _PARTS for key in arrays)
+    return any(is_part(key) for key in arrays)
 
 
 def from_arrays(
@@ -38,8 +36,8 @@ def from_arrays(
     activations: tuple[Activation, ...] | None = None,
     layers: tuple[str, ...] | None = None,
     keeps_order: bool = True,
-) -> Network:
-    """The network of the linear layers in a state dict.
+) -> tuple[Network, tuple[str, ...]]:
+    """The network of the linear layers in a state dict, and what was left out.
 
     ``activations`` are as `for_layers` takes them, ``layers`` the names of the layers in their order (``fc1`` of
     ``fc1.weight``); others are left out then. ``keeps_order`` says whether the file lists tensors as they were given.
@@ -47,10 +45,10 @@ def from_arrays(
     Raises:
         InputError: no activations are given, a key is not a linear layer's, or the order of the layers is not certain.
     """
-    found = _layers(arrays)
+    found = linear_layers(arrays)
     order = _given(found, layers) if layers is not None else _ordered(found, arrays, keeps_order)
     for first, second in pairwise(order):
-        outputs, inputs = len(arrays[found[first]["weight"]]), arrays[found[second]["weight"]].shape[1]
+        outputs, inputs = len(found[first].weight), found[second].weight.shape[1]
         if outputs != inputs:
             raise InputError(
                 f"its layer {second} has {counted(inputs, 'input')} but {first}, the layer before it, has"
@@ -65,7 +63,9 @@ def from_arrays(
     each = for_layers(activations, order)
     if len(activations) == 1:
         _refuse_neighbours(order, each)
-    return Network(tuple(_stage(arrays, found[name], each[k]) for k, name in enumerate(order)))
+    left = [name for name in found if name not in order]
+    notes = (f"left out, since --layers does not name them: {listed(left)}",) if left else ()
+    return Network(tuple(_stage(found[name], each[k]) for k, name in enumerate(order))), notes
 
 
 def linear(weight_key: str, weight: Any, bias_key: str, bias: Any, activation: Activation) -> Stage:
@@ -79,29 +79,11 @@ def linear(weight_key: str, weight: Any, bias_key: str, bias: Any, activation: A
     return Stage(U=U, b=b, W=None, activation=activation)
 
 
-def _stage(arrays: Arrays, keys: dict[str, str], activation: Activation) -> Stage:
-    bias = arrays[keys["bias"]] if "bias" in keys else None
-    return linear(keys["weight"], arrays[keys["weight"]], keys.get("bias", ""), bias, activation)
+def _stage(layer: Layer, activation: Activation) -> Stage:
+    return linear(layer.weight_key, layer.weight, layer.bias_key, layer.bias, activation)
 
 
-def _layers(arrays: Arrays) -> dict[str, dict[str, str]]:
-    """The keys of each layer by its part, the layers in the file's order."""
-    layers: dict[str, dict[str, str]] = {}
-    for key in arrays:
-        name, _, part = key.rpartition(".")
-        if part not in _PARTS:
-            raise InputError(f"its key {key!r} is not a weight of a Linear layer", ACCEPTED)
-        layers.setdefault(name or _LONE, {})[part] = key
-    for name, keys in layers.items():
-        if "weight" not in keys:
-            raise InputError(f"its layer {name} has a bias but no weight", ACCEPTED)
-        shape = arrays[keys["weight"]].shape
-        if len(shape) != 2:
-            raise InputError(f"its {keys['weight']} has shape {shape}, not that of a Linear layer", ACCEPTED)
-    return layers
-
-
-def _given(found: dict[str, dict[str, str]], layers: tuple[str, ...]) -> list[str]:
+def _given(found: dict[str, Layer], layers: tuple[str, ...]) -> list[str]:
     for name in layers:
         if name not in found:
             raise InputError(f"it has no layer {name!r}", f"its layers are {listed(found)}")
@@ -110,7 +92,7 @@ def _given(found: dict[str, dict[str, str]], layers: tuple[str, ...]) -> list[st
     return list(layers)
 
 
-def _ordered(found: dict[str, dict[str, str]], arrays: Arrays, keeps_order: bool) -> list[str]:
+def _ordered(found: dict[str, Layer], arrays: Arrays, keeps_order: bool) -> list[str]:
     """The one order that the file, or the numbers in the names, or the shapes make certain.
 
     Writers that sort their keys put ``10`` before ``2`` and ``decoder`` before ``encoder``: what is sorted so says
@@ -124,7 +106,7 @@ def _ordered(found: dict[str, dict[str, str]], arrays: Arrays, keeps_order: bool
     candidates = [by_number] if numbered else []
     if not is_sorted or (keeps_order and not numbered):
         candidates.append(names)
-    shapes = {name: arrays[keys["weight"]].shape for name, keys in found.items()}
+    shapes = {name: layer.weight.shape for name, layer in found.items()}
     if not candidates:
         candidates = _chainings(shapes)
         if not candidates:

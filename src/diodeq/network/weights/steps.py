@@ -1,73 +1,23 @@
-"""What each ONNX operator adds to a chain of layers: one function each, and the attributes it understands."""
+"""What ONNX operators with weights or constants compute: linear layers, convolutions, pooling, scalings, sums."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from diodeq.errors import InputError
-from diodeq.network.activations import Activation
-from diodeq.network.weights import shapes
-from diodeq.network.weights.chain import EXPORT, Chain, product
-from diodeq.network.weights.constants import EXACT, Constants
-from diodeq.network.weights.keys import Floats, matrix
-
-LARGEST_FLOAT32 = 3.4e38  # exporters write it, a little rounded, where there is no limit
+from diodeq.network.weights import windows
+from diodeq.network.weights.keys import matrix
+from diodeq.network.weights.node import Node
+from diodeq.network.weights.values import EXPORT, Matrix, Value, check_unrolled
+from diodeq.network.weights.windows import Grid
 
 
-@dataclass(frozen=True, eq=False)
-class Node:
-    """A node whose data input is the chain; ``place`` says which of its inputs that is."""
-
-    kind: str
-    where: str
-    inputs: list[str]
-    attributes: dict[str, Any]
-    constants: Constants
-    place: int
-
-    def number(self, name: str, default: float) -> float:
-        """A finite attribute."""
-        value = self.attributes.get(name, default)
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise InputError(f"{self.where} has {name} {value!r}", f"give {name} as a finite number")
-        return float(value)
-
-    def has(self, place: int) -> bool:
-        """Whether there is an input at that place."""
-        return place < len(self.inputs) and bool(self.inputs[place])
-
-    def weights(self, place: int) -> Floats:
-        """The constant at one place of the inputs, float64."""
-        return self.constants.floats(self.named(place))
-
-    def whole(self, place: int, attribute: str) -> list[int] | None:
-        """Whole numbers from an input, or in old models from an attribute; None if there are none."""
-        if self.has(place):
-            value = self.constants.raw(self.named(place))
-            if value.dtype.kind not in "iu" or value.ndim > 1 or value.size > 64:
-                raise InputError(f"{self.where} takes {self.inputs[place]!r}, not whole numbers", EXPORT)
-            return [int(n) for n in value.reshape(-1)]
-        return [int(n) for n in self.attributes[attribute]] if attribute in self.attributes else None
-
-    def named(self, place: int) -> str:
-        """The name of the constant at one place of the inputs."""
-        name = self.inputs[place] if place < len(self.inputs) else ""
-        if name not in self.constants:
-            raise InputError(f"{self.where} takes {name!r}, which is not a constant", "build one chain of layers")
-        return name
-
-
-Step = Callable[[Chain, Node], Chain]
-
-
-def _gemm(chain: Chain, node: Node) -> Chain:
+def gemm(node: Node) -> Value:
     """alpha · x · B' + beta · C, with B' = B transposed if transB says so."""
-    if node.place or node.number("transA", 0):
+    if not node.computed(0) or node.number("transA", 0):
         raise InputError(f"{node.where} transposes its input or takes it in another place", "write x @ weights + bias")
     B = matrix(node.inputs[1], node.weights(1)) * node.number("alpha", 1.0)
     U = B if node.number("transB", 0) else B.T
@@ -79,57 +29,171 @@ def _gemm(chain: Chain, node: Node) -> Chain:
                 f"{node.where} adds {node.inputs[2]!r} of shape {row.shape}", f"give it the shape ({len(U)},)"
             )
         b = b + row.reshape(-1) * node.number("beta", 1.0)
-    return _flat(chain, node).linear(node.where, U, b)
-
-
-def _matmul(chain: Chain, node: Node) -> Chain:
-    if node.place:
-        raise InputError(f"{node.where} multiplies from the left", "write x @ weights")
-    U = matrix(node.inputs[1], node.weights(1)).T
-    before = chain.shape.sample[:-1]
-    if before and product(before) == 1:  # a row with axes of one before it keeps them
-        after = replace(chain, shape=replace(chain.shape, sample=chain.shape.sample[-1:]))
-        after = after.linear(node.where, U, np.zeros(len(U)))
-        return replace(after, shape=replace(after.shape, sample=(*before, len(U))))
-    return _flat(chain, node).linear(node.where, U, np.zeros(len(U)))
-
-
-def _flat(chain: Chain, node: Node) -> Chain:
-    if len(chain.shape.sample) != 1:
+    value = node.value(0)
+    if len(value.shape.sample) != 1:
         raise InputError(f"{node.where} takes an input that is not one row a sample", "put a Flatten before it")
-    return chain
+    return value.linear(node.where, sparse.csr_array(U), b, (len(U),))
 
 
-def _arithmetic(chain: Chain, node: Node) -> Chain:
-    """Add, Sub, Mul and Div with a constant."""
-    other = 1 - node.place
-    value = node.weights(other)
+def matmul(node: Node) -> Value:
+    """x · weights along the last axis of every sample, or weights · x along the one before it."""
+    if node.computed(0):
+        U = matrix(node.inputs[1], node.weights(1)).T
+        value = node.value(0)
+        if len(value.shape.sample) == 1:
+            return value.linear(node.where, sparse.csr_array(U), np.zeros(len(U)), (len(U),))
+        extents = value.index(node.where).shape
+        rows = math.prod(extents[:-1])
+        check_unrolled(node.where, rows * U.size, U.size)
+        map_ = sparse.kron(sparse.eye_array(rows), sparse.csr_array(U), format="csr")
+        return value.linear(node.where, map_, np.zeros(rows * len(U)), (*extents[:-1], len(U)))
+    value, W = node.value(1), matrix(node.inputs[0], node.weights(0))
+    if len(value.shape.sample) != 2:
+        raise InputError(f"{node.where} multiplies from the left", "write x @ weights")
+    columns = value.index(node.where).shape[1]
+    check_unrolled(node.where, columns * W.size, W.size)
+    map_ = sparse.kron(sparse.csr_array(W), sparse.eye_array(columns), format="csr")
+    return value.linear(node.where, map_, np.zeros(columns * len(W)), (len(W), columns))
+
+
+def _image(node: Node) -> tuple[Value, int, tuple[int, ...]]:
+    """The input, the number of its channels and its other axes."""
+    value = node.value(0)
+    extents = value.index(node.where).shape
+    if len(extents) < 2:
+        raise InputError(f"{node.where} takes samples of shape {extents}", "give them channels and at least one axis")
+    return value, extents[0], extents[1:]
+
+
+def _grid(node: Node, kernel: tuple[int, ...], extents: tuple[int, ...]) -> Grid:
+    """The window of a node, with the padding that ``auto_pad`` asks for."""
+    axes = len(extents)
+    strides, steps = node.numbers("strides", 1, axes), node.numbers("dilations", 1, axes)
+    pads = node.numbers("pads", 0, 2 * axes)
+    auto = node.attributes.get("auto_pad", b"NOTSET").decode()
+    if len(pads) != 2 * axes or not len(kernel) == len(strides) == len(steps) == axes or min(strides) < 1:
+        raise InputError(f"{node.where} has a window of other axes than its input", EXPORT)
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        wanted = [
+            max((-(-length // stride) - 1) * stride + (size - 1) * step + 1 - length, 0)
+            for length, stride, size, step in zip(extents, strides, kernel, steps, strict=True)
+        ]
+        less, more = tuple(n // 2 for n in wanted), tuple(n - n // 2 for n in wanted)
+        pads = (*less, *more) if auto == "SAME_UPPER" else (*more, *less)
+    elif auto not in ("NOTSET", "VALID"):
+        raise InputError(f"{node.where} has auto_pad {auto!r}", EXPORT)
+    ceil = bool(node.number("ceil_mode", 0))
+    return Grid(kernel, strides, steps, pads[:axes], pads[axes:], ceil)
+
+
+def convolution(node: Node) -> Value:
+    """Conv: every output place sees a window of all channels of its group."""
+    value, channels, extents = _image(node)
+    kernel = node.weights(1)
+    groups = int(node.number("group", 1))
+    if kernel.ndim != len(extents) + 2 or groups < 1 or len(kernel) % groups or kernel.shape[1] * groups != channels:
+        raise InputError(f"{node.where} has weights of shape {kernel.shape} for {channels} channels", EXPORT)
+    places = _grid(node, kernel.shape[2:], extents).places(node.where, extents)
+    U = windows.convolution(node.where, kernel, places, groups, math.prod(extents))
+    return _with_bias(node, value, U, (len(kernel), *places.shape[: len(extents)]))
+
+
+def transposed_convolution(node: Node) -> Value:
+    """ConvTranspose: the matrix of a Conv from its outputs to its inputs, turned."""
+    value, channels, extents = _image(node)
+    kernel = node.weights(1)
+    axes, groups = len(extents), int(node.number("group", 1))
+    if kernel.ndim != axes + 2 or groups < 1 or len(kernel) != channels or channels % groups:
+        raise InputError(f"{node.where} has weights of shape {kernel.shape} for {channels} channels", EXPORT)
+    if "output_shape" in node.attributes or node.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+        raise InputError(f"{node.where} computes its padding from its output's shape", "give it pads")
+    grid = _grid(node, kernel.shape[2:], extents)
+    more = node.numbers("output_padding", 0, axes)
+    outputs = tuple(
+        grid.strides[k] * (extents[k] - 1)
+        + more[k]
+        + (kernel.shape[2 + k] - 1) * grid.dilations[k]
+        + 1
+        - grid.before[k]
+        - grid.after[k]
+        for k in range(axes)
+    )
+    places = grid.places(node.where, outputs)
+    if places.shape[:axes] != extents:
+        raise InputError(f"{node.where} has an output_padding that does not fit its strides", EXPORT)
+    U = windows.convolution(node.where, kernel, places, groups, math.prod(outputs)).T
+    return _with_bias(node, value, sparse.csr_array(U), (kernel.shape[1] * groups, *outputs))
+
+
+def _with_bias(node: Node, value: Value, U: Matrix, sample: tuple[int, ...]) -> Value:
+    b = np.zeros(sample[0])
+    if node.has(2):
+        b = node.weights(2)
+        if b.shape != sample[:1]:
+            raise InputError(f"{node.where} has a bias of shape {b.shape}", f"give it the shape ({sample[0]},)")
+    return value.linear(node.where, U, np.repeat(b, math.prod(sample[1:])), sample)
+
+
+def average_pool(node: Node) -> Value:
+    """AveragePool: linear, so nothing is lost."""
+    value, channels, extents = _image(node)
+    kernel = node.numbers("kernel_shape", 1, 0)
+    places = _grid(node, kernel, extents).places(node.where, extents)
+    counted = bool(node.number("count_include_pad", 0))
+    map_ = windows.average(node.where, channels, places, math.prod(kernel), math.prod(extents), counted)
+    return value.mapped(node.where, map_, (channels, *places.shape[: len(extents)]))
+
+
+def arithmetic(node: Node) -> Value:
+    """Add, Sub, Mul and Div with a constant; Add and Sub of two that the network computes."""
+    if node.computed(0) and node.computed(1):
+        if node.kind in ("Mul", "Div"):
+            raise InputError(f"{node.where} multiplies or divides what the network computes", "use constants there")
+        return node.value(0).plus(node.where, node.value(1), 1.0 if node.kind == "Add" else -1.0)
+    place = 0 if node.computed(0) else 1
+    other = 1 - place
+    constant = node.weights(other)
     if node.kind == "Div":
-        if node.place:
+        if place:
             raise InputError(f"{node.where} divides by what the network computes", "use a network of linear layers")
-        if not value.all():
+        if not constant.all():
             raise InputError(f"{node.where} divides by 0", EXPORT)
-    chain, row = chain.entries(node.where, node.inputs[other], value)
+    value, row = node.value(place).entries(node.where, node.inputs[other], constant)
     one, zero = np.ones(()), np.zeros(())
     if node.kind == "Mul":
-        return chain.scaled(row, zero)
+        return value.scaled(row, zero)
     if node.kind == "Div":
-        return chain.scaled(1.0 / row, zero)
+        return value.scaled(1.0 / row, zero)
     if node.kind == "Add":
-        return chain.scaled(one, row)
-    return chain.scaled(one, -row) if node.place == 0 else chain.scaled(-one, row)
+        return value.scaled(one, row)
+    return value.scaled(one, -row) if place == 0 else value.scaled(-one, row)
 
 
-def _negative(chain: Chain, node: Node) -> Chain:
-    return chain.scaled(-np.ones(()), np.zeros(()))
+def total(node: Node) -> Value:
+    """Sum of any number of inputs."""
+    places = [place for place in range(len(node.inputs)) if node.computed(place)]
+    found = node.value(places[0])
+    for place in places[1:]:
+        found = found.plus(node.where, node.value(place))
+    for place in range(len(node.inputs)):
+        if place not in places:
+            found, row = found.entries(node.where, node.inputs[place], node.weights(place))
+            found = found.scaled(np.ones(()), row)
+    return found
 
 
-def _batch_normalization(chain: Chain, node: Node) -> Chain:
+def negative(node: Node) -> Value:
+    """Neg."""
+    return node.value(0).scaled(-np.ones(()), np.zeros(()))
+
+
+def batch_normalization(node: Node) -> Value:
     """``(x - mean) / √(variance + epsilon) · scale + shift``, channel by channel, as after training."""
-    if node.place or node.number("training_mode", 0) or not node.number("spatial", 1):
+    if not node.computed(0) or node.number("training_mode", 0) or not node.number("spatial", 1):
         raise InputError(f"{node.where} takes its statistics from the batch", "export the model in evaluation mode")
     scale, shift, mean, variance = (node.weights(place) for place in (1, 2, 3, 4))
-    sample = chain.shape.sample
+    value = node.value(0)
+    sample = value.shape.sample
     if not sample or not scale.shape == shift.shape == mean.shape == variance.shape == (scale.size,):
         raise InputError(f"{node.where} has constants of different shapes", EXPORT)
     deviation = variance + node.number("epsilon", 1e-5)
@@ -139,138 +203,36 @@ def _batch_normalization(chain: Chain, node: Node) -> Chain:
         raise InputError(f"{node.where} has {scale.size} channels, its input {sample[0]}", EXPORT)
     channels = (scale.size, *(1 for _ in sample[1:]))
     factor = scale / np.sqrt(deviation)
-    chain, row = chain.entries(node.where, node.inputs[1], factor.reshape(channels))
-    chain, moved = chain.entries(node.where, node.inputs[2], (shift - mean * factor).reshape(channels))
-    return chain.scaled(row, moved)
+    value, row = value.entries(node.where, node.inputs[1], factor.reshape(channels))
+    value, moved = value.entries(node.where, node.inputs[2], (shift - mean * factor).reshape(channels))
+    return value.scaled(row, moved)
 
 
-def _scaler(chain: Chain, node: Node) -> Chain:
+def scaler(node: Node) -> Value:
     """``(x - offset) · scale``: scikit-learn's StandardScaler."""
-    offset, scale = (np.asarray(node.attributes.get(name, default), np.float64) for name, default in _SCALER.items())
+    given = (np.asarray(node.attributes.get(name, default), np.float64) for name, default in _SCALER.items())
+    offset, scale = given
     if not (np.isfinite(offset).all() and np.isfinite(scale).all()):
         raise InputError(f"{node.where} has numbers that are not finite", EXPORT)
-    chain, row = chain.entries(node.where, "scale", scale)
-    chain, moved = chain.entries(node.where, "offset", -offset * scale)
-    return chain.scaled(row, moved)
+    value, row = node.value(0).entries(node.where, "scale", scale)
+    value, moved = value.entries(node.where, "offset", -offset * scale)
+    return value.scaled(row, moved)
 
 
 _SCALER = {"offset": [0.0], "scale": [1.0]}
 
 
-def _plain(chain: Chain, node: Node) -> Chain:
-    """An activation of ONNX's without a parameter, by its name in lower case."""
-    return chain.activated(node.where, Activation(node.kind.lower()))
-
-
-def _leaky(chain: Chain, node: Node) -> Chain:
-    """LeakyRelu, and PRelu with one slope for all units."""
-    if node.kind == "PRelu":
-        slopes = node.weights(1)
-        chain, slopes = chain.entries(node.where, ", ".join(node.inputs[1:]), slopes)
-        if node.place or slopes.size == 0 or np.ptp(slopes) > 0.0:
-            raise InputError(f"{node.where} has several slopes", "use one slope for a layer")
-        slope = float(slopes.flat[0])
-    else:
-        slope = node.number("alpha", 0.01)
-    if not 0.0 <= slope <= 1.0:
-        raise InputError(f"{node.where} has the slope {slope:g} below zero", "use a slope from 0 to 1")
-    return chain.activated(node.where, Activation("leaky-relu", slope) if slope else Activation("relu"))
-
-
-def _clip(chain: Chain, node: Node) -> Chain:
-    """Clip between -c and c is hard-tanh; above 0 alone it is relu."""
-    if node.place:
-        raise InputError(f"{node.where} has limits that the network computes", "use constant limits")
-    low, high = _limit(node, 1, "min", -math.inf), _limit(node, 2, "max", math.inf)
-    if low == -math.inf and high == math.inf:
-        return chain
-    if low == 0.0 and high == math.inf:
-        return chain.activated(node.where, Activation("relu"))
-    if 0.0 < high < math.inf and low == -high:
-        return chain.activated(node.where, Activation("hard-tanh", high))
-    raise InputError(f"{node.where} has the limits {low:g} and {high:g}", "use limits -c and c, or 0 alone")
-
-
-def _limit(node: Node, place: int, name: str, missing: float) -> float:
-    if node.has(place):
-        value = node.constants.raw(node.named(place))
-        if value.size != 1 or value.dtype.kind not in "fiu":
-            raise InputError(f"{node.where} has a {name} that is not one number", EXPORT)
-        found = float(value.reshape(()))
-    else:
-        found = float(node.attributes.get(name, missing))
-    return missing if abs(found) >= LARGEST_FLOAT32 and (found > 0) == (missing > 0) else found
-
-
-def _shrink(chain: Chain, node: Node) -> Chain:
-    threshold = node.number("lambd", 0.5)
-    if node.number("bias", 0.0) != threshold or threshold <= 0.0:
-        raise InputError(f"{node.where} has a bias that is not its lambd", "use a soft threshold")
-    return chain.activated(node.where, Activation("soft-threshold", threshold))
-
-
-def _cast(chain: Chain, node: Node) -> Chain:
-    if node.attributes.get("to") not in EXACT:
-        raise InputError(f"{node.where} rounds what passes through", f"cast to {' or '.join(EXACT.values())}")
-    return chain
-
-
-def _dropout(chain: Chain, node: Node) -> Chain:
-    if node.place or (node.has(2) and node.constants.raw(node.named(2)).any()):
-        raise InputError(f"{node.where} drops units at random", "export the model in evaluation mode")
-    return chain
-
-
-def _identity(chain: Chain, node: Node) -> Chain:
-    return chain
-
-
-def _flatten(chain: Chain, node: Node) -> Chain:
-    return replace(chain, shape=shapes.flatten(node.where, chain.shape, int(node.number("axis", 1))))
-
-
-def _reshape(chain: Chain, node: Node) -> Chain:
-    target = node.whole(1, "shape")
-    if node.place or target is None:
-        raise InputError(f"{node.where} has no constant shape", EXPORT)
-    if target in ([-1], [-1, 1]) and chain.shape.size != 1:  # as scikit-learn's regressors with several outputs end
-        return replace(chain, joined=True)
-    return replace(chain, shape=shapes.reshape(node.where, chain.shape, target, bool(node.number("allowzero", 0))))
-
-
-def _squeeze(chain: Chain, node: Node) -> Chain:
-    return replace(chain, shape=shapes.squeeze(node.where, chain.shape, node.whole(1, "axes")))
-
-
-def _unsqueeze(chain: Chain, node: Node) -> Chain:
-    return replace(chain, shape=shapes.unsqueeze(node.where, chain.shape, node.whole(1, "axes")))
-
-
-# operator -> what it adds to the chain, the attributes it may have, and how many inputs
-STEPS: dict[str, tuple[Step, set[str], int]] = {
-    "Gemm": (_gemm, {"alpha", "beta", "transA", "transB"}, 3),
-    "MatMul": (_matmul, set(), 2),
-    "Add": (_arithmetic, set(), 2),
-    "Relu": (_plain, set(), 1),
-    "Tanh": (_plain, set(), 1),
-    "Sigmoid": (_plain, set(), 1),
-    "Flatten": (_flatten, {"axis"}, 1),
-    "Sub": (_arithmetic, set(), 2),
-    "Mul": (_arithmetic, set(), 2),
-    "Div": (_arithmetic, set(), 2),
-    "Neg": (_negative, set(), 1),
-    "BatchNormalization": (_batch_normalization, {"epsilon", "momentum", "training_mode", "spatial"}, 5),
-    "Scaler": (_scaler, {"offset", "scale"}, 1),
-    "LeakyRelu": (_leaky, {"alpha"}, 1),
-    "PRelu": (_leaky, set(), 2),
-    "Clip": (_clip, {"min", "max"}, 3),
-    "Shrink": (_shrink, {"lambd", "bias"}, 1),
-    "Reshape": (_reshape, {"allowzero", "shape"}, 2),
-    "Squeeze": (_squeeze, {"axes"}, 2),
-    "Unsqueeze": (_unsqueeze, {"axes"}, 2),
-    "Cast": (_cast, {"to", "saturate", "round_mode"}, 1),
-    "Dropout": (_dropout, {"ratio", "seed"}, 3),
-    "Identity": (_identity, set(), 1),
-}
-DOMAINS = {"Scaler": "ai.onnx.ml"}
-"""Operators that are not of ONNX's own domain."""
+def linear_model(node: Node) -> Value:
+    """LinearRegressor, or the scores of LinearClassifier."""
+    coefficients = np.asarray(node.attributes.get("coefficients", []), np.float64)
+    intercepts = np.asarray(node.attributes.get("intercepts", []), np.float64)
+    targets = int(node.number("targets", 1)) if node.kind == "LinearRegressor" else len(intercepts)
+    if node.attributes.get("post_transform", b"NONE") not in (b"NONE", b"SOFTMAX", b"LOGISTIC"):
+        raise InputError(f"{node.where} has post_transform {node.attributes['post_transform']!r}", EXPORT)
+    if targets < 1 or not coefficients.size or coefficients.size % targets or len(intercepts) not in (0, targets):
+        raise InputError(f"{node.where} has coefficients that do not fit its outputs", EXPORT)
+    U = coefficients.reshape(targets, -1)
+    b = intercepts if len(intercepts) else np.zeros(targets)
+    if not (np.isfinite(U).all() and np.isfinite(b).all()):
+        raise InputError(f"{node.where} has numbers that are not finite", EXPORT)
+    return node.value(0).linear(node.where, sparse.csr_array(U), b, (targets,))
