@@ -9,11 +9,12 @@ from typing import Any
 import rich_click as click
 
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
+from diodeq.cli.networks import open_network
 from diodeq.cli.options import JSON, WEIGHTS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology, get
 from diodeq.network import Network
-from diodeq.network.weights import load, save
+from diodeq.network.weights import save
 from diodeq.synthesis.compile import MAX_GAIN, REALIZATIONS, Compiled, compile_network
 from diodeq.synthesis.nearest import nearest_passive_network
 from diodeq.synthesis.remedy import REMEDIES
@@ -72,6 +73,7 @@ def compile_command(
     allow_nonunique: bool,
     activation: str | None,
     layers: tuple[str, ...] | None,
+    margin: float | None,
     as_json: bool,
 ) -> None:
     """Compile a network's weights into a circuit of resistors and diodes.
@@ -80,7 +82,8 @@ def compile_command(
     """
     hardware = get(technology) if technology else Technology()
     limits: dict[str, Any] = {"low": low, "high": high, "supply": supply, "diode": diode}
-    network = load(weights, activation, layers)
+    loaded = open_network(weights, activation, layers, margin, as_json)
+    network = loaded.network
     distances: tuple[float, ...] | None = None
     if nearest:
         realization = "passive"
@@ -106,9 +109,10 @@ def compile_command(
     notes = (
         f"compiled from {weights.name}: {realizations}; {scale}",
         f"certificate: {certificate.sentence()}",
+        *loaded.notes,
     )
     replace(compiled.circuit, notes=(*compiled.circuit.notes, *notes)).save(output)
-    _print(compiled, certificate, output, moved, as_json)
+    _print(compiled, certificate, output, moved, loaded.notes if as_json else None)
 
 
 def _save_nearest(network: Network, output: Path) -> Path:
@@ -118,12 +122,17 @@ def _save_nearest(network: Network, output: Path) -> Path:
 
 
 def _print(
-    compiled: Compiled, certificate: CircuitCertificate, output: Path, moved: Path | None, as_json: bool
+    compiled: Compiled,
+    certificate: CircuitCertificate,
+    output: Path,
+    moved: Path | None,
+    notes: tuple[str, ...] | None,
 ) -> None:
-    if as_json:
+    """Say it in words, or with ``notes`` as a JSON document."""
+    if notes is not None:
         nearest = {} if moved is None else {"nearest_weights": str(moved)}
         certified = {"certificate": certificate.to_json()}
-        print_json({"file": str(output), **nearest, **compiled.report.to_json(), **certified})
+        print_json({"file": str(output), **nearest, **compiled.report.to_json(), **certified, "notes": list(notes)})
         return
     say(compiled.report.text())
     say(f"certificate: {certificate.sentence()}")

@@ -165,6 +165,7 @@ WEIGHTS = together(
         callback=lambda context, parameter, value: None if value is None else tuple(value.split(",")),
         help="Of a state dict: its layers in their order, such as fc1,fc2.  [default: the file's order]",
     ),
+    click.option("--margin", type=POSITIVE, help="The m of a monotone equilibrium layer whose file does not hold it."),
 )
 
 

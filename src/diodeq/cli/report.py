@@ -42,6 +42,7 @@ def report(
     tolerance: float,
     activation: str | None,
     layers: tuple[str, ...] | None,
+    margin: float | None,
     simulator: str | None,
     workers: int | None,
     time_limit: float,
@@ -59,7 +60,7 @@ def report(
         # Better found before the circuit is evaluated.
         raise InputError(f"{out} cannot be written: there is no folder {out.parent}", "choose another place")
     if subject.is_dir() or not (weights or inputs or subject.suffix == ".npz"):
-        if weights or inputs or labelled or activation or layers:
+        if weights or inputs or labelled or activation or layers or margin:
             raise UsageError("a run brings its own data", "leave --weights, what belongs to it, and --inputs out")
         out = out or subject / "report.html"
         page, document = _run(subject, simulator, workers, time_limit)
@@ -72,7 +73,7 @@ def report(
         if inputs is None:
             raise UsageError(f"the report of {subject} compares it with its network on samples", "add --inputs X.csv")
         out = out or subject.with_suffix(".html")
-        given = (weights, activation, layers)
+        given = (weights, activation, layers, margin)
         page, document = _circuit(
             subject, given, inputs, labelled, tolerance, simulator or "ngspice", workers, time_limit
         )
@@ -98,7 +99,7 @@ def _run(path: Path, simulator: str | None, workers: int | None, time_limit: flo
 
 def _circuit(
     path: Path,
-    given: tuple[Path, str | None, tuple[str, ...] | None],
+    given: tuple[Path, str | None, tuple[str, ...] | None, float | None],
     inputs: Path,
     labelled: bool,
     tolerance: float,
@@ -108,14 +109,14 @@ def _circuit(
 ) -> tuple[str, dict[str, Any]]:
     from diodeq.analysis import verify as analysis
     from diodeq.cli.drives import rows_of
+    from diodeq.cli.networks import open_network
     from diodeq.cli.reproduce import this_command
-    from diodeq.network.weights import load
     from diodeq.report.circuit_report import circuit_page
     from diodeq.simulators import create
     from diodeq.simulators.ngspice import NgspiceReference
 
     weights = given[0]
-    loaded, network = Circuit.load(path), load(*given)
+    loaded, network = Circuit.load(path), open_network(*given, as_json=False).network
     rows, labels = rows_of(loaded, inputs, labelled)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)

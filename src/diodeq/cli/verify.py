@@ -10,7 +10,7 @@ import rich_click as click
 from diodeq.circuit import Circuit
 from diodeq.cli.drives import rows_of
 from diodeq.cli.options import JSON, PERCENT, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
-from diodeq.cli.terminal import say
+from diodeq.cli.terminal import complain, say
 from diodeq.files import write_atomically
 from diodeq.printable import counted
 
@@ -43,6 +43,7 @@ def verify(
     picture: Path | None,
     activation: str | None,
     layers: tuple[str, ...] | None,
+    margin: float | None,
     simulator: str,
     workers: int | None,
     time_limit: float,
@@ -57,23 +58,28 @@ def verify(
     Example: diodeq verify circuit.npz --weights weights.npz --inputs X.csv --plot parity.svg
     """
     from diodeq.analysis import verify as analysis
-    from diodeq.network.weights import load
+    from diodeq.analysis.programs import DOUBTFUL, compare
+    from diodeq.cli.networks import open_network
     from diodeq.simulators import create
     from diodeq.simulators.ngspice import NgspiceReference
 
-    loaded, network = Circuit.load(circuit), load(weights, activation, layers)
+    loaded, opened = Circuit.load(circuit), open_network(weights, activation, layers, margin, as_json)
+    network = opened.network
     rows, labels = rows_of(loaded, inputs, labelled)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
+    program = compare(weights, network, rows)
+    if program.difference is not None and program.difference > DOUBTFUL:
+        complain(f"note: the network as it was read does not compute what its file does: {program.sentence()}")
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.parity_plot import parity_figure
 
         write_atomically(picture, render(parity_figure(found, loaded.title), picture))
     if as_json:
-        print_json(found.to_json())
+        print_json({**found.to_json(), "reference": program.to_json(), "notes": list(opened.notes)})
     else:
-        say("\n".join(_lines(found)))
+        say("\n".join([*_lines(found), program.sentence()]))
 
 
 def _lines(found: Verification) -> list[str]:

@@ -1,8 +1,8 @@
 """Weights files: one reader per format, a literal registry from the file's ending to it.
 
 Formats: diodeq's own keys (``keys``), a state dict of linear layers (``state_dict``), a monotone equilibrium network
-(``mondeq``) or scikit-learn's arrays (``sklearn``) in ``.npz``, ``.safetensors``, ``.pt`` or ``.pth``; a graph of layers
-in ``.onnx`` (``onnx``); an estimator in ``.skops`` (``sklearn``). Nothing in a file is executed.
+(``mondeq``) or scikit-learn's arrays (``sklearn``) in ``.npz``, ``.safetensors``, ``.pt`` or ``.pth``; a graph in
+``.onnx`` (``onnx``); an estimator in ``.skops`` (``sklearn``). Nothing in a file is executed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from diodeq.network.activations import Activation
 from diodeq.network.network import Network
 from diodeq.network.weights import keys, layers, mondeq, onnx, pytorch, safetensors, sklearn, state_dict
 from diodeq.network.weights.keys import Arrays, Tensors, Texts
-from diodeq.network.weights.pytorch import from_module
+from diodeq.network.weights.modules import from_module
 
 __all__ = ["READERS", "WRITERS", "Loaded", "from_module", "load", "read", "save"]
 

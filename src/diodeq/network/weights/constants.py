@@ -81,9 +81,7 @@ class Constants:
             raise InputError(f"its tensors have more than {LARGEST:,} numbers", "give a smaller network")
         try:
             if tensor.data_location == kinds.EXTERNAL:
-                dtype = np.dtype(self._onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
-                data = external.read(self._folder, tensor, math.prod(shape) * dtype.itemsize)
-                tensor = kinds(name=tensor.name, dims=shape, data_type=tensor.data_type, raw_data=data)
+                external.embed(self._onnx, self._folder, tensor)
             return np.asarray(self._onnx.numpy_helper.to_array(tensor))
         except InputError:
             raise

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from diodeq.errors import InputError
 from diodeq.files import open_binary
@@ -51,6 +54,15 @@ def read(folder: Path, tensor: Any, size: int) -> bytes:
     if len(data) != size:
         raise InputError(f"{where}, which ends early", "copy the file again")
     return data
+
+
+def embed(onnx: Any, folder: Path, tensor: Any) -> None:
+    """Put the bytes of a tensor that names another file into the tensor; raises ``InputError`` as `read` does."""
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+    data = read(folder, tensor, math.prod(tensor.dims) * dtype.itemsize)
+    tensor.ClearField("external_data")
+    tensor.data_location = onnx.TensorProto.DEFAULT
+    tensor.raw_data = data
 
 
 def _whole(where: str, key: str, text: str) -> int:

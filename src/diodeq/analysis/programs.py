@@ -1,0 +1,92 @@
+"""A weights file run by the program it was made for, so that a network is not judged by its own reader alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diodeq.circuit.bank import Floats
+from diodeq.errors import InputError
+from diodeq.network import Network, solve
+from diodeq.network.weights import external, onnx
+
+OWN = "diodeq's own solver"
+DOUBTFUL = 1e-3
+"""Of the largest output: single precision does not explain more."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``program`` and the largest difference of its outputs from the network's, over its largest output.
+
+    ``difference`` is None where no other program could be asked, and ``reason`` says why.
+    """
+
+    program: str
+    difference: float | None = None
+    reason: str = ""
+
+    def sentence(self) -> str:
+        """In words."""
+        if self.difference is None:
+            return f"reference: {self.program}; {self.reason}"
+        return f"reference: {self.program} runs the file itself; outputs differ by {self.difference:.1e} of the largest"
+
+    def to_json(self) -> dict[str, Any]:
+        """As a plain dict."""
+        return {"program": self.program, "max": self.difference, "reason": self.reason or None}
+
+
+def compare(path: Path, network: Network, x: Floats) -> Comparison:
+    """The network's outputs for ``x`` float64[B, n_in] beside those of the program that runs its file, if there is one.
+
+    Raises:
+        InputError: the program cannot run the file.
+    """
+    if path.suffix.lower() != ".onnx":
+        return Comparison(OWN, reason=f"{path.suffix} files hold weights, which no other program runs alone")
+    try:
+        runtime = import_module("onnxruntime")
+    except ImportError:
+        return Comparison(OWN, reason="pip install diodeq[verify] lets onnxruntime run the file itself")
+    try:
+        found = _run(runtime, path, x)
+    except InputError:
+        raise
+    except Exception as error:  # its errors have no public base class
+        return Comparison(OWN, reason=f"onnxruntime could not run the file ({type(error).__name__})")
+    own = solve(network, x).outputs
+    scale = float(np.max(np.abs(found), initial=0.0)) or 1.0
+    difference = float(np.max(np.abs(found - own), initial=0.0)) / scale
+    return Comparison(f"onnxruntime {runtime.__version__}", difference)
+
+
+def _run(runtime: Any, path: Path, x: Floats) -> Floats:
+    """What the tensors that the network's outputs are have in onnxruntime; it opens no file but this one."""
+    package = import_module("onnx")
+    read = onnx.read(path)
+    model = package.load(str(path), load_external_data=False)
+    tensors = [*model.graph.initializer, *(a.t for node in model.graph.node for a in node.attribute if a.HasField("t"))]
+    for tensor in tensors:
+        if tensor.data_location == package.TensorProto.EXTERNAL:
+            external.embed(package, path.parent, tensor)
+    del model.graph.output[:]
+    model.graph.output.extend(package.ValueInfoProto(name=name) for name in read.outputs)
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    port = session.get_inputs()[0]
+    kind = np.float64 if port.type == "tensor(double)" else np.float32
+    batch = port.shape[0] if isinstance(port.shape[0], int) and port.shape[0] > 0 else None
+    rows = x.reshape(len(x), *read.sample).astype(kind)
+    parts = [rows] if batch is None else [np.repeat(row[None], batch, axis=0) for row in rows]
+    each = []
+    for part in parts:
+        count = len(part) if batch is None else 1
+        outputs = session.run(None, {port.name: part})
+        each.append(np.concatenate([np.reshape(one, (len(part), -1))[:count] for one in outputs], axis=1))
+    return np.asarray(np.concatenate(each) if each else np.zeros((0, 0)), np.float64)
