@@ -301,3 +301,64 @@ def archive(traps: Path) -> Mutation:
         return packed(found)
 
     return change
+
+
+EXTENTS = [0, 1, 2, 3, 7, -1, -2, 64, 1000, 4096, 1 << 20, 1 << 31, 1 << 40, (1 << 63) - 1, -(1 << 63)]
+
+
+def graph(rng: random.Random, data: bytes) -> bytes:
+    """An ONNX model with other numbers, operators or wires; one that is damaged already is damaged further."""
+    import onnx
+
+    from diodeq.network.weights.operators import AFTER_ENDINGS, ENDINGS, STEPS
+
+    try:
+        model = onnx.load_from_string(data)
+        nodes, tensors = model.graph.node, model.graph.initializer
+        for _ in range(rng.choice([1, 1, 1, 2, 3])):
+            node = rng.choice(nodes)
+            names = [name for each in nodes for name in (*each.input, *each.output)]
+            change = rng.randrange(8)
+            if change == 0:
+                node.op_type = rng.choice([*STEPS, *ENDINGS, *AFTER_ENDINGS, "Expand", "ConstantOfShape", "Where"])
+            elif change == 1 and node.input:
+                node.input[rng.randrange(len(node.input))] = rng.choice(names)
+            elif change == 2 and node.attribute:
+                attribute = rng.choice(node.attribute)
+                attribute.i, attribute.f = rng.choice(EXTENTS), rng.choice([0.0, -1.0, 1e38, float("nan")])
+                if attribute.ints:
+                    attribute.ints[rng.randrange(len(attribute.ints))] = rng.choice(EXTENTS)
+            elif change == 3:
+                shape = rng.choice(model.graph.input).type.tensor_type.shape
+                rng.choice(shape.dim).dim_value = rng.choice(EXTENTS)
+            elif change == 4 and tensors:
+                dims = rng.choice(tensors).dims
+                dims[:] = rng.choice([[*dims, 1], dims[1:], dims[::-1], [rng.choice(EXTENTS) for _ in dims]])
+            elif change == 5:
+                node.input.append(rng.choice(names))
+            elif change == 6:
+                nodes.insert(rng.randrange(len(nodes) + 1), node)
+            elif tensors:
+                tensor = rng.choice(tensors)
+                if tensor.data_type == onnx.TensorProto.INT64:
+                    values = [rng.choice(EXTENTS) for _ in range(rng.randrange(6))]
+                    tensor.CopyFrom(onnx.numpy_helper.from_array(np.array(values, np.int64), tensor.name))
+        return bytes(model.SerializeToString())
+    except Exception:
+        return flip(rng, data)
+
+
+def bundle(rng: random.Random, data: bytes) -> bytes:
+    """A zip archive with one member damaged as what it is."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = {info.filename: archive.read(info) for info in archive.infolist()}
+        name = rng.choice(list(found))
+        found[name] = (json_text if name.endswith("json") else flip)(rng, found[name])
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in found.items():
+                archive.writestr(name, content)
+        return made.getvalue()
+    except Exception:
+        return flip(rng, data)

@@ -102,6 +102,34 @@ def weights_npz() -> list[bytes]:
     return [written(lambda path: weights.save(network(), path), ".npz"), monotone, state]
 
 
+NETWORKS = Path(__file__).parent / "networks"
+
+
+def networks(*names: str) -> list[bytes]:
+    """Files that other programs wrote."""
+    return [(NETWORKS / name).read_bytes() for name in names]
+
+
+def graphs() -> list[bytes]:
+    names = (
+        "resnet-script",
+        "conv-padded-dynamo",
+        "split-script",
+        "extremes-dynamo",
+        "upsampled-script",
+        "view-script",
+    )
+    more = (
+        "weight-norm-script",
+        "keras-conv-same-torch",
+        "skl-two-classes",
+        "conv-zeros-script",
+        "dense-dynamo",
+        "both",
+    )
+    return networks(*(f"{name}.onnx" for name in (*names, *more)))
+
+
 def state_dict(path: Path) -> None:
     weights.load(path, "relu")
 
@@ -446,6 +474,23 @@ READERS: dict[str, Reader] = {
     "weights-state": Reader("w.npz", lambda: weights_npz()[2:], archives, state_dict),
     "weights-pt": Reader("w.pt", weights_pt, lambda traps: BYTES, state_dict, needs=("torch",)),
     "weights-onnx": Reader("w.onnx", weights_onnx, lambda traps: BYTES, weights.load, needs=("onnx",)),
+    "weights-graphs": Reader(
+        "w.onnx", graphs, lambda traps: [*BYTES[:4], *[mutations.graph] * 30], weights.load, needs=("onnx",)
+    ),
+    "weights-sklearn": Reader("w.npz", lambda: networks("classes.npz", "numbers.npz"), archives, weights.load),
+    "weights-skops": Reader(
+        "w.skops",
+        lambda: networks("classes.skops", "linear.skops"),
+        lambda traps: [*BYTES[:4], *[mutations.bundle] * 12],
+        weights.load,
+        needs=("skops",),
+    ),
+    "weights-named": Reader(
+        "w.safetensors",
+        lambda: networks("flax-dots.safetensors", "nnx.safetensors", "torch-deep.safetensors"),
+        lambda traps: [*BYTES, *[framed] * 6],
+        state_dict,
+    ),
     "circuit": Reader("c.npz", circuit_files, archives, use_circuit),
     "checkpoint": Reader(
         "checkpoint.npz", checkpoints, lambda traps: [*archives(traps), *[sealed] * 12], use_checkpoint

@@ -1,14 +1,19 @@
 """Bring your own network: compile, verify, export and go on training, by the commands a user types."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from diodeq.analysis.programs import compare
 from diodeq.circuit import Circuit, check
 from diodeq.cli.main import main
 from diodeq.network import ACTIVATIONS, Activation, Network, Stage, weights
 from test_analysis import X, cascade
+
+NETWORKS = Path(__file__).parent / "networks"
 
 
 @pytest.fixture
@@ -104,3 +109,48 @@ def test_stages_of_sigmoids_are_compared_as_they_are_built(tmp_path, capsys):
     assert main(["verify", made, "--weights", net, "--inputs", x, "--simulator", "wave", "--json"]) == 0
     for stage in json.loads(capsys.readouterr().out)["stages"]:
         assert all(entry["max"] < 1e-4 for entry in stage.values())
+
+
+def test_onnx_is_run_by_its_own_program_and_what_is_left_out_is_said(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    name = str(NETWORKS / "softmax-dynamo.onnx")
+    circuit, x = str(tmp_path / "c.npz"), str(tmp_path / "x.csv")
+    np.savetxt(x, np.random.default_rng(0).normal(size=(4, 3)), delimiter=",")
+    assert main(["compile", name, "-o", circuit]) == 0
+    said = "left out at the end; the outputs are what goes into it: 'node_softmax' (Softmax)"
+    assert f"diodeq: note: {said}" in capsys.readouterr().err
+    assert said in Circuit.load(circuit).notes
+    options = ["verify", circuit, "--weights", name, "--inputs", x, "--simulator", "wave"]
+    assert main([*options, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["notes"] == [said]
+    assert found["reference"]["program"].startswith("onnxruntime ")
+    assert found["reference"]["max"] < 1e-6
+    monkeypatch.setattr("diodeq.analysis.programs._run", lambda runtime, path, x: np.ones((4, 2)))
+    assert main(options) == 0
+    printed = capsys.readouterr()
+    assert "runs the file itself" in printed.out
+    assert "does not compute what its file does" in printed.err
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert main([*options, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["reference"]
+    assert (found["program"], found["max"]) == ("diodeq's own solver", None)
+    assert "diodeq[verify]" in found["reason"]
+
+
+@pytest.mark.parametrize("name", ["beside", "both", "policy", "skl-two-classes", "conv-dynamo", "heads-script"])
+def test_programs_are_asked_for_the_same_outputs(name):
+    pytest.importorskip("onnxruntime")
+    path = NETWORKS / f"{name}.onnx"
+    network = weights.load(path)
+    x = np.random.default_rng(0).normal(size=(4, network.widths[0]))
+    found = compare(path, network, x)
+    assert found.program.startswith("onnxruntime ")
+    assert found.difference < 1e-6
+
+
+def test_weights_alone_are_no_program(tmp_path):
+    weights.save(cascade(), tmp_path / "w.npz")
+    found = compare(tmp_path / "w.npz", cascade(), X)
+    assert found.difference is None
+    assert "diodeq's own solver" in found.sentence()

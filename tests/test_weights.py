@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import struct
+import warnings
 import zipfile
 
 import numpy as np
@@ -344,13 +345,13 @@ def test_bad_modules(torch):
     linear = nn.Linear(2, 2)
     for layers, words in [
         ((linear, nn.GELU()), r"layer 1 \(GELU\) is not supported"),
-        ((linear, nn.ReLU6()), r"layer 1 \(ReLU6\)"),
-        ((linear, nn.Hardtanh(-1, 2)), r"layer 1 \(Hardtanh\)"),
-        ((nn.ReLU(), linear), r"layer 0 \(ReLU\) does not follow"),
-        ((linear, nn.ReLU(), nn.ReLU()), r"layer 2 \(ReLU\) does not follow"),
-        ((linear, nn.Sequential(nn.Conv1d(1, 1, 1))), r"layer 1\.0 \(Conv1d\)"),
-        ((linear, nn.Flatten()), r"layer 1 \(Flatten\)"),
-        ((linear, nn.Linear(3, 1)), r"layer 1 \(Linear\) has 3 inputs, not 2"),
+        ((linear, nn.MaxPool1d(2)), r"layer 1 \(MaxPool1d\)"),
+        ((nn.ReLU(), linear), r"layer 0 \(ReLU\) acts on a sample of unknown shape"),
+        ((linear, nn.Sequential(nn.Conv1d(1, 1, 1))), r"layer 1\.0 \(Conv1d\) takes samples of shape \(2,\)"),
+        ((linear, nn.Flatten(2)), r"layer 1 \(Flatten\) keeps axes apart"),
+        ((linear, nn.Linear(3, 1)), r"layer 1 \(Linear\) takes 3 inputs but what goes into it has 2 numbers"),
+        ((nn.BatchNorm1d(2, track_running_stats=False), linear), r"layer 0 \(BatchNorm1d\) takes its statistics"),
+        ((type("Linear", (nn.Linear,), {})(2, 2),), r"layer 0 \(Linear\) is not supported"),
         ((linear, nn.Softmax(dim=1)), r"layer 1 \(Softmax\)"),
         ((), "no Linear layer"),
     ]:
@@ -358,6 +359,58 @@ def test_bad_modules(torch):
             weights.from_module(nn.Sequential(*layers))
     with pytest.raises(InputError, match=r"a Linear is not an nn\.Sequential"):
         weights.from_module(linear)
+    for hook in ("register_forward_hook", "register_forward_pre_hook"):
+        hooked = nn.Sequential(nn.Linear(2, 2))
+        getattr(hooked[0], hook)(lambda *more: None)
+        with pytest.raises(InputError, match=r"layer 0 \(Linear\) has a hook"):
+            weights.from_module(hooked)
+
+
+def learned(torch, *layers):
+    """Layers whose statistics are not the initial ones, in float64 and still in training."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(*layers).double().train()
+    for part in model.modules():
+        if hasattr(part, "running_mean"):
+            part.running_mean.normal_()
+            part.running_var.uniform_(0.5, 2.0)
+    return model
+
+
+@pytest.mark.parametrize("name", ["norms", "parametrized", "hooked", "image", "line"])
+def test_modules_are_read_as_they_compute_after_training(torch, name):
+    nn, shape = torch.nn, (3,)
+    if name == "norms":
+        layers = [nn.BatchNorm1d(3), nn.Linear(3, 4), nn.BatchNorm1d(4, affine=False), nn.ReLU6(), nn.Dropout()]
+        layers += [nn.Linear(4, 4), nn.Hardtanh(-1, 0.5), nn.Linear(4, 2), nn.Hardsigmoid()]
+    elif name == "parametrized":
+        made = nn.utils.parametrizations
+        layers = [made.weight_norm(nn.Linear(3, 4)), nn.PReLU(4), made.spectral_norm(nn.Linear(4, 2))]
+    elif name == "hooked":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of their age
+            layers = [nn.utils.weight_norm(nn.Linear(3, 4)), nn.ReLU(), nn.utils.spectral_norm(nn.Linear(4, 2))]
+    elif name == "image":
+        shape = (2, 6, 6)
+        layers = [nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2), nn.BatchNorm2d(4), nn.PReLU(4)]
+        layers += [
+            nn.AvgPool2d(2, 1, 1, count_include_pad=False),
+            nn.Conv2d(4, 3, 3, padding="same"),
+            nn.LeakyReLU(2.0),
+        ]
+        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)]
+    else:
+        shape = (2, 7)
+        layers = [nn.Conv1d(2, 3, 3, dilation=2), nn.ReLU(), nn.AvgPool1d(2, ceil_mode=True), nn.Flatten()]
+        layers += [nn.Linear(6, 2)]
+    model = learned(torch, *layers)
+    if name == "hooked":
+        model[0].weight_g.data *= 2  # as an optimizer does, after which the weight that is there is the old one
+    x = torch.randn(5, *shape, dtype=torch.float64)
+    network = weights.from_module(model, shape)
+    assert all(part.training for part in model.modules())
+    wanted = model.eval()(x).detach().numpy()
+    assert solve(network, x.reshape(5, -1).numpy()).outputs == pytest.approx(wanted, abs=1e-14)
 
 
 def test_bad_torch_files(tmp_path, torch):
@@ -374,7 +427,8 @@ def test_bad_torch_files(tmp_path, torch):
         (Bomb(), "pickled code"),
         ({"0.weight": Bomb()}, "pickled code"),
         (zeros, "holds a Tensor, not a state dict"),
-        ({"state_dict": model.state_dict()}, "'state_dict' is a"),
+        ({"a": model.state_dict(), "b": model.state_dict()}, "several state dicts: a, b"),
+        ({"a": {"b": model.state_dict()}}, "'a' is a dict"),
         ({"epoch": 3}, "'epoch' is a int"),
         ({}, "no weights"),
         ({"0.weight": zeros.to_sparse()}, "0.weight is sparse"),

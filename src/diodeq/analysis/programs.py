@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -79,14 +80,17 @@ def _run(runtime: Any, path: Path, x: Floats) -> Floats:
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    port = session.get_inputs()[0]
-    kind = np.float64 if port.type == "tensor(double)" else np.float32
-    batch = port.shape[0] if isinstance(port.shape[0], int) and port.shape[0] > 0 else None
-    rows = x.reshape(len(x), *read.sample).astype(kind)
-    parts = [rows] if batch is None else [np.repeat(row[None], batch, axis=0) for row in rows]
-    each = []
-    for part in parts:
-        count = len(part) if batch is None else 1
-        outputs = session.run(None, {port.name: part})
-        each.append(np.concatenate([np.reshape(one, (len(part), -1))[:count] for one in outputs], axis=1))
-    return np.asarray(np.concatenate(each) if each else np.zeros((0, 0)), np.float64)
+    found = []
+    for row in x:
+        feed, at = {}, 0
+        for port in session.get_inputs():
+            shape = read.inputs[port.name]
+            size = math.prod(shape) if port.name in read.taken else 0
+            sample = row[at : at + size] if size else np.zeros(math.prod(shape))
+            at += size
+            batch = port.shape[0] if isinstance(port.shape[0], int) and port.shape[0] > 0 else 1
+            repeated = np.broadcast_to(sample.reshape(shape), (batch, *shape))
+            feed[port.name] = repeated.astype(np.float64 if port.type == "tensor(double)" else np.float32)
+        outputs = session.run(None, feed)
+        found.append(np.concatenate([np.reshape(one, (batch, -1))[0] for one in outputs]))
+    return np.asarray(found, np.float64)

@@ -142,6 +142,7 @@ SHAPE_STEPS: dict[str, Callable[[list[Values], dict[str, Any]], Values]] = {
     "Concat": _concat,
     "Unsqueeze": _flat,
     "Squeeze": _single,
+    "Shape": lambda inputs, attributes: np.array(inputs[0].shape),
     "Cast": lambda inputs, attributes: inputs[0],
     "Identity": lambda inputs, attributes: inputs[0],
 }
@@ -153,7 +154,7 @@ ELEMENTWISE = {
 }
 SMALLER = {
     *("Cast", "Concat", "Flatten", "Gather", "Identity", "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare"),
-    *("Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"),
+    *("Reshape", "Shape", "Slice", "Squeeze", "Transpose", "Unsqueeze"),
 }
 """What gives no more numbers than it takes."""
 FILLED = {"ConstantOfShape", "Expand"}

@@ -36,7 +36,7 @@ def from_module(module: Any, sample: tuple[int, ...] | None = None) -> Network:
     if not isinstance(module, torch.nn.Sequential):
         raise InputError(f"a {type(module).__name__} is not an nn.Sequential", ACCEPTED)
     units = Units()
-    value = units.sample("the module", Shape(None, (None,) if sample is None else sample))
+    (value,) = units.samples("the module", [Shape(None, (None,) if sample is None else sample)])
     with _settled(torch, module):
         for name, layer in _unrolled(torch, module, ""):
             kind = torch.nn.utils.parametrize.type_before_parametrizations(layer).__name__

@@ -189,7 +189,8 @@ def cast(node: Node) -> Value:
 
 def dropout(node: Node) -> Value:
     """Dropout, which does nothing after training."""
-    if not node.computed(0) or (node.has(2) and node.constants.raw(node.named(2)).any()):
+    drops = node.opset < 7 and not node.number("is_test", 0)
+    if drops or not node.computed(0) or (node.has(2) and node.constants.raw(node.named(2)).any()):
         raise InputError(f"{node.where} drops units at random", "export the model in evaluation mode")
     return same(node)
 

@@ -44,6 +44,7 @@ class Node:
     values: dict[str, Value]
     units: Units
     notes: Notes
+    opset: int
 
     @property
     def short(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from diodeq.printable import counted
 
 ACCEPTED = f"diodeq reads {', '.join(STEPS)} (also Constant, what computes shapes, and a Softmax or ArgMax at the end)"
 NODES = 10_000
+INPUTS = 16
 ENTRIES = 1 << 24
 """Of all matrices while a model is read, at most, if the file does not hold an eighth of them."""
 STANDARD = ("", "ai.onnx")
@@ -44,8 +45,9 @@ class Model:
     network: Network
     outputs: tuple[str, ...]
     notes: tuple[str, ...]
-    sample: tuple[int, ...]
-    """The shape of a sample as the model takes it."""
+    inputs: dict[str, tuple[int, ...]]
+    """The shape of a sample of each input; the network's inputs are those of ``taken``, in this order."""
+    taken: tuple[str, ...]
 
 
 def read(path: Path) -> Model:
@@ -91,42 +93,73 @@ class _Reader:
         self.constants, self.units, self.notes = Constants(onnx, folder), Units(), Notes()
         for tensor in self.graph.initializer:
             self.constants.declare(tensor.name, tensor)
+        for node in self.graph.node:
+            if node.op_type == "Constant":
+                self._declare(node)
         self.values: dict[str, Value] = {}
         self.endings: dict[str, Ending] = {}
         self.entries = 0
 
     def model(self) -> Model:
         """The network, after every node was read."""
-        name, sample = self._input()
-        self.values[name] = self.units.sample(f"its input {name!r}", sample)
+        inputs = self._inputs()
+        where = "its inputs" if len(inputs) > 1 else f"its input {next(iter(inputs))!r}"
+        values = self.units.samples(where, list(inputs.values()))
+        self.values = dict(zip(inputs, values, strict=True))
         for node in self.graph.node:
             self._read(node)
-        names, outputs = self._outputs()
-        network = cascade(self.units, outputs)
-        if len(sample.sample) > 1:
-            inputs = counted(network.widths[0], "input")
-            shape = " x ".join("?" if extent is None else str(extent) for extent in sample.sample)
-            self.notes.add(f"a sample of {shape} is one row of {inputs}", "in that order, the last axis fastest")
-        known = all(extent is not None for extent in sample.sample)
-        extents = tuple(extent or 0 for extent in sample.sample) if known else (network.widths[0],)
-        return Model(network, tuple(names), self.notes.sentences(), extents)
+        outputs = self._outputs(values)
+        network = cascade(self.units, self._side_by_side(outputs))
+        taken = tuple(inputs)
+        if len(inputs) > 1:
+            network, taken = self._without_unused(network, {name: shape.size or 0 for name, shape in inputs.items()})
+        shapes = {}
+        for name, shape in inputs.items():
+            if len(shape.sample) > 1 and name in taken:
+                size = counted(network.widths[0] if len(taken) == 1 else shape.size or 0, "input")
+                extents = " x ".join("?" if extent is None else str(extent) for extent in shape.sample)
+                self.notes.add(f"a sample of {extents} is one row of {size}", "in that order, the last axis fastest")
+            known = tuple(extent or 0 for extent in shape.sample if extent is not None)
+            shapes[name] = known if len(known) == len(shape.sample) else (network.widths[0],)
+        return Model(network, tuple(outputs), self.notes.sentences(), shapes, taken)
 
-    def _input(self) -> tuple[str, Shape]:
-        """The one input that is not a weight, and its shape."""
+    def _inputs(self) -> dict[str, Shape]:
+        """Every input that is not a weight, and its shape."""
         inputs = [value for value in self.graph.input if value.name not in self.constants]
-        if len(inputs) != 1:
-            raise InputError(f"it has {counted(len(inputs), 'input')}", "diodeq reads models with one input")
-        tensor, name = inputs[0].type.tensor_type, inputs[0].name
+        if not 1 <= len(inputs) <= INPUTS:
+            raise InputError(f"it has {counted(len(inputs), 'input')}", f"diodeq reads models with 1 to {INPUTS}")
+        return {each.name: self._shape(each) for each in inputs}
+
+    def _shape(self, value: Any) -> Shape:
+        tensor, name = value.type.tensor_type, value.name
         if tensor.elem_type not in NUMERIC and tensor.elem_type != 0:
             raise InputError(f"its input {name!r} is not of real numbers", "export the model with float32 inputs")
         if not tensor.HasField("shape"):
-            return name, Shape(None, (None,))
+            return Shape(None, (None,))
         known = [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim]
         if len(known) < 2:
             raise InputError(f"its input {name!r} is not one row a sample", "export the model with a batch of samples")
-        return name, Shape(known[0], tuple(known[1:]))
+        return Shape(known[0], tuple(known[1:]))
+
+    def _without_unused(self, network: Network, sizes: dict[str, int]) -> tuple[Network, tuple[str, ...]]:
+        """The network without the inputs that it does not depend on, and the names of the others."""
+        first, at, kept, taken = network.stages[0], 0, [], []
+        for name, size in sizes.items():
+            if first.U[:, at : at + size].any():
+                taken.append(name)
+                kept.append(np.arange(at, at + size))
+            else:
+                self.notes.add("left out, since no output depends on it", f"its input {name!r}")
+            at += size
+        if not taken:
+            raise InputError("its outputs do not depend on its inputs", ACCEPTED)
+        if len(taken) > 1:
+            self.notes.add("its inputs stand side by side, in this order", ", ".join(taken))
+        return Network((replace(first, U=first.U[:, np.concatenate(kept)]), *network.stages[1:])), tuple(taken)
 
     def _read(self, node: Any) -> None:
+        if node.op_type == "Constant":
+            return
         where = _where(node)
         attributes = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
         for output in node.output:
@@ -143,19 +176,21 @@ class _Reader:
         else:
             self._step(node, where, attributes)
 
+    def _declare(self, node: Any) -> None:
+        """Note a Constant, which some programs write behind what takes it."""
+        tensor = constant(self.onnx, {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute})
+        if tensor is None:
+            raise InputError(f"{_where(node)} is not a plain tensor", "use an initializer")
+        if node.output[0] in self.constants:
+            raise InputError(f"{_where(node)} gives the name {node.output[0]!r} a second time", EXPORT)
+        self.constants.declare(node.output[0], tensor)
+
     def _takes_values(self, inputs: list[str]) -> bool:
         return any(name in self.values for name in inputs)
 
     def _is_constant(self, node: Any, where: str, inputs: list[str], attributes: dict[str, Any]) -> bool:
         """Whether a node takes nothing that the network computes; its value is noted then."""
-        kind = node.op_type
-        if kind == "Constant":
-            tensor = constant(self.onnx, attributes)
-            if tensor is None:
-                raise InputError(f"{where} is not a plain tensor", "use an initializer")
-            self.constants.declare(node.output[0], tensor)
-            return True
-        if kind == "Shape" and len(inputs) == 1 and inputs[0] in self.values:
+        if node.op_type == "Shape" and len(inputs) == 1 and inputs[0] in self.values:
             shape = self.values[inputs[0]].shape
             sample = (UNKNOWN if extent is None else extent for extent in shape.sample)
             extents = [BATCH if shape.batch is None else shape.batch, *sample]
@@ -186,7 +221,7 @@ class _Reader:
             if kind != "Dropout":
                 raise InputError(f"{where} has {counted(len(outputs), 'output')}", EXPORT)
             outputs = outputs[:1]  # the other is a mask, for training
-        context = (self.constants, self.values, self.units, self.notes)
+        context = (self.constants, self.values, self.units, self.notes, self.opset)
         each = Node(kind, where, inputs, len(outputs), attributes, *context)
         if kind == "Reshape" and strings_samples(each):
             self.endings[outputs[0]] = Ending(each.value(0), inputs[0], where)
@@ -213,8 +248,8 @@ class _Reader:
         for output in node.output:
             self.endings[output] = first
 
-    def _outputs(self) -> tuple[list[str], Value]:
-        """The names of the tensors that are the outputs, and all of them side by side."""
+    def _outputs(self, inputs: list[Value]) -> dict[str, Value]:
+        """The tensors that are the outputs; of several, those that only pass an input on are left out."""
         found: dict[str, Value] = {}
         for output in self.graph.output:
             name = output.name
@@ -224,15 +259,20 @@ class _Reader:
                 value = self.values[name]
             else:
                 raise InputError(f"its output {name!r} is not computed from its input", ACCEPTED)
-            if not any(value.matrix is other.matrix and value.offset is other.offset for other in found.values()):
+            if len(self.graph.output) > 1 and any(value.matrix is each.matrix for each in inputs):
+                self.notes.add("left out, since it only passes an input on", f"its output {name!r}")
+            elif not any(value.matrix is other.matrix and value.offset is other.offset for other in found.values()):
                 found[name] = value
         if not found:
             raise InputError("it has no outputs", EXPORT)
-        if len(found) == 1:
-            return list(found), next(iter(found.values()))
-        self.notes.add("its outputs stand side by side, in this order", ", ".join(found))
-        values = [value.sized("its end") for value in found.values()]
-        return list(found), joined("its end", values, np.arange(sum(len(value.offset) for value in values)))
+        return found
+
+    def _side_by_side(self, outputs: dict[str, Value]) -> Value:
+        values = [value.sized("its end") for value in outputs.values()]
+        if len(values) == 1:
+            return values[0]
+        self.notes.add("its outputs stand side by side, in this order", ", ".join(outputs))
+        return joined("its end", values, np.arange(sum(len(value.offset) for value in values)))
 
 
 def _where(node: Any) -> str:

@@ -20,7 +20,11 @@ STEPS: dict[str, tuple[Step, set[str], int]] = {
     "Div": (steps.arithmetic, set(), 2),
     "Neg": (steps.negative, set(), 1),
     "Sum": (steps.total, set(), 64),
-    "BatchNormalization": (steps.batch_normalization, {"epsilon", "momentum", "training_mode", "spatial"}, 5),
+    "BatchNormalization": (
+        steps.batch_normalization,
+        {"epsilon", "momentum", "training_mode", "spatial", "is_test"},
+        5,
+    ),
     "Scaler": (steps.scaler, {"offset", "scale"}, 1),
     "LinearRegressor": (steps.linear_model, {"coefficients", "intercepts", "targets", "post_transform"}, 1),
     "Relu": (activating.plain, set(), 1),
@@ -47,10 +51,10 @@ STEPS: dict[str, tuple[Step, set[str], int]] = {
     "ReduceMean": (moving.reduce, {"axes", "keepdims", "noop_with_empty_axes"}, 2),
     "ReduceSum": (moving.reduce, {"axes", "keepdims", "noop_with_empty_axes"}, 2),
     "Cast": (moving.cast, {"to", "saturate", "round_mode"}, 1),
-    "Dropout": (moving.dropout, {"ratio", "seed"}, 3),
+    "Dropout": (moving.dropout, {"ratio", "seed", "is_test"}, 3),
     "Identity": (moving.same, set(), 1),
 }
-ENDINGS = {"Softmax", "LogSoftmax", "ArgMax", "ZipMap", "ArrayFeatureExtractor"}
+ENDINGS = {"Softmax", "LogSoftmax", "ArgMax", "Binarizer", "ZipMap", "ArrayFeatureExtractor"}
 """What makes decisions of outputs is left out at the end of a model."""
 AFTER_ENDINGS = {"Cast", "Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten", "Normalizer"}
 """What may follow those; it is left out too."""

@@ -18,6 +18,7 @@ def flatten(where: str, shape: Shape, axis: int) -> Shape:
         InputError: the axis mixes samples, or takes them apart.
     """
     axis = axis + 1 + len(shape.sample) if axis < 0 else axis
+    axis = 1 if axis == 0 and shape.batch == 1 else axis  # of a single sample it is the same
     if axis < 1 or product(shape.sample[: axis - 1]) != 1 or axis > len(shape.sample) + 1:
         raise InputError(f"{where} has axis {axis}", "flatten from axis 1, sample by sample")
     return replace(shape, sample=(product(shape.sample[axis - 1 :]),))

@@ -25,6 +25,8 @@ from diodeq.network.weights.keys import Arrays, Floats, for_layers, matrix, numb
 ACCEPTED = "diodeq reads an MLPClassifier or MLPRegressor, alone or in a Pipeline behind StandardScalers"
 KEYS = "diodeq reads coefs_0, intercepts_0, coefs_1, …, activation, out_activation_, mean_ and scale_"
 ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "logistic": "sigmoid", "identity": "identity"}
+OPTIMIZERS = {f"sklearn.neural_network._stochastic_optimizers.{kind}Optimizer" for kind in ("Adam", "SGD")}
+"""Types that a fitted perceptron holds: nothing but numbers."""
 SOFTMAX = "left out at the end; the outputs are what goes into it: the softmax of its classes"
 
 _KEY = re.compile(r"(coefs|intercepts)_(0|[1-9][0-9]{0,3})")
@@ -86,12 +88,12 @@ def read(path: Path) -> tuple[Network, tuple[str, ...]]:
             total = sum(member.file_size for member in archive.infolist())
         if total > archives.believable(path.stat().st_size):
             raise InputError(f"it unpacks to {total:,} bytes", "give a smaller network")
-        untrusted = skops.get_untrusted_types(file=path)
+        untrusted = set(skops.get_untrusted_types(file=path)) - OPTIMIZERS
         if untrusted:
             raise InputError(f"it holds {', '.join(sorted(untrusted)[:5])}, which could run code", ACCEPTED)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions: only arrays are used
-            estimator = skops.load(path, trusted=[])
+            estimator = skops.load(path, trusted=sorted(OPTIMIZERS))
     except InputError:
         raise
     except Exception as error:  # skops raises whatever its many readers do

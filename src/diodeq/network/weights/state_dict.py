@@ -116,7 +116,10 @@ def _ordered(found: dict[str, Layer], arrays: Arrays, keeps_order: bool) -> list
         raise InputError(
             f"the order of its layers is not certain: {listed(fitting[0])}, or {listed(fitting[1])}", ORDER
         )
-    return fitting[0] if fitting else candidates[-1]
+    if not fitting:
+        fitting = _chainings(shapes) if len(shapes) <= LAYERS else []
+        return fitting[0] if len(fitting) == 1 else candidates[-1]
+    return fitting[0]
 
 
 def _fits(order: list[str], shapes: dict[str, tuple[int, ...]]) -> bool:

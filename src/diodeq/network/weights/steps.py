@@ -189,7 +189,8 @@ def negative(node: Node) -> Value:
 
 def batch_normalization(node: Node) -> Value:
     """``(x - mean) / √(variance + epsilon) · scale + shift``, channel by channel, as after training."""
-    if not node.computed(0) or node.number("training_mode", 0) or not node.number("spatial", 1):
+    trains = not node.number("is_test", 0) if node.opset < 7 else node.number("training_mode", 0)
+    if not node.computed(0) or trains or not node.number("spatial", 1):
         raise InputError(f"{node.where} takes its statistics from the batch", "export the model in evaluation mode")
     scale, shift, mean, variance = (node.weights(place) for place in (1, 2, 3, 4))
     value = node.value(0)

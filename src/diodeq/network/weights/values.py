@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,12 +75,23 @@ class Units:
     blocks: list[Block] = field(default_factory=list)
     count: int = 0
 
-    def sample(self, where: str, shape: Shape) -> Value:
-        """The input of the network; raises ``InputError`` when it is too large."""
-        if shape.size is None:
-            return Value(self, shape, sparse.csr_array(np.ones((1, 1))), np.zeros(1))
-        self.begin(where, shape.size)
-        return Value(self, shape, sparse.eye_array(shape.size, format="csr"), np.zeros(shape.size))
+    def samples(self, where: str, shapes: Sequence[Shape]) -> list[Value]:
+        """The inputs of the network, side by side.
+
+        Raises:
+            InputError: they are too large, or one of several has no known size.
+        """
+        sizes = [shape.size for shape in shapes]
+        if len(shapes) == 1 and sizes[0] is None:
+            return [Value(self, shapes[0], sparse.csr_array(np.ones((1, 1))), np.zeros(1))]
+        total = product(sizes) and sum(size or 0 for size in sizes)
+        if total is None:
+            raise InputError(f"{where} have no known sizes", f"{EXPORT} with their shapes")
+        self.begin(where, total)
+        ends = np.cumsum([0, *(size or 0 for size in sizes)])
+        eye = sparse.eye_array(total, format="csr")
+        parts = [eye[begin:end] for begin, end in pairwise(ends)]
+        return [Value(self, shape, part, np.zeros(part.shape[0])) for shape, part in zip(shapes, parts, strict=True)]
 
     def begin(self, where: str, size: int) -> None:
         """Learn the number of inputs; raises ``InputError`` when it was another, or is too large."""
