@@ -183,6 +183,38 @@ def test_tensors_that_share_their_bytes_are_counted_once_each(tmp_path):
     refused(tmp_path / "net.safetensors", "536,870,912 numbers", activation="relu")
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"scale_": [7e-312, 1.0]}, "is inf"),
+        ({"scale_": [0.0, 1.0]}, "divides by 0"),
+        ({"scale_": None}, "has mean_ alone"),
+        ({"mean_": np.ones(3), "scale_": np.ones(3)}, "3 features, coefs_0 2 rows"),
+        ({"coefs_0": np.full((2, 3), 1e200), "scale_": [1e-200, 1.0]}, "is inf"),
+        ({"intercepts_1": None}, "has no intercepts_1"),
+        ({"activation": None}, "does not say its activation"),
+        ({"activation": "cubic"}, "activation 'cubic'"),
+        ({"coefs_2": np.ones((1, 1))}, "has no intercepts_2"),
+        ({"tol": 1e-4}, "key 'tol' is unknown"),
+    ],
+)
+def test_perceptrons_of_scikit_learn_that_make_no_sense(tmp_path, changes, words):
+    sound = {"coefs_0": np.ones((2, 3)), "coefs_1": np.ones((3, 1)), "intercepts_0": B0, "intercepts_1": np.ones(1)}
+    sound |= {"activation": "tanh", "out_activation_": "identity", "mean_": np.ones(2), "scale_": np.ones(2)}
+    assert weights.load(npz(tmp_path, sound)).widths == (2, 3, 1)
+    given = {key: value for key, value in {**sound, **changes}.items() if value is not None}
+    refused(npz(tmp_path, given), words)
+
+
+def test_weight_normalization_of_no_direction(tmp_path):
+    for v, words in ((np.zeros((2, 3)), "no length"), (np.full((2, 3), 1e200), "beyond all numbers")):
+        refused(npz(tmp_path, {"fc.weight_v": v, "fc.weight_g": np.ones((2, 1))}), words, activation="relu")
+    refused(
+        npz(tmp_path, {"fc.weight_v": U0, "fc.weight_g": np.ones(3)}), "fc.weight_g has shape (3,)", activation="relu"
+    )
+    refused(npz(tmp_path, {"fc.weight_v": U0}), "layer fc has fc.weight_v", activation="relu")
+
+
 # --- the commands ---------------------------------------------------------------------------------------------------
 
 

@@ -156,7 +156,8 @@ def read(
             raise InputError("it is empty", "save the weights again")
         if size > LARGEST_FILE:
             raise InputError(f"it has {size:,} bytes, more than {LARGEST_FILE:,}", "give a smaller network")
-        return reader(path, said)
+        with np.errstate(over="ignore", invalid="ignore"):  # a stage refuses what is not finite
+            return reader(path, said)
     except FileNotFoundError:
         raise InputError(f"there is no weights file {path}", "check the path") from None
     except DiodeqError as error:

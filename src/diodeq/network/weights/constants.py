@@ -102,6 +102,14 @@ def constant(onnx: Any, attributes: dict[str, Any]) -> Any:
     return None
 
 
+def places(start: int, end: int, step: int, length: int) -> range:
+    """What ONNX's Slice takes of an axis: limits below 0 count from the end, and all are moved to the axis."""
+    start, end = (n + length if n < 0 else n for n in (start, end))
+    if step > 0:
+        return range(min(max(start, 0), length), min(max(end, 0), length), step)
+    return range(min(max(start, 0), length - 1), min(max(end, -1), length - 1), step)
+
+
 def _gather(inputs: list[Values], attributes: dict[str, Any]) -> Values:
     shape, at = inputs
     if shape.ndim != 1 or attributes.get("axis", 0) not in (0, -1):
@@ -114,7 +122,7 @@ def _slice(inputs: list[Values], attributes: dict[str, Any]) -> Values:
     axes, step = rest[0] if rest else np.zeros(1), rest[1] if len(rest) > 1 else np.ones(1)
     if shape.ndim != 1 or np.any(axes):
         raise ValueError
-    return shape[slice(int(start.item()), int(stop.item()), int(step.item()))]
+    return shape[list(places(int(start.item()), int(stop.item()), int(step.item()), len(shape)))]
 
 
 def _concat(inputs: list[Values], attributes: dict[str, Any]) -> Values:

@@ -79,6 +79,6 @@ def _normalized(key: str, direction: NDArray[Any], gain_key: str, gain: NDArray[
     if g.shape not in ((rows, 1), (1, columns), ()):
         raise InputError(f"its {gain_key} has shape {g.shape}, {key} {v.shape}", f"give it the shape {(rows, 1)}")
     norm = np.linalg.norm(v) if g.ndim == 0 else np.linalg.norm(v, axis=1 if g.shape == (rows, 1) else 0, keepdims=True)
-    if not np.all(norm > 0.0):
-        raise InputError(f"its {key} has a direction of length 0", "train the layer again")
+    if not np.all((norm > 0.0) & np.isfinite(norm)):
+        raise InputError(f"its {key} has a direction of no length, or of one beyond all numbers", "train it again")
     return np.asarray(v * (g / norm))

@@ -37,7 +37,7 @@ def from_module(module: Any, sample: tuple[int, ...] | None = None) -> Network:
         raise InputError(f"a {type(module).__name__} is not an nn.Sequential", ACCEPTED)
     units = Units()
     (value,) = units.samples("the module", [Shape(None, (None,) if sample is None else sample)])
-    with _settled(torch, module):
+    with _settled(torch, module), np.errstate(over="ignore", invalid="ignore"):  # a stage refuses what is not finite
         for name, layer in _unrolled(torch, module, ""):
             kind = torch.nn.utils.parametrize.type_before_parametrizations(layer).__name__
             where = f"layer {name} ({kind})"

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from diodeq.errors import InputError
 from diodeq.network.weights import shapes
-from diodeq.network.weights.constants import EXACT
+from diodeq.network.weights.constants import EXACT, places
 from diodeq.network.weights.node import Node, sample_axis
 from diodeq.network.weights.values import EXPORT, Indices, Shape, Value, check_sample, joined
 
@@ -109,11 +109,10 @@ def slice_(node: Node) -> Value:
     steps = node.whole(4, "steps") or [1] * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
         raise InputError(f"{node.where} has limits for other axes", EXPORT)
-    chosen = [slice(None)] * index.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         place = sample_axis(node.where, axis, index.ndim)
-        chosen[place] = slice(start, end, step)
-    return value.picked(node.where, index[tuple(chosen)])
+        index = index.take(places(start, end, step, index.shape[place]), axis=place)
+    return value.picked(node.where, index)
 
 
 def gather(node: Node) -> Value:

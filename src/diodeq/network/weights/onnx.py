@@ -66,8 +66,7 @@ def read(path: Path) -> Model:
     except Exception as error:  # protobuf's errors have no public base class
         raise InputError("it is damaged or not an ONNX model", EXPORT) from error
     try:
-        with np.errstate(over="ignore", invalid="ignore"):  # a stage refuses what is not finite
-            return _Reader(onnx, model, path.parent).model()
+        return _Reader(onnx, model, path.parent).model()
     except (TypeError, ValueError, IndexError, KeyError, OverflowError, AttributeError) as error:
         # names, attributes and inputs that no operator has
         raise InputError("it is damaged: a node has what none can have", EXPORT) from error

@@ -73,7 +73,11 @@ def _grid(node: Node, kernel: tuple[int, ...], extents: tuple[int, ...]) -> Grid
     auto = node.attributes.get("auto_pad", b"NOTSET").decode()
     if len(pads) != 2 * axes or not len(kernel) == len(strides) == len(steps) == axes or min(strides) < 1:
         raise InputError(f"{node.where} has a window of other axes than its input", EXPORT)
+    ceil = bool(node.number("ceil_mode", 0))
     if auto in ("SAME_UPPER", "SAME_LOWER"):
+        gaps = max(steps) > 1 or any(size < stride for size, stride in zip(kernel, strides, strict=True))
+        if ceil or (node.kind == "AveragePool" and gaps):  # programs do not agree what that is
+            raise InputError(f"{node.where} has auto_pad {auto!r} beside ceil_mode, dilations or gaps", "give it pads")
         wanted = [
             max((-(-length // stride) - 1) * stride + (size - 1) * step + 1 - length, 0)
             for length, stride, size, step in zip(extents, strides, kernel, steps, strict=True)
@@ -82,7 +86,6 @@ def _grid(node: Node, kernel: tuple[int, ...], extents: tuple[int, ...]) -> Grid
         pads = (*less, *more) if auto == "SAME_UPPER" else (*more, *less)
     elif auto not in ("NOTSET", "VALID"):
         raise InputError(f"{node.where} has auto_pad {auto!r}", EXPORT)
-    ceil = bool(node.number("ceil_mode", 0))
     return Grid(kernel, strides, steps, pads[:axes], pads[axes:], ceil)
 
 

@@ -97,6 +97,8 @@ def average(where: str, channels: int, places: Indices, kernel: int, size: int, 
     """
     seen = places.reshape(-1, kernel)
     counted = (seen >= (PADDING if count_padding else 0)).sum(axis=1)
+    if not counted.all():
+        raise InputError(f"{where} averages over nothing but padding", "pad by less than its kernel")
     window, tap = np.nonzero(seen >= 0)
     check_unrolled(where, channels * len(window))
     channel = np.arange(channels)[:, None]
