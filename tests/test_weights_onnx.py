@@ -292,6 +292,24 @@ def test_inputs_that_hold_no_real_numbers_and_operators_of_ones_own(tmp_path):
     refused(path, "'Relu' a meaning of its own")
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_an_input_without_samples_can_only_be_passed_on(tmp_path, used):
+    path = model(tmp_path / "net.onnx", [GEMM0, RELU, GEMM1, ("Identity", ["state"], "next", {})])
+    read = onnx.load(path)
+    read.graph.input.append(onnx.helper.make_tensor_value_info("state", FLOAT, [1]))
+    read.graph.output.append(onnx.helper.make_tensor_value_info("next", FLOAT, None))
+    if used:
+        read.graph.node[1].op_type = "Add"
+        read.graph.node[1].input.append("state")
+    path.write_bytes(read.SerializeToString())
+    if used:
+        refused(path, "(Add) follows input 'state', which can only be left out")
+    else:
+        found = weights.read(path)
+        assert found.network.widths == (6, 4, 2)
+        assert found.notes == ("left out, since it only passes an input on: its output 'state'",)
+
+
 def test_few_bytes_do_not_become_much_memory(tmp_path, monkeypatch):
     nodes = [("MatMul", [f"a{k}" if k else "x", "W"], f"a{k + 1}", {}) for k in range(40)]
     refused(model(tmp_path / "net.onnx", [("MatMul", ["x", "W"], "a", {})] * 9999, out="a"), "'a' a second time")

@@ -84,13 +84,17 @@ def _run(runtime: Any, path: Path, x: Floats) -> Floats:
     for row in x:
         feed, at = {}, 0
         for port in session.get_inputs():
+            kind = np.float64 if port.type == "tensor(double)" else np.float32
+            if port.name not in read.inputs:  # it is only passed on
+                feed[port.name] = np.zeros([n if isinstance(n, int) else 1 for n in port.shape], kind)
+                continue
             shape = read.inputs[port.name]
             size = math.prod(shape) if port.name in read.taken else 0
             sample = row[at : at + size] if size else np.zeros(math.prod(shape))
             at += size
             batch = port.shape[0] if isinstance(port.shape[0], int) and port.shape[0] > 0 else 1
             repeated = np.broadcast_to(sample.reshape(shape), (batch, *shape))
-            feed[port.name] = repeated.astype(np.float64 if port.type == "tensor(double)" else np.float32)
+            feed[port.name] = repeated.astype(kind)
         outputs = session.run(None, feed)
         found.append(np.concatenate([np.reshape(one, (batch, -1))[0] for one in outputs]))
     return np.asarray(found, np.float64)

@@ -31,9 +31,12 @@ NUMERIC = {1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13}
 
 @dataclass(frozen=True, eq=False)
 class Ending:
-    """What is left out at the end of a model: it comes of ``source``, and ``where`` names the first node of it."""
+    """What is left out at the end of a model: ``where`` names the first node of it, and it comes of ``source``.
 
-    source: Value
+    Without ``source`` it comes of an input that has no samples, which can only be passed on.
+    """
+
+    source: Value | None
     name: str
     where: str
 
@@ -127,7 +130,14 @@ class _Reader:
         inputs = [value for value in self.graph.input if value.name not in self.constants]
         if not 1 <= len(inputs) <= INPUTS:
             raise InputError(f"it has {counted(len(inputs), 'input')}", f"diodeq reads models with 1 to {INPUTS}")
-        return {each.name: self._shape(each) for each in inputs}
+        for each in inputs if len(inputs) > 1 else ():
+            tensor = each.type.tensor_type
+            if tensor.HasField("shape") and len(tensor.shape.dim) < 2:
+                self.endings[each.name] = Ending(None, each.name, f"its input {each.name!r}")
+        sampled = [each for each in inputs if each.name not in self.endings]
+        if not sampled:
+            raise InputError("its inputs have no samples", "export the model with a batch of samples")
+        return {each.name: self._shape(each) for each in sampled}
 
     def _shape(self, value: Any) -> Shape:
         tensor, name = value.type.tensor_type, value.name
@@ -252,13 +262,13 @@ class _Reader:
         found: dict[str, Value] = {}
         for output in self.graph.output:
             name = output.name
+            value = self.values.get(name)
             if name in self.endings:
                 name, value = self.endings[name].name, self.endings[name].source
-            elif name in self.values:
-                value = self.values[name]
-            else:
+            elif value is None:
                 raise InputError(f"its output {name!r} is not computed from its input", ACCEPTED)
-            if len(self.graph.output) > 1 and any(value.matrix is each.matrix for each in inputs):
+            several = len(self.graph.output) > 1
+            if value is None or (several and any(value.matrix is each.matrix for each in inputs)):
                 self.notes.add("left out, since it only passes an input on", f"its output {name!r}")
             elif not any(value.matrix is other.matrix and value.offset is other.offset for other in found.values()):
                 found[name] = value
