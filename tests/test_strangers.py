@@ -257,7 +257,7 @@ def test_numbers_and_depths_of_json_that_are_too_large() -> None:
 
 # --- diodeq.toml names no output ----------------------------------------------------------------------------------
 
-READ = {"circuit", "weights", "inputs", "start", "at", "linearized_at", "deck", "file"}
+READ = {"circuit", "weights", "inputs", "start", "at", "linearized_at", "deck", "file", "include"}
 
 
 def options() -> Iterator[tuple[str, click.Parameter]]:
