@@ -26,12 +26,12 @@ def get(name: str) -> Model:
 
     Raises `UsageError` with the nearest names if there is none, `InputError` if the user's catalogue is unreadable.
     """
-    parts = _by_key()
-    if name.casefold() not in parts:
-        near = get_close_matches(name.casefold(), parts, n=3)
-        hint = f"did you mean {' or '.join(parts[key].name for key in near)}? " if near else ""
+    known = parts()
+    if name.casefold() not in known:
+        near = get_close_matches(name.casefold(), known, n=3)
+        hint = f"did you mean {' or '.join(known[key].name for key in near)}? " if near else ""
         raise UsageError(f"there is no diode called {name!r}", f"{hint}`diodeq devices list` shows all")
-    return parts[name.casefold()]
+    return known[name.casefold()]
 
 
 def diode(name: str) -> DiodeModel:
@@ -45,7 +45,7 @@ def diode(name: str) -> DiodeModel:
 def names(family: str | None = None) -> list[str]:
     """The names of all parts, or of those of a family such as "diode": the packaged ones in the catalogue's order, then
     the user's own."""
-    return [model.name for model in _by_key().values() if family in (None, model.to_json()["kind"])]
+    return [model.name for model in parts().values() if family in (None, model.to_json()["kind"])]
 
 
 def user_path() -> Path:
@@ -129,14 +129,14 @@ def _toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def _by_key() -> dict[str, Model]:
-    """All parts by case-folded name."""
-    parts = {model.name.casefold(): model for model in _packaged()}
+def parts() -> dict[str, Model]:
+    """All parts by case-folded name; the user's own win over the packaged ones."""
+    found = {model.name.casefold(): model for model in _packaged()}
     path = user_path()
     # A path named on purpose must exist; the default one need not.
     if path.exists() or os.environ.get("DIODEQ_DEVICES"):
-        parts.update((model.name.casefold(), model) for model in read(path))
-    return parts
+        found.update((model.name.casefold(), model) for model in read(path))
+    return found
 
 
 @cache

@@ -89,6 +89,19 @@ def voltage_at(ports: OnePorts, current: float) -> float:
     return float(at_current(evaluate, np.array([current]))[0])
 
 
+def voltages_at(ports: OnePorts, currents: ArrayLike) -> Floats:
+    """The terminal voltages [n, k] at which each of k ``currents`` (A, of any sign) flows through each of n one-ports,
+    all at once; infinite where it never does."""
+    wanted = np.asarray(currents, np.float64)
+    every = ports.take(np.repeat(np.arange(len(ports)), wanted.size))
+
+    def evaluate(index: Any, v: Floats) -> tuple[Floats, Floats]:
+        return (every if v.size == len(every) else every.take(index)).evaluate(v)
+
+    found = at_current(evaluate, np.tile(wanted, len(ports)))
+    return found.reshape(len(ports), wanted.size)
+
+
 def series_resistance(ports: OnePorts) -> Floats:
     """Ω [n] between the terminals of one-ports and what stores their charge: 0 for a family that knows of none."""
     if isinstance(ports, Joined):

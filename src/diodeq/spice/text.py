@@ -22,7 +22,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_BINARY = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+BINARY = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 # A dollar sign or two slashes open a comment only at a word's beginning, and what PSpice calls $G_VCC is a node.
 _INLINE = re.compile(r";.*|(?<!\S)(?:\$(?![A-Za-z]_\w)|//).*")
 _TOKEN = re.compile(r"""\{[^{}]*\}|'[^']*'|"[^"]*"|=|[^\s,()={}'"]+|[{}'"]""")
@@ -95,10 +95,11 @@ def read(path: str | Path, titled: bool, limit: int) -> SpiceText:
     return split(decoded(path, limit), path, titled)
 
 
-def decoded(path: str | Path, limit: int) -> str:
-    """A file's text with its lines ended by newlines; raises ``InputError`` as `read` does."""
+def decoded(path: str | Path, limit: int, binary: bool = False) -> str:
+    """A file's text with its lines ended by newlines; raises ``InputError`` as `read` does, with ``binary`` not for
+    control characters."""
     raw = _decode(_bytes(path, limit)).replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")  # DOS ends files so
-    if found := _BINARY.search(raw):
+    if not binary and (found := BINARY.search(raw)):
         number = raw.count("\n", 0, found.start()) + 1
         raise InputError(f"{path}, line {number}: this is not text", "give a SPICE file as plain text")
     return raw
@@ -111,8 +112,9 @@ def split(raw: str, path: str | Path, titled: bool) -> SpiceText:
     return SpiceText(str(path), title, logical(path, physical))
 
 
-def logical(path: str | Path, physical: Iterable[tuple[int, str]]) -> list[Line]:
-    """The logical lines of numbered lines; raises ``InputError`` as `read` does."""
+def logical(path: str | Path, physical: Iterable[tuple[int, str]], lost: list[PlacedError] | None = None) -> list[Line]:
+    """The logical lines of numbered lines; raises ``InputError`` as `read` does, but leaves out a line that continues
+    nothing where ``lost`` is to say so."""
     lines: list[Line] = []
     continued: dict[int, list[str]] = {}
     last = -1
@@ -135,7 +137,11 @@ def logical(path: str | Path, physical: Iterable[tuple[int, str]]) -> list[Line]
             raise InputError(f"{path}, line {number}: it has a backquote", "nothing is ever executed; remove it")
         if text[0] == "+":
             if last < 0:
-                raise InputError(f"{path}, line {number}: it continues nothing", "remove the + or the line")
+                wrong = SpiceText(str(path), "", []).error(number, "it continues nothing", "remove the + or the line")
+                if lost is None:
+                    raise wrong
+                lost.append(wrong)
+                continue
             continued.setdefault(last, [lines[last].text]).append(text[1:])
         else:
             last = len(lines)

@@ -45,7 +45,7 @@ PARAMETERS: dict[str, Parameter] = {
     "cjo": Parameter("zero-bias junction capacitance", "F", 0.0, 0.0),
     "vj": Parameter("junction potential", "V", 1.0, TINY),
     "m": Parameter("grading coefficient", "", 0.5, 0.0, 0.9),
-    "fc": Parameter("forward-bias depletion coefficient", "", 0.5, 0.0, math.nextafter(1.0, 0.0)),
+    "fc": Parameter("forward-bias depletion coefficient", "", 0.5, -math.inf, math.nextafter(1.0, 0.0)),
     "tt": Parameter("transit time", "s", 0.0, 0.0),
     "eg": Parameter("activation energy", "eV", 1.11),
     "xti": Parameter("saturation current temperature exponent", "", 3.0),

@@ -7,13 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from diodeq.devices.diode.model import ALIASES, DIFFERENT_DIODE, PARAMETERS, RATINGS, DiodeModel
+from diodeq.devices.vendor.limits import as_taken
 from diodeq.errors import InputError
 from diodeq.spice import Scope, tokens
-from diodeq.spice.numbers import shown
+from diodeq.spice.numbers import NUMBER, shown
 
 # Parameters that ngspice (39) knows and diodeq's law lacks: not zero, they change a direct current wherever the second,
 # if there is one, is not zero either. Measured: all others that ngspice reads change none.
-EFFECTS = {"jtun": "", "temp": "", "dtemp": "", "jsw": "pj", "jtunsw": "pj", "tlevc": "isr"}
+EFFECTS = {"jtun": "", "temp": "", "dtemp": "", "jsw": "pj", "jtunsw": "pj", "tlevc": "isr", "w": "l"}
+# Levels of one law in ngspice (39), but for what `EFFECTS` names. A width and a length count at the second alone, and
+# are refused at both: other simulators scale with them.
+LEVELS = (1.0, 3.0)
+
+# A number with more behind it that is no factor to any simulator: words that an underscore joins, or the unit of a
+# current behind an exponent.
+_UNITS = (
+    re.compile(rf"({NUMBER.pattern}[A-Za-z]*)_[\w.]*", re.ASCII),
+    re.compile(r"([+-]?[\d.]+e[+-]?\d+)a(?:mp\w*)?", re.ASCII | re.IGNORECASE),
+)
 
 
 class NoDiodeError(InputError):
@@ -22,12 +33,19 @@ class NoDiodeError(InputError):
 
 @dataclass(frozen=True)
 class Card:
-    """A ``.model`` line taken apart: ``kind`` is lower-case, ``base`` names the model that AKO: starts from."""
+    """A ``.model`` line taken apart: ``kind`` is lower-case, ``base`` names the model that AKO: starts from.
+
+    ``notes`` say what of the line has no meaning. A card that cannot be read holds its name all the same, so that no
+    other model of the name takes its place: ``wrong`` says why.
+    """
 
     name: str
     kind: str
     base: str
     parameters: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
+    wrong: InputError | None = None
+    unclosed: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,6 +54,8 @@ class Sized:
 
     model: DiodeModel
     area: float = 1.0
+    notes: tuple[str, ...] = ()
+    """What is to be said wherever it is used"""
 
     def of(self, area: float | None = None, count: float = 1.0) -> DiodeModel:
         """The model of ``count`` diodes in parallel, each of ``area`` if its line says so.
@@ -91,21 +111,36 @@ def split_card(text: str) -> Card:
         kind, rest = rest[0].lower(), rest[1:]
     if not re.search(r"[A-Za-z0-9]", name) or not (kind or base):
         raise InputError("this .model has no name or no type", "write .model NAME D(IS=… N=… RS=…)")
-    return Card(name, kind or "d", base, tuple(_pairs(rest)))
+    unclosed = text.count("(") > text.count(")")
+    notes = ["its parenthesis is not closed"] if unclosed else []
+    try:
+        pairs = tuple(_pairs(rest, notes))
+    except InputError as error:
+        return Card(name, kind or "d", base, (), wrong=error)
+    return Card(name, kind or "d", base, pairs, tuple(notes), unclosed=unclosed)
 
 
-def _pairs(words: list[str]) -> list[tuple[str, str]]:
+def _pairs(words: list[str], notes: list[str]) -> list[tuple[str, str]]:
+    """NAME=VALUE or, of a parameter that is known, NAME VALUE; ``notes`` get the words that are neither."""
     pairs: list[tuple[str, str]] = []
     at = 0
     while at < len(words):
         if words[at + 1 : at + 2] == ["="] and at + 2 < len(words):
             pairs.append((words[at], words[at + 2]))
             at += 3
-        elif pairs and pairs[-1][0].lower() in RATINGS and words[at] != "=":
+        elif words[at] == "=" or words[at + 1 : at + 2] == ["="]:
+            raise InputError(f"{shown(words[at])} is not a parameter with a value", "write NAME=VALUE")
+        elif pairs and pairs[-1][0].lower() in RATINGS:
             pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]} {words[at]}")  # mfg=Diodes Inc
             at += 1
+        elif (key := words[at].lower()) in PARAMETERS or key in ALIASES:
+            if at + 1 == len(words):
+                raise InputError(f"{shown(words[at])} has no value", "write NAME=VALUE")
+            pairs.append((words[at], words[at + 1]))
+            at += 2
         else:
-            raise InputError(f"{shown(words[at])} is not a parameter with a value", "write NAME=VALUE")
+            notes.append(f"{shown(words[at])} is no parameter")
+            at += 1
     return pairs
 
 
@@ -125,6 +160,8 @@ def read_card(card: Card, scope: Scope, find: Callable[[str], Sized], source: st
         NoDiodeError: another device, or a diode of another law.
         InputError: a parameter that cannot be read or is out of range.
     """
+    if card.wrong is not None:
+        raise card.wrong
     if card.kind != "d":
         raise NoDiodeError(f"{shown(card.name)} is of type {card.kind.upper()}, not a diode", "give a model of type D")
     base = find(card.base) if card.base else None
@@ -132,20 +169,20 @@ def read_card(card: Card, scope: Scope, find: Callable[[str], Sized], source: st
     area = base.area if base else 1.0
     given: set[str] = set()
     effects: dict[str, float] = {}
-    ignored = []
+    ignored = list(card.notes)
     for name, text in card.parameters:
         key = ALIASES.get(name.lower(), name.lower())
         if key in given:
-            raise InputError(f"diode {card.name}: {key.upper()} is given twice", "keep one of the two")
+            ignored.append(f"the first of two {key.upper()}, as in ngspice")
         if key == "level":
-            if scope.number(text) != 1.0:
+            if scope.number(text) not in LEVELS:
                 raise NoDiodeError(
-                    f"{shown(card.name)} is of level {text}", "only level 1, the junction diode, is known"
+                    f"{shown(card.name)} is of level {text}", "only levels 1 and 3, the junction diode, are known"
                 )
         elif key == "area":
             area = scope.number(text)
         elif key in PARAMETERS:
-            values[key] = scope.number(text)
+            values[key] = _number(text, scope, name, ignored)
         elif key in DIFFERENT_DIODE:
             raise NoDiodeError(
                 f"diode {card.name}: {name} describes a different diode, LTspice's piecewise-linear one",
@@ -156,7 +193,7 @@ def read_card(card: Card, scope: Scope, find: Callable[[str], Sized], source: st
             continue
         else:
             ignored.append(f"{name}={text} is not part of the law that diodeq and ngspice share")
-            if key in EFFECTS or key == "pj":
+            if key in EFFECTS or key in EFFECTS.values():
                 effects[key] = scope.number(text)
             continue
         given.add(key)
@@ -168,4 +205,14 @@ def read_card(card: Card, scope: Scope, find: Callable[[str], Sized], source: st
             )
     if not area > 0.0:
         raise InputError(f"diode {card.name}: its AREA is {area:g}", "give a positive area")
+    ignored += as_taken(card.name, values)
     return Sized(DiodeModel(card.name, tuple(values.items()), source=source), area), tuple(ignored)
+
+
+def _number(text: str, scope: Scope, name: str, notes: list[str]) -> float:
+    """The value of a parameter; what follows it and is a unit to ngspice is noted."""
+    found = next(filter(None, (units.fullmatch(text) for units in _UNITS)), None)
+    if found is None:
+        return scope.number(text)
+    notes.append(f"what follows {found[1]} in {name}={shown(text)}")
+    return scope.number(found[1])

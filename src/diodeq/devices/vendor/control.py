@@ -32,6 +32,8 @@ def settled(branches: Sequence[Branch], pins: Collection[str], text: SpiceText) 
         with text.at(branch.line):
             if "0" in branch.ends and "0" not in pins:
                 raise InputError(f"{shown(branch.name)} leads to ground, which is none of the pins", MEASURE)
+            if branch.kind == "ohms" and branch.value < 0.0:
+                raise InputError(f"{shown(branch.name)} is {branch.value:g} ohm", "a resistance is at least 0")
             found += net.constant(branch)
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.vendor.cards import Card, Sized, read_card
 from diodeq.errors import InputError
-from diodeq.spice import Line, Scope, tokens
+from diodeq.spice import Line, Scope, SpiceText, tokens
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import unmarked
 
@@ -16,6 +16,10 @@ MEASURE = "sweep it in ngspice with `diodeq devices measure`"
 GROUND = frozenset(["0", "gnd"])
 RESISTORS = frozenset(["r", "res"])
 HARMLESS = frozenset(["tol", "noisy", "noise", "pwr"])
+MOST = 500
+"""Elements of a subcircuit"""
+DEEPEST = 8
+"""Subcircuits that call each other"""
 
 
 @dataclass
@@ -28,6 +32,18 @@ class Body:
     constants: dict[str, str]
     cards: dict[str, tuple[int, Card]] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
+    bodies: dict[str, Body] = field(default_factory=dict)
+    """Subcircuits defined within"""
+    outer: Body | None = None
+    """The one that it is defined in"""
+
+    def card(self, name: str) -> tuple[int, Card] | None:
+        """The model that a name means here, if it is not one of the file's own."""
+        return self.cards.get(name.casefold()) or (self.outer.card(name) if self.outer else None)
+
+    def body(self, name: str) -> Body | None:
+        """The subcircuit that a name means here, if it is not one of the file's own."""
+        return self.bodies.get(name.casefold()) or (self.outer.body(name) if self.outer else None)
 
 
 @dataclass(frozen=True)
@@ -50,34 +66,88 @@ class Branch:
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads a subcircuit's lines; ``find`` gives the diode models outside it, ``cards`` are those of any kind."""
+    """Reads a subcircuit's lines; ``find`` gives the diode models outside it, ``cards`` are those of any kind and
+    ``bodies`` the file's own subcircuits."""
 
     body: Body
+    text: SpiceText
     scope: Scope
     find: Callable[[str], Sized]
     cards: Mapping[str, tuple[int, Card]]
+    bodies: Mapping[str, Body]
     source: str
     ignored: list[str] = field(default_factory=list)
+    path: tuple[str, ...] = ()
+    """The calls that it is in"""
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """Of a called one, the caller's nodes at its pins"""
+    left: list[int] = field(default_factory=lambda: [MOST])
+    """How many lines may still be read, those of called ones as often as they are called"""
 
-    def read(self, line: Line) -> Branch | None:
+    def branches(self) -> list[Branch]:
+        """All its branches, those of subcircuits that it calls among them; none for a capacitor.
+
+        Raises `InputError` naming the line of what is no branch, or where there are more than `MOST` lines.
+        """
+        found: list[Branch] = []
+        for line in self.body.lines:
+            with self.text.at(line.number):
+                self.left[0] -= 1
+                if self.left[0] < 0:
+                    raise InputError(f".subckt {shown(self.body.name)} has more than {MOST} elements", MEASURE)
+                words = tokens(line.text) or [line.text]
+                if words[0][:1] in ("x", "X"):
+                    found += self._call(words)
+                elif (branch := self.read(words, line.number)) is not None:
+                    found.append(branch)
+        return found
+
+    def read(self, words: list[str], line: int) -> Branch | None:
         """The branch of an element line; None for a capacitor. Raises `InputError` for what is none."""
-        words = tokens(line.text)
         kind = words[0][:1].lower()
         if kind not in READERS:
             raise InputError(
                 f"{shown(words[0])} in .subckt {shown(self.body.name)} is not a diode, a resistor or a constant source",
                 MEASURE,
             )
+        name = ".".join([*self.path, words[0]])
+        if kind == "k":
+            self.ignored.append(f"{name} couples inductors, which are shorts in direct current")
+            return None
         if len(words) < 4:
             raise InputError(f"{shown(words[0])} has too few fields", "give its nodes and its value")
-        ends = ("0" if node.lower() in GROUND else node.lower() for node in words[1:3])
-        return READERS[kind](self, words, Branch(words[0], line.number, "", (next(ends), next(ends))))
+        ends = (self._node(words[1]), self._node(words[2]))
+        return READERS[kind](self, words, Branch(name, line, "", ends))
+
+    def _node(self, name: str) -> str:
+        name = name.lower()
+        if name in GROUND:
+            return "0"
+        return self.pins.get(name) or ".".join([*self.path, name])
+
+    def _call(self, words: list[str]) -> list[Branch]:
+        """The branches of a called subcircuit; like ngspice's, its constants are its own and then the caller's."""
+        words = unmarked(words)
+        given: dict[str, str | float] = {}
+        while len(words) > 3 and words[-2] == "=":
+            given[words[-3].lower()] = self.scope.number(words[-1])
+            del words[-3:]
+        body = self.body.body(words[-1]) or self.bodies.get(words[-1].casefold())
+        if body is None or len(words) < 3 or "=" in words:
+            raise InputError(f"there is no subcircuit {shown(words[-1])}", "add its .subckt to the file")
+        if len(words) - 2 != len(body.pins):
+            raise InputError(f"{shown(words[0])} has not the {len(body.pins)} pins of {body.name}", "correct the line")
+        if len(self.path) >= DEEPEST:
+            raise InputError(f"{shown(words[0])} calls more than {DEEPEST} subcircuits within each other", MEASURE)
+        pins = dict(zip(body.pins, map(self._node, words[1:-1]), strict=True))
+        scope = Scope({**body.constants, **given}, self.scope)
+        return replace(self, body=body, scope=scope, path=(*self.path, words[0].lower()), pins=pins).branches()
 
     def _capacitor(self, words: list[str], branch: Branch) -> None:
-        self.ignored.append(f"{words[0]} is a capacitor, open in direct current")
+        self.ignored.append(f"{branch.name} is a capacitor, open in direct current")
 
     def _inductor(self, words: list[str], branch: Branch) -> Branch:
-        self.ignored.append(f"{words[0]} is an inductor, a short in direct current")
+        self.ignored.append(f"{branch.name} is an inductor, a short in direct current")
         return replace(branch, kind="short")
 
     def _resistor(self, words: list[str], branch: Branch) -> Branch:
@@ -85,7 +155,7 @@ class Reader:
         card: Card | None = None
         values: list[float] = []
         while plain and plain[1:2] != ["="]:
-            known = self.body.cards.get(plain[0].casefold()) or self.cards.get(plain[0].casefold())
+            known = self.body.card(plain[0]) or self.cards.get(plain[0].casefold())
             if known and card is None:
                 card = known[1]
             elif not values:
@@ -103,8 +173,6 @@ class Reader:
         ohms = (values[0] if values else given.get("r", 0.0)) / given.get("m", 1.0)
         if not values and not ohms:
             raise InputError(f"{shown(words[0])} has no resistance", "give it in ohms")
-        if ohms < 0.0:
-            raise InputError(f"{shown(words[0])} is {ohms:g} ohm", "a resistance is at least 0")
         kind = "ohms" if ohms else "short"
         return replace(branch, kind=kind, value=ohms, tc1=given.get("tc1", 0.0), tc2=given.get("tc2", 0.0))
 
@@ -163,12 +231,12 @@ class Reader:
             if len(rest) != 3 or "=" in rest:
                 raise InputError(f"{shown(words[0])} is not linear in one voltage", MEASURE)
             gain = self.scope.number(rest[2])
-        ends = ("0" if node.lower() in GROUND else node.lower() for node in rest[:2])
-        return replace(branch, kind=letter, value=gain, offset=offset, control=(next(ends), next(ends)))
+        control = (self._node(rest[0]), self._node(rest[1]))
+        return replace(branch, kind=letter, value=gain, offset=offset, control=control)
 
     def _diode(self, words: list[str], branch: Branch) -> Branch:
         model, more = _diode(words, self.body, self.scope, self.find, self.source)
-        self.ignored.extend(more)
+        self.ignored.extend(phrase for phrase in more if phrase not in self.ignored)
         return replace(branch, kind="diode", diode=model)
 
 
@@ -181,6 +249,7 @@ READERS: dict[str, Callable[[Reader, list[str], Branch], Branch | None]] = {
     "i": Reader._source,
     "e": Reader._controlled,
     "g": Reader._controlled,
+    "k": Reader._capacitor,
 }
 
 
@@ -202,15 +271,17 @@ def _diode(
     """The model of a diode's line, of its area and so many times as it says."""
     name, rest = words[3], words[4:]
     given: dict[str, float] = {}
-    if rest and rest[1:2] != ["="]:
+    if rest and rest[1:2] != ["="] and rest[0].lower() != "off":
         given["area"], rest = scope.number(rest[0]), rest[1:]
     while len(rest) > 2 and rest[0].lower() in {"area", "m"} - given.keys() and rest[1] == "=":
         given[rest[0].lower()], rest = scope.number(rest[2]), rest[3:]
+    if rest and rest[0].lower() == "off":  # where an analysis starts from
+        rest = rest[1:]
     if rest:
         raise InputError(f"{shown(rest[0])} of diode {shown(words[0])} is not understood", "give it area=N or nothing")
-    if name.casefold() in body.cards:
-        _, card = body.cards[name.casefold()]
-        sized, ignored = read_card(card, scope, find, source)
+    if (own := body.card(name)) is not None:
+        sized, ignored = read_card(own[1], scope, find, source)
     else:
-        sized, ignored = find(name), ()
+        sized = find(name)
+        ignored = sized.notes
     return sized.of(given.get("area"), given.get("m", 1.0)), ignored

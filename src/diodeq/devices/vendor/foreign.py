@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diodeq.devices.original import checked, model_type
 from diodeq.devices.two_pin import PINS
-from diodeq.devices.vendor.file import HARMLESS
+from diodeq.devices.vendor.contents import HARMLESS
 from diodeq.errors import InputError, UsageError
 from diodeq.spice import Line, SpiceText, read, tokens
 from diodeq.spice.numbers import shown

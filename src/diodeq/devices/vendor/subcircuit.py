@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from diodeq.devices.composite.form import Branch as Piece
@@ -11,28 +11,20 @@ from diodeq.devices.composite.model import CompositeModel
 from diodeq.devices.composite.parts import LEGAL_NODE, Part
 from diodeq.devices.composite.printing import ENTRY
 from diodeq.devices.diode.model import DiodeModel
-from diodeq.devices.one_ports import one, voltage_at
-from diodeq.devices.vendor.cards import Card, Sized
 from diodeq.devices.vendor.control import settled
-from diodeq.devices.vendor.elements import MEASURE, Body, Branch, Reader
+from diodeq.devices.vendor.elements import MEASURE, Branch, Reader
 from diodeq.errors import InputError
-from diodeq.spice import Scope, SpiceText
 from diodeq.spice.numbers import shown
-
-MOST = 500
-"""Elements of a subcircuit."""
-TELLING = 1e-3
-"""Amperes that tell which way is forward"""
-ALIKE = 1.02
-"""So many times the other way's volts are the same: a device without a direction."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device between two pins of a subcircuit, of which the first is its anode."""
+    """A device between two pins of a subcircuit, of which the first is its anode; ``turned`` is the same the other way
+    round, where only the law tells which way is forward."""
 
     model: DiodeModel | CompositeModel
     ends: tuple[str, str]
+    turned: Device | None = None
 
 
 @dataclass(frozen=True)
@@ -43,15 +35,8 @@ class _Joined:
     ends: Sequence[tuple[str, str]]
 
 
-def devices(
-    body: Body,
-    text: SpiceText,
-    outside: Scope,
-    find: Callable[[str], Sized],
-    cards: Mapping[str, tuple[int, Card]],
-    source: str,
-) -> tuple[list[Device], tuple[str, ...]]:
-    """A subcircuit's devices, and a phrase for each thing left out; ``find`` and ``cards`` give models outside it.
+def devices(reader: Reader) -> tuple[list[Device], tuple[str, ...]]:
+    """A subcircuit's devices, and a phrase for each thing left out.
 
     One diode with resistors in series is a diode, whose RS they join; all else between two pins is a composite. With
     more than two pins, what lies between each two of them is a device of its own, named after these.
@@ -59,14 +44,8 @@ def devices(
     Raises:
         InputError: naming the line of what cannot be read, or the subcircuit that is no such thing.
     """
-    reader = Reader(body, Scope(body.constants, outside), find, cards, source)
-    if len(body.lines) > MOST:
-        raise InputError(f".subckt {shown(body.name)} has more than {MOST} elements", MEASURE)
-    branches: list[Branch] = []
-    for line in body.lines:
-        with text.at(line.number):
-            branch = reader.read(line)
-            branches += [branch] if branch is not None else []
+    body, text, source = reader.body, reader.text, reader.source
+    branches = reader.branches()
     known = settled(branches, body.pins, text)
     joined = _joined(known, body.pins)
     pins = list(dict.fromkeys(joined.get(pin, pin) for pin in body.pins))
@@ -92,9 +71,7 @@ def devices(
         if not any(each.kind == "diode" for each in own):
             reader.ignored.extend(f"{each.name} is part of no diode" for each in own)
             continue
-        device = _device(body.name, piece, whole, source)
-        name = "_".join([body.name, *device.ends])
-        found.append(Device(replace(device.model, name=name), device.ends))
+        found.append(_called_by_pins(_device(body.name, piece, whole, source)))
     if not found:
         raise InputError(f".subckt {shown(body.name)} holds no diode", "give one that does")
     return found, tuple(reader.ignored)
@@ -141,11 +118,13 @@ def _device(name: str, piece: Piece, joined: _Joined, source: str) -> Device:
             return Device(_behind(model, ohms, name, source), ends)
     forward = _composite(name, piece.form, piece.start, piece.end, joined, source)
     backward = _composite(name, piece.form, piece.end, piece.start, joined, source)
-    law = one(forward)
-    volts, reverse = voltage_at(law, TELLING), -voltage_at(law, -TELLING)
-    if volts > ALIKE * reverse > 0.0:
-        return Device(backward, (piece.end, piece.start))
-    return Device(forward, (piece.start, piece.end))
+    return Device(forward, (piece.start, piece.end), Device(backward, (piece.end, piece.start)))
+
+
+def _called_by_pins(device: Device) -> Device:
+    """The device with the names of its pins behind its own."""
+    model = replace(device.model, name="_".join([device.model.name, *device.ends]))
+    return replace(device, model=model, turned=device.turned and _called_by_pins(device.turned))
 
 
 def _behind(model: DiodeModel, ohms: float, name: str, source: str) -> DiodeModel:
