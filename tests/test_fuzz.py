@@ -49,6 +49,7 @@ from diodeq.network.network import Network, Stage
 from diodeq.report.run_evidence import summary_of
 from kicad_drawings import DRAWINGS
 from mutations import BYTES, TEXT, Mutation
+from vendor_files import FILES
 
 COUNT = int(os.environ.get("DIODEQ_FUZZ", "100"))
 SECONDS = 10.0
@@ -270,6 +271,11 @@ C1 1 2 1p
 .model DI D(IS=1e-9 N=1.8)
 .ends DSUB
 """
+
+
+def vendors() -> list[bytes]:
+    return [VENDOR, *(file.text.encode() for name, file in FILES.items() if not name.startswith("binary"))]
+
 
 CATALOGUE = b"""[mine]
 description = "a diode"
@@ -506,7 +512,7 @@ READERS: dict[str, Reader] = {
     "data-csv": Reader("x.csv", labelled_tables, texts, use_data("csv")),
     "data-npz": Reader("x.npz", data_npz, archives, use_data("npz")),
     "data-idx": Reader("train-images-idx3-ubyte", images, lambda traps: BYTES, use_idx),
-    "vendor": Reader("part.lib", lambda: [VENDOR], texts, use_parts),
+    "vendor": Reader("part.lib", vendors, texts, use_parts),
     "deck": Reader("deck.cir", decks, texts, use_deck),
     "kicad": Reader("x.kicad_sch", kicad_files, lambda traps: [*TEXT, *[bracketed] * 12], use_deck),
     "catalogue": Reader("devices.toml", lambda: [CATALOGUE], texts, use_catalogue),

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import re
 from pathlib import Path
-from typing import Any
 
 import rich_click as click
 
 from diodeq.cli.fit import fit
+from diodeq.cli.import_parts import import_parts
 from diodeq.cli.measure import measure
 from diodeq.cli.options import JSON, POSITIVE, SIMULATOR, TIME_LIMIT, WRITTEN, print_json
+from diodeq.cli.part_summaries import CURRENTS, shown_amperes, summaries, warmth
 from diodeq.cli.technologies import technologies
-from diodeq.cli.terminal import complain, say
-from diodeq.devices import Model, catalogue
-from diodeq.devices.curve.file import read_curve
+from diodeq.cli.terminal import say
+from diodeq.devices import catalogue
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.model import PARAMETERS
-from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.devices.transistor.model import TransistorModel
 from diodeq.devices.two_pin import EXPORTED, TwoPin, definition
-from diodeq.devices.vendor.file import Part, read_parts
-from diodeq.devices.vendor.transistors import sized
-from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.network import ACTIVATIONS, Activation
-from diodeq.printable import printable
 
-CURRENTS = (1e-6, 1e-4, 1e-3)
-HIGHEST = 1e4  # volts: beyond, a current is never reached
 TEMPERATURE = click.option(
     "--temperature", type=float, help="Temperature in °C; by default 27, or the one at which the part was measured."
 )
@@ -47,6 +37,7 @@ def devices() -> None:
 devices.add_command(technologies)
 devices.add_command(fit)
 devices.add_command(measure)
+devices.add_command(import_parts)
 
 
 @devices.command("list")
@@ -57,7 +48,7 @@ def list_devices(as_json: bool) -> None:
 
     Example: diodeq devices list
     """
-    parts = [_summary(catalogue.get(name)) for name in catalogue.names()]
+    parts = summaries(list(catalogue.parts().values()))
     if as_json:
         print_json(parts)
         return
@@ -69,7 +60,7 @@ def list_devices(as_json: bool) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("name", no_wrap=True)
     for current in CURRENTS:
-        table.add_column(f"V_f at\n{_amperes(current)}", justify="right", no_wrap=True)
+        table.add_column(f"V_f at\n{shown_amperes(current)}", justify="right", no_wrap=True)
     table.add_column("description", ratio=3)
     table.add_column("source", ratio=4, style="dim")
     for part in parts:
@@ -88,7 +79,7 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
     Example: diodeq devices show 1N4148 --temperature 85
     """
     model = catalogue.get(name)
-    document = _summary(model, temperature)
+    (document,) = summaries([model], temperature)
     temperature = document["temperature"]
     if isinstance(model, TwoPin):
         card = definition(model, EXPORTED)
@@ -122,7 +113,7 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
     say(f"\nforward voltage at {temperature:g} °C")
     for entry in document["forward_voltages"]:
         known = "never, or not measured" if entry["volts"] is None else f"{entry['volts']:.6g} V"
-        say(f"  {_amperes(entry['amperes']):>7}  {known}")
+        say(f"  {shown_amperes(entry['amperes']):>7}  {known}")
     if isinstance(model, TwoPin):
         say(f"\nin netlists: a subcircuit {model.spice_name}")
     else:
@@ -171,7 +162,7 @@ def plot(
     from diodeq.simulators import create
 
     model = catalogue.get(name)
-    temperature = _warmth(model) if temperature is None else temperature
+    temperature = warmth(model) if temperature is None else temperature
     with create(simulator, 1, time_limit) as engine:
         points = measure_device(engine, model, alpha, temperature)
     write_atomically(output, render(device_figure(model, points), output))
@@ -190,129 +181,6 @@ def plot(
         )
     else:
         say(f"{output}: {model.name} by its law and in {points.engine}")
-
-
-@devices.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="What to call the part, where the file has one; a curve needs it.")
-@click.option("--source", "origin", metavar="TEXT", help="Of a curve: who measured it, and how.")
-@click.option("--only", multiple=True, metavar="PART", help="Take this part of the file alone; repeatable.")
-@click.option("--instance", metavar="W=10U …", help="Of transistors: what stands on the element's own line.")
-@click.option("--replace", is_flag=True, help="Prefer these parts to known ones of the same names.")
-@JSON
-def import_parts(
-    file: Path,
-    name: str | None,
-    origin: str | None,
-    only: tuple[str, ...],
-    instance: str | None,
-    replace: bool,
-    as_json: bool,
-) -> None:
-    """Add the diodes of a vendor's SPICE file to your catalogue: .model cards, and .subckt of diodes, resistors and
-    constant sources: one of two pins is one device, of more pins it is each that lies between two of them.
-
-    A transistor (level 1 MOSFET, bipolar, junction FET) becomes a diode, gate at drain or base at collector, a junction
-    FET a current limiter, gate at source: `devices show` says which terminal is at which pin.
-
-    A FILE.csv is a measured I-V curve: volts, amperes, a header or none, two or more points in any order. Currents that
-    fall as the voltage rises are taken for noise and pooled (monotone regression), which is said.
-
-    The catalogue is $DIODEQ_DEVICES or ~/.config/diodeq/devices.toml. Nothing in the file is executed or opened, and
-    ngspice never sees its text.
-
-    Example: diodeq devices import 1N4148.lib
-    """
-    if file.suffix.lower() == ".csv":
-        if only:
-            raise UsageError("--only chooses among a SPICE file's parts, a CSV file has one curve", "leave it out")
-        _import_curve(file, name, origin, replace, as_json)
-        return
-    if origin is not None:
-        raise UsageError("--source is for curves: SPICE parts say it themselves", "leave it out")
-    found = read_parts(file)
-    parts = [part for part in found.parts if not only or part.model.name.casefold() in map(str.casefold, only)]
-    missing = set(map(str.casefold, only)) - {part.model.name.casefold() for part in parts}
-    if missing:
-        there = ", ".join(part.model.name for part in found.parts[:10])
-        raise UsageError(f"{file} has no part called {sorted(missing)[0]!r}", f"it has {there}")
-    if instance is not None:
-        parts = [_sized(part, instance) for part in parts]
-    if name is not None:
-        if len(parts) > 1:
-            raise UsageError(f"{file} has {len(parts)} parts but --name gives one name", "choose one with --only")
-        _demand_name(name)
-        parts = [dataclasses.replace(parts[0], model=dataclasses.replace(parts[0].model, name=name))]
-    path = catalogue.add([part.model for part in parts], replace)
-    documents = [{**_summary(part.model), **_found(part)} for part in parts]
-    if as_json:
-        print_json({"catalogue": str(path), "parts": documents, "skipped": list(found.skipped)})
-        return
-    for document in documents:
-        known = [entry for entry in document["forward_voltages"] if entry["volts"] is not None]
-        volts = ", ".join(f"{e['volts']:.3f} V at {_amperes(e['amperes'])}" for e in known)
-        pins = "" if document["pins"] is None else ", pins {anode} to {cathode}".format(**document["pins"])
-        say(f"{document['name']} (line {document['line']}{pins}): V_f {volts}")
-        for phrase in document["ignored"]:
-            say(f"  left out: {phrase}")
-    for phrase in found.skipped:
-        complain(f"left out: {phrase}")
-    say(f"wrote {path}")
-
-
-def _sized(part: Part, instance: str) -> Part:
-    if not isinstance(part.model, TransistorModel):
-        raise UsageError(f"--instance is for transistors, and {part.model.name} is none", "choose with --only")
-    return dataclasses.replace(part, model=sized(part.model, instance))
-
-
-def _demand_name(name: str) -> None:
-    if not re.fullmatch(r"[!-~]{1,64}", name):
-        raise UsageError(f"{name!r} is no name for a part", "use up to 64 letters, digits, '-' and '_'")
-
-
-def _import_curve(file: Path, name: str | None, origin: str | None, replace: bool, as_json: bool) -> None:
-    if name is None:
-        raise UsageError(f"{file} does not say what was measured", "name the part with --name")
-    _demand_name(name)
-    found = read_curve(file, name, printable(f"measured, {file.name}" if origin is None else origin))
-    path = catalogue.add([found.model], replace)
-    if as_json:
-        print_json({"catalogue": str(path), "parts": [_summary(found.model)], "notes": list(found.notes)})
-        return
-    say(f"{name}: {found.model.description}, {len(found.model.volts)} knots")
-    for note in found.notes:
-        say(f"  {note}")
-    say(f"wrote {path}")
-
-
-def _summary(model: Model, temperature: float | None = None) -> dict[str, Any]:
-    """The model as a plain dict, with its forward voltages: none at currents that it never has, or beyond what was
-    measured. The temperature is by default the one it was measured at, or 27 °C."""
-    temperature = _warmth(model) if temperature is None else temperature
-    ports = one(model, temperature)
-    most = model.amperes[-1] if isinstance(model, CurveModel) else math.inf
-    known = [forward_voltage(ports, current) if current <= most else math.inf for current in CURRENTS]
-    volts = [
-        {"amperes": current, "volts": found if found < HIGHEST else None}
-        for current, found in zip(CURRENTS, known, strict=True)
-    ]
-    return {**model.to_json(), "spice_name": model.spice_name, "temperature": temperature, "forward_voltages": volts}
-
-
-def _warmth(model: Model) -> float:
-    """The temperature at which a part was measured; 27 °C for one that has a law at every temperature."""
-    measured = model.temperature if isinstance(model, CurveModel) else None
-    return 27.0 if measured is None else measured
-
-
-def _found(part: Part) -> dict[str, Any]:
-    pins = dict(zip(("anode", "cathode"), part.pins, strict=True)) if part.pins else None
-    return {"line": part.line, "pins": pins, "ignored": list(part.ignored)}
-
-
-def _amperes(current: float) -> str:
-    return f"{current * 1e6:g} µA" if current < 1e-3 else f"{current * 1e3:g} mA"
 
 
 def _plot_activation(

@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.cli.options import JSON, TIME_LIMIT, Amount, Finite, print_json
+from diodeq.cli.part_summaries import shown_amperes
 from diodeq.cli.terminal import say
 from diodeq.devices import catalogue
 from diodeq.devices.vendor.foreign import is_card, read_library, wired
@@ -83,7 +84,7 @@ def measure(
         )
         say(f"  and at most {each.relative:.2g} of the current itself, where it is over a millionth of the largest")
         for amperes, volts, off in each.forward:
-            say(f"  V_f {volts:.6g} V at {_amperes(amperes)}, {off:.1g} V off")
+            say(f"  V_f {volts:.6g} V at {shown_amperes(amperes)}, {off:.1g} V off")
         for note in each.notes:
             say(f"  {note}")
     say(f"wrote {path}")
@@ -110,7 +111,3 @@ def _document(found: ngspice.Measured) -> dict[str, Any]:
         "forward_voltages": [{"amperes": i, "volts": v, "error_volts": off} for i, v, off in found.forward],
         "notes": list(found.notes),
     }
-
-
-def _amperes(current: float) -> str:
-    return f"{current * 1e6:g} µA" if current < 1e-3 else f"{current * 1e3:g} mA"

@@ -17,7 +17,7 @@ from diodeq.documents import toml
 from diodeq.errors import InputError, UsageError
 from diodeq.files import read_bytes, write_atomically
 
-LARGEST = 1 << 20
+LARGEST = 1 << 24
 """Bytes of a catalogue."""
 
 
@@ -26,12 +26,12 @@ def get(name: str) -> Model:
 
     Raises `UsageError` with the nearest names if there is none, `InputError` if the user's catalogue is unreadable.
     """
-    known = parts()
-    if name.casefold() not in known:
-        near = get_close_matches(name.casefold(), known, n=3)
-        hint = f"did you mean {' or '.join(known[key].name for key in near)}? " if near else ""
+    there = parts()
+    if name.casefold() not in there:
+        near = get_close_matches(name.casefold(), there, n=3)
+        hint = f"did you mean {' or '.join(there[key].name for key in near)}? " if near else ""
         raise UsageError(f"there is no diode called {name!r}", f"{hint}`diodeq devices list` shows all")
-    return known[name.casefold()]
+    return there[name.casefold()]
 
 
 def diode(name: str) -> DiodeModel:
@@ -103,7 +103,10 @@ def add(models: Sequence[Model], replace: bool = False) -> Path:
         raise InputError(
             f"{path.parent} cannot be made: {error.strerror or error}", "name a file with DIODEQ_DEVICES"
         ) from error
-    write_atomically(path, "\n".join([*filter(None, [text.rstrip("\n") and text]), *map(_table, models)]))
+    written = "\n".join([*filter(None, [text.rstrip("\n") and text]), *map(_table, models)])
+    if len(written.encode()) > LARGEST:
+        raise InputError(f"with these parts {path} would exceed {LARGEST >> 20} MB", "add fewer, or name another file")
+    write_atomically(path, written)
     return path
 
 
@@ -130,13 +133,20 @@ def _toml(value: Any) -> str:
 
 
 def parts() -> dict[str, Model]:
-    """All parts by case-folded name; the user's own win over the packaged ones."""
-    found = {model.name.casefold(): model for model in _packaged()}
-    path = user_path()
-    # A path named on purpose must exist; the default one need not.
-    if path.exists() or os.environ.get("DIODEQ_DEVICES"):
-        found.update((model.name.casefold(), model) for model in read(path))
-    return found
+    """All parts by case-folded name; the user's own win over the packaged ones.
+
+    Raises `InputError` if the user's catalogue is unreadable. A path named on purpose must exist.
+    """
+    return known() if user_path().exists() or not os.environ.get("DIODEQ_DEVICES") else {**known(), **_own()}
+
+
+def known() -> dict[str, Model]:
+    """The same, where the user's catalogue may still have to be made."""
+    return {model.name.casefold(): model for model in _packaged()} | (_own() if user_path().exists() else {})
+
+
+def _own() -> dict[str, Model]:
+    return {model.name.casefold(): model for model in read(user_path())}
 
 
 @cache

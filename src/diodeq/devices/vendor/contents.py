@@ -21,11 +21,12 @@ DEEPEST = 8
 """Subcircuits defined within subcircuits"""
 
 _COMMAND = re.compile(r"\.[A-Za-z]+")
-_MOSTLY = 0.01
-"""Share of control characters from which on a file is no text."""
+_FEW, _MOSTLY = 8, 0.01
+"""So many control characters, and such a share of them, are junk in a text; more are no text."""
 _HIDDEN = re.compile(r"\*#\s*[A-Za-z]")
 # How encrypted sections begin and end, as lines of LTspice, PSpice and HSPICE.
-_ENCRYPTED = re.compile(r"\*\s*begin:|\$cdnencstart|\.prot(ect)?\b", re.IGNORECASE)
+_ENCRYPTED = re.compile(r"\*\s*begin:$|\$cdnencstart|\.prot(ect)?\b", re.IGNORECASE)
+_TELLING = re.compile(r"\*#|\*\s*begin:$", re.IGNORECASE)  # of comments
 _DECRYPTED = re.compile(r"\*\s*end\b|\$cdnencfinish|\.unprot(ect)?\b", re.IGNORECASE)
 
 
@@ -47,7 +48,7 @@ def contents_of(path: Path) -> Contents:
         InputError: it cannot be read or is no text, or a line changes what all the others mean.
     """
     raw = decoded(path, FILE_BYTES, binary=True)
-    if len(BINARY.findall(raw)) > _MOSTLY * len(raw):
+    if len(BINARY.findall(raw)) > max(_FEW, _MOSTLY * len(raw)):
         number = raw.count("\n", 0, BINARY.search(raw).start()) + 1  # type: ignore[union-attr]
         raise InputError(f"{path}, line {number}: this is not text", "give a SPICE file as plain text")
     lost: list[PlacedError] = []
@@ -82,7 +83,9 @@ class _Sorter:
         if self.skipping is not None:
             self.skipping = None if self.skipping.match(line.text) else self.skipping
             return
-        unclosed, self.card = self.card, self.card if line.text.startswith("*") else None
+        if line.text[0] == "*" and not _TELLING.match(line.text):
+            return
+        unclosed, self.card = self.card, None
         try:
             with self.found.text.at(line.number):
                 self._sort(line)

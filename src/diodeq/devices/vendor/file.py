@@ -135,7 +135,7 @@ class _Reading:
 
     @cached_property
     def _catalogue(self) -> Mapping[str, Model]:
-        return catalogue.parts()
+        return catalogue.known()
 
     def _finder(self, seen: tuple[str, ...]) -> Callable[[str], Sized]:
         """Finds a model of the file, else of the catalogue, by name; ``seen`` are those that wait for it."""
