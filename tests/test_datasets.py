@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from sklearn.model_selection import train_test_split
 
 from diodeq import tables
 from diodeq.errors import InputError, UsageError
-from diodeq.learning import dataset_files
-from diodeq.learning.datasets import BUILT_IN, load
+from diodeq.learning import dataset_tables
+from diodeq.learning.datasets import BUILT_IN, load, targeted
 from diodeq.learning.encoding import units
 
 
@@ -125,7 +126,7 @@ def test_a_large_csv_is_never_held_as_text(tmp_path, monkeypatch):
     path = Path(spec.removeprefix("csv:"))
     tracemalloc.start()
     try:
-        found = dataset_files.read_csv(path)
+        found = dataset_tables.read_csv(path)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -273,3 +274,127 @@ def test_bad_idx(tmp_path, changes, words):
         load(idx_of(tmp_path, **changes))
     assert words in caught.value.problem
     assert caught.value.remedy
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+ANIMALS = ["name;legs;height", *(f"{'cat' if k % 2 else 'dog'};{4 + k % 2};{k}.5" for k in range(12))]
+
+
+@pytest.mark.parametrize("target", ["name", "NAME", "1"])
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_a_column_is_chosen_by_name_or_number(tmp_path, separator, target):
+    spec = csv_of(tmp_path, *(line.replace(";", separator) for line in ANIMALS))
+    data = load(targeted(spec, target))
+    assert data.classes == ("cat", "dog")
+    assert np.array_equal(data.x_train[:, 0] == 5, data.y_train == 0)
+    for part, whole in ((data.x_train, 9), (data.x_test, 3)):
+        assert part.shape == (whole, 2)
+
+
+def test_csv_of_quotes_and_a_mark(tmp_path):
+    lines = ['\ufeff"width, cm","kind ""of"" it"', *(f'"{k}.5","a, {k % 2}"' for k in range(12))]
+    data = load(csv_of(tmp_path, *lines))
+    assert data.classes == ("a, 0", "a, 1")
+    assert sorted(np.concatenate([data.x_train, data.x_test])[:, 0]) == [k + 0.5 for k in range(12)]
+
+
+def test_a_target_that_a_header_has_makes_it_one(tmp_path):
+    data = load(targeted(csv_of(tmp_path, "1,2,3", *(f"{k % 2},{k},5" for k in range(12))), "1"))
+    assert data.classes == ("0", "1")
+    assert len(data.x_train) + len(data.x_test) == 12
+
+
+@pytest.mark.parametrize(
+    ("lines", "target", "words"),
+    [
+        ([*ANIMALS, ";4;1"], "name", "line 14 has no label in column 1"),
+        ([*ANIMALS, "cat;;1"], "name", "line 14, column 2 is empty (legs)"),
+        ([*ANIMALS, "cat;4;NA"], "name", "line 14, column 3 is 'NA' (height)"),
+        ([*ANIMALS, "cat;4;?"], "1", "line 14, column 3 is '?' (height)"),
+        (ANIMALS, "height", "line 2, column 1 is 'dog' (name)"),
+        ([f"{k},{k * 1.37}" for k in range(40)], "2", "40 different numbers"),
+        ([f"{k},{k % 30}" for k in range(90)], "2", "30 different numbers"),
+    ],
+)
+def test_rows_and_columns_of_a_table_are_named(tmp_path, lines, target, words):
+    with pytest.raises(InputError) as caught:
+        load(targeted(csv_of(tmp_path, *lines), target))
+    assert words in caught.value.problem
+
+
+def test_targets_that_are_none(tmp_path):
+    spec = csv_of(tmp_path, "a,a,b", *(f"{k},{k},{k % 2}" for k in range(12)))
+    for target, words in (("c", "no column 'c'"), ("4", "no column"), ("0", "no column"), ("a", "2 columns called")):
+        with pytest.raises(UsageError, match=words):
+            load(targeted(spec, target))
+    for other in ("iris", f"npz:{tmp_path}", targeted(spec, "b")):
+        with pytest.raises(UsageError, match="no target can be chosen"):
+            targeted(other, "b")
+
+
+def test_many_classes_of_whole_numbers_are_classes(tmp_path):
+    assert len(load(csv_of(tmp_path, *(f"{k},{k % 30}" for k in range(900)))).classes) == 30
+
+
+ARFF = """% made
+@RELATION animals
+@ATTRIBUTE legs NUMERIC
+@ATTRIBUTE 'the height' REAL
+@ATTRIBUTE kind {dog, cat}
+@DATA
+"""
+
+
+def arff_of(folder, *rows: str) -> str:
+    (folder / "data.arff").write_text(ARFF + "\n".join(rows))
+    return f"arff:{folder / 'data.arff'}"
+
+
+def test_arff(tmp_path):
+    data = load(arff_of(tmp_path, *(f"{4 + k % 2},{k}.5,{'cat' if k % 2 else 'dog'}" for k in range(12))))
+    assert data.classes == ("cat", "dog")
+    assert np.array_equal(data.x_train[:, 0] == 5, data.y_train == 0)
+    with pytest.raises(InputError, match=r"column 3 \(kind\) is not of numbers"):
+        load(targeted(arff_of(tmp_path, "1,2,cat", "2,2,dog"), "legs"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["4,?,dog", "4,2,cat"], "row 1, column 2 is empty (the height)"),
+        (["4,1,dog", "4,2,?"], "row 2, column 3 is empty (kind)"),
+        (["4,1,bird"], "damaged"),
+        (["4,1"], "damaged"),
+    ],
+)
+def test_bad_arff(tmp_path, rows, words):
+    with pytest.raises(InputError) as caught:
+        load(arff_of(tmp_path, *rows))
+    assert words in caught.value.problem
+
+
+def test_parquet(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "data.parquet"
+    columns = {"kind": ["cat", "dog"] * 6, "legs": [5, 4] * 6, "height": [k + 0.5 for k in range(12)]}
+    parquet.write_table(pyarrow.table(columns), path)
+    data = load(targeted(f"parquet:{path}", "kind"))
+    assert data.classes == ("cat", "dog")
+    assert np.array_equal(data.x_train[:, 0] == 5, data.y_train == 0)
+    with pytest.raises(InputError, match=r"column 1 \(kind\) is not of numbers"):
+        load(f"parquet:{path}")
+    parquet.write_table(pyarrow.table({**columns, "legs": [None, *columns["legs"][1:]]}), path)
+    with pytest.raises(InputError, match=r"row 1, column 2 is empty \(legs\)"):
+        load(targeted(f"parquet:{path}", "1"))
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(InputError, match="damaged"):
+        load(f"parquet:{path}")
+
+
+def test_parquet_names_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError, match=r"diodeq\[data\]"):
+        load(f"parquet:{tmp_path / 'x.parquet'}")

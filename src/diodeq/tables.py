@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +27,13 @@ SEPARATORS = re.compile("[;\t]")
 SUFFIXED = re.compile(f"{NUMBER.pattern}(?:{'|'.join(SUFFIXES)})?v?", re.IGNORECASE)
 
 
-def rows_of(path: str | Path, seen: Callable[[int], None] | None = None) -> Iterator[tuple[int, list[str]]]:
+def rows_of(
+    path: str | Path, seen: Callable[[int], None] | None = None, separators: str = ","
+) -> Iterator[tuple[int, list[str]]]:
     """(line number, cells) of every row that is not blank, all of one width, UTF-8, one after the other.
 
-    ``seen`` is told now and then how many bytes of the file were read so far.
+    ``seen`` is told now and then how many bytes of the file were read so far. Of several ``separators`` it is the one
+    that parts the second row into most numbers, the first of these where it is the same.
 
     Raises:
         InputError: missing, not text, empty, ragged, or with numbers that commas do not separate.
@@ -38,7 +41,10 @@ def rows_of(path: str | Path, seen: Callable[[int], None] | None = None) -> Iter
     width, told = None, 0
     try:
         with io.TextIOWrapper(open_binary(path), newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, skipinitialspace=True)
+            begun = [line for line in (file.readline() for _ in range(2 if len(separators) > 1 else 0)) if line]
+            # Of equal ones max takes the first.
+            separator = max(separators, key=lambda each: sum(map(is_number, begun[-1].split(each))) if begun else 0)
+            reader = csv.reader(chain(begun, file), skipinitialspace=True, delimiter=separator)
             for row in reader:
                 if not (row and row[0].strip()) and not any(map(str.strip, row)):
                     continue
@@ -98,14 +104,15 @@ def _suffixed(cell: str) -> float | None:
         return None
 
 
-def finite(path: str | Path, line: int, column: int, cell: str) -> float:
-    """The number in a cell; raises ``InputError`` naming the place (counted from 1) when it is none or not finite."""
+def finite(path: str | Path, line: int, column: int, cell: str, name: str = "") -> float:
+    """The number in a cell; raises ``InputError`` naming the place (counted from 1), and its column if that has a
+    ``name``, when it is none or not finite."""
     value = float(cell) if is_number(cell) else math.nan
     if not math.isfinite(value):
         shown = repr(cell.strip()) if cell.strip() else "empty"
         meant = _suffixed(cell)
         remedy = "every value must be a finite number" if meant is None else f"write plain numbers, here {meant:g}"
-        raise InputError(f"{path}, line {line}, column {column} is {shown}", remedy)
+        raise InputError(f"{path}, line {line}, column {column} is {shown}{f' ({name})' if name else ''}", remedy)
     return value
 
 
@@ -181,15 +188,18 @@ def _misfit(path: str | Path, width: int, inputs: int, labelled: bool) -> InputE
     return InputError(f"{path} has {counted(width, 'column')} but {needs}", remedy)
 
 
-def numbers(path: str | Path, block: list[tuple[int, list[str]]]) -> Floats:
-    """float64[rows, columns] of rows of ``rows_of``; raises ``InputError`` naming the first cell that is none."""
+def numbers(path: str | Path, block: list[tuple[int, list[str]]], called: Sequence[tuple[int, str]] = ()) -> Floats:
+    """float64[rows, columns] of rows of ``rows_of``; raises ``InputError`` naming the first cell that is none, by the
+    numbers and names that columns are ``called``."""
     try:
         values = np.array([list(map(float, row)) for _, row in block])
         if np.isfinite(values).all():
             return values
     except ValueError:
         pass
-    return np.array([[finite(path, line, at, cell) for at, cell in enumerate(row, 1)] for line, row in block])
+    names = called or [(at, "") for at in range(1, 1 + len(block[0][1]))]
+    rows = ((line, zip(names, row, strict=True)) for line, row in block)
+    return np.array([[finite(path, line, at, cell, name) for (at, name), cell in cells] for line, cells in rows])
 
 
 def format_matrix(values: Floats) -> str:

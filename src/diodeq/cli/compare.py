@@ -21,6 +21,7 @@ from diodeq.cli.options import (
     print_json,
     rule_list,
 )
+from diodeq.cli.samples import TARGET
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
 from diodeq.files import write_atomically
@@ -48,6 +49,7 @@ def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tupl
 
 @click.command()
 @click.argument("data")
+@TARGET
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the runs.")
 @click.option(
     "--rules",
@@ -77,6 +79,7 @@ def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tupl
 @JSON
 def compare(
     data: str,
+    target: str | None,
     out: Path,
     rules: tuple[str, ...],
     seeds: tuple[int, ...],
@@ -107,8 +110,10 @@ def compare(
         return
     from diodeq.learning.compare import Comparison
     from diodeq.learning.compare import compare as run
+    from diodeq.learning.datasets import targeted
     from diodeq.learning.recipe import recipe_for
 
+    data = targeted(data, target)
     recipe = recipe_for(data).with_given(batch_size=batch_size)
     comparison = Comparison(
         data, rules, recipe, budget, seeds, rates, tuning_seeds, diode, simulator, verify_with or ""

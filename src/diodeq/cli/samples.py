@@ -16,9 +16,13 @@ from diodeq.cli.options import together
 from diodeq.errors import InputError, UsageError
 
 LABELLED = click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number.")
-# --data, --split, --inputs and --labelled.
+TARGET = click.option(
+    "--target", metavar="NAME", help="The column of a csv:, parquet: or arff: file to learn, or its number."
+)
+# --data, --target, --split, --inputs and --labelled.
 sampled = together(
     click.option("--data", help="A data set of `diodeq train`: its held-out samples."),
+    TARGET,
     click.option(
         "--split",
         type=click.IntRange(min=0),
@@ -36,6 +40,7 @@ class Samples:
     """The values of the options."""
 
     data: str | None
+    target: str | None
     split: int | None
     inputs: Path | None
     labelled: bool
@@ -53,6 +58,8 @@ class Samples:
             raise UsageError("--split has no meaning without --data", "leave it out")
         if self.labelled and self.inputs is None:
             raise UsageError("--labelled has no meaning without --inputs", "leave it out")
+        if self.target is not None and self.data is None:
+            raise UsageError("--target has no meaning without --data", "leave it out")
         if self.inputs is not None:
             return from_csv(self.inputs, circuit, self.labelled)
         if self.data is None:
@@ -60,7 +67,8 @@ class Samples:
         from diodeq.learning import datasets
         from diodeq.learning.trainer import fits
 
-        found = datasets.load(self.data, _split_of(path, self.data) if self.split is None else self.split)
+        data = datasets.targeted(self.data, self.target)
+        found = datasets.load(data, _split_of(path, data) if self.split is None else self.split)
         fits(circuit, found)
         return circuit.scaling.to_volts(found.x_test), found.y_test
 

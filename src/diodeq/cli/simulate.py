@@ -73,9 +73,9 @@ def simulate(
         if output is not None:
             shown.append(Rows(stack.enter_context(written(output))))
         if as_json:
-            shown.append(
-                Document({"units": units, "output_names": list(loaded.output_names), "unique": several is None})
-            )
+            head = {"units": units, "output_names": list(loaded.output_names), "unique": several is None}
+            classes = classes_of(circuit, loaded)
+            shown.append(Document({**head, "classes": classes} if classes else head))
         elif output is None:
             seen = sys.stdout.isatty()
             shown.append(Seen(loaded.output_names, classes_of(circuit, loaded)) if seen else Rows(_out))

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from click.exceptions import Exit
 
 from diodeq.cli.options import ENGINE, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
+from diodeq.cli.samples import TARGET
 from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
 from diodeq.devices.hardware import technology
@@ -48,6 +49,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 
 @click.command()
 @click.argument("data", required=False)
+@TARGET
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the run; must not exist yet.")
 @click.option("--hidden", multiple=True, callback=_widths, metavar="N[,N…]", help="Width of each hidden layer.")
 @click.option("--unit", metavar="NAME[:VOLTS]", help=f"What each hidden node has: {described()}.  [default: diode]")
@@ -111,6 +113,7 @@ def train(
     context: click.Context,
     /,
     data: str | None,
+    target: str | None,
     out: Path,
     diode: str | None,
     simulator: str,
@@ -127,9 +130,10 @@ def train(
 ) -> None:
     """Train a resistor-diode circuit on DATA inside a simulator.
 
-    DATA is iris, wine, breast-cancer, digits, xor, moons, idx:FOLDER (MNIST format), csv:FILE (the last column is the
-    label) or npz:FILE (arrays X and y); --resume knows it. Numbers that are not given have sane values for it. The
-    folder gets circuit.npz, netlist.cir, summary.json, metrics.jsonl, checkpoint.npz and training.svg.
+    DATA is iris, wine, breast-cancer, digits, xor, moons, idx:FOLDER (MNIST format), npz:FILE (arrays X and y), or a
+    table, csv:FILE, parquet:FILE or arff:FILE, whose label is the last column or --target; --resume knows it. Numbers
+    that are not given have sane values for it. The folder gets circuit.npz, netlist.cir, summary.json, metrics.jsonl,
+    checkpoint.npz and training.svg.
 
     Example: diodeq train iris --out run
     """
@@ -140,6 +144,12 @@ def train(
     given |= _hold(numbers)
     if data is None and not resume:
         raise UsageError("DATA is missing", "name a data set such as iris, or add --resume")
+    if target is not None:
+        if data is None:
+            raise UsageError("--target has no meaning without DATA", "leave it out")
+        from diodeq.learning.datasets import targeted
+
+        data = targeted(data, target)
     if data is None or resume:
         experiment = _resumed(stored(out), given, data, diode, simulator, start, numbers)
     else:

@@ -82,10 +82,11 @@ def solve(
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def at_current(evaluate: Evaluate, current: Floats) -> Floats:
+def at_current(evaluate: Evaluate, current: Floats, close: float = 2.0 * EPSILON) -> Floats:
     """The voltages (V), float64[n], at which laws carry currents (A): where they do first, if one is flat there.
 
-    ``evaluate`` is as for ``solve``. Infinite where a law never carries its current.
+    ``evaluate`` is as for ``solve``, ``close`` the share of a voltage to which it is wanted. Infinite where a law never
+    carries its current.
     """
     every = np.arange(current.size)
     up = evaluate(every, np.zeros(current.size))[0] < current
@@ -101,19 +102,24 @@ def at_current(evaluate: Evaluate, current: Floats) -> Floats:
         i, g = evaluate(index, v)
         return i, g, current[index], np.zeros(v.size)
 
-    found, _ = balance(sides, np.minimum(inner, outer), np.maximum(inner, outer), 0.5 * (inner + outer))
+    found, _ = balance(sides, np.minimum(inner, outer), np.maximum(inner, outer), 0.5 * (inner + outer), close=close)
     return np.where(np.abs(outer) < 1e-3 * 2.0 ** (DOUBLINGS - 1), found, outer * np.inf)
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def balance(
-    sides: Sides, low: Floats, high: Floats, start: Floats, straight: bool = False
+    sides: Sides,
+    low: Floats,
+    high: Floats,
+    start: Floats,
+    straight: bool = False,
+    close: float = 2.0 * EPSILON,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Where a rising and a falling function of the same voltage meet, float64[n], and which of them only jump past it.
 
     ``sides(index, v)`` are the rising one, its slope, the falling one and minus its slope, slopes at least 0, in a unit
     that an entry's all share; asked last at the solution. ``low`` and ``high`` (V) enclose the solutions, ``start`` is
-    between. ``straight``: the falling one is a straight line, else it is taken for an exponential where it is far off.
+    between. ``straight``: the falling one is a straight line, else it is taken for an exponential where it is far off. A step of the share ``close`` of the voltage is the last.
     """
     v = np.array(start, np.float64)
     stuck = np.zeros(v.size, bool)
@@ -133,7 +139,7 @@ def balance(
         size = np.abs(error)
         open_ = ht - lt > 2.0 * EPSILON * np.maximum(np.abs(lt), np.abs(ht))
         left = ~(size <= 2.0 * EPSILON * (np.abs(up) + np.abs(down) + down_slope * np.abs(vt)))
-        left &= ~(np.abs(newton) <= 2.0 * EPSILON * np.abs(vt))
+        left &= ~(np.abs(newton) <= close * np.abs(vt))
         stuck[todo], v[todo] = left & ~open_, vt
         left &= open_
         if not left.all():

@@ -18,7 +18,7 @@ from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.law import law
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.joined import Joined as Joined
-from diodeq.devices.monotone import at_current
+from diodeq.devices.monotone import EPSILON, at_current
 from diodeq.devices.protocol import Floats
 from diodeq.devices.protocol import Model as Model
 from diodeq.devices.protocol import OnePorts as OnePorts
@@ -89,16 +89,16 @@ def voltage_at(ports: OnePorts, current: float) -> float:
     return float(at_current(evaluate, np.array([current]))[0])
 
 
-def voltages_at(ports: OnePorts, currents: ArrayLike) -> Floats:
+def voltages_at(ports: OnePorts, currents: ArrayLike, close: float = 2.0 * EPSILON) -> Floats:
     """The terminal voltages [n, k] at which each of k ``currents`` (A, of any sign) flows through each of n one-ports,
-    all at once; infinite where it never does."""
+    all at once and to a share ``close`` of themselves; infinite where it never does."""
     wanted = np.asarray(currents, np.float64)
     every = ports.take(np.repeat(np.arange(len(ports)), wanted.size))
 
     def evaluate(index: Any, v: Floats) -> tuple[Floats, Floats]:
         return (every if v.size == len(every) else every.take(index)).evaluate(v)
 
-    found = at_current(evaluate, np.tile(wanted, len(ports)))
+    found = at_current(evaluate, np.tile(wanted, len(ports)), close)
     return found.reshape(len(ports), wanted.size)
 
 

@@ -1,4 +1,4 @@
-"""Reading data sets from files: comma-separated values, numpy archives, and the MNIST format (idx)."""
+"""Reading data sets of arrays from files: numpy archives, and the MNIST format (idx)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import gzip
 import math
 import os
 import zlib
-from array import array
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq import archives, tables
+from diodeq import archives
 from diodeq.errors import InputError
 from diodeq.files import open_binary
 
@@ -35,7 +33,8 @@ class Raw:
     classes: NDArray[Any] | None = None
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
+def unreadable(path: Path, error: Exception) -> InputError:
+    """What is said of a file that cannot be read."""
     if isinstance(error, FileNotFoundError):
         return InputError(f"there is no file {path}", "check the path")
     if isinstance(error, IsADirectoryError):
@@ -43,40 +42,6 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     if isinstance(error, OSError) and error.strerror:
         return InputError(f"{path} cannot be read: {error.strerror.lower()}", "check the path and its permissions")
     return InputError(f"{path} is damaged or not of the expected format ({error})", "make the file again")
-
-
-# --- comma-separated values ---------------------------------------------------------------------------------------
-
-
-def read_csv(path: Path) -> Raw:
-    """One sample a row, features first and the label last; a first row without any number is a header.
-
-    Raises:
-        InputError: naming the file, the row and the column.
-    """
-    rows = tables.rows_of(path)
-    first = next(rows)
-    if len(first[1]) < 2:
-        raise InputError(f"{path} has a single column", "separate columns by commas, features first and the label last")
-    features = len(first[1]) - 1
-    if any(tables.is_number(cell) for cell in first[1][:-1]):
-        rows = chain([first], rows)
-    # Text takes ten times the memory of numbers, so it is never held for more than a block.
-    values, places, known = array("d"), array("q"), dict[str, int]()
-    while block := list(islice(rows, tables.TOLD)):
-        labels = [row.pop().strip() for _, row in block]
-        if "" in labels:
-            line = block[labels.index("")][0]
-            raise InputError(f"{path}, line {line} has no label in its last column", "fill it in or remove the row")
-        values.frombytes(tables.numbers(path, block).tobytes())
-        places.extend([known.setdefault(label, len(known)) for label in labels])
-    if not places:
-        raise InputError(f"{path} holds no samples", "give one sample a row: its features, then its label")
-    x, y = np.frombuffer(values).reshape(-1, features), np.frombuffer(places, np.int64)
-    if all(map(tables.is_number, known)):
-        return Raw(x, np.array([float(label) for label in known])[y])
-    classes, order = np.unique(list(known), return_inverse=True)
-    return Raw(x, order[y], classes=classes)
 
 
 # --- numpy archives -----------------------------------------------------------------------------------------------
@@ -93,7 +58,7 @@ def read_npz(path: Path) -> Raw:
     except InputError as error:
         raise InputError(f"{path} cannot be used: {error.problem}", error.remedy) from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     for name in ("X", "y"):
         if name not in arrays:
             raise InputError(
@@ -173,7 +138,7 @@ def _read_array(path: Path, dimensions: int) -> NDArray[np.uint8]:
                 parts.append(part)
                 got += len(part)
     except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if got != wanted:
         amount = "fewer" if got < wanted else "more"
         raise InputError(f"{path} holds {amount} bytes than the {wanted} its header promises", "download it again")

@@ -12,13 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.errors import InputError, UsageError
-from diodeq.learning import dataset_files
+from diodeq.learning import dataset_files, dataset_tables
 from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 HELD_OUT = 0.25
+TARGET = "?target="
+"""Between a table's path and the name or number of the column to learn"""
+MOST_VALUES = 20
+"""Different numbers in a target from which on they may be a quantity rather than classes"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +42,8 @@ class Dataset:
 
 
 def load(spec: str, seed: int = 0) -> Dataset:
-    """The data set that ``spec`` names: a key of ``BUILT_IN``, or ``kind:PATH`` with a kind of ``FILES``.
+    """The data set that ``spec`` names: a key of ``BUILT_IN``, or ``kind:PATH`` with a kind of ``FILES`` or of
+    ``TABLES``; a table's path may be followed by ``?target=`` and the name or number of the column to learn.
 
     Without a test set of its own a quarter of every class is held out, by scikit-learn's ``train_test_split`` with
     ``stratify=y, random_state=seed``.
@@ -48,11 +53,13 @@ def load(spec: str, seed: int = 0) -> Dataset:
         InputError: the file cannot be read or used; the message names the file, row or column.
     """
     kind, colon, path = spec.partition(":")
-    if colon and kind in FILES:
-        if not path:
-            raise UsageError(f"data set {spec!r} names no file", f"write {kind}:PATH")
+    path, chosen, target = path.partition(TARGET) if kind in TABLES else (path, "", "")
+    if colon and (kind in FILES or kind in TABLES):
+        if not path or (chosen and not target):
+            raise UsageError(f"data set {spec!r} names no {'column' if path else 'file'}", f"write {kind}:PATH")
         try:
-            raw = FILES[kind](Path(path).expanduser())
+            file = Path(path).expanduser()
+            raw = TABLES[kind](file, target) if kind in TABLES else FILES[kind](file)
         except (OSError, RuntimeError) as error:  # a path too long, or of a user who does not exist
             raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', error)}", "check the path") from error
         return assemble(spec, raw, seed)
@@ -60,13 +67,25 @@ def load(spec: str, seed: int = 0) -> Dataset:
         return assemble(spec, BUILT_IN[spec](), seed)
     near = get_close_matches(spec, BUILT_IN, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    known = ", ".join([*BUILT_IN, "idx:FOLDER", "csv:FILE", "npz:FILE"])
+    known = ", ".join([*BUILT_IN, "idx:FOLDER", *(f"{name}:FILE" for name in (*TABLES, "npz"))])
     raise UsageError(f"there is no data set {spec!r}", f"{hint}use one of {known}")
+
+
+def targeted(spec: str, target: str | None) -> str:
+    """The data set ``spec`` with another column to learn; raises `UsageError` where none can be chosen."""
+    if target is None:
+        return spec
+    if spec.partition(":")[0] not in TABLES or TARGET in spec:
+        kinds = ", ".join(f"{kind}:FILE" for kind in TABLES)
+        raise UsageError(f"no target can be chosen for {spec!r}", f"one can for {kinds}, and once")
+    return f"{spec}{TARGET}{target}"
 
 
 def assemble(name: str, raw: dataset_files.Raw, seed: int) -> Dataset:
     """A checked data set from what a file or a generator holds."""
     x, labels = _matrix(name, raw.x, raw.y, "")
+    if raw.classes is None:
+        _demand_classes(name, labels)
     classes, y = _number(name, labels, raw.classes)
     if raw.x_test is not None and raw.y_test is not None:
         x_test, test_labels = _matrix(name, raw.x_test, raw.y_test, "test ")
@@ -112,6 +131,18 @@ def _matrix(name: str, x: NDArray[Any], y: NDArray[Any], which: str) -> tuple[Fl
         row = int(np.flatnonzero(~np.isfinite(y))[0])
         raise InputError(f"{name}: the {which}label of row {row + 1} is {y[row]}", "remove the row or name its class")
     return x, y
+
+
+def _demand_classes(name: str, labels: NDArray[Any]) -> None:
+    """Refuse numbers that measure something: more than `MOST_VALUES` different ones, not whole or a tenth of all."""
+    if labels.dtype.kind not in "fiu":
+        return
+    values = np.unique(labels)
+    if len(values) > MOST_VALUES and (bool(np.any(values % 1)) or 10 * len(values) > len(labels)):
+        raise InputError(
+            f"{name}: its target has {len(values)} different numbers, a quantity and not a class",
+            "circuits learn classes: choose another column with --target, or cut its range into classes",
+        )
 
 
 def _number(name: str, labels: NDArray[Any], known: NDArray[Any] | None) -> tuple[NDArray[Any], Ints]:
@@ -198,6 +229,11 @@ BUILT_IN: dict[str, Callable[[], dataset_files.Raw]] = {
 
 FILES: dict[str, Callable[[Path], dataset_files.Raw]] = {
     "idx": dataset_files.read_idx,
-    "csv": dataset_files.read_csv,
     "npz": dataset_files.read_npz,
+}
+
+TABLES: dict[str, Callable[[Path, str], dataset_files.Raw]] = {
+    "csv": dataset_tables.read_csv,
+    "parquet": dataset_tables.read_parquet,
+    "arff": dataset_tables.read_arff,
 }

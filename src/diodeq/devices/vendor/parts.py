@@ -18,6 +18,8 @@ from diodeq.spice.numbers import shown
 
 TELLING = 1e-3
 """Amperes that tell which way is forward"""
+ROUGHLY = 1e-4
+"""The share of their voltages to which these are enough"""
 ALIKE = 1.02
 """So many times the other way's volts are the same: a device without a direction."""
 
@@ -73,7 +75,7 @@ def _directed(candidates: Sequence[Candidate], text: SpiceText, lost: list[Place
         return []
     models = [each.part.model for each in candidates]
     try:
-        volts = voltages_at(one_ports(models, np.arange(len(models)), 27.0), [TELLING, -TELLING])
+        volts = voltages_at(one_ports(models, np.arange(len(models)), 27.0), [TELLING, -TELLING], ROUGHLY)
     except InputError as error:
         if len(candidates) == 1:
             lost.append(text.placed(candidates[0].part.line, error))

@@ -1,0 +1,185 @@
+"""Reading data sets from tables, one sample a row: comma-separated values, Parquet, ARFF. One column is the target."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq import archives, tables
+from diodeq.errors import InputError, UsageError
+from diodeq.files import open_binary
+from diodeq.learning.dataset_files import Raw, unreadable
+from diodeq.printable import counted
+
+LARGEST_ARFF = 1 << 28
+"""Bytes: all of it is text in memory for a moment"""
+
+
+def _place(path: Path, names: Sequence[str], target: str) -> int:
+    """Which column is the target: the last, or the one of that name, in any case if need be, or of that number from 1.
+
+    Raises `UsageError` where it is none, or several.
+    """
+    if not target:
+        return len(names) - 1
+    for key in (str, str.casefold):
+        found = [k for k, name in enumerate(names) if key(name) == key(target)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(f"{path} has {len(found)} columns called {target!r}", "give the number of one, from 1")
+    if target.isascii() and target.isdigit() and 1 <= int(target[:9]) <= len(names):
+        return int(target[:9]) - 1
+    listed = ", ".join(name or f"{k}" for k, name in enumerate(names[:10], 1)) + (" …" if len(names) > 10 else "")
+    raise UsageError(f"{path} has no column {target!r}", f"name one of {listed}, or its number from 1")
+
+
+# --- comma-separated values ---------------------------------------------------------------------------------------
+
+
+def read_csv(path: Path, target: str = "") -> Raw:
+    """One sample a row, columns parted by commas, semicolons or tabs; the target is the last, or as `_place` finds it.
+
+    The first row is a header where none of its other cells is a number, or where ``target`` is one of its cells.
+
+    Raises:
+        InputError: naming the file, the row and the column.
+        UsageError: there is no such target.
+    """
+    rows = tables.rows_of(path, separators=",;\t")
+    first = next(rows)
+    names = [cell.strip() for cell in first[1]]
+    if len(names) < 2:
+        raise InputError(f"{path} has a single column", "separate columns by commas, features first and the label last")
+    named = bool(target) and target.casefold() in map(str.casefold, names)
+    at = _place(path, names, target) if named else -1
+    # A label may be a number, and says nothing.
+    others = [*names[:at], *names[at + 1 :]] if named else names[:-1]
+    header = named or not any(map(tables.is_number, others))
+    if not header:
+        rows, names = chain([first], rows), [""] * len(names)
+    at = at if named else _place(path, names, target)
+    return _read_rows(path, rows, at, list(enumerate(names, 1)))
+
+
+def _read_rows(path: Path, rows: Iterator[tuple[int, list[str]]], at: int, called: list[tuple[int, str]]) -> Raw:
+    # Text takes ten times the memory of numbers, so it is never held for more than a block.
+    values, places, known = array("d"), array("q"), dict[str, int]()
+    features = [*called[:at], *called[at + 1 :]]
+    while block := list(islice(rows, tables.TOLD)):
+        labels = [row.pop(at).strip() for _, row in block]
+        if "" in labels:
+            line = block[labels.index("")][0]
+            where = "its last column" if at == len(features) else f"column {at + 1}"
+            raise InputError(f"{path}, line {line} has no label in {where}", "fill it in or remove the row")
+        values.frombytes(tables.numbers(path, block, features).tobytes())
+        places.extend([known.setdefault(label, len(known)) for label in labels])
+    if not places:
+        raise InputError(f"{path} holds no samples", "give one sample a row: its features, then its label")
+    x, y = np.frombuffer(values).reshape(-1, len(features)), np.frombuffer(places, np.int64)
+    if all(map(tables.is_number, known)):
+        return Raw(x, np.array([float(label) for label in known])[y])
+    classes, order = np.unique(list(known), return_inverse=True)
+    return Raw(x, order[y], classes=classes)
+
+
+# --- Parquet ------------------------------------------------------------------------------------------------------
+
+
+def read_parquet(path: Path, target: str = "") -> Raw:
+    """A table whose columns are numbers, but for the target.
+
+    Raises:
+        InputError: pyarrow is not installed, the file cannot be read, or a column or row of it cannot be used.
+        UsageError: there is no such target.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise InputError(f"{path} needs pyarrow, which is not installed", "pip install 'diodeq[data]'") from None
+    try:
+        with open_binary(path) as file:
+            size = file.seek(0, 2)
+            table = parquet.ParquetFile(file)
+            names = list(table.schema_arrow.names)
+            rows = table.metadata.num_rows
+            if 8 * rows * len(names) > archives.believable(size):
+                raise InputError(f"{path} says it holds {rows:,} rows, more than its size lets believe", "save it anew")
+            columns = [column.combine_chunks() for column in table.read(use_threads=False).columns]
+    except (OSError, pyarrow.ArrowException, ValueError) as error:
+        raise unreadable(path, error) from error
+    for k, column in enumerate(columns):
+        if column.null_count:
+            row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]) + 1
+            raise _unusable(path, row, k + 1, "empty", names[k])
+    return _of_columns(path, names, [column.to_numpy(zero_copy_only=False) for column in columns], target)
+
+
+def _unusable(path: Path, row: int, column: int, what: str, name: str) -> InputError:
+    return InputError(f"{path}, row {row}, column {column} is {what} ({name})", "fill it in or remove the row")
+
+
+# --- ARFF ---------------------------------------------------------------------------------------------------------
+
+
+def read_arff(path: Path, target: str = "") -> Raw:
+    """Weka's format as scipy reads it: attributes are numbers, but for the target, which may be nominal.
+
+    Raises:
+        InputError: the file cannot be read, has text, dates or sparse rows, or a column or row that cannot be used.
+        UsageError: there is no such target.
+    """
+    import io
+
+    from scipy.io import arff
+
+    try:
+        with open_binary(path) as file:
+            text = file.read(LARGEST_ARFF + 1)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if len(text) > LARGEST_ARFF:
+        raise InputError(f"{path} is larger than {LARGEST_ARFF >> 20} MB", "give it as CSV, of any size, or Parquet")
+    try:
+        data, attributes = arff.loadarff(io.StringIO(text.decode("utf-8-sig")))
+        names = attributes.names()
+        columns = [data[name] for name in names]
+    except Exception as error:  # whatever a line that is no ARFF makes of scipy's reader
+        raise unreadable(path, error) from error
+    for k, column in enumerate(columns):
+        gaps = column == b"?" if column.dtype.kind == "S" else np.isnan(column)
+        if gaps.any():
+            raise _unusable(path, int(np.flatnonzero(gaps)[0]) + 1, k + 1, "empty", names[k])
+    texts = [np.char.decode(each, "utf-8", "replace") if each.dtype.kind == "S" else each for each in columns]
+    return _of_columns(path, names, texts, target)
+
+
+def _of_columns(path: Path, names: list[str], columns: list[NDArray[Any]], target: str) -> Raw:
+    """Samples of a table's columns."""
+    if len(columns) < 2:
+        raise InputError(f"{path} has {counted(len(columns), 'column')}", "give features and a label")
+    at = _place(path, names, target)
+    labels = columns.pop(at)
+    places = [*range(at), *range(at + 1, len(names))]
+    for k, column in zip(places, columns, strict=True):
+        if column.dtype.kind not in "fiub":
+            what = f"column {k + 1} ({names[k]}) is not of numbers"
+            raise InputError(f"{path}, {what}", "encode it in numbers or leave it out")
+        bad = np.flatnonzero(~np.isfinite(column))
+        if len(bad):
+            raise _unusable(path, int(bad[0]) + 1, k + 1, str(column[bad[0]]), names[k])
+    if labels.dtype.kind not in "fiu":
+        if not all(isinstance(each, str | bool) for each in labels.tolist()):
+            what = f"column {at + 1} ({names[at]}) is neither text nor numbers"
+            raise InputError(f"{path}, {what}", "give labels as one of these")
+        labels = labels.astype(np.str_)
+    if not len(labels):
+        raise InputError(f"{path} holds no samples", "give one sample a row")
+    return Raw(np.stack([column.astype(np.float64) for column in columns], axis=1), labels)
