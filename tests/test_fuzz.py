@@ -242,7 +242,21 @@ def tables_of_numbers() -> list[bytes]:
 
 def labelled_tables() -> list[bytes]:
     rows = [f"{k % 7},{k % 5 - 0.5},{'ab'[k % 2]}" for k in range(40)]
-    return ["\n".join(rows).encode(), ("x,y,label\n" + "\n".join(rows)).encode()]
+    quoted = 'label;x;"y;z"\n' + "\n".join(f'"{row[-1]}";{row[:-2].replace(",", ";")}' for row in rows)
+    return ["\n".join(rows).encode(), ("x,y,label\n" + "\n".join(rows)).encode(), quoted.encode()]
+
+
+def arff_tables() -> list[bytes]:
+    head = "% made\n@relation r\n@attribute x numeric\n@attribute 'y z' real\n@attribute kind {a, b}\n@data\n"
+    return [(head + "\n".join(f"{k % 7},{k % 5 - 0.5},{'ab'[k % 2]}" for k in range(40))).encode()]
+
+
+def parquet_tables() -> list[bytes]:
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = {"x": [k * 0.5 for k in range(40)], "y": list(range(40)), "kind": ["a", "b"] * 20}
+    return [written(lambda path: parquet.write_table(pyarrow.table(columns), path), ".parquet")]
 
 
 def data_npz() -> list[bytes]:
@@ -510,6 +524,8 @@ READERS: dict[str, Reader] = {
     "metrics": Reader("metrics.jsonl", metrics, lambda traps: [*TEXT, *[mutations.json_line] * 20], use_metrics),
     "csv": Reader("x.csv", tables_of_numbers, texts, lambda path: tables.read_matrix(path, ("a", "b", "c"))),
     "data-csv": Reader("x.csv", labelled_tables, texts, use_data("csv")),
+    "data-arff": Reader("x.arff", arff_tables, texts, use_data("arff")),
+    "data-parquet": Reader("x.parquet", parquet_tables, lambda traps: BYTES, use_data("parquet"), needs=("pyarrow",)),
     "data-npz": Reader("x.npz", data_npz, archives, use_data("npz")),
     "data-idx": Reader("train-images-idx3-ubyte", images, lambda traps: BYTES, use_idx),
     "vendor": Reader("part.lib", vendors, texts, use_parts),

@@ -133,6 +133,7 @@ SUBCIRCUITS: dict[str, VendorFile] = {
         S.format("D1 1 2 dd\nD2 3 1 dz\nE1 2 3 9 0 1\nI9 9 0 1m\nR9 9 0 -3900\n.model dz D(IS=1f N=1.1)") + DD
     ),
     "area and m": sub(S.format("D1 1 3 dd 2\nD2 3 2 dd m=3") + DD),
+    "a name twice": sub(S.format("D1 1 3 dd\nD1 3 2 dd") + DD, asked=S.format("D1 1 3 dd\nD2 3 2 dd") + DD),
     "off": sub(S.format("D1 1 2 dd OFF") + DD),
     "a resistor model": sub(S.format("D1 1 3 dd\nR1 3 2 rm 12\n.model rm RES(TC1=1m)") + DD),
     "params": sub(".subckt S1 A K params: rs=3 k=2\nD1 A 3 dd\nR1 3 K {k*rs}\n.ends S1\n" + DD),
@@ -187,6 +188,11 @@ SUBCIRCUITS: dict[str, VendorFile] = {
             "S1_n_a": "x 0 + + + S1",
             "S1_n_b": "x + 0 + + S1",
         },
+    ),
+    "a star of diodes": VendorFile(
+        S.format("D1 1 2 dd") + ".subckt S2 1 2 3\nD1 9 1 dd\nD2 9 2 dd\nD3 9 3 dd\n.ends\n" + DD,
+        {"S1": "x + 0 S1"},
+        ("line 4: the parts of .subckt 'S2' meet at '9', which is none of its pins",),
     ),
     "a part that is none among good ones": VendorFile(
         S.format("D1 1 2 dd") + S.format("B1 1 2 I=V(1,2)*1m").replace("S1", "S2") + DD,

@@ -119,7 +119,8 @@ def balance(
 
     ``sides(index, v)`` are the rising one, its slope, the falling one and minus its slope, slopes at least 0, in a unit
     that an entry's all share; asked last at the solution. ``low`` and ``high`` (V) enclose the solutions, ``start`` is
-    between. ``straight``: the falling one is a straight line, else it is taken for an exponential where it is far off. A step of the share ``close`` of the voltage is the last.
+    between. ``straight``: the falling one is a straight line, else it is taken for an exponential where it is far off.
+    A step of the share ``close`` of the voltage is the last.
     """
     v = np.array(start, np.float64)
     stuck = np.zeros(v.size, bool)

@@ -87,15 +87,19 @@ class Reader:
     def branches(self) -> list[Branch]:
         """All its branches, those of subcircuits that it calls among them; none for a capacitor.
 
-        Raises `InputError` naming the line of what is no branch, or where there are more than `MOST` lines.
+        Raises `InputError` naming the line of what is no branch, or without a line where there are more than `MOST`.
         """
         found: list[Branch] = []
+        seen: set[str] = set()
         for line in self.body.lines:
+            self.left[0] -= 1
+            if self.left[0] < 0:
+                raise InputError(f".subckt {shown(self.body.name)} has more than {MOST} elements", MEASURE)
             with self.text.at(line.number):
-                self.left[0] -= 1
-                if self.left[0] < 0:
-                    raise InputError(f".subckt {shown(self.body.name)} has more than {MOST} elements", MEASURE)
                 words = tokens(line.text) or [line.text]
+                if words[0].lower() in seen:
+                    self.ignored.append(f"the name of a second {words[0]} on line {line.number}, which counts too")
+                seen.add(words[0].lower())
                 if words[0][:1] in ("x", "X"):
                     found += self._call(words)
                 elif (branch := self.read(words, line.number)) is not None:

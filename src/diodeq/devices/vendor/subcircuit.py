@@ -67,6 +67,10 @@ def devices(reader: Reader) -> tuple[list[Device], tuple[str, ...]]:
         return [_device(body.name, net.branches[0], whole, source)], tuple(reader.ignored)
     found: list[Device] = []
     for piece in net.branches:
+        if inner := sorted({piece.start, piece.end} - set(pins)):
+            raise InputError(
+                f"the parts of .subckt {shown(body.name)} meet at {shown(inner[0])}, which is none of its pins", MEASURE
+            )
         own = [kept[leaf.part] for leaf in leaves(piece.form)]
         if not any(each.kind == "diode" for each in own):
             reader.ignored.extend(f"{each.name} is part of no diode" for each in own)
