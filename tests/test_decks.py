@@ -320,7 +320,8 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     "shunts that count": (".options rshunt=1meg\n", 5, "1e9 or more"),
     "diodes of two temperatures": ("d1 a 0 BAT54\nd2 a 0 BAT54 temp=50\n", 6, "different temperatures"),
     "two models": ("d1 a 0 x\n.model x d(is=1n)\n.model x d(is=2n)\n", 7, "twice, differently"),
-    "a model that cannot be read": ("d1 a 0 x\n.model x d(is=1n 2)\n", 6, "'2'"),
+    "a model that cannot be read": ("d1 a 0 x\n.model x d(is=1n =2)\n", 6, "'='"),
+    "a resistor's model that cannot be read": ("r9 a 0 x\n.model x r(rsh=1 =2)\n", 5, "'='"),
     "two subcircuits": (
         "x1 a s\n.subckt s a\nr1 a 0 1\n.ends\n.subckt s a\nr1 a 0 2\n.ends\n",
         9,

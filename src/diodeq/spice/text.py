@@ -23,8 +23,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 BINARY = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-# A dollar sign or two slashes open a comment only at a word's beginning, and what PSpice calls $G_VCC is a node.
-_INLINE = re.compile(r";.*|(?<!\S)(?:\$(?![A-Za-z]_\w)|//).*")
+# A dollar sign or two slashes open a comment only at a word's beginning; what PSpice calls $G_VCC is a node, and
+# $CDNENC marks what a maker has encrypted.
+_INLINE = re.compile(r";.*|(?<!\S)(?:\$(?![A-Za-z]_\w|CDNENC)|//).*")
 _TOKEN = re.compile(r"""\{[^{}]*\}|'[^']*'|"[^"]*"|=|[^\s,()={}'"]+|[{}'"]""")
 # Possessive, and only at a word's beginning: a line of one long word takes no square of its length.
 _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*+)\s*+=(?!=)", re.ASCII)

@@ -10,7 +10,7 @@ from diodeq.devices.vendor.cards import Card, add_card, split_card
 from diodeq.devices.vendor.elements import GROUND, Body, open_body
 from diodeq.errors import InputError, PlacedError
 from diodeq.spice import Line, SpiceText, tokens
-from diodeq.spice.expressions import FUNCTIONS
+from diodeq.spice.functions import FUNCTIONS
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import BINARY, assignments, decoded, logical
 

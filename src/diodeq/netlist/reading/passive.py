@@ -68,6 +68,8 @@ def _model(name: str, model: str, where: Where) -> dict[str, float]:
     if card is None or card.kind not in RESISTORS:
         kind = card.kind.upper() if card else ""
         raise InputError(f"{shown(name)} names {shown(model)}, of type {kind}, not a resistor's", "give it ohms")
+    if card.wrong is not None:
+        raise card.wrong
     given: dict[str, float] = {}
     for key, text in card.parameters:
         key = {"res": "r", "resistance": "r"}.get(key.lower(), key.lower())
