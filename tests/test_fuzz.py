@@ -242,7 +242,7 @@ def tables_of_numbers() -> list[bytes]:
 
 def labelled_tables() -> list[bytes]:
     rows = [f"{k % 7},{k % 5 - 0.5},{'ab'[k % 2]}" for k in range(40)]
-    quoted = 'label;x;"y;z"\n' + "\n".join(f'"{row[-1]}";{row[:-2].replace(",", ";")}' for row in rows)
+    quoted = 'x;"y;z";label\n' + "\n".join(f'{row[:-1].replace(",", ";")}"{row[-1]}"' for row in rows)
     return ["\n".join(rows).encode(), ("x,y,label\n" + "\n".join(rows)).encode(), quoted.encode()]
 
 

@@ -72,6 +72,7 @@ CARDS: dict[str, VendorFile] = {
     "IBV of 0": card(".model P1 D(IS=2n N=1.7 RS=.8 BV=30 IBV=0)\n"),
     "IS of 0": card(".model P1 D(IS=0 N=1.7 RS=.8)\n"),
     "IKF below 0": card(".model P1 D(IS=2n N=1.7 RS=.8 IKF=-1)\n"),
+    "a knee of next to nothing": card(".model P1 D(IS=2n N=1.7 RS=.8 IKF=1.9E-186 IKR=9e-29)\n"),
     "a knee": card(".model P1 D(IS=2n N=1.7 RS=.8 IKF=3m)\n"),
     "recombination": card(".model P1 D(IS=2p N=1.1 RS=.8 ISR=8n NR=2.1 VJ=.7 M=.4)\n"),
     "units": card(".model P1 D(IS=2nA N=1.7 RS=.8Ohm CJO=4pF TT=5ns EG=1.11eV)\n"),

@@ -25,6 +25,7 @@ from diodeq.errors import InputError
 
 EPSILON = float(np.finfo(np.float64).eps)
 BLOCK = 1 << 15  # entries solved together: their working arrays stay in cache
+LEAST = 1e-28  # A: ngspice's epsmin, the least saturation current, and the least knee current that has an effect
 ITERATIONS = 200  # bisection alone, the slowest path, needs about 60
 
 
@@ -64,7 +65,7 @@ class Law(Junction):
             )
         given = _Columns([model.values() for model in models])
         heat = Heat.of(given, temperature)
-        saturation = heat.saturation(np.maximum(given["is"], 1e-28), given["n"])  # 1e-28: ngspice's epsmin
+        saturation = heat.saturation(np.maximum(given["is"], LEAST), given["n"])
         resistance = heat.polynomial(given["rs"], given["trs1"], given["trs2"])
         wrong = np.flatnonzero(~((saturation > 1e-100) & (saturation < 1e3) & (resistance >= 0.0)))
         if wrong.size:
@@ -80,8 +81,8 @@ class Law(Junction):
             "n_vt": given["n"] * heat.vt,
             "breakdown": heat.breakdown(given, saturation),
             "n_vt_breakdown": given["nbv"] * heat.vt,
-            "knee_forward": np.where(given["ikf"] > 0.0, given["ikf"], math.inf),
-            "knee_reverse": np.where(given["ikr"] > 0.0, given["ikr"], math.inf),
+            "knee_forward": np.where(given["ikf"] >= LEAST, given["ikf"], math.inf),
+            "knee_reverse": np.where(given["ikr"] >= LEAST, given["ikr"], math.inf),
             "recombination": heat.saturation(given["isr"], given["nr"]),
             "n_vt_recombination": given["nr"] * heat.vt,
             "potential": heat.potential(given["vj"], given["fc"]),

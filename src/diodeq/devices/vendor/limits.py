@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from diodeq.devices.diode.law import LEAST
 from diodeq.devices.diode.model import PARAMETERS
 from diodeq.errors import InputError
 
 STEEPEST = PARAMETERS["m"].high
-LEAST_SATURATION = 1e-28
 NEXT_TO_NONE = 1e-100
 """A: a breakdown current so small that breakdown begins at BV, as it does without one."""
 
@@ -25,11 +25,10 @@ def as_taken(name: str, values: dict[str, float]) -> list[str]:
 
     recombines = values.get("isr", 0.0) != 0.0
     if values.get("is") == 0.0:
-        take("is", LEAST_SATURATION, f"is taken as {LEAST_SATURATION:g}, as ngspice does")
-    if values.get("ikf", 0.0) < 0.0:
-        take("ikf", None, "has no effect in ngspice")
-    if values.get("ikr", 0.0) < 0.0:
-        take("ikr", None, "has no effect in ngspice")
+        take("is", LEAST, f"is taken as {LEAST:g}, as ngspice does")
+    for knee in ("ikf", "ikr"):
+        if values.get(knee, LEAST) < LEAST and values[knee] != 0.0:
+            take(knee, None, "has no effect in ngspice")
     if values.get("bv") == 0.0:
         take("bv", None, "means no breakdown")
     if values.get("ibv", 1.0) <= 0.0:
