@@ -397,7 +397,11 @@ def test_a_curve_is_imported_shown_listed_and_drawn(known, tmp_path):
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [((), "--name"), (("--name", "a b"), "no name for a part"), (("--name", "a", "--only", "b"), "one curve")],
+    [
+        ((), "--name"),
+        (("--name", "a b"), "no name for a part"),
+        (("--name", "a", "--only", "b"), "--only and --strict"),
+    ],
 )
 def test_an_import_that_is_asked_for_wrongly(known, tmp_path, more, said):
     with pytest.raises(UsageError) as refused:

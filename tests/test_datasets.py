@@ -300,7 +300,7 @@ def test_csv_of_quotes_and_a_mark(tmp_path):
 
 
 def test_a_target_that_a_header_has_makes_it_one(tmp_path):
-    data = load(targeted(csv_of(tmp_path, "1,2,3", *(f"{k % 2},{k},5" for k in range(12))), "1"))
+    data = load(targeted(csv_of(tmp_path, "kind,2,3", *(f"{k % 2},{k},5" for k in range(12))), "kind"))
     assert data.classes == ("0", "1")
     assert len(data.x_train) + len(data.x_test) == 12
 

@@ -43,7 +43,7 @@ def rows_of(
         with io.TextIOWrapper(open_binary(path), newline="", encoding="utf-8-sig") as file:
             begun = [line for line in (file.readline() for _ in range(2 if len(separators) > 1 else 0)) if line]
             # Of equal ones max takes the first.
-            separator = max(separators, key=lambda each: sum(map(is_number, begun[-1].split(each))) if begun else 0)
+            separator = max(separators, key=lambda each: _numbers(begun[-1], each)) if begun else separators[0]
             reader = csv.reader(chain(begun, file), skipinitialspace=True, delimiter=separator)
             for row in reader:
                 if not (row and row[0].strip()) and not any(map(str.strip, row)):
@@ -76,6 +76,11 @@ def rows_of(
         raise InputError(f"{path} cannot be read: {reason}", "export it as comma-separated text") from error
     if width is None:
         raise InputError(f"{path} is empty", "give one row a sample")
+
+
+def _numbers(line: str, separator: str) -> int:
+    """How many cells of a line are numbers, were they parted so."""
+    return sum(map(is_number, next(csv.reader([line], skipinitialspace=True, delimiter=separator), [])))
 
 
 def is_number(cell: str) -> bool:

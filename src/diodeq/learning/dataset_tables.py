@@ -17,6 +17,9 @@ from diodeq.files import open_binary
 from diodeq.learning.dataset_files import Raw, unreadable
 from diodeq.printable import counted
 
+LONGEST_LABEL = 200
+LONGEST_ESCAPES = 200
+"""Backslashes of an ARFF line: scipy's reader takes a time that they multiply"""
 LARGEST_ARFF = 1 << 28
 """Bytes: all of it is text in memory for a moment"""
 
@@ -46,7 +49,8 @@ def _place(path: Path, names: Sequence[str], target: str) -> int:
 def read_csv(path: Path, target: str = "") -> Raw:
     """One sample a row, columns parted by commas, semicolons or tabs; the target is the last, or as `_place` finds it.
 
-    The first row is a header where none of its other cells is a number, or where ``target`` is one of its cells.
+    The first row is a header where none of its cells but the label is a number, or where ``target``, which is no number
+    itself, is one of its cells.
 
     Raises:
         InputError: naming the file, the row and the column.
@@ -58,6 +62,8 @@ def read_csv(path: Path, target: str = "") -> Raw:
     if len(names) < 2:
         raise InputError(f"{path} has a single column", "separate columns by commas, features first and the label last")
     named = bool(target) and target.casefold() in map(str.casefold, names)
+    # A number is the name of a column only where the row is no sample.
+    named &= not (tables.is_number(target) and any(map(tables.is_number, names[:-1])))
     at = _place(path, names, target) if named else -1
     # A label may be a number, and says nothing.
     others = [*names[:at], *names[at + 1 :]] if named else names[:-1]
@@ -74,6 +80,8 @@ def _read_rows(path: Path, rows: Iterator[tuple[int, list[str]]], at: int, calle
     features = [*called[:at], *called[at + 1 :]]
     while block := list(islice(rows, tables.TOLD)):
         labels = [row.pop(at).strip() for _, row in block]
+        if max(map(len, labels)) > LONGEST_LABEL:
+            raise InputError(f"{path} has a label of more than {LONGEST_LABEL} letters", "choose another target")
         if "" in labels:
             line = block[labels.index("")][0]
             where = "its last column" if at == len(features) else f"column {at + 1}"
@@ -147,6 +155,9 @@ def read_arff(path: Path, target: str = "") -> Raw:
         raise unreadable(path, error) from error
     if len(text) > LARGEST_ARFF:
         raise InputError(f"{path} is larger than {LARGEST_ARFF >> 20} MB", "give it as CSV, of any size, or Parquet")
+    for number, line in enumerate(text.split(b"\n"), 1):
+        if line.count(b"\\") > LONGEST_ESCAPES:
+            raise InputError(f"{path}, line {number} has more than {LONGEST_ESCAPES} backslashes", "remove them")
     try:
         data, attributes = arff.loadarff(io.StringIO(text.decode("utf-8-sig")))
         names = attributes.names()
@@ -179,6 +190,8 @@ def _of_columns(path: Path, names: list[str], columns: list[NDArray[Any]], targe
         if not all(isinstance(each, str | bool) for each in labels.tolist()):
             what = f"column {at + 1} ({names[at]}) is neither text nor numbers"
             raise InputError(f"{path}, {what}", "give labels as one of these")
+        if max(len(str(each)) for each in labels.tolist()) > LONGEST_LABEL:
+            raise InputError(f"{path} has a label of more than {LONGEST_LABEL} letters", "choose another target")
         labels = labels.astype(np.str_)
     if not len(labels):
         raise InputError(f"{path} holds no samples", "give one sample a row")

@@ -86,7 +86,13 @@ def start(circuit: Circuit, recipe: Recipe, technology: Technology) -> Snapshot:
     """The snapshot before the first epoch, at the circuit's own conductances."""
     if not circuit.mask.any():
         raise InputError(f"circuit {circuit.title!r} has no trainable resistor", "mark some as trainable")
-    parameters = knobs(recipe, technology).read(circuit)
+    turned = knobs(recipe, technology)
+    for name, kind in zip(recipe.also, turned.kinds, strict=True):
+        if not len(circuit.bank(kind)):
+            raise UsageError(
+                f"circuit {circuit.title!r} has no {kind}, whose {name} --also trains", f"leave {name} out"
+            )
+    parameters = turned.read(circuit)
     weight = recipe.power_weight or (FIRST_WEIGHT / recipe.power if recipe.power else 0.0)
     stays = np.ones(len(circuit.resistors), bool)
     return Snapshot(0, parameters, _update(recipe, 1).start(parameters), parameters, stays, weight)
@@ -121,13 +127,14 @@ def train(
     update, rule, turned = _update(recipe, steps), named(recipe.rule), knobs(recipe, technology)
     cost = rule.cost(circuit)
     per_epoch = math.ceil(len(drives) / recipe.batch_size)
+    epochs = math.ceil(steps / per_epoch)  # a budget may allow fewer
     while not finished(snapshot, recipe) and snapshot.epoch * per_epoch < steps:
         began = time.perf_counter()
         epoch = snapshot.epoch + 1
         random = np.random.default_rng([recipe.seed, 1, epoch])
         order = random.permutation(len(drives))
         left = remaining(circuit, snapshot.stays)
-        if goal := _parts(recipe, len(circuit.resistors), snapshot.epoch):
+        if goal := _goal(recipe, len(circuit.resistors), snapshot.epoch, epochs):
             drawn = drives[order[:SCORED]]
             snapshot, left = _pruned(circuit, snapshot, turned, simulator, drawn, goal, recipe.fan_in)
         parameters, state, weight = snapshot.parameters.copy(), snapshot.state.copy(), snapshot.weight
@@ -218,18 +225,24 @@ def remaining(circuit: Circuit, stays: Bools) -> Circuit:
     return circuit if stays.all() else without(circuit, stays)
 
 
-def _parts(recipe: Recipe, whole: int, epoch: int) -> int:
-    """To how many resistors the circuit is pruned after ``epoch`` epochs; 0 where it is not.
+def _pruning(epochs: int) -> tuple[int, int]:
+    """After how many epochs pruning begins and ends: one in it always begins after it."""
+    last = min(math.ceil(PRUNED_UNTIL * epochs), epochs - 1)
+    return min(math.ceil(PRUNED_FROM * epochs), last), last
 
-    From one in ``PRUNED_FROM`` of the epochs on, by equal factors until ``PRUNED_UNTIL`` of them are over.
+
+def _goal(recipe: Recipe, whole: int, epoch: int, epochs: int) -> int:
+    """To how many of the ``whole`` resistors the circuit is pruned after ``epoch`` of ``epochs``; 0 where it is not.
+
+    The number falls by equal factors.
     """
-    if not recipe.parts or recipe.parts >= whole:
+    first, last = _pruning(epochs)
+    if not (recipe.parts or recipe.fan_in) or not first <= epoch <= last:
         return 0
-    first, last = math.ceil(PRUNED_FROM * recipe.epochs), math.ceil(PRUNED_UNTIL * recipe.epochs)
-    if not first <= epoch <= last:
-        return 0
-    done = (epoch - first + 1) / (last - first + 1)
-    return max(recipe.parts, math.ceil(whole * math.pow(recipe.parts / whole, done)))
+    parts = min(recipe.parts or whole, whole)
+    return (
+        parts if epoch == last else math.ceil(whole * math.pow(parts / whole, (epoch - first + 1) / (last - first + 1)))
+    )
 
 
 def _pruned(
@@ -251,7 +264,8 @@ def _pruned(
 
 def finished(snapshot: Snapshot, recipe: Recipe) -> bool:
     """Whether the last epoch is done, or patience has run out."""
-    waited = snapshot.epoch - snapshot.best_epoch
+    pruned = _pruning(recipe.epochs)[1] if recipe.parts or recipe.fan_in else 0
+    waited = snapshot.epoch - max(snapshot.best_epoch, pruned)
     return snapshot.epoch >= recipe.epochs or 0 < recipe.patience <= waited
 
 

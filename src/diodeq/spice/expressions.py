@@ -28,7 +28,7 @@ _WORD = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _CHOICES = frozenset(["?", "!", "&&", "&", "||", "|", "==", "=", "!=", "<>", "<=", ">=", "<", ">"])
-_BEGINNINGS = (None, "(", ",", "?", ":")  # after which a sign is one of a whole term
+_BEGINNINGS = (None, "(", ",", ":")  # after which a sign is one of a whole term
 _COMPARED: dict[str, Callable[[float, float], bool]] = {
     "==": lambda a, b: a == b,
     "=": lambda a, b: a == b,
@@ -60,6 +60,11 @@ class Scope:
         self._functions: Mapping[str, Function] = functions or {}
         self._called = called  # whether it is a function's own
         self._calls = 0
+
+    @property
+    def outermost(self) -> Scope:
+        """The constants of the file itself."""
+        return self if self._parent is None else self._parent.outermost
 
     def __contains__(self, name: str) -> bool:
         return name.lower() in self._texts or (self._parent is not None and name in self._parent)
@@ -148,7 +153,9 @@ class _Expression:
         if self.take("?") is None:
             return value
         self.deeper()
-        yes = self.choice()
+        yes = self.either()
+        if self.take("?") is not None:
+            raise self.unlike("a choice before the colon of another, without brackets")
         self.demand(":")
         no = self.choice()
         self.depth -= 1
@@ -172,6 +179,8 @@ class _Expression:
         value = self.sum()
         while (sign := self.take(*_COMPARED)) is not None:
             other = self.plain(self.sum(), "a comparison of")
+            if self.quantities and other == value:
+                raise self.unlike("a comparison of what is equal, in a source's expression")
             value = float(_COMPARED[sign](self.plain(value, "a comparison of"), other))
         return value
 
@@ -201,7 +210,10 @@ class _Expression:
             # ngspice (39) refuses some of these, and computes others as nobody else does
             raise self.unlike("a sign after an operator")
         if self.take("!") is not None:
-            value: Value = float(not self.plain(self.atom(), "a choice by"))
+            opposite = self.plain(self.atom(), "a choice by")
+            if self.quantities and not opposite:
+                raise self.unlike("the opposite of nothing, in a source's expression")
+            value: Value = float(not opposite)
             if self.take("**", "^") is not None:
                 raise self.unlike("a power of a choice")
         else:
@@ -231,6 +243,8 @@ class _Expression:
         if letter is not None and inside is not None:
             return self.quantity(letter.lower(), inside)
         if digits is not None:
+            if digits.lower().endswith("mil") and not self.quantities:
+                raise self.unlike("mil")
             return number(digits)
         if name is not None and self.take("(") is not None:
             return self.call(name)

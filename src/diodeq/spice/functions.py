@@ -24,6 +24,14 @@ def power(base: float, exponent: float) -> float:
     return math.pow(base, exponent)
 
 
+def signed_power(base: float, exponent: float) -> float:
+    if base < 0.0 or base == exponent == 0.0:
+        raise InputError(
+            f"pwr({base:g}, {exponent:g}), which simulators compute differently", "write it with pow or as products"
+        )
+    return math.pow(base, exponent)
+
+
 # Only what ngspice and LTspice compute alike; log is natural in both.
 FUNCTIONS: dict[str, tuple[int, Callable[..., float]]] = {
     "sqrt": (1, math.sqrt),
@@ -50,7 +58,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., float]]] = {
     "min": (2, min),
     "max": (2, max),
     "pow": (2, power),
-    "pwr": (2, power),
+    "pwr": (2, signed_power),
     "if": (3, lambda condition, yes, no: yes if condition else no),
     "ternary_fcn": (3, lambda condition, yes, no: yes if condition else no),
 }

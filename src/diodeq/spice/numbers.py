@@ -9,6 +9,8 @@ from diodeq.errors import InputError
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
+LONGEST_EXPONENT = 6
+
 # The longer of two that fit is meant. M is milli in every SPICE.
 SUFFIXES: dict[str, float] = {
     "meg": 1e6,
@@ -57,6 +59,8 @@ def number(word: str) -> float:
     power = round(math.log10(scale))
     if math.isclose(10.0**power, scale, rel_tol=1e-9):
         mantissa, _, exponent = digits.lower().partition("e")
+        if len(exponent) > LONGEST_EXPONENT:
+            raise InputError(f"{shown(word)} has too long an exponent", "write a finite number")
         return _finite(word, float(f"{mantissa}e{int(exponent or 0) + power}"))
     return _finite(word, float(digits) * scale)
 

@@ -186,7 +186,10 @@ def assignments(text: str) -> dict[str, str]:
         name = match[1].lower()
         if name in pairs:
             raise InputError(f"{name} is given twice", "keep one of the two")
-        pairs[name] = rest[match.end() : end].strip().rstrip(",")
+        value = rest[match.end() : end].strip().rstrip(",")
+        if len(found) > 1 and len(value.split()) > 1 and value[0] not in "{'\"":
+            raise InputError(f"the value of {name} has blanks, at which some simulators end it", "put it in braces")
+        pairs[name] = value
     return pairs
 
 

@@ -184,14 +184,16 @@ class Reader:
         """Temperature coefficients of a resistor, from its model's card and its own line."""
         given: dict[str, float] = {}
         if card is not None:
+            # A model's numbers are in the constants of the place where it stands.
+            scope = self.scope if self.body.card(card.name) else self.scope.outermost
             if card.kind not in RESISTORS:
                 raise InputError(f"{shown(card.name)} is of type {card.kind.upper()}, not a resistor", "give it ohms")
             for key, text in card.parameters:
-                if key.lower() == "tnom" and self.scope.number(text) == 27.0:
+                if key.lower() == "tnom" and scope.number(text) == 27.0:
                     continue
                 if key.lower() not in ("r", "tc1", "tc2"):
                     raise InputError(f"{key} of resistor model {shown(card.name)} is not understood", MEASURE)
-                given[key.lower()] = self.scope.number(text)
+                given[key.lower()] = scope.number(text)
         at = 0
         while at < len(plain):
             key = plain[at].lower()

@@ -111,7 +111,8 @@ def _device(name: str, piece: Piece, joined: _Joined, source: str) -> Device:
     """The device that a piece of a net is, from its anode to its cathode."""
     own = [(leaf, joined.kept[leaf.part]) for leaf in leaves(piece.form)]
     diodes = [(leaf, each) for leaf, each in own if each.kind == "diode"]
-    plain = isinstance(piece.form, Leaf) or piece.form.series
+    form = piece.form
+    plain = isinstance(form, Leaf) or (form.series and all(isinstance(child, Leaf) for child in form.children))
     plain &= len(diodes) == 1 and all(each.kind in ("diode", "ohms") for _, each in own)
     ohms = sum(each.value for _, each in own if each.kind == "ohms")
     model = diodes[0][1].diode if diodes else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from diodeq.errors import InputError
 from diodeq.spice import Line, Scope, SpiceText
 
+DEEPEST = 100
 _COMMAND = re.compile(r"\.(if|elseif|else|endif)\b\s*(.*)", re.IGNORECASE)
 
 
@@ -58,6 +59,8 @@ def chosen(lines: Iterable[Line], scope: Scope, text: SpiceText) -> Iterator[Lin
 def _step(word: str, line: Line, choices: list[_Choice], scope: Scope) -> None:
     if word == "if":
         taking = all(choice.taking for choice in choices) and _holds(line, scope)
+        if len(choices) >= DEEPEST:
+            raise InputError(f"more than {DEEPEST} .if within each other", "flatten them")
         choices.append(_Choice(line.number, taking, taking))
         return
     if not choices or (choices[-1].last and word != "endif"):

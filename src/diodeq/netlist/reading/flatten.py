@@ -98,8 +98,8 @@ class _Flattener:
             self._instance(words, line.number, place)
             return
 
-        def card(name: str) -> Card | None:
-            return self._card(name, place)[1]
+        def card(name: str) -> tuple[Card | None, Scope]:
+            return self._card(name, place)[1], self._scope(name, place)
 
         where = Where(line, place.scope, self.deck.notes, card, self.flat.temperature, self.nominal)
         for part in read_part(words, where):
@@ -197,18 +197,18 @@ class _Flattener:
         if place.depth >= DEEPEST:
             raise InputError(f"{shown(words[0])} is nested too deeply, or holds itself", "flatten the subcircuits")
         path = f"{place.path}.{words[0].lower()}" if place.path else words[0].lower()
-        inside = self._inside(body, path, given, nodes, place.depth + 1)
+        inside = self._inside(body, path, given, nodes, place)
         lines: Iterable[Line] = body.lines
         if any(map(conditional, body.lines)):
             lines = chosen(body.lines, inside.scope, self.deck.text)
         self.lines(lines, inside)
 
-    def _inside(self, body: Body, path: str, given: dict[str, str | float], nodes: list[str], depth: int) -> _Place:
+    def _inside(self, body: Body, path: str, given: dict[str, str | float], nodes: list[str], place: _Place) -> _Place:
         if "m" in set(given) - set(body.constants):
             raise InputError(f"{shown(path)} is there several times", "give an X line for each")
-        scope = Scope({**body.constants, **given}, self.outside)
+        scope = Scope({**body.constants, **given}, place.scope)  # a caller's constants are seen, as in ngspice
         pins = dict(zip(body.pins, ("0" if node in GROUND else node for node in nodes), strict=True))
-        return _Place(path, scope, pins, body.cards, self.deck.everywhere, body.name.lower(), depth)
+        return _Place(path, scope, pins, body.cards, self.deck.everywhere, body.name.lower(), place.depth + 1)
 
     def _model(self, diode: Part, place: _Place) -> int:
         """The number of the model that a diode names: the subcircuit's own, the deck's, or the catalogue's."""
@@ -222,12 +222,16 @@ class _Flattener:
             sized = self._known(name)
         else:
             with self.deck.text.at(line):
-                sized = self._read(card, line, place.scope if local else self.outside)
+                sized = self._read(card, line, self._scope(name, place))
         model = self._distinct(sized.of(diode.area, diode.value))
         index = self.flat.models.setdefault(model, len(self.flat.models))
         if not local:
             self.found[key] = index
         return index
+
+    def _scope(self, name: str, place: _Place) -> Scope:
+        """The constants in which a model's numbers are: of the place where it stands."""
+        return place.scope if place.path and name.casefold() in place.cards else self.outside
 
     def _card(self, name: str, place: _Place) -> tuple[int, Card | None]:
         """The line and the card of the model that a name means in a place; raises what is wrong with it."""

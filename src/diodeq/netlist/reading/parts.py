@@ -41,13 +41,13 @@ class Part(NamedTuple):
 
 
 class Where(NamedTuple):
-    """Where a line is read: its constants, the models it may name, temperatures in °C, and where to say what is left
-    out."""
+    """Where a line is read: its constants, the models it may name with the constants these are in, temperatures in °C,
+    and where to say what is left out."""
 
     line: Line
     scope: Scope
     notes: Notes
-    card: Callable[[str], Card | None]
+    card: Callable[[str], tuple[Card | None, Scope]]
     celsius: float
     nominal: float
 

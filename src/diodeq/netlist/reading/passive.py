@@ -20,7 +20,7 @@ def resistor(words: list[str], where: Where) -> list[Part]:
     values: list[str] = []
     at = 3
     while at < len(words) and words[at + 1 : at + 2] != ["="]:
-        card = where.card(words[at])
+        card, _ = where.card(words[at])
         if card is not None and not model:
             model = _model(words[0], words[at], where)
         elif not values:
@@ -64,7 +64,7 @@ def _ohms(name: str, values: list[str], model: dict[str, float], more: dict[str,
 
 def _model(name: str, model: str, where: Where) -> dict[str, float]:
     """The parameters of a resistor's model."""
-    card = where.card(model)
+    card, scope = where.card(model)
     if card is None or card.kind not in RESISTORS:
         kind = card.kind.upper() if card else ""
         raise InputError(f"{shown(name)} names {shown(model)}, of type {kind}, not a resistor's", "give it ohms")
@@ -77,7 +77,7 @@ def _model(name: str, model: str, where: Where) -> dict[str, float]:
             continue  # noise
         if key not in ("r", "tc1", "tc2", "tnom", "rsh", "narrow", "short", "defw"):
             raise InputError(f"{key} of resistor model {shown(model)} is not understood", "give the resistor ohms")
-        given[key] = where.scope.number(text)
+        given[key] = scope.number(text)
     return given
 
 

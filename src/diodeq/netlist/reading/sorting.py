@@ -71,6 +71,7 @@ def _uncontrolled(text: SpiceText, notes: Notes) -> Iterator[Line]:
             skipping = 0 if command == ".endc" else skipping or line.number
             continue
         if ended and first != "*":
+            notes.add("what follows .end was left out", line.text[:40], line.number)
             break
         ended = ended or command == ".end"
         yield line

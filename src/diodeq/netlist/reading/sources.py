@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -25,6 +26,8 @@ def _first(a: list[float]) -> float:
 def _points(a: list[float]) -> float:
     """The value at 0 s of a line through (seconds, value) pairs, and beyond them as at the ends."""
     times, values = a[0::2], a[1::2]
+    if any(end <= start for start, end in itertools.pairwise(times)):
+        raise InputError("a PWL whose times do not rise", "give each point a later time")
     for start, low, end, high in zip(times, values, times[1:], values[1:], strict=False):
         if start <= 0.0 < end:
             return low + (high - low) * -start / (end - start)
@@ -94,6 +97,8 @@ def source(words: list[str], where: Where) -> list[Part]:
         elif word == "dc":
             at += words[at : at + 1] == ["="]
             given = at < len(words) and words[at].lower() not in _WORDS
+            if constant is not None:
+                raise InputError(f"{shown(words[0])} has two constants", "leave one out")
             constant = where.scope.number(words[at]) if given else 0.0
             at += given
         elif word in _WORDS:
