@@ -198,7 +198,7 @@ HOSTILE = [
     ".model d numd(ic.file=ran)",
     ".subckt t a c\nr1 a c 1\n",
     ".ends\n.model d D(IS=1f)",
-    ".subckt t a c\nr1 a c $x\n.ends",
+    ".subckt t a c\nr1 a c 1$x\n.ends",
     ".model d D(IS=1f",
     ".subckt t a c\nx1 a c t\n.ends",
     ".subckt t a c\nX1 a c u\n.ends\n.subckt u a c\nx1 a c T\n.ends",

@@ -17,7 +17,8 @@ from diodeq.files import open_binary
 from diodeq.learning.dataset_files import Raw, unreadable
 from diodeq.printable import counted
 
-LONGEST_LABEL = 200
+LARGEST_LABELS = 1 << 26
+"""Letters: numpy keeps every label as wide as the longest"""
 LONGEST_ESCAPES = 200
 """Backslashes of an ARFF line: scipy's reader takes a time that they multiply"""
 LARGEST_ARFF = 1 << 28
@@ -80,8 +81,6 @@ def _read_rows(path: Path, rows: Iterator[tuple[int, list[str]]], at: int, calle
     features = [*called[:at], *called[at + 1 :]]
     while block := list(islice(rows, tables.TOLD)):
         labels = [row.pop(at).strip() for _, row in block]
-        if max(map(len, labels)) > LONGEST_LABEL:
-            raise InputError(f"{path} has a label of more than {LONGEST_LABEL} letters", "choose another target")
         if "" in labels:
             line = block[labels.index("")][0]
             where = "its last column" if at == len(features) else f"column {at + 1}"
@@ -93,8 +92,16 @@ def _read_rows(path: Path, rows: Iterator[tuple[int, list[str]]], at: int, calle
     x, y = np.frombuffer(values).reshape(-1, len(features)), np.frombuffer(places, np.int64)
     if all(map(tables.is_number, known)):
         return Raw(x, np.array([float(label) for label in known])[y])
+    _demand_short(path, max(map(len, known)), len(known))
     classes, order = np.unique(list(known), return_inverse=True)
     return Raw(x, order[y], classes=classes)
+
+
+def _demand_short(path: Path, longest: int, count: int) -> None:
+    if longest * count > LARGEST_LABELS:
+        raise InputError(
+            f"{path} has labels of up to {longest:,} letters", "give shorter ones, or choose another target"
+        )
 
 
 # --- Parquet ------------------------------------------------------------------------------------------------------
@@ -190,8 +197,7 @@ def _of_columns(path: Path, names: list[str], columns: list[NDArray[Any]], targe
         if not all(isinstance(each, str | bool) for each in labels.tolist()):
             what = f"column {at + 1} ({names[at]}) is neither text nor numbers"
             raise InputError(f"{path}, {what}", "give labels as one of these")
-        if max(len(str(each)) for each in labels.tolist()) > LONGEST_LABEL:
-            raise InputError(f"{path} has a label of more than {LONGEST_LABEL} letters", "choose another target")
+        _demand_short(path, max((len(str(each)) for each in labels.tolist()), default=0), len(labels))
         labels = labels.astype(np.str_)
     if not len(labels):
         raise InputError(f"{path} holds no samples", "give one sample a row")
