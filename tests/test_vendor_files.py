@@ -15,6 +15,7 @@ from diodeq.devices import catalogue
 from diodeq.devices.one_ports import one_ports, voltages_at
 from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import InputError, UsageError
+from diodeq.simulators.ngspice import NgspiceSimulator
 from vendor_files import DD, FILES, P, VendorFile
 
 CURRENTS = (1e-6, 1e-3, 1e-2)
@@ -40,8 +41,14 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "own.toml"
 
 
+# ngspice 44 takes the A behind an exponent for atto, and bounds M and ISR otherwise.
+OF_39 = frozenset(["an exponent and a unit", "M above 0.9"])
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_forward_voltages_are_ngspices(name: str, tmp_path: Path) -> None:
+def test_forward_voltages_are_ngspices(name: str, tmp_path: Path, ngspice: NgspiceSimulator) -> None:
+    if name in OF_39 and not ngspice.version.startswith("ngspice-39"):
+        pytest.skip("ngspice 39 reads it so, later versions do not")
     given = FILES[name]
     path = tmp_path / "file.lib"
     path.write_bytes(given.text.encode())
