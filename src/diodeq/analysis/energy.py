@@ -9,7 +9,7 @@ import numpy as np
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import driven_nodes
-from diodeq.circuit.power import dissipation
+from diodeq.circuit.power import dissipated
 from diodeq.simulators.base import Waveform
 
 
@@ -48,7 +48,7 @@ def supplied(wave: Waveform, farads: Floats) -> Floats:
     capacitance, half heats the driver. Charge given back to a driver is lost.
     """
     circuit, volts = wave.circuit, wave.node_voltages
-    watts = sum((share.watts for share in dissipation(circuit, volts, ("resistors",))), np.zeros(len(volts)))
+    watts = dissipated(circuit, volts, ("resistors",))
     ends = circuit.diodes.terminals
     watts += np.sum((volts[:, ends[:, 0]] - volts[:, ends[:, 1]]) * wave.diode_currents, axis=1)
     driven = driven_nodes(circuit)

@@ -13,7 +13,7 @@ from diodeq.analysis.capacitance import capacitances, demand_time, time_constant
 from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.power import dissipation
+from diodeq.circuit.power import dissipated
 from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.simulators.base import DynamicSimulator, OperatingPoint, Waveform
 from diodeq.synthesis.quantize import scaled_impedance
@@ -99,7 +99,7 @@ def settle(
         if slowest is None or times[row].max() > slowest[0]:
             slowest = times[row].max(), row, wave
     assert slowest is not None
-    power = sum((share.watts for share in dissipation(end.circuit, end.node_voltages)), np.zeros(rows))
+    power = dissipated(end.circuit, end.node_voltages)
     return Settling(circuit, times, decided, end.outputs, span, band, power, energy, slowest[1], slowest[2])
 
 

@@ -44,10 +44,6 @@ class Inputs:
         return Inputs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0), ())
 
 
-# The ends of a range come out as its limit but for this share of rounding.
-ROUNDING = 1e-12
-
-
 @dataclass(frozen=True, eq=False)
 class Units:
     """How the user's numbers become volts: ``drive = (x - offset) * scale`` and ``y = output * output_scale``.
@@ -69,11 +65,6 @@ class Units:
         """Input volts float64[B, n_in] of rows ``x`` in the user's units."""
         volts = (real("the inputs", x) - self.offset) * self.scale
         return np.clip(volts, -self.limit, self.limit, out=volts) if self.limit < math.inf else volts
-
-    def clipped(self, x: ArrayLike) -> int:
-        """How many of the numbers in rows ``x`` are clipped."""
-        volts = (real("the inputs", x) - self.offset) * self.scale
-        return int(np.count_nonzero(np.abs(volts) > self.limit * (1.0 + ROUNDING)))
 
     def from_volts(self, outputs: ArrayLike) -> Floats:
         """Outputs in the user's units of output volts float64[B, n_out]."""

@@ -36,6 +36,12 @@ def dissipation(circuit: Circuit, volts: Floats, kinds: tuple[str, ...] = ("resi
     )
 
 
+def dissipated(circuit: Circuit, volts: Floats, kinds: tuple[str, ...] = ("resistors", "diodes")) -> Floats:
+    """The same of all groups together, float64[B] watts."""
+    shares = dissipation(circuit, volts, kinds)
+    return np.asarray(sum((share.watts for share in shares), np.zeros(len(volts))))
+
+
 def groups(circuit: Circuit, kind: str) -> Iterator[tuple[str, slice]]:
     """The labelled runs of parts of one kind; the kind's own name where a bank has no groups."""
     parts, start = circuit.bank(kind), 0

@@ -162,7 +162,7 @@ def read_arff(path: Path, target: str = "") -> Raw:
         raise unreadable(path, error) from error
     if len(text) > LARGEST_ARFF:
         raise InputError(f"{path} is larger than {LARGEST_ARFF >> 20} MB", "give it as CSV, of any size, or Parquet")
-    for number, line in enumerate(text.split(b"\n"), 1):
+    for number, line in enumerate(io.BytesIO(text), 1):
         if line.count(b"\\") > LONGEST_ESCAPES:
             raise InputError(f"{path}, line {number} has more than {LONGEST_ESCAPES} backslashes", "remove them")
     try:

@@ -18,7 +18,7 @@ from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import incidence
 from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.graph import driven_nodes
-from diodeq.circuit.power import dissipation
+from diodeq.circuit.power import dissipated
 from diodeq.circuit.products import branch_products
 from diodeq.devices.one_ports import one_ports
 from diodeq.simulators.base import OperatingPoint, Simulator
@@ -45,7 +45,7 @@ class Heat:
 def heat(simulator: Simulator, circuit: Circuit, drives: Floats) -> Heat:
     """The mean power of a circuit over samples ``drives`` float64[B, n_in], and its gradient."""
     point = simulator.operate(circuit, drives)
-    watts = float(np.sum([share.watts for share in dissipation(point.circuit, point.node_voltages)], axis=0).mean())
+    watts = float(dissipated(circuit, point.node_voltages).mean())
     squares = squared(circuit, point.node_voltages)
     if all(spec.reciprocal for spec in kinds_of(circuit).values()):
         return Heat(watts, squares)

@@ -19,7 +19,7 @@ from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import SPACES, UPDATES
 
-SINCE_0_1_0 = frozenset({"unit", "encode", "supply", "power", "power_weight", "parts", "fan_in", "topology"})
+SINCE_0_1_0 = frozenset({"unit", "encode", "supply", "power", "power_weight", "parts", "fan_in"})
 """Entries that older runs do not have: they stand for their defaults, but those that ``_renewed`` knows better."""
 
 
@@ -28,9 +28,8 @@ class Recipe:
     """How to train. Two runs of one recipe on the same data and circuit end in the same bits, whatever the number
     of processors, where versions and the kernel of linear algebra (``processors.kernels``) are the same.
 
-    ``unit`` is what every hidden node has (``devices.units``); ``topology`` says what is joined to what
-    (``synthesis.topologies``). No source is beyond ±``supply`` volts: the bias rails are there, and ``encode`` says
-    what of a feature is (``encoding``), with ``floor``; ``beta`` turns output volts into logits, per volt.
+    ``unit`` is what every hidden node has (``devices.units``). The bias rails are at ±``supply`` volts, and ``encode``
+    says what of a feature is (``encoding``), with ``floor``; ``beta`` turns output volts into logits, per volt.
     ``power`` is the mean power in watts that training steers to (0: any) and ``power_weight`` what a watt adds to the
     loss, at first; ``parts`` is to how many resistors the circuit is pruned while training (0: all stay), ``fan_in``
     how many each node keeps towards the inputs (0: any number). ``smoothing`` is of labels; ``noise`` is the standard
@@ -50,7 +49,6 @@ class Recipe:
     hidden: tuple[int, ...] = (32,)
     unit: str = "diode"
     lateral: bool = False
-    topology: str = "dense"
     supply: float = 5.0
     encode: str = "unbounded"
     beta: float = 4.0

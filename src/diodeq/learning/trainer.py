@@ -128,15 +128,15 @@ def train(
     cost = rule.cost(circuit)
     per_epoch = math.ceil(len(drives) / recipe.batch_size)
     epochs = math.ceil(steps / per_epoch)  # a budget may allow fewer
+    left = remaining(circuit, snapshot.stays)
     while not finished(snapshot, recipe) and snapshot.epoch * per_epoch < steps:
         began = time.perf_counter()
         epoch = snapshot.epoch + 1
         random = np.random.default_rng([recipe.seed, 1, epoch])
         order = random.permutation(len(drives))
-        left = remaining(circuit, snapshot.stays)
         if goal := _goal(recipe, len(circuit.resistors), snapshot.epoch, epochs):
             drawn = drives[order[:SCORED]]
-            snapshot, left = _pruned(circuit, snapshot, turned, simulator, drawn, goal, recipe.fan_in)
+            snapshot, left = _pruned(left, snapshot, turned, simulator, drawn, goal, recipe.fan_in)
         parameters, state, weight = snapshot.parameters.copy(), snapshot.state.copy(), snapshot.weight
         now = turned.turn(left, parameters)
         # What is pruned later may take its power until then.
@@ -246,15 +246,14 @@ def _goal(recipe: Recipe, whole: int, epoch: int, epochs: int) -> int:
 
 
 def _pruned(
-    circuit: Circuit, snapshot: Snapshot, turned: Knobs, simulator: Simulator, drives: Floats, parts: int, fan_in: int
+    before: Circuit, snapshot: Snapshot, turned: Knobs, simulator: Simulator, drives: Floats, parts: int, fan_in: int
 ) -> tuple[Snapshot, Circuit]:
-    """The snapshot and the circuit with so many resistors fewer, as they contribute over ``drives``."""
-    before = remaining(circuit, snapshot.stays)
+    """The snapshot and what is left ``before`` with at most so many resistors, as they contribute over ``drives``."""
     now = turned.turn(before, snapshot.parameters)
     chosen = kept(now, contributions(simulator, now, drives), parts, fan_in)
     stays = snapshot.stays.copy()
     stays[np.flatnonzero(stays)] = chosen
-    left = remaining(circuit, stays)
+    left = remaining(before, chosen)
     knob = np.concatenate([chosen[before.mask], np.ones(len(snapshot.parameters) - int(before.mask.sum()), bool)])
     parameters = snapshot.parameters[knob]
     state = State(snapshot.state.steps, tuple(slot[knob] for slot in snapshot.state.slots))

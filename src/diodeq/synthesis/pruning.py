@@ -50,17 +50,17 @@ def kept(circuit: Circuit, contributions: Floats, parts: int = 0, fan_in: int = 
     while True:
         held = driven.copy()
         held[needed] = True
-        stays = _chosen(circuit, held, allowed, rank, most)
+        stays = _chosen(circuit, held, ~driven, allowed, rank, most)
         reached = _reach_outputs(circuit, stays, driven)
         if not (needed & ~reached).any():
             return stays
         needed &= reached
 
 
-def _chosen(circuit: Circuit, held: Bools, allowed: Bools, rank: Floats, most: int) -> Bools:
+def _chosen(circuit: Circuit, held: Bools, free: Bools, allowed: Bools, rank: Floats, most: int) -> Bools:
     """A tree of the best resistors among the nodes that are ``held``, those that are fixed, and of the others the best,
     ``most`` in all."""
-    ends, free = circuit.resistors.terminals, ~driven_nodes(circuit)
+    ends = circuit.resistors.terminals
     inside = held[ends].all(axis=1)
     among = np.flatnonzero(inside & free[ends].any(axis=1))
     stays = inside & ~circuit.mask

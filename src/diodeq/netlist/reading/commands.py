@@ -100,10 +100,6 @@ def _everywhere(deck: Deck, line: Line, words: list[str]) -> None:
     deck.everywhere.update(word.lower() for word in words[1:])
 
 
-def _end(deck: Deck, line: Line, words: list[str]) -> None:
-    deck.ended = True
-
-
 COMMANDS: dict[str, Callable[[Deck, Line, list[str]], None]] = {
     ".opt": _options,
     ".opts": _options,
@@ -125,7 +121,6 @@ COMMANDS: dict[str, Callable[[Deck, Line, list[str]], None]] = {
     ".inc": _included,
     ".incl": _included,
     ".global": _everywhere,
-    ".end": _end,
 }
 
 # What holds for the whole circuit.
@@ -134,7 +129,7 @@ WHOLE = frozenset(name for name, take in COMMANDS.items() if take in (_options, 
 # Analyses and their output do not change what the circuit is.
 WITHOUT_EFFECT = frozenset(
     (
-        *(".title", ".op", ".ac", ".tran", ".noise", ".tf", ".sens", ".four", ".pz", ".disto"),
+        *(".title", ".end", ".op", ".ac", ".tran", ".noise", ".tf", ".sens", ".four", ".pz", ".disto"),
         *(".width", ".backanno", ".preprocess", ".result", ".csparam", ".savebias", ".wave", ".net", ".sp", ".pss"),
     )
 )

@@ -50,15 +50,20 @@ def chosen(lines: Iterable[Line], scope: Scope, text: SpiceText) -> Iterator[Lin
         if word and depth <= 0:
             with text.at(line.number):
                 _step(word, line, choices, scope)
-        elif all(choice.taking for choice in choices):
+        elif _taking(choices):
             yield line
     if choices:
         raise text.error(choices[-1].line, ".if is never ended", "add .endif")
 
 
+def _taking(choices: list[_Choice]) -> bool:
+    """Whether lines count here: a branch within another is taken only where that one is."""
+    return not choices or choices[-1].taking
+
+
 def _step(word: str, line: Line, choices: list[_Choice], scope: Scope) -> None:
     if word == "if":
-        taking = all(choice.taking for choice in choices) and _holds(line, scope)
+        taking = _taking(choices) and _holds(line, scope)
         if len(choices) >= DEEPEST:
             raise InputError(f"more than {DEEPEST} .if within each other", "flatten them")
         choices.append(_Choice(line.number, taking, taking))
@@ -69,9 +74,8 @@ def _step(word: str, line: Line, choices: list[_Choice], scope: Scope) -> None:
     if word == "endif":
         choices.pop()
         return
-    outer = all(other.taking for other in choices[:-1])
     choice.last = word == "else"
-    choice.taking = outer and not choice.taken and (choice.last or _holds(line, scope))
+    choice.taking = _taking(choices[:-1]) and not choice.taken and (choice.last or _holds(line, scope))
     choice.taken |= choice.taking
 
 

@@ -62,7 +62,6 @@ class Deck:
     remarks: dict[int, str] = field(default_factory=dict)
     """By the line of a .model, the comment above it."""
     notes: Notes = field(default_factory=Notes)
-    ended: bool = False
 
 
 def temperatures(deck: Deck, scope: Scope) -> tuple[float, float]:
