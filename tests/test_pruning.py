@@ -151,6 +151,6 @@ def test_power_is_steered_to_its_target(tmp_path):
     assert main([*words, "--out", str(run)]) == 0
     circuit, data = Circuit.load(run / "circuit.npz"), datasets.load("iris", 0)
     with create("wave") as wave:
-        found = heat(wave, circuit, circuit.scaling.to_volts(data.x_train)).watts
+        found = heat(wave, wave.operate(circuit, circuit.scaling.to_volts(data.x_train))).watts
     assert 1.5e-3 < found < 6e-3  # without it 200 mW
     assert stored(run).recipe.power == 3e-3

@@ -9,6 +9,7 @@ solution with currents into every node.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,12 +26,10 @@ from diodeq.simulators.base import OperatingPoint, Simulator
 
 SHARE = 4
 """One in so many batches is asked for its power, whose gradient holds for those that follow."""
-PACE, LARGEST_STEP = 0.02, 0.02
-"""The weight's logarithm moves by this much times that of the power over its target, and by so much at most a batch."""
-STEEPNESS, LARGEST_FACTOR = 2.0, 30.0
-"""What counts at once is the weight times this power of the power over its target, and so many times it at most."""
-FIRST_WEIGHT = 0.05
+FIRST_WEIGHT = 0.03
 """The weight at first, over the target."""
+GAIN = 10.0
+"""Over a whole training the weight's logarithm moves by so much times that of the power over its target."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,16 +41,15 @@ class Heat:
     gradient: Floats
 
 
-def heat(simulator: Simulator, circuit: Circuit, drives: Floats) -> Heat:
-    """The mean power of a circuit over samples ``drives`` float64[B, n_in], and its gradient."""
-    point = simulator.operate(circuit, drives)
+def heat(simulator: Simulator, point: OperatingPoint) -> Heat:
+    """The mean power of a circuit over the samples of an operating point, and its gradient."""
+    circuit, samples = point.circuit, len(point.node_voltages)
     watts = float(dissipated(circuit, point.node_voltages).mean())
     squares = squared(circuit, point.node_voltages)
     if all(spec.reciprocal for spec in kinds_of(circuit).values()):
         return Heat(watts, squares)
-    adjoint = simulator.small_signal(point, np.zeros((len(drives), len(circuit.outputs))), nodes=_rise(point))
-    through = branch_products(circuit, point.node_voltages, adjoint.node_voltages)
-    return Heat(watts, squares + through / len(drives))
+    adjoint = simulator.small_signal(point, np.zeros((samples, len(circuit.outputs))), nodes=_rise(point))
+    return Heat(watts, squares + branch_products(circuit, point.node_voltages, adjoint.node_voltages) / samples)
 
 
 def squared(circuit: Circuit, volts: Floats) -> Floats:
@@ -74,11 +72,11 @@ def contributions(simulator: Simulator, circuit: Circuit, drives: Floats) -> Flo
     return np.asarray(np.where(free[ends], shares, 0.0).max(axis=1))
 
 
-def steered(weight: float, watts: float, target: float) -> tuple[float, float]:
-    """What a watt adds to the loss in a batch of so many watts, and the weight after it, for a target in watts."""
-    above = np.log(max(watts, 1e-30) / target)
-    now = np.exp(np.clip(STEEPNESS * above, -np.log(LARGEST_FACTOR), np.log(LARGEST_FACTOR)))
-    return float(weight * now), float(weight * np.exp(np.clip(PACE * above, -LARGEST_STEP, LARGEST_STEP)))
+def steered(weight: float, watts: float, target: float, share: float) -> float:
+    """What a watt adds to the loss after so many watts were met, for a target in watts; ``share`` is the part of the
+    training that meets them."""
+    above = math.log(max(watts, 1e-30) / target)
+    return weight * math.exp(GAIN * share * min(max(above, -1.0), 1.0))
 
 
 def _rise(point: OperatingPoint) -> Floats:

@@ -139,7 +139,8 @@ def train(
             snapshot, left = _pruned(left, snapshot, turned, simulator, drawn, goal, recipe.fan_in)
         parameters, state, weight = snapshot.parameters.copy(), snapshot.state.copy(), snapshot.weight
         now = turned.turn(left, parameters)
-        # What is pruned later may take its power until then.
+        # What is pruned later may take its power until then; what has learned nothing yet says nothing of the end.
+        steers = snapshot.epoch >= PRUNED_FROM * epochs
         scale = max(1.0, len(left.resistors) / recipe.parts) if recipe.parts else 1.0
         total, right = 0.0, 0
         order = order[: (steps - snapshot.epoch * per_epoch) * recipe.batch_size]
@@ -160,10 +161,10 @@ def train(
                 raise SimulationError(f"the loss of epoch {epoch} is not a number", "lower the rate or the volts")
             if weight:
                 if at // recipe.batch_size % SHARE == 0:
-                    warmed, counts = heat(simulator, now, volts), weight
-                    if recipe.power:
-                        counts, weight = steered(weight, warmed.watts, recipe.power * scale)
-                found = replace(found, conductances=found.conductances + counts * warmed.gradient)
+                    warmed = heat(simulator, found.point or simulator.operate(now, volts))
+                    if recipe.power and steers:
+                        weight = steered(weight, warmed.watts, recipe.power * scale, SHARE / steps)
+                found = replace(found, conductances=found.conductances + weight * warmed.gradient)
             now, state = turned.step(now, found, update, parameters, state)
             total += found.loss * len(batch)
             right += int(np.sum(found.outputs.argmax(axis=1) == labels))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from diodeq.circuit import Circuit
 from diodeq.errors import InexactRuleWarning, UsageError
 from diodeq.learning.losses import Loss
-from diodeq.simulators.base import Simulator
+from diodeq.simulators.base import OperatingPoint, Simulator
 
 Floats = NDArray[np.float64]
 
@@ -24,13 +24,14 @@ class Gradient:
 
     ``conductances`` float64[n_trainable], dℓ/dG per siemens, in the order of ``circuit.mask``; ``loss`` the mean
     loss; ``outputs`` float64[B, n_out] in volts; ``others`` maps each other kind that was asked for to the gradient of
-    its values, float64[n].
+    its values, float64[n]; ``point`` is where the circuit was for it, where the rule lets it settle on its own.
     """
 
     conductances: Floats
     loss: float
     outputs: Floats
     others: Mapping[str, Floats] = field(default_factory=dict)
+    point: OperatingPoint | None = None
 
 
 class Rule(Protocol):

@@ -57,7 +57,7 @@ def read_adjoint(
     adjoint = simulator.small_signal(frozen, injections)
     conductances = branch_products(circuit, point.node_voltages, adjoint.node_voltages)
     others = {kind: _products(circuit, kind, point, adjoint).sum(axis=0) for kind in also}
-    return Gradient(conductances, value, outputs, others)
+    return Gradient(conductances, value, outputs, others, point)
 
 
 def _products(circuit: Circuit, kind: str, point: OperatingPoint, adjoint: AdjointSolution) -> Floats:
