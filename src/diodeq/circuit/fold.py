@@ -22,7 +22,7 @@ from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, sums
 from diodeq.circuit.kinds import KINDS
-from diodeq.circuit.rails import Halves, Indices, dual_rails
+from diodeq.circuit.rails import Halves, Indices, dual_rails, stand_ins
 from diodeq.errors import CircuitError
 
 Index = NDArray[np.int64]
@@ -106,8 +106,9 @@ class Folded:
     """A folded circuit with its values, ready for an engine.
 
     ``circuit`` has only the kept nodes, merged resistors and no current sources; its voltage sources get their values
-    per sample. ``couplings`` has ``Feed.coupling`` of each of the plan's feeds, ``scattered`` the matrix
-    [kept nodes, rails] of all other conductances to nodes of known voltage.
+    per sample. ``couplings`` has ``Feed.coupling`` of each of the plan's feeds, ``scattered`` what one volt at a rail
+    (and the opposite at the one it stands for) sends into each node through all other resistors: [rails, kept nodes],
+    or [kept nodes, rails] where it is sparse.
     """
 
     plan: FoldPlan
@@ -136,7 +137,11 @@ class Folded:
 
         ``exact``: in extended precision where several current sources meet at a node.
         """
-        currents = np.ascontiguousarray((self.scattered @ known[:, self.plan.rails].T).T, dtype=known.dtype)
+        rails = known[:, self.plan.rails]
+        if sparse.issparse(self.scattered):
+            currents = np.ascontiguousarray((self.scattered @ rails.T).T, dtype=known.dtype)
+        else:
+            currents = multiply(rails, self.scattered)
         for feed, coupling in zip(self.plan.feeds, self.couplings, strict=True):
             currents[:, feed.free] += multiply(known[:, feed.rails], coupling)
         fed, own = self.plan.fed, sources[:, sources.shape[1] - self.plan.fed.shape[1] :]
@@ -184,16 +189,16 @@ class FoldPlan:
     feeds: tuple[Feed, ...]
     edge_resistor: Index  # other resistors from a free node to a node of known voltage …
     edge_free: Index  # … that free node (kept index)
-    edge_rail: Index  # … and the known node, an index of
-    rails: Index  # the nodes of known voltage that resistors couple to free ones (full index)
+    edge_rail: Index  # … and what stands for the known node, an index of …
+    edge_sign: Floats  # … and times what its voltage is that node's
+    rails: Index  # the nodes of known voltage that stand for those that resistors couple to free ones (full index)
 
     @staticmethod
     def of(circuit: Circuit) -> FoldPlan:
         """Analyse the topology of a sound circuit."""
         levels, used = _source_tree(circuit)
         count = len(circuit.nodes)
-        known = np.zeros(count, bool)
-        known[0] = True
+        known = np.arange(count) == 0
         for level in levels:
             known[level.nodes] = True
         floating = np.flatnonzero(~used)
@@ -211,9 +216,13 @@ class FoldPlan:
         pair = np.flatnonzero(~known_a & ~known_b)
         low, high = np.minimum(place[a[pair]], place[b[pair]]), np.maximum(place[a[pair]], place[b[pair]])
         codes, slot = np.unique(low * len(kept) + high, return_inverse=True)
-        feeds = tuple(_feeds(circuit.resistors.wiring.blocks, dual_rails(circuit), known, place))
+        dual = dual_rails(circuit)
+        feeds = tuple(_feeds(circuit.resistors.wiring.blocks, dual, known, place))
         edge = np.flatnonzero(_left(known_a != known_b, feeds))
-        rails, edge_rail = np.unique(np.where(known_a[edge], a[edge], b[edge]), return_inverse=True)
+        stand, sign = stand_ins(count, dual)
+        ends = np.where(known_a[edge], a[edge], b[edge])
+        edge_sign = sign[ends]
+        rails, edge_rail = np.unique(stand[ends], return_inverse=True)
         edge_free = place[np.where(known_a[edge], b[edge], a[edge])]
         to_ground = np.zeros(len(kept), bool)
         to_ground[edge_free] = True
@@ -221,7 +230,7 @@ class FoldPlan:
             to_ground[feed.free] = True
         grounded = np.flatnonzero(to_ground)
         held = np.flatnonzero(known & touched & (np.arange(count) > 0))
-        ends = [
+        merged = [
             np.stack([codes // len(kept), codes % len(kept)], axis=1),
             np.stack([grounded, np.zeros_like(grounded)], axis=1),
         ]
@@ -235,7 +244,7 @@ class FoldPlan:
             held=held,
             floating=floating,
             fed=_fed(circuit, kept),
-            folded=_folded(circuit, kept, place, held, floating, np.concatenate(ends)),
+            folded=_folded(circuit, kept, place, held, floating, np.concatenate(merged)),
             pair=pair,
             pair_slot=slot,
             pairs=len(codes),
@@ -244,6 +253,7 @@ class FoldPlan:
             edge_resistor=edge,
             edge_free=edge_free,
             edge_rail=edge_rail,
+            edge_sign=edge_sign,
             rails=rails,
         )
 
@@ -273,15 +283,14 @@ class FoldPlan:
         banks["resistors"] = self.folded.resistors.with_values(np.concatenate([between, to_ground[self.grounded]]))
         folded = self.folded.with_banks(banks, models=circuit.models, temperature=circuit.temperature)
         couplings = tuple(feed.coupling(each) for feed, each in zip(self.feeds, fed, strict=True))
-        return Folded(self, folded, couplings, self._scattered(edge))
+        return Folded(self, folded, couplings, self._scattered(edge * self.edge_sign))
 
     def _scattered(self, edge: Floats) -> Floats | sparse.csr_array:
-        shape = (len(self.kept), len(self.rails))
-        if shape[0] * shape[1] > SPARSE_WHEN_EMPTIER_THAN * max(len(edge), 1):
-            return sparse.csr_array((edge, (self.edge_free, self.edge_rail)), shape=shape)
-        flat = self.edge_free * shape[1] + self.edge_rail
-        dense: Floats = np.bincount(flat, weights=edge, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-        return dense
+        kept, rails = len(self.kept), len(self.rails)
+        if kept * rails > SPARSE_WHEN_EMPTIER_THAN * max(len(edge), 1):
+            return sparse.csr_array((edge, (self.edge_free, self.edge_rail)), shape=(kept, rails))
+        found = np.bincount(self.edge_rail * kept + self.edge_free, weights=edge, minlength=kept * rails)
+        return np.asarray(found.reshape(rails, kept), np.float64)
 
 
 def _folded(circuit: Circuit, kept: Index, place: Index, held: Index, floating: Index, terminals: Index) -> Circuit:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diodeq.circuit.bank import Floats
+from diodeq.circuit.bank import Floats, Ints
 from diodeq.circuit.circuit import Circuit
 from diodeq.devices.one_ports import one_ports
+from diodeq.processors import product
 
 # Branch voltages held at a time: samples times parts.
 _ENTRIES = 1 << 22
@@ -53,17 +54,33 @@ def groups(circuit: Circuit, kind: str) -> Iterator[tuple[str, slice]]:
 
 
 def _watts(circuit: Circuit, volts: Floats, kind: str, part: slice) -> Floats:
-    bank = circuit.bank(kind)
-    first, second = bank.terminals[part].T
-    values = bank.values[part]
-    watts = np.empty(len(volts))
-    ports = one_ports(circuit.models, values, circuit.temperature) if kind == "diodes" else None
-    step = max(1, _ENTRIES // max(1, len(values)))
-    for at in range(0, len(watts), step):
+    bank, watts = circuit.bank(kind), np.zeros(len(volts))
+    if kind == "diodes":
+        ports = one_ports(circuit.models, bank.values[part], circuit.temperature)
+        for at, across in _across(bank.terminals[part], volts):
+            watts[at] = np.sum(across * ports.current(across), axis=1)
+        return watts
+    left = np.zeros(len(bank), bool)
+    left[part] = True
+    for block in bank.wiring.blocks:
+        if left[block.resistors].all():
+            left[block.resistors] = False
+            watts += _of_block(block.matrix(bank.values), volts[:, block.rows], volts[:, block.columns])
+    for at, across in _across(bank.terminals[left], volts):
+        watts[at] += across**2 @ bank.values[left]
+    return np.maximum(watts, 0.0)
+
+
+def _of_block(siemens: Floats, rows: Floats, columns: Floats) -> Floats:
+    """Σ G (v_row - v_column)² of each sample, as products of matrices."""
+    squares = rows**2 @ siemens.sum(axis=1) + columns**2 @ siemens.sum(axis=0)
+    return np.asarray(squares - 2.0 * np.einsum("bc,bc->b", product(rows, siemens), columns))
+
+
+def _across(terminals: Ints, volts: Floats) -> Iterator[tuple[slice, Floats]]:
+    """The voltages across parts, float64[samples, n], a few samples at a time."""
+    first, second = terminals.T
+    step = max(1, _ENTRIES // max(1, len(terminals)))
+    for at in range(0, len(volts) if len(terminals) else 0, step):
         some = volts[at : at + step]
-        across = some[:, first] - some[:, second]
-        if ports is None:
-            watts[at : at + step] = across**2 @ values
-        else:
-            watts[at : at + step] = np.sum(across * ports.current(across), axis=1)
-    return watts
+        yield slice(at, at + step), some[:, first] - some[:, second]

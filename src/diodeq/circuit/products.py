@@ -7,7 +7,8 @@ import numpy as np
 from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.blocks import Block, Index, run
 from diodeq.circuit.circuit import Circuit
-from diodeq.circuit.rails import Halves, dual_rails
+from diodeq.circuit.graph import driven_nodes
+from diodeq.circuit.rails import Halves, dual_rails, stand_ins
 from diodeq.processors import bands, product, share
 
 # Matrix products beat gathering branch voltages even when they compute this many entries for one that is needed.
@@ -33,7 +34,8 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats) -> Floa
     rest = resistors.wiring.rest
     if len(rest):
         rest = rest[mask[rest]]
-        found[rest] = _of_rest(resistors.terminals[rest], voltages, adjoint, quiet)
+        still = driven_nodes(circuit) if adjoint is voltages else quiet
+        found[rest] = _of_rest(resistors.terminals[rest], rails, voltages, adjoint, own, still)
     return found if mask.all() else found[mask]
 
 
@@ -78,27 +80,34 @@ def _of_rails(halves: Halves, voltages: Floats, adjoint: Floats, own: Floats, fo
     share(lambda band: multiply(left[band]), bands(len(left), *right.shape))
 
 
-def _of_rest(terminals: Ints, voltages: Floats, adjoint: Floats, quiet: Bools) -> Floats:
-    """For any resistors: from all pairs of nodes at once, unless that would compute too many that are not asked for."""
-    touched = np.zeros(voltages.shape[1], bool)
-    touched[terminals.ravel()] = True
-    active = touched & ~quiet
-    if np.count_nonzero(touched) * np.count_nonzero(active) <= max(WASTE * len(terminals), ENTRIES):
-        return _by_matrix(terminals, voltages, adjoint, touched, active)
-    return _by_gathering(terminals, voltages, adjoint)
+def _of_rest(terminals: Ints, rails: Index, voltages: Floats, adjoint: Floats, own: Floats, still: Bools) -> Floats:
+    """For any resistors: from all pairs of nodes at once, unless that would compute too many that are not asked for.
 
-
-def _by_matrix(terminals: Ints, voltages: Floats, adjoint: Floats, touched: Bools, active: Bools) -> Floats:
-    """From all pairs at once: C = Vᵀ V̂, then -(C_aa - C_ab - C_ba + C_bb)."""
-    rows = np.cumsum(touched) - 1
-    columns = np.where(active, np.cumsum(active) - 1, np.count_nonzero(active))
+    Nodes that stand ``still`` bool[N] have no adjoint voltage, or where it is the voltage itself no need of a column:
+    C_ab is C_ba there.
+    """
+    whole = adjoint is voltages
+    a, b = np.where(still[terminals[:, 1:]], terminals[:, ::-1], terminals).T
+    mirrored = rails[still[rails].all(axis=1)]
+    opposite = (voltages[:, mirrored[:, 0]] == -voltages[:, mirrored[:, 1]]).all(axis=0)
+    stand, sign = stand_ins(voltages.shape[1], mirrored[opposite])
+    touched, active = np.zeros((2, voltages.shape[1]), bool)
+    loose = ~still[a]
+    touched[stand[a]] = touched[b[loose]] = True
+    active[a[loose]] = active[b[~still[b]]] = True
+    size = np.count_nonzero(touched) * np.count_nonzero(active)
+    if size > max(WASTE * len(terminals), ENTRIES) or (whole and still[b].any()):
+        return _by_gathering(terminals, voltages, adjoint)
     pairs = np.zeros((np.count_nonzero(touched), np.count_nonzero(active) + 1))
     product(voltages[:, touched].T, adjoint[:, active], out=pairs[:, :-1])
-    a, b = terminals.T
-    same = np.zeros(voltages.shape[1])
-    same[active] = pairs[rows[active], columns[active]]
-    gradient: Floats = pairs[rows[a], columns[b]] + pairs[rows[b], columns[a]] - same[a] - same[b]
-    return gradient
+    rows = np.cumsum(touched) - 1
+    columns = np.where(active, np.cumsum(active) - 1, np.count_nonzero(active))
+    found: Floats = sign[a] * pairs[rows[stand[a]], columns[b]]
+    back = np.where(loose, b, a)  # of others the last column has a zero
+    found += np.where(loose | (not whole), pairs[rows[back], columns[a]], found)
+    found -= own[a]
+    found -= own[b]
+    return found
 
 
 def _by_gathering(terminals: Ints, voltages: Floats, adjoint: Floats) -> Floats:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diodeq.circuit.bank import Floats
 from diodeq.circuit.blocks import Index, run
 from diodeq.circuit.circuit import Circuit
 
@@ -32,6 +33,14 @@ def dual_rails(circuit: Circuit) -> Index:
     first, second = order[:-1], order[1:]
     opposite = (columns[first] == columns[second]) & (gains[first] > 0.0) & (gains[first] == -gains[second])
     return np.stack([nodes[first[opposite]], nodes[second[opposite]]], axis=1).astype(np.intp)
+
+
+def stand_ins(count: int, rails: Index) -> tuple[Index, Floats]:
+    """The node that stands for each of ``count`` nodes, int[count], and what its voltage is times to be that node's,
+    float64[count]: of ``rails`` (``dual_rails``) the first stand for the second, of all others each for itself."""
+    stand, sign = np.arange(count), np.ones(count)
+    stand[rails[:, 1]], sign[rails[:, 1]] = rails[:, 0], -1.0
+    return stand, sign
 
 
 @dataclass(frozen=True, eq=False)

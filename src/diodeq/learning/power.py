@@ -43,18 +43,20 @@ class Heat:
 
 def heat(simulator: Simulator, point: OperatingPoint) -> Heat:
     """The mean power of a circuit over the samples of an operating point, and its gradient."""
-    circuit, samples = point.circuit, len(point.node_voltages)
-    watts = float(dissipated(circuit, point.node_voltages).mean())
-    squares = squared(circuit, point.node_voltages)
+    circuit, volts = point.circuit, point.node_voltages
+    every = squared(circuit, volts)
+    watts = float(circuit.conductances @ every + dissipated(circuit, volts, ("diodes",)).mean())
+    squares = every[circuit.mask]
     if all(spec.reciprocal for spec in kinds_of(circuit).values()):
         return Heat(watts, squares)
-    adjoint = simulator.small_signal(point, np.zeros((samples, len(circuit.outputs))), nodes=_rise(point))
-    return Heat(watts, squares + branch_products(circuit, point.node_voltages, adjoint.node_voltages) / samples)
+    adjoint = simulator.small_signal(point, np.zeros((len(volts), len(circuit.outputs))), nodes=_rise(point))
+    return Heat(watts, squares + branch_products(circuit, volts, adjoint.node_voltages) / len(volts))
 
 
 def squared(circuit: Circuit, volts: Floats) -> Floats:
-    """The mean square of the voltage across every trainable resistor, float64[n_trainable]."""
-    return -branch_products(circuit, volts, volts) / len(volts)
+    """The mean square of the voltage across every resistor, float64[n_resistors]."""
+    every = replace(circuit, trainable=np.ones(len(circuit.resistors), bool))
+    return -branch_products(every, volts, volts) / len(volts)
 
 
 def contributions(simulator: Simulator, circuit: Circuit, drives: Floats) -> Floats:
@@ -63,8 +65,7 @@ def contributions(simulator: Simulator, circuit: Circuit, drives: Floats) -> Flo
 
     Currents themselves would take whole layers away: what drives an output is a hundredth of what drives a hidden node.
     """
-    every = replace(circuit, trainable=np.ones(len(circuit.resistors), bool))
-    mean = squared(every, simulator.operate(circuit, drives).node_voltages)
+    mean = squared(circuit, simulator.operate(circuit, drives).node_voltages)
     currents = circuit.conductances * np.sqrt(np.maximum(mean, 0.0))
     ends, free = circuit.resistors.terminals, ~driven_nodes(circuit)
     at_node = np.bincount(ends.ravel(), np.repeat(currents, 2), minlength=len(circuit.nodes))

@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from diodeq.arrays import real
 from diodeq.circuit import Circuit, check
@@ -281,7 +282,9 @@ class WaveSimulator:
             plans = Plans.of(check(circuit))
         check_values(circuit)
         folded = plans.fold.fold(circuit)
-        narrow = replace(folded, couplings=tuple(self._arrays.put(each) for each in folded.couplings))
+        put = self._arrays.put
+        scattered = folded.scattered if issparse(folded.scattered) else put(folded.scattered)
+        narrow = replace(folded, couplings=tuple(put(each) for each in folded.couplings), scattered=scattered)
         equations = plans.equations.fill(folded.circuit)
         small = folded.circuit
         # Training changes conductances alone: the one-ports are those of the circuit before.
