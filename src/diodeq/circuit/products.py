@@ -17,13 +17,15 @@ WASTE = 16
 ENTRIES = 4_000_000
 
 
-def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats) -> Floats:
-    """-Σ (v_a - v_b)(v̂_a - v̂_b) over the batch for every trainable resistor from a to b, float64[n_trainable].
+def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats, *, every: bool = False) -> Floats:
+    """-Σ (v_a - v_b)(v̂_a - v̂_b) over the batch for every trainable resistor from a to b, float64[n_trainable], or
+    for ``every`` one, float64[n_resistors].
 
     ``voltages`` and ``adjoint`` are node voltages float64[B, N]; with those of the adjoint circuit it is dℓ/dG
     (Director & Rohrer, IEEE Trans. Circuit Theory 16(3), 1969). No array of batch × resistors is ever built.
     """
-    resistors, mask = circuit.resistors, circuit.mask
+    resistors = circuit.resistors
+    mask = np.ones(len(resistors), bool) if every else circuit.mask
     found = np.empty(len(resistors), np.result_type(voltages, adjoint))
     quiet: Bools = ~np.any(adjoint, axis=0)  # driven nodes, the bulk of them in a wide circuit, have no adjoint voltage
     own = np.einsum("bn,bn->n", voltages, adjoint)

@@ -56,6 +56,13 @@ class Knobs:
         conductances = self.technology.project(SPACES[self.space].leave(parameters[:count]))
         return self._turned(circuit, conductances, parameters[count:])
 
+    def scaled(self, circuit: Circuit, parameters: Floats, factor: float) -> Floats:
+        """θ of the same circuit with its conductances times ``factor``, within the technology's range."""
+        found, space = parameters.copy(), SPACES[self.space]
+        trained = found[: int(np.count_nonzero(circuit.mask))]
+        trained[:] = space.enter(self.technology.clip(space.leave(trained) * factor))
+        return found
+
     def step(
         self, circuit: Circuit, gradient: Gradient, update: Update, parameters: Floats, state: State
     ) -> tuple[Circuit, State]:

@@ -10,7 +10,7 @@ solution with currents into every node.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,6 +30,8 @@ FIRST_WEIGHT = 0.03
 """The weight at first, over the target."""
 GAIN = 10.0
 """Over a whole training the weight's logarithm moves by so much times that of the power over its target."""
+TRIM = 0.1
+"""What is still above the target at the end is lowered by this power of what it is above, batch by batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +57,7 @@ def heat(simulator: Simulator, point: OperatingPoint) -> Heat:
 
 def squared(circuit: Circuit, volts: Floats) -> Floats:
     """The mean square of the voltage across every resistor, float64[n_resistors]."""
-    every = replace(circuit, trainable=np.ones(len(circuit.resistors), bool))
-    return -branch_products(every, volts, volts) / len(volts)
+    return -branch_products(circuit, volts, volts, every=True) / len(volts)
 
 
 def contributions(simulator: Simulator, circuit: Circuit, drives: Floats) -> Floats:
@@ -78,6 +79,15 @@ def steered(weight: float, watts: float, target: float, share: float) -> float:
     training that meets them."""
     above = math.log(max(watts, 1e-30) / target)
     return weight * math.exp(GAIN * share * min(max(above, -1.0), 1.0))
+
+
+def trimmed(watts: float, target: float) -> float:
+    """What to multiply all conductances by where the power is above its target in watts.
+
+    As long as no voltage changes the power is in proportion to the conductances, and voltages depend on their level by
+    what diodes drop alone.
+    """
+    return min(1.0, math.pow(target / max(watts, 1e-30), TRIM))
 
 
 def _rise(point: OperatingPoint) -> Floats:

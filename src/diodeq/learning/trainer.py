@@ -19,7 +19,7 @@ from diodeq.learning.boards import on_board
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.knobs import Knobs
 from diodeq.learning.losses import LOSSES, Loss
-from diodeq.learning.power import FIRST_WEIGHT, SHARE, contributions, heat, steered
+from diodeq.learning.power import FIRST_WEIGHT, SHARE, contributions, heat, steered, trimmed
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
@@ -141,7 +141,7 @@ def train(
         now = turned.turn(left, parameters)
         # What is pruned later may take its power until then; what has learned nothing yet says nothing of the end.
         steers = snapshot.epoch >= PRUNED_FROM * epochs
-        scale = max(1.0, len(left.resistors) / recipe.parts) if recipe.parts else 1.0
+        scale = math.sqrt(max(1.0, len(left.resistors) / recipe.parts)) if recipe.parts else 1.0
         total, right = 0.0, 0
         order = order[: (steps - snapshot.epoch * per_epoch) * recipe.batch_size]
         for at in range(0, len(order), recipe.batch_size):
@@ -164,6 +164,8 @@ def train(
                     warmed = heat(simulator, found.point or simulator.operate(now, volts))
                     if recipe.power and steers:
                         weight = steered(weight, warmed.watts, recipe.power * scale, SHARE / steps)
+                        if epoch > _pruning(epochs)[1]:
+                            parameters = turned.scaled(now, parameters, trimmed(warmed.watts, recipe.power))
                 found = replace(found, conductances=found.conductances + weight * warmed.gradient)
             now, state = turned.step(now, found, update, parameters, state)
             total += found.loss * len(batch)
