@@ -26,4 +26,5 @@ def clamped_contrast(simulator: Simulator, circuit: Circuit, drives: Floats, los
     clamped = simulator.operate(with_clamps(circuit), np.hstack([drives, held]))
     # The power a clamp costs is about g (v_clamped - v_free)² / 2; over g it has the unit of the squared error.
     apart = part * output_conductance(circuit) * len(drives)
-    return Gradient(contrast(circuit, clamped.node_voltages, free.node_voltages) / apart, value, free.outputs)
+    found = contrast(circuit, clamped.node_voltages, free.node_voltages) / apart
+    return Gradient(found, value, free.outputs, point=free)

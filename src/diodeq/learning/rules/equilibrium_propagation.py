@@ -9,7 +9,7 @@ sides Laborieux et al., Frontiers in Neuroscience 15:633674, 2021.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -59,7 +59,8 @@ class EquilibriumPropagation:
         else:
             first, second = simulator.operate(nudged, np.hstack([drives, push])).node_voltages, free.node_voltages
         apart = (2 if self.centered else 1) * self.beta * output_conductance(circuit) * len(drives)
-        return Gradient(contrast(circuit, first, second) / apart, value, free.outputs)
+        point = replace(free, circuit=circuit, drives=drives)
+        return Gradient(contrast(circuit, first, second) / apart, value, free.outputs, point=point)
 
     def inexact(self, circuit: Circuit) -> str | None:
         """Gyrators, buffers and mirrors: the error does not travel back the way the signal came."""

@@ -44,7 +44,7 @@ class FiniteDifference:
         self, simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss, /, *, also: Sequence[str] = ()
     ) -> Gradient:
         """The gradient; exact on every circuit."""
-        outputs = simulator.operate(circuit, drives).outputs
+        point = simulator.operate(circuit, drives)
 
         def slope(kind: str, place: int) -> float:
             before, found = circuit.bank(kind).values, 0.0
@@ -56,7 +56,7 @@ class FiniteDifference:
 
         conductances = np.array([slope("resistors", int(place)) for place in np.flatnonzero(circuit.mask)])
         others = {kind: np.array([slope(kind, place) for place in range(len(circuit.bank(kind)))]) for kind in also}
-        return Gradient(conductances, loss(outputs)[0], outputs, others)
+        return Gradient(conductances, loss(point.outputs)[0], point.outputs, others, point)
 
     def inexact(self, circuit: Circuit) -> str | None:
         """None, whatever the circuit."""

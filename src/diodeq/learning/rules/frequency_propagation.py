@@ -13,7 +13,7 @@ settling. At finite γ it is equilibrium propagation: two samples a half period 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -66,7 +66,8 @@ class FrequencyPropagation:
         moments = np.vstack([np.hstack([drives, -sine * amplitude * slopes]) for sine in sines])
         volts = simulator.operate(nudged, moments).node_voltages.reshape(self.samples, len(drives), -1)
         mean, heard = volts.mean(axis=0), 2.0 / self.samples * np.tensordot(sines, volts, axes=1)
-        return Gradient(-branch_products(circuit, mean, heard / amplitude), value, free.outputs)
+        point = replace(free, circuit=circuit, drives=drives)
+        return Gradient(-branch_products(circuit, mean, heard / amplitude), value, free.outputs, point=point)
 
     def inexact(self, circuit: Circuit) -> str | None:
         """Gyrators, buffers and mirrors: the error does not travel back the way the signal came."""
