@@ -54,6 +54,7 @@ COMMANDS = Commands(
         "audit": "audit:audit",
         "compare": "compare:compare",
         "export": "export:export",
+        "prune": "prune:prune",
         "quantize": "quantize:quantize_command",
         "crossbar": "crossbar:crossbar",
         "montecarlo": "montecarlo:montecarlo",
