@@ -53,6 +53,7 @@ COMMANDS = Commands(
         "gradcheck": "gradcheck:gradcheck",
         "audit": "audit:audit",
         "compare": "compare:compare",
+        "front": "front:front",
         "export": "export:export",
         "prune": "prune:prune",
         "quantize": "quantize:quantize_command",
