@@ -187,7 +187,7 @@ def test_a_board_can_be_built_more_than_once():
         (lambda board: board.wire([(0, 0)], np.nan), UsageError, "not positive"),
         (lambda board: board.wire([(0, 0)], [1.0, 2.0]), UsageError, "2 conductances do not fit 1 pair"),
         (lambda board: board.wire([(0, 0)]), CircuitError, "both ends"),
-        (lambda board: board.layer(1), CircuitError, "h1_0 has no path to ground"),
+        (lambda board: board.layer(1), CircuitError, "floating_0 has no path to ground"),
         (lambda board: board.inputs(["a", "a"]), CircuitError, "a_p"),
         (lambda board: board.inputs("A b"), CircuitError, "cannot be printed"),
     ],
