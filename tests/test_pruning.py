@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from circuits import CIRCUITS, DRIVES
-from diodeq.circuit import Circuit
+from diodeq.circuit import Circuit, bank
 from diodeq.circuit.check import check
 from diodeq.circuit.graph import driven_nodes
 from diodeq.cli.main import main
@@ -83,6 +83,31 @@ def test_circuits_of_every_kind_lose_what_reaches_no_output_and_answer_the_same(
     assert np.abs(Oracle().operate(left, drives).outputs - wanted).max() < 1e-5
     assert left.output_names == circuit.output_names
     assert len(left.inputs) == len(circuit.inputs)
+
+
+@pytest.mark.parametrize(
+    ("contributions", "stays", "nodes", "buffers"),
+    [
+        ((1.0, 0.9, 0.2, 0.1), [0, 1], ("0", "x", "h", "y"), 0),  # past the buffer, which then drives nothing
+        ((1.0, 0.1, 0.9, 0.2), [0, 2], ("0", "x", "h", "e", "y"), 1),  # through it: what controls it is held, too
+        ((0.1, 0.2, 0.3, 1.0), [3], ("0", "x", "y"), 0),
+    ],
+)
+def test_a_buffer_holds_what_it_drives_and_goes_where_that_is_nothing(contributions, stays, nodes, buffers):
+    circuit = check(
+        Circuit(
+            ("0", "x", "h", "e", "y"),
+            resistors=bank("resistors", [(1, 2, 1e-4), (2, 4, 1e-4), (3, 4, 1e-4), (4, 0, 1e-4)]),
+            voltage_sources=bank("voltage_sources", [(1, 0, 1.0)]),
+            buffers=bank("buffers", [(3, 0, 2, 0, 2.0)]),
+            outputs=[[4, 0]],
+            trainable=np.ones(4, bool),
+        )
+    )
+    found = kept(circuit, np.array(contributions), len(stays))
+    assert np.flatnonzero(found).tolist() == stays
+    left = check(without(circuit, found))
+    assert (left.nodes, len(left.buffers)) == (nodes, buffers)
 
 
 def test_a_fan_in_is_of_the_best_before_each_node():

@@ -10,8 +10,8 @@ import pytest
 
 from circuits import CIRCUITS, DRIVES
 from diodeq.cli.main import main
-from diodeq.errors import UsageError
-from diodeq.learning import compare, datasets, trainer
+from diodeq.errors import SimulationError, UsageError
+from diodeq.learning import compare, datasets, runs, trainer
 from diodeq.learning.compare import Comparison
 from diodeq.learning.experiment import Experiment, build, conduct
 from diodeq.learning.recipe import Recipe
@@ -208,7 +208,7 @@ def test_compare_tunes_runs_and_is_not_repeated(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "curves.svg").exists()
     assert json.loads((out / "compare.json").read_text()) == document
     # Finished runs are only read.
-    monkeypatch.setattr(compare, "conduct", lambda *_, **__: pytest.fail("a finished run was repeated"))
+    monkeypatch.setattr(runs, "conduct", lambda *_, **__: pytest.fail("a finished run was repeated"))
     assert json.loads(run(capsys, *arguments)[1]) == document
     code, table, _ = run(capsys, *arguments[:-1])
     assert code == 0
@@ -232,9 +232,9 @@ def test_compare_goes_on_where_it_was_interrupted(tmp_path, capsys, monkeypatch)
 
         return conduct(*arguments, on_epoch=stop, **more)
 
-    monkeypatch.setattr(compare, "conduct", interrupted)
+    monkeypatch.setattr(runs, "conduct", interrupted)
     assert run(capsys, *SMALL, *rules, "--out", tmp_path / "parts")[0] == 130
-    monkeypatch.setattr(compare, "conduct", conduct)
+    monkeypatch.setattr(runs, "conduct", conduct)
     parts = json.loads(run(capsys, *SMALL, *rules, "--out", tmp_path / "parts")[1])
     assert parts["rules"][0]["curve"] == whole["rules"][0]["curve"]
     assert parts["rules"][0]["test_accuracy"] == whole["rules"][0]["test_accuracy"]
@@ -242,9 +242,9 @@ def test_compare_goes_on_where_it_was_interrupted(tmp_path, capsys, monkeypatch)
 
 def test_a_run_that_no_engine_follows_is_an_outcome(tmp_path, monkeypatch):
     def broken(*arguments, **more):
-        raise compare.SimulationError("the loss of epoch 1 is not a number", "lower the rate")
+        raise SimulationError("the loss of epoch 1 is not a number", "lower the rate")
 
-    monkeypatch.setattr(compare, "conduct", broken)
+    monkeypatch.setattr(runs, "conduct", broken)
     comparison = Comparison("xor", ("contrastive",), Recipe(hidden=(3,)), 900, (0, 1), (0.1,))
     entry = compare.compare(comparison, tmp_path)["rules"][0]
     assert entry["test_accuracy"] == {"mean": 0.0, "deviation": 0.0}

@@ -63,6 +63,14 @@ def driven_nodes(circuit: Circuit) -> Bools:
     return np.asarray(label == label[0])
 
 
+def held_nodes(circuit: Circuit) -> Bools:
+    """bool[N]: the nodes whose voltage no current moves: those that sources or buffers hold, ground included."""
+    stiff = {kind: list(spec.holds) for kind, spec in KINDS.items() if spec.stiff and spec.holds is not None}
+    edges = np.concatenate([circuit.bank(kind).terminals[:, port] for kind, port in stiff.items()])
+    _, label = components(len(circuit.nodes), edges)
+    return np.asarray(label == label[0])
+
+
 def first_source(circuit: Circuit, kind: str) -> int:
     """The number of the first source of a kind among all sources, as ``Inputs.source`` counts."""
     kinds = source_kinds()

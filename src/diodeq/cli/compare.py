@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from diodeq.cli.options import (
     TIME_LIMIT,
     WORKERS,
     WRITTEN,
+    numbers,
     print_json,
     rule_list,
 )
@@ -34,19 +34,6 @@ if TYPE_CHECKING:
 RATES = "0.01,0.03,0.1,0.3"
 
 
-def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tuple[Any, ...]]:
-    """Reads numbers joined by commas."""
-
-    def read(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Any, ...]:
-        try:
-            return tuple(kind(part) for part in value.split(",") if part.strip())
-        except ValueError:
-            example = "0,1,2" if kind is int else "0.03,0.1"
-            raise click.BadParameter(f"{value!r} is not a list of numbers such as {example}") from None
-
-    return read
-
-
 @click.command()
 @click.argument("data")
 @TARGET
@@ -59,13 +46,13 @@ def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str], tupl
     metavar="NAME[:OPTION=VALUE…][,…]",
     help=f"Of, with their options: {', '.join(map(written, RULES.values()))}.",
 )
-@click.option("--seeds", default="0,1,2", show_default=True, callback=_numbers(int), help="Reported.")
+@click.option("--seeds", default="0,1,2", show_default=True, callback=numbers(int), help="Reported.")
 @click.option("--budget", type=int, required=True, help="Circuit solves of each training run.")
 @click.option(
-    "--rates", default=RATES, show_default=True, callback=_numbers(float), help="Each rule takes the best of them."
+    "--rates", default=RATES, show_default=True, callback=numbers(float), help="Each rule takes the best of them."
 )
 @click.option(
-    "--tuning-seeds", default="10", show_default=True, callback=_numbers(int), help="On which the best rate is found."
+    "--tuning-seeds", default="10", show_default=True, callback=numbers(int), help="On which the best rate is found."
 )
 @click.option("--diode", default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
 @click.option("--batch-size", type=int, help="Samples per update.")

@@ -56,6 +56,21 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
             self.fail(str(error), param, context)
 
 
+def numbers(
+    kind: Callable[[str], float], example: str = ""
+) -> Callable[[click.Context, click.Parameter, str], tuple[Any, ...]]:
+    """Reads numbers joined by commas, each by ``kind``."""
+
+    def read(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Any, ...]:
+        try:
+            return tuple(kind(part) for part in value.split(",") if part.strip())
+        except (ValueError, InputError):
+            shown = example or ("0,1,2" if kind is int else "0.03,0.1")
+            raise click.BadParameter(f"{value!r} is not a list of numbers such as {shown}") from None
+
+    return read
+
+
 class Finite(click.FloatRange):
     """A finite number within bounds; click's own lets nan through, and infinity where one end is open."""
 

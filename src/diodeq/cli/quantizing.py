@@ -140,12 +140,7 @@ def words(quantized: Quantized, found: Cost, simulator: str, drawn: bool) -> str
         f" within {100 * np.median(errors) if len(errors) else 0:.2g} %, {quantized.beyond:,} lay outside"
         f" {engineering(1 / quantized.ladder.high)} … {engineering(1 / quantized.ladder.low)} ohm"
     ]
-    kept = "" if len(quantized.circuit.outputs) < 2 else f"; {100 * found.agreement:.2f} % keep their highest output"
-    of = "drawn at random" if drawn else "given"
-    lines.append(
-        f"outputs move by {found.rms:.3g} V rms ({100 * found.relative:.2g} %), {found.largest:.3g} V at most,"
-        f" over {counted(found.samples, 'sample')} {of}{kept} ({simulator})"
-    )
+    lines.append(moved(found, len(quantized.circuit.outputs), drawn, simulator))
     if found.accuracy is not None and found.accuracy_before is not None:
         lines.append(f"accuracy {100 * found.accuracy:.2f} %, before {100 * found.accuracy_before:.2f} %")
     if found.apart > single.span:
@@ -154,6 +149,15 @@ def words(quantized: Quantized, found: Cost, simulator: str, drawn: bool) -> str
             " supplies; train with fewer --supply or choose another part"
         )
     return "\n".join(lines)
+
+
+def moved(found: Cost, outputs: int, drawn: bool, simulator: str) -> str:
+    """How far so many outputs move, over samples that were drawn at random or given."""
+    kept = "" if outputs < 2 else f"; {100 * found.agreement:.2f} % keep their highest output"
+    return (
+        f"outputs move by {found.rms:.3g} V rms ({100 * found.relative:.2g} %), {found.largest:.3g} V at most,"
+        f" over {counted(found.samples, 'sample')} {'drawn at random' if drawn else 'given'}{kept} ({simulator})"
+    )
 
 
 def _siemens(ohms: tuple[float, float]) -> tuple[float, float]:

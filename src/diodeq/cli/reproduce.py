@@ -10,12 +10,12 @@ import rich_click as click
 from click import get_current_context
 from click.core import ParameterSource
 
+from diodeq.cli.architecture import FIXED_BY_CIRCUIT
 from diodeq.cli.train import train
 from diodeq.learning.experiment import Experiment
 from diodeq.learning.recipe import recipe_for
 
-# What a circuit given by --from fixes, and what it gives other defaults.
-_FIXED_BY_CIRCUIT = ("hidden", "lateral", "supply", "encode")
+# What a circuit given by --from gives other defaults.
 _TUNED = ("rate", "beta")
 
 
@@ -28,7 +28,7 @@ def command(experiment: Experiment, out: str) -> tuple[str, tuple[str, ...]]:
     words = ["diodeq", "train", experiment.data, "--out", out]
     if experiment.start:
         words += ["--from", experiment.start]
-        usual |= dict.fromkeys(_TUNED) | {name: recipe[name] for name in _FIXED_BY_CIRCUIT}
+        usual |= dict.fromkeys(_TUNED) | {name: recipe[name] for name in FIXED_BY_CIRCUIT if name in recipe}
     elif experiment.diode != "1N4148":
         words += ["--diode", experiment.diode]
     if experiment.simulator != "ngspice":

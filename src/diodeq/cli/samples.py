@@ -68,7 +68,7 @@ class Samples:
         from diodeq.learning.trainer import fits
 
         data = datasets.targeted(self.data, self.target)
-        found = datasets.load(data, _split_of(path, data) if self.split is None else self.split)
+        found = datasets.load(data, split_of(path, data) if self.split is None else self.split)
         fits(circuit, found)
         return circuit.scaling.to_volts(found.x_test), found.y_test
 
@@ -79,7 +79,7 @@ def from_csv(path: Path, circuit: Circuit, labelled: bool) -> tuple[Floats, NDAr
     return volts(circuit, rows, path), labels
 
 
-def _split_of(circuit: Path, data: str) -> int:
+def split_of(circuit: Path, data: str) -> int:
     """The seed of the run beside the circuit, whose held-out samples it never saw; 0 where there is none."""
     try:
         from diodeq.learning.records import read_summary

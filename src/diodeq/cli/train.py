@@ -13,13 +13,14 @@ import rich_click as click
 from click.core import ParameterSource
 from click.exceptions import Exit
 
-from diodeq.cli.options import ENGINE, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
+from diodeq.cli.architecture import ARCHITECTURE, FIXED_BY_CIRCUIT
+from diodeq.cli.options import ENGINE, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
 from diodeq.cli.samples import TARGET
 from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
 from diodeq.devices.hardware import technology
 from diodeq.devices.hardware.ladder import ladder
-from diodeq.devices.units import Unit, described
+from diodeq.devices.units import Unit
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.interrupts import EXIT_CODE, received
@@ -34,27 +35,12 @@ from diodeq.printable import counted
 
 TUNING_RATE = 0.005
 
-# What a circuit that exists already fixes.
-FIXED_BY_CIRCUIT = ("hidden", "unit", "lateral", "diode", "supply", "encode")
-
-
-def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[int, ...] | None:
-    """``--hidden 64 --hidden 32`` and ``--hidden 64,32`` are the same; None when it is not given."""
-    parts = [part for text in value for part in text.split(",")]
-    try:
-        return tuple(int(part) for part in parts) or None
-    except ValueError:
-        raise click.BadParameter(f"{','.join(value)!r} is not a width such as 40 or 64,32") from None
-
 
 @click.command()
 @click.argument("data", required=False)
 @TARGET
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the run; must not exist yet.")
-@click.option("--hidden", multiple=True, callback=_widths, metavar="N[,N…]", help="Width of each hidden layer.")
-@click.option("--unit", metavar="NAME[:VOLTS]", help=f"What each hidden node has: {described()}.  [default: diode]")
-@click.option("--lateral/--no-lateral", default=None, help="Join the nodes within each hidden layer too.")
-@click.option("--diode", help="A part of `diodeq devices list`.  [default: 1N4148, or what suits the unit]")
+@ARCHITECTURE
 @SIMULATOR
 @click.option(
     "--rule",
@@ -74,16 +60,9 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
 )
 @click.option("--budget", type=int, help="Stop before the circuit has settled more often than this.")
 @click.option("--seed", type=int, help="Split, initial values and order derive from it.  [default: 0]")
-@click.option("--supply", type=float, metavar="V", help="Volts of the bias rails, and what --encode puts there.")
-@click.option(
-    "--encode",
-    metavar="ENCODING",
-    help="What of a feature is at the ends of the supply: range (the training samples' extremes), standard:K (K"
-    " deviations; what is beyond is clipped), unbounded (one, and nothing is clipped).  [default: unbounded]",
-)
 @click.option("--beta", type=float, help="Logits per output volt.")
 @click.option("--conductances", type=float, nargs=2, metavar="LOW HIGH", help="Range in siemens.  [default: 1e-7 1e-2]")
-@click.option("--power", type=float, metavar="W", help="Steer to this mean power in watts.")
+@click.option("--power", type=Amount("watts"), metavar="W", help="Steer to this mean power, such as 10mW.")
 @click.option("--power-weight", type=float, metavar="W", help="What a watt adds to the loss, at first.")
 @click.option("--parts", type=int, metavar="N", help="Prune to N resistors while training.")
 @click.option("--fan-in", type=int, metavar="N", help="Keep N resistors from each node towards the inputs.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,13 @@ import numpy as np
 
 from diodeq.cluster import mapper
 from diodeq.devices.hardware.technology import Technology
-from diodeq.errors import InputError, SimulationError, UsageError
+from diodeq.errors import UsageError
 from diodeq.learning import datasets, trainer
-from diodeq.learning.experiment import Experiment, build, conduct, stored
+from diodeq.learning.experiment import Experiment, build
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.records import read_summary
 from diodeq.learning.rules import named
-from diodeq.learning.run_folder import RunFolder
+from diodeq.learning.runs import Course, OnRun, Run, accuracy, completed, demand_distinct, finite, moments
 from diodeq.pool import TIME_LIMIT
-
-OnRun = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -51,11 +48,9 @@ class Comparison:
 
     def __post_init__(self) -> None:
         for what in ("rules", "seeds", "rates"):
-            if not getattr(self, what):
-                raise UsageError(f"no {what} are given", "give at least one")
-        for what in ("rules", "seeds", "rates", "tuning_seeds"):
-            if len(set(getattr(self, what))) < len(getattr(self, what)):
-                raise UsageError(f"the {what.replace('_', ' ')} repeat", "give each once")
+            demand_distinct(what, getattr(self, what))
+        if self.tuning_seeds:
+            demand_distinct("tuning seeds", self.tuning_seeds)
         if self.budget < 1:
             raise UsageError(f"a budget of {self.budget} circuit solves allows nothing", "give at least 1")
         if len(self.rates) > 1 and not self.tuning_seeds:
@@ -96,24 +91,17 @@ def compare(
     rules: list[dict[str, Any]] = [{"rule": rule, **_extent(comparison, rule)} for rule in comparison.rules]
     possible = [entry for entry in rules if "impossible" not in entry]
     each = len(comparison.seeds) + (len(comparison.rates) * len(comparison.tuning_seeds) if tuned else 0)
-    total, done = each * len(possible), 0
 
     def runs(asked: Sequence[tuple[str, float, int, int]], verify_with: str = "") -> list[dict[str, Any]]:
-        nonlocal done
         jobs = []
         for rule, rate, seed, epochs in asked:
             folder = out / re.sub(r"[^a-z0-9=.,+-]", "_", rule) / f"rate-{rate:g}-seed-{seed}"
-            jobs.append((comparison.experiment(rule, rate, seed, epochs), folder))
-        found: list[dict[str, Any]] = []
-        answers = map_(_job, (verify_with, 1 if cluster else workers, time_limit), jobs)
-        for rule, rate, seed, _ in asked:
-            if on_run is not None:
-                on_run(done, total, f"{rule}, rate {rate:g}, seed {seed}")
-            found.append(next(answers))
-            done += 1
-        return found
+            experiment = comparison.experiment(rule, rate, seed, epochs)
+            jobs.append(Run(experiment, folder, f"{rule}, rate {rate:g}, seed {seed}"))
+        return course.outcomes(jobs, (verify_with, 1 if cluster else workers, time_limit), completed)
 
     with mapper(cluster, 1) as map_:
+        course = Course(map_, each * len(possible), on_run)
         for entry in possible:
             entry["rate"] = comparison.rates[0]
         if tuned:
@@ -134,8 +122,6 @@ def compare(
             entry |= _spread(entry["runs"])
     if all("impossible" in entry for entry in rules):
         raise UsageError(f"the budget allows no rule one step: {rules[0]['impossible']}", "give a larger budget")
-    if on_run is not None:
-        on_run(total, total, "")
     return {
         "data": comparison.data,
         "simulator": comparison.simulator,
@@ -144,7 +130,7 @@ def compare(
         "rates": list(comparison.rates),
         "tuning_seeds": list(comparison.tuning_seeds) if tuned else [],
         "recipe": comparison.recipe.to_json(),
-        "rules": _finite(rules),
+        "rules": finite(rules),
     }
 
 
@@ -163,39 +149,6 @@ def _extent(comparison: Comparison, rule: str) -> dict[str, Any]:
     return {**found, "steps": steps, "epochs": epochs}
 
 
-def _job(shared: tuple[str, int | None, float], job: tuple[Experiment, Path]) -> dict[str, Any]:
-    (experiment, folder) = job
-    return _run(experiment, folder, *shared)
-
-
-def _run(
-    experiment: Experiment, folder: Path, verify_with: str, workers: int | None, time_limit: float
-) -> dict[str, Any]:
-    """The run in ``folder``, made or completed where it has to be."""
-    summary_file, checkpoint = folder / "summary.json", folder / "checkpoint.npz"
-    mode = "new" if not folder.exists() else "resume" if checkpoint.exists() else "overwrite"
-    if mode == "resume" and stored(folder) != experiment:
-        raise UsageError(f"{folder} holds a run of another comparison", "choose another --out")
-    try:
-        summary = read_summary(summary_file) if summary_file.exists() else {}
-        if not summary or (verify_with and "verified" not in summary):
-            summary = conduct(experiment, folder, mode, workers=workers, time_limit=time_limit, verify_with=verify_with)
-    except SimulationError as error:
-        # A rule may drive a circuit where no engine follows; that is an outcome, not an accident.
-        return {"seed": experiment.recipe.seed, "folder": str(folder), "failed": error.problem}
-    metrics = RunFolder(folder).metrics()
-    if not metrics or any("solves" not in each for each in (summary, *metrics)):
-        raise InputError(f"the run {folder} does not say what it learned for how many solves", "remove its folder")
-    return {
-        "seed": experiment.recipe.seed,
-        "folder": str(folder),
-        **{key: summary[key] for key in ("test_accuracy", "train_accuracy", "solves", "seconds")},
-        "loss": metrics[-1]["loss"],
-        "curve": {key: [line[key] for line in metrics] for key in ("solves", "test_accuracy", "loss")},
-        **({"verified": summary["verified"]} if "verified" in summary else {}),
-    }
-
-
 def _mean(runs: Sequence[dict[str, Any]], key: str) -> float:
     """Over runs; a run that failed counts as nothing right and an endless loss."""
     missing = math.inf if key == "loss" else 0.0
@@ -204,11 +157,10 @@ def _mean(runs: Sequence[dict[str, Any]], key: str) -> float:
 
 def _spread(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Mean and standard deviation of held-out accuracy over seeds, and the same of the learning curves."""
-    accuracies = [run.get("test_accuracy", 0.0) for run in runs]
-    found: dict[str, Any] = {"test_accuracy": _moments(accuracies)}
+    found: dict[str, Any] = {"test_accuracy": accuracy(runs)}
     verified = [run["verified"]["test_accuracy"] for run in runs if "verified" in run]
     if verified:
-        found["verified_accuracy"] = _moments(verified)
+        found["verified_accuracy"] = moments(verified)
     curves = [run["curve"] for run in runs if "curve" in run]
     if curves:
         every = np.array([curve["test_accuracy"] for curve in curves])
@@ -219,17 +171,3 @@ def _spread(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "high": every.max(axis=0).tolist(),
         }
     return found
-
-
-def _moments(values: Sequence[float]) -> dict[str, float]:
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return {"mean": float(np.mean(values)), "deviation": deviation}
-
-
-def _finite(value: Any) -> Any:
-    """With None for what JSON cannot hold."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

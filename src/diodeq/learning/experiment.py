@@ -164,6 +164,7 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
         catalogue.get(experiment.diode),
         recipe.supply,
         unit=recipe.unit,
+        topology=recipe.topology,
         lateral=recipe.lateral,
         seed=recipe.seed,
         technology=technology,

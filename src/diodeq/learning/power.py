@@ -18,7 +18,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import incidence
 from diodeq.circuit.flows import kinds_of
-from diodeq.circuit.graph import driven_nodes
+from diodeq.circuit.graph import held_nodes
 from diodeq.circuit.power import dissipated
 from diodeq.circuit.products import branch_products
 from diodeq.devices.one_ports import one_ports
@@ -62,13 +62,14 @@ def squared(circuit: Circuit, volts: Floats) -> Floats:
 
 def contributions(simulator: Simulator, circuit: Circuit, drives: Floats) -> Floats:
     """What every resistor contributes, float64[n_resistors], over samples float64[B, n_in]: its root mean square
-    current as a share of all such at the node of its two where that is larger; nodes that sources hold do not count.
+    current as a share of all such at the node of its two where that is larger; nodes that sources or buffers hold do
+    not count.
 
     Currents themselves would take whole layers away: what drives an output is a hundredth of what drives a hidden node.
     """
     mean = squared(circuit, simulator.operate(circuit, drives).node_voltages)
     currents = circuit.conductances * np.sqrt(np.maximum(mean, 0.0))
-    ends, free = circuit.resistors.terminals, ~driven_nodes(circuit)
+    ends, free = circuit.resistors.terminals, ~held_nodes(circuit)
     at_node = np.bincount(ends.ravel(), np.repeat(currents, 2), minlength=len(circuit.nodes))
     shares = currents[:, None] / np.maximum(at_node[ends], np.finfo(np.float64).tiny)
     return np.asarray(np.where(free[ends], shares, 0.0).max(axis=1))

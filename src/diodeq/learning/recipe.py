@@ -18,8 +18,9 @@ from diodeq.learning.losses import LOSSES
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import SPACES, UPDATES
+from diodeq.synthesis.topologies import topology
 
-SINCE_0_1_0 = frozenset({"unit", "encode", "supply", "power", "power_weight", "parts", "fan_in"})
+SINCE_0_1_0 = frozenset({"unit", "topology", "encode", "supply", "power", "power_weight", "parts", "fan_in"})
 """Entries that older runs do not have: they stand for their defaults, but those that ``_renewed`` knows better."""
 
 
@@ -28,7 +29,8 @@ class Recipe:
     """How to train. Two runs of one recipe on the same data and circuit end in the same bits, whatever the number
     of processors, where versions and the kernel of linear algebra (``processors.kernels``) are the same.
 
-    ``unit`` is what every hidden node has (``devices.units``). The bias rails are at ±``supply`` volts, and ``encode``
+    ``unit`` is what every hidden node has (``devices.units``), ``topology`` what hidden layers are joined to
+    (``synthesis.topologies``). The bias rails are at ±``supply`` volts, and ``encode``
     says what of a feature is (``encoding``), with ``floor``; ``beta`` turns output volts into logits, per volt.
     ``power`` is the mean power in watts that training steers to (0: any) and ``power_weight`` what a watt adds to the
     loss, at first; ``parts`` is to how many resistors the circuit is pruned while training (0: all stay), ``fan_in``
@@ -48,6 +50,7 @@ class Recipe:
 
     hidden: tuple[int, ...] = (32,)
     unit: str = "diode"
+    topology: str = "dense"
     lateral: bool = False
     supply: float = 5.0
     encode: str = "unbounded"
@@ -88,6 +91,7 @@ class Recipe:
             if getattr(self, name) not in known:
                 raise UsageError(f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(known)}")
         Unit.parse(self.unit)
+        topology(self.topology)
         if self.quantize:
             ladder(self.quantize, self.low, self.high)
         if self.robust:

@@ -15,7 +15,7 @@ from diodeq.circuit import Circuit, Inputs, Units
 from diodeq.devices import Model
 from diodeq.devices.elements import Element
 from diodeq.network.units import NOTHING, OnePortUnits
-from diodeq.synthesis.assembly import Assembly
+from diodeq.synthesis.parts import Parts
 from diodeq.synthesis.plan import Bools, Floats, Index, StagePlan
 
 
@@ -40,7 +40,7 @@ def build(
 
     Outputs are the last stage's units against ground; all resistors but those of elements are trainable.
     """
-    parts = Assembly()
+    parts = Parts()
     inputs = Inputs.none()
     units: Index = np.zeros(0, np.int64)
     for k, (plan, bias) in enumerate(zip(plans, biases, strict=True)):
@@ -91,7 +91,7 @@ def _columns(plan: StagePlan) -> tuple[Index, Index, Index]:
     return np.flatnonzero(own), np.flatnonzero(~own & ~constant), np.flatnonzero(constant)
 
 
-def _couple(parts: Assembly, k: int, plan: StagePlan, units: Index) -> None:
+def _couple(parts: Parts, k: int, plan: StagePlan, units: Index) -> None:
     core, siemens = plan.core, plan.siemens
     between = core.resistors
     parts.add(
@@ -137,7 +137,7 @@ def _rail_names(prefix: str, codes: Index) -> list[str]:
     return [f"{prefix}{code // 2}_{'pn'[code % 2]}" for code in codes.tolist()]
 
 
-def _buffers(parts: Assembly, label: str, prefix: str, plan: StagePlan, chosen: Index, units: Index) -> Index:
+def _buffers(parts: Parts, label: str, prefix: str, plan: StagePlan, chosen: Index, units: Index) -> Index:
     """Buffers of gain ±K from ``units`` and, for every chosen feed, the node of its buffer."""
     columns = plan.feed.columns[chosen] - (0 if prefix[0] == "f" else plan.feedback_columns)
     codes, which = _sides(columns, plan.feed.negative[chosen])
@@ -146,7 +146,7 @@ def _buffers(parts: Assembly, label: str, prefix: str, plan: StagePlan, chosen: 
     return rails[which]
 
 
-def _input_rails(parts: Assembly, plan: StagePlan, chosen: Index, n_inputs: int) -> tuple[Index, Inputs]:
+def _input_rails(parts: Parts, plan: StagePlan, chosen: Index, n_inputs: int) -> tuple[Index, Inputs]:
     codes, which = _sides(plan.feed.columns[chosen] - plan.feedback_columns, plan.feed.negative[chosen])
     rails = parts.nodes(_rail_names("x", codes))
     sources = parts.add("voltage_sources", "input rails", rails, 0, values=0.0)
@@ -159,7 +159,7 @@ def _input_rails(parts: Assembly, plan: StagePlan, chosen: Index, n_inputs: int)
     return rails[which], inputs
 
 
-def _bias_rails(parts: Assembly, k: int, plan: StagePlan, chosen: Index, volts_per_unit: float) -> Index:
+def _bias_rails(parts: Parts, k: int, plan: StagePlan, chosen: Index, volts_per_unit: float) -> Index:
     codes, which = _sides(np.zeros(len(chosen), np.int64), plan.feed.negative[chosen])
     rails = parts.nodes(f"s{k}_bias_{'pn'[code]}" for code in codes.tolist())
     volts = plan.gain * volts_per_unit * (1.0 - 2.0 * codes)
@@ -168,7 +168,7 @@ def _bias_rails(parts: Assembly, k: int, plan: StagePlan, chosen: Index, volts_p
 
 
 def _elements(
-    parts: Assembly,
+    parts: Parts,
     k: int,
     plan: StagePlan,
     units: Index,
@@ -206,7 +206,7 @@ def _elements(
         parts.add("diodes", f"stage {k}: element", places[anode], places[cathode], values=parts.model(model))
 
 
-def _one_ports(parts: Assembly, k: int, own: OnePortUnits, units: Index) -> None:
+def _one_ports(parts: Parts, k: int, own: OnePortUnits, units: Index) -> None:
     """Units that are one-ports: from ground to the unit, whose voltage is from the second terminal to the first; in
     current form behind a gyrator, whose far side has the voltage for the current that a unit is."""
     turned = np.flatnonzero(own.currents & (own.which != NOTHING))

@@ -1,7 +1,7 @@
 """Pruning: the circuit without the resistors that contribute least, and without what then reaches no output.
 
-Whatever is left out, every node keeps a path of resistors to a source, and nodes from which no path of parts leads to
-an output go with all their parts: nothing that is measured depends on them.
+Whatever is left out, every node keeps a path of resistors to a source or a buffer, and nodes from which no path of
+parts leads to an output go with all their parts: nothing that is measured depends on them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy.sparse import csgraph
 
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Bank, Bools, Floats
-from diodeq.circuit.graph import components, driven_nodes
+from diodeq.circuit.graph import driven_nodes, held_nodes
 from diodeq.errors import NotRealizableError
 from diodeq.printable import counted
 
@@ -40,7 +40,8 @@ def kept(circuit: Circuit, contributions: Floats, parts: int = 0, fan_in: int = 
     fixed = ~circuit.mask
     rank = np.empty(len(ends))
     rank[np.lexsort((-contributions, circuit.mask))] = np.arange(len(ends))
-    allowed: Bools = ~np.logical_and.reduce(driven[ends], axis=1)
+    free = ~held_nodes(circuit)
+    allowed: Bools = np.logical_or.reduce(free[ends], axis=1)
     if fan_in:
         allowed[~fixed & (_place(ends.max(axis=1), rank) >= fan_in)] = False
     most = parts or len(ends)
@@ -50,7 +51,7 @@ def kept(circuit: Circuit, contributions: Floats, parts: int = 0, fan_in: int = 
     while True:
         held = driven.copy()
         held[needed] = True
-        stays = _chosen(circuit, held, ~driven, allowed, rank, most)
+        stays = _chosen(circuit, held, free, allowed, rank, most)
         reached = _reach_outputs(circuit, stays, driven)
         if not (needed & ~reached).any():
             return stays
@@ -121,18 +122,28 @@ def _place(group: NDArray[Any], rank: Floats) -> NDArray[np.int64]:
 
 
 def _reach_outputs(circuit: Circuit, stays: Bools, driven: Bools) -> Bools:
-    """bool[N]: free nodes from which a path of parts, sources' nodes aside, leads to an output."""
-    edges = [circuit.resistors.terminals[stays]]
-    for kind in KINDS:
-        ends = circuit.bank(kind).terminals
-        if kind != "resistors":
-            edges += [ends[:, [0, k]] for k in range(1, ends.shape[1])]
-    joined = np.concatenate(edges)
-    joined = joined[~driven[joined].any(axis=1)]
-    _, label = components(len(circuit.nodes), joined)
-    reached = np.zeros(len(circuit.nodes), bool)
-    reached[np.unique(circuit.outputs)] = True
-    return np.asarray(np.isin(label, label[reached & ~driven]) & ~driven)
+    """bool[N]: free nodes from which a path of parts, sources' nodes aside, leads to an output.
+
+    Through a part it leads from each terminal to each that the part puts current into; into a node that a buffer holds
+    it leads from what controls the buffer alone.
+    """
+    held, count = held_nodes(circuit), len(circuit.nodes)
+    edges = [np.stack([np.full(circuit.outputs.size, count), circuit.outputs.ravel()], axis=1)]  # from beyond them
+    for kind, spec in KINDS.items():
+        parts = circuit.bank(kind).terminals
+        ends = parts[stays] if kind == "resistors" else parts
+        moved = {terminal for flow in spec.stamp for terminal in flow.out} or set(range(ends.shape[1]))
+        for start, end in itertools.permutations(range(ends.shape[1]), 2):
+            if end in moved:
+                leads = ~held[ends[:, end]] | (start not in moved)
+                edges.append(ends[leads][:, [end, start]])
+    backwards = np.concatenate(edges)
+    backwards = backwards[~np.append(driven, False)[backwards].any(axis=1)]
+    ones = np.ones(len(backwards), bool)
+    graph = sparse.csr_array((ones, (backwards[:, 0], backwards[:, 1])), shape=(count + 1, count + 1))
+    reached = np.zeros(count + 1, bool)
+    reached[csgraph.breadth_first_order(graph, count, return_predecessors=False)] = True
+    return reached[:count]
 
 
 def _tree(ends: NDArray[np.int32], rank: Floats, count: int) -> NDArray[np.intp]:

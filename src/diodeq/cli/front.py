@@ -1,0 +1,173 @@
+"""``diodeq front``: what accuracy costs in resistors and milliwatts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from diodeq.cli.architecture import ARCHITECTURE
+from diodeq.cli.options import (
+    CLUSTER,
+    JOB_SCRIPT,
+    JSON,
+    SIMULATOR,
+    TIME_LIMIT,
+    WORKERS,
+    WRITTEN,
+    numbers,
+    print_json,
+)
+from diodeq.cli.samples import TARGET
+from diodeq.cli.terminal import say
+from diodeq.cluster import job_script as cluster_script
+from diodeq.devices.units import Unit
+from diodeq.files import write_atomically
+from diodeq.spice.numbers import number
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MOST_SEEDS = 10_000
+
+
+def _seeds(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+    """``5`` is 0 to 4; ``7,`` is 7 alone."""
+    found = numbers(int)(context, parameter, value)
+    if "," in value or not found:
+        return found
+    if not 0 < found[0] <= MOST_SEEDS:
+        raise click.BadParameter(f"{value} is no number of seeds from 1 to {MOST_SEEDS:,}")
+    return tuple(range(found[0]))
+
+
+@click.command()
+@click.argument("data")
+@TARGET
+@click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the runs.")
+@click.option(
+    "--parts",
+    default="0",
+    callback=numbers(int, "300,600"),
+    metavar="N[,N…]",
+    help="Prune to so many resistors; 0 keeps all.  [default: 0]",
+)
+@click.option(
+    "--power",
+    default="0",
+    callback=numbers(number, "1mW,5mW"),
+    metavar="W[,W…]",
+    help="Steer to such mean powers, as in 1mW,20mW; 0 is any.  [default: 0]",
+)
+@click.option(
+    "--seeds",
+    default="3",
+    show_default=True,
+    callback=_seeds,
+    metavar="N|SEED,SEED…",
+    help="How many of each, 0 to N - 1, or which (7, is 7 alone).",
+)
+@ARCHITECTURE
+@click.option("--epochs", type=int, help="Passes through the training samples.")
+@SIMULATOR
+@WORKERS
+@TIME_LIMIT
+@CLUSTER
+@JOB_SCRIPT
+@click.option("--plot", "picture", type=WRITTEN, help="Draw accuracy over parts and power (.svg, .png, .pdf).")
+@JSON
+def front(
+    data: str,
+    target: str | None,
+    out: Path,
+    parts: tuple[int, ...],
+    power: tuple[float, ...],
+    seeds: tuple[int, ...],
+    diode: str | None,
+    simulator: str,
+    workers: int | None,
+    time_limit: float,
+    cluster: str,
+    job_script: bool,
+    picture: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Train circuits on DATA within every number of --parts and every --power, and show what accuracy they reach.
+
+    Milliwatts are those of held-out samples: the median one (of the median seed) and the worst of all. What no other
+    line is as good as, in accuracy, resistors and milliwatts, is marked. Each run is that of `diodeq train DATA --parts
+    N --power W --seed S`, in a folder under --out. Interrupted, the same command goes on; finished runs are not
+    repeated, so that seeds and limits may be added later.
+
+    Example: diodeq front iris --parts 30,60 --power 1mW,10mW --simulator wave --out front --plot front.svg
+    """
+    if job_script:
+        say(cluster_script(cluster).rstrip("\n"))
+        return
+    from diodeq.learning.datasets import targeted
+    from diodeq.learning.front import Front
+    from diodeq.learning.front import front as run
+    from diodeq.learning.recipe import recipe_for
+
+    data = targeted(data, target)
+    recipe = recipe_for(data).with_given(**given)
+    asked = Front(data, recipe, parts, power, seeds, diode or Unit.parse(recipe.unit).kind.diode, simulator)
+    if picture is not None:
+        from diodeq.report.figures import demand_drawable
+
+        demand_drawable(picture)
+    from diodeq.cli.console import counting_bar
+
+    with counting_bar() as on_run:
+        document = run(asked, out, workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
+    write_atomically(out / "front.json", json.dumps(document, indent=2) + "\n")
+    if picture is not None:
+        from diodeq.report.figures import render
+        from diodeq.report.front_plot import front_figure
+
+        write_atomically(picture, render(front_figure(document), picture))
+    if as_json:
+        print_json(document)
+        return
+    from diodeq.cli.console import WIDE, Terminal
+
+    Terminal(least=WIDE).print(_table(document))
+
+
+def _table(document: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        title=f"{document['data']}: held-out accuracy (%) within parts and power",
+        title_justify="left",
+        caption="* nothing else is as good in accuracy, resistors and median milliwatts",
+        caption_justify="left",
+    )
+    for name in ("parts", "mW", "mean", "±", "each seed", "resistors", "median mW", "worst mW"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for point in document["points"]:
+        limits = (
+            f"{point['parts']:,}" if point["parts"] else "all",
+            _milli(point["power"]) if point["power"] else "any",
+        )
+        each = ", ".join("failed" if "failed" in run else f"{100 * run['test_accuracy']:.1f}" for run in point["runs"])
+        if point["watts"] is None:
+            table.add_row(*limits, "", "", each)
+            continue
+        mean, deviation = (f"{100 * point['test_accuracy'][key]:.1f}" for key in ("mean", "deviation"))
+        watts = (_milli(point["watts"][key]) for key in ("median", "worst"))
+        table.add_row(
+            *limits, mean, deviation, each, f"{point['resistors']:,.0f}", *watts, "*" if point["best"] else ""
+        )
+    failed = next((run for point in document["points"] for run in point["runs"] if "failed" in run), None)
+    if failed is not None:
+        table.caption = f"{table.caption}; {failed['folder']}: {failed['failed']}"
+    return table
+
+
+def _milli(watts: float) -> str:
+    return f"{1e3 * watts:.3g}"

@@ -1,0 +1,177 @@
+"""``diodeq prune``: a circuit of fewer resistors, and what that costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from diodeq.analysis.quantization import Cost, cost, drawn_drives
+from diodeq.circuit import Circuit
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
+from diodeq.cli.quantizing import moved
+from diodeq.cli.samples import TARGET, split_of
+from diodeq.cli.terminal import complain, say
+from diodeq.cli.train_progress import shown
+from diodeq.errors import UsageError
+from diodeq.learning import datasets
+from diodeq.learning.prune import open_to_pruning, pruned, trained
+from diodeq.learning.recipe import Recipe, recipe_for
+from diodeq.learning.rules import RULES, written
+from diodeq.learning.trainer import SCORED, fits
+from diodeq.printable import counted
+from diodeq.simulators import create
+
+# Between that of a circuit learned anew and that of one which is only tuned: what is pruned has to be made up for.
+RATE = 0.02
+# Nodes that are named.
+NAMED = 8
+
+
+@click.command()
+@click.argument("circuit", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=WRITTEN,
+    help="The circuit to write (.npz): what train --from, quantize and all others take.",
+)
+@click.option("--parts", type=click.IntRange(min=1), metavar="N", help="At most N resistors stay.")
+@click.option(
+    "--fan-in", type=click.IntRange(min=1), metavar="N", help="At most N resistors from each node towards the inputs."
+)
+@click.option("--data", help="A data set of `diodeq train` that fits the circuit; it learns on while it is pruned.")
+@TARGET
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=0),
+    help="Passes through the training samples; 0 prunes once and trains nothing.  [default: the data's own]",
+)
+@click.option(
+    "--rule",
+    metavar="NAME[:OPTION=VALUE…]",
+    help=f"How gradients are found: {', '.join(map(written, RULES.values()))}.  [default: hardware-linearization]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Of the split and the order.  [default: that of the run whose folder CIRCUIT lies in, else 0]",
+)
+@SIMULATOR
+@WORKERS
+@TIME_LIMIT
+@JSON
+def prune(
+    circuit: Path,
+    output: Path,
+    parts: int | None,
+    fan_in: int | None,
+    data: str | None,
+    target: str | None,
+    epochs: int | None,
+    rule: str | None,
+    seed: int | None,
+    simulator: str,
+    workers: int | None,
+    time_limit: float,
+    as_json: bool,
+) -> None:
+    """Remove the resistors of CIRCUIT that contribute least, compiled, trained or imported, and what then does nothing.
+
+    With --data the circuit learns on while it is pruned, as `diodeq train DATA --from CIRCUIT --parts N` does it, and
+    loses less; that command has a folder of the run and can be resumed. Without it samples are drawn at random, as wide
+    as the circuit's constant sources, nothing is trained, and what is said is how far the outputs move. All resistors
+    may go and are trainable in OUTPUT.
+
+    Example: diodeq prune run/circuit.npz --parts 40 --data iris -o small.npz
+    """
+    if parts is None and fan_in is None:
+        raise UsageError("nothing says how much is to go", "give --parts N, --fan-in N or both")
+    if data is None or epochs == 0:
+        _demand_none(rule=rule)
+    if data is None:
+        _demand_none(epochs=epochs, seed=seed, target=target)
+    loaded = Circuit.load(circuit)
+    before = open_to_pruning(loaded)
+    with create(simulator, workers, time_limit) as engine:
+        if data is None:
+            drives, labels = drawn_drives(before), None
+            after = pruned(before, engine, drives, parts or 0, fan_in or 0)
+        else:
+            data = datasets.targeted(data, target)
+            seed = split_of(circuit, data) if seed is None else seed
+            samples = datasets.load(data, seed)
+            fits(before, samples)
+            if epochs == 0:
+                scored = before.scaling.to_volts(samples.x_train[:SCORED])
+                after = pruned(before, engine, scored, parts or 0, fan_in or 0)
+            else:
+                recipe = _recipe(data, before, parts=parts, fan_in=fan_in, epochs=epochs, rule=rule, seed=seed)
+                with shown(recipe.epochs, False, False, output) as progress:
+                    progress.start(before, samples, 0)
+                    after = trained(before, samples, engine, recipe, progress.batch, progress.epoch)
+            drives, labels = before.scaling.to_volts(samples.x_test), samples.y_test
+        found = cost(engine, before, after, drives, labels)
+        version = engine.version
+    note = f"pruned from {counted(len(before.resistors), 'resistor')} to {len(after.resistors):,}"
+    after = replace(after, notes=(*after.notes, note))
+    after.save(output)
+    document = _document(loaded, after, found, version)
+    if as_json:
+        print_json({"file": str(output), **document})
+        return
+    if document["made_trainable"]:
+        complain(f"note: {counted(document['made_trainable'], 'resistor')} that were not trainable could go too")
+    say("\n".join([*_words(document, found, len(after.outputs)), f"wrote {output}"]))
+
+
+def _demand_none(**given: Any) -> None:
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"--{name} has no meaning where nothing is trained", "leave it out, or add --data")
+
+
+def _recipe(data: str, circuit: Circuit, **given: Any) -> Recipe:
+    """The data's own recipe for a circuit that exists: its own logits a volt, and neither noise nor power to steer to,
+    which are of the supply that the data's own circuit would have."""
+    return recipe_for(data).with_given(
+        **given, rate=RATE, beta=circuit.scaling.output_scale, noise=0.0, power=0.0, power_weight=0.0
+    )
+
+
+def _document(before: Circuit, after: Circuit, found: Cost, version: str) -> dict[str, Any]:
+    left = set(after.nodes)
+    return {
+        **{f"{kind}_before": len(before.bank(kind)) for kind in ("resistors", "diodes")},
+        **{kind: len(after.bank(kind)) for kind in ("resistors", "diodes")},
+        "nodes_before": len(before.nodes),
+        "nodes": len(after.nodes),
+        "gone": [name for name in before.nodes if name not in left],
+        "made_trainable": int((~before.mask).sum()),
+        "simulator": version,
+        **found.to_json(),
+    }
+
+
+def _words(document: dict[str, Any], found: Cost, outputs: int) -> list[str]:
+    lines = [
+        ", ".join(
+            f"{counted(document[kind], kind[:-1])} of {document[f'{kind}_before']:,}"
+            for kind in ("resistors", "diodes", "nodes")
+        )
+    ]
+    gone = document["gone"]
+    if gone:
+        more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
+        lines.append(f"no output depends any more on {', '.join(gone[:NAMED])}{more}")
+    if found.accuracy is None or found.accuracy_before is None:
+        lines.append(moved(found, outputs, True, document["simulator"]))
+    else:
+        lines.append(
+            f"accuracy {100 * found.accuracy:.2f} %, before {100 * found.accuracy_before:.2f} %, on"
+            f" {counted(found.samples, 'held-out sample')} ({document['simulator']})"
+        )
+    return lines

@@ -1,0 +1,71 @@
+"""Pruning a circuit that exists, whoever made it, with or without learning on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from diodeq.circuit import Circuit, check
+from diodeq.circuit.bank import Floats
+from diodeq.devices.hardware.technology import Technology
+from diodeq.errors import InputError
+from diodeq.learning import trainer
+from diodeq.learning.datasets import Dataset
+from diodeq.learning.power import contributions
+from diodeq.learning.recipe import Recipe
+from diodeq.learning.trainer import Metrics, OnBatch
+from diodeq.simulators.base import Simulator
+from diodeq.synthesis.pruning import kept, without
+
+
+def open_to_pruning(circuit: Circuit) -> Circuit:
+    """The circuit with every resistor trainable: what is not would stay.
+
+    Raises:
+        InputError: it has no resistors or no outputs.
+    """
+    for what, there in (("resistors", len(circuit.resistors)), ("outputs", len(circuit.outputs))):
+        if not there:
+            raise InputError(f"circuit {circuit.title!r} has no {what}", "there is nothing to prune")
+    return replace(circuit, trainable=np.ones(len(circuit.resistors), bool))
+
+
+def pruned(circuit: Circuit, simulator: Simulator, drives: Floats, parts: int, fan_in: int = 0) -> Circuit:
+    """The circuit of at most ``parts`` resistors that contribute most over samples ``drives`` float64[B, n_in], and
+    ``fan_in`` of each node towards the inputs (0: any number).
+
+    Raises:
+        NotRealizableError: so few cannot hold every node.
+    """
+    return check(without(circuit, kept(circuit, contributions(simulator, circuit, drives), parts, fan_in)))
+
+
+def trained(
+    circuit: Circuit,
+    data: Dataset,
+    simulator: Simulator,
+    recipe: Recipe,
+    on_batch: OnBatch | None = None,
+    on_epoch: Callable[[Metrics], None] | None = None,
+) -> Circuit:
+    """The circuit pruned to the recipe's parts and fan-in while it learns on, as ``trainer.train`` prunes.
+
+    Conductances keep within the recipe's range, or the circuit's own where that is wider.
+
+    Raises:
+        InputError: the circuit does not fit the data.
+        NotRealizableError: so few parts cannot hold every node.
+        SimulationError: the simulator failed, or the loss is no longer a number.
+    """
+    values = circuit.conductances
+    low, high = min(recipe.low, float(values.min())), max(recipe.high, float(values.max()))
+    technology = Technology(low, high)
+    snapshot = trainer.start(circuit, recipe, technology)
+    for epoch in trainer.train(circuit, data, simulator, recipe, technology, snapshot, on_batch):
+        snapshot, metrics = epoch
+        if on_epoch is not None:
+            on_epoch(metrics)
+    left = trainer.remaining(circuit, snapshot.stays)
+    return check(trainer.knobs(recipe, technology).turn(left, trainer.chosen(snapshot, recipe)))
