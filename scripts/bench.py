@@ -197,7 +197,7 @@ def epoch(folder: str, options: argparse.Namespace, engine: str) -> dict[str, An
     from diodeq.learning import trainer
     from diodeq.learning.datasets import load
     from diodeq.learning.encoding import units
-    from diodeq.learning.recipe import RECIPES
+    from diodeq.learning.recipes import RECIPES
 
     data = load(f"idx:{folder}", 0)
     usual = RECIPES["idx"]

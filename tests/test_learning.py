@@ -21,7 +21,8 @@ from diodeq.learning import checkpoint, datasets, schedules, trainer, updates
 from diodeq.learning.encoding import units
 from diodeq.learning.knobs import BLOCK, OTHERS, Knobs
 from diodeq.learning.losses import LOSSES, cross_entropy, squared_error
-from diodeq.learning.recipe import RECIPES, Recipe, recipe_for
+from diodeq.learning.recipe import Recipe
+from diodeq.learning.recipes import RECIPES, recipe_for
 from diodeq.learning.rules import RULES, Gradient
 from diodeq.learning.run_folder import opened
 from diodeq.synthesis import layered

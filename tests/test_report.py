@@ -29,7 +29,7 @@ from diodeq.cli.reproduce import command
 from diodeq.devices.diode.law import law
 from diodeq.learning.checkpoint import read_document
 from diodeq.learning.experiment import Experiment, beginning, stored
-from diodeq.learning.recipe import recipe_for
+from diodeq.learning.recipes import recipe_for
 from diodeq.report import run_report
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
 from diodeq.simulators import create

@@ -34,11 +34,13 @@ ARCHITECTURE = together(
     ),
     click.option("--lateral/--no-lateral", default=None, help="Join the nodes within each hidden layer too."),
     click.option("--diode", help="A part of `diodeq devices list`.  [default: 1N4148, or what suits the unit]"),
-    click.option("--supply", type=float, metavar="V", help="Volts of the bias rails, and what --encode puts there."),
+    click.option(
+        "--supply", type=float, metavar="V", help="Volts of the bias rails, and what --encode puts there.  [default: 5]"
+    ),
     click.option(
         "--encode",
         metavar="ENCODING",
         help="What of a feature is at the ends of the supply: range (the training samples' extremes), standard:K (K"
-        " deviations; what is beyond is clipped), unbounded (one, and nothing is clipped).  [default: unbounded]",
+        " deviations; what is beyond is clipped), unbounded (one, and nothing is clipped).  [default: range]",
     ),
 )

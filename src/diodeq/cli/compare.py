@@ -98,7 +98,7 @@ def compare(
     from diodeq.learning.compare import Comparison
     from diodeq.learning.compare import compare as run
     from diodeq.learning.datasets import targeted
-    from diodeq.learning.recipe import recipe_for
+    from diodeq.learning.recipes import recipe_for
 
     data = targeted(data, target)
     recipe = recipe_for(data).with_given(batch_size=batch_size)

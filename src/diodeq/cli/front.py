@@ -110,7 +110,7 @@ def front(
     from diodeq.learning.datasets import targeted
     from diodeq.learning.front import Front
     from diodeq.learning.front import front as run
-    from diodeq.learning.recipe import recipe_for
+    from diodeq.learning.recipes import recipe_for
 
     data = targeted(data, target)
     recipe = recipe_for(data).with_given(**given)

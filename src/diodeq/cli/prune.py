@@ -18,7 +18,8 @@ from diodeq.cli.train_progress import shown
 from diodeq.errors import UsageError
 from diodeq.learning import datasets
 from diodeq.learning.prune import open_to_pruning, pruned, trained
-from diodeq.learning.recipe import Recipe, recipe_for
+from diodeq.learning.recipe import Recipe
+from diodeq.learning.recipes import recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.trainer import SCORED, fits
 from diodeq.printable import counted

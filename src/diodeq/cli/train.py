@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,16 @@ from diodeq.devices.units import Unit
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.interrupts import EXIT_CODE, received
-from diodeq.learning.experiment import Experiment, conduct, starting_beta, stored
+from diodeq.learning import datasets
+from diodeq.learning.datasets import Dataset
+from diodeq.learning.experiment import Experiment, conduct, stored, tuned
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
-from diodeq.learning.recipe import recipe_for
+from diodeq.learning.recipes import recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
 from diodeq.printable import counted
-
-TUNING_RATE = 0.005
 
 
 @click.command()
@@ -61,7 +60,7 @@ TUNING_RATE = 0.005
 @click.option("--budget", type=int, help="Stop before the circuit has settled more often than this.")
 @click.option("--seed", type=int, help="Split, initial values and order derive from it.  [default: 0]")
 @click.option("--beta", type=float, help="Logits per output volt.")
-@click.option("--conductances", type=float, nargs=2, metavar="LOW HIGH", help="Range in siemens.  [default: 1e-7 1e-2]")
+@click.option("--conductances", type=float, nargs=2, metavar="LOW HIGH", help="Range in siemens.  [default: 1e-7 1e-4]")
 @click.option("--power", type=Amount("watts"), metavar="W", help="Steer to this mean power, such as 10mW.")
 @click.option("--power-weight", type=float, metavar="W", help="What a watt adds to the loss, at first.")
 @click.option("--parts", type=int, metavar="N", help="Prune to N resistors while training.")
@@ -126,19 +125,18 @@ def train(
     if target is not None:
         if data is None:
             raise UsageError("--target has no meaning without DATA", "leave it out")
-        from diodeq.learning.datasets import targeted
-
-        data = targeted(data, target)
+        data = datasets.targeted(data, target)
     if data is None or resume:
-        experiment = _resumed(stored(out), given, data, diode, simulator, start, numbers)
+        experiment, loaded = _resumed(stored(out), given, data, diode, simulator, start, numbers), None
     else:
-        experiment = _fresh(given, data, diode, simulator, start, numbers)
+        experiment, loaded = _fresh(given, data, diode, simulator, start, numbers)
     mode = "resume" if resume else "overwrite" if overwrite else "new"
     with _interruptible(experiment.data, out), shown(experiment.recipe.epochs, verbose, live, out) as progress:
         summary = conduct(
             experiment,
             out,
             mode,
+            data=loaded,
             workers=workers,
             time_limit=time_limit,
             verify_with=verify_with or "",
@@ -177,20 +175,17 @@ def _hold(numbers: dict[str, Any]) -> set[str]:
 
 def _fresh(
     given: set[str], data: str, diode: str | None, simulator: str, start: Path | None, numbers: dict[str, Any]
-) -> Experiment:
-    recipe = recipe_for(data).with_given(**numbers)
+) -> tuple[Experiment, Dataset]:
+    loaded = datasets.load(data, numbers["seed"] or 0)
+    recipe = recipe_for(data, loaded).with_given(**numbers)
     diode = diode or Unit.parse(recipe.unit).kind.diode
     if start is None:
-        return Experiment(data, recipe, diode, simulator)
+        return Experiment(data, recipe, diode, simulator), loaded
     fixed = [f"--{name}" for name in FIXED_BY_CIRCUIT if name in given]
     if fixed:
         raise UsageError(f"--from brings a circuit with its own {fixed[0][2:]}", f"leave {fixed[0]} or --from out")
-    if numbers["beta"] is None:
-        recipe = replace(recipe, beta=starting_beta(start))
-    if numbers["rate"] is None:
-        # A circuit that works already is tuned, not learned anew.
-        recipe = replace(recipe, rate=TUNING_RATE)
-    return Experiment(data, recipe, diode, simulator, str(start))
+    recipe = tuned(recipe, start, {name for name, value in numbers.items() if value is not None})
+    return Experiment(data, recipe, diode, simulator, str(start)), loaded
 
 
 def _resumed(

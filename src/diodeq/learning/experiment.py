@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,9 @@ from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis import layered
+
+TUNING_RATE = 0.005
+"""A circuit that works already is tuned, not learned anew."""
 
 OnEpoch = Callable[[Metrics], None]
 Picture = Callable[[Path, list[dict[str, Any]], dict[str, Any]], None]
@@ -80,6 +83,7 @@ def conduct(
     out: Path,
     mode: str = "new",
     *,
+    data: Dataset | None = None,
     workers: int | None = None,
     time_limit: float = TIME_LIMIT,
     verify_with: str = "",
@@ -92,8 +96,8 @@ def conduct(
     """Train and write the run folder ``out``; returns the summary.
 
     ``mode`` is one of ``run_folder.MODES``; "resume" goes on from the checkpoint and ends in the same bits as a run
-    that was never interrupted (with the same versions and kernel of linear algebra). ``verify_with`` names an engine
-    that evaluates the trained circuit once more.
+    that was never interrupted (with the same versions and kernel of linear algebra). ``data`` is the experiment's,
+    where it is loaded already; ``verify_with`` names an engine that evaluates the trained circuit once more.
     ``on_engine(simulator)``, ``on_start(circuit, data, epochs done)``, ``on_batch`` and ``on_epoch`` report progress;
     ``picture(path, metrics, summary)`` draws training.svg.
 
@@ -105,7 +109,7 @@ def conduct(
             pass
     recipe = experiment.recipe
     technology = _technology(experiment)
-    data = datasets.load(experiment.data, recipe.seed)
+    data = data or datasets.load(experiment.data, recipe.seed)
     document = {"experiment": experiment.to_json(), "data_digest": _digest(data)}
     if mode == "resume":
         document = _same_data(out, document)
@@ -206,9 +210,21 @@ def _technology(experiment: Experiment) -> Technology:
     )
 
 
-def starting_beta(path: Path) -> float:
-    """The logits per volt of a circuit on disk."""
-    return Circuit.load(path).scaling.output_scale
+def tuned(recipe: Recipe, path: Path, given: Set[str]) -> Recipe:
+    """The recipe for a circuit on disk, where its entries were not ``given``: its logits per volt, a range that holds
+    all its conductances, and a rate for what works already. Power is not asked for.
+
+    Raises:
+        InputError: there is no such circuit.
+    """
+    circuit = Circuit.load(path)
+    values = circuit.conductances[circuit.mask]
+    values = values[values > 0.0]
+    changes: dict[str, Any] = {"beta": circuit.scaling.output_scale, "rate": TUNING_RATE, "power": 0.0}
+    if len(values):
+        changes |= {"low": min(recipe.low, float(values.min())), "high": max(recipe.high, float(values.max()))}
+    fixed = given | ({"low", "high"} if given & {"low", "high"} else set())
+    return replace(recipe, **{name: value for name, value in changes.items() if name not in fixed})
 
 
 def _in_range(circuit: Circuit, technology: Technology, path: str) -> None:

@@ -53,17 +53,17 @@ class Recipe:
     topology: str = "dense"
     lateral: bool = False
     supply: float = 5.0
-    encode: str = "unbounded"
-    beta: float = 4.0
+    encode: str = "range"
+    beta: float = 16.0
     floor: float = 0.0
     power: float = 0.0
     power_weight: float = 0.0
     parts: int = 0
     fan_in: int = 0
-    median: float = 1e-5
+    median: float = 1e-6
     spread: float = 1.0
     low: float = 1e-7
-    high: float = 1e-2
+    high: float = 1e-4
     rule: str = "hardware-linearization"
     loss: str = "cross-entropy"
     smoothing: float = 0.0
@@ -168,20 +168,3 @@ def _impossible(name: str, value: float, remedy: str) -> UsageError:
 def digest(document: dict[str, Any]) -> str:
     """SHA-256 of a JSON document."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-# Found on seeds 10 and up; seeds 0 to 4 were only used to report.
-RECIPES: dict[str, Recipe] = {
-    "iris": Recipe(hidden=(10,), rate=0.1, smoothing=0.1, epochs=40, batch_size=16),
-    "wine": Recipe(hidden=(20,), spread=0.3, smoothing=0.1, noise=0.3),
-    "breast-cancer": Recipe(hidden=(10,), noise=0.3),
-    "digits": Recipe(hidden=(40,), supply=20.0, rate=0.1, smoothing=0.1, epochs=15),
-    "xor": Recipe(hidden=(8,), epochs=20),
-    "moons": Recipe(hidden=(16,), epochs=20),
-    "idx": Recipe(hidden=(256,), supply=40.0, rate=0.1, smoothing=0.1, epochs=10, batch_size=512),
-}
-
-
-def recipe_for(spec: str) -> Recipe:
-    """The default recipe for a data set as named on the command line."""
-    return RECIPES.get(spec.partition(":")[0], Recipe())
