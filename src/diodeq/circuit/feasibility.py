@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from diodeq.circuit.power_bound import Bound
@@ -86,7 +86,7 @@ class Feasibility:
             "inputs_limited": self.limited,
             "static_watts_unbounded_because": self.bound.reason,
             "largest_source": self.largest_source,
-            "exceeded": [vars(each) for each in self.exceeded],
+            "exceeded": [{**asdict(each), "sentence": each.sentence()} for each in self.exceeded],
             "unrated": list(self.unrated),
             "sentence": self.sentence(),
         }

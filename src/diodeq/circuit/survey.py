@@ -17,10 +17,12 @@ from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence
 from diodeq.circuit.feasibility import TOLD, Excess, Feasibility
 from diodeq.circuit.flows import SIGNS, kinds_of
 from diodeq.circuit.kinds import KINDS, OWN, source_kinds
+from diodeq.circuit.one_ports import one_port_models
 from diodeq.circuit.power_bound import power_bound
 from diodeq.devices.hardware import rated
+from diodeq.devices.hardware.ladder import Single
 from diodeq.devices.one_ports import OnePorts, one_ports
-from diodeq.devices.ratings import LIMITS, Ratings
+from diodeq.devices.ratings import LIMITS, UNRATED
 
 # Branch voltages held at a time: samples times parts.
 _ENTRIES = 1 << 22
@@ -40,21 +42,16 @@ class Survey:
     Args:
         circuit: checked.
         supply: V that no source may exceed, of either sign.
-        span: V that no two nodes may be apart.
-        resistor: ratings of every resistor; a chip of size 0603 where nothing is said. ``material`` is its name.
+        made_of: what its resistors are. Programmable ones may have no more than their supply's span between any two
+            nodes; all others are taken for chips of size 0603.
     """
 
-    def __init__(
-        self,
-        circuit: Circuit,
-        *,
-        supply: float = math.inf,
-        span: float = math.inf,
-        resistor: Ratings | None = None,
-        material: str = rated.RESISTOR,
-    ) -> None:
-        self._circuit, self._supply, self._span, self._material = circuit, supply, span, material
-        self._resistor = rated.parts()[rated.RESISTOR] if resistor is None else resistor
+    def __init__(self, circuit: Circuit, *, supply: float = math.inf, made_of: Single | None = None) -> None:
+        self._circuit, self._supply = circuit, supply
+        set_ = made_of is not None and made_of.programmable
+        self._material = made_of.part if made_of is not None and set_ else rated.RESISTOR
+        self._span = made_of.span if made_of is not None and set_ else math.inf
+        self._resistor = UNRATED if set_ else rated.parts()[rated.RESISTOR]
         self._driver = rated.parts()[rated.DRIVER]
         self._watts: list[Floats] = []
         self._seen = self._apart = 0.0
@@ -202,7 +199,6 @@ class Survey:
         reach = (limit if len(circuit.inputs) else 0.0) if limited else self._seen
         excesses, worst = self._excesses(reach)
         most, name = self._largest()
-        used = {int(k) for kind, spec in KINDS.items() if spec.nonlinear for k in np.unique(circuit.bank(kind).values)}
         return Feasibility(
             samples=0 if watts is None else len(watts),
             supply_volts=max((float(each.max(initial=0.0)) for _, each in self._supplies(reach)), default=0.0),
@@ -219,10 +215,15 @@ class Survey:
             clipped=clipped,
             excesses=excesses,
             exceeded=tuple(worst),
-            unrated=tuple(
-                dict.fromkeys(circuit.models[k].name for k in sorted(used) if not circuit.models[k].ratings.known())
-            ),
+            unrated=self._unrated(len(resistances)),
         )
+
+    def _unrated(self, resistors: int) -> tuple[str, ...]:
+        models = [self._circuit.models[k] for k in np.unique(one_port_models(self._circuit)).tolist()]
+        names = [model.name for model in models if not model.ratings.known()]
+        if resistors and not self._resistor.known() and self._span == math.inf:
+            names.append(self._material)
+        return tuple(dict.fromkeys(names))
 
     def _supplies(self, reach: float) -> Iterator[tuple[str, Floats]]:
         """The highest voltage of every source that inputs within the reach can ask for, and of amplifiers so far."""
@@ -264,7 +265,7 @@ class Survey:
             most = np.where(self._drives(kind), self._driver.amperes, math.inf)
             found.append(self._beyond(kind, "current", "A", amperes, most, [rated.DRIVER]))
         if self._apart > self._span * (1.0 + _ROUNDING):
-            found.append((1, [Excess("the nodes", self._material, "voltage", self._apart, self._span, "V")]))
+            found.append((1, [Excess("the nodes", self._material, "span", self._apart, self._span, "V")]))
         worst = sorted((each for _, some in found for each in some), key=lambda each: each.limit / each.value)
         return sum(count for count, _ in found), worst[:TOLD]
 
