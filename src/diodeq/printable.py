@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Below and above the unit.
-_PREFIXES = ("mµnpfazy", "kMGTPEZY")
+_PREFIXES = ("mµnpfazyrq", "kMGTPEZYRQ")
 
 
 def printable(text: str, keep: str = "") -> str:
