@@ -259,6 +259,9 @@ def test_a_compiled_circuit_is_reported_too(compiled, capsys):
             assert f"{entry['rms']:.1e}" in text
     assert f"{100 * found['accuracy']['device']:.2f} %" in text
     assert "unique operating point" in text.lower()
+    begun = text.index("Feasibility: ±")
+    assert begun < text.index("Circuit against network")
+    assert "no bound known, as it has" in text[begun : begun + 400]
 
 
 def test_the_command_of_a_circuit_writes_its_page_again(tmp_path):

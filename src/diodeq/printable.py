@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# Below and above the unit.
+_PREFIXES = ("mµnpfazyrq", "kMGTPEZYRQ")
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -38,3 +42,13 @@ def drawn() -> Iterator[None]:
         for remark in ("Glyph ", "Matplotlib currently does not support", "constrained_layout not applied"):
             warnings.filterwarnings("ignore", remark, UserWarning)
         yield
+
+
+def quantity(value: float, unit: str) -> str:
+    """Such as ``12.3 µS``: three digits and an SI prefix."""
+    value = float(f"{value:.3g}")
+    if not math.isfinite(value) or value == 0.0:
+        return f"{value:g} {unit}"
+    power = min(max(math.floor(math.log10(abs(value)) / 3.0), -len(_PREFIXES[0])), len(_PREFIXES[1]))
+    prefix = "" if power == 0 else _PREFIXES[0][-power - 1] if power < 0 else _PREFIXES[1][power - 1]
+    return f"{float(f'{value / 1000.0**power:.3g}'):g} {prefix}{unit}"

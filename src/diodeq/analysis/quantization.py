@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,15 +10,15 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.survey import Survey
 from diodeq.devices.hardware.ladder import Ladder
-from diodeq.errors import InputError, SimulationError, numbered
-from diodeq.simulators.base import Simulator
+from diodeq.errors import InputError, SimulationError
+from diodeq.simulators.base import Simulator, batches
 from diodeq.synthesis.quantize import Quantized, quantize
 
 # Impedance scales are tried so many to a decade, with so many samples each.
 PER_DECADE = 8
 TRIED_WITH = 128
-AT_ONCE = 1024
 # Drives where nobody gave any: so many rows, and the volts where no constant source says what is usual.
 DRAWN = 200
 USUAL_VOLTS = 5.0
@@ -54,17 +53,23 @@ def cost(
     after: Circuit,
     drives: Floats,
     labels: NDArray[np.int64] | None = None,
+    survey: Survey | None = None,
 ) -> Cost:
     """How far the outputs of ``after`` are from those of ``before`` for ``drives`` float64[B, n_in].
 
-    ``labels`` int64[B] are class numbers. Raises what the simulator does, and ``InputError`` for a circuit without
-    outputs.
+    ``labels`` int64[B] are class numbers; a ``survey`` of ``after`` is told its operating points. Raises what the
+    simulator does, and ``InputError`` for a circuit without outputs.
     """
     if not len(before.outputs):
         raise InputError(f"circuit {before.title!r} has no outputs to compare", "give it some")
-    wanted = np.concatenate([out for out, _ in _settled(simulator, before, drives)])
-    parts = list(_settled(simulator, after, drives))
-    found = np.concatenate([out for out, _ in parts])
+    wanted = _outputs(simulator, before, drives)
+    outputs, apart = [], 0.0
+    for point in batches(simulator, after, drives):
+        outputs.append(point.outputs)
+        apart = max(apart, float(np.ptp(point.node_voltages, axis=1).max(initial=0.0)))
+        if survey is not None:
+            survey.add(point.drives, point.node_voltages, point.branch_currents)
+    found = np.concatenate(outputs)
     error = found - wanted
     decided, chosen = wanted.argmax(axis=1), found.argmax(axis=1)
     return Cost(
@@ -73,7 +78,7 @@ def cost(
         largest=float(np.abs(error).max(initial=0.0)),
         relative=_rms(error) / (_rms(wanted) or 1.0),
         agreement=float(np.mean(decided == chosen)),
-        apart=max(apart for _, apart in parts),
+        apart=apart,
         accuracy_before=None if labels is None else float(np.mean(decided == labels)),
         accuracy=None if labels is None else float(np.mean(chosen == labels)),
     )
@@ -85,14 +90,14 @@ def best_scaled(simulator: Simulator, circuit: Circuit, ladder: Ladder, drives: 
     The grid reaches from where the least conductance comes onto the ladder to where the largest leaves it.
     """
     drives = drives[:: -(-len(drives) // TRIED_WITH)]
-    wanted = np.concatenate([out for out, _ in _settled(simulator, circuit, drives)])
+    wanted = _outputs(simulator, circuit, drives)
     ends = np.log10([ladder.low / circuit.conductances.min(), ladder.high / circuit.conductances.max()])
     first, last = np.floor(PER_DECADE * min(ends.min(), 0.0)), np.ceil(PER_DECADE * max(ends.max(), 0.0))
 
     def error(exponent: float) -> float:
         tried = quantize(circuit, ladder, 10.0 ** (exponent / PER_DECADE)).circuit
         try:
-            return _rms(np.concatenate([out for out, _ in _settled(simulator, tried, drives)]) - wanted)
+            return _rms(_outputs(simulator, tried, drives) - wanted)
         except SimulationError:
             return np.inf  # a scale at which the circuit does not settle is no choice
 
@@ -101,21 +106,18 @@ def best_scaled(simulator: Simulator, circuit: Circuit, ladder: Ladder, drives: 
 
 
 def drawn_drives(circuit: Circuit) -> Floats:
-    """Drives for a circuit of which no inputs are known: normal, with the constant sources' largest volts as width.
+    """Drives for a circuit of which no inputs are known: normal, with the constant sources' largest volts as width, cut
+    where the circuit's inputs are.
 
     The same for every circuit of as many inputs and such volts; float64[200, n_in].
     """
     volts = np.abs(circuit.voltage_sources.values).max(initial=0.0) or USUAL_VOLTS
     drawn: Floats = volts * np.random.default_rng(0).standard_normal((DRAWN, len(circuit.inputs)))
-    return drawn
+    return np.clip(drawn, -circuit.scaling.limit, circuit.scaling.limit)
 
 
-def _settled(simulator: Simulator, circuit: Circuit, drives: Floats) -> Iterator[tuple[Floats, float]]:
-    """Outputs and the largest voltage between two nodes, some samples at a time."""
-    for at in range(0, len(drives), AT_ONCE):
-        with numbered(range(at, len(drives))):
-            point = simulator.operate(circuit, drives[at : at + AT_ONCE])
-        yield point.outputs, float(np.ptp(point.node_voltages, axis=1).max(initial=0.0))
+def _outputs(simulator: Simulator, circuit: Circuit, drives: Floats) -> Floats:
+    return np.concatenate([point.outputs for point in batches(simulator, circuit, drives)])
 
 
 def _rms(values: Floats) -> float:

@@ -46,11 +46,13 @@ _REFERENCE_SAMPLES = 8
 class Verification:
     """``levels`` maps "network", "realized", "ideal", "device" to float64[B, n_k] unit values (network units) a stage.
 
-    ``solver`` is the largest difference between production and reference route, in network units. An extracted network
-    is what the circuit is: there are no levels between the two, and no certificate.
+    ``point`` is the circuit's operating point for all samples, ``solver`` the largest difference between production and
+    reference route, in network units. An extracted network is what the circuit is: there are no levels between the two,
+    and no certificate.
     """
 
     levels: Mapping[str, tuple[Floats, ...]]
+    point: OperatingPoint
     solver: float
     certificate: CircuitCertificate | None
     displacement: float
@@ -156,6 +158,7 @@ def verify(
             "ideal": tuple(settled[:, nodes] for nodes in unit_nodes(ideal, network)),
             "device": tuple(point.node_voltages[:, nodes] / volts for nodes in units),
         },
+        point=point,
         solver=float(np.max(np.abs(point.node_voltages[: len(again)] - again))) / volts,
         certificate=certificate,
         displacement=float(np.max(displacement)),
@@ -182,6 +185,7 @@ def _extracted(
     again = reference.operate(circuit, point.drives[:_REFERENCE_SAMPLES]).outputs
     return Verification(
         levels={"network": (solve(network, x).outputs,), "device": (point.outputs / volts,)},
+        point=point,
         solver=float(np.max(np.abs(point.outputs[: len(again)] - again), initial=0.0)) / volts,
         certificate=None,
         displacement=float("inf"),

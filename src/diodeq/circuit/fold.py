@@ -47,7 +47,7 @@ class Level:
     signs: Floats
 
 
-def _source_tree(circuit: Circuit) -> tuple[list[Level], NDArray[np.bool_]]:
+def source_tree(circuit: Circuit) -> tuple[list[Level], NDArray[np.bool_]]:
     """Breadth-first levels of nodes that voltage sources tie to ground, and which sources that used."""
     ends = circuit.voltage_sources.terminals.astype(np.int64)
     known = np.zeros(len(circuit.nodes), bool)
@@ -196,7 +196,7 @@ class FoldPlan:
     @staticmethod
     def of(circuit: Circuit) -> FoldPlan:
         """Analyse the topology of a sound circuit."""
-        levels, used = _source_tree(circuit)
+        levels, used = source_tree(circuit)
         count = len(circuit.nodes)
         known = np.arange(count) == 0
         for level in levels:

@@ -66,6 +66,11 @@ class Units:
         volts = (real("the inputs", x) - self.offset) * self.scale
         return np.clip(volts, -self.limit, self.limit, out=volts) if self.limit < math.inf else volts
 
+    def clipped(self, x: ArrayLike) -> int:
+        """How many values of rows ``x`` in the user's units are beyond the limit."""
+        volts = (real("the inputs", x) - self.offset) * self.scale
+        return int(np.count_nonzero(np.abs(volts) > self.limit * (1.0 + 1e-9)))
+
     def from_volts(self, outputs: ArrayLike) -> Floats:
         """Outputs in the user's units of output volts float64[B, n_out]."""
         return real("the outputs", outputs) * self.output_scale

@@ -6,19 +6,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rich_click as click
 
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
+from diodeq.analysis.feasibility import feasibility
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.feasibility import Feasibility
+from diodeq.circuit.survey import Survey
 from diodeq.cli.networks import open_network
-from diodeq.cli.options import JSON, WEIGHTS, WRITTEN, print_json
+from diodeq.cli.options import JSON, STRICT, WEIGHTS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology, get
+from diodeq.errors import SimulationError
 from diodeq.network import Network
 from diodeq.network.weights import save
+from diodeq.simulators import create
 from diodeq.synthesis.compile import MAX_GAIN, REALIZATIONS, Compiled, compile_network
 from diodeq.synthesis.nearest import nearest_passive_network
 from diodeq.synthesis.remedy import REMEDIES
 from diodeq.tables import read_matrix
+
+DRAWN = 64
+"""Rows of inputs, where nobody gave any."""
 
 
 @click.command("compile")
@@ -54,6 +64,7 @@ from diodeq.tables import read_matrix
 @click.option("--supply", type=float, help="The highest voltage, in V.  [default: the technology's, or none]")
 @click.option("--max-gain", type=float, default=MAX_GAIN, show_default=True, help="Of drivers and buffers.")
 @click.option("--allow-nonunique", is_flag=True, help="Let buffers build W without a guaranteed equilibrium.")
+@STRICT
 @WEIGHTS
 @JSON
 def compile_command(
@@ -71,6 +82,7 @@ def compile_command(
     supply: float | None,
     max_gain: float,
     allow_nonunique: bool,
+    strict: bool,
     activation: str | None,
     layers: tuple[str, ...] | None,
     margin: float | None,
@@ -82,25 +94,32 @@ def compile_command(
     """
     hardware = get(technology) if technology else Technology()
     limits: dict[str, Any] = {"low": low, "high": high, "supply": supply, "diode": diode}
+    hardware = replace(hardware, **{name: value for name, value in limits.items() if value is not None})
     loaded = open_network(weights, activation, layers, margin, as_json)
     network = loaded.network
     distances: tuple[float, ...] | None = None
     if nearest:
         realization = "passive"
         network, distances = nearest_passive_network(network)
+    rows = None if inputs is None else read_matrix(inputs, [f"x{k}" for k in range(network.widths[0])])
     compiled = compile_network(
         network,
         realization,
         diode=diode,
-        technology=replace(hardware, **{name: value for name, value in limits.items() if value is not None}),
+        technology=hardware,
         volts_per_unit=volts_per_unit,
         remedy=remedy,
-        inputs=None if inputs is None else read_matrix(inputs, [f"x{k}" for k in range(network.widths[0])]),
+        inputs=rows,
         max_gain=max_gain,
         allow_nonunique=allow_nonunique,
         title=f"compiled from {weights.name}",
     )
     compiled = replace(compiled, report=replace(compiled.report, distances=distances))
+    feasible = _feasible(compiled, hardware, rows)
+    if strict:
+        if isinstance(feasible, SimulationError):
+            raise feasible
+        feasible.demand("give fewer --volts-per-unit, another --realization or --diode, or leave --strict out")
     moved = _save_nearest(network, output) if distances is not None and any(distances) else None
     certificate = certify_circuit(compiled.circuit)
     realizations = ", ".join(f"stage {k} {stage.realization}" for k, stage in enumerate(compiled.report.stages))
@@ -112,7 +131,25 @@ def compile_command(
         *loaded.notes,
     )
     replace(compiled.circuit, notes=(*compiled.circuit.notes, *notes)).save(output)
-    _print(compiled, certificate, output, moved, loaded.notes if as_json else None)
+    _print(compiled, certificate, feasible, output, moved, loaded.notes if as_json else None)
+
+
+def _feasible(compiled: Compiled, hardware: Technology, rows: Floats | None) -> Feasibility | SimulationError:
+    """What the circuit asks for over rows float64[B, n_in] in network units; drawn where there are none, from all over
+    the inputs' range and from its corners."""
+    circuit = compiled.circuit
+    if rows is None:
+        random = np.random.default_rng(0)
+        drawn = random.uniform(-1.0, 1.0, (DRAWN, len(circuit.inputs)))
+        drawn[::2] = np.sign(drawn[::2])
+        rows = compiled.report.input_range * drawn
+    ladder = hardware.ladder
+    survey = Survey(circuit, supply=hardware.supply, made_of=None if ladder is None else ladder.single)
+    try:
+        with create("wave") as engine:
+            return feasibility(engine, circuit, circuit.scaling.to_volts(rows), survey, circuit.scaling.clipped(rows))
+    except SimulationError as error:
+        return error
 
 
 def _save_nearest(network: Network, output: Path) -> Path:
@@ -124,17 +161,23 @@ def _save_nearest(network: Network, output: Path) -> Path:
 def _print(
     compiled: Compiled,
     certificate: CircuitCertificate,
+    feasible: Feasibility | SimulationError,
     output: Path,
     moved: Path | None,
     notes: tuple[str, ...] | None,
 ) -> None:
     """Say it in words, or with ``notes`` as a JSON document."""
+    if isinstance(feasible, SimulationError):
+        told, document = f"feasibility: not known, as {feasible.problem}", None
+    else:
+        told, document = feasible.sentence(), feasible.to_json()
     if notes is not None:
         nearest = {} if moved is None else {"nearest_weights": str(moved)}
-        certified = {"certificate": certificate.to_json()}
+        certified = {"certificate": certificate.to_json(), "feasibility": document}
         print_json({"file": str(output), **nearest, **compiled.report.to_json(), **certified, "notes": list(notes)})
         return
     say(compiled.report.text())
+    say(told)
     say(f"certificate: {certificate.sentence()}")
     if moved is not None:
         say(f"wrote the weights that were compiled, the nearest passive ones, to {moved}")

@@ -16,10 +16,12 @@ from diodeq.cli.terminal import say
 from diodeq.devices import catalogue
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.model import PARAMETERS
+from diodeq.devices.ratings import LIMITS
 from diodeq.devices.transistor.model import TransistorModel
 from diodeq.devices.two_pin import EXPORTED, TwoPin, definition
 from diodeq.files import write_atomically
 from diodeq.network import ACTIVATIONS, Activation
+from diodeq.printable import quantity
 
 TEMPERATURE = click.option(
     "--temperature", type=float, help="Temperature in °C; by default 27, or the one at which the part was measured."
@@ -110,6 +112,10 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
         for key, value in model.card():
             parameter = PARAMETERS[key.lower()]
             say(f"  {key:<5} {value:<12g} {parameter.unit:<5} {parameter.meaning}")
+    rated = model.ratings.known()
+    if rated:
+        limits = ", ".join(f"{LIMITS[key].words} {quantity(value, LIMITS[key].unit)}" for key, value in rated.items())
+        say(f"\nrated: {limits} ({model.ratings.source or 'no source'})")
     say(f"\nforward voltage at {temperature:g} °C")
     for entry in document["forward_voltages"]:
         known = "never, or not measured" if entry["volts"] is None else f"{entry['volts']:.6g} V"

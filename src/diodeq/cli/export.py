@@ -147,9 +147,9 @@ def export(
     loaded, said, cost = Circuit.load(circuit), "", {}
     if ladder is not None:
         with create(own["simulator"], time_limit=own["time_limit"]) as engine:
-            quantized, moved = asked.apply(loaded, ladder, engine)
-            said = words(quantized, moved, engine.version, asked.inputs is None) + "\n"
-            cost = {"quantized": document(quantized, moved, engine.version)}
+            quantized, moved, feasible = asked.apply(loaded, ladder, engine)
+            said = words(quantized, moved, feasible, engine.version, asked.inputs is None) + "\n"
+            cost = {"quantized": document(quantized, moved, feasible, engine.version)}
         loaded = quantized.circuit
     drives = _drives(loaded, at or linearized_at, row, units)
     text = EXPORTS[to].write(loaded, drives, **{name: own[name] for name in EXPORTS[to].own})

@@ -124,6 +124,11 @@ TIME_LIMIT = click.option(
 )
 
 
+STRICT = click.option(
+    "--strict", is_flag=True, help="Fail (exit code 4) where a rating of a part or the supply asked for is exceeded."
+)
+
+
 def _cluster(context: click.Context, parameter: click.Parameter, value: str) -> str:
     from diodeq.cluster import checked
 

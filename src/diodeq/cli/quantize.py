@@ -8,7 +8,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
+from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.cli.terminal import say
 from diodeq.errors import UsageError
@@ -21,6 +21,7 @@ from diodeq.simulators import create
 @click.option("-o", "--output", required=True, type=WRITTEN, help="The circuit to write (.npz).")
 @quantizing
 @click.option("--plot", "picture", type=WRITTEN, help="Draw conductances before and after (.svg, .png, .pdf).")
+@STRICT
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -29,6 +30,7 @@ def quantize_command(
     circuit: Path,
     output: Path,
     picture: Path | None,
+    strict: bool,
     simulator: str,
     workers: int | None,
     time_limit: float,
@@ -47,8 +49,10 @@ def quantize_command(
         raise UsageError("there are no parts to choose from", "add --series E24, --programmable AD5206 or --levels 16")
     loaded = Circuit.load(circuit)
     with create(simulator, workers, time_limit) as engine:
-        quantized, cost = asked.apply(loaded, ladder, engine)
+        quantized, cost, feasible = asked.apply(loaded, ladder, engine)
         version = engine.version
+    if strict:
+        feasible.demand("choose other parts, lower the supply or leave --strict out; nothing was written")
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.quantize_plot import quantize_figure
@@ -56,7 +60,7 @@ def quantize_command(
         write_atomically(picture, render(quantize_figure(quantized, loaded.title), picture))
     quantized.circuit.save(output)
     if as_json:
-        print_json({"file": str(output), **document(quantized, cost, version)})
+        print_json({"file": str(output), **document(quantized, cost, feasible, version)})
         return
-    say(words(quantized, cost, version, asked.inputs is None))
+    say(words(quantized, cost, feasible, version, asked.inputs is None))
     say(f"wrote {output}")

@@ -12,8 +12,11 @@ import rich_click as click
 from diodeq.analysis.quantization import Cost, best_scaled, cost, drawn_drives
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.feasibility import Feasibility
+from diodeq.circuit.survey import Survey
+from diodeq.cli.drives import rows_of, volts
 from diodeq.cli.options import Amount, together
-from diodeq.cli.samples import LABELLED, from_csv
+from diodeq.cli.samples import LABELLED
 from diodeq.devices.hardware.ladder import PAIRS, Ladder, ladder
 from diodeq.devices.hardware.preferred import SERIES
 from diodeq.errors import InputError, UsageError
@@ -95,27 +98,32 @@ class Parts:
         low, high = (0.0, np.inf) if self.ohms is None else _siemens(self.ohms)
         return ladder(f"{named[0]}:{self.pairs}" if self.pairs else named[0], low, high)
 
-    def apply(self, circuit: Circuit, found: Ladder, engine: Simulator) -> tuple[Quantized, Cost]:
-        """The quantized circuit and what it costs in ``engine``; raises ``InputError`` if there is nothing to do."""
+    def apply(self, circuit: Circuit, found: Ladder, engine: Simulator) -> tuple[Quantized, Cost, Feasibility]:
+        """The quantized circuit, what it costs in ``engine`` and what it asks of its parts; raises ``InputError`` if
+        there is nothing to do."""
         if not len(circuit.resistors):
             raise InputError(f"circuit {circuit.title!r} has no resistors", "there is nothing to quantize")
-        drives, labels = self._drives(circuit)
+        drives, labels, clipped = self._drives(circuit)
         if self.scale == "auto":
             quantized = best_scaled(engine, circuit, found, drives)
         else:
             quantized = quantize(circuit, found, _number(self.scale))
-        return quantized, cost(engine, circuit, quantized.circuit, drives, labels)
+        survey = Survey(quantized.circuit, made_of=found.single)
+        moved = cost(engine, circuit, quantized.circuit, drives, labels, survey)
+        return quantized, moved, survey.found(clipped)
 
-    def _drives(self, circuit: Circuit) -> tuple[Floats, np.ndarray[Any, np.dtype[np.int64]] | None]:
+    def _drives(self, circuit: Circuit) -> tuple[Floats, np.ndarray[Any, np.dtype[np.int64]] | None, int]:
+        """Input volts, class numbers, and how many values the circuit's limit cut."""
         if self.inputs is None:
             if self.labelled:
                 raise UsageError("--labelled has no meaning without --inputs", "add --inputs X.csv")
-            return drawn_drives(circuit), None
-        return from_csv(self.inputs, circuit, self.labelled)
+            return drawn_drives(circuit), None, 0
+        rows, labels = rows_of(circuit, self.inputs, self.labelled)
+        return volts(circuit, rows, self.inputs), labels, circuit.scaling.clipped(rows)
 
 
-def document(quantized: Quantized, found: Cost, simulator: str) -> dict[str, Any]:
-    """What was done and what it costs, for --json."""
+def document(quantized: Quantized, found: Cost, feasible: Feasibility, simulator: str) -> dict[str, Any]:
+    """What was done, what it costs and asks for, for --json."""
     errors = np.abs(quantized.errors)
     return {
         "parts": quantized.ladder.name,
@@ -126,11 +134,12 @@ def document(quantized: Quantized, found: Cost, simulator: str) -> dict[str, Any
         "median_relative_error": float(np.median(errors)) if len(errors) else 0.0,
         "simulator": simulator,
         **found.to_json(),
+        "feasibility": feasible.to_json(),
         "volts_allowed": quantized.ladder.single.span if np.isfinite(quantized.ladder.single.span) else None,
     }
 
 
-def words(quantized: Quantized, found: Cost, simulator: str, drawn: bool) -> str:
+def words(quantized: Quantized, found: Cost, feasible: Feasibility, simulator: str, drawn: bool) -> str:
     """The same in sentences, one a line."""
     single, errors = quantized.ladder.single, np.abs(quantized.errors)
     scaled = f" after all conductances times {quantized.scale:.4g}" if quantized.scale != 1.0 else ""
@@ -143,6 +152,7 @@ def words(quantized: Quantized, found: Cost, simulator: str, drawn: bool) -> str
     lines.append(moved(found, len(quantized.circuit.outputs), drawn, simulator))
     if found.accuracy is not None and found.accuracy_before is not None:
         lines.append(f"accuracy {100 * found.accuracy:.2f} %, before {100 * found.accuracy_before:.2f} %")
+    lines.append(feasible.sentence())
     if found.apart > single.span:
         lines.append(
             f"note: nodes come {found.apart:.3g} V apart, but {single.part} takes {single.span:g} V between its"

@@ -108,6 +108,7 @@ def _circuit(
     time_limit: float,
 ) -> tuple[str, dict[str, Any]]:
     from diodeq.analysis import verify as analysis
+    from diodeq.circuit.survey import Survey
     from diodeq.cli.drives import rows_of
     from diodeq.cli.networks import open_network
     from diodeq.cli.reproduce import this_command
@@ -122,7 +123,11 @@ def _circuit(
         found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
         version = engine.version
     digests = _digests(weights=weights, inputs=inputs)
-    return circuit_page(loaded, found, version, this_command(), digests), found.to_json()
+    survey, point = Survey(loaded), found.point
+    survey.add(point.drives, point.node_voltages, point.branch_currents)
+    feasible = survey.found(loaded.scaling.clipped(rows))
+    page = circuit_page(loaded, found, feasible, version, this_command(), digests)
+    return page, {**found.to_json(), "feasibility": feasible.to_json()}
 
 
 def _digests(**files: Path) -> list[tuple[str, str]]:

@@ -13,14 +13,14 @@ from click.core import ParameterSource
 from click.exceptions import Exit
 
 from diodeq.cli.architecture import ARCHITECTURE, FIXED_BY_CIRCUIT
-from diodeq.cli.options import ENGINE, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
+from diodeq.cli.options import ENGINE, JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
 from diodeq.cli.samples import TARGET
 from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
 from diodeq.devices.hardware import technology
 from diodeq.devices.hardware.ladder import ladder
 from diodeq.devices.units import Unit
-from diodeq.errors import UsageError
+from diodeq.errors import NotRealizableError, UsageError
 from diodeq.files import write_atomically
 from diodeq.interrupts import EXIT_CODE, received
 from diodeq.learning import datasets
@@ -82,6 +82,7 @@ from diodeq.printable import counted
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
+@STRICT
 @click.option("--verify-with", type=ENGINE, help="Evaluate the result once more in this engine.")
 @click.option("--live", is_flag=True, help="A dashboard on a terminal; elsewhere one line an epoch.")
 @click.option("--verbose", "-v", is_flag=True, help="One line an epoch on stderr when it is not a terminal.")
@@ -100,6 +101,7 @@ def train(
     start: Path | None,
     resume: bool,
     overwrite: bool,
+    strict: bool,
     verify_with: str | None,
     live: bool,
     verbose: bool,
@@ -150,6 +152,13 @@ def train(
         print_json(summary)
     else:
         say(_sentences(summary, out))
+    if strict and summary["ratings_exceeded"]:
+        worst = summary["feasibility"]["exceeded"][0]
+        raise NotRealizableError(
+            f"the run in {out} asks for more than its parts are rated for: {worst['sentence']}",
+            "train with a lower --supply, --encode range, --power or other parts; the run stays",
+            parts=(worst["part"],),
+        )
 
 
 def _given(context: click.Context) -> set[str]:
@@ -243,6 +252,7 @@ def _sentences(summary: dict[str, Any], out: Path) -> str:
         f" {counted(summary['test_samples'], 'held-out sample')}"
         f" ({100 * summary['train_accuracy']:.1f} % in training)",
         f"{counted(summary['resistors'], 'resistor')}, {diodes} ({summary['diode']}), {nodes}",
+        summary["feasibility"]["sentence"],
         f"{counted(summary['epochs'], 'epoch')} in {summary['seconds']:.1f} s in {summary['simulator_version']}"
         f" ({summary['samples_per_second']:.0f} samples/s, {summary['rule']})",
     ]

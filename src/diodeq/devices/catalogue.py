@@ -60,9 +60,9 @@ def user_path() -> Path:
 def read(path: Path) -> list[Model]:
     """The parts in a catalogue file, in its order.
 
-    One TOML table a part: ``description``, ``source`` and ``parameters``, or of a measured curve ``kind = "curve"``,
-    ``volts`` and ``amperes``, or of a composite ``kind = "composite"`` and ``parts``. Raises `InputError` naming the
-    file if it cannot be read, is not TOML, or holds a part that is none.
+    One TOML table a part: ``description``, ``source``, ``ratings`` and ``parameters``, or of a measured curve
+    ``kind = "curve"``, ``volts`` and ``amperes``, or of a composite ``kind = "composite"`` and ``parts``. Raises
+    `InputError` naming the file if it cannot be read, is not TOML, or holds a part that is none.
     """
     try:
         content = read_bytes(path, LARGEST)
@@ -115,6 +115,7 @@ def _table(model: Model) -> str:
     if isinstance(model, DiodeModel):
         pairs = ", ".join(f"{key.lower()} = {value!r}" for key, value in model.card())
         entries = f"parameters = {{ {pairs} }}\n"
+        entries += "".join(f"{key} = {_toml(value)}\n" for key, value in model.ratings.entry().items())
     else:
         own = [(key, value) for key, value in model.to_json().items() if key not in ("name", "description", "source")]
         entries = "".join(f"{key} = {_toml(value)}\n" for key, value in own)

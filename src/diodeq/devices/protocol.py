@@ -8,6 +8,8 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.devices.ratings import Ratings
+
 Floats = NDArray[np.float64]
 
 
@@ -68,6 +70,10 @@ class Model(Protocol):
     @property
     def description(self) -> str:
         """What it is, in a line."""
+
+    @property
+    def ratings(self) -> Ratings:
+        """The most the part may be asked for; no part of its law, so models that differ in them alone are equal."""
 
     def card(self) -> list[tuple[str, float]]:
         """(NAME, value) of each given parameter, for its card."""

@@ -17,6 +17,7 @@ from diodeq.devices.composite.parts import Part
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.elements import Element, Rail
 from diodeq.devices.protocol import Model
+from diodeq.devices.ratings import Ratings
 from diodeq.errors import UsageError
 
 
@@ -63,7 +64,10 @@ def _back_to_back(part: Model) -> Model:
             "name a diode such as BZX84C3V3, or hang the part alone with --unit pair or diode",
         )
     halves = (Part("diode", "m", "a", diode=part), Part("diode", "m", "c", diode=part))
-    return CompositeModel(f"{part.name}-pair", halves, part.source, f"two {part.name}, anode to anode")
+    # One current goes through both, forwards through one of them; what heats one is less than what heats the two.
+    own = part.ratings
+    rated = Ratings(amperes=own.forward_amperes, watts=own.watts, source=own.source)
+    return CompositeModel(f"{part.name}-pair", halves, part.source, f"two {part.name}, anode to anode", rated)
 
 
 KINDS: dict[str, Kind] = {

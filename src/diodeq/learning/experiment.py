@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import diodeq
 from diodeq import processors
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
+from diodeq.circuit.survey import Survey
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology, variation_of
 from diodeq.devices.hardware.variation import Variation
@@ -28,7 +30,7 @@ from diodeq.learning.trainer import Metrics, OnBatch, Snapshot
 from diodeq.netlist.listing import circuit_digest
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
-from diodeq.simulators.base import Simulator
+from diodeq.simulators.base import Simulator, batches
 from diodeq.synthesis import layered
 
 TUNING_RATE = 0.005
@@ -227,6 +229,13 @@ def tuned(recipe: Recipe, path: Path, given: Set[str]) -> Recipe:
     return replace(recipe, **{name: value for name, value in changes.items() if name not in fixed})
 
 
+def survey_of(experiment: Experiment, circuit: Circuit) -> Survey:
+    """A survey of a circuit of the experiment: its supply, but of a circuit that was brought, and its resistors."""
+    ladder = _technology(experiment).ladder
+    supply = math.inf if experiment.start else experiment.recipe.supply
+    return Survey(circuit, supply=supply, made_of=None if ladder is None else ladder.single)
+
+
 def _in_range(circuit: Circuit, technology: Technology, path: str) -> None:
     """Refuse conductances the technology cannot hold: training would begin by clipping them to another circuit."""
     values = circuit.conductances[circuit.mask]
@@ -245,6 +254,12 @@ def summarize(
     """The run in numbers; both accuracies are of the circuit that is kept, measured after training."""
     recipe = experiment.recipe
     learned = snapshot.epoch * len(data.x_train)
+    survey = survey_of(experiment, circuit)
+    right = []
+    for point in batches(simulator, circuit, circuit.scaling.to_volts(data.x_test)):
+        survey.add(point.drives, point.node_voltages, point.branch_currents)
+        right.append(point.outputs.argmax(axis=1))
+    feasible = survey.found(circuit.scaling.clipped(data.x_test))
     return {
         "data": experiment.data,
         "simulator": experiment.simulator,
@@ -254,7 +269,7 @@ def summarize(
         "epochs": snapshot.epoch,
         "seconds": round(snapshot.seconds, 3),
         "train_accuracy": trainer.accuracy(simulator, circuit, data.x_train, data.y_train),
-        "test_accuracy": trainer.accuracy(simulator, circuit, data.x_test, data.y_test),
+        "test_accuracy": float(np.mean(np.concatenate(right) == data.y_test)),
         "resistors": len(circuit.resistors),
         "diodes": len(circuit.diodes),
         "nodes": len(circuit.nodes),
@@ -271,6 +286,8 @@ def summarize(
         "recipe": recipe.to_json(),
         "diodeq_version": diodeq.__version__,
         "blas": processors.kernels(),
+        **feasible.summary(),
+        "feasibility": feasible.to_json(),
     }
 
 

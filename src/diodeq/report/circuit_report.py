@@ -10,22 +10,25 @@ from diodeq import processors
 from diodeq.analysis.certificate import CircuitCertificate
 from diodeq.analysis.verify import Verification
 from diodeq.circuit import Circuit
+from diodeq.circuit.feasibility import Feasibility
 from diodeq.netlist.listing import circuit_digest
 from diodeq.printable import counted
 from diodeq.report.figures import inline
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
 from diodeq.report.parity_plot import parity_figures
-from diodeq.report.parts import parts_section
+from diodeq.report.parts import feasible, parts_section
 
 
 def circuit_page(
     circuit: Circuit,
     verification: Verification,
+    found: Feasibility,
     engine: str,
     command: str,
     digests: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """The report as one HTML page; ``engine`` solved it, ``command`` wrote the page; ``digests`` names what it read."""
+    """The report as one HTML page; ``found`` is what the circuit asks for, ``engine`` solved it, ``command`` wrote the
+    page; ``digests`` names what it read."""
     levels = verification.levels
     samples = counted(len(levels["network"][-1]), "sample")
     agreement, accuracy = verification.agreement(), verification.accuracy()
@@ -47,7 +50,7 @@ def circuit_page(
     made = "compiled from a network" if verification.certificate is not None else "with the network extracted from it"
     lead = (
         f"A circuit {made}, and solved at device level. Errors are relative to the largest value of"
-        f" their stage; the circuit was solved in {engine}."
+        f" their stage; the circuit was solved in {engine}. {feasible(found)}"
     )
     rows = [
         ("circuit, SHA-256", circuit_digest(circuit)),

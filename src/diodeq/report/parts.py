@@ -1,14 +1,21 @@
-"""A circuit's parts, counted for a reader."""
+"""A circuit's parts, counted for a reader, and whether they can do what they are for."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.power import groups
 from diodeq.printable import counted
 from diodeq.report.page import Section, Table
 from diodeq.report.quantities import quantity
+
+
+def feasible(found: Feasibility) -> str:
+    """Whether the circuit can be built, as a sentence for the top of a page."""
+    words = found.sentence()
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def parts_section(circuit: Circuit) -> Section:

@@ -1,10 +1,10 @@
-"""Quantities as a reader wants them: three digits and an SI prefix."""
+"""Quantities on pages and in pictures: unit and number stay on one line."""
 
 from __future__ import annotations
 
-from matplotlib.ticker import EngFormatter
+from diodeq import printable
 
 
 def quantity(value: float, unit: str) -> str:
     """Such as ``12.3 µS``."""
-    return EngFormatter(unit=unit, sep="\N{NO-BREAK SPACE}")(float(f"{value:.3g}"))
+    return printable.quantity(value, unit).replace(" ", "\N{NO-BREAK SPACE}")

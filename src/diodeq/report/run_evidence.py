@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,18 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.power import Share, dissipation, groups
 from diodeq.errors import InputError
 from diodeq.files import open_binary
 from diodeq.learning import checkpoint, trainer
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.experiment import Experiment, beginning, stored
+from diodeq.learning.experiment import Experiment, beginning, stored, survey_of
 from diodeq.learning.gradcheck import thinned
 from diodeq.learning.records import read_summary
 from diodeq.learning.rules import RULES
 from diodeq.learning.run_folder import RunFolder
-from diodeq.simulators.base import OperatingPoint, Simulator
+from diodeq.simulators.base import OperatingPoint, Simulator, batches
 
 # Held-out samples whose every voltage is looked at; outputs are computed for all of them.
 CLOSELY = 1024
@@ -35,9 +37,9 @@ class Evidence:
     """All figures of a run's report.
 
     ``initial`` is the circuit before training, or None where it cannot be rebuilt; ``decided`` int64[n_test] is what
-    the circuit takes every held-out sample for; ``point`` is the operating point of the first ``CLOSELY`` of them and
-    ``power`` what they dissipate; ``gradients`` are hardware linearization's and finite differences' of the run's loss
-    for some conductances.
+    the circuit takes every held-out sample for and ``feasible`` what it asks for over them; ``point`` is the operating
+    point of the first ``CLOSELY`` of them and ``power`` what they dissipate; ``gradients`` are hardware linearization's
+    and finite differences' of the run's loss for some conductances.
     """
 
     path: Path
@@ -51,6 +53,7 @@ class Evidence:
     initial: Circuit | None
     engine: str
     decided: NDArray[np.int64]
+    feasible: Feasibility
     point: OperatingPoint
     power: tuple[Share, ...]
     gradients: tuple[Floats, Floats]
@@ -88,6 +91,7 @@ class Evidence:
             "watts": {f"{s.kind}: {s.label}": float(s.watts.mean()) for s in self.power},
             "watts_per_inference": float(sum(s.watts.mean() for s in self.power)),
             "gradient_error": self.gradient_error,
+            "feasibility": self.feasible.to_json(),
             "netlist_sha256": self.netlist_digest,
         }
 
@@ -114,15 +118,15 @@ def gather(path: Path, simulator: Simulator) -> Evidence:
     data, initial = beginning(path)
     circuit = Circuit.load(path / "circuit.npz")
     trainer.fits(circuit, data)
-    point = simulator.operate(circuit, circuit.scaling.to_volts(data.x_test[:CLOSELY]))
-    outputs = point.outputs
-    if len(data.x_test) > CLOSELY:
-        outputs = np.concatenate([outputs, trainer.outputs(simulator, circuit, data.x_test[CLOSELY:])])
-    part, drives = thinned(circuit, CHECKED_CONDUCTANCES), point.drives[:CHECKED_SAMPLES]
+    drives, survey, decided = circuit.scaling.to_volts(data.x_test), survey_of(experiment, circuit), []
+    point = simulator.operate(circuit, drives[:CLOSELY])
+    for each in chain([point], batches(simulator, circuit, drives[CLOSELY:])):
+        survey.add(each.drives, each.node_voltages, each.branch_currents)
+        decided.append(each.outputs.argmax(axis=1))
+    part, few = thinned(circuit, CHECKED_CONDUCTANCES), point.drives[:CHECKED_SAMPLES]
     loss = trainer.bind(experiment.recipe, circuit, data.y_test[:CHECKED_SAMPLES])
     exact, differences = (
-        RULES[name](simulator, part, drives, loss).conductances
-        for name in ("hardware-linearization", "finite-difference")
+        RULES[name](simulator, part, few, loss).conductances for name in ("hardware-linearization", "finite-difference")
     )
     return Evidence(
         path=path,
@@ -135,7 +139,8 @@ def gather(path: Path, simulator: Simulator) -> Evidence:
         circuit=circuit,
         initial=initial,
         engine=simulator.version,
-        decided=outputs.argmax(axis=1),
+        decided=np.concatenate(decided),
+        feasible=survey.found(circuit.scaling.clipped(data.x_test)),
         point=point,
         power=dissipation(point.circuit, point.node_voltages),
         gradients=(exact, differences),

@@ -18,7 +18,7 @@ from diodeq.printable import counted
 from diodeq.report import class_plots, conductance_plot, run_plots, training_plot
 from diodeq.report.figures import inline, style
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
-from diodeq.report.parts import parts_section
+from diodeq.report.parts import feasible, parts_section
 from diodeq.report.quantities import quantity
 from diodeq.report.run_evidence import CHECKED_SAMPLES, Evidence, layers
 
@@ -46,6 +46,7 @@ def run_page(evidence: Evidence, command: str, unset: Sequence[str] = ()) -> str
         f" {counted(len(circuit.diodes), 'diode')}, trained on"
         f" {summary['data']} by {summary['rule']} in {summary['simulator_version']}."
         f" Every figure below comes from the run's files or from evaluating its circuit in {engine}."
+        f" {feasible(evidence.feasible)}"
     )
     sections = [
         _learning(evidence),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from diodeq.arrays import real
 from diodeq.circuit import Circuit
 from diodeq.circuit.flows import kinds_of
-from diodeq.errors import InputError, SimulationError
+from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.pool import Health
 from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+AT_ONCE = 1024
+"""Samples that are solved together where only what they come to is kept."""
+_HELD = 1 << 25  # node voltages of theirs, at most
 HIGH = 1e6  # volts of a drive that no circuit is made for
 _NONE: Mapping[int, str] = MappingProxyType({})
 
@@ -268,6 +271,15 @@ class Dynamic(Protocol):
     ) -> list[Spectrum]:
         """The noise of the outputs, one spectrum a row of ``drives`` float64[B, n_in], within ``band`` in Hz."""
         ...
+
+
+def batches(simulator: Simulator, circuit: Circuit, drives: Floats) -> Iterator[OperatingPoint]:
+    """The operating points for input volts ``drives`` float64[B, n_in], as many rows at a time as memory is meant for;
+    errors number the samples through."""
+    rows = max(1, min(AT_ONCE, _HELD // len(circuit.nodes)))
+    for at in range(0, len(drives), rows):
+        with numbered(range(at, len(drives))):
+            yield simulator.operate(circuit, drives[at : at + rows])
 
 
 class DynamicSimulator(Simulator, Dynamic, Protocol):

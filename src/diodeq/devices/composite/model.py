@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -16,9 +16,10 @@ from diodeq.devices.composite.law import Builder, Composites, outline, spelled
 from diodeq.devices.composite.parts import LETTERS, Part
 from diodeq.devices.composite.printing import inside
 from diodeq.devices.diode.model import DiodeModel
-from diodeq.devices.entries import demand_known, demand_table, texts
+from diodeq.devices.entries import demand_known, demand_table, shared
 from diodeq.devices.joined import Joined
 from diodeq.devices.protocol import OnePorts
+from diodeq.devices.ratings import UNRATED, Ratings
 from diodeq.devices.two_pin import PINS, Spelling
 from diodeq.errors import InputError
 
@@ -40,6 +41,7 @@ class CompositeModel:
     parts: tuple[Part, ...]
     source: str = ""
     description: str = ""
+    ratings: Ratings = field(default=UNRATED, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.search(r"[A-Za-z0-9]", self.name):
@@ -117,6 +119,7 @@ class CompositeModel:
             "parts": [part.to_json() for part in self.parts],
             "source": self.source,
             "description": self.description,
+            **self.ratings.entry(),
         }
 
     @classmethod
@@ -125,7 +128,7 @@ class CompositeModel:
         demand_table(document, "composite", "import one with `diodeq devices import FILE.lib`")
         name = document.get("name")
         demand_known(document, "composite", ["parts"])
-        said = texts(document, "composite")
+        said = shared(document, "composite")
         given = document.get("parts")
         if not isinstance(given, list) or not 1 <= len(given) <= MOST:
             raise InputError(

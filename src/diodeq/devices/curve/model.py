@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any, Self
 
@@ -15,8 +15,9 @@ from diodeq.arrays import is_finite
 from diodeq.devices.curve.law import Curves, Pieces, Table
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.diode.temperature import ZERO_CELSIUS
-from diodeq.devices.entries import demand_known, demand_table, texts
+from diodeq.devices.entries import demand_known, demand_table, shared
 from diodeq.devices.original import checked, is_plain
+from diodeq.devices.ratings import UNRATED, Ratings
 from diodeq.devices.two_pin import PINS, Spelling
 from diodeq.errors import InputError
 
@@ -44,6 +45,7 @@ class CurveModel:
     description: str = ""
     temperature: float | None = None
     original: tuple[str, ...] = ()
+    ratings: Ratings = field(default=UNRATED, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.search(r"[A-Za-z0-9]", self.name):
@@ -126,6 +128,7 @@ class CurveModel:
             "description": self.description,
             **({} if self.temperature is None else {"temperature": self.temperature}),
             **({"original": list(self.original)} if self.original else {}),
+            **self.ratings.entry(),
         }
 
     @classmethod
@@ -140,7 +143,7 @@ class CurveModel:
         original = document.get("original", [])
         if not isinstance(original, list):
             raise InputError(f"the original of curve {name!r} is not a list of lines", "leave it out")
-        said = texts(document, "curve")
+        said = shared(document, "curve")
         volts, amperes = tuple(document["volts"]), tuple(document["amperes"])
         warm = document.get("temperature")
         return cls(volts=volts, amperes=amperes, temperature=warm, original=tuple(original), **said)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Self
 
 from diodeq.arrays import is_finite
 from diodeq.devices.diode.law import Law
-from diodeq.devices.entries import demand_known, demand_table, texts
+from diodeq.devices.entries import demand_known, demand_table, shared
+from diodeq.devices.ratings import UNRATED, Ratings
 from diodeq.errors import InputError
 
 
@@ -95,6 +96,7 @@ class DiodeModel:
     parameters: tuple[tuple[str, float], ...] = ()
     source: str = ""
     description: str = ""
+    ratings: Ratings = field(default=UNRATED, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.search(r"[A-Za-z0-9]", self.name):
@@ -156,6 +158,7 @@ class DiodeModel:
             "parameters": dict(self.parameters),
             "source": self.source,
             "description": self.description,
+            **self.ratings.entry(),
         }
 
     @classmethod
@@ -169,7 +172,7 @@ class DiodeModel:
             )
         read = "only parameters, source and description are read; SPICE parameters go under `parameters`"
         demand_known(document, "diode", ["parameters"], read)
-        return cls(parameters=tuple(document["parameters"].items()), **texts(document, "diode"))
+        return cls(parameters=tuple(document["parameters"].items()), **shared(document, "diode"))
 
     @classmethod
     def laws(cls, models: Sequence[Self], temperature: float, gmin: float = 1e-12) -> Law:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +13,8 @@ import numpy as np
 from diodeq.arrays import is_finite
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.diode.temperature import ZERO_CELSIUS
-from diodeq.devices.entries import demand_known, demand_table, texts
+from diodeq.devices.entries import demand_known, demand_table, shared
+from diodeq.devices.ratings import UNRATED, Ratings
 from diodeq.devices.transistor import bipolar, jfet, mosfet
 from diodeq.devices.transistor.law import Floats, Group, Transistors
 from diodeq.devices.transistor.parameters import KINDS, POSITIVE, Kind
@@ -41,6 +42,7 @@ class TransistorModel:
     parameters: tuple[tuple[str, float], ...] = ()
     source: str = ""
     description: str = ""
+    ratings: Ratings = field(default=UNRATED, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.search(r"[A-Za-z0-9]", self.name):
@@ -126,6 +128,7 @@ class TransistorModel:
             "parameters": dict(self.parameters),
             "source": self.source,
             "description": self.description,
+            **self.ratings.entry(),
         }
 
     @classmethod
@@ -138,7 +141,7 @@ class TransistorModel:
             raise InputError(
                 f"the parameters of transistor {name!r} are no table", "write for example { vto = 1.0, kp = 1e-3 }"
             )
-        said = texts(document, "transistor", "polarity")
+        said = shared(document, "transistor", "polarity")
         return cls(parameters=tuple(document.get("parameters", {}).items()), **said)
 
     @classmethod

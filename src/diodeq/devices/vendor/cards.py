@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from diodeq.devices.diode.model import ALIASES, DIFFERENT_DIODE, PARAMETERS, RATINGS, DiodeModel
+from diodeq.devices.ratings import UNRATED, Ratings
 from diodeq.devices.vendor.limits import as_taken
 from diodeq.errors import InputError
 from diodeq.spice import Scope, tokens
@@ -18,6 +20,15 @@ EFFECTS = {"jtun": "", "temp": "", "dtemp": "", "jsw": "pj", "jtunsw": "pj", "tl
 # Levels of one law in ngspice (39), but for what `EFFECTS` names. A width and a length count at the second alone, and
 # are refused at both: other simulators scale with them.
 LEVELS = (1.0, 3.0)
+
+# Parameters that change no current, and the rating that each is: VPK and IAVE are LTspice's, the others ngspice's.
+KEPT = {
+    "vpk": "reverse_volts",
+    "bv_max": "reverse_volts",
+    "iave": "forward_amperes",
+    "id_max": "forward_amperes",
+    "pd_max": "watts",
+}
 
 # A number with more behind it that is no factor to any simulator: words that an underscore joins, or the unit of a
 # current behind an exponent.
@@ -93,7 +104,9 @@ def _multiplied(model: DiodeModel, factor: float, *more: str) -> DiodeModel:
             given[key] *= factor
     if "rs" in given:
         given["rs"] /= factor
-    return replace(model, parameters=tuple(given.items()))
+    # Data sheets rate no areas, but so many diodes side by side.
+    ratings = model.ratings.parallel(factor) if "ibv" in more else UNRATED
+    return replace(model, parameters=tuple(given.items()), ratings=ratings)
 
 
 def split_card(text: str) -> Card:
@@ -170,6 +183,7 @@ def read_card(card: Card, scope: Scope, find: Callable[[str], Sized], source: st
     given: set[str] = set()
     effects: dict[str, float] = {}
     ignored = list(card.notes)
+    rated = base.model.ratings.known() if base else {}
     for name, text in card.parameters:
         key = ALIASES.get(name.lower(), name.lower())
         if key in given:
@@ -189,7 +203,11 @@ def read_card(card: Card, scope: Scope, find: Callable[[str], Sized], source: st
                 "use the vendor's model with IS, N and RS, or the part `ideal`",
             )
         elif key in RATINGS:
-            ignored.append(f"{name}={text} is a rating")
+            limit = _rating(text, scope) if key in KEPT else None
+            if limit is None:
+                ignored.append(f"{name}={text} is a rating")
+            else:
+                rated[KEPT[key]] = min(limit, rated.get(KEPT[key], limit))
             continue
         else:
             ignored.append(f"{name}={text} is not part of the law that diodeq and ngspice share")
@@ -206,7 +224,17 @@ def read_card(card: Card, scope: Scope, find: Callable[[str], Sized], source: st
     if not area > 0.0:
         raise InputError(f"diode {card.name}: its AREA is {area:g}", "give a positive area")
     ignored += as_taken(card.name, values)
-    return Sized(DiodeModel(card.name, tuple(values.items()), source=source), area), tuple(ignored)
+    ratings = Ratings(**rated, source=source)
+    return Sized(DiodeModel(card.name, tuple(values.items()), source, ratings=ratings), area), tuple(ignored)
+
+
+def _rating(text: str, scope: Scope) -> float | None:
+    """A rating that is a positive number; None for any other, which changes no current."""
+    try:
+        found = scope.number(text)
+    except InputError:
+        return None
+    return found if 0.0 < found < math.inf else None
 
 
 def _number(text: str, scope: Scope, name: str, notes: list[str]) -> float:
