@@ -10,18 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from diodeq.circuit import Circuit
-from diodeq.circuit.power import dissipated
 from diodeq.cluster import mapper
 from diodeq.errors import UsageError
-from diodeq.learning import datasets
 from diodeq.learning.experiment import Experiment
 from diodeq.learning.recipe import Recipe
+from diodeq.learning.records import read_summary
 from diodeq.learning.runs import Course, OnRun, Run, Shared, accuracy, completed, demand_distinct
-from diodeq.learning.trainer import EVALUATED_AT_ONCE
 from diodeq.pool import TIME_LIMIT
-from diodeq.simulators import create
-from diodeq.simulators.base import Simulator
 
 
 @dataclass(frozen=True)
@@ -111,21 +106,9 @@ def measured(shared: Shared, run: Run) -> dict[str, Any]:
     if "failed" in found:
         return found
     del found["curve"]
-    circuit = Circuit.load(run.folder / "circuit.npz")
-    data = datasets.load(run.experiment.data, run.experiment.recipe.seed)
-    _, workers, time_limit = shared
-    with create(run.experiment.simulator, workers, time_limit) as simulator:
-        watts = _watts(simulator, circuit, circuit.scaling.to_volts(data.x_test))
-    return {
-        **found,
-        "resistors": len(circuit.resistors),
-        "watts": {"median": float(np.median(watts)), "worst": float(watts.max())},
-    }
-
-
-def _watts(simulator: Simulator, circuit: Circuit, drives: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
-    batches = (drives[at : at + EVALUATED_AT_ONCE] for at in range(0, len(drives), EVALUATED_AT_ONCE))
-    return np.concatenate([dissipated(circuit, simulator.operate(circuit, some).node_voltages) for some in batches])
+    summary = read_summary(run.folder / "summary.json")
+    watts = {"median": summary["static_watts_median"], "worst": summary["static_watts_max"]}
+    return {**found, "resistors": summary["resistors"], "watts": watts}
 
 
 def _point(parts: int, power: float, runs: list[dict[str, Any]]) -> dict[str, Any]:
