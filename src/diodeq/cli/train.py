@@ -66,7 +66,10 @@ from diodeq.printable import counted
 @click.option("--parts", type=int, metavar="N", help="Prune to N resistors while training.")
 @click.option("--fan-in", type=int, metavar="N", help="Keep N resistors from each node towards the inputs.")
 @click.option(
-    "--quantize", metavar="VALUES", help="Train a circuit of such values only: E24, AD5206, 16 levels, E12:series …"
+    "--quantize",
+    "--series",
+    metavar="VALUES",
+    help="Train a circuit of such values only: E24, AD5206, 16 levels, E12:series …",
 )
 @click.option(
     "--robust",
@@ -170,7 +173,7 @@ def _given(context: click.Context) -> set[str]:
 def _hold(numbers: dict[str, Any]) -> set[str]:
     """Put the range and the values that --conductances, --technology and --quantize ask for among the numbers.
 
-    Returns the names that were put there. Values that have a range of their own bring it.
+    Returns the names that were put there. Parts that are programmed bring their range.
     """
     asked, named = numbers.pop("conductances"), numbers.pop("technology")
     held = technology.get(named) if named else None
@@ -178,7 +181,8 @@ def _hold(numbers: dict[str, Any]) -> set[str]:
     numbers["low"], numbers["high"] = asked or ((held.low, held.high) if held else (None, None))
     if numbers["low"] is None and numbers["quantize"] and not numbers["quantize"].isdigit():
         values = ladder(numbers["quantize"])
-        numbers["low"], numbers["high"] = values.low, values.high
+        if values.single.programmable:
+            numbers["low"], numbers["high"] = values.low, values.high
     return {name for name in ("low", "high", "quantize") if numbers[name] is not None}
 
 
