@@ -21,10 +21,8 @@ from diodeq.cli.main import COMMANDS  # noqa: E402
 from diodeq.crew import Crew  # noqa: E402
 from diodeq.simulators.ngspice import NgspiceReference, NgspiceSimulator  # noqa: E402
 
-# Boards and comparisons keep their processes: that they share work is part of what they are.
 for name in COMMANDS:
-    if name not in ("montecarlo", "compare"):
-        os.environ[f"DIODEQ_{name.upper()}_WORKERS"] = "1"
+    os.environ[f"DIODEQ_{name.upper()}_WORKERS"] = "1"
 
 # What a shell runs in its background ignores Ctrl-C, and so would the programs under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
