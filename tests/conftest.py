@@ -1,4 +1,4 @@
-"""What all tests share: an environment in which processes are cheap, and engines, whose start costs more than most tests.
+"""What all tests share: engines, whose start costs more than most tests, and an environment of cheap processes.
 
 Hundreds of processes are started, by tests that share few processors: none compiles diodeq anew, none has threads or
 workers to spare unless a test asks for them.
@@ -7,7 +7,6 @@ workers to spare unless a test asks for them.
 import os
 import signal
 import sys
-from collections import defaultdict
 
 # Before numpy is loaded: the threads of linear algebra wait by spinning.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
@@ -48,22 +47,24 @@ MOST = 4  # crews at rest
 class Resting(Crew):
     """A crew that rests when it is dismissed, unless anything happened to it."""
 
-    def __init__(self, crews, kind, *asked):
+    def __init__(self, rests, kind, *asked):
         super().__init__(*asked)
-        self._crews, self._kind = crews, kind
+        self.kind, self._rests = kind, rests
 
     def dismiss(self):
-        if self._closed or self._busy or self.restarts or sum(map(len, self._crews.values())) >= MOST:
+        if self._closed or self._busy or self.restarts:
             super().dismiss()
-        else:
-            self._crews[self._kind].append(self)
+            return
+        self._rests.append(self)
+        if len(self._rests) > MOST:
+            Crew.dismiss(self._rests.pop(0))
 
 
 @pytest.fixture(scope="session")
 def resting():
-    crews = defaultdict(list)
+    crews = []
     yield crews
-    for crew in sum(crews.values(), []):
+    for crew in crews:
         Crew.dismiss(crew)
 
 
@@ -75,6 +76,10 @@ def kept_workers(request, resting, monkeypatch):
 
     def hire(*asked):
         kind = asked, os.environ.get("NGSPICE_LIBRARY_PATH")
-        return resting[kind].pop() if resting[kind] else Resting(resting, kind, *asked)
+        for crew in resting:
+            if crew.kind == kind:
+                resting.remove(crew)
+                return crew
+        return Resting(resting, kind, *asked)
 
     monkeypatch.setattr(pool, "Crew", hire)

@@ -40,7 +40,13 @@ def tour(tmp_path_factory):
 def run(folder, *command, **more):
     here = Path(sys.executable).parent
     path = f"{here}{os.pathsep}{os.environ['PATH']}"
-    options = {"cwd": folder, "env": {**os.environ, **LITTLE, "PATH": path}, "text": True, "timeout": 300, "check": False}
+    options = {
+        "cwd": folder,
+        "env": {**os.environ, **LITTLE, "PATH": path},
+        "text": True,
+        "timeout": 600,
+        "check": False,
+    }
     done = subprocess.run(*command, capture_output=True, **options, **more)
     assert done.returncode == 0, f"{command}\n{done.stderr}"
     return done.stdout
