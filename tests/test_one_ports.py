@@ -262,7 +262,8 @@ def test_load_lines_are_satisfied(models, temperature):
 def test_chords_are_bounded_and_the_bounds_are_attained(models, temperature):
     kept = sound(models, temperature)
     ports = one_ports(kept, np.arange(len(kept)), temperature)
-    ends = volts(ports, 60, 2), volts(ports, 60, 3)
+    rows = 10 if isinstance(kept[0], CompositeModel) else 60  # whose every current is Newton's method
+    ends = volts(ports, rows, 2), volts(ports, rows, 3)
     low, high = np.minimum(*ends), np.maximum(*ends)
     least, largest = ports.chord(low, high)
     assert np.all(least <= largest)
@@ -272,8 +273,9 @@ def test_chords_are_bounded_and_the_bounds_are_attained(models, temperature):
     grid = [low + share * (high - low) for share in np.unique(shares)]
     pairs = [(low + a * (high - low), low + b * (high - low)) for a, b in np.sort(random.uniform(size=(20, 2)))]
     for a, b in [*itertools.pairwise(grid), *pairs, (low, high)]:
-        rise, run = ports.current(b) - ports.current(a), b - a
-        noise = 4e-15 * (np.abs(ports.current(a)) + np.abs(ports.current(b)))
+        before, after = ports.current(a), ports.current(b)
+        rise, run = after - before, b - a
+        noise = 4e-15 * (np.abs(before) + np.abs(after))
         noise += 4e-15 * np.abs(b) * np.maximum(ports.conductance(a), ports.conductance(b))
         known = run > 1e-9 * np.maximum(np.abs(a), np.abs(b))
         assert np.all((rise >= least * run - noise - 1e-9 * np.abs(rise)) | ~known)
