@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import circuits
+from diodeq import cluster
 from diodeq.analysis import montecarlo
 from diodeq.analysis.montecarlo import Study
 from diodeq.cluster import checked, job_script, mapper
@@ -119,6 +120,7 @@ def test_no_such_cluster(spec):
 
 def test_a_scheduler_that_is_not_there_is_said_plainly(monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
     began = time.monotonic()
     with pytest.raises(DiodeqError, match="no Dask scheduler answers"), mapper("tcp://127.0.0.1:9"):
         pass

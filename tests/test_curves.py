@@ -292,7 +292,8 @@ def test_what_is_printed_is_the_law_itself(model):
     body = choices(definition(model, NGSPICE))
     curve = one(model)
     ends = np.array(model.volts)
-    for v in [*ends, *(ends[:-1] + 0.3 * np.diff(ends)), ends[0] - 7.0, ends[-1] + 7.0]:
+    every = max(1, len(ends) // 12)
+    for v in [*ends[::every], *(ends[:-1] + 0.3 * np.diff(ends))[::every], ends[-1], ends[0] - 7.0, ends[-1] + 7.0]:
         printed = float(evaluate(body, Fraction(float(v))))
         assert printed == pytest.approx(float(curve.current(np.array([v]))[0]), rel=1e-12, abs=1e-22)
 

@@ -262,7 +262,8 @@ def test_load_lines_are_satisfied(models, temperature):
 def test_chords_are_bounded_and_the_bounds_are_attained(models, temperature):
     kept = sound(models, temperature)
     ports = one_ports(kept, np.arange(len(kept)), temperature)
-    ends = volts(ports, 200, 2), volts(ports, 200, 3)
+    rows = 10 if isinstance(kept[0], CompositeModel) else 60  # whose every current is Newton's method
+    ends = volts(ports, rows, 2), volts(ports, rows, 3)
     low, high = np.minimum(*ends), np.maximum(*ends)
     least, largest = ports.chord(low, high)
     assert np.all(least <= largest)
@@ -272,8 +273,9 @@ def test_chords_are_bounded_and_the_bounds_are_attained(models, temperature):
     grid = [low + share * (high - low) for share in np.unique(shares)]
     pairs = [(low + a * (high - low), low + b * (high - low)) for a, b in np.sort(random.uniform(size=(20, 2)))]
     for a, b in [*itertools.pairwise(grid), *pairs, (low, high)]:
-        rise, run = ports.current(b) - ports.current(a), b - a
-        noise = 4e-15 * (np.abs(ports.current(a)) + np.abs(ports.current(b)))
+        before, after = ports.current(a), ports.current(b)
+        rise, run = after - before, b - a
+        noise = 4e-15 * (np.abs(before) + np.abs(after))
         noise += 4e-15 * np.abs(b) * np.maximum(ports.conductance(a), ports.conductance(b))
         known = run > 1e-9 * np.maximum(np.abs(a), np.abs(b))
         assert np.all((rise >= least * run - noise - 1e-9 * np.abs(rise)) | ~known)
@@ -320,7 +322,7 @@ def test_many_are_each_alone_and_in_any_order(models, temperature):
     random = np.random.default_rng(5)
     which = random.integers(0, count, 300)
     ports = one_ports(kept, which, temperature)
-    v = volts(ports, 150)
+    v = volts(ports, 30)
     resistances = 10.0 ** random.uniform(-2, 9, 300)
     together = [ports.current(v), *ports.load_line(v, resistances), *ports.chord(v, v + 0.3)]
     for k in range(count):

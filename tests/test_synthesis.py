@@ -115,7 +115,7 @@ def test_the_oracle_agrees(realization):
 
 def test_every_resistor_is_in_the_range_and_counts_are_right():
     technology = Technology(low=1e-6, high=1e-3)
-    net, x = network(5, kinds=("general", "feed-forward", "symmetric"))
+    net, x = network(5, largest=12, kinds=("general", "feed-forward", "symmetric"))
     compiled = compile_network(net, technology=technology)
     assert compiled.circuit.conductances.min() >= 1e-6 * (1 - 1e-9)
     assert compiled.circuit.conductances.max() <= 1e-3 * (1 + 1e-9)

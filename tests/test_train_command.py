@@ -83,7 +83,7 @@ def test_the_saved_circuit_is_the_one_the_summary_speaks_of(finished):
 
 def test_words_on_stdout_and_workers_change_no_bit(finished, tmp_path, capsys):
     run, _, _ = finished
-    assert main(["train", "iris", "--out", str(tmp_path / "run"), *QUICK, "--workers", "1", "--verbose"]) == 0
+    assert main(["train", "iris", "--out", str(tmp_path / "run"), *QUICK, "--workers", "2", "--verbose"]) == 0
     printed = capsys.readouterr()
     assert "38 held-out samples" in printed.out
     assert printed.err.count("\n") == 6

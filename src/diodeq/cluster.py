@@ -26,6 +26,8 @@ Map = Callable[[Callable[[Any, Any], Any], Any, Sequence[Any]], Iterator[Any]]
 # What one SLURM job asks for where ~/.config/dask/jobqueue.yaml says nothing.
 JOB = {"cores": 1, "memory": "4GB"}
 
+PATIENCE = 10  # seconds, with a scheduler that does not answer
+
 
 def checked(spec: str) -> str:
     """``spec`` as it is; raises ``UsageError`` where ``mapper`` would not know it."""
@@ -136,7 +138,7 @@ def _client(spec: str) -> Iterator[Any]:
             yield client
     else:
         try:
-            client = Client(spec, timeout=10)  # type: ignore[no-untyped-call]
+            client = Client(spec, timeout=PATIENCE)  # type: ignore[no-untyped-call]
         except (OSError, TimeoutError, ValueError) as error:
             raise SimulatorMissingError(
                 f"no Dask scheduler answers at {spec}", "start one with dask scheduler"
