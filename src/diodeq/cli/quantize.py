@@ -47,7 +47,7 @@ def quantize_command(
         raise UsageError("there are no parts to choose from", "add --series E24, --programmable AD5206 or --levels 16")
     loaded = Circuit.load(circuit)
     with create(simulator, workers, time_limit) as engine:
-        quantized, cost = asked.apply(loaded, ladder, engine)
+        quantized, cost = asked.apply(loaded, circuit, ladder, engine)
         version = engine.version
     if picture is not None:
         from diodeq.report.figures import render

@@ -95,23 +95,23 @@ class Parts:
         low, high = (0.0, np.inf) if self.ohms is None else _siemens(self.ohms)
         return ladder(f"{named[0]}:{self.pairs}" if self.pairs else named[0], low, high)
 
-    def apply(self, circuit: Circuit, found: Ladder, engine: Simulator) -> tuple[Quantized, Cost]:
-        """The quantized circuit and what it costs in ``engine``; raises ``InputError`` if there is nothing to do."""
+    def apply(self, circuit: Circuit, file: Path, found: Ladder, engine: Simulator) -> tuple[Quantized, Cost]:
+        """The quantized circuit and what it costs in ``engine``, ``file`` being its own; raises ``InputError`` if there is nothing to do."""
         if not len(circuit.resistors):
             raise InputError(f"circuit {circuit.title!r} has no resistors", "there is nothing to quantize")
-        drives, labels = self._drives(circuit)
+        drives, labels = self._drives(circuit, file)
         if self.scale == "auto":
             quantized = best_scaled(engine, circuit, found, drives)
         else:
             quantized = quantize(circuit, found, _number(self.scale))
         return quantized, cost(engine, circuit, quantized.circuit, drives, labels)
 
-    def _drives(self, circuit: Circuit) -> tuple[Floats, np.ndarray[Any, np.dtype[np.int64]] | None]:
+    def _drives(self, circuit: Circuit, file: Path) -> tuple[Floats, np.ndarray[Any, np.dtype[np.int64]] | None]:
         if self.inputs is None:
             if self.labelled:
                 raise UsageError("--labelled has no meaning without --inputs", "add --inputs X.csv")
             return drawn_drives(circuit), None
-        return from_csv(self.inputs, circuit, self.labelled)
+        return from_csv(self.inputs, circuit, self.labelled, file)
 
 
 def document(quantized: Quantized, found: Cost, simulator: str) -> dict[str, Any]:
