@@ -1,4 +1,4 @@
-"""One reader of comma-separated text for inputs, data sets and curves: the same dialects, names and labels everywhere."""
+"""One reader of comma-separated text: the same dialects, names and labels for inputs, data sets and curves."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,8 @@ def test_every_reader_reads_every_dialect(dialect, tmp_path):
     write(("v1", "v2", "species"), [(*row, f'"{name}"') for row, name in zip(ROWS, "abb", strict=True)])
     assert read_matrix(path, ("v1", "v2"), True, ("a", "b"))[:, 2].tolist() == [0, 1, 1]
     raw = read_csv(path)
-    assert raw.x.tolist() == [list(row) for row in ROWS] and raw.features == ("v1", "v2")
+    assert raw.x.tolist() == [list(row) for row in ROWS]
+    assert raw.features == ("v1", "v2")
     write(("volts", "amperes"), [(0, 0), (1, 1e-3), (2, 5e-3)])
     assert read_curve(path, "c").model.amperes == (0.0, 1e-3, 5e-3)
 
@@ -116,4 +117,5 @@ def test_nominal_values_of_an_arff_are_text_of_any_language(tmp_path):
         "utf-8",
     )
     raw = read_arff(tmp_path / "x.arff")
-    assert raw.y.tolist() == ["sehr süß", "süß", "b"] and raw.features == ("größe",)
+    assert raw.y.tolist() == ["sehr süß", "süß", "b"]
+    assert raw.features == ("größe",)

@@ -193,7 +193,7 @@ def read_matrix(path: str | Path, inputs: Sequence[str], labelled: bool = False,
 
 
 def is_header(cells: Sequence[str]) -> bool:
-    """Whether a first row's cells, without a label's, are names: none is a number, nor are all numbers with a suffix."""
+    """Whether a first row's cells, without a label's, are names: none is a number, nor do all have a suffix."""
     return bool(cells) and not any(map(is_number, cells)) and any(_suffixed(cell) is None for cell in cells)
 
 

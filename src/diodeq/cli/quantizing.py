@@ -96,7 +96,7 @@ class Parts:
         return ladder(f"{named[0]}:{self.pairs}" if self.pairs else named[0], low, high)
 
     def apply(self, circuit: Circuit, file: Path, found: Ladder, engine: Simulator) -> tuple[Quantized, Cost]:
-        """The quantized circuit and what it costs in ``engine``, ``file`` being its own; raises ``InputError`` if there is nothing to do."""
+        """The quantized circuit of a ``file`` and what it costs; raises ``InputError`` if there is nothing to do."""
         if not len(circuit.resistors):
             raise InputError(f"circuit {circuit.title!r} has no resistors", "there is nothing to quantize")
         drives, labels = self._drives(circuit, file)

@@ -73,9 +73,7 @@ class Samples:
         return circuit.scaling.to_volts(found.x_test), found.y_test
 
 
-def from_csv(
-    path: Path, circuit: Circuit, labelled: bool, file: Path
-) -> tuple[Floats, NDArray[np.int64] | None]:
+def from_csv(path: Path, circuit: Circuit, labelled: bool, file: Path) -> tuple[Floats, NDArray[np.int64] | None]:
     """Input volts float64[B, n_in] of a CSV in the user's units, and the class numbers in its last column, if any;
     ``file`` is the circuit's."""
     rows, labels = rows_of(circuit, path, labelled, file)

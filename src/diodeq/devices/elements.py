@@ -25,6 +25,9 @@ DIODE_RELU_SATURATION = 1e-6
 # 0.024 everywhere (found by least p-th powers of the error, p up to 40).
 TANH_GENERATOR = ((0.4259, 0.8225, 0.9902), (0.6914, 4.3042))
 
+MADE = "diodeq: made for its activation"
+"""The source of parts that are made to measure"""
+
 # Emission coefficients below this are nearly ideal diodes; real ones are near 1 … 2.
 NEARLY_IDEAL = 0.1
 
@@ -71,7 +74,7 @@ class Made:
                 ("xti", 0.0),
                 ("tnom", temperature),
             ),
-            source="diodeq: made for its activation",
+            source=MADE,
         )
 
 
@@ -88,7 +91,7 @@ class MadeTanh:
         t = self.reach * np.sinh(np.linspace(-3.0, 3.0, self.points)) / np.sinh(3.0)
         v = np.tanh(t)
         volts, amperes = volts_per_unit * v, siemens * volts_per_unit * (t - v)
-        return CurveModel(name, tuple(volts.tolist()), tuple(amperes.tolist()), "diodeq: made for its activation")
+        return CurveModel(name, tuple(volts.tolist()), tuple(amperes.tolist()), MADE)
 
 
 @dataclass(frozen=True)
