@@ -18,6 +18,7 @@ from diodeq.errors import InputError
 from diodeq.files import open_binary
 from diodeq.printable import counted
 from diodeq.spice.numbers import NUMBER, SUFFIXES, number
+from diodeq.spice.numbers import shortest as shortest
 
 Floats = NDArray[np.float64]
 
@@ -264,8 +265,3 @@ def numbers(path: str | Path, block: list[tuple[int, list[str]]], called: Sequen
 def format_matrix(values: Floats) -> str:
     """One row a sample, no header, every number in the fewest digits that read back to it; NaN where there is none."""
     return "".join(",".join(map(shortest, row)) + "\n" for row in values.tolist())
-
-
-def shortest(value: float) -> str:
-    """The fewest digits that read back to the same number, as in 1, 0.1 and 1e-07."""
-    return repr(value).removesuffix(".0")

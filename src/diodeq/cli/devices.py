@@ -20,6 +20,7 @@ from diodeq.devices.transistor.model import TransistorModel
 from diodeq.devices.two_pin import EXPORTED, TwoPin, definition
 from diodeq.files import write_atomically
 from diodeq.network import ACTIVATIONS, Activation
+from diodeq.spice.numbers import shortest
 
 TEMPERATURE = click.option(
     "--temperature", type=float, help="Temperature in °C; by default 27, or the one at which the part was measured."
@@ -85,7 +86,7 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
         card = definition(model, EXPORTED)
     else:
         # repr of a float is the shortest text that reads back as the same number
-        card = f".model {model.spice_name} D({' '.join(f'{key}={value!r}' for key, value in model.card())})"
+        card = f".model {model.spice_name} D({' '.join(f'{key}={shortest(value)}' for key, value in model.card())})"
     if as_json:
         print_json({**document, "card": card})
         return
@@ -101,7 +102,7 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
     elif isinstance(model, TransistorModel):
         for key, value in model.values().items():
             meant = model.kind.law[key]
-            say(f"  {key.upper():<6} {value:<12g} {meant.unit:<5} {meant.meaning}")
+            say(f"  {key.upper():<6} {shortest(value):<12} {meant.unit:<5} {meant.meaning}")
         say(f"\nterminals of the {model.polarity} at its pins, current flowing in at a: {model.terminals}")
     elif isinstance(model, TwoPin):
         for line in definition(model, EXPORTED).split("\n"):
@@ -109,7 +110,7 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
     else:
         for key, value in model.card():
             parameter = PARAMETERS[key.lower()]
-            say(f"  {key:<5} {value:<12g} {parameter.unit:<5} {parameter.meaning}")
+            say(f"  {key:<5} {shortest(value):<12} {parameter.unit:<5} {parameter.meaning}")
     say(f"\nforward voltage at {temperature:g} °C")
     for entry in document["forward_voltages"]:
         known = "never, or not measured" if entry["volts"] is None else f"{entry['volts']:.6g} V"
