@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Bank, Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.devices import Model
+from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.elements import MADE, Element, Made
 from diodeq.errors import InputError
@@ -72,9 +74,16 @@ def _same_diodes(circuit: Circuit, element: Element, ends: dict[str, Index], vol
     if isinstance(element.made, Made):
         thermal = element.made.model("x", 1.0, volts, circuit.temperature).get("n")
         made = all(isinstance(each, DiodeModel) and np.isclose(each.get("n"), thermal, rtol=1e-3) for each in models)
+    elif element.made is not None:
+        curve = element.made.model("x", 1.0, volts, circuit.temperature)
+        made = all(isinstance(each, CurveModel) and _same_knots(each, curve) for each in models)
     else:
-        made = all((each.source == MADE) == (element.made is not None) for each in models)
+        made = all(each.source != MADE for each in models)
     return found == wanted and made
+
+
+def _same_knots(one: CurveModel, other: Model) -> bool:
+    return isinstance(other, CurveModel) and len(one.volts) == len(other.volts) and np.allclose(one.volts, other.volts)
 
 
 def _alike(

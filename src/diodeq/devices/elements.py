@@ -95,6 +95,25 @@ class MadeTanh:
 
 
 @dataclass(frozen=True)
+class MadeElu:
+    """A part with the curve ``log(1 + v/a) - v`` in units below zero and no current above: an ELU within 2e-6."""
+
+    scale: float
+    points: int = 241
+    reach: float = 12.0
+    """The largest -log(1 + v/a)."""
+
+    def model(self, name: str, siemens: float, volts_per_unit: float, temperature: float = 27.0) -> CurveModel:
+        """The part for a unit conductance of ``siemens``; it is the same at every temperature."""
+        t = -self.reach * np.sinh(np.linspace(3.0, 0.0, self.points)) / np.sinh(3.0)
+        v = np.append(self.scale * np.expm1(t), 1.0)
+        current = np.append(t, 1.0) - v
+        return CurveModel(
+            name, tuple((volts_per_unit * v).tolist()), tuple((siemens * volts_per_unit * current).tolist()), MADE
+        )
+
+
+@dataclass(frozen=True)
 class Branch:
     """A diode between the node and a rail, with a resistor of so many g0 or none; ``outwards``: away from the node."""
 
@@ -196,6 +215,11 @@ def diode_relu(thermal: float) -> Element:
 def tanh(parameter: float) -> Element:
     """F(v) = artanh(v) - v: one part whose curve that is."""
     return Element(diodes=(("node", "0"),), made=MadeTanh(), scalable=False)
+
+
+def elu(scale: float) -> Element:
+    """F(v) = log(1 + v/a) - v below zero: one part whose curve that is."""
+    return Element(diodes=(("node", "0"),), made=MadeElu(scale), scalable=False)
 
 
 def tanh_generator(parameter: float) -> Element:

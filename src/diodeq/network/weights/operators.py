@@ -31,6 +31,7 @@ STEPS: dict[str, tuple[Step, set[str], int]] = {
     "Tanh": (activating.plain, set(), 1),
     "Sigmoid": (activating.plain, set(), 1),
     "LeakyRelu": (activating.leaky, {"alpha"}, 1),
+    "Elu": (activating.exponential, {"alpha"}, 1),
     "PRelu": (activating.leaky, set(), 2),
     "Clip": (activating.clip, {"min", "max"}, 3),
     "Max": (activating.extreme, set(), 64),
