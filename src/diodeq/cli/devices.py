@@ -62,10 +62,12 @@ def list_devices(as_json: bool) -> None:
     table.add_column("name", no_wrap=True)
     for current in CURRENTS:
         table.add_column(f"V_f at\n{shown_amperes(current)}", justify="right", no_wrap=True)
+    table.add_column("V_z at\n1 mA", justify="right", no_wrap=True)
     table.add_column("description", ratio=3)
     table.add_column("source", ratio=4, style="dim")
     for part in parts:
         volts = ["-" if entry["volts"] is None else f"{entry['volts']:.3f}" for entry in part["forward_voltages"]]
+        volts.append("-" if part["breakdown_volts"] is None else f"{part['breakdown_volts']:.4g}")
         table.add_row(part["name"], *volts, part["description"], part["source"])
     Terminal().print(table)
 
@@ -115,6 +117,8 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
     for entry in document["forward_voltages"]:
         known = "never, or not measured" if entry["volts"] is None else f"{entry['volts']:.6g} V"
         say(f"  {shown_amperes(entry['amperes']):>7}  {known}")
+    if document["breakdown_volts"] is not None:
+        say(f"breakdown: {document['breakdown_volts']:.4g} V at 1 mA")
     if isinstance(model, TwoPin):
         say(f"\nin netlists: a subcircuit {model.spice_name}")
     else:

@@ -10,6 +10,7 @@ import numpy as np
 
 from diodeq.devices import Model
 from diodeq.devices.curve.model import CurveModel
+from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.one_ports import one_ports, voltages_at
 
 CURRENTS = (1e-6, 1e-4, 1e-3)
@@ -33,7 +34,15 @@ def _summary(model: Model, temperature: float, volts: list[float]) -> dict[str, 
         {"amperes": current, "volts": found if current <= most and found < HIGHEST else None}
         for current, found in zip(CURRENTS, volts, strict=True)
     ]
-    return {**model.to_json(), "spice_name": model.spice_name, "temperature": temperature, "forward_voltages": forward}
+    found = {**model.to_json(), "spice_name": model.spice_name, "temperature": temperature, "forward_voltages": forward}
+    return {**found, "breakdown_volts": breakdown(model, temperature)}
+
+
+def breakdown(model: Model, temperature: float) -> float | None:
+    """The reverse voltage of a diode that breaks down, at a milliampere (a Zener diode's V_z); None of any other."""
+    if not isinstance(model, DiodeModel) or "bv" not in dict(model.parameters):
+        return None
+    return -float(voltages_at(one_ports([model], [0], temperature), -CURRENTS[-1])[0, 0])
 
 
 def warmth(model: Model) -> float:
