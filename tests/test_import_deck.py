@@ -543,7 +543,11 @@ BROKEN: dict[str, tuple[str, int, str]] = {
     "shorted": ("v2 a A 2k\n", 5, "both ends"),
     "loop of sources": ("v2 a 0 2\n", 3, "form a loop"),
     "a node like a word of the sentence": ("r2 node 0 1\nr3 voltage 0 1\nv2 a 0 2\nr4 sources voltage 1\n", 3, "loop"),
-    "an island of words": ("r2 node 0 1\nr3 a path 1\nr4 island no 2k\ne1 node path island 0 1\n", 7, "node island has no path"),
+    "an island of words": (
+        "r2 node 0 1\nr3 a path 1\nr4 island no 2k\ne1 node path island 0 1\n",
+        7,
+        "node island has no path",
+    ),
     "a node called like a part": ("r2 v2 0 1\nv2 a 0 2\n", 3, "form a loop"),
     "floating": ("r2 b c 2k\ng1 a 0 b 0 1\n", 5, "no path to ground"),
     "unknown subcircuit": ("x1 a 0 opamp\n", 5, "'opamp'"),

@@ -89,7 +89,9 @@ def import_parts(
     for document in documents:
         _tell(document)
     for phrase in known:
-        complain(f"skipped: {phrase} is in the catalogue already; --replace prefers this one")
+        complain(
+            f"skipped: {phrase} is in the catalogue already; --replace prefers this one, --name calls it otherwise"
+        )
     for phrase in found.skipped:
         complain(f"left out: {phrase}")
     counts = f"imported {len(parts)}, skipped {len(known)}, left out {len(found.skipped)}"

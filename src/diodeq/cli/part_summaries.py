@@ -19,13 +19,23 @@ HIGHEST = 1e4  # volts: beyond, a current is never reached
 
 def summaries(models: Sequence[Model], temperature: float | None = None) -> list[dict[str, Any]]:
     """Each model as a plain dict, with its forward voltages: none at currents that it never has, or beyond what was
-    measured. The temperature (°C) is by default the one it was measured at, or 27."""
+    measured; and with the reverse voltage at a milliampere (a Zener diode's V_z) of a diode with a breakdown. The
+    temperature (°C) is by default the one it was measured at, or 27."""
     warm = [warmth(model) if temperature is None else temperature for model in models]
     volts = np.empty((len(models), len(CURRENTS)))
+    breakdown: dict[int, float] = {}
     for degrees in dict.fromkeys(warm):
         own = [k for k, each in enumerate(warm) if each == degrees]
         volts[own] = voltages_at(one_ports([models[k] for k in own], np.arange(len(own)), degrees), CURRENTS)
-    return [_summary(*each) for each in zip(models, warm, volts.tolist(), strict=True)]
+        diodes = [(k, each) for k in own if isinstance(each := models[k], DiodeModel) and "bv" in dict(each.parameters)]
+        if diodes:
+            laws = one_ports([each for _, each in diodes], np.arange(len(diodes)), degrees)
+            reverse = -voltages_at(laws, -CURRENTS[-1])[:, 0]
+            breakdown |= {k: float(v) for (k, _), v in zip(diodes, reverse, strict=True)}
+    return [
+        {**_summary(*each), "breakdown_volts": breakdown.get(k)}
+        for k, each in enumerate(zip(models, warm, volts.tolist(), strict=True))
+    ]
 
 
 def _summary(model: Model, temperature: float, volts: list[float]) -> dict[str, Any]:
@@ -34,15 +44,7 @@ def _summary(model: Model, temperature: float, volts: list[float]) -> dict[str, 
         {"amperes": current, "volts": found if current <= most and found < HIGHEST else None}
         for current, found in zip(CURRENTS, volts, strict=True)
     ]
-    found = {**model.to_json(), "spice_name": model.spice_name, "temperature": temperature, "forward_voltages": forward}
-    return {**found, "breakdown_volts": breakdown(model, temperature)}
-
-
-def breakdown(model: Model, temperature: float) -> float | None:
-    """The reverse voltage of a diode that breaks down, at a milliampere (a Zener diode's V_z); None of any other."""
-    if not isinstance(model, DiodeModel) or "bv" not in dict(model.parameters):
-        return None
-    return -float(voltages_at(one_ports([model], [0], temperature), -CURRENTS[-1])[0, 0])
+    return {**model.to_json(), "spice_name": model.spice_name, "temperature": temperature, "forward_voltages": forward}
 
 
 def warmth(model: Model) -> float:
