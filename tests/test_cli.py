@@ -45,7 +45,7 @@ def test_simulate_takes_a_header_and_the_users_units(here, capsys):
     replace(circuit, units=units).save("units.npz")
     features = DRIVES / units.scale + units.offset
     with open("features.csv", "w") as file:
-        file.write("a,b,c\n")
+        file.write("X0,x1,x2\n")
         np.savetxt(file, features, delimiter=",")
     command = ["simulate", "units.npz", "--inputs", "features.csv", "--units", "network"]
     assert main([*command, "-o", "Y.csv"]) == 0
@@ -177,7 +177,7 @@ def one_sentence(capsys):
 BAD_CSV = {
     "missing": (None, "there is no file X.csv"),
     "empty": ("", "is empty"),
-    "header only": ("a,b,c\n", "no rows"),
+    "header only": ("x0,x1,x2\n", "no rows"),
     "not a number": ("1,2,3\n4,x,6\n", "line 2, column 2 is 'x'"),
     "nan": ("1,2,nan\n", "line 1, column 3 is 'nan'"),
     "infinite": ("1,-inf,3\n", "line 1, column 2 is '-inf'"),

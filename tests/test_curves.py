@@ -207,7 +207,7 @@ def test_pooling_is_monotone_regression():
         ("0,0\n1,inf\n", "line 2, column 2 is 'inf'"),
         ("0,0\n1,lots\n", "line 2, column 2 is 'lots'"),
         ("0,0\n1,5m\n", "write plain numbers, here 0.005"),
-        ("0;0\n1;1\n", "not separated by commas"),
+        ("0;0\n1;1,5\n", "not separated by commas"),
         ("0,0,0\n1,1,1\n", "has 3 columns, not 2"),
         ("0,0\n1,1,1\n", "has 3 columns where the first row has 2"),
         ("V,I (mA)\n0,0\n1,1\n", "calls a column 'I (mA)'"),

@@ -339,7 +339,7 @@ class TestAreas:
 class TestCatalogue:
     def test_a_known_name_is_not_taken_silently(self, user: Path, capsys: pytest.CaptureFixture[str]) -> None:
         Path("x.lib").write_text(".model bat54 D(IS=1u)\n")
-        assert main(["devices", "import", "x.lib"]) == 2
+        assert main(["devices", "import", "x.lib"]) == 0
         assert "--name" in capsys.readouterr().err
         assert not user.exists()
         assert main(["devices", "import", "x.lib", "--name", "my-bat54"]) == 0

@@ -22,6 +22,7 @@ SPECS = [
     "asinh:0.5",
     "diode-relu:0.05",
     "tanh",
+    "elu:0.6",
     "sigmoid",
 ]
 
@@ -57,6 +58,7 @@ def law(activation: Activation, v):
         "asinh": lambda: p * np.sinh(v / p),
         "diode-relu": lambda: -SATURATION * p * np.expm1(-v / p),
         "tanh": lambda: np.arctanh(v) - v,
+        "elu": lambda: np.where(v < 0, np.log1p(np.minimum(v, 0.0) / p) - v, 0.0),
         "sigmoid": lambda: np.log(v / (1.0 - v)) - v,
     }[activation.name]()
 
@@ -72,6 +74,7 @@ def test_resolvent_solves_its_equation(spec, alpha):
         "relu": v > 0,
         "hard-tanh": np.abs(v) < 0.7,
         "soft-threshold": v != 0,
+        "elu": v > -0.599,
         "tanh": np.abs(v) < 0.999,  # beyond, what is left to 1 has few digits
         "sigmoid": np.abs(v - 0.5) < 0.499,
     }.get(activation.name, np.full(len(x), True))
@@ -107,7 +110,9 @@ def test_slopes_far_out_keep_their_digits(spec, scale):
     assert Activation.parse(spec).slope(x) == pytest.approx(wanted, rel=1e-12, abs=0)
 
 
-@pytest.mark.parametrize("spec", [*SPECS, "asinh:1e-6", "asinh:1e6", "diode-relu:1e-9", "diode-relu:100"])
+@pytest.mark.parametrize(
+    "spec", [*SPECS, "asinh:1e-6", "asinh:1e6", "diode-relu:1e-9", "diode-relu:100", "elu:1", "elu:1e-6"]
+)
 def test_activations_never_overflow(spec):
     activation = Activation.parse(spec)
     x = np.array([-1e100, -1e30, -1e3, -1e-300, 0.0, 1e-300, 1e3, 1e30, 1e100])

@@ -502,6 +502,19 @@ def test_onnx_chains(tmp_path, onnx, nodes, shape):
     assert solve(network, x).outputs == pytest.approx(wanted, abs=1e-12)
 
 
+def test_an_output_that_no_input_reaches_is_left_out(tmp_path, onnx):
+    path = model_of(onnx, tmp_path / "net.onnx", [GEMM0, RELU, GEMM1], CONSTANTS, extra_outputs=("b0",))
+    assert weights.read(path).network.widths[-1] == len(weights.load(path).stages[-1].b)
+    assert weights.read(path).notes == ("left out, since it depends on no input: its output 'b0'",)
+
+
+def test_a_model_of_one_sample_is_one_of_many(tmp_path, onnx):
+    nodes = [("MatMul", ["x", "U0t"], "h", {}), RELU, ("Identity", ["r"], "y", {})]
+    path = model_of(onnx, tmp_path / "net.onnx", nodes, {**CONSTANTS, "U0t": U0.T}, (U0.shape[1],))
+    assert solve(weights.load(path), np.eye(U0.shape[1])).outputs == pytest.approx(np.maximum(U0.T, 0.0))
+    refused(model_of(onnx, path, [("Flatten", ["x"], "y", {})], CONSTANTS, (2,)), "not one row a sample")
+
+
 def test_onnx_scales_and_constants(tmp_path, onnx):
     value = onnx.numpy_helper.from_array(2.0 * B0, "ignored")
     nodes = [
@@ -523,7 +536,6 @@ def test_onnx_scales_and_constants(tmp_path, onnx):
         ([GEMM0, ("Mul", ["h", "h"], "y", {})], {}, ["(Mul) multiplies"]),
         ([GEMM0, ("Tanh", ["h"], "r", {}), ("Add", ["h", "r"], "y", {})], {}, ["passes its tanh"]),
         ([GEMM0, RELU, GEMM1], {"out": "q"}, ["output 'q' is not computed"]),
-        ([GEMM0, RELU, GEMM1], {"extra_outputs": ("b0",)}, ["output 'b0' is not computed"]),
         ([("MatMul", ["U0", "x"], "y", {})], {}, ["multiplies from the left"]),
         ([("Gemm", ["x", "U0", "b0"], "y", {"transA": 1, "transB": 1})], {}, ["transposes its input"]),
         ([("Gemm", ["x", "U0", "b1"], "y", {"transB": 1})], {}, ["'b1' of shape (2,)", "(3,)"]),

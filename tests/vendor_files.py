@@ -106,7 +106,7 @@ CARDS: dict[str, VendorFile] = {
     ),
     "a card that is broken": card(P + ".model P2 D(IS=2n N=4k7)\n.model P3 D(IS= N=2)\n", "'4k7'", "line 3:", asked=P),
     "a card that goes on without a +": card(
-        P + ".model P2 D(IS=2n\nRS=.8 N=1.7)\n", "line 2: it goes on in line 3", "line 3:", asked=P
+        P + ".model P2 D(IS=2n\nRS=.8 N=1.7)\n", "line 2: 'P2': it goes on in line 3", "line 3:", asked=P
     ),
     "other devices": card(
         P + ".model Q1 NPN(BF=100 RB=10)\n.model S1 SW(VT=1)\n.model T1 D(IS=1n JTUN=1n)\n.model L2 D(LEVEL=2)\n",

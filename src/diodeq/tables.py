@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -17,54 +18,62 @@ from diodeq.errors import InputError
 from diodeq.files import open_binary
 from diodeq.printable import counted
 from diodeq.spice.numbers import NUMBER, SUFFIXES, number
+from diodeq.spice.numbers import shortest as shortest
 
 Floats = NDArray[np.float64]
 
 TOLD = 1 << 12
 """Rows from one report of progress to the next."""
 
-SEPARATORS = re.compile("[;\t]")
+SEPARATORS = ",;\t"
 SUFFIXED = re.compile(f"{NUMBER.pattern}(?:{'|'.join(SUFFIXES)})?v?", re.IGNORECASE)
+_SAID = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
+MOST_COMMENTS = 10_000
+"""Lines before the first row"""
 
 
-def rows_of(
-    path: str | Path, seen: Callable[[int], None] | None = None, separators: str = ","
-) -> Iterator[tuple[int, list[str]]]:
+def rows_of(path: str | Path, seen: Callable[[int], None] | None = None) -> Iterator[tuple[int, list[str]]]:
     """(line number, cells) of every row that is not blank, all of one width, UTF-8, one after the other.
 
-    ``seen`` is told now and then how many bytes of the file were read so far. Of several ``separators`` it is the one
-    that parts the second row into most numbers, the first of these where it is the same.
+    Cells are parted by commas, semicolons or tabs: by what a first line such as ``sep=;`` says, else by what parts the
+    second row into most numbers, commas where it is the same. Lines before the first row that begin with # are
+    comments; the last of them is a row where it names each of several columns of numbers, as numpy's ``savetxt``
+    writes its header. ``seen`` is told now and then how many bytes of the file were read so far.
 
     Raises:
-        InputError: missing, not text, empty, ragged, or with numbers that commas do not separate.
+        InputError: missing, not text, empty, ragged, or with numbers that are not parted so.
     """
     width, told = None, 0
     try:
         with io.TextIOWrapper(open_binary(path), newline="", encoding="utf-8-sig") as file:
-            begun = [line for line in (file.readline() for _ in range(2 if len(separators) > 1 else 0)) if line]
-            # Of equal ones max takes the first.
-            separator = max(separators, key=lambda each: _numbers(begun[-1], each)) if begun else separators[0]
+            begun, before, comment, separator = _beginning(path, file)
+            if not separator:
+                # Of equal ones max takes the first.
+                separator = max(SEPARATORS, key=lambda each: _numbers(begun[-1], each)) if begun else ","
             reader = csv.reader(chain(begun, file), skipinitialspace=True, delimiter=separator)
             for row in reader:
                 if not (row and row[0].strip()) and not any(map(str.strip, row)):
                     continue
-                if told < 2 and any(map(_joined, row)):
+                if told < 2 and any(_joined(cell, separator) for cell in row):
                     raise InputError(
-                        f"{path}, line {reader.line_num} has numbers that are not separated by commas",
-                        "separate the numbers with commas, and write 0.5 for 0,5",
+                        f"{path}, line {before + reader.line_num} has numbers that are not separated by commas",
+                        "separate the numbers with commas, semicolons or tabs, and write 0.5 for 0,5",
                     )
                 if width is None:
                     width = len(row)
+                    names = next(csv.reader([comment], skipinitialspace=True, delimiter=separator), [])
+                    if width == len(names) > 1 and any(map(is_number, row)) and not any(map(is_number, names)):
+                        yield before, names
                 elif len(row) != width:
                     raise InputError(
-                        f"{path}, line {reader.line_num} has {counted(len(row), 'column')} where the first row has"
-                        f" {width}",
+                        f"{path}, line {before + reader.line_num} has {counted(len(row), 'column')} where the first"
+                        f" row has {width}",
                         "give every row the same columns",
                     )
                 told += 1
                 if seen is not None and told % TOLD == 0 and file.buffer.seekable():
                     seen(file.buffer.tell())
-                yield reader.line_num, row
+                yield before + reader.line_num, row
     except FileNotFoundError:
         raise InputError(f"there is no file {path}", "check the path") from None
     except IsADirectoryError:
@@ -76,6 +85,28 @@ def rows_of(
         raise InputError(f"{path} cannot be read: {reason}", "export it as comma-separated text") from error
     if width is None:
         raise InputError(f"{path} is empty", "give one row a sample")
+
+
+def _beginning(path: str | Path, file: io.TextIOWrapper) -> tuple[list[str], int, str, str]:
+    """The first two lines that are neither blank nor comments, how many lines came before, the last comment's text, and
+    the separator that a line says."""
+    begun: list[str] = []
+    before, comment, separator = 0, "", ""
+    while len(begun) < 2 and (line := file.readline()):
+        if begun:
+            begun.append(line)
+            continue
+        if (found := _SAID.fullmatch(line.rstrip("\r\n"))) and not separator:
+            separator = found[1]
+        elif line.lstrip().startswith("#"):
+            comment = line.lstrip().lstrip("#").strip()
+        elif line.strip():
+            begun.append(line)
+            continue
+        before += 1
+        if before > MOST_COMMENTS:
+            raise InputError(f"{path} begins with more than {MOST_COMMENTS:,} lines that are no rows", "remove them")
+    return begun, before, comment, separator
 
 
 def _numbers(line: str, separator: str) -> int:
@@ -92,9 +123,9 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def _joined(cell: str) -> bool:
-    """Whether semicolons or tabs join numbers in it; behind them there may be a label."""
-    parts = SEPARATORS.split(cell.strip())
+def _joined(cell: str, separator: str) -> bool:
+    """Whether another separator joins numbers in it; behind them there may be a label."""
+    parts = re.split(f"[{SEPARATORS.replace(separator, '')}]", cell.strip())
     return len(parts) > 1 and all(map(is_number, parts[:-1]))
 
 
@@ -127,12 +158,13 @@ def read_blocks(
     rows: int,
     seen: Callable[[int], None] | None = None,
     labelled: bool = False,
+    classes: Sequence[str] = (),
 ) -> Iterator[Floats]:
     """float64[at most ``rows``, columns], block by block, of a file with one row a sample.
 
-    The columns are a circuit's ``inputs``, and behind them the class number where samples are ``labelled``. A first row
-    without any number is a header; where it has the names of the inputs, columns are taken by name, else in their
-    order. ``seen`` is as in ``rows_of``.
+    The columns are a circuit's ``inputs``, and behind them the class number where samples are ``labelled``: a label is
+    the name of one of the ``classes``, or a number. A first row whose columns of inputs have no number is a header, and
+    columns are taken by its names. ``seen`` is as in ``rows_of``.
 
     Raises:
         InputError: naming the file, and the line and column where there is one.
@@ -140,50 +172,73 @@ def read_blocks(
     found, first, order = rows_of(path, seen), True, None
     while block := list(islice(found, rows)):
         if first:
-            names = _header(block[0][1])
-            if len(block[0][1]) != len(inputs) + labelled:
-                raise _misfit(path, len(block[0][1]), len(inputs), labelled)
-            if names:
+            cells = block[0][1]
+            if len(cells) != len(inputs) + labelled:
+                raise _misfit(path, len(cells), len(inputs), labelled)
+            if is_header(cells[: len(inputs)]):
                 block = [*block[1:], *islice(found, 1)]
-                order = _order(path, names[: len(inputs)], inputs)
+                order = _order(path, cells[: len(inputs)], inputs)
             if not block:
                 raise InputError(f"{path} has a header but no rows", "give one row a sample")
         first = False
+        labels = [_label(path, line, row.pop(), classes) for line, row in block] if labelled else []
         values = numbers(path, block)
         if order is not None:
-            values[:, : len(order)] = values[:, order]
-        yield values
+            values = values[:, order]
+        yield np.column_stack([values, labels]) if labelled else values
 
 
-def read_matrix(path: str | Path, inputs: Sequence[str], labelled: bool = False) -> Floats:
+def read_matrix(path: str | Path, inputs: Sequence[str], labelled: bool = False, classes: Sequence[str] = ()) -> Floats:
     """float64[B, columns] of a file, all of it: `read_blocks`."""
-    return np.concatenate(list(read_blocks(path, inputs, 1 << 10, labelled=labelled)))
+    return np.concatenate(list(read_blocks(path, inputs, 1 << 10, labelled=labelled, classes=classes)))
 
 
-def _header(row: list[str]) -> list[str]:
-    """The names in a row that is a header; none of one that has a number, or numbers with suffixes only."""
-    if any(map(is_number, row)) or all(_suffixed(cell) is not None for cell in row):
-        return []
-    return [cell.strip().casefold() for cell in row]
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether a first row's cells, without a label's, are names: none is a number, nor do all have a suffix."""
+    return bool(cells) and not any(map(is_number, cells)) and any(_suffixed(cell) is None for cell in cells)
 
 
-def _order(path: str | Path, names: list[str], inputs: Sequence[str]) -> list[int] | None:
-    """Which column each input has, by the header's names; None where none is an input's.
+def plain(name: str) -> str:
+    """A column's name as that of an input: ``Petal length (cm)`` is ``petal_length_cm``."""
+    spelled = re.sub(r"[^a-z0-9]+", "_", unicodedata.normalize("NFKD", name.casefold())).strip("_")
+    return spelled if spelled[:1].isalpha() else f"x_{spelled}".rstrip("_")
 
-    Raises ``InputError`` where only some of them are, or one is there twice.
+
+def _order(path: str | Path, names: list[str], inputs: Sequence[str]) -> list[int]:
+    """Which column each input has, by the header's names.
+
+    Raises ``InputError`` for a name that is no input's, or that is there twice.
     """
-    known = [name.casefold() for name in inputs]
-    if not set(names) & set(known):
-        return None
-    for at, name in enumerate(names):
-        if name not in known or name in names[:at]:
-            wrong = "as another before it" if name in known else "which is no input of the circuit"
+    known = {name.casefold(): at for at, name in enumerate(inputs)}
+    order: dict[int, int] = {}
+    for column, name in enumerate(names):
+        name = name.strip()
+        at = known.get(name.casefold(), known.get(plain(name)))
+        if at is None or at in order:
+            wrong = "which is no input of the circuit" if at is None else "as another before it"
             listed = ", ".join(inputs[:10]) + (" …" if len(inputs) > 10 else "")
             raise InputError(
-                f"{path} calls its column {at + 1} {name!r}, {wrong}",
+                f"{path} calls its column {column + 1} {name!r}, {wrong}",
                 f"name the columns {listed} in any order, or leave the header out",
             )
-    return [names.index(name) for name in known]
+        order[at] = column
+    return [order[at] for at in range(len(inputs))]
+
+
+def _label(path: str | Path, line: int, cell: str, classes: Sequence[str]) -> float:
+    """The class number that a label stands for; where classes are known by numbers, only these are names."""
+    cell = cell.strip()
+    if cell in classes:
+        return classes.index(cell)
+    value = float(cell) if is_number(cell) else math.nan
+    called = [float(name) for name in classes if is_number(name)]
+    if value in called and len(called) == len(classes):
+        return called.index(value)
+    if math.isnan(value) or called:
+        listed = ", ".join(classes[:10]) + (" …" if len(classes) > 10 else "")
+        remedy = f"give one of the classes {listed}" if classes else "give class numbers 0, 1, 2, …"
+        raise InputError(f"{path}, line {line} has the label {cell!r}", remedy)
+    return value
 
 
 def _misfit(path: str | Path, width: int, inputs: int, labelled: bool) -> InputError:
@@ -210,8 +265,3 @@ def numbers(path: str | Path, block: list[tuple[int, list[str]]], called: Sequen
 def format_matrix(values: Floats) -> str:
     """One row a sample, no header, every number in the fewest digits that read back to it; NaN where there is none."""
     return "".join(",".join(map(shortest, row)) + "\n" for row in values.tolist())
-
-
-def shortest(value: float) -> str:
-    """The fewest digits that read back to the same number, as in 1, 0.1 and 1e-07."""
-    return repr(value).removesuffix(".0")

@@ -79,6 +79,7 @@ def dense(m, x):
 READ = {
     "mlp": (mlp(nn.ReLU()), V),
     "tanh": (mlp(nn.Tanh()), V),
+    "elu": (mlp(nn.ELU()), V),
     "sigmoid": (mlp(nn.Sigmoid(), nn.Linear(4, 4), nn.Tanh()), V),
     "leaky": (mlp(nn.LeakyReLU(0.2), bias=False), V),
     "prelu": (mlp(nn.PReLU(4)), V),
@@ -228,7 +229,6 @@ REFUSED = {
     "layernorm": (mlp(nn.ReLU(), nn.LayerNorm(4)), V, "LayerNormalization"),
     "gelu": (mlp(nn.GELU()), V, "Gelu"),
     "silu": (mlp(nn.SiLU()), V, "Mul|Swish"),
-    "elu": (mlp(nn.ELU()), V, "Elu"),
     "softplus": (mlp(nn.Softplus()), V, "Softplus"),
     "gated": (Lambda(lambda m, x: torch.sigmoid(m.a(x)) * m.b(x), a=nn.Linear(3, 2), b=nn.Linear(3, 2)), V, "Mul"),
     "softmax-inside": (mlp(nn.Softmax(1)), V, "Softmax"),

@@ -92,6 +92,10 @@ def _run(runtime: Any, path: Path, x: Floats) -> Floats:
             size = math.prod(shape) if port.name in read.taken else 0
             sample = row[at : at + size] if size else np.zeros(math.prod(shape))
             at += size
+            if len(port.shape) == 1:  # one sample at a time
+                feed[port.name] = np.reshape(sample, -1).astype(kind)
+                batch = 1
+                continue
             batch = port.shape[0] if isinstance(port.shape[0], int) and port.shape[0] > 0 else 1
             repeated = np.broadcast_to(sample.reshape(shape), (batch, *shape))
             feed[port.name] = repeated.astype(kind)

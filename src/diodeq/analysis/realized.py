@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.analysis.linear import linear_part
+from diodeq.analysis.own_elements import demand_activation
 from diodeq.circuit import Circuit, linearize
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import incidence
@@ -48,7 +49,8 @@ def unit_nodes(circuit: Circuit, network: Network) -> list[Index]:
 def realized(circuit: Circuit, network: Network) -> Network:
     """The network whose weights the circuit's resistors, transformers, gyrators and buffers have now.
 
-    ``network`` gives the topology and, as a cone does not fix it, the scale of every row: ``1 - W_ii``.
+    ``network`` gives the topology and, as a cone does not fix it, the scale of every row: ``1 - W_ii``. Raises
+    ``InputError`` where its activations are not the circuit's.
     """
     # Resistors that belong to activation elements are no weights; they are the ones that are not trainable.
     bare = linearize(circuit, np.ones(len(circuit.diodes)))
@@ -68,10 +70,11 @@ def realized(circuit: Circuit, network: Network) -> Network:
     sent = -np.asarray((part.collect.T @ (part.conductances[:, None] * (branches @ known.T))).T) / volts
     stages = []
     before: Index = np.zeros(0, np.int64)
-    for stage, nodes in zip(network.stages, units, strict=True):
+    for k, (stage, nodes) in enumerate(zip(network.stages, units, strict=True)):
         own = place[nodes]
         block: Floats = matrix[own][:, own].toarray()
         scale = np.diag(block) / np.diag(stage.H)
+        demand_activation(circuit, k, stage, nodes, scale)
         inputs = sent[1:, own].T - sent[0, own][:, None] if not len(before) else -matrix[own][:, before].toarray()
         hidden = None if stage.W is None else np.eye(len(own)) - block / scale[:, None]
         stages.append(Stage(inputs / scale[:, None], sent[0, own] / scale, hidden, stage.activation))

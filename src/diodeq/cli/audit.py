@@ -85,7 +85,7 @@ def audit(
 
         demand_drawable(picture)
     loaded = Circuit.load(circuit)
-    rows, labels = rows_of(loaded, inputs, labelled)
+    rows, labels = rows_of(loaded, inputs, labelled, circuit)
     drives = volts(loaded, rows, inputs, units)
     loss: Loss = half_mean_square if labels is None else cross_entropy(labels, loaded.scaling.output_scale)
     with create(simulator, workers, time_limit) as engine:

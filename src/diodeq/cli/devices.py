@@ -22,6 +22,7 @@ from diodeq.devices.two_pin import EXPORTED, TwoPin, definition
 from diodeq.files import write_atomically
 from diodeq.network import ACTIVATIONS, Activation
 from diodeq.printable import quantity
+from diodeq.spice.numbers import shortest
 
 TEMPERATURE = click.option(
     "--temperature", type=float, help="Temperature in °C; by default 27, or the one at which the part was measured."
@@ -63,10 +64,12 @@ def list_devices(as_json: bool) -> None:
     table.add_column("name", no_wrap=True)
     for current in CURRENTS:
         table.add_column(f"V_f at\n{shown_amperes(current)}", justify="right", no_wrap=True)
+    table.add_column("V_z at\n1 mA", justify="right", no_wrap=True)
     table.add_column("description", ratio=3)
     table.add_column("source", ratio=4, style="dim")
     for part in parts:
         volts = ["-" if entry["volts"] is None else f"{entry['volts']:.3f}" for entry in part["forward_voltages"]]
+        volts.append("-" if part["breakdown_volts"] is None else f"{part['breakdown_volts']:.4g}")
         table.add_row(part["name"], *volts, part["description"], part["source"])
     Terminal().print(table)
 
@@ -87,7 +90,7 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
         card = definition(model, EXPORTED)
     else:
         # repr of a float is the shortest text that reads back as the same number
-        card = f".model {model.spice_name} D({' '.join(f'{key}={value!r}' for key, value in model.card())})"
+        card = f".model {model.spice_name} D({' '.join(f'{key}={shortest(value)}' for key, value in model.card())})"
     if as_json:
         print_json({**document, "card": card})
         return
@@ -103,7 +106,7 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
     elif isinstance(model, TransistorModel):
         for key, value in model.values().items():
             meant = model.kind.law[key]
-            say(f"  {key.upper():<6} {value:<12g} {meant.unit:<5} {meant.meaning}")
+            say(f"  {key.upper():<6} {shortest(value):<12} {meant.unit:<5} {meant.meaning}")
         say(f"\nterminals of the {model.polarity} at its pins, current flowing in at a: {model.terminals}")
     elif isinstance(model, TwoPin):
         for line in definition(model, EXPORTED).split("\n"):
@@ -111,7 +114,7 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
     else:
         for key, value in model.card():
             parameter = PARAMETERS[key.lower()]
-            say(f"  {key:<5} {value:<12g} {parameter.unit:<5} {parameter.meaning}")
+            say(f"  {key:<5} {shortest(value):<12} {parameter.unit:<5} {parameter.meaning}")
     rated = model.ratings.known()
     if rated:
         limits = ", ".join(f"{LIMITS[key].words} {quantity(value, LIMITS[key].unit)}" for key, value in rated.items())
@@ -120,6 +123,8 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
     for entry in document["forward_voltages"]:
         known = "never, or not measured" if entry["volts"] is None else f"{entry['volts']:.6g} V"
         say(f"  {shown_amperes(entry['amperes']):>7}  {known}")
+    if document["breakdown_volts"] is not None:
+        say(f"breakdown: {document['breakdown_volts']:.4g} V at 1 mA")
     if isinstance(model, TwoPin):
         say(f"\nin netlists: a subcircuit {model.spice_name}")
     else:

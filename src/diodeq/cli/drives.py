@@ -26,8 +26,11 @@ def told(rows: Sequence[int]) -> None:
         context.obj[ROWS] = rows
 
 
-def rows_of(circuit: Circuit, path: Path | None, labelled: bool = False) -> tuple[Floats, Ints | None]:
-    """Rows float64[B, n_in] of a file in whatever unit, and the class numbers int64[B] in its last column, if any.
+def rows_of(
+    circuit: Circuit, path: Path | None, labelled: bool = False, file: Path | None = None
+) -> tuple[Floats, Ints | None]:
+    """Rows float64[B, n_in] of a file in whatever unit, and the class numbers int64[B] in its last column, if any,
+    where labels may be the classes of the run in whose folder the circuit's ``file`` lies.
 
     Without a file a circuit without inputs has one row.
 
@@ -38,7 +41,8 @@ def rows_of(circuit: Circuit, path: Path | None, labelled: bool = False) -> tupl
     count = len(demand_file(circuit, path, labelled))
     if path is None:
         return np.zeros((1, 0)), None
-    rows = read_matrix(path, circuit.inputs.names, labelled)
+    classes = classes_of(file, circuit) if labelled and file is not None else []
+    rows = read_matrix(path, circuit.inputs.names, labelled, classes)
     told(range(1, len(rows) + 1))
     return rows[:, :count], labels_of(path, rows, len(circuit.outputs) or None) if labelled else None
 
@@ -102,3 +106,22 @@ def volts(circuit: Circuit, rows: Floats, path: Path | None, units: str = "netwo
             "give values such as it was made for, or --units volts",
         )
     return found
+
+
+def classes_of(path: Path, circuit: Circuit) -> list[str]:
+    """The classes that the outputs score, by the run whose folder the circuit lies in; none where it says nothing."""
+    written = path.parent / "summary.json"
+    if not written.exists():
+        return []
+    try:
+        from diodeq.learning.records import read_summary
+
+        summary = read_summary(written)
+    except (InputError, OSError):
+        return []
+    names = summary.get("classes")
+    if not isinstance(names, list) or len(names) != len(circuit.outputs) or len(names) < 2:
+        return []
+    # Another circuit may lie there too.
+    ours = summary["resistors"] == len(circuit.resistors) and summary["nodes"] == len(circuit.nodes)
+    return [str(name) for name in names] if ours else []

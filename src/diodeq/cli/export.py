@@ -147,7 +147,7 @@ def export(
     loaded, said, cost = Circuit.load(circuit), "", {}
     if ladder is not None:
         with create(own["simulator"], time_limit=own["time_limit"]) as engine:
-            quantized, moved, feasible = asked.apply(loaded, ladder, engine)
+            quantized, moved, feasible = asked.apply(loaded, circuit, ladder, engine)
             said = words(quantized, moved, feasible, engine.version, asked.inputs is None) + "\n"
             cost = {"quantized": document(quantized, moved, feasible, engine.version)}
         loaded = quantized.circuit

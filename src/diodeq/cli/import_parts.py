@@ -76,11 +76,9 @@ def import_parts(
         parts = [dataclasses.replace(parts[0], model=dataclasses.replace(parts[0].model, name=name))]
     elif not replace:
         there = catalogue.known()
-        held = [part for part in parts if part.model.name.casefold() in there]
-        if len(held) < len(parts):  # else adding them says what is wrong
-            known = [f"line {part.line}: {part.model.name}" for part in held]
-            parts = [part for part in parts if part.model.name.casefold() not in there]
-    path = catalogue.add([part.model for part in parts], replace)
+        known = [f"line {part.line}: {part.model.name}" for part in parts if part.model.name.casefold() in there]
+        parts = [part for part in parts if part.model.name.casefold() not in there]
+    path = catalogue.add([part.model for part in parts], replace) if parts else catalogue.user_path()
     documents = [
         {**summary, **_found(part)}
         for part, summary in zip(parts, summaries([part.model for part in parts]), strict=True)
@@ -91,11 +89,13 @@ def import_parts(
     for document in documents:
         _tell(document)
     for phrase in known:
-        complain(f"skipped: {phrase} is in the catalogue already; --replace prefers this one")
+        complain(
+            f"skipped: {phrase} is in the catalogue already; --replace prefers this one, --name calls it otherwise"
+        )
     for phrase in found.skipped:
         complain(f"left out: {phrase}")
     counts = f"imported {len(parts)}, skipped {len(known)}, left out {len(found.skipped)}"
-    say(f"{counts}; wrote {path}")
+    say(f"{counts}; wrote {path}" if parts else counts)
 
 
 def _tell(document: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ def noise(
 
         demand_drawable(picture)
     loaded = Circuit.load(circuit)
-    drives, labels = rows_of(inputs, loaded, labelled, units, samples)
+    drives, labels = rows_of(inputs, loaded, labelled, units, samples, circuit)
     with NgspiceSimulator(workers, time_limit) as engine:
         found = output_noise(engine, loaded, capacitances(loaded, wiring, load), drives, bandwidth)
         version = engine.version

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import rich_click as click
 from rich.cells import cell_len, set_cell_size
 
-from diodeq.circuit import Circuit
 from diodeq.cli.terminal import say
-from diodeq.errors import InputError
 from diodeq.printable import printable
 from diodeq.tables import Floats, format_matrix, shortest
 
@@ -91,22 +88,3 @@ class Seen:
 
 def _right(text: str, width: int) -> str:
     return set_cell_size("", width - cell_len(text)) + text
-
-
-def classes_of(path: Path, circuit: Circuit) -> list[str]:
-    """The classes that the outputs score, by the run whose folder the circuit lies in; none where it says nothing."""
-    written = path.parent / "summary.json"
-    if not written.exists():
-        return []
-    try:
-        from diodeq.learning.records import read_summary
-
-        summary = read_summary(written)
-    except (InputError, OSError):
-        return []
-    names = summary.get("classes")
-    if not isinstance(names, list) or len(names) != len(circuit.outputs) or len(names) < 2:
-        return []
-    # Another circuit may lie there too.
-    ours = summary["resistors"] == len(circuit.resistors) and summary["nodes"] == len(circuit.nodes)
-    return [str(name) for name in names] if ours else []

@@ -34,10 +34,13 @@ SAMPLES = click.option(
 
 
 def rows_of(
-    path: Path | None, circuit: Circuit, labelled: bool, units: str, samples: int | None
+    path: Path | None, circuit: Circuit, labelled: bool, units: str, samples: int | None, file: Path
 ) -> tuple[Floats, NDArray[np.int64] | None]:
-    """Input volts float64[B, n_in] and class numbers int64[B] of a file; raises ``InputError`` for bad ones."""
-    rows, labels = drives.rows_of(circuit, path, labelled)
+    """Input volts float64[B, n_in] and class numbers int64[B] of a file; raises ``InputError`` for bad ones.
+
+    ``file`` is the circuit's.
+    """
+    rows, labels = drives.rows_of(circuit, path, labelled, file)
     chosen = np.arange(len(rows))
     if samples is not None and samples < len(rows):
         chosen = np.linspace(0, len(rows) - 1, samples).round().astype(int)

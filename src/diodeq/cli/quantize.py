@@ -49,7 +49,7 @@ def quantize_command(
         raise UsageError("there are no parts to choose from", "add --series E24, --programmable AD5206 or --levels 16")
     loaded = Circuit.load(circuit)
     with create(simulator, workers, time_limit) as engine:
-        quantized, cost, feasible = asked.apply(loaded, ladder, engine)
+        quantized, cost, feasible = asked.apply(loaded, circuit, ladder, engine)
         version = engine.version
     if strict:
         feasible.demand("choose other parts, lower the supply or leave --strict out; nothing was written")

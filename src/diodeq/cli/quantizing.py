@@ -98,12 +98,14 @@ class Parts:
         low, high = (0.0, np.inf) if self.ohms is None else _siemens(self.ohms)
         return ladder(f"{named[0]}:{self.pairs}" if self.pairs else named[0], low, high)
 
-    def apply(self, circuit: Circuit, found: Ladder, engine: Simulator) -> tuple[Quantized, Cost, Feasibility]:
-        """The quantized circuit, what it costs in ``engine`` and what it asks of its parts; raises ``InputError`` if
-        there is nothing to do."""
+    def apply(
+        self, circuit: Circuit, file: Path, found: Ladder, engine: Simulator
+    ) -> tuple[Quantized, Cost, Feasibility]:
+        """The quantized circuit of a ``file``, what it costs in ``engine`` and what it asks of its parts; raises
+        ``InputError`` if there is nothing to do."""
         if not len(circuit.resistors):
             raise InputError(f"circuit {circuit.title!r} has no resistors", "there is nothing to quantize")
-        drives, labels, clipped = self._drives(circuit)
+        drives, labels, clipped = self._drives(circuit, file)
         if self.scale == "auto":
             quantized = best_scaled(engine, circuit, found, drives)
         else:
@@ -112,13 +114,13 @@ class Parts:
         moved = cost(engine, circuit, quantized.circuit, drives, labels, survey)
         return quantized, moved, survey.found(clipped)
 
-    def _drives(self, circuit: Circuit) -> tuple[Floats, np.ndarray[Any, np.dtype[np.int64]] | None, int]:
+    def _drives(self, circuit: Circuit, file: Path) -> tuple[Floats, np.ndarray[Any, np.dtype[np.int64]] | None, int]:
         """Input volts, class numbers, and how many values the circuit's limit cut."""
         if self.inputs is None:
             if self.labelled:
                 raise UsageError("--labelled has no meaning without --inputs", "add --inputs X.csv")
             return drawn_drives(circuit), None, 0
-        rows, labels = rows_of(circuit, self.inputs, self.labelled)
+        rows, labels = rows_of(circuit, self.inputs, self.labelled, file)
         return volts(circuit, rows, self.inputs), labels, circuit.scaling.clipped(rows)
 
 

@@ -118,7 +118,7 @@ def _circuit(
 
     weights = given[0]
     loaded, network = Circuit.load(path), open_network(*given, as_json=False).network
-    rows, labels = rows_of(loaded, inputs, labelled)
+    rows, labels = rows_of(loaded, inputs, labelled, path)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
         version = engine.version

@@ -61,7 +61,7 @@ class Samples:
         if self.target is not None and self.data is None:
             raise UsageError("--target has no meaning without --data", "leave it out")
         if self.inputs is not None:
-            return from_csv(self.inputs, circuit, self.labelled)
+            return from_csv(self.inputs, circuit, self.labelled, path)
         if self.data is None:
             return (None, None) if len(circuit.inputs) else rows_of(circuit, None)
         from diodeq.learning import datasets
@@ -73,9 +73,10 @@ class Samples:
         return circuit.scaling.to_volts(found.x_test), found.y_test
 
 
-def from_csv(path: Path, circuit: Circuit, labelled: bool) -> tuple[Floats, NDArray[np.int64] | None]:
-    """Input volts float64[B, n_in] of a CSV in the user's units, and the class numbers in its last column, if any."""
-    rows, labels = rows_of(circuit, path, labelled)
+def from_csv(path: Path, circuit: Circuit, labelled: bool, file: Path) -> tuple[Floats, NDArray[np.int64] | None]:
+    """Input volts float64[B, n_in] of a CSV in the user's units, and the class numbers in its last column, if any;
+    ``file`` is the circuit's."""
+    rows, labels = rows_of(circuit, path, labelled, file)
     return volts(circuit, rows, path), labels
 
 

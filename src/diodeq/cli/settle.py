@@ -118,7 +118,7 @@ def settle(
 
         demand_drawable(picture)
     loaded = Circuit.load(circuit)
-    drives, labels = rows_of(inputs, loaded, labelled, units, samples)
+    drives, labels = rows_of(inputs, loaded, labelled, units, samples, circuit)
     before = np.zeros_like(drives)
     if origin == "previous":
         before[1:] = drives[:-1]

@@ -12,9 +12,9 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import KINDS, Circuit
-from diodeq.cli.drives import blocks, volts
+from diodeq.cli.drives import blocks, classes_of, volts
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN
-from diodeq.cli.outputs import Document, Rows, Seen, classes_of
+from diodeq.cli.outputs import Document, Rows, Seen
 from diodeq.cli.terminal import complain
 from diodeq.errors import SimulationError
 from diodeq.files import written

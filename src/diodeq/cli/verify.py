@@ -65,7 +65,7 @@ def verify(
 
     loaded, opened = Circuit.load(circuit), open_network(weights, activation, layers, margin, as_json)
     network = opened.network
-    rows, labels = rows_of(loaded, inputs, labelled)
+    rows, labels = rows_of(loaded, inputs, labelled, circuit)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
     program = compare(weights, network, rows)

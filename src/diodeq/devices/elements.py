@@ -25,6 +25,9 @@ DIODE_RELU_SATURATION = 1e-6
 # 0.024 everywhere (found by least p-th powers of the error, p up to 40).
 TANH_GENERATOR = ((0.4259, 0.8225, 0.9902), (0.6914, 4.3042))
 
+MADE = "diodeq: made for its activation"
+"""The source of parts that are made to measure"""
+
 # Emission coefficients below this are nearly ideal diodes; real ones are near 1 … 2.
 NEARLY_IDEAL = 0.1
 
@@ -71,7 +74,7 @@ class Made:
                 ("xti", 0.0),
                 ("tnom", temperature),
             ),
-            source="diodeq: made for its activation",
+            source=MADE,
         )
 
 
@@ -88,7 +91,26 @@ class MadeTanh:
         t = self.reach * np.sinh(np.linspace(-3.0, 3.0, self.points)) / np.sinh(3.0)
         v = np.tanh(t)
         volts, amperes = volts_per_unit * v, siemens * volts_per_unit * (t - v)
-        return CurveModel(name, tuple(volts.tolist()), tuple(amperes.tolist()), "diodeq: made for its activation")
+        return CurveModel(name, tuple(volts.tolist()), tuple(amperes.tolist()), MADE)
+
+
+@dataclass(frozen=True)
+class MadeElu:
+    """A part with the curve ``log(1 + v/a) - v`` in units below zero and no current above: an ELU within 2e-6."""
+
+    scale: float
+    points: int = 241
+    reach: float = 12.0
+    """The largest -log(1 + v/a)."""
+
+    def model(self, name: str, siemens: float, volts_per_unit: float, temperature: float = 27.0) -> CurveModel:
+        """The part for a unit conductance of ``siemens``; it is the same at every temperature."""
+        t = -self.reach * np.sinh(np.linspace(3.0, 0.0, self.points)) / np.sinh(3.0)
+        v = np.append(self.scale * np.expm1(t), 1.0)
+        current = np.append(t, 1.0) - v
+        return CurveModel(
+            name, tuple((volts_per_unit * v).tolist()), tuple((siemens * volts_per_unit * current).tolist()), MADE
+        )
 
 
 @dataclass(frozen=True)
@@ -193,6 +215,11 @@ def diode_relu(thermal: float) -> Element:
 def tanh(parameter: float) -> Element:
     """F(v) = artanh(v) - v: one part whose curve that is."""
     return Element(diodes=(("node", "0"),), made=MadeTanh(), scalable=False)
+
+
+def elu(scale: float) -> Element:
+    """F(v) = log(1 + v/a) - v below zero: one part whose curve that is."""
+    return Element(diodes=(("node", "0"),), made=MadeElu(scale), scalable=False)
 
 
 def tanh_generator(parameter: float) -> Element:

@@ -23,7 +23,8 @@ from diodeq.files import open_binary
 class Raw:
     """What a file holds, not yet checked: samples, labels and, where there are any, test samples and labels.
 
-    With ``classes``, sorted, the labels are places among these, all of them taken.
+    With ``classes``, sorted, the labels are places among these, all of them taken. ``features`` are the columns' names,
+    where the file says them all.
     """
 
     x: NDArray[Any]
@@ -31,6 +32,7 @@ class Raw:
     x_test: NDArray[Any] | None = None
     y_test: NDArray[Any] | None = None
     classes: NDArray[Any] | None = None
+    features: tuple[str, ...] = ()
 
 
 def unreadable(path: Path, error: Exception) -> InputError:

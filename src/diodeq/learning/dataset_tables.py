@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
@@ -21,6 +22,8 @@ LARGEST_LABELS = 1 << 26
 """Letters: numpy keeps every label as wide as the longest"""
 LONGEST_ESCAPES = 200
 """Backslashes of an ARFF line: scipy's reader takes a time that they multiply"""
+LARGEST_EXACT = 1 << 53
+"""From here on two whole numbers may be one as a float"""
 LARGEST_ARFF = 1 << 28
 """Bytes: all of it is text in memory for a moment"""
 
@@ -57,7 +60,7 @@ def read_csv(path: Path, target: str = "") -> Raw:
         InputError: naming the file, the row and the column.
         UsageError: there is no such target.
     """
-    rows = tables.rows_of(path, separators=",;\t")
+    rows = tables.rows_of(path)
     first = next(rows)
     names = [cell.strip() for cell in first[1]]
     if len(names) < 2:
@@ -79,6 +82,7 @@ def _read_rows(path: Path, rows: Iterator[tuple[int, list[str]]], at: int, calle
     # Text takes ten times the memory of numbers, so it is never held for more than a block.
     values, places, known = array("d"), array("q"), dict[str, int]()
     features = [*called[:at], *called[at + 1 :]]
+    names = tuple(name for _, name in features)
     while block := list(islice(rows, tables.TOLD)):
         labels = [row.pop(at).strip() for _, row in block]
         if "" in labels:
@@ -91,10 +95,23 @@ def _read_rows(path: Path, rows: Iterator[tuple[int, list[str]]], at: int, calle
         raise InputError(f"{path} holds no samples", "give one sample a row: its features, then its label")
     x, y = np.frombuffer(values).reshape(-1, len(features)), np.frombuffer(places, np.int64)
     if all(map(tables.is_number, known)):
-        return Raw(x, np.array([float(label) for label in known])[y])
+        return Raw(x, _of_numbers(path, list(known))[y], features=names)
     _demand_short(path, max(map(len, known)), len(known))
     classes, order = np.unique(list(known), return_inverse=True)
-    return Raw(x, order[y], classes=classes)
+    return Raw(x, order[y], classes=classes, features=names)
+
+
+def _of_numbers(path: Path, labels: list[str]) -> NDArray[np.float64]:
+    """Labels that are numbers, as such; raises ``InputError`` where two that differ would be one."""
+    found = np.array([float(label) for label in labels])
+    merged = np.flatnonzero(np.abs(found) >= LARGEST_EXACT)
+    if len({int(labels[at]) if _whole(labels[at]) else labels[at].strip() for at in merged}) > len({*found[merged]}):
+        raise InputError(f"{path} has labels of more than 15 digits that are numbers", "begin them with a letter")
+    return found
+
+
+def _whole(label: str) -> bool:
+    return label.strip().lstrip("+-").isdecimal()
 
 
 def _demand_short(path: Path, longest: int, count: int) -> None:
@@ -165,8 +182,12 @@ def read_arff(path: Path, target: str = "") -> Raw:
     for number, line in enumerate(io.BytesIO(text), 1):
         if line.count(b"\\") > LONGEST_ESCAPES:
             raise InputError(f"{path}, line {number} has more than {LONGEST_ESCAPES} backslashes", "remove them")
+        if b"\1" in line:
+            raise InputError(f"{path}, line {number} is not text", "make the file again")
     try:
-        data, attributes = arff.loadarff(io.StringIO(text.decode("utf-8-sig")))
+        # scipy encodes values in ASCII
+        spelled = re.sub(r"[^\0-\x7f]", lambda letter: f"\1{ord(letter[0]):x}\2", text.decode("utf-8-sig"))
+        data, attributes = arff.loadarff(io.StringIO(spelled))
         names = attributes.names()
         columns = [data[name] for name in names]
     except Exception as error:  # whatever a line that is no ARFF makes of scipy's reader
@@ -175,8 +196,17 @@ def read_arff(path: Path, target: str = "") -> Raw:
         gaps = column == b"?" if column.dtype.kind == "S" else np.isnan(column)
         if gaps.any():
             raise _unusable(path, int(np.flatnonzero(gaps)[0]) + 1, k + 1, "empty", names[k])
-    texts = [np.char.decode(each, "utf-8", "replace") if each.dtype.kind == "S" else each for each in columns]
-    return _of_columns(path, names, texts, target)
+    texts = [_unspelled(each) if each.dtype.kind == "S" else each for each in columns]
+    return _of_columns(path, [_letters(name) for name in names], texts, target)
+
+
+def _unspelled(column: NDArray[Any]) -> NDArray[np.str_]:
+    values, places = np.unique(column, return_inverse=True)
+    return np.array([_letters(value.decode()) for value in values.tolist()], dtype=np.str_)[places]
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"\x01([0-9a-f]{2,6})\x02", lambda found: chr(int(found[1], 16)), text)
 
 
 def _of_columns(path: Path, names: list[str], columns: list[NDArray[Any]], target: str) -> Raw:
@@ -201,4 +231,5 @@ def _of_columns(path: Path, names: list[str], columns: list[NDArray[Any]], targe
         labels = labels.astype(np.str_)
     if not len(labels):
         raise InputError(f"{path} holds no samples", "give one sample a row")
-    return Raw(np.stack([column.astype(np.float64) for column in columns], axis=1), labels)
+    features = tuple(names[k] for k in places)
+    return Raw(np.stack([column.astype(np.float64) for column in columns], axis=1), labels, features=features)

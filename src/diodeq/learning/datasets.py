@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import dataset_files, dataset_tables
 from diodeq.printable import counted
+from diodeq.tables import plain, shortest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,7 +31,7 @@ class Dataset:
     """Samples to learn from and samples held out.
 
     ``x_train`` float64[n, features], ``y_train`` int64[n] class numbers; ``x_test``, ``y_test`` likewise; ``classes``
-    names each class number.
+    names each class number, ``features`` each column, as an input is called, where a table does and they differ.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Dataset:
     x_test: Floats
     y_test: Ints
     classes: tuple[str, ...]
+    features: tuple[str, ...] = ()
 
 
 def load(spec: str, seed: int = 0) -> Dataset:
@@ -87,6 +89,8 @@ def assemble(name: str, raw: dataset_files.Raw, seed: int) -> Dataset:
     if raw.classes is None:
         _demand_classes(name, labels)
     classes, y = _number(name, labels, raw.classes)
+    features = tuple(map(plain, raw.features))
+    features = features if len({*features}) == x.shape[1] else ()
     if raw.x_test is not None and raw.y_test is not None:
         x_test, test_labels = _matrix(name, raw.x_test, raw.y_test, "test ")
         if x_test.shape[1] != x.shape[1]:
@@ -94,9 +98,9 @@ def assemble(name: str, raw: dataset_files.Raw, seed: int) -> Dataset:
                 f"{name}: the test set has {counted(x_test.shape[1], 'column')} but the training set has {x.shape[1]}",
                 "give both the same columns",
             )
-        return Dataset(name, x, y, x_test, _renumber(name, test_labels, classes), tuple(_shown(classes)))
+        return Dataset(name, x, y, x_test, _renumber(name, test_labels, classes), tuple(_shown(classes)), features)
     x, y, x_test, y_test = _split(name, x, y, _shown(classes), seed)
-    return Dataset(name, x, y, x_test, y_test, tuple(_shown(classes)))
+    return Dataset(name, x, y, x_test, y_test, tuple(_shown(classes)), features)
 
 
 def _matrix(name: str, x: NDArray[Any], y: NDArray[Any], which: str) -> tuple[Floats, NDArray[Any]]:
@@ -190,7 +194,7 @@ def _shown(classes: NDArray[Any]) -> list[str]:
     """Class names as text; 1.0 and 1 are both "1"."""
     if classes.dtype.kind == "S":
         return [each.decode("utf-8", "replace") for each in classes]
-    return [f"{each:g}" if classes.dtype.kind == "f" else str(each) for each in classes.tolist()]
+    return [shortest(each) if classes.dtype.kind == "f" else str(each) for each in classes.tolist()]
 
 
 def _scikit_learn(loader: str) -> Callable[[], dataset_files.Raw]:

@@ -165,7 +165,7 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
         circuit = check(Circuit.load(experiment.start))
         _in_range(circuit, technology, experiment.start)
         return replace(circuit, units=replace(circuit.scaling, output_scale=recipe.beta))
-    return layered(
+    circuit = layered(
         (data.x_train.shape[1], *recipe.hidden, len(data.classes)),
         catalogue.get(experiment.diode),
         recipe.supply,
@@ -180,6 +180,7 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
         title=f"{data.name.partition(':')[0]}: "
         + "-".join(map(str, (data.x_train.shape[1], *recipe.hidden, len(data.classes)))),
     )
+    return replace(circuit, inputs=replace(circuit.inputs, names=data.features)) if data.features else circuit
 
 
 def beginning(out: Path) -> tuple[Dataset, Circuit | None]:

@@ -304,7 +304,7 @@ def accuracy(simulator: Simulator, circuit: Circuit, x: Floats, y: Ints) -> floa
 
 
 def fits(circuit: Circuit, data: Dataset) -> None:
-    """Raises ``InputError`` unless the circuit has an input per feature and an output per class."""
+    """Raises ``InputError`` unless the circuit has an input per feature, in this order, and an output per class."""
     features, classes = data.x_train.shape[1], len(data.classes)
     if len(circuit.inputs) != features:
         raise InputError(
@@ -316,6 +316,13 @@ def fits(circuit: Circuit, data: Dataset) -> None:
         raise InputError(
             f"the circuit has {counted(len(circuit.outputs), 'output')} but {data.name} has {classes} classes",
             "use a circuit made for this data, or import it again with an --output for each class",
+        )
+    names = circuit.inputs.names
+    if data.features and data.features != names and {*data.features} == {*names}:
+        at = next(at for at, name in enumerate(names) if name != data.features[at])
+        raise InputError(
+            f"{data.name} has its column {data.features[at]} where the circuit has its input {names[at]}",
+            f"put the columns in the order {', '.join(names[:10])}{' …' if len(names) > 10 else ''}",
         )
 
 

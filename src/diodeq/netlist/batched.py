@@ -18,8 +18,9 @@ from diodeq.circuit.equations import branch_kinds
 from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import Primitive, lower, printed, used_models
 from diodeq.netlist import spice
-from diodeq.netlist.listing import TOLERANCES, Tolerances, number
+from diodeq.netlist.listing import TOLERANCES, Tolerances
 from diodeq.netlist.templates import render
+from diodeq.spice.numbers import shortest
 
 Floats = NDArray[np.float64]
 
@@ -184,4 +185,4 @@ def model_lines(circuit: Circuit) -> Iterator[str]:
 
 def options(circuit: Circuit, tolerances: Tolerances = TOLERANCES) -> str:
     """The engine's simulator options: tolerances, the circuit's temperature."""
-    return " ".join(f"{name}={value}" for name, value in tolerances) + f" temp={number(circuit.temperature)}"
+    return " ".join(f"{name}={value}" for name, value in tolerances) + f" temp={shortest(circuit.temperature)}"

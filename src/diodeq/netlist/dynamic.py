@@ -21,7 +21,8 @@ from diodeq.devices.two_pin import NGSPICE, TwoPin, called, diodes_of
 from diodeq.errors import InputError
 from diodeq.netlist import spice
 from diodeq.netlist.batched import Floats, element_lines, node, options
-from diodeq.netlist.listing import TOLERANCES, number
+from diodeq.netlist.listing import TOLERANCES
+from diodeq.spice.numbers import shortest
 
 # A step takes this share of the time that is simulated.
 STEP = 1e-9
@@ -68,25 +69,25 @@ def transient_deck(
         tolerance: relative error of each time step.
         marker: a node name no other deck of the process has.
     """
-    ramp = number(STEP * stop)
+    ramp = shortest(STEP * stop)
     currents = [
-        f"ix{k} 0 {node(k)} pwl(0 {number(old)} {ramp} {number(new)})"
+        f"ix{k} 0 {node(k)} pwl(0 {shortest(old)} {ramp} {shortest(new)})"
         for k, (old, new) in enumerate(zip(before.currents.tolist(), after.currents.tolist(), strict=True))
         if k and (old or new)
     ]
     volts = [
-        f"vx{k} {node(p)} {node(m)} pwl(0 {number(old)} {ramp} {number(new)})"
+        f"vx{k} {node(p)} {node(m)} pwl(0 {shortest(old)} {ramp} {shortest(new)})"
         for k, ((p, m), old, new) in enumerate(
             zip(circuit.voltage_sources.terminals.tolist(), before.volts.tolist(), after.volts.tolist(), strict=True)
         )
     ]
     # Charges far below those that the smallest capacitance takes at 10 mV need no relative accuracy.
     charged = [*capacitances[capacitances > 0].tolist(), *_junctions(circuit)]
-    small = number(1e-2 * min(charged, default=1.0))
+    small = shortest(1e-2 * min(charged, default=1.0))
     # In the first steps charge flows in sources inside of one-ports, as a small difference of large numbers.
     sources = any(isinstance(circuit.models[k], TwoPin) and diodes_of(circuit.models[k]) for k in used_models(circuit))
-    abstol = number(1e-9 if sources else 1e-15)
-    accuracy = f"reltol={number(tolerance)} trtol=1 vntol=1e-9 abstol={abstol} chgtol={small}"
+    abstol = shortest(1e-9 if sources else 1e-15)
+    accuracy = f"reltol={shortest(tolerance)} trtol=1 vntol=1e-9 abstol={abstol} chgtol={small}"
     nodes = [node(k) for k in range(1, len(circuit.nodes))]
     diodes = [_carried(f"d{k}", circuit.models[m]) for k, m in enumerate(circuit.diodes.values.tolist(), 1)]
     saved = [*(f"v({name})" for name in (marker, *nodes)), *diodes]
@@ -94,9 +95,9 @@ def transient_deck(
         *_static(circuit, capacitances, marker),
         *currents,
         *volts,
-        f".options {accuracy} gmin={dict(TOLERANCES)['gmin']} temp={number(circuit.temperature)}",
+        f".options {accuracy} gmin={dict(TOLERANCES)['gmin']} temp={shortest(circuit.temperature)}",
         ".save " + "\n+ ".join(saved),
-        f".tran {number(stop / POINTS)} {number(stop)} 0 {number(stop / POINTS)}",
+        f".tran {shortest(stop / POINTS)} {shortest(stop)} 0 {shortest(stop / POINTS)}",
         ".end",
     ]
     return DynamicDeck("\n".join(lines) + "\n", marker, nodes, diodes)
@@ -115,16 +116,16 @@ def noise_deck(
     ``outputs`` are pairs of node indices, ``band`` the frequencies in Hz that spectra cover; the rest as in
     ``transient_deck``. Plots come in this order: the operating point, then spectrum and total of each output.
     """
-    currents = [f"ix{k} 0 {node(k)} {number(amperes)}" for k, amperes in enumerate(stimulus.currents.tolist()) if k]
+    currents = [f"ix{k} 0 {node(k)} {shortest(amperes)}" for k, amperes in enumerate(stimulus.currents.tolist()) if k]
     volts = [
-        f"vx{k} {node(p)} {node(m)} {number(value)}"
+        f"vx{k} {node(p)} {node(m)} {shortest(value)}"
         for k, ((p, m), value) in enumerate(
             zip(circuit.voltage_sources.terminals.tolist(), stimulus.volts.tolist(), strict=True)
         )
     ]
     # ngspice counts up from the lowest frequency: a whole number of steps ends at the highest.
     steps = np.ceil(PER_DECADE * np.log10(band[1] / band[0]) - 1e-9)
-    low, high = number(band[1] / 10 ** (steps / PER_DECADE)), number(band[1])
+    low, high = shortest(band[1] / 10 ** (steps / PER_DECADE)), shortest(band[1])
     lines = [
         # ngspice refers noise to an input; this one drives nothing.
         *_static(circuit, capacitances, marker, " ac 1"),
@@ -147,7 +148,7 @@ def _static(circuit: Circuit, capacitances: Floats, marker: str, extra: str = ""
         f"v{marker} {marker} 0 0{extra}",
         *element_lines(parts),
         *(card["line"] for card in cards),
-        *(f"cx{k} {node(k)} 0 {number(farads)}" for k, farads in enumerate(capacitances.tolist()) if k and farads),
+        *(f"cx{k} {node(k)} 0 {shortest(farads)}" for k, farads in enumerate(capacitances.tolist()) if k and farads),
     ]
 
 

@@ -17,6 +17,7 @@ from diodeq.errors import CircuitError
 from diodeq.netlist.deck import Deck
 from diodeq.netlist.dialects import full_deck
 from diodeq.printable import counted
+from diodeq.spice.numbers import shortest
 
 _NO_INPUTS = Inputs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0), ())
 
@@ -73,7 +74,10 @@ def linearized_deck(
         "every diode is a resistor of its conductance at the operating point, sources are zeroed, gyrators reversed, "
         "buffers turned around",
         "gradient of a resistor's conductance, by hand: -(forward volts across it) * (volts across it here)",
-        *(f"forward v({node}) = {volt:.17g}" for node, volt in zip(circuit.nodes[1:], volts[1:].tolist(), strict=True)),
+        *(
+            f"forward v({node}) = {shortest(volt)}"
+            for node, volt in zip(circuit.nodes[1:], volts[1:].tolist(), strict=True)
+        ),
     ]
     remarks = {f"i_inject{k}": f"dl/dv of output {name}" for k, name in enumerate(circuit.output_names)}
     frozen = adjoint.part_names("resistors")[len(circuit.resistors) :]

@@ -17,6 +17,7 @@ from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import Primitive, Run, lower, used_models
 from diodeq.devices import Model
 from diodeq.printable import counted
+from diodeq.spice.numbers import shortest
 
 # Tight enough for 1e-9 V and free of charge; ngspice's defaults leave errors of 0.5 mV. All SPICEs know these four.
 Tolerances = tuple[tuple[str, str], ...]
@@ -75,11 +76,6 @@ def plain(text: str) -> str:
     """The text as one line of printable ASCII, fit for a comment of any language."""
     ascii_text = " ".join(text.translate(_PLAIN).split()).encode("ascii", "replace").decode()
     return "".join(letter if letter.isprintable() else "?" for letter in ascii_text)
-
-
-def number(value: float) -> str:
-    """The float in 17 significant digits, from which it is read back exactly."""
-    return f"{value:.17g}"
 
 
 def list_circuit(
@@ -147,15 +143,10 @@ def _input_remarks(circuit: Circuit, volts: NDArray[np.float64]) -> dict[str, st
     inputs = circuit.inputs
     remarks: dict[str, str] = {}
     for source, column, gain in zip(inputs.source.tolist(), inputs.column.tolist(), inputs.gain.tolist(), strict=True):
-        times = "" if gain == 1 else f" times {_shortest(gain)}"
-        said = f"input {inputs.names[column]} ({_shortest(volts[column])}){times}"
+        times = "" if gain == 1 else f" times {shortest(gain)}"
+        said = f"input {inputs.names[column]} ({shortest(volts[column])}){times}"
         remarks[names[source]] = f"{remarks[names[source]]} + {said}" if names[source] in remarks else said
     return remarks
-
-
-def _shortest(value: float) -> str:
-    """The float in the fewest digits from which it is read back exactly: ``diodeq import`` reads the remarks."""
-    return short if float(short := f"{value:g}") == value else number(value)
 
 
 def _sections(circuit: Circuit, runs: Iterator[Run], remarks: Mapping[str, str]) -> Iterator[Section]:

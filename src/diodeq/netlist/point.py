@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from diodeq import __version__
 from diodeq.circuit import Circuit
 from diodeq.netlist.batched import Floats, branch_vectors, element_lines, model_lines, node, options
-from diodeq.netlist.listing import TOLERANCES, Tolerances, number
+from diodeq.netlist.listing import TOLERANCES, Tolerances
+from diodeq.spice.numbers import shortest
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def point_deck(
         analysis = ".op"
     else:
         lines += [
-            f"iac{k} 0 {node(k)} dc 0 ac {number(abs(current))} {0 if current > 0 else 180}"
+            f"iac{k} 0 {node(k)} dc 0 ac {shortest(abs(current))} {0 if current > 0 else 180}"
             for k, current in enumerate(injections.tolist())
             if k and current
         ]

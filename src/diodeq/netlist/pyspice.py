@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from diodeq.circuit.primitives import Primitive
 from diodeq.devices.two_pin import EXPORTED, TwoPin
 from diodeq.netlist import spice
-from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section, number
+from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section
 from diodeq.netlist.templates import render
+from diodeq.spice.numbers import shortest
 
 
 def write(listing: Listing) -> str:
@@ -24,7 +25,7 @@ def write(listing: Listing) -> str:
             {
                 "comment": card["comment"],
                 "name": json.dumps(model.spice_name),
-                "parameters": [f"{name}={number(value)}" for name, value in model.card()],
+                "parameters": [f"{name}={shortest(value)}" for name, value in model.card()],
             }
             for model, card in zip(listing.models, spice.models(listing.models), strict=True)
             if not isinstance(model, TwoPin)
@@ -35,8 +36,8 @@ def write(listing: Listing) -> str:
             if isinstance(model, TwoPin)
         ],
         outputs=[f"({json.dumps(o.name)}, {json.dumps(o.plus)}, {json.dumps(o.minus)})" for o in listing.outputs],
-        temperature=number(listing.temperature),
-        nominal_temperature=number(NOMINAL_TEMPERATURE),
+        temperature=shortest(listing.temperature),
+        nominal_temperature=shortest(NOMINAL_TEMPERATURE),
         tolerances=", ".join(f"{name}={value}" for name, value in TOLERANCES),
     )
 
@@ -51,4 +52,4 @@ def _rows(section: Section) -> Iterator[str]:
 def _tuple(primitive: Primitive) -> str:
     name, fields, value = primitive
     words = [json.dumps(word) for word in (name, *fields)]
-    return ", ".join(words if value is None else [*words, number(value)])
+    return ", ".join(words if value is None else [*words, shortest(value)])

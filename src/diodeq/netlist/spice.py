@@ -8,7 +8,8 @@ from diodeq.circuit.primitives import Primitive
 from diodeq.devices import DiodeModel, Model
 from diodeq.devices.two_pin import NGSPICE, Spelling, TwoPin, definition, diodes_of
 from diodeq.errors import InputError
-from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section, number, plain
+from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section, plain
+from diodeq.spice.numbers import shortest
 
 
 def header(listing: Listing, dialect: str, how_to_run: str) -> list[str]:
@@ -39,7 +40,7 @@ def _lines(section: Section) -> Iterator[str]:
 def line(primitive: Primitive) -> str:
     """One element line."""
     name, fields, value = primitive
-    return f"{name} {' '.join(fields)}" if value is None else f"{name} {' '.join(fields)} {value:.17g}"
+    return f"{name} {' '.join(fields)}" if value is None else f"{name} {' '.join(fields)} {shortest(value)}"
 
 
 def models(cards: Iterable[Model], spelling: Spelling = NGSPICE) -> list[dict[str, str]]:
@@ -55,7 +56,7 @@ def models(cards: Iterable[Model], spelling: Spelling = NGSPICE) -> list[dict[st
 
 def _card(model: Model) -> str:
     card = model.full_card() if isinstance(model, DiodeModel) else model.card()
-    return f".model {model.spice_name} d({' '.join(f'{name.lower()}={number(value)}' for name, value in card)})"
+    return f".model {model.spice_name} d({' '.join(f'{name.lower()}={shortest(value)}' for name, value in card)})"
 
 
 def demand_known(models: Iterable[Model], known: frozenset[str], program: str) -> None:
@@ -72,7 +73,7 @@ def demand_known(models: Iterable[Model], known: frozenset[str], program: str) -
 def options(listing: Listing) -> str:
     """The simulator options: tolerances, and the circuit's temperature."""
     tolerances = " ".join(f"{name}={value}" for name, value in TOLERANCES)
-    return f"{tolerances} temp={number(listing.temperature)} tnom={number(NOMINAL_TEMPERATURE)}"
+    return f"{tolerances} temp={shortest(listing.temperature)} tnom={shortest(NOMINAL_TEMPERATURE)}"
 
 
 def voltage(plus: str, minus: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from diodeq.devices.two_pin import Spelling
 from diodeq.netlist import spice
-from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Output, number
+from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Output
 from diodeq.netlist.templates import render
+from diodeq.spice.numbers import shortest
 
 # Parameters of the level 1 diode (table "Diode Device Model Parameters"), by the names ngspice shares.
 KNOWN_PARAMETERS = frozenset(
@@ -39,7 +40,7 @@ def write(listing: Listing) -> str:
 def _options(listing: Listing) -> list[str]:
     """Xyce has no VNTOL: its nonlinear solver weighs every unknown by RELTOL and ABSTOL alike."""
     given = dict(TOLERANCES)
-    celsius, nominal = number(listing.temperature), number(NOMINAL_TEMPERATURE)
+    celsius, nominal = shortest(listing.temperature), shortest(NOMINAL_TEMPERATURE)
     return [
         f"device temp={celsius} tnom={nominal} gmin={given['gmin']}",
         f"nonlin reltol={given['reltol']} abstol={given['vntol']}",

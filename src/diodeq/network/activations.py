@@ -60,6 +60,7 @@ ACTIVATIONS: dict[str, Kind] = {
         real=elements.relu,
     ),
     "tanh": Kind(ElementLaw(resolvents.tanh), elements.tanh, real=elements.tanh_generator),
+    "elu": Kind(ElementLaw(resolvents.elu), elements.elu, ("scale below zero", 1.0), 1.0),
     # The compiler makes a tanh of it and scales: see ``synthesis.halves``.
     "sigmoid": Kind(ElementLaw(resolvents.sigmoid, strength=3.0), None),
 }
@@ -73,8 +74,8 @@ class Activation:
     but sigmoid map 0 to 0.
 
     Raises:
-        InputError: the name is unknown or the parameter is outside its range: (0, 1] for leaky-relu, positive and
-            finite for the others that have one.
+        InputError: the name is unknown or the parameter is outside its range: (0, 1] for leaky-relu and elu, positive
+            and finite for the others that have one.
     """
 
     name: str

@@ -21,6 +21,7 @@ SATURATION = 1e-6
 """Saturation current of diode-relu per unit of its thermal voltage and of conductance."""
 
 NEWTON_STEPS = 60  # from the starting point used here fewer than ten are ever needed
+ELU_STEPS = 400
 TANH_STEPS = 400  # a flat end and a step next to 0 make it slow just there
 
 
@@ -111,6 +112,24 @@ def sigmoid(x: Floats, alpha: float, parameter: float) -> tuple[Floats, Floats]:
     t = _tanh_and_line(bend, line, x - bend)
     bent = _sech_squared(t)
     return (1.0 + np.tanh(t)) / 2.0, 0.5 * bent / (bend * bent + line)
+
+
+def elu(x: Floats, alpha: float, scale: float) -> tuple[Floats, Floats]:
+    """F(v) = log(1 + v/a) - v for v < 0, else 0, with a ≤ 1: ``v = a (e^t - 1)`` with ``a (1 - α)(e^t - 1) + α t = x``.
+
+    The left side rises, and is convex (α < 1) or concave in t < 0; from where Newton's method starts it comes to the
+    solution without ever passing it.
+    """
+    bend, target = scale * (1.0 - alpha), np.minimum(x, 0.0)
+    t = np.zeros_like(target) if bend > 0.0 else (target + bend) / alpha
+    for _ in range(ELU_STEPS):
+        step = (bend * np.expm1(t) + alpha * t - target) / (bend * np.exp(t) + alpha)
+        t = np.minimum(t - step, 0.0)
+        if np.all(np.abs(step) <= 4e-16 * np.abs(t)):
+            break
+    bent = scale * np.exp(t)
+    below = bent / (alpha + bent * (1.0 - alpha))
+    return np.where(x > 0.0, x, scale * np.expm1(t)), np.where(x > 0.0, 1.0, below)
 
 
 def _tanh_and_line(bend: float, line: float, x: Floats) -> Floats:

@@ -74,3 +74,8 @@ def _finite(word: str, value: float) -> float:
     if not math.isfinite(value):
         raise InputError(f"{shown(word)} is too large", "write a finite number")
     return value
+
+
+def shortest(value: float) -> str:
+    """The fewest digits that read back to the same number, as in 1, 0.1 and 1e-07."""
+    return repr(float(value)).removesuffix(".0")

@@ -96,10 +96,12 @@ def read(path: str | Path, titled: bool, limit: int) -> SpiceText:
     return split(decoded(path, limit), path, titled)
 
 
-def decoded(path: str | Path, limit: int, binary: bool = False) -> str:
+def decoded(path: str | Path, limit: int, binary: bool = False, empty: bool = False) -> str:
     """A file's text with its lines ended by newlines; raises ``InputError`` as `read` does, with ``binary`` not for
-    control characters."""
-    raw = _decode(_bytes(path, limit)).replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")  # DOS ends files so
+    control characters, with ``empty`` not for a file that says nothing."""
+    raw = (
+        _decode(_bytes(path, limit, empty)).replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")
+    )  # DOS ends files so
     if not binary and (found := BINARY.search(raw)):
         number = raw.count("\n", 0, found.start()) + 1
         raise InputError(f"{path}, line {number}: this is not text", "give a SPICE file as plain text")
@@ -193,7 +195,7 @@ def assignments(text: str) -> dict[str, str]:
     return pairs
 
 
-def _bytes(path: str | Path, limit: int) -> bytes:
+def _bytes(path: str | Path, limit: int, empty: bool) -> bytes:
     try:
         with open_binary(path) as file:
             data = bytearray()
@@ -210,7 +212,7 @@ def _bytes(path: str | Path, limit: int) -> bytes:
         raise InputError(
             f"{path}, line {number}: here the file exceeds {limit >> 20} MB", "give the part of it that is needed"
         )
-    if not data.strip():
+    if not (data.strip() or empty):
         raise InputError(f"{path} is empty", "give a SPICE file")
     return bytes(data)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from diodeq.circuit.schematic.layers import Layer
-from diodeq.circuit.schematic.pen import NODE, OUTPUT, VALUE, si
+from diodeq.circuit.schematic.pen import NODE, OUTPUT, VALUE
 
 if TYPE_CHECKING:
     from diodeq.circuit.schematic.sheet import Sheet
@@ -62,7 +62,7 @@ class Crossbar:
         return mine, ((edge, y) if self.horizontal else (x, edge))
 
     def _crossings(self, columns: dict[int, float], rows: dict[int, float]) -> None:
-        pen, circuit = self.sheet.pen, self.sheet.circuit
+        pen = self.sheet.pen
         ends: dict[int, float] = {}
         for k in self.layer.crossings.tolist():
             pair = self.layer.ends[k].tolist()
@@ -71,7 +71,7 @@ class Crossbar:
             pen.part("Resistor", (x, y + KNEE), (x + FOOT, y))
             pen.dot((x, y + KNEE))
             pen.dot((x + FOOT, y))
-            pen.say(si(1.0 / circuit.conductances[k]), (x + 0.62, y + 1.5), color=VALUE)
+            pen.say(self.sheet.ohms(k), (x + 0.62, y + 1.5), color=VALUE)
             source, reach = (column, y + KNEE) if self.horizontal else (row, x + FOOT)
             furthest = min if self.horizontal else max
             ends[source] = furthest(ends.get(source, reach), reach)
@@ -105,7 +105,7 @@ class Crossbar:
 
     def _within(self, mine: dict[int, float], edge: float) -> float:
         """Resistors between two of the layer's nodes, as few lanes as they fit in."""
-        pen, circuit, sign = self.sheet.pen, self.sheet.circuit, 1 if self.horizontal else -1
+        pen, sign = self.sheet.pen, 1 if self.horizontal else -1
         lanes: list[list[tuple[float, float]]] = []
         for k in self.layer.within.tolist():
             low, high = sorted((mine[a] for a in self.layer.ends[k].tolist()), reverse=self.horizontal)
@@ -117,7 +117,7 @@ class Crossbar:
                 number = len(lanes)
                 lanes.append([])
             lanes[number].append((near, far))
-            text = si(1.0 / circuit.conductances[k])
+            text = self.sheet.ohms(k)
             if self.horizontal:
                 lane_x = edge + (number + 0.2) * 1.8
                 pen.part("Resistor", (lane_x, low), (lane_x, low - HIGH))
@@ -136,6 +136,10 @@ class Crossbar:
                 pen.dot(end)
         return edge + sign * len(lanes) * (1.8 if self.horizontal else 1.1)
 
+    def _diode(self, k: int) -> str:
+        circuit, said = self.sheet.circuit, self.sheet.said("diodes", k)
+        return said if circuit.diodes.groups else f"{circuit.part_names('diodes')[k]} {said}"
+
     def _shunts(self, mine: dict[int, float], edge: float) -> float:
         """Resistors and diodes from the layer's nodes to ground, side by side."""
         pen, circuit = self.sheet.pen, self.sheet.circuit
@@ -145,9 +149,9 @@ class Crossbar:
             node = anode or cathode
             if node in mine and 0 in (anode, cathode):
                 self.sheet.drawn["diodes"].add(k)
-                parts.append((node, "Diode", self.sheet.said("diodes", k), anode == 0))
+                parts.append((node, "Diode", self._diode(k), anode == 0))
         for k in self.layer.shunts.tolist():
-            parts.append((int(self.layer.ends[k, 1]), "Resistor", si(1.0 / circuit.conductances[k]), False))
+            parts.append((int(self.layer.ends[k, 1]), "Resistor", self.sheet.ohms(k), False))
         for node, symbol, text, upward in parts:
             place = taken[node]
             taken[node] += 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from diodeq.devices.composite.parts import LETTERS, Part
 from diodeq.devices.two_pin import PINS, Spelling
+from diodeq.spice.numbers import shortest
 
 ENTRY = "a_0"
 """The node behind the short that carries all of the current."""
@@ -20,20 +21,20 @@ def inside(parts: Sequence[Part], carrier: str, spelling: Spelling) -> list[str]
     for k, part in enumerate(parts, 1):
         start, end = (entry if node == PINS[0] else node for node in (part.start, part.end))
         name = f"{LETTERS[part.kind]}{k}"
-        warming = spelling.warming.format(f"{part.tc1:.17g}", f"{part.tc2:.17g}")
+        warming = spelling.warming.format(shortest(part.tc1), shortest(part.tc2))
         if part.diode is not None:
             found.append(f"{name} {start} {end} {cards.setdefault(part.diode.parameters, f'm{len(cards) + 1}')}")
         elif part.tc1 == 0.0 == part.tc2:
-            found.append(f"{name} {start} {end} {part.value:.17g}")
+            found.append(f"{name} {start} {end} {shortest(part.value)}")
         elif part.kind == "ohms":
-            found.append(f"{name} {start} {end} {part.value:.17g} {warming}")
+            found.append(f"{name} {start} {end} {shortest(part.value)} {warming}")
         else:  # an ampere through an ohm that follows the temperature, and what that makes
             found += [f"i{k}_t 0 t{k}_t 1", f"r{k}_t t{k}_t 0 1 {warming}"]
-            found.append(f"{'e' if part.kind == 'volts' else 'g'}{k} {start} {end} t{k}_t 0 {part.value:.17g}")
+            found.append(f"{'e' if part.kind == 'volts' else 'g'}{k} {start} {end} t{k}_t 0 {shortest(part.value)}")
     printed = set()
     for part in parts:
         if part.diode is not None and part.diode.parameters not in printed:
             printed.add(part.diode.parameters)
-            numbers = " ".join(f"{key}={value:.17g}" for key, value in part.diode.full_card())
+            numbers = " ".join(f"{key}={shortest(value)}" for key, value in part.diode.full_card())
             found.append(f".model {cards[part.diode.parameters]} d({numbers})")
     return found

@@ -20,6 +20,7 @@ from diodeq.devices.original import checked, is_plain
 from diodeq.devices.ratings import UNRATED, Ratings
 from diodeq.devices.two_pin import PINS, Spelling
 from diodeq.errors import InputError
+from diodeq.spice.numbers import shortest
 
 MOST = 10_000
 """Knots of one curve."""
@@ -178,13 +179,13 @@ def _numbers(name: str, key: str, given: Sequence[float]) -> tuple[float, ...]:
 
 
 def _polynomial(across: str, anchor: float, *coefficients: float) -> str:
-    t = across if anchor == 0.0 else f"({across}{-anchor:+.17g})"
+    t = across if anchor == 0.0 else f"({across}{'-' if anchor > 0.0 else '+'}{shortest(abs(anchor))})"
     given = list(coefficients)
     while len(given) > 2 and given[-1] == 0.0:
         given.pop()
-    text = f"{given.pop():.17g}"
+    text = shortest(given.pop())
     while given:
-        text = f"{given.pop():.17g}+{t}*({text})"
+        text = f"{shortest(given.pop())}+{t}*({text})"
     return text
 
 
@@ -195,7 +196,7 @@ def _halved(choose: str, across: str, knots: Sequence[float], leaves: Sequence[s
     middle = len(leaves) // 2
     return choose.format(
         left=across,
-        right=f"{knots[middle - 1]:.17g}",
+        right=shortest(knots[middle - 1]),
         yes=_halved(choose, across, knots[: middle - 1], leaves[:middle]),
         no=_halved(choose, across, knots[middle:], leaves[middle:]),
     )

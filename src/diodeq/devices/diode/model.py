@@ -124,7 +124,7 @@ class DiodeModel:
         return self.values()[_canonical(self.name, name)]
 
     def card(self) -> list[tuple[str, float]]:
-        """(NAME, value) of each given parameter, for a ``.model`` line; the value is to be printed as ``%.17g``."""
+        """(NAME, value) of each given parameter, for a ``.model`` line."""
         first = [key for key in ("is", "n", "rs") if key in dict(self.parameters)]
         rest = [key for key, _ in self.parameters if key not in first]
         given = dict(self.parameters)

@@ -20,6 +20,7 @@ from diodeq.devices.transistor.law import Floats, Group, Transistors
 from diodeq.devices.transistor.parameters import KINDS, POSITIVE, Kind
 from diodeq.devices.two_pin import Spelling
 from diodeq.errors import InputError
+from diodeq.spice.numbers import shortest
 
 GMIN = 1e-12
 MEASURE = "`diodeq devices measure` makes a curve of any model that ngspice knows"
@@ -107,9 +108,11 @@ class TransistorModel:
         kind, given = self.kind, {**self.values(), **dict(self.parameters)}
         needless = {key for key, one in kind.law.items() if given[key] == one.default == 0.0 and key != "xti"}
         on_line = [key for key in kind.instance if key in ("w", "l") or given[key] != 1.0]
-        element = "".join(f" {key}={given[key]:.17g}" for key in on_line)
+        element = "".join(f" {key}={shortest(given[key])}" for key in on_line)
         card = " ".join(
-            f"{key}={value:.17g}" for key, value in given.items() if key not in kind.instance and key not in needless
+            f"{key}={shortest(value)}"
+            for key, value in given.items()
+            if key not in kind.instance and key not in needless
         )
         pins = " ".join("p" if pin == "a" else pin for pin in kind.wiring.split())
         level = "level=1 " if kind.letter == "m" else ""

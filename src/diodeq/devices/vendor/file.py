@@ -89,10 +89,10 @@ class _Reading:
         found: list[Candidate] = []
         for line, card in self.contents.cards.values():
             if self._asked(card.name) and card.name.casefold() not in self.contents.bodies:
-                found += self._tried(line, lambda card=card, line=line: [Candidate(self._card(card, line))])  # type: ignore[misc]
+                found += self._tried(card.name, line, lambda card=card, line=line: [Candidate(self._card(card, line))])  # type: ignore[misc]
         for body in self.contents.bodies.values():
             if self._asked(body.name) or any(name.startswith(f"{body.name.casefold()}_") for name in self.wanted):
-                found += self._tried(body.line, lambda body=body: self._devices(body))  # type: ignore[misc]
+                found += self._tried(body.name, body.line, lambda body=body: self._devices(body))  # type: ignore[misc]
         if len(found) > MOST:
             where = found[MOST].part.line
             raise self.contents.text.error(where, f"here the parts exceed {MOST:,}", "name some of them with --only")
@@ -101,11 +101,13 @@ class _Reading:
     def _asked(self, name: str) -> bool:
         return not self.wanted or name.casefold() in self.wanted
 
-    def _tried(self, line: int, read: Callable[[], list[Candidate]]) -> list[Candidate]:
+    def _tried(self, name: str, line: int, read: Callable[[], list[Candidate]]) -> list[Candidate]:
         try:
             with self.contents.text.at(line):
                 return read()
         except PlacedError as error:
+            if name.casefold() not in error.told.casefold():
+                error.told = f"{shown(name)}: {error.told}"
             self.lost.append(error)
             return []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from diodeq.devices.original import checked, model_type
 from diodeq.devices.two_pin import PINS
 from diodeq.devices.vendor.contents import HARMLESS
-from diodeq.errors import InputError, UsageError
+from diodeq.errors import InputError, PlacedError, UsageError
 from diodeq.spice import Line, SpiceText, read, tokens
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import MODEL_FILE_BYTES, split, unmarked
@@ -36,6 +36,7 @@ WIRING: dict[str, tuple[str, str, str]] = {
     "sw": ("s", "first second control+ control-", "a c a c"),
 }
 
+_CHANGING = frozenset([".option", ".options", ".opt", ".temp", ".global"])
 _RATED = re.compile(r"\s*\b(?:mfg|type)\s*=\s*[^=()]*?(?=\s+\w+\s*=|\s*\)|\s*$)", re.IGNORECASE)
 _INSTANCE = re.compile(r"\w+=[-+.\w]+(?:\s+\w+=[-+.\w]+)*", re.ASCII)
 _NAMES = re.compile(r"[^\s(){}=,']+")
@@ -48,6 +49,8 @@ class Library:
     text: SpiceText
     constants: list[str] = field(default_factory=list)
     parts: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+    faults: dict[str, PlacedError] = field(default_factory=dict)
+    """Why parts cannot be read, by case-folded name; by the empty one the first line that is no part's."""
 
     @property
     def names(self) -> list[str]:
@@ -67,8 +70,11 @@ def is_card(given: str) -> bool:
 def read_library(given: str) -> Library:
     """The parts of a file, or of a card that is given itself and begins with a dot.
 
+    What is no part, or cannot be read, is a fault of the library: it is refused where it is needed, or where nothing
+    says which part is.
+
     Raises:
-        InputError: naming the line; it cannot be read, or has anything that is not a part.
+        InputError: naming the line; it cannot be read, or a line changes what all others mean.
     """
     if is_card(given):
         text = split(given, "the card", titled=False)
@@ -88,16 +94,24 @@ def read_library(given: str) -> Library:
                 first = first if begun else line.number
             said = " ".join(line.text.split())
             begun.append(_RATED.sub("", said) if command == ".model" else said)
+            if not depth and command in _CHANGING:
+                raise InputError(f"{shown(words[0])} changes what the parts are", "give the parts themselves")
             if command == ".ends":
                 depth -= 1
                 if depth < 0:
                     raise InputError(".ends without .subckt", "remove the line")
             if depth == 0:
-                _add(library, first or line.number, begun)
+                try:
+                    _add(library, first or line.number, begun)
+                except InputError as error:
+                    name = tokens(begun[0])[1:2] if begun[0].lower().startswith((".model", ".subckt")) else []
+                    library.faults.setdefault("".join(name).casefold(), text.placed(first or line.number, error))
                 begun, first = [], 0
     if begun:
         raise text.error(first, f"{shown(begun[0])} is never ended", "add .ends")
     if not library.parts:
+        for fault in library.faults.values():
+            raise fault
         raise InputError(f"{text.path} has no part", "give a file with a .model or a .subckt of two pins")
     return library
 
@@ -173,6 +187,8 @@ def wired(library: Library, part: str | None, pins: Sequence[str] = (), instance
 
 
 def _chosen(library: Library, part: str | None) -> str:
+    for fault in [library.faults[key] for key in library.faults if part is None or key == part.casefold()]:
+        raise fault
     if part is not None:
         if part.casefold() not in library.parts:
             there = ", ".join(library.names[:10])
@@ -199,5 +215,7 @@ def _needed(library: Library, key: str) -> list[str]:
         found[name] = None
         lines = library.parts[name][1]
         said = {word.casefold() for k, line in enumerate(lines) for word in _NAMES.findall(line)[2 if k == 0 else 1 :]}
+        for lost in said & library.faults.keys():
+            raise library.faults[lost]
         waiting += sorted((said & library.parts.keys()) - found.keys())
     return list(reversed(found))

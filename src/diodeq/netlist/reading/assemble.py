@@ -60,7 +60,11 @@ def import_deck(
     if not flat.count:
         raise deck.text.error(1, "there are no parts", "the first line of a deck is only a title; the parts follow it")
     for part in controls(flat.parts):
-        raise deck.text.error(part.line, f"{part.name} copies {part.other}, which is no voltage source", "correct it")
+        there = any(other.name == part.other for parts in flat.parts.values() for other in parts)
+        what = "is no voltage source" if there else "is not there"
+        remedy = "put a source of 0 V in series with it and name that one" if there else "correct the name"
+        asks = part.name.removeprefix("f ").partition(" ")[0]
+        raise deck.text.error(part.line, f"{asks} follows the current of {part.other}, which {what}", remedy)
     driven = choose_inputs(inputs, flat.parts, deck)
     circuit = _circuit(deck, flat, driven, outputs, trainable)
     return Imported(circuit, deck.notes.sentences())

@@ -12,6 +12,7 @@ from diodeq.spice import Line
 from diodeq.spice.numbers import NUMBER, number, shown
 
 _VOLTAGE = re.compile(r"\bv\(\s*([^,()\s*]+)\s*(?:,\s*([^,()\s*]+)\s*)?\)", re.IGNORECASE)
+_OTHERS = re.compile(r"@[\w.#:]+\[\w+\]|\b(?!param\b)[a-z]\w*\([^()]*\)|\S+#branch", re.IGNORECASE)
 _DEGREES = re.compile(rf"({NUMBER.pattern})[°º]C?", re.IGNORECASE)
 # The options that change a direct current; .temp may not even stand in a subcircuit.
 _MEANT = frozenset(["temp", "tnom", "gmin", "rshunt", "gshunt"])
@@ -43,8 +44,10 @@ def _options(deck: Deck, line: Line, words: list[str]) -> None:
 
 def _temperature(deck: Deck, line: Line, words: list[str]) -> None:
     values = [word for word in words[1:] if word != "="]
-    if len(values) != 1:
-        raise InputError(f".temp with {len(values)} temperatures", "give one; a circuit has one temperature")
+    if not values:
+        raise InputError(".temp without a temperature", "give one")
+    if len(values) > 1:
+        deck.notes.add("of several temperatures the first is read, which is the first run's", values[0], line.number)
     if not (NUMBER.fullmatch(values[0]) or values[0][0] in "{'"):
         # ngspice takes 27 °C then, and says so where few look
         raise InputError(f"{shown(values[0])} is no temperature", "write degrees Celsius in digits, or {NAME}")
@@ -55,6 +58,8 @@ def _asked(deck: Deck, line: Line, words: list[str]) -> None:
     for plus, minus in _VOLTAGE.findall(line.text):
         name = f"{plus}-{minus}" if minus else plus
         deck.asked.setdefault((plus.lower(), minus.lower() or "0"), name.lower())
+    for other in _OTHERS.findall(_VOLTAGE.sub("", line.text)):
+        deck.notes.add("outputs are voltages; what else is asked for was left out", other, line.number)
 
 
 def _sweep(deck: Deck, line: Line, words: list[str]) -> None:
@@ -62,7 +67,20 @@ def _sweep(deck: Deck, line: Line, words: list[str]) -> None:
 
 
 def _step(deck: Deck, line: Line, words: list[str]) -> None:
-    deck.notes.add("no sweep over a constant is done; its .param value holds", line.text[:40], line.number)
+    """.step [LIN|OCT|DEC] [PARAM] NAME FIRST LAST STEP, or NAME LIST FIRST …: only the first run is read."""
+    rest = [word for word in words[1:] if word.lower() not in ("lin", "oct", "dec", "=")]
+    constant = [word.lower() for word in rest[:1]] == ["param"]
+    rest = rest[constant:]
+    first = next((word for word in rest[1:] if word.lower() != "list"), "")
+    name = rest[0].lower() if rest else ""
+    if constant and first:
+        deck.stepped.setdefault(name, (line.number, first))
+    elif name == "temp" and first:
+        deck.temperatures.setdefault(".step", []).append((line.number, first))
+    elif name[:1] in ("v", "i") and first:
+        deck.swept.add(name)
+    else:
+        deck.notes.add("no sweep is done; what it changes is as it is drawn", line.text[:40], line.number)
 
 
 def _starting_point(deck: Deck, line: Line, words: list[str]) -> None:

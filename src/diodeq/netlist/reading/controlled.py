@@ -20,6 +20,13 @@ from diodeq.spice.numbers import shown
 _SAID = re.compile(
     r"""\S+[\s(]+([^\s,()]+)[\s,]+([^\s,()]+)[\s)]+(value|vol|cur|v|i|r)\s*(=|(?=\{))\s*(.+)""", re.IGNORECASE
 )
+# NAME NODE NODE NODE NODE LAPLACE=…, or NAME NODE NODE LAPLACE {…} [=] {…}
+_LAPLACE = re.compile(
+    r"""\S+\s+([^\s,()]+)[\s,]+([^\s,()]+)\s+(?:([^\s,(){}]+\s+[^\s,(){}]+)\s+laplace\s*=\s*(.+)"""
+    r"""|laplace\s*=?\s*(\{[^{}]*\})\s*=?\s*(\{[^{}]*\}|\(.*\)))""",
+    re.IGNORECASE,
+)
+_WINDOWS = re.compile(r"\s+(?:window|nfft|mtol)\s*=\s*\S+", re.IGNORECASE)
 _UNITS = {"value": "", "vol": "e", "cur": "g"}
 _KINDS = ("table", "laplace", "freq", "chebyshev", "spline", "delay", "pwl", "vcr", "and", "nand", "or", "nor")
 
@@ -32,6 +39,13 @@ def controlled(words: list[str], where: Where) -> list[Part]:
             raise InputError(f"{shown(found[3])} of {shown(words[0])} is not understood", "write VALUE={…}")
         return realized("v" if letter == "e" else "i", name, (found[1], found[2]), _expression(found[5], where), where)
     form = f"{words[0]} OUT+ OUT- CTRL+ CTRL- GAIN"
+    if found := _LAPLACE.fullmatch(where.line.text):
+        gain = _at_rest(found[6] or found[4], words[0], where)
+        if found[5]:
+            value = gain * _expression(found[5], where)
+        else:
+            value = Linear(0.0, {("v", *(word.lower() for word in found[3].split())): gain})
+        return realized("v" if letter == "e" else "i", name, (found[1], found[2]), value, where)
     if len(words) > 3 and words[3].lower() == "poly":
         return realized("v" if letter == "e" else "i", name, nodes_of(words, 2, form), _poly(words, 2, where), where)
     strange = next((word for word in words[3:] if word.lower() in _KINDS), "")
@@ -70,6 +84,22 @@ def behavioural(words: list[str], where: Where) -> list[Part]:
         raise InputError(f"{shown(words[0])} is no source of an expression", f"write {words[0]} NODE NODE V=… or I=…")
     value = _expression(found[5], where)
     return realized(found[3].lower(), words[0].lower(), (found[1], found[2]), value, where)
+
+
+def _at_rest(text: str, name: str, where: Where) -> float:
+    """What a transfer function is in direct current, at s = 0."""
+    text = _WINDOWS.sub("", text.strip())
+    if text[:1] in "{'\"" and text[-1:] in "}'\"" and not re.search("[{}'\"]", text[1:-1]):
+        text = text[1:-1]
+    # Constants stand in braces within LTspice's.
+    text = text.replace("{", "(").replace("}", ")")
+    try:
+        gain = Scope({"s": 0.0}, where.scope).number("{" + text + "}")
+    except InputError as error:
+        problem = f"LAPLACE of {shown(name)} has no value in direct current, at s = 0: {error.problem}"
+        raise InputError(problem, "write the gain that it has there") from None
+    where.note("of LAPLACE the gain in direct current was taken, at s = 0", f"{name.lower()} {gain:g}")
+    return gain
 
 
 def _expression(text: str, where: Where) -> Linear:

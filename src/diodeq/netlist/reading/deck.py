@@ -48,11 +48,13 @@ class Deck:
     everywhere: set[str] = field(default_factory=set)
     """The nodes that .global names: the same in every subcircuit."""
     temperatures: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    """By what gives it (".temp", "temp", "tnom"), the line and the value of each."""
+    """By what gives it (".temp", "temp", "tnom", ".step"), the line and the value of each."""
     shunts: list[tuple[int, str]] = field(default_factory=list)
     """The lines and ohms of .options rshunt=, which lie from every node to ground."""
     libraries: list[Line] = field(default_factory=list)
     swept: set[str] = field(default_factory=set)
+    stepped: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """By the constant that a .step changes, the line and the first value."""
     asked: dict[tuple[str, str], str] = field(default_factory=dict)
     """The voltages that .print, .save and the like ask for: (plus, minus) to a name."""
     outputs: list[tuple[str, str, str]] = field(default_factory=list)
@@ -67,9 +69,14 @@ class Deck:
 def temperatures(deck: Deck, scope: Scope) -> tuple[float, float]:
     """The circuit's temperature and the one at which its models hold, °C; both 27 unless the deck says otherwise.
 
-    As in ngspice (39), any ``.temp`` wins over ``.options temp=``, and the last of several holds.
+    As in ngspice (39), any ``.temp`` wins over ``.options temp=``, and the last of several holds. The first one that
+    a ``.step`` goes through holds where there is no other.
     """
     given = deck.temperatures
+    if not given.keys() & {"temp", ".temp"} and ".step" in given:
+        given["temp"] = given[".step"][:1]
+        line, first = given["temp"][0]
+        deck.notes.add("a stepped temperature has the first value of its steps", first, line)
     return _last(deck, scope, [*given.get("temp", ()), *given.get(".temp", ())]), _last(
         deck, scope, given.get("tnom", [])
     )

@@ -13,6 +13,7 @@ from diodeq.errors import InputError, UsageError
 from diodeq.netlist.reading.conditions import chosen, conditional
 from diodeq.netlist.reading.deck import Deck, temperatures
 from diodeq.netlist.reading.elements import read_part
+from diodeq.netlist.reading.islands import leave_islands_out
 from diodeq.netlist.reading.parts import FIXED, GROUND, SHORT, Part, Where
 from diodeq.printable import counted
 from diodeq.spice import Line, Scope, tokens
@@ -57,14 +58,45 @@ class _Place:
 
 def flatten(deck: Deck) -> Flat:
     """The parts of a deck; raises ``InputError`` naming the line of what cannot be read."""
+    _demand_few(deck)
     celsius, nominal = temperatures(deck, Scope(deck.constants, functions=deck.functions))
     scope = Scope({"temper": celsius, **deck.constants}, functions=deck.functions)
     flattener = _Flattener(deck, Flat(celsius), nominal, scope)
     flattener.lines(deck.elements, _Place("", scope, {}, deck.cards, deck.everywhere))
     flattener.shunt()
+    leave_islands_out(flattener.flat.parts, deck.notes)
     flattener.settle_temperature()
     flattener.note_unused()
     return flattener.flat
+
+
+def _demand_few(deck: Deck) -> None:
+    """Raises ``InputError`` for a deck whose subcircuits would take too long to be spelled out."""
+    known: dict[str, int] = {}
+
+    def count(lines: Iterable[Line], above: tuple[str, ...]) -> int:
+        found = 0
+        for line in lines:
+            found += 1
+            name = _called(line)
+            if name in deck.bodies and name not in above and len(above) <= DEEPEST:
+                if name not in known:
+                    known[name] = count(deck.bodies[name].lines, (*above, name))
+                found += known[name]
+        return found
+
+    if (parts := count(deck.elements, ())) > MOST_PARTS:
+        raise deck.text.error(1, f"the deck has {parts:,} parts, more than {MOST_PARTS:,}", "give a smaller one")
+
+
+def _called(line: Line) -> str:
+    """The subcircuit that an X line calls, lower-case; empty for any other line."""
+    if line.text[:1] not in "xX":
+        return ""
+    words = unmarked(tokens(line.text))
+    while len(words) > 3 and words[-2] == "=":
+        del words[-3:]
+    return words[-1].lower() if words else ""
 
 
 class _Flattener:

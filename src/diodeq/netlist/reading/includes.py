@@ -71,6 +71,9 @@ class _Shelf:
                     continue
                 path, wanted = found
                 inner = self._read(path, depth)
+                if not inner:
+                    self.notes.called = self.place().called
+                    self.notes.add("included files that are empty", path.name, line.number)
                 if wanted and wanted not in self._sections(inner)[1]:
                     raise InputError(f"there is no section {shown(wanted)} in {path}", "correct its name")
                 yield from self.expanded(inner, wanted, depth + 1)
@@ -154,7 +157,7 @@ class _Shelf:
                 f"{path} is included too deeply, or one of more than {MOST_FILES} files, or includes itself",
                 "put what the deck needs into one file",
             )
-        raw = decoded(path, DECK_BYTES)
+        raw = decoded(path, DECK_BYTES, empty=True)
         self.size += len(raw)
         if self.size > DECK_BYTES:
             raise InputError(f"with {path} the included files exceed {DECK_BYTES >> 20} MB", "include less")

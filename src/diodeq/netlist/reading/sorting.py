@@ -21,14 +21,15 @@ from diodeq.spice.text import assignments
 _INPUT = re.compile(r"input (.+?) \(([+-]?\d[^\s()]*)\)(?: times (\S+))?(?: \+ |$)")
 _OUTPUT = re.compile(r"output (.+) = v\(([^,()]+)(?:,([^,()]+))?\)")
 _FUNCTION = re.compile(
-    r"""\.(?:func|params?)\s+([A-Za-z_]\w*)\s*\(([^()]*)\)\s*=?\s*(?:(\{[^{}]*\}|'[^']*'|"[^"]*")\s*(.*)|(.+))""",
+    r"""\.(?:func(?:tion)?|param(?:s|eters?)?)\s+([A-Za-z_]\w*)\s*\(([^()]*)\)\s*=?\s*(?:(\{[^{}]*\}|'[^']*'|"[^"]*")\s*(.*)|(.+))""",
     re.IGNORECASE | re.ASCII,
 )
 
 _QUOTED = re.compile(r"[{'\"]")
 _PLUS = re.compile(r"\+(?=[\s)]|$)")  # what is left of lines that somebody joined
-_PAIR = re.compile(r"\.params?\s+([A-Za-z_]\w*)\s+([^\s=]+)", re.IGNORECASE | re.ASCII)
+_PAIR = re.compile(r"\.param(?:s|eters?)?\s+([A-Za-z_]\w*)\s+([^\s=]+)", re.IGNORECASE | re.ASCII)
 
+DEFINING = frozenset([".param", ".params", ".parameter", ".parameters", ".func", ".function"])
 LONGEST_REMARK = 10_000  # letters
 
 
@@ -54,6 +55,13 @@ def sort_lines(text: SpiceText, notes: Notes) -> Deck:
     if sorter.body is not None:
         raise text.error(sorter.body.line, f".subckt {shown(sorter.body.name)} is never ended", "add .ends")
     _adopt_a_lone_subcircuit(deck)
+    for name, (line_number, first) in deck.stepped.items():
+        if name in deck.constants:
+            said = "no sweep over a constant is done; its .param value holds"
+            notes.add(said, f"{name}={deck.constants[name]}", line_number)
+        else:
+            deck.constants[name] = first
+            notes.add("a stepped constant has the first value of its steps", f"{name}={first}", line_number)
     return deck
 
 
@@ -89,7 +97,7 @@ def _outer_branches(lines: list[Line], text: SpiceText, notes: Notes) -> list[Li
         word = conditional(line) if depth <= 0 else ""
         branches += (word == "if") - (word == "endif")
         command = line.text.split(maxsplit=1)[0].lower()
-        if depth <= 0 and command in (".param", ".params", ".func"):
+        if depth <= 0 and command in DEFINING:
             with text.at(line.number):
                 if branches > 0:
                     # ngspice (39) takes the constants of all branches, and the last of a name
@@ -195,7 +203,7 @@ class _Sorter:
             # It would hold for the whole circuit, whether anything needs the subcircuit or not.
             said = "a temperature within a subcircuit"
             raise deck.text.error(line.number, said, "a circuit has one temperature; give it outside")
-        elif command in (".param", ".params", ".func"):
+        elif command in DEFINING:
             if body is None:
                 _constants(line, deck.constants, deck.functions)
             else:

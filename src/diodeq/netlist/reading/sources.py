@@ -74,6 +74,17 @@ def _argument(words: list[str], at: int, where: Where) -> bool:
     return word.lower() not in _WORDS and word in where.scope
 
 
+def _unrepeated(words: list[str], at: int) -> list[str]:
+    """The words with the first of the cycles of ``REPEAT FOREVER (…) ENDREPEAT``, or ``REPEAT FOR N``, alone."""
+    lower = [word.lower() for word in words]
+    begin = at + (2 if lower[at + 1 : at + 2] == ["forever"] else 3)
+    end = lower.index("endrepeat") if "endrepeat" in lower else len(words)
+    rest = end + 1
+    while rest < len(words) and (NUMBER.match(words[rest]) or words[rest][0] in "{'"):
+        rest += 1
+    return [*words[:at], *words[begin:end], *words[rest:]]
+
+
 def source(words: list[str], where: Where) -> list[Part]:
     """A source, with its series resistance as a second part where it has one."""
     name, number = words[0].lower(), where.line.number
@@ -88,6 +99,8 @@ def source(words: list[str], where: Where) -> list[Part]:
     while at < len(words):
         word = words[at].lower()
         at += 1
+        if wave is None and word == "pwl" and [each.lower() for each in words[at : at + 1]] == ["repeat"]:
+            words = _unrepeated(words, at)
         if word in ("rser", "cpar") and words[at : at + 1] == ["="]:
             if word == "rser" and name[0] == "v":
                 series = where.scope.number("".join(words[at + 1 : at + 2]))
@@ -105,7 +118,8 @@ def source(words: list[str], where: Where) -> list[Part]:
             at += word == "ac" and words[at : at + 1] == ["="]
             arguments = []
             while at < len(words) and _argument(words, at, where):
-                arguments.append(where.scope.number(words[at]))
+                # What is of no effect may be no constant either.
+                arguments.append(0.0 if word in _SMALL_SIGNALS else where.scope.number(words[at]))
                 at += 1
             varied = True
             noisy = noisy or word in _NOISE

@@ -44,6 +44,18 @@ def leaking(where: str, value: Value, slope: Floats) -> Value:
     return value.activated(where, RELU).plus(where, below, -1.0)
 
 
+def exponential(node: Node) -> Value:
+    """Elu."""
+    return exponentially(node.where, node.value(0), node.number("alpha", 1.0))
+
+
+def exponentially(where: str, value: Value, scale: float) -> Value:
+    """A number, or ``scale (e^x - 1)`` where it is negative."""
+    if 0.0 < scale <= 1.0:
+        return value.activated(where, Activation("elu", scale))
+    raise InputError(f"{where} has the scale {scale:g}", "use an ELU with a scale above 0 and at most 1")
+
+
 def magnitude(node: Node) -> Value:
     """Abs: a slope of -1 below zero."""
     return leaking(node.where, node.value(0), np.asarray(-1.0))

@@ -15,7 +15,7 @@ from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 from diodeq.network.network import Network
 from diodeq.network.weights import windows
-from diodeq.network.weights.activating import clipped, leaking
+from diodeq.network.weights.activating import clipped, exponentially, leaking
 from diodeq.network.weights.cascade import cascade
 from diodeq.network.weights.keys import Floats
 from diodeq.network.weights.pytorch import array, package
@@ -199,6 +199,10 @@ def _shrink(layer: Any, where: str, value: Value) -> Value:
     return value.activated(where, Activation("soft-threshold", float(layer.lambd)))
 
 
+def _exponential(layer: Any, where: str, value: Value) -> Value:
+    return exponentially(where, value, float(layer.alpha))
+
+
 LAYERS: dict[str, Callable[[Any, str, Value], Value]] = {
     "Linear": _linear,
     **dict.fromkeys(("Conv1d", "Conv2d", "Conv3d"), _convolution),
@@ -209,6 +213,7 @@ LAYERS: dict[str, Callable[[Any, str, Value], Value]] = {
     **dict.fromkeys(("Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout"), _same),
     **dict.fromkeys(("ReLU", "Tanh", "Sigmoid"), _named),
     "LeakyReLU": _leaky,
+    "ELU": _exponential,
     "PReLU": _learned,
     "Hardtanh": _clipped,
     "ReLU6": _clipped,

@@ -15,7 +15,7 @@ from diodeq.network.weights.cascade import cascade
 from diodeq.network.weights.constants import BATCH, ELEMENTWISE, FILLED, SMALLER, UNKNOWN, Constants, constant, fold
 from diodeq.network.weights.moving import strings_samples
 from diodeq.network.weights.node import Node, Notes
-from diodeq.network.weights.operators import AFTER_ENDINGS, ENDINGS, MACHINE_LEARNING, SEVERAL, STEPS
+from diodeq.network.weights.operators import AFTER_ENDINGS, ENDINGS, MACHINE_LEARNING, SEVERAL, SINGLE, STEPS
 from diodeq.network.weights.values import EXPORT, Shape, Units, Value, joined
 from diodeq.printable import counted
 
@@ -146,6 +146,9 @@ class _Reader:
         if not tensor.HasField("shape"):
             return Shape(None, (None,))
         known = [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim]
+        if len(known) == 1 and all(node.op_type in SINGLE for node in self.graph.node):
+            self.notes.add("it takes one sample at a time, and was read as taking many", f"its input {name!r}")
+            return Shape(None, (known[0],))
         if len(known) < 2:
             raise InputError(f"its input {name!r} is not one row a sample", "export the model with a batch of samples")
         return Shape(known[0], tuple(known[1:]))
@@ -265,6 +268,9 @@ class _Reader:
             value = self.values.get(name)
             if name in self.endings:
                 name, value = self.endings[name].name, self.endings[name].source
+            elif value is None and name in self.constants and len(self.graph.output) > 1:
+                self.notes.add("left out, since it depends on no input", f"its output {name!r}")
+                continue
             elif value is None:
                 raise InputError(f"its output {name!r} is not computed from its input", ACCEPTED)
             several = len(self.graph.output) > 1

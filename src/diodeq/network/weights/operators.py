@@ -31,6 +31,7 @@ STEPS: dict[str, tuple[Step, set[str], int]] = {
     "Tanh": (activating.plain, set(), 1),
     "Sigmoid": (activating.plain, set(), 1),
     "LeakyRelu": (activating.leaky, {"alpha"}, 1),
+    "Elu": (activating.exponential, {"alpha"}, 1),
     "PRelu": (activating.leaky, set(), 2),
     "Clip": (activating.clip, {"min", "max"}, 3),
     "Max": (activating.extreme, set(), 64),
@@ -60,5 +61,22 @@ AFTER_ENDINGS = {"Cast", "Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten
 """What may follow those; it is left out too."""
 SEVERAL = {"Split"}
 """Operators with several outputs."""
+SINGLE = {
+    "MatMul",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Neg",
+    "Relu",
+    "LeakyRelu",
+    "Elu",
+    "Tanh",
+    "Sigmoid",
+    "Clip",
+    "Identity",
+}
+SINGLE |= {"Constant", "Dropout", "HardSigmoid", "Abs"}
+"""Operators that do to one sample alone, a row without a batch, what they do to each of many."""
 MACHINE_LEARNING = {"Scaler", "LinearRegressor", "ZipMap", "ArrayFeatureExtractor", "Normalizer"}
 """Operators of the domain ai.onnx.ml."""

@@ -64,7 +64,11 @@ def from_arrays(
     if len(activations) == 1:
         _refuse_neighbours(order, each)
     left = [name for name in found if name not in order]
-    notes = (f"left out, since --layers does not name them: {listed(left)}",) if left else ()
+    notes: tuple[str, ...] = (f"left out, since --layers does not name them: {listed(left)}",) if left else ()
+    shapes = {layer.weight.shape for layer in found.values()}
+    if layers is None and len(order) > 1 and len(shapes) == 1 and any(key.endswith("kernel") for key in arrays):
+        # They would fit in any order, and flax writes none.
+        notes += (f"its layers are alike, and were taken in the order of their numbers: {listed(order)}",)
     return Network(tuple(_stage(found[name], each[k]) for k, name in enumerate(order))), notes
 
 

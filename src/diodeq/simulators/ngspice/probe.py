@@ -10,9 +10,9 @@ import numpy as np
 from diodeq.circuit.bank import Floats
 from diodeq.devices.curve.model import GMIN, CurveModel
 from diodeq.errors import SimulationError
-from diodeq.netlist.listing import number
 from diodeq.simulators.ngspice.jobs import RUNGS, next_marker
 from diodeq.simulators.ngspice.session import Session
+from diodeq.spice.numbers import shortest
 
 # Tight; a current needs no digits below 1e-15 A, and transistors' models find none there.
 TOLERANCES = ((("reltol", "1e-9"), ("vntol", "1e-12"), ("abstol", "1e-15"), ("gmin", "1e-12")), *RUNGS[1:])
@@ -71,7 +71,7 @@ def _deck(model: CurveModel, volts: Floats, tolerances: Sequence[tuple[str, str]
     """A sweep over the number of a point; one point is an operating point of two."""
     last = max(len(volts) - 1, 1)
     points = (volts + lift).tolist() if len(volts) > 1 else [float(volts[0]) + lift] * 2
-    pairs = "\n+ ".join(f",{k},{number(v)}" for k, v in enumerate(points))
+    pairs = "\n+ ".join(f",{k},{shortest(v)}" for k, v in enumerate(points))
     options = " ".join(f"{name}={value}" for name, value in tolerances)
     celsius = 27.0 if model.temperature is None else model.temperature
     lines = [
@@ -80,12 +80,12 @@ def _deck(model: CurveModel, volts: Floats, tolerances: Sequence[tuple[str, str]
         f".subckt {model.spice_name} a c",
         *model.original,
         ".ends",
-        f"vlift ground 0 {number(lift)}",
+        f"vlift ground 0 {shortest(lift)}",
         # To node 0, for else the part's own ground would carry nothing but round-off, on which ngspice does not agree.
         f"bforced forced 0 v=pwl(v({marker})\n+ {pairs})",
         "vi forced pin 0",
         f"xmeasured pin ground {model.spice_name}",
-        f".options {options} temp={number(celsius)}",
+        f".options {options} temp={shortest(celsius)}",
         f".save v({marker}) vi#branch",
         f".dc v{marker} 0 {last} 1" if len(volts) > 1 else ".op",
         ".end",
