@@ -297,7 +297,7 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     "a polynomial's only number": ("e1 b 0 poly(1) a 0 2\n", 5, "a constant in ngspice"),
     "a polynomial of none": ("e1 b 0 poly(0) 2\n", 5, "POLY(N)"),
     "table": ("e1 b 0 table {v(a)} = (0,0) (1,1)\n", 5, "TABLE"),
-    "laplace": ("e1 b 0 laplace {v(a)} = {1/(1+s)}\n", 5, "LAPLACE"),
+    "laplace": ("e1 b 0 laplace {v(a)} = {1/s}\n", 5, "LAPLACE"),
     "noise": ("v2 b 0 trnoise(1 1n 0 0)\n", 5, "noise"),
     "a port": ("v2 b 0 dc 0 ac 1 portnum 1 z0 50\n", 5, "'portnum'"),
     "a wave from a file": ("v2 b 0 pwl file=x.csv\n", 5, "'file'"),
