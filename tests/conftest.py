@@ -40,7 +40,7 @@ def reference():
 
 
 # Where the life of workers is what is tested, each engine has its own.
-ON_WORKERS = ("test_live", "test_ngspice", "test_orphans", "test_pool", "test_time_limit")
+ON_WORKERS = ("test_live", "test_measure", "test_ngspice", "test_orphans", "test_pool", "test_time_limit")
 MOST = 4  # crews at rest
 
 

@@ -266,7 +266,7 @@ def test_the_command_of_a_circuit_writes_its_page_again(tmp_path):
     folder, data = tmp_path / "a b", tmp_path / "data"
     folder.mkdir()
     data.mkdir()
-    (data / "some rows & more.csv").write_text("a,b,c\n1,0,0\n0,1,1\n1,1,0\n")
+    (data / "some rows & more.csv").write_text("x0,x1,label\n1,0,0\n0,1,1\n1,1,0\n")
     first = {"U0": np.array([[1.0, -2.0], [0.5, 1.0], [-1.0, 1.0]]), "b0": np.zeros(3), "activation0": "relu"}
     second = {"U1": np.array([[1.0, 0.5, -1.0], [-1.0, 1.0, 0.3]]), "b1": np.zeros(2), "activation1": "identity"}
     np.savez(data / "w.npz", **first, **second)

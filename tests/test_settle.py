@@ -294,7 +294,7 @@ def test_a_single_output_decides_nothing(tmp_path, capsys):
     assert main(["quantize", str(one), "-o", str(tmp_path / "q.npz"), *levels]) == 0
     said = capsys.readouterr().out
     assert "1 resistor onto 4 values of 4 levels" in said
-    assert "highest" not in said
+    assert "highest output" not in said
     assert main(["train", "xor", "--from", str(one), "--out", str(tmp_path / "run")]) == 3
     assert "the circuit has 1 input but xor has 2 features" in capsys.readouterr().err
 

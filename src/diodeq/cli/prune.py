@@ -26,7 +26,7 @@ from diodeq.printable import counted
 from diodeq.simulators import create
 
 # Between that of a circuit learned anew and that of one which is only tuned: what is pruned has to be made up for.
-RATE = 0.02
+RATE = 0.05
 # Nodes that are named.
 NAMED = 8
 

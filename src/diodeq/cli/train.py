@@ -28,6 +28,7 @@ from diodeq.learning.datasets import Dataset
 from diodeq.learning.experiment import Experiment, conduct, stored, tuned
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
+from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.schedules import SCHEDULES
@@ -189,7 +190,7 @@ def _hold(numbers: dict[str, Any]) -> set[str]:
 def _fresh(
     given: set[str], data: str, diode: str | None, simulator: str, start: Path | None, numbers: dict[str, Any]
 ) -> tuple[Experiment, Dataset]:
-    loaded = datasets.load(data, numbers["seed"] or 0)
+    loaded = datasets.load(data, Recipe().with_given(seed=numbers["seed"]).seed)
     recipe = recipe_for(data, loaded).with_given(**numbers)
     diode = diode or Unit.parse(recipe.unit).kind.diode
     if start is None:
