@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from circuits import CIRCUITS, DRIVES, plain
+from diodeq.circuit import Circuit, bank
 from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.power import dissipation
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
-from diodeq.learning.power import GAIN, contributions, heat, steered
+from diodeq.learning.power import GAIN, contributions, has_content, heat, steered, trimmed
 from diodeq.simulators import create
 from diodeq.simulators.ngspice import NgspiceReference
 from oracle import Oracle
@@ -87,6 +88,11 @@ def test_the_weight_rises_above_the_target_and_falls_below_it():
     assert all(np.isfinite(steered(2.0, watts, 0.01, 0.1)) for watts in (0.0, 1e12))
 
 
+def test_conductances_are_trimmed_above_the_target_alone():
+    assert trimmed(0.011, 0.01) == pytest.approx(1.1**-0.1)
+    assert trimmed(0.009, 0.01) == trimmed(0.0, 0.01) == 1.0
+
+
 def test_a_contribution_is_the_share_of_a_nodes_currents():
     circuit = plain()
     drives = DRIVES[:, : len(circuit.inputs)]
@@ -99,3 +105,22 @@ def test_a_contribution_is_the_share_of_a_nodes_currents():
     rails = {0, *circuit.voltage_sources.terminals.ravel().tolist()}
     for k, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
         assert found[k] == pytest.approx(max(current[k] / into[node] for node in (a, b) if node not in rails))
+
+
+@pytest.mark.parametrize("volts", [0.4, 2.0])
+def test_where_current_sources_drive_the_power_falls_with_the_conductances(volts):
+    """P = I²/G of a current into a resistor, which twice the co-content would have grow."""
+    current = bank("current_sources", [(0, 1, volts * 1e-3)])
+    circuit = Circuit(
+        nodes=("0", "y"),
+        resistors=bank("resistors", [(1, 0, 1e-3)]),
+        current_sources=current,
+        outputs=np.array([[1, 0]], np.int32),
+        output_names=("y",),
+        trainable=np.ones(1, bool),
+    )
+    assert not has_content(circuit)
+    with create("wave") as wave:
+        found = heat(wave, wave.operate(circuit, np.zeros((1, 0))))
+    assert found.watts == pytest.approx(1e-3 * volts**2)
+    assert found.gradient == pytest.approx([-(volts**2)])

@@ -17,8 +17,9 @@ from diodeq.circuit.graph import driven_nodes
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.errors import NotRealizableError
-from diodeq.learning.experiment import stored
+from diodeq.learning.experiment import beginning, stored
 from diodeq.simulators import create
+from diodeq.synthesis import Assembly
 from diodeq.synthesis.layered import layered
 from diodeq.synthesis.pruning import kept, without
 from oracle import Oracle
@@ -179,3 +180,38 @@ def test_power_is_steered_to_its_target(tmp_path):
         found = heat(wave, wave.operate(circuit, circuit.scaling.to_volts(data.x_train))).watts
     assert 1.5e-3 < found < 6e-3  # without it 200 mW
     assert stored(run).recipe.power == 3e-3
+
+
+def test_a_pruned_run_is_reported(tmp_path):
+    out = tmp_path / "run"
+    words = ["train", "xor", "--parts", "20", "--epochs", "4", "--simulator", "wave", "--out", str(out)]
+    assert main(words) == 0
+    before, after = beginning(out)[1], Circuit.load(out / "circuit.npz")
+    assert before.same_topology(after)
+    assert not np.array_equal(before.conductances, after.conductances)
+    assert main(["report", str(out), "--simulator", "wave"]) == 0
+
+
+@pytest.mark.parametrize("value", ["5mV", "5 apples"])
+def test_power_is_in_watts(value, capsys):
+    assert main(["train", "xor", "--power", value, "--out", "never"]) == 2
+    assert "--power" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("most", [1, 20, 40])
+def test_many_small_resistors_at_an_output_hold_it(most):
+    """Thirty hidden nodes of two resistors each, two outputs of thirty: no share at an output is among the largest."""
+    board, random = Assembly(), np.random.default_rng(most)
+    rails = board.inputs(1)
+    hidden, outputs = board.layer(30), board.outputs(2, differential=False)
+    board.join(rails, hidden)
+    board.join(hidden, outputs)
+    circuit = board.circuit()
+    shares = np.where(np.arange(len(circuit.resistors)) < 60, 0.5, 1 / 30) * random.uniform(0.9, 1.1, 120)
+    try:
+        stays = kept(circuit, shares, most)
+    except NotRealizableError as error:
+        assert most < 40, "a tree of all nodes has 32 resistors"
+        assert "allow" in str(error)
+        return
+    assert held(check(without(circuit, stays)))

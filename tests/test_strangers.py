@@ -528,7 +528,7 @@ def test_numbers_of_other_kinds_are_numbers() -> None:
         (lambda: bank("resistors", [(0, 1, "1k")]), "the values of resistors cannot hold"),
         (lambda: plain().with_values("diodes", [0.5] * len(plain().diodes)), "the values of diodes cannot hold 0.5"),
         (lambda: replace(plain(), trainable=np.full(len(plain().resistors), 2)), "cannot hold 2; give true and false"),
-        (lambda: layered((2, 3, 2), "1N9999", volts=5.0), "there is no part called '1N9999'"),
+        (lambda: layered((2, 3, 2), "1N9999", volts=5.0), "there is no diode called '1N9999'"),
         (lambda: LOSSES["cross-entropy"]([0.5]), "the targets cannot hold 0.5"),
         (lambda: LOSSES["cross-entropy"]([[1]]), "one number per sample"),
         (lambda: LOSSES["cross-entropy"]([0], beta=float("nan")), "beta = nan is not possible"),

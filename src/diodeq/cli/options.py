@@ -42,6 +42,10 @@ WRITTEN = Written()
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
+# Letters that are units and no factors.
+_UNITS = {"v": "volts", "w": "watts"}
+
+
 class Amount(click.ParamType):  # type: ignore[type-arg]
     """A number as SPICE writes it: 0.1p, 4meg, 1e-12."""
 
@@ -50,6 +54,10 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
         """The number in the unit."""
+        own = _UNITS.get(self.name[0].lower(), self.name)
+        unit = _UNITS.get(str(value)[-1:].lower(), own)
+        if unit != own:
+            self.fail(f"{value!r} is in {unit}.", param, context)
         try:
             return number(str(value))
         except InputError as error:

@@ -67,7 +67,7 @@ def simulate(
         complain(
             f"note: circuit {loaded.title!r} may have several operating points, of which one is printed: {several}"
         )
-    done = failed = 0
+    done = failed = clipped = 0
     with ExitStack() as stack:
         shown: list[Rows | Document | Seen] = []
         if output is not None:
@@ -91,8 +91,12 @@ def simulate(
             for each in shown:
                 each.add(answers, engine.version)
             done, failed = done + len(rows), failed + len(failures)
+            clipped += loaded.scaling.clipped(rows) if units == "network" else 0
         for each in shown:
             each.end()
+    if clipped:
+        limit = f"±{loaded.scaling.limit:g} V of its supply"
+        complain(f"note: {counted(clipped, 'value')} would drive the circuit beyond the {limit} and stayed there")
     if failed:
         one = failed == 1
         raise SimulationError(

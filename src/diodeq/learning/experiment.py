@@ -184,7 +184,8 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
 
 
 def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
-    """The data of the run in ``out``, and the circuit it began with, built once more from recipe and seed.
+    """The data of the run in ``out``, and the circuit it began with, built once more from recipe and seed, without what
+    was pruned since.
 
     The circuit is None where it cannot be had any more: the file it was read from has changed or gone.
 
@@ -194,11 +195,15 @@ def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
     experiment = stored(out)
     data = datasets.load(experiment.data, experiment.recipe.seed)
     document = _same_data(out, {"experiment": experiment.to_json(), "data_digest": _digest(data)})
+    technology = _technology(experiment)
     try:
-        circuit = build(experiment, data, _technology(experiment))
+        circuit = build(experiment, data, technology)
     except InputError:
         return data, None
-    return data, circuit if circuit_digest(circuit) == document.get("initial_digest") else None
+    if circuit_digest(circuit) != document.get("initial_digest"):
+        return data, None
+    snapshot = checkpoint.load(out / "checkpoint.npz", trainer.start(circuit, experiment.recipe, technology))
+    return data, trainer.remaining(circuit, snapshot.stays)
 
 
 def _technology(experiment: Experiment) -> Technology:

@@ -3,8 +3,8 @@
 In a circuit of sources, resistors and one-ports the operating point minimises the co-content
 ``Φ(v; G) = Σ ½ G v² + Σ ∫ i(v) dv`` (Millar 1951), so ``dΦ/dG = ½ v²`` for each resistor by the envelope theorem: 2Φ,
 the power but for ``Σ (2 ∫ i dv - v i)`` of the one-ports, costs each resistor its own v², with no second settling.
-Where parts are not reciprocal there is no co-content, and the power's own gradient is found by one more adjoint
-solution with currents into every node.
+Where parts are not reciprocal there is no co-content, and where current sources drive them it is not the power: the
+power's own gradient is found by one more adjoint solution with currents into every node.
 """
 
 from __future__ import annotations
@@ -49,10 +49,18 @@ def heat(simulator: Simulator, point: OperatingPoint) -> Heat:
     every = squared(circuit, volts)
     watts = float(circuit.conductances @ every + dissipated(circuit, volts, ("diodes",)).mean())
     squares = every[circuit.mask]
-    if all(spec.reciprocal for spec in kinds_of(circuit).values()):
+    if has_content(circuit):
         return Heat(watts, squares)
     adjoint = simulator.small_signal(point, np.zeros((len(volts), len(circuit.outputs))), nodes=_rise(point))
     return Heat(watts, squares + branch_products(circuit, volts, adjoint.node_voltages) / len(volts))
+
+
+def has_content(circuit: Circuit) -> bool:
+    """Whether twice the co-content stands for the power: only reciprocal parts, and voltage sources alone drive them.
+
+    A current source's own part of the co-content is minus its power.
+    """
+    return not len(circuit.current_sources) and all(spec.reciprocal for spec in kinds_of(circuit).values())
 
 
 def squared(circuit: Circuit, volts: Floats) -> Floats:

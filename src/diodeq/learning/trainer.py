@@ -19,7 +19,7 @@ from diodeq.learning.boards import on_board
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.knobs import Knobs
 from diodeq.learning.losses import LOSSES, Loss
-from diodeq.learning.power import FIRST_WEIGHT, SHARE, contributions, heat, steered, trimmed
+from diodeq.learning.power import FIRST_WEIGHT, SHARE, contributions, has_content, heat, steered, trimmed
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
@@ -164,7 +164,7 @@ def train(
                     warmed = heat(simulator, found.point or simulator.operate(now, volts))
                     if recipe.power and steers:
                         weight = steered(weight, warmed.watts, recipe.power * scale, SHARE / steps)
-                        if epoch > _pruning(epochs)[1]:
+                        if epoch > _pruning(epochs)[1] and has_content(now):
                             parameters = turned.scaled(now, parameters, trimmed(warmed.watts, recipe.power))
                 found = replace(found, conductances=found.conductances + weight * warmed.gradient)
             now, state = turned.step(now, found, update, parameters, state)

@@ -16,9 +16,12 @@ from scipy.sparse import csgraph
 
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Bank, Bools, Floats
-from diodeq.circuit.graph import driven_nodes, held_nodes
+from diodeq.circuit.graph import components, driven_nodes, held_nodes
 from diodeq.errors import NotRealizableError
 from diodeq.printable import counted
+
+SPARE = 0.1
+"""So much of what is allowed may be left over."""
 
 
 def kept(circuit: Circuit, contributions: Floats, parts: int = 0, fan_in: int = 0) -> Bools:
@@ -47,15 +50,40 @@ def kept(circuit: Circuit, contributions: Floats, parts: int = 0, fan_in: int = 
     most = parts or len(ends)
     best = np.zeros(len(ends), bool)
     best[np.flatnonzero(allowed)[np.argsort(rank[allowed])][:most]] = True
-    needed = _reach_outputs(circuit, best, driven)
-    while True:
-        held = driven.copy()
-        held[needed] = True
-        stays = _chosen(circuit, held, free, allowed, rank, most)
-        reached = _reach_outputs(circuit, stays, driven)
-        if not (needed & ~reached).any():
-            return stays
-        needed &= reached
+
+    def within(needed: Bools) -> Bools | None:
+        """The resistors among the nodes that are needed, or None where they do not hold every output."""
+        while True:
+            held = driven.copy()
+            held[needed] = True
+            stays = _chosen(circuit, held, free, allowed, rank, most)
+            reached = _reach_outputs(circuit, stays, driven)
+            if not (needed & ~reached).any():
+                return stays if _holds(circuit, stays, free, needed) else None
+            needed = needed & reached
+
+    found = within(_reach_outputs(circuit, best, driven))
+    if found is None or np.count_nonzero(found) < (1.0 - SPARE) * min(most, int(allowed.sum())):
+        # The best lead to few nodes, as where an output has many small ones: among all nodes more may be kept.
+        try:
+            found = within(_reach_outputs(circuit, np.ones(len(ends), bool), driven))
+        except NotRealizableError:
+            if found is None:
+                raise
+    if found is None:
+        raise NotRealizableError(f"{counted(most, 'resistor')} cannot hold every output", "allow more parts")
+    return found
+
+
+def _holds(circuit: Circuit, stays: Bools, free: Bools, needed: Bools) -> bool:
+    """Whether resistors hold every node that is needed and that resistors hold in the whole circuit."""
+
+    def loose(some: Bools) -> Bools:
+        ends = circuit.resistors.terminals[some]
+        label = components(len(circuit.nodes), np.where(free[ends], ends, 0))[1]
+        return np.asarray((label != label[0]) & free)
+
+    return not (needed & loose(stays) & ~loose(np.ones_like(stays))).any()
 
 
 def _chosen(circuit: Circuit, held: Bools, free: Bools, allowed: Bools, rank: Floats, most: int) -> Bools:
@@ -148,6 +176,8 @@ def _reach_outputs(circuit: Circuit, stays: Bools, driven: Bools) -> Bools:
 
 def _tree(ends: NDArray[np.int32], rank: Floats, count: int) -> NDArray[np.intp]:
     """Which of the edges ``ends`` int32[n, 2] make the tree of the lowest ranks."""
+    if not len(ends):
+        return np.zeros(0, np.intp)
     low, high = np.sort(ends, axis=1).T.astype(np.int64)
     order = np.argsort(rank)
     _, first = np.unique((low * count + high)[order], return_index=True)  # of parallel ones the best
