@@ -27,9 +27,12 @@ Floats = NDArray[np.float64]
 TOLERANCE = 1e-12
 ITERATIONS = 10_000
 CHECK_EVERY = 10  # a residual costs as much as an iteration
-ROUND = 100  # iterations of a first turn; at its end Newton's method is tried on the samples that are left
+# Iterations of a first turn, at whose end Newton's method is tried on the samples that are left: more for many units,
+# of which a step of that costs as much as many iterations.
+ROUND, ROUND_OF = 100, 60
 NEWTON_STEPS, PATIENCE = 60, 8  # and so many that bring nothing nearer: laws may be steep
 STIFF = 1e-3  # margin over ‖H‖ below which a small residual alone says little
+EXACT = 2.0**-53  # a residual of mere rounding
 BATCH_ENTRIES = 1 << 23  # matrix entries factorized at once: 64 MiB
 
 
@@ -127,11 +130,18 @@ def _solve_stage(stage: Stage, x: Floats, tolerance: float, k: int) -> tuple[Flo
 
 def residual(stage: Stage, states: Floats, drive: Floats) -> Floats:
     """float64[B]: ``‖z - σ(W z + q)‖∞`` over ``‖|W||z| + |q|‖∞``, the size of what is summed (and rounded) there."""
+    return _looked(stage, states, drive)[0]
+
+
+def _looked(stage: Stage, states: Floats, drive: Floats) -> tuple[Floats, Floats, Floats]:
+    """``residual``, and what it is of: ``σ(W z + q) - z`` and the slopes of σ there, both [B, n]."""
     weights = np.zeros((stage.size, stage.size)) if stage.W is None else stage.W
     with np.errstate(invalid="ignore", over="ignore"):
-        error = np.abs(states - stage.activation(states @ weights.T + drive)).max(axis=1)
+        found, slopes = stage.activation.law.resolvent(states @ weights.T + drive, 1.0, stage.activation.parameter)
+        error = found - states
+        off = np.abs(error).max(axis=1)
         size = (np.abs(states) @ np.abs(weights).T + np.abs(drive)).max(axis=1)
-    return np.where(error == 0.0, 0.0, error / np.where(size > 0.0, size, 1.0))
+    return np.where(off == 0.0, 0.0, off / np.where(size > 0.0, size, 1.0)), error, slopes
 
 
 def _split(stage: Stage, drive: Floats, tolerance: float) -> tuple[Floats, int]:
@@ -151,7 +161,7 @@ def _split(stage: Stage, drive: Floats, tolerance: float) -> tuple[Floats, int]:
     states = np.zeros_like(drive)
     todo = np.arange(len(drive))
     iteration = 0
-    for k, last in _turns(len(steps)):
+    for k, last in _turns(len(steps), min(-(-stage.size // ROUND_OF) * CHECK_EVERY, ROUND)):
         if not todo.size or iteration >= ITERATIONS:
             break
         alpha, u, q = steps[k], runs[k][todo], drive[todo]
@@ -181,11 +191,11 @@ def _steps(margin: float, norm: float) -> list[float]:
     return [float(middle * 10.0**k / norm) for k in (*range(0, -decades - 1, -1), *range(1, decades + 1))]
 
 
-def _turns(count: int) -> Iterator[tuple[int, bool]]:
+def _turns(count: int, first: int) -> Iterator[tuple[int, bool]]:
     """Which run goes on for `CHECK_EVERY` iterations, and whether its turn then ends; turns get longer and longer."""
     for length in itertools.count():
         for k in range(count):
-            blocks = (ROUND << length) // CHECK_EVERY
+            blocks = (first << length) // CHECK_EVERY
             for block in range(1, blocks + 1):
                 yield k, block == blocks
 
@@ -200,22 +210,23 @@ def _norm(H: Floats) -> float:
 def _newton(stage: Stage, z: Floats, drive: Floats) -> Floats:
     """Newton's method on ``z - σ(W z + q)`` from z; per sample the best state met, so never worse than z."""
     W = np.eye(stage.size) - stage.H
-    best, best_residual = z, residual(stage, z, drive)
-    worse = 0
-    for _ in range(NEWTON_STEPS):
-        before = z @ W.T + drive
-        error = stage.activation(before) - z
+    best, now = z.copy(), np.full(len(z), np.inf)
+    best_residual, todo = now.copy(), np.arange(len(z))
+    worse = np.zeros(len(z), np.int64)
+    z, q = best, drive
+    for _ in range(NEWTON_STEPS + 1):
+        now, error, slopes = _looked(stage, z, q)
+        better = now < best_residual[todo]
+        worse = np.where(better, 0, worse + 1)
+        best[todo[better]], best_residual[todo[better]] = z[better], now[better]
+        left = (now > EXACT) & (worse <= PATIENCE)
+        if not left.any():
+            break
+        todo, worse, z, q, error, slopes = (each[left] for each in (todo, worse, z, q, error, slopes))
         try:
-            z = z + solve_each(W, stage.activation.slope(before), error)
+            z = z + solve_each(W, slopes, error)
         except np.linalg.LinAlgError:
             break
-        now = residual(stage, z, drive)
-        better = now < best_residual
-        worse = 0 if better.any() else worse + 1
-        if worse > PATIENCE:
-            break
-        best = np.where(better[:, None], z, best)
-        best_residual = np.where(better, now, best_residual)
     return best
 
 
