@@ -32,6 +32,7 @@ LESSONS = [
     ("legal-b", 20021),
     ("legal-b", 20421),  # 3 A from one eliminated node to another, on an island that leaks
     ("legal-b", 20568),  # megavolts and islands
+    ("legal-c", 61163),  # two sources of 28 kA meet at a node, and 10 pS decide
 ]
 
 

@@ -74,11 +74,13 @@ class Equations:
         return int(self.matrix.shape[0])
 
     def right_side(self, injections: Floats, source_voltages: Floats | None = None) -> Floats:
-        """float64[B, n] from currents into all nodes float64[B, nodes + 1] and values of the voltage sources."""
-        right = np.zeros((len(injections), self.size), injections.dtype)
-        right[:, : self.nodes] = injections[:, 1:]
+        """A right side float64[B, n] from currents into all nodes float64[B, nodes + 1] and values of the voltage
+        sources; of currents in two ``parts`` [B, 2, nodes + 1] a right side in two, [B, 2, n]."""
+        right = np.zeros((*injections.shape[:-1], self.size), injections.dtype)
+        right[..., : self.nodes] = injections[..., 1:]
         if source_voltages is not None and "voltage_sources" in self.branches:
-            right[:, self.branches["voltage_sources"]] = source_voltages
+            first = right if right.ndim == 2 else right[:, 0]
+            first[:, self.branches["voltage_sources"]] = source_voltages
         return right
 
     def leaving(self, unknowns: Floats) -> Floats:
@@ -106,9 +108,10 @@ class Equations:
         found[:, columns] = signs * currents
         return found
 
-    def driven(self, sources: Floats) -> Any:
-        """The right side [B, n], in extended precision, for values of all independent sources float64[B, n_sources]."""
-        return sums(self.plan.drives, sources)
+    def driven(self, sources: Floats) -> Floats:
+        """The right side in two ``parts`` float64[B, 2, n] for values of all independent sources float64[B,
+        n_sources]."""
+        return parts(self.plan.drives, sources)
 
     def voltages(self, unknowns: Floats) -> Floats:
         """Node voltages float64[B, nodes + 1], ground first."""
@@ -263,24 +266,29 @@ class EquationsPlan:
         return Equations(circuit, self, matrix)
 
 
-def sums(signs: sparse.csr_array, values: Any) -> Any:
-    """``signs`` [n, m] of 1 and -1 times ``values`` [B, m] of either precision, rounded once, to extended precision
-    [B, n]: what is left of currents that all but cancel may be all that counts. Not a number where a value is beyond
-    ``SUMMED``."""
-    found: Any = np.asarray((signs @ values.T).T, Extended)
+def parts(signs: sparse.csr_array, values: Any) -> Floats:
+    """``signs`` [n, m] of 1 and -1 times ``values`` [B, m] of either precision: each sum as a float64 and what is left
+    of it, float64[B, 2, n]. What is left of currents that all but cancel may be all that counts, and beside large ones
+    little is: two sources of kiloamperes, and a node that leaks. Not a number where a value is beyond ``SUMMED``."""
     high = values.astype(np.float64)
     low = (values - high).astype(np.float64)
-    parts = [high, low] if low.any() else [high]
+    found = np.stack([(signs @ high.T).T, (signs @ low.T).T], axis=1)
+    given = [high, low] if low.any() else [high]
     within = np.flatnonzero((np.abs(high) < SUMMED).all(axis=1))
     found[np.setdiff1d(np.arange(len(found)), within)] = np.nan
     for row in np.flatnonzero(np.diff(signs.indptr) > 1).tolist():
         which = slice(signs.indptr[row], signs.indptr[row + 1])
         columns = np.ix_(within, signs.indices[which])
-        terms_of = np.concatenate([signs.data[which] * part[columns] for part in parts], axis=1)
+        terms_of = np.concatenate([signs.data[which] * part[columns] for part in given], axis=1)
         for sample, terms in zip(within.tolist(), terms_of.tolist(), strict=True):
             whole = math.fsum(terms)
-            found[sample, row] = Extended(whole) + Extended(math.fsum([*terms, -whole]))
+            found[sample, :, row] = whole, math.fsum([*terms, -whole])
     return found
+
+
+def total(right: Floats) -> Any:
+    """A right side [B, n], or one in two ``parts`` [B, 2, n] rounded once, to extended precision [B, n]."""
+    return right if right.ndim == 2 else right[:, 0].astype(Extended) + right[:, 1]
 
 
 def is_resistive(circuit: Circuit) -> bool:

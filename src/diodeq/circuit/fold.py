@@ -20,7 +20,7 @@ from scipy import sparse
 from diodeq.circuit.bank import Bank, Floats
 from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
-from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, sums
+from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, parts
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.rails import Halves, Indices, dual_rails
 from diodeq.errors import CircuitError
@@ -134,17 +134,18 @@ class Folded:
     ) -> Floats:
         """Norton currents float64[B, kept nodes] into the kept nodes; ``multiply`` does the matrix products.
 
-        ``exact``: in extended precision where several current sources meet at a node.
+        ``exact``: in two ``parts`` [B, 2, kept nodes] where several current sources meet at a node.
         """
         currents = np.ascontiguousarray((self.scattered @ known[:, self.plan.rails].T).T, dtype=known.dtype)
         for feed, coupling in zip(self.plan.feeds, self.couplings, strict=True):
             currents[:, feed.free] += multiply(known[:, feed.rails], coupling)
         fed, own = self.plan.fed, sources[:, sources.shape[1] - self.plan.fed.shape[1] :]
         if exact and self.plan.crowded:
-            currents = currents + sums(fed, own)
+            meeting = sparse.csr_array(sparse.hstack([fed, sparse.eye_array(fed.shape[0])]))
+            currents = parts(meeting, np.concatenate([own, currents], axis=1))
         elif own.size:
             currents += (fed @ own.T).T
-        currents[:, 0] = 0.0
+        currents[..., 0] = 0.0
         return currents
 
     def source_voltages(self, sources: Floats, known: Floats) -> Floats:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.equations import Equations
+from diodeq.circuit.equations import Equations, total
 from diodeq.circuit.newton import Newton, Promise
 from diodeq.devices.one_ports import OnePorts
 
@@ -107,7 +107,7 @@ class Judge:
             for start in (unknowns[row], None) if anew else (unknowns[row],):
                 if start is not None and not np.isfinite(start).all():
                     continue
-                one = self.newton.settle(right[row], start)[None]
+                one = self.newton.settle(total(right[row : row + 1])[0], start)[None]
                 other = self.newton.polish(one, right[row : row + 1], self.promised)
                 if other[2][0] < volts[row]:
                     for whole, part in zip((found, conductances, volts), other, strict=True):
@@ -140,7 +140,7 @@ class Judge:
         found, error = unknowns.copy(), np.full(len(unknowns), np.inf)
         conductances = np.full((len(unknowns), len(self.laws)), np.nan)
         # Currents that meet and all but cancel are known in extended precision only.
-        if self._weights is None or not equations.plan.apart.all() or right.dtype != np.float64:
+        if self._weights is None or not equations.plan.apart.all() or right.ndim > 2:
             return found, conductances, error
 
         def missing(x: Floats, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:

@@ -210,9 +210,8 @@ def _norm(H: Floats) -> float:
 def _newton(stage: Stage, z: Floats, drive: Floats) -> Floats:
     """Newton's method on ``z - σ(W z + q)`` from z; per sample the best state met, so never worse than z."""
     W = np.eye(stage.size) - stage.H
-    best, now = z.copy(), np.full(len(z), np.inf)
-    best_residual, todo = now.copy(), np.arange(len(z))
-    worse = np.zeros(len(z), np.int64)
+    best, best_residual = z.copy(), np.full(len(z), np.inf)
+    todo, worse = np.arange(len(z)), np.zeros(len(z), np.int64)
     z, q = best, drive
     for _ in range(NEWTON_STEPS + 1):
         now, error, slopes = _looked(stage, z, q)
@@ -222,7 +221,8 @@ def _newton(stage: Stage, z: Floats, drive: Floats) -> Floats:
         left = (now > EXACT) & (worse <= PATIENCE)
         if not left.any():
             break
-        todo, worse, z, q, error, slopes = (each[left] for each in (todo, worse, z, q, error, slopes))
+        todo, worse = todo[left], worse[left]
+        z, q, error, slopes = (each[left] for each in (z, q, error, slopes))
         try:
             z = z + solve_each(W, slopes, error)
         except np.linalg.LinAlgError:

@@ -10,6 +10,7 @@ import numpy as np
 from diodeq.arrays import real
 from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
+from diodeq.circuit.equations import total
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.one_ports import apart, one_port_models, without_idle
 from diodeq.circuit.proof import attainable, promised_adjoint
@@ -103,7 +104,7 @@ class NgspiceSimulator(NgspiceBase):
         point = OperatingPoint(
             circuit,
             np.atleast_2d(real("the input volts", drives)),
-            folded.unfold(reduced.restore(found.node_voltages, injections.astype(np.float64)), known),
+            folded.unfold(reduced.restore(found.node_voltages, total(injections).astype(np.float64)), known),
             found.conductances,
             found.branch_currents,
         )

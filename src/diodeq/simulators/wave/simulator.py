@@ -87,7 +87,7 @@ class Prepared:
         return self.judge.equations
 
     def right_side(self, sources: Floats) -> Floats:
-        """The right side of the folded equations for source values, in float64 or better."""
+        """The right side of the folded equations for source values, in two parts where float64 is not enough."""
         known = self.folded.known_voltages(sources)
         into = self.folded.injections(sources, known, exact=True)
         return self.equations.right_side(into, self.folded.source_voltages(sources, known))
