@@ -1,10 +1,11 @@
-"""Reference solution of a network: every stage's equilibrium to rounding, by operator splitting and a Newton finish.
+"""Reference solution of a network: every stage's equilibrium to rounding, by Newton's method and operator splitting.
 
 A stage is ``0 ∈ H z + F(z) - q`` with ``q = U x + b`` and H = I - W. Peaceman and Rachford's splitting alternates the
 resolvents of the linear part, ``(I + αH)⁻¹(v + αq)``, one inverse for all samples and iterations, and of the
 activation's law F (THEORY.md §5; Winston and Kolter 2020). For a margin m > 0 it converges linearly for every α, and
 ``α = 1/√(m ‖H‖₂)`` is near the best in general. Stiff stages are finished by Newton's method on ``z - σ(W z + q)``,
-which is exact as soon as the pieces of a piecewise linear activation are right.
+which is exact as soon as the pieces of a piecewise linear activation are right. One-ports are sought along their load
+lines first: of laws that are steep in one place and flat in another no single step α suits all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from diodeq.arrays import real
 from diodeq.errors import InputError, SimulationError
 from diodeq.network.certificate import weakest_direction
 from diodeq.network.network import Network, Stage
+from diodeq.network.units import OnePortUnits
 from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
@@ -32,6 +34,9 @@ CHECK_EVERY = 10  # a residual costs as much as an iteration
 ROUND, ROUND_OF = 100, 60
 NEWTON_STEPS, PATIENCE = 60, 8  # and so many that bring nothing nearer: laws may be steep
 STIFF = 1e-3  # margin over ‖H‖ below which a small residual alone says little
+# Along load lines: the least share of what a unit sees that is beside itself, the share of the states that a last step
+# is, and the shortest part of a step that is taken.
+BESIDE, NEAR, SHORTEST = 1e-10, 1e-13, 2.0**-6
 EXACT = 2.0**-53  # a residual of mere rounding
 BATCH_ENTRIES = 1 << 23  # matrix entries factorized at once: 64 MiB
 
@@ -145,7 +150,8 @@ def _looked(stage: Stage, states: Floats, drive: Floats) -> tuple[Floats, Floats
 
 
 def _split(stage: Stage, drive: Floats, tolerance: float) -> tuple[Floats, int]:
-    """Peaceman–Rachford until every sample has converged, with tries of Newton's method in between.
+    """Peaceman–Rachford until every sample has converged, with tries of Newton's method in between; for one-ports what
+    Newton's steps along their load lines do not find.
 
     Returns the states and the iterations.
     """
@@ -160,6 +166,11 @@ def _split(stage: Stage, drive: Floats, tolerance: float) -> tuple[Floats, int]:
     maps: dict[int, Floats] = {}
     states = np.zeros_like(drive)
     todo = np.arange(len(drive))
+    if isinstance(stage.activation, OnePortUnits):
+        block = max(1, BATCH_ENTRIES // stage.size**2)
+        for rows in (todo[at : at + block] for at in range(0, len(todo), block)):
+            states[rows] = _newton(stage, _along_lines(stage, stage.activation, drive[rows]), drive[rows])
+        todo = todo[~(residual(stage, states, drive) <= tolerance)]
     iteration = 0
     for k, last in _turns(len(steps), min(-(-stage.size // ROUND_OF) * CHECK_EVERY, ROUND)):
         if not todo.size or iteration >= ITERATIONS:
@@ -205,6 +216,37 @@ def _norm(H: Floats) -> float:
     size = np.abs(H)
     columns, rows = float(size.sum(axis=0).max()), float(size.sum(axis=1).max())
     return min(np.sqrt(columns * rows), float(np.linalg.norm(H))) or 1.0
+
+
+def _along_lines(stage: Stage, units: OnePortUnits, drive: Floats) -> Floats:
+    """Newton's steps from rest, limited by load lines: a unit that a step moves goes to where its own law meets the
+    line through the step's end that all others draw there, so that no exponential overshoots. States [B, n], not
+    proved."""
+    v, f, g = units.met(np.zeros_like(drive), 1.0)
+    length, before = np.ones((len(v), 1)), np.zeros_like(v)
+    for _ in range(NEWTON_STEPS):
+        matrices = np.repeat(stage.H[None], len(v), axis=0)
+        matrices[:, np.arange(stage.size), np.arange(stage.size)] += g
+        if not np.isfinite(matrices).all():
+            break
+        try:
+            inverse = np.linalg.inv(matrices)
+        except np.linalg.LinAlgError:
+            break
+        step = (inverse @ (drive - f - v @ stage.H.T)[:, :, None])[:, :, 0]
+        if np.all(np.abs(step) <= NEAR * np.abs(v).max(axis=1, keepdims=True)):
+            break
+        # A step back over most of the last one is the beginning of a cycle.
+        back = (step * before).sum(axis=1) < -0.25 * (before * before).sum(axis=1)
+        length = np.where(back[:, None], np.maximum(length / 2.0, SHORTEST), np.minimum(1.0, 2.0 * length))
+        seen = np.abs(np.diagonal(inverse, axis1=1, axis2=2))
+        ohms = np.clip(seen / np.maximum(1.0 - g * seen, BESIDE), BESIDE, 1.0 / BESIDE)
+        end = v + length * step + ohms * (f + length * g * step)
+        if not np.isfinite(end).all():
+            break
+        v, f, g = units.met(end, ohms)
+        before = step
+    return v
 
 
 def _newton(stage: Stage, z: Floats, drive: Floats) -> Floats:
