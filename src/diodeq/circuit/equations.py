@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.blocks import run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.elimination import Extended
 from diodeq.circuit.flows import SIGNS, Flows, flows_of, kinds_of, stamp_values
@@ -99,14 +100,13 @@ class Equations:
         columns, signs = self.plan.places  # each on a node of its own: no product is needed
         return np.asarray(signs * unknowns[:, columns])
 
-    def collected(self, currents: Floats) -> Floats:
-        """What currents [B, D] through the one-ports draw from every node, in the equations' order [B, n]."""
+    def collect(self, missed: Floats, currents: Floats) -> None:
+        """Adds what currents [B, D] through the one-ports draw from every node to ``missed`` [B, n], in place."""
         if self.plan.places is None:
-            return np.asarray((self.ports.T @ currents.T).T)
-        columns, signs = self.plan.places
-        found = np.zeros((len(currents), self.size), currents.dtype)
-        found[:, columns] = signs * currents
-        return found
+            missed += (self.ports.T @ currents.T).T
+        else:
+            columns, signs = self.plan.places
+            missed[:, columns] += signs * currents
 
     def driven(self, sources: Floats) -> Floats:
         """The right side in two ``parts`` float64[B, 2, n] for values of all independent sources float64[B,
@@ -205,13 +205,13 @@ class EquationsPlan:
         )
 
     @cached_property
-    def places(self) -> tuple[Index, Floats] | None:
+    def places(self) -> tuple[slice | Index, Floats] | None:
         """Which unknown is each one-port's voltage, and its sign, where every one is between ground and a node of its
         own; else None."""
         ports = self.ports
         if (np.diff(ports.indptr) != 1).any() or len(np.unique(ports.indices)) < len(ports.indices):
             return None
-        return ports.indices.astype(np.intp), ports.data
+        return run(ports.indices.astype(np.int64)), ports.data
 
     @cached_property
     def apart(self) -> NDArray[np.bool_]:

@@ -149,7 +149,9 @@ class Judge:
                 currents, slopes = self.laws.evaluate(across)
             else:
                 currents, slopes = frozen[rows] * across, frozen[rows]
-            return equations.leaving(x) - right[rows] + equations.collected(currents), slopes
+            missed = equations.leaving(x) - right[rows]
+            equations.collect(missed, currents)
+            return missed, slopes
 
         passive = True if frozen is None else (frozen >= 0.0).all(axis=1)
         rows = np.flatnonzero(np.isfinite(unknowns).all(axis=1) & passive)

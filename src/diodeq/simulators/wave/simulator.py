@@ -168,7 +168,7 @@ class WaveSimulator:
         across = at.equations.across(unknowns)
         lost = np.asarray(~np.isfinite(across).all(axis=1))
         short = judge.laws.missed(np.where(lost[:, None], 0.0, across) if lost.any() else across, settled.currents)
-        missed += at.equations.collected(short)
+        at.equations.collect(missed, short)
         missed[lost] = np.nan
         crowded = at.folded.plan.crowded and not wide  # the right side has lost what only the judge's has
         error = np.full(len(missed), np.inf) if crowded else judge.bound(missed, unknowns)
@@ -250,7 +250,7 @@ class WaveSimulator:
         right = right_side(injected)
         unknowns, through = at.method.linear(frozen, right, transposed=True)
         missed = at.method.leaving(unknowns, through, transposed=True) - right
-        missed += at.equations.collected(frozen * at.equations.across(unknowns) - through)
+        at.equations.collect(missed, frozen * at.equations.across(unknowns) - through)
         error = judge.bound(missed, unknowns)
         promised = partial(self._promised_adjoint, at)
         left = np.flatnonzero(~(error <= promised(unknowns)))
