@@ -153,8 +153,9 @@ class Folded:
         return np.concatenate([known[:, self.plan.held], sources[:, self.plan.floating]], axis=1)
 
     def fold_injections(self, currents: Floats) -> Floats:
-        """Node currents float64[B, N] of the full circuit as float64[B, kept nodes]; those into driven nodes vanish."""
-        return np.ascontiguousarray(currents[:, self.plan.kept])
+        """Node currents float64[B, N] of the full circuit as float64[B, kept nodes], those in two ``parts`` [B, 2, N]
+        so too; those into driven nodes vanish."""
+        return np.ascontiguousarray(currents[..., self.plan.kept])
 
     def unfold(self, folded: Floats, known: Floats | None = None) -> Floats:
         """Voltages of all nodes, float64[B, N], from those of the kept ones and of the driven ones (default 0 V)."""

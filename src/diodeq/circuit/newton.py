@@ -188,14 +188,15 @@ class Newton:
         def correct(x: Floats, rows: NDArray[np.intp]) -> Any:
             return self.linear_correction(x, right[rows], conductances[rows], transposed=transposed)
 
+        whole = total(right)
         # Where nothing drives a linear circuit nothing moves; next to nothing, of an engine, is no share of that.
-        silent = np.asarray(~right.any(axis=1))
+        silent = np.asarray(~whole.any(axis=1))
         found, error = self._corrected(np.where(silent[:, None], 0.0, unknowns), correct, promised)
         # Nor is what remains where sources hold all that is driven.
         nodes = self.equations.nodes
         own = np.abs(self.equations.matrix.diagonal()[:nodes])
         own[own == 0.0] = own.max(initial=0.0) or 1.0
-        nothing = NOTHING * (np.abs(right[:, :nodes]) / own).max(axis=1, initial=0.0)
+        nothing = NOTHING * (np.abs(whole[:, :nodes]) / own).max(axis=1, initial=0.0)
         error[error <= nothing] = 0.0
         return found, error
 

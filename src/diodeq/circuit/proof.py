@@ -119,7 +119,7 @@ class Judge:
     def settle_linear(self, unknowns: Floats, right: Floats, conductances: Floats) -> tuple[Floats, Floats]:
         """The same with the one-ports frozen at ``conductances`` [B, D] and an adjoint promise; unknowns and volts."""
         # Where nothing drives a linear circuit nothing moves.
-        silent = np.asarray(~right.any(axis=1))
+        silent = np.asarray(~total(right).any(axis=1))
         found, _, volts = self._once(
             np.where(silent[:, None], 0.0, unknowns), right, self.promised_adjoint, conductances
         )

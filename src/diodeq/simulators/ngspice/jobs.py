@@ -132,7 +132,8 @@ class Adjoint:
         def deck(rows: NDArray[np.intp], tolerances: Tolerances) -> SweepDeck:
             zero = np.zeros((len(rows), len(self.circuit.voltage_sources)))
             frozen = self.conductances[rows]
-            return plan.deck(self.circuit, self.injections[rows], zero, next_marker(), frozen, tolerances)
+            into = total(self.injections[rows]).astype(np.float64)
+            return plan.deck(self.circuit, into, zero, next_marker(), frozen, tolerances)
 
         found = Search(session, judge.equations, deck, self.samples)
         found.sweep()

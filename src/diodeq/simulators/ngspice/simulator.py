@@ -123,9 +123,9 @@ class NgspiceSimulator(NgspiceBase):
         # The sweep is linear, ngspice's tolerances are not: every sample is solved at the same size.
         given, spread = demand_injections(operating_point, injections, nodes)
         given, scale = leveled(given, _INJECTED)
-        injected = folded.fold_injections(spread(given))
+        injected = folded.fold_injections(spread.exact(given))
         found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen[:, moving]))
-        volts = folded.unfold(reduced.restore(found.node_voltages, injected))
+        volts = folded.unfold(reduced.restore(found.node_voltages, total(injected).astype(np.float64)))
         solution = AdjointSolution(volts, found.branch_currents)
         promised = promised_adjoint(volts)
         return demand_leveled(solution, operating_point, scale, found.error, promised, found.reasons)

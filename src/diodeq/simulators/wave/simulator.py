@@ -244,13 +244,15 @@ class WaveSimulator:
         backend's numbers, and exact."""
         judge = at.judge
 
-        def right_side(currents: Floats) -> Floats:
-            return at.equations.right_side(at.folded.fold_injections(spread(currents)))
+        def right_side(into: Floats) -> Floats:
+            return at.equations.right_side(at.folded.fold_injections(into))
 
-        right = right_side(injected)
+        right = right_side(spread(injected))
         unknowns, through = at.method.linear(frozen, right, transposed=True)
         missed = at.method.leaving(unknowns, through, transposed=True) - right
         at.equations.collect(missed, frozen * at.equations.across(unknowns) - through)
+        if spread.crowded:  # what the sums may have lost
+            missed = np.abs(missed) + np.finfo(injected.dtype).eps * right_side(spread.met(injected))
         error = judge.bound(missed, unknowns)
         promised = partial(self._promised_adjoint, at)
         left = np.flatnonzero(~(error <= promised(unknowns)))
@@ -259,7 +261,7 @@ class WaveSimulator:
             sound = np.isfinite(unknowns[left]) & at.equations.plan.apart.all()
             start = np.where(sound, unknowns[left], 0.0)
             unknowns[left], error[left] = judge.newton.polish_linear(
-                start, right_side(exact[left]), frozen[left], promised, transposed=True
+                start, right_side(spread.exact(exact[left])), frozen[left], promised, transposed=True
             )
         return unknowns, error
 
