@@ -1,7 +1,7 @@
 """Do circuits and their extracted networks agree? Random circuits of every family, with every kind of one-port.
 
-Each row is one family with one sort of parts. The network that `diodeq extract` would write is solved by operator
-splitting, which knows nothing of circuits, and compared with wave: "outputs" is the largest difference in volts,
+Each row is one family with one sort of parts. The network that `diodeq extract` would write is solved from its weights,
+which know nothing of nodes and parts, and compared with wave: "outputs" is the largest difference in volts,
 "gradient" that of the implicit gradient of the inputs to hardware linearization, as a share of the largest entry.
 Nearly ideal diodes are compared with ngspice, as a share of the largest voltage. Active circuits, whose margin is below
 0, may have several operating points: they are counted and not compared.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -9,14 +10,16 @@ import numpy as np
 import pytest
 
 from circuits import CIRCUITS, DRIVES
+from diodeq.analysis import extract
 from diodeq.analysis.extract import kernel_of
-from diodeq.circuit import Circuit, Inputs, bank
+from diodeq.circuit import Bank, Circuit, Inputs, bank
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, NotRealizableError, UsageError
 from diodeq.learning.drives import drive_gradients
 from diodeq.network import Activation, Network, Stage, gradient, solve
+from diodeq.network.certificate import certify
 from diodeq.network.units import NOTHING, OnePortUnits
 from diodeq.network.weights import load, save
 from diodeq.simulators import create
@@ -85,8 +88,10 @@ def test_the_network_is_the_circuit(name, alpha, wave):
     solution = solve(network, drives)
     np.testing.assert_allclose(solution.outputs, point.outputs, rtol=0, atol=1e-8)
     if alpha is not None:
-        count = len(kernel.H)
-        np.testing.assert_allclose(network.stages[0].W[:count, :count], np.eye(count) - alpha * kernel.H, atol=1e-12)
+        assert len(network.stages) == len(kernel.stages) + 1
+        for units, stage in zip(kernel.stages, network.stages, strict=False):
+            W = np.eye(len(units)) - alpha * kernel.H[np.ix_(units, units)]
+            np.testing.assert_allclose(stage.W[: len(units), : len(units)], W, atol=1e-12)
 
 
 @pytest.mark.parametrize(("family", "seed"), RANDOM)
@@ -173,6 +178,74 @@ def test_compiled_networks_come_back(realization):
     np.testing.assert_allclose(stage.b[:5] / scale, network.stages[0].b, atol=1e-6)
 
 
+def cascade(diode, widths=(3, 4, 5, 3)):
+    """A compiled cascade whose weights from one stage to the next are large."""
+    rng = np.random.default_rng(8)
+    stages = [
+        Stage(1.5 * rng.normal(size=(n, before)), 0.3 * rng.normal(size=n), 0.5 / n * rng.normal(size=(n, n)))
+        for before, n in itertools.pairwise(widths)
+    ]
+    return compile_network(Network(tuple(stages)), "buffered", diode=diode, remedy="none").circuit
+
+
+def in_units(engine, circuit, x):
+    """The outputs for inputs, all in the circuit's units."""
+    return circuit.scaling.from_volts(engine.operate(circuit, circuit.scaling.to_volts(x)).outputs)
+
+
+@pytest.mark.parametrize("diode", ["ideal", "1N4148", "BZX84C3V3"])
+def test_a_cascade_comes_back_as_one(diode, ngspice, wave):
+    """With every margin above 0, where one stage of all has none, and is compiled again."""
+    circuit, engine = cascade(diode), ngspice if diode == "ideal" else wave
+    kernel = kernel_of(circuit)
+    assert np.linalg.eigvalsh((kernel.H + kernel.H.T) / 2.0)[0] < 0.0 < kernel.margin
+    network = kernel.network()
+    assert network.widths == (3, 4, 5, 3, 3)
+    assert certify(network).unique
+    x = np.random.default_rng(1).normal(size=(6, 3))
+    solution, right = solve(network, x), in_units(engine, circuit, x)
+    assert np.abs(solution.outputs - right).max() <= 1e-8
+    again_ = compile_network(network, technology=WIDE, max_gain=1e6).circuit
+    assert np.abs(in_units(engine, again_, x) - right).max() <= 1e-8
+    injections = np.random.default_rng(2).normal(size=right.shape)
+    point = engine.operate(circuit, circuit.scaling.to_volts(x))
+    exact = drive_gradients(point, engine.small_signal(point, injections), injections)
+    back = gradient(network, solution, injections).x
+    assert np.abs(back - exact).max() <= 1e-6 * np.abs(exact).max()
+
+
+def test_what_later_stages_need_is_handed_on(wave):
+    """Inputs and states that skip stages, and outputs of all of them, by no more units than sums or values need."""
+    first = cascade("1N4148")
+    nodes = {name: k for k, name in enumerate(first.nodes)}
+    skips = [("x0_p", "s2_1"), ("x1_n", "s2_0"), ("x0_p", "s1_2")]
+    own = np.concatenate([first.resistors.terminals, [(nodes[a], nodes[b]) for a, b in skips]])
+    circuit = first.with_banks(
+        {"resistors": Bank(own, np.concatenate([first.conductances, np.full(3, 1e-4)]))},
+        outputs=np.array([(nodes["s2_0"], 0), (nodes["s0_1"], nodes["s2_1"]), (nodes["s1_0"], nodes["x1_n"])]),
+        output_names=(),
+        trainable=None,
+    )
+    network = kernel_of(circuit).network()
+    # Two inputs past stage 0, past stage 1 a unit of stage 0 as well, and past stage 2 of these and one of stage 1 what
+    # two outputs need.
+    assert network.widths == (3, 4 + 2, 5 + 3, 3 + 2, 3)
+    x = np.random.default_rng(1).normal(size=(6, 3))
+    right = in_units(wave, circuit, x)
+    assert np.abs(solve(network, x).outputs - right).max() <= 1e-8
+    again_ = compile_network(network, technology=WIDE, max_gain=1e6).circuit
+    assert np.abs(in_units(wave, again_, x) - right).max() <= 1e-8
+
+
+def test_a_long_cascade_has_no_more_stages_than_are_kept(wave, monkeypatch):
+    circuit, x = cascade("1N4148", (2, *[1] * 9)), np.array([[1.0, -0.5], [0.3, 2.0]])
+    assert len(kernel_of(circuit).network().stages) == 10
+    monkeypatch.setattr(extract, "MOST_STAGES", 4)
+    network = kernel_of(circuit).network()
+    assert network.widths[1:-1] == (3, 2, 2, 2)
+    assert np.abs(solve(network, x).outputs - in_units(wave, circuit, x)).max() <= 1e-8
+
+
 @pytest.mark.parametrize("ending", [".npz", ".safetensors"])
 @pytest.mark.parametrize("circuit", [two(), bridge()])
 def test_files(ending, circuit, tmp_path):
@@ -215,6 +288,10 @@ def test_the_command(tmp_path, capsys):
     assert main(["extract", str(tmp_path / "two.npz"), "-o", place, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["units"], said["currents"], said["unique"], said["feedthrough"]) == (2, 0, True, False)
+    assert said["stages"] == 1
+    cascade("ideal").save(tmp_path / "three.npz")
+    assert main(["extract", str(tmp_path / "three.npz"), "-o", str(tmp_path / "three-network.npz")]) == 0
+    assert "a cascade of 3 stages" in capsys.readouterr().out.replace("\n", " ")
     assert said["alpha_ohms"] == pytest.approx(500.0)
     assert said["margin_siemens"] == pytest.approx(1e-3)
     inputs = ["--weights", place, "--inputs", str(tmp_path / "x.csv")]

@@ -29,9 +29,11 @@ LESSONS = [
     ("legal-a", 5356),  # branch currents of 1e90 A that no correction takes back
     ("legal-a", 20053),  # an adjoint that is 0
     ("legal-a", 20435),
+    ("legal-a", 71195),  # outputs meet at a node of an island that leaks, and their injections all but cancel
     ("legal-b", 20021),
     ("legal-b", 20421),  # 3 A from one eliminated node to another, on an island that leaks
     ("legal-b", 20568),  # megavolts and islands
+    ("legal-c", 61163),  # two sources of 28 kA meet at a node, and 10 pS decide
 ]
 
 

@@ -74,7 +74,7 @@ def solved(circuit):
     """Node voltages [N] by the equations, proved."""
     judge = judge_of(circuit)
     right = judge.equations.driven(circuit.source_values(np.zeros((1, 0))))
-    found, _, error = judge.settle(np.zeros_like(right), right, anew=True)
+    found, _, error = judge.settle(np.zeros((1, judge.equations.size)), right, anew=True)
     assert error[0] <= judge.promised(found)[0]
     return judge.equations.voltages(found)[0]
 

@@ -9,7 +9,7 @@ from scipy import sparse
 from circuits import CIRCUITS
 from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.circuit.elimination import Extended
-from diodeq.circuit.equations import EquationsPlan, sums
+from diodeq.circuit.equations import EquationsPlan, parts, total
 from diodeq.circuit.jacobian import DENSE_BELOW, Jacobian
 from diodeq.circuit.one_ports import laws_of
 from diodeq.circuit.proof import Judge
@@ -98,17 +98,20 @@ def test_currents_that_lie_hide_nothing(ends, monkeypatch):
 @pytest.mark.parametrize("wide", [False, True])
 def test_sums_lose_nothing_of_what_is_left(wide):
     """What all but cancels, in rows whose exact sums are known as fractions: right to the last digits of the sum, not
-    of its terms."""
+    of its terms, and in two parts to those of what is left of a float64."""
     rng = np.random.default_rng(7)
     signs = sparse.csr_array(rng.choice([-1.0, 0.0, 1.0], (6, 20)))
     values = (rng.normal(size=(3, 20)) * 10.0 ** rng.uniform(-12, 12, (3, 20))).astype(Extended)
     if wide:
         values += values * Extended(1e-18) * rng.integers(1, 40, values.shape)
-    found = sums(signs, values if wide else values.astype(np.float64))
+    values = values if wide else values.astype(np.float64)
+    both = parts(signs, values)
+    found = total(both)
     for sample, row in np.ndindex(found.shape):
         terms = [Fraction(*values[sample, k].as_integer_ratio()) * int(signs[[row], [k]][0]) for k in range(20)]
         off = abs(Fraction(*found[sample, row].as_integer_ratio()) - sum(terms))
         assert off <= Fraction(float(np.finfo(Extended).eps)) * abs(sum(terms))
+        assert abs(sum(Fraction(part) for part in both[sample, :, row]) - sum(terms)) <= abs(sum(terms)) / 2**104
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -156,7 +159,7 @@ def test_large_jacobians_are_solved_as_they_stand(transposed):
 def test_sums_of_what_is_no_number_are_none(huge):
     signs = sparse.csr_array(np.array([[1.0, -1.0, 1.0], [1.0, 1.0, 0.0]]))
     with np.errstate(over="ignore", invalid="ignore"):
-        found = sums(signs, np.array([[1.0, 2.0, 4.0], [huge, huge, -huge]]))
+        found = total(parts(signs, np.array([[1.0, 2.0, 4.0], [huge, huge, -huge]])))
     assert found[0].tolist() == [3.0, 3.0]
     assert np.isnan(found[1]).all()
 

@@ -51,7 +51,7 @@ def test_a_latch_has_several() -> None:
     right = judge.equations.driven(circuit.source_values([[0.0]]))
     states = []
     for volts in (0.6, -0.6, 0.0):
-        start = np.zeros_like(right)
+        start = np.zeros((1, judge.equations.size))
         start[0, :4] = volts * np.array([1.0, -1.0, 5.0, -5.0])
         found, _, error = judge.settle(start, right, anew=False)
         assert error[0] < 1e-9

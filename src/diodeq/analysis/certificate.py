@@ -143,8 +143,7 @@ def certify_circuit(circuit: Circuit) -> CircuitCertificate:
     """The certificate of a sound circuit; raises ``InputError`` for parts that are not analysed."""
     part = linear_part(circuit)
     matrix, one_way = part.matrix, part.one_way
-    count, label = csgraph.connected_components(matrix, directed=True, connection="strong")
-    depth = _depths(matrix, count, label)[label]
+    label, depth = depths(matrix)
     levels = []
     for k in range(int(depth.max(initial=-1)) + 1):
         nodes = np.flatnonzero(depth == k)
@@ -166,8 +165,10 @@ def _lowest(matrix: Floats) -> float:
     return lowest((matrix + matrix.T) / 2.0)[0]
 
 
-def _depths(matrix: sparse.csr_array, count: int, label: NDArray[Any]) -> Index:
-    """For every strong component the longest chain of components that drive it."""
+def depths(matrix: sparse.csr_array) -> tuple[Index, Index]:
+    """The strong component of each row, int64[n], and the longest chain of components that drive it, int64[n]: entry
+    (i, j) says that j drives i."""
+    count, label = csgraph.connected_components(matrix, directed=True, connection="strong")
     entries = sparse.coo_array(matrix)
     driven, driver = label[entries.row], label[entries.col]
     pairs = np.unique(np.stack([driver, driven], axis=1)[driver != driven], axis=0)
@@ -176,7 +177,7 @@ def _depths(matrix: sparse.csr_array, count: int, label: NDArray[Any]) -> Index:
         deeper = depth.copy()
         np.maximum.at(deeper, pairs[:, 1], depth[pairs[:, 0]] + 1)
         if np.array_equal(deeper, depth):
-            return depth
+            return label.astype(np.int64), depth[label]
         depth = deeper
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.blocks import run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.elimination import Extended
 from diodeq.circuit.flows import SIGNS, Flows, flows_of, kinds_of, stamp_values
@@ -74,11 +75,13 @@ class Equations:
         return int(self.matrix.shape[0])
 
     def right_side(self, injections: Floats, source_voltages: Floats | None = None) -> Floats:
-        """float64[B, n] from currents into all nodes float64[B, nodes + 1] and values of the voltage sources."""
-        right = np.zeros((len(injections), self.size), injections.dtype)
-        right[:, : self.nodes] = injections[:, 1:]
+        """A right side float64[B, n] from currents into all nodes float64[B, nodes + 1] and values of the voltage
+        sources; of currents in two ``parts`` [B, 2, nodes + 1] a right side in two, [B, 2, n]."""
+        right = np.zeros((*injections.shape[:-1], self.size), injections.dtype)
+        right[..., : self.nodes] = injections[..., 1:]
         if source_voltages is not None and "voltage_sources" in self.branches:
-            right[:, self.branches["voltage_sources"]] = source_voltages
+            first = right if right.ndim == 2 else right[:, 0]
+            first[:, self.branches["voltage_sources"]] = source_voltages
         return right
 
     def leaving(self, unknowns: Floats) -> Floats:
@@ -97,18 +100,18 @@ class Equations:
         columns, signs = self.plan.places  # each on a node of its own: no product is needed
         return np.asarray(signs * unknowns[:, columns])
 
-    def collected(self, currents: Floats) -> Floats:
-        """What currents [B, D] through the one-ports draw from every node, in the equations' order [B, n]."""
+    def collect(self, missed: Floats, currents: Floats) -> None:
+        """Adds what currents [B, D] through the one-ports draw from every node to ``missed`` [B, n], in place."""
         if self.plan.places is None:
-            return np.asarray((self.ports.T @ currents.T).T)
-        columns, signs = self.plan.places
-        found = np.zeros((len(currents), self.size), currents.dtype)
-        found[:, columns] = signs * currents
-        return found
+            missed += (self.ports.T @ currents.T).T
+        else:
+            columns, signs = self.plan.places
+            missed[:, columns] += signs * currents
 
-    def driven(self, sources: Floats) -> Any:
-        """The right side [B, n], in extended precision, for values of all independent sources float64[B, n_sources]."""
-        return sums(self.plan.drives, sources)
+    def driven(self, sources: Floats) -> Floats:
+        """The right side in two ``parts`` float64[B, 2, n] for values of all independent sources float64[B,
+        n_sources]."""
+        return parts(self.plan.drives, sources)
 
     def voltages(self, unknowns: Floats) -> Floats:
         """Node voltages float64[B, nodes + 1], ground first."""
@@ -202,13 +205,13 @@ class EquationsPlan:
         )
 
     @cached_property
-    def places(self) -> tuple[Index, Floats] | None:
+    def places(self) -> tuple[slice | Index, Floats] | None:
         """Which unknown is each one-port's voltage, and its sign, where every one is between ground and a node of its
         own; else None."""
         ports = self.ports
         if (np.diff(ports.indptr) != 1).any() or len(np.unique(ports.indices)) < len(ports.indices):
             return None
-        return ports.indices.astype(np.intp), ports.data
+        return run(ports.indices.astype(np.int64)), ports.data
 
     @cached_property
     def apart(self) -> NDArray[np.bool_]:
@@ -263,24 +266,29 @@ class EquationsPlan:
         return Equations(circuit, self, matrix)
 
 
-def sums(signs: sparse.csr_array, values: Any) -> Any:
-    """``signs`` [n, m] of 1 and -1 times ``values`` [B, m] of either precision, rounded once, to extended precision
-    [B, n]: what is left of currents that all but cancel may be all that counts. Not a number where a value is beyond
-    ``SUMMED``."""
-    found: Any = np.asarray((signs @ values.T).T, Extended)
+def parts(signs: sparse.csr_array, values: Any) -> Floats:
+    """``signs`` [n, m] of 1 and -1 times ``values`` [B, m] of either precision: each sum as a float64 and what is left
+    of it, float64[B, 2, n]. What is left of currents that all but cancel may be all that counts, and beside large ones
+    little is: two sources of kiloamperes, and a node that leaks. Not a number where a value is beyond ``SUMMED``."""
     high = values.astype(np.float64)
     low = (values - high).astype(np.float64)
-    parts = [high, low] if low.any() else [high]
+    found = np.stack([(signs @ high.T).T, (signs @ low.T).T], axis=1)
+    given = [high, low] if low.any() else [high]
     within = np.flatnonzero((np.abs(high) < SUMMED).all(axis=1))
     found[np.setdiff1d(np.arange(len(found)), within)] = np.nan
     for row in np.flatnonzero(np.diff(signs.indptr) > 1).tolist():
         which = slice(signs.indptr[row], signs.indptr[row + 1])
         columns = np.ix_(within, signs.indices[which])
-        terms_of = np.concatenate([signs.data[which] * part[columns] for part in parts], axis=1)
+        terms_of = np.concatenate([signs.data[which] * part[columns] for part in given], axis=1)
         for sample, terms in zip(within.tolist(), terms_of.tolist(), strict=True):
             whole = math.fsum(terms)
-            found[sample, row] = Extended(whole) + Extended(math.fsum([*terms, -whole]))
+            found[sample, :, row] = whole, math.fsum([*terms, -whole])
     return found
+
+
+def total(right: Floats) -> Any:
+    """A right side [B, n], or one in two ``parts`` [B, 2, n] rounded once, to extended precision [B, n]."""
+    return right if right.ndim == 2 else right[:, 0].astype(Extended) + right[:, 1]
 
 
 def is_resistive(circuit: Circuit) -> bool:

@@ -20,7 +20,7 @@ from scipy import sparse
 from diodeq.circuit.bank import Bank, Floats
 from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
-from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, sums
+from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, parts
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.rails import Halves, Indices, dual_rails, stand_ins
 from diodeq.errors import CircuitError
@@ -135,7 +135,7 @@ class Folded:
     ) -> Floats:
         """Norton currents float64[B, kept nodes] into the kept nodes; ``multiply`` does the matrix products.
 
-        ``exact``: in extended precision where several current sources meet at a node.
+        ``exact``: in two ``parts`` [B, 2, kept nodes] where several current sources meet at a node.
         """
         rails = known[:, self.plan.rails]
         if sparse.issparse(self.scattered):
@@ -146,10 +146,11 @@ class Folded:
             currents[:, feed.free] += multiply(known[:, feed.rails], coupling)
         fed, own = self.plan.fed, sources[:, sources.shape[1] - self.plan.fed.shape[1] :]
         if exact and self.plan.crowded:
-            currents = currents + sums(fed, own)
+            meeting = sparse.csr_array(sparse.hstack([fed, sparse.eye_array(fed.shape[0])]))
+            currents = parts(meeting, np.concatenate([own, currents], axis=1))
         elif own.size:
             currents += (fed @ own.T).T
-        currents[:, 0] = 0.0
+        currents[..., 0] = 0.0
         return currents
 
     def source_voltages(self, sources: Floats, known: Floats) -> Floats:
@@ -157,8 +158,8 @@ class Folded:
         return np.concatenate([known[:, self.plan.held], sources[:, self.plan.floating]], axis=1)
 
     def fold_injections(self, currents: Floats) -> Floats:
-        """Node currents float64[B, N] of the full circuit as float64[B, kept nodes]; those into driven nodes vanish."""
-        return np.ascontiguousarray(currents[:, self.plan.kept])
+        """Node currents [B, N] (or two ``parts`` [B, 2, N]) as those of the kept nodes; into driven ones they end."""
+        return np.ascontiguousarray(currents[..., self.plan.kept])
 
     def unfold(self, folded: Floats, known: Floats | None = None) -> Floats:
         """Voltages of all nodes, float64[B, N], from those of the kept ones and of the driven ones (default 0 V)."""
@@ -224,8 +225,7 @@ class FoldPlan:
         edge_sign = sign[ends]
         rails, edge_rail = np.unique(stand[ends], return_inverse=True)
         edge_free = place[np.where(known_a[edge], b[edge], a[edge])]
-        to_ground = np.zeros(len(kept), bool)
-        to_ground[edge_free] = True
+        to_ground = np.isin(np.arange(len(kept)), edge_free)
         for feed in feeds:
             to_ground[feed.free] = True
         grounded = np.flatnonzero(to_ground)

@@ -6,6 +6,7 @@ numpy's extended precision: an answer in float64 has a correction of its own rou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from scipy import sparse
 
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.elimination import Extended
-from diodeq.circuit.equations import Equations, Wide, sums
+from diodeq.circuit.equations import Equations, Wide, parts, total
 from diodeq.circuit.jacobian import Jacobian
 from diodeq.devices.one_ports import OnePorts
 
@@ -127,7 +128,7 @@ class Newton:
 
         def correct(x: Floats, of: NDArray[np.intp]) -> Any:
             through, slopes = self.laws.evaluate(self.equations.across(x))
-            missed = sums(self._meets, self._meeting(x, through, right[rows[of]], Extended))
+            missed = total(parts(self._meets, self._meeting(x, through, right[rows[of]], Extended)))
             return self.jacobian.solve(missed, slopes)
 
         better, left = self._corrected(found[rows], correct, promised)
@@ -156,14 +157,16 @@ class Newton:
         strength = self._strength.astype(precision)
         control = self._wide.control if precision is Extended else self.equations.plan.flows.control
         flows = (strength * (control @ wide.T)).T
-        return np.concatenate([flows, currents.astype(precision), right.astype(precision)], axis=1)
+        sides = right.reshape(len(right), math.prod(right.shape[1:])).astype(precision)
+        none = np.zeros((len(right), 2 * self.equations.size - sides.shape[1]), precision)
+        return np.concatenate([flows, currents.astype(precision), sides, none], axis=1)
 
     @cached_property
     def _meets(self) -> sparse.csr_array:
-        """The signs with which ``_meeting`` meets: flows, currents of the one-ports, right sides."""
+        """The signs with which ``_meeting`` meets: flows, currents of the one-ports, right sides in two parts."""
         plan = self.equations.plan
         own = -sparse.eye_array(self.equations.size)
-        return sparse.csr_array(sparse.hstack([plan.flows.out.T, plan.collecting, own]))
+        return sparse.csr_array(sparse.hstack([plan.flows.out.T, plan.collecting, own, own]))
 
     @cached_property
     def _meeting_at(self) -> sparse.csr_array:
@@ -185,14 +188,15 @@ class Newton:
         def correct(x: Floats, rows: NDArray[np.intp]) -> Any:
             return self.linear_correction(x, right[rows], conductances[rows], transposed=transposed)
 
+        whole = total(right)
         # Where nothing drives a linear circuit nothing moves; next to nothing, of an engine, is no share of that.
-        silent = np.asarray(~right.any(axis=1))
+        silent = np.asarray(~whole.any(axis=1))
         found, error = self._corrected(np.where(silent[:, None], 0.0, unknowns), correct, promised)
         # Nor is what remains where sources hold all that is driven.
         nodes = self.equations.nodes
         own = np.abs(self.equations.matrix.diagonal()[:nodes])
         own[own == 0.0] = own.max(initial=0.0) or 1.0
-        nothing = NOTHING * (np.abs(right[:, :nodes]) / own).max(axis=1, initial=0.0)
+        nothing = NOTHING * (np.abs(whole[:, :nodes]) / own).max(axis=1, initial=0.0)
         error[error <= nothing] = 0.0
         return found, error
 
@@ -249,7 +253,7 @@ class Newton:
         for at in range(0, len(x), run):
             rows = slice(at, at + run)
             found[rows] = (put @ (self._strength * (seen @ x[rows].T))).T
-        found -= right
+        found -= total(right)
         return found
 
     @property

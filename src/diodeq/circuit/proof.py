@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.equations import Equations
+from diodeq.circuit.equations import Equations, total
 from diodeq.circuit.newton import Newton, Promise
 from diodeq.devices.one_ports import OnePorts
 
@@ -107,7 +107,7 @@ class Judge:
             for start in (unknowns[row], None) if anew else (unknowns[row],):
                 if start is not None and not np.isfinite(start).all():
                     continue
-                one = self.newton.settle(right[row], start)[None]
+                one = self.newton.settle(total(right[row : row + 1])[0], start)[None]
                 other = self.newton.polish(one, right[row : row + 1], self.promised)
                 if other[2][0] < volts[row]:
                     for whole, part in zip((found, conductances, volts), other, strict=True):
@@ -119,7 +119,7 @@ class Judge:
     def settle_linear(self, unknowns: Floats, right: Floats, conductances: Floats) -> tuple[Floats, Floats]:
         """The same with the one-ports frozen at ``conductances`` [B, D] and an adjoint promise; unknowns and volts."""
         # Where nothing drives a linear circuit nothing moves.
-        silent = np.asarray(~right.any(axis=1))
+        silent = np.asarray(~total(right).any(axis=1))
         found, _, volts = self._once(
             np.where(silent[:, None], 0.0, unknowns), right, self.promised_adjoint, conductances
         )
@@ -140,7 +140,7 @@ class Judge:
         found, error = unknowns.copy(), np.full(len(unknowns), np.inf)
         conductances = np.full((len(unknowns), len(self.laws)), np.nan)
         # Currents that meet and all but cancel are known in extended precision only.
-        if self._weights is None or not equations.plan.apart.all() or right.dtype != np.float64:
+        if self._weights is None or not equations.plan.apart.all() or right.ndim > 2:
             return found, conductances, error
 
         def missing(x: Floats, rows: NDArray[np.intp]) -> tuple[Floats, Floats]:
@@ -149,7 +149,9 @@ class Judge:
                 currents, slopes = self.laws.evaluate(across)
             else:
                 currents, slopes = frozen[rows] * across, frozen[rows]
-            return equations.leaving(x) - right[rows] + equations.collected(currents), slopes
+            missed = equations.leaving(x) - right[rows]
+            equations.collect(missed, currents)
+            return missed, slopes
 
         passive = True if frozen is None else (frozen >= 0.0).all(axis=1)
         rows = np.flatnonzero(np.isfinite(unknowns).all(axis=1) & passive)

@@ -19,6 +19,7 @@ from scipy.sparse.linalg import splu
 
 from diodeq.circuit.bank import Bank, Floats
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.equations import total
 from diodeq.circuit.kinds import KINDS
 from diodeq.processors import single_threaded
 
@@ -48,10 +49,13 @@ class Reduced:
     solve: Callable[[Floats], Floats]
 
     def injections(self, currents: Floats) -> Floats:
-        """Currents float64[B, N] into all nodes as currents float64[B, kept] into the kept ones."""
-        into = currents[:, self.plan.eliminated]
+        """Currents float64[B, N] into all nodes as currents float64[B, kept] into the kept ones; those in two ``parts``
+        [B, 2, N] stay so."""
+        into = total(currents)[:, self.plan.eliminated].astype(np.float64)
         fed = np.flatnonzero(into.any(axis=0))
-        moved: Floats = currents[:, self.plan.kept] + into[:, fed] @ self.mesh[fed]
+        moved = currents[..., self.plan.kept]
+        last = moved if moved.ndim == 2 else moved[:, 1]
+        last += into[:, fed] @ self.mesh[fed]
         return moved
 
     def restore(self, volts: Floats, currents: Floats) -> Floats:

@@ -22,7 +22,8 @@ def extract(circuit: Path, output: Path, alpha: float | None, as_json: bool) -> 
     """Write the equilibrium network z = σ(W z + U u + b) that a circuit is, whatever it is made of.
 
     Each one-port is a unit, and its own law the activation; inputs and outputs are in the circuit's units. A unit is
-    described by its voltage, or by its current where voltages leave something open.
+    described by its voltage, or by its current where voltages leave something open. Units that amplifiers drive one way
+    are stages of a cascade.
 
     Example: diodeq extract run/circuit.npz -o network.npz
     """
@@ -42,6 +43,7 @@ def extract(circuit: Path, output: Path, alpha: float | None, as_json: bool) -> 
                 "currents": int(kernel.currents.sum()),
                 "inputs": kernel.B.shape[1],
                 "outputs": len(kernel.C),
+                "stages": len(kernel.stages),
                 "alpha_ohms": step,
                 "margin_siemens": kernel.margin if math.isfinite(kernel.margin) else None,
                 "unique": several is None,
@@ -53,6 +55,8 @@ def extract(circuit: Path, output: Path, alpha: float | None, as_json: bool) -> 
         f"{counted(len(kernel.H), 'unit')} ({int(kernel.currents.sum())} described by currents), "
         f"{counted(kernel.B.shape[1], 'input')}, {counted(len(kernel.C), 'output')}"
     )
+    if len(kernel.stages) > 1:
+        say(f"a cascade of {len(kernel.stages)} stages; the margin is the smallest of theirs")
     if len(kernel.H):
         say(f"W = I - alpha H with alpha = {step:.6g} ohm; the margin of H is {kernel.margin:.3g} S")
     if kernel.D.any():

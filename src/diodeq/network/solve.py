@@ -1,10 +1,11 @@
-"""Reference solution of a network: every stage's equilibrium to rounding, by operator splitting and a Newton finish.
+"""Reference solution of a network: every stage's equilibrium to rounding, by Newton's method and operator splitting.
 
 A stage is ``0 ∈ H z + F(z) - q`` with ``q = U x + b`` and H = I - W. Peaceman and Rachford's splitting alternates the
 resolvents of the linear part, ``(I + αH)⁻¹(v + αq)``, one inverse for all samples and iterations, and of the
 activation's law F (THEORY.md §5; Winston and Kolter 2020). For a margin m > 0 it converges linearly for every α, and
 ``α = 1/√(m ‖H‖₂)`` is near the best in general. Stiff stages are finished by Newton's method on ``z - σ(W z + q)``,
-which is exact as soon as the pieces of a piecewise linear activation are right.
+which is exact as soon as the pieces of a piecewise linear activation are right. One-ports are sought along their load
+lines first: of laws that are steep in one place and flat in another no single step α suits all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from diodeq.arrays import real
 from diodeq.errors import InputError, SimulationError
 from diodeq.network.certificate import weakest_direction
 from diodeq.network.network import Network, Stage
+from diodeq.network.units import OnePortUnits
 from diodeq.printable import counted
 
 Floats = NDArray[np.float64]
@@ -27,9 +29,15 @@ Floats = NDArray[np.float64]
 TOLERANCE = 1e-12
 ITERATIONS = 10_000
 CHECK_EVERY = 10  # a residual costs as much as an iteration
-ROUND = 100  # iterations of a first turn; at its end Newton's method is tried on the samples that are left
+# Iterations of a first turn, at whose end Newton's method is tried on the samples that are left: more for many units,
+# of which a step of that costs as much as many iterations.
+ROUND, ROUND_OF = 100, 60
 NEWTON_STEPS, PATIENCE = 60, 8  # and so many that bring nothing nearer: laws may be steep
 STIFF = 1e-3  # margin over ‖H‖ below which a small residual alone says little
+# Along load lines: the least share of what a unit sees that is beside itself, the share of the states that a last step
+# is, and the shortest part of a step that is taken.
+BESIDE, NEAR, SHORTEST = 1e-10, 1e-13, 2.0**-6
+EXACT = 2.0**-53  # a residual of mere rounding
 BATCH_ENTRIES = 1 << 23  # matrix entries factorized at once: 64 MiB
 
 
@@ -127,15 +135,23 @@ def _solve_stage(stage: Stage, x: Floats, tolerance: float, k: int) -> tuple[Flo
 
 def residual(stage: Stage, states: Floats, drive: Floats) -> Floats:
     """float64[B]: ``‖z - σ(W z + q)‖∞`` over ``‖|W||z| + |q|‖∞``, the size of what is summed (and rounded) there."""
+    return _looked(stage, states, drive)[0]
+
+
+def _looked(stage: Stage, states: Floats, drive: Floats) -> tuple[Floats, Floats, Floats]:
+    """``residual``, and what it is of: ``σ(W z + q) - z`` and the slopes of σ there, both [B, n]."""
     weights = np.zeros((stage.size, stage.size)) if stage.W is None else stage.W
     with np.errstate(invalid="ignore", over="ignore"):
-        error = np.abs(states - stage.activation(states @ weights.T + drive)).max(axis=1)
+        found, slopes = stage.activation.law.resolvent(states @ weights.T + drive, 1.0, stage.activation.parameter)
+        error = found - states
+        off = np.abs(error).max(axis=1)
         size = (np.abs(states) @ np.abs(weights).T + np.abs(drive)).max(axis=1)
-    return np.where(error == 0.0, 0.0, error / np.where(size > 0.0, size, 1.0))
+    return np.where(off == 0.0, 0.0, off / np.where(size > 0.0, size, 1.0)), error, slopes
 
 
 def _split(stage: Stage, drive: Floats, tolerance: float) -> tuple[Floats, int]:
-    """Peaceman–Rachford until every sample has converged, with tries of Newton's method in between.
+    """Peaceman–Rachford until every sample has converged, with tries of Newton's method in between; for one-ports what
+    Newton's steps along their load lines do not find.
 
     Returns the states and the iterations.
     """
@@ -150,8 +166,13 @@ def _split(stage: Stage, drive: Floats, tolerance: float) -> tuple[Floats, int]:
     maps: dict[int, Floats] = {}
     states = np.zeros_like(drive)
     todo = np.arange(len(drive))
+    if isinstance(stage.activation, OnePortUnits):
+        block = max(1, BATCH_ENTRIES // stage.size**2)
+        for rows in (todo[at : at + block] for at in range(0, len(todo), block)):
+            states[rows] = _newton(stage, _along_lines(stage, stage.activation, drive[rows]), drive[rows])
+        todo = todo[~(residual(stage, states, drive) <= tolerance)]
     iteration = 0
-    for k, last in _turns(len(steps)):
+    for k, last in _turns(len(steps), min(-(-stage.size // ROUND_OF) * CHECK_EVERY, ROUND)):
         if not todo.size or iteration >= ITERATIONS:
             break
         alpha, u, q = steps[k], runs[k][todo], drive[todo]
@@ -181,11 +202,11 @@ def _steps(margin: float, norm: float) -> list[float]:
     return [float(middle * 10.0**k / norm) for k in (*range(0, -decades - 1, -1), *range(1, decades + 1))]
 
 
-def _turns(count: int) -> Iterator[tuple[int, bool]]:
+def _turns(count: int, first: int) -> Iterator[tuple[int, bool]]:
     """Which run goes on for `CHECK_EVERY` iterations, and whether its turn then ends; turns get longer and longer."""
     for length in itertools.count():
         for k in range(count):
-            blocks = (ROUND << length) // CHECK_EVERY
+            blocks = (first << length) // CHECK_EVERY
             for block in range(1, blocks + 1):
                 yield k, block == blocks
 
@@ -197,25 +218,57 @@ def _norm(H: Floats) -> float:
     return min(np.sqrt(columns * rows), float(np.linalg.norm(H))) or 1.0
 
 
+def _along_lines(stage: Stage, units: OnePortUnits, drive: Floats) -> Floats:
+    """Newton's steps from rest, limited by load lines: a unit that a step moves goes to where its own law meets the
+    line through the step's end that all others draw there, so that no exponential overshoots. States [B, n], not
+    proved."""
+    v, f, g = units.met(np.zeros_like(drive), 1.0)
+    length, before = np.ones((len(v), 1)), np.zeros_like(v)
+    for _ in range(NEWTON_STEPS):
+        matrices = np.repeat(stage.H[None], len(v), axis=0)
+        matrices[:, np.arange(stage.size), np.arange(stage.size)] += g
+        if not np.isfinite(matrices).all():
+            break
+        try:
+            inverse = np.linalg.inv(matrices)
+        except np.linalg.LinAlgError:
+            break
+        step = (inverse @ (drive - f - v @ stage.H.T)[:, :, None])[:, :, 0]
+        if np.all(np.abs(step) <= NEAR * np.abs(v).max(axis=1, keepdims=True)):
+            break
+        # A step back over most of the last one is the beginning of a cycle.
+        back = (step * before).sum(axis=1) < -0.25 * (before * before).sum(axis=1)
+        length = np.where(back[:, None], np.maximum(length / 2.0, SHORTEST), np.minimum(1.0, 2.0 * length))
+        seen = np.abs(np.diagonal(inverse, axis1=1, axis2=2))
+        ohms = np.clip(seen / np.maximum(1.0 - g * seen, BESIDE), BESIDE, 1.0 / BESIDE)
+        end = v + length * step + ohms * (f + length * g * step)
+        if not np.isfinite(end).all():
+            break
+        v, f, g = units.met(end, ohms)
+        before = step
+    return v
+
+
 def _newton(stage: Stage, z: Floats, drive: Floats) -> Floats:
     """Newton's method on ``z - σ(W z + q)`` from z; per sample the best state met, so never worse than z."""
     W = np.eye(stage.size) - stage.H
-    best, best_residual = z, residual(stage, z, drive)
-    worse = 0
-    for _ in range(NEWTON_STEPS):
-        before = z @ W.T + drive
-        error = stage.activation(before) - z
+    best, best_residual = z.copy(), np.full(len(z), np.inf)
+    todo, worse = np.arange(len(z)), np.zeros(len(z), np.int64)
+    z, q = best, drive
+    for _ in range(NEWTON_STEPS + 1):
+        now, error, slopes = _looked(stage, z, q)
+        better = now < best_residual[todo]
+        worse = np.where(better, 0, worse + 1)
+        best[todo[better]], best_residual[todo[better]] = z[better], now[better]
+        left = (now > EXACT) & (worse <= PATIENCE)
+        if not left.any():
+            break
+        todo, worse = todo[left], worse[left]
+        z, q, error, slopes = (each[left] for each in (z, q, error, slopes))
         try:
-            z = z + solve_each(W, stage.activation.slope(before), error)
+            z = z + solve_each(W, slopes, error)
         except np.linalg.LinAlgError:
             break
-        now = residual(stage, z, drive)
-        better = now < best_residual
-        worse = 0 if better.any() else worse + 1
-        if worse > PATIENCE:
-            break
-        best = np.where(better[:, None], z, best)
-        best_residual = np.where(better, now, best_residual)
     return best
 
 

@@ -134,19 +134,29 @@ class OnePortUnits:
             found += [units, one_ports(self.models, self.which[units], self.temperature)]
         return found[0], found[1], found[2], found[3]
 
-    def _both(self, x: ArrayLike, step: float) -> tuple[Floats, Floats]:
+    def met(self, x: ArrayLike, steps: ArrayLike) -> tuple[Floats, Floats, Floats]:
+        """Where the laws meet lines of their own, ``z + steps F(z) = x`` [..., n]: z, F(z) and F'(z), with the stage's
+        laws F. Infinite slopes are those of what carries no current at all."""
         given = np.asarray(x, np.float64)
-        states, slopes, volts, alpha = given.copy(), np.ones_like(given), self.volts, step * self.alpha
+        states, laws, slopes, volts = given.copy(), np.zeros_like(given), np.zeros_like(given), self.volts
+        alpha = np.broadcast_to(np.asarray(steps, np.float64) * self.alpha, given.shape)
         across, of_across, through, of_through = self._laws
         if len(across):
-            v, _, g = of_across.load_line(-volts * given[..., across], alpha)
-            states[..., across], slopes[..., across] = -v / volts, 1.0 / (1.0 + alpha * g)
+            v, i, g = of_across.load_line(-volts * given[..., across], alpha[..., across])
+            states[..., across] = -v / volts
+            laws[..., across], slopes[..., across] = -self.alpha / volts * i, self.alpha * g
         if len(through):
-            seen = self.ohms**2 / alpha
-            _, i, g = of_through.load_line(volts * seen / self.ohms * given[..., through], seen)
+            seen = self.ohms**2 / alpha[..., through]
+            v, i, g = of_through.load_line(volts * seen / self.ohms * given[..., through], seen)
             states[..., through] = self.ohms / volts * i
-            slopes[..., through] = seen * g / (1.0 + seen * g)
-        return states, slopes
+            laws[..., through] = self.alpha / (self.ohms * volts) * v
+            with np.errstate(divide="ignore"):
+                slopes[..., through] = self.alpha / self.ohms**2 / g
+        return states, laws, slopes
+
+    def _both(self, x: ArrayLike, step: float) -> tuple[Floats, Floats]:
+        states, _, slopes = self.met(x, step)
+        return states, 1.0 / (1.0 + step * slopes)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

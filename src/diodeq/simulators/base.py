@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from diodeq.arrays import real
 from diodeq.circuit import Circuit
+from diodeq.circuit.equations import parts
 from diodeq.circuit.flows import kinds_of
 from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.pool import Health
@@ -100,7 +103,38 @@ class Monitored(Protocol):
         ...
 
 
-Spread = Callable[[Floats], Floats]
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """How what is injected [B, n] becomes node currents float64[B, N]: through the outputs, or as it is."""
+
+    circuit: Circuit
+    through_outputs: bool
+
+    def __call__(self, injected: Floats) -> Floats:
+        """The currents, added in the numbers that are given."""
+        return self.circuit.output_injections(injected) if self.through_outputs else injected
+
+    def exact(self, injected: Floats) -> Floats:
+        """The same; where currents of several outputs meet at a node in two ``parts`` float64[B, 2, N]."""
+        return parts(self._signs, injected) if self.crowded else self(injected)
+
+    def met(self, injected: Floats) -> Floats:
+        """What comes in at every node float64[B, N] without the signs."""
+        return np.asarray((abs(self._signs) @ np.abs(injected).T).T)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether several outputs are at one node."""
+        return self.through_outputs and bool((np.diff(self._signs.indptr) > 1).any())
+
+    @cached_property
+    def _signs(self) -> sparse.csr_array:
+        outputs = self.circuit.outputs
+        rows, columns = outputs.T.ravel(), np.tile(np.arange(len(outputs)), 2)
+        signs = np.repeat([1.0, -1.0], len(outputs)) * (rows > 0)
+        found = sparse.csr_array((signs, (rows, columns)), shape=(len(self.circuit.nodes), len(outputs)))
+        found.eliminate_zeros()
+        return found
 
 
 def demand_injections(point: OperatingPoint, injections: Floats, nodes: Floats | None) -> tuple[Floats, Spread]:
@@ -113,8 +147,9 @@ def demand_injections(point: OperatingPoint, injections: Floats, nodes: Floats |
     circuit, samples = point.circuit, len(point.node_voltages)
     outputs = _demanded(injections, "output", circuit.output_names, samples)
     if nodes is None:
-        return outputs, circuit.output_injections
-    return circuit.output_injections(outputs) + _demanded(nodes, "node", circuit.nodes, samples), lambda found: found
+        return outputs, Spread(circuit, True)
+    found = circuit.output_injections(outputs) + _demanded(nodes, "node", circuit.nodes, samples)
+    return found, Spread(circuit, False)
 
 
 def _demanded(injections: Floats, what: str, names: Sequence[str], samples: int) -> Floats:

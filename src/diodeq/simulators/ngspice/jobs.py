@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.equations import Equations, EquationsPlan
+from diodeq.circuit.equations import Equations, EquationsPlan, total
 from diodeq.circuit.one_ports import laws_of, without_idle
 from diodeq.circuit.proof import Judge, attainable
 from diodeq.errors import DiodeqError
@@ -84,7 +84,7 @@ class Forward:
         plan = known.plan(moving, adjoint=False)
 
         def deck(rows: NDArray[np.intp], tolerances: Tolerances) -> SweepDeck:
-            into, volts = self.injections[rows].astype(np.float64), self.source_voltages[rows]
+            into, volts = total(self.injections[rows]).astype(np.float64), self.source_voltages[rows]
             return plan.deck(moving, into, volts, next_marker(), tolerances=tolerances)
 
         found = Search(session, judge.equations, deck, self.samples)
@@ -132,7 +132,8 @@ class Adjoint:
         def deck(rows: NDArray[np.intp], tolerances: Tolerances) -> SweepDeck:
             zero = np.zeros((len(rows), len(self.circuit.voltage_sources)))
             frozen = self.conductances[rows]
-            return plan.deck(self.circuit, self.injections[rows], zero, next_marker(), frozen, tolerances)
+            into = total(self.injections[rows]).astype(np.float64)
+            return plan.deck(self.circuit, into, zero, next_marker(), frozen, tolerances)
 
         found = Search(session, judge.equations, deck, self.samples)
         found.sweep()

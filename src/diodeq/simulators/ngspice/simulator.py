@@ -10,6 +10,7 @@ import numpy as np
 from diodeq.arrays import real
 from diodeq.circuit import Circuit, check, transpose
 from diodeq.circuit.check import check_values
+from diodeq.circuit.equations import total
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.one_ports import apart, one_port_models, without_idle
 from diodeq.circuit.proof import attainable, promised_adjoint
@@ -103,7 +104,7 @@ class NgspiceSimulator(NgspiceBase):
         point = OperatingPoint(
             circuit,
             np.atleast_2d(real("the input volts", drives)),
-            folded.unfold(reduced.restore(found.node_voltages, injections.astype(np.float64)), known),
+            folded.unfold(reduced.restore(found.node_voltages, total(injections).astype(np.float64)), known),
             found.conductances,
             found.branch_currents,
         )
@@ -122,9 +123,9 @@ class NgspiceSimulator(NgspiceBase):
         # The sweep is linear, ngspice's tolerances are not: every sample is solved at the same size.
         given, spread = demand_injections(operating_point, injections, nodes)
         given, scale = leveled(given, _INJECTED)
-        injected = folded.fold_injections(spread(given))
+        injected = folded.fold_injections(spread.exact(given))
         found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen[:, moving]))
-        volts = folded.unfold(reduced.restore(found.node_voltages, injected))
+        volts = folded.unfold(reduced.restore(found.node_voltages, total(injected).astype(np.float64)))
         solution = AdjointSolution(volts, found.branch_currents)
         promised = promised_adjoint(volts)
         return demand_leveled(solution, operating_point, scale, found.error, promised, found.reasons)

@@ -88,7 +88,7 @@ class Prepared:
         return self.judge.equations
 
     def right_side(self, sources: Floats) -> Floats:
-        """The right side of the folded equations for source values, in float64 or better."""
+        """The right side of the folded equations for source values, in two parts where float64 is not enough."""
         known = self.folded.known_voltages(sources)
         into = self.folded.injections(sources, known, exact=True)
         return self.equations.right_side(into, self.folded.source_voltages(sources, known))
@@ -169,7 +169,7 @@ class WaveSimulator:
         across = at.equations.across(unknowns)
         lost = np.asarray(~np.isfinite(across).all(axis=1))
         short = judge.laws.missed(np.where(lost[:, None], 0.0, across) if lost.any() else across, settled.currents)
-        missed += at.equations.collected(short)
+        at.equations.collect(missed, short)
         missed[lost] = np.nan
         crowded = at.folded.plan.crowded and not wide  # the right side has lost what only the judge's has
         error = np.full(len(missed), np.inf) if crowded else judge.bound(missed, unknowns)
@@ -245,13 +245,15 @@ class WaveSimulator:
         backend's numbers, and exact."""
         judge = at.judge
 
-        def right_side(currents: Floats) -> Floats:
-            return at.equations.right_side(at.folded.fold_injections(spread(currents)))
+        def right_side(into: Floats) -> Floats:
+            return at.equations.right_side(at.folded.fold_injections(into))
 
-        right = right_side(injected)
+        right = right_side(spread(injected))
         unknowns, through = at.method.linear(frozen, right, transposed=True)
         missed = at.method.leaving(unknowns, through, transposed=True) - right
-        missed += at.equations.collected(frozen * at.equations.across(unknowns) - through)
+        at.equations.collect(missed, frozen * at.equations.across(unknowns) - through)
+        if spread.crowded:  # what the sums may have lost
+            missed = np.abs(missed) + np.finfo(injected.dtype).eps * right_side(spread.met(injected))
         error = judge.bound(missed, unknowns)
         promised = partial(self._promised_adjoint, at)
         left = np.flatnonzero(~(error <= promised(unknowns)))
@@ -260,7 +262,7 @@ class WaveSimulator:
             sound = np.isfinite(unknowns[left]) & at.equations.plan.apart.all()
             start = np.where(sound, unknowns[left], 0.0)
             unknowns[left], error[left] = judge.newton.polish_linear(
-                start, right_side(exact[left]), frozen[left], promised, transposed=True
+                start, right_side(spread.exact(exact[left])), frozen[left], promised, transposed=True
             )
         return unknowns, error
 
