@@ -432,7 +432,9 @@ CIRCUITS = {
 
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_engines_agree_and_gradients_are_exact(name, ngspice, reference, waved):
+    # Finite differences of one resistor in five, of every group: each settles the circuit four times.
     circuit = CIRCUITS[name]
+    circuit = replace(circuit, trainable=np.arange(len(circuit.resistors)) % 5 == 0)
     wanted = ngspice.operate(circuit, DRIVES)
     slopes = RULES["finite-difference"](waved, circuit, DRIVES, half_mean_square).conductances
     for engine in (ngspice, reference, waved):

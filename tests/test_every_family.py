@@ -43,6 +43,8 @@ def test_every_family_has_a_sample():
 
 
 def test_engines_agree_and_gradients_are_exact(circuit, ngspice, waved):
+    # Finite differences of one resistor in four, of every group: each settles the circuit four times.
+    circuit = replace(circuit, trainable=np.arange(len(circuit.resistors)) % 4 == 0)
     found = [engine.operate(circuit, DRIVES) for engine in (ngspice, waved)]
     assert found[0].node_voltages == pytest.approx(found[1].node_voltages, rel=0, abs=1e-8)
     wanted = RULES["finite-difference"](waved, circuit, DRIVES, half_mean_square).conductances

@@ -220,7 +220,8 @@ def test_engines_agree(name, ngspice, reference, waved):
 
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_gradients_are_exact(name, ngspice, waved):
-    circuit = CIRCUITS[name]
+    circuit = CIRCUITS[name]  # one resistor in three, of every group
+    circuit = replace(circuit, trainable=np.arange(len(circuit.resistors)) % 3 == 0)
     wanted = RULES["finite-difference"](waved, circuit, DRIVES, half_mean_square).conductances
     for engine in (ngspice, waved):
         found = RULES["hardware-linearization"](engine, circuit, DRIVES, half_mean_square).conductances
