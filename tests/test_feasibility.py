@@ -179,7 +179,7 @@ def test_source_currents_are_those_of_the_equations(name, wave):
     drives = DRIVES[:, : len(circuit.inputs)]
     judge = judge_of(circuit)
     right = judge.equations.driven(circuit.source_values(drives))
-    found, _, _ = judge.settle(np.zeros_like(right), right, anew=True)
+    found, _, _ = judge.settle(np.zeros((len(drives), judge.equations.size)), right, anew=True)
     wanted = {
         kind: np.abs(np.asarray(found[:, judge.equations.branches[kind]], float)).max(axis=0)
         for kind in ("voltage_sources", "buffers", "mirrors")
