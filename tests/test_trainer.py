@@ -127,7 +127,7 @@ def test_patience_counts_epochs_without_a_better_loss(monkeypatch):
 @pytest.mark.parametrize("samples", [1, 3, 4, 5, 8, 9])
 def test_evaluation_in_blocks_has_every_sample_once(monkeypatch, samples):
     """Blocks of four, full and not: each sample's output once, in order."""
-    monkeypatch.setattr(trainer, "EVALUATED_AT_ONCE", 4)
+    monkeypatch.setattr("diodeq.simulators.base.AT_ONCE", 4)
     engine, x = Echo(), np.arange(samples, dtype=float)[:, None]
     found = trainer.outputs(engine, CIRCUIT, x)
     assert np.array_equal(found, np.stack([1 - x[:, 0] % 2, x[:, 0] % 2], axis=1))

@@ -17,6 +17,7 @@ from diodeq.cli.options import (
     TIME_LIMIT,
     WORKERS,
     WRITTEN,
+    Amount,
     numbers,
     print_json,
 )
@@ -25,7 +26,6 @@ from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
 from diodeq.devices.units import Unit
 from diodeq.files import write_atomically
-from diodeq.spice.numbers import number
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,7 +57,7 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @click.option(
     "--power",
     default="0",
-    callback=numbers(number, "1mW,5mW"),
+    callback=numbers(Amount("watts").read, "1mW,5mW"),
     metavar="W[,W…]",
     help="Steer to such mean powers, as in 1mW,20mW; 0 is any.  [default: 0]",
 )

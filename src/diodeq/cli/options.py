@@ -54,14 +54,18 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
         """The number in the unit."""
-        own = _UNITS.get(self.name[0].lower(), self.name)
-        unit = _UNITS.get(str(value)[-1:].lower(), own)
-        if unit != own:
-            self.fail(f"{value!r} is in {unit}.", param, context)
         try:
-            return number(str(value))
+            return self.read(str(value))
         except InputError as error:
             self.fail(str(error), param, context)
+
+    def read(self, text: str) -> float:
+        """The number that ``text`` is; raises ``InputError`` where it is none, or in another unit."""
+        own = _UNITS.get(self.name[0].lower(), self.name)
+        unit = _UNITS.get(text[-1:].lower(), own)
+        if unit != own:
+            raise InputError(f"{text!r} is in {unit}", f"give {own}")
+        return number(text)
 
 
 def numbers(

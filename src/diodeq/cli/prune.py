@@ -110,7 +110,9 @@ def prune(
                 scored = before.scaling.to_volts(samples.x_train[:SCORED])
                 after = pruned(before, engine, scored, parts or 0, fan_in or 0)
             else:
-                recipe = _recipe(data, before, parts=parts, fan_in=fan_in, epochs=epochs, rule=rule, seed=seed)
+                recipe = _recipe(
+                    recipe_for(data, samples), before, parts=parts, fan_in=fan_in, epochs=epochs, rule=rule, seed=seed
+                )
                 with shown(recipe.epochs, False, False, output) as progress:
                     progress.start(before, samples, 0)
                     after = trained(before, samples, engine, recipe, progress.batch, progress.epoch)
@@ -135,10 +137,10 @@ def _demand_none(**given: Any) -> None:
             raise UsageError(f"--{name} has no meaning where nothing is trained", "leave it out, or add --data")
 
 
-def _recipe(data: str, circuit: Circuit, **given: Any) -> Recipe:
+def _recipe(usual: Recipe, circuit: Circuit, **given: Any) -> Recipe:
     """The data's own recipe for a circuit that exists: its own logits a volt, and neither noise nor power to steer to,
     which are of the supply that the data's own circuit would have."""
-    return recipe_for(data).with_given(
+    return usual.with_given(
         **given, rate=RATE, beta=circuit.scaling.output_scale, noise=0.0, power=0.0, power_weight=0.0
     )
 

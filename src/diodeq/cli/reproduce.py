@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from diodeq.cli.architecture import FIXED_BY_CIRCUIT
 from diodeq.cli.train import train
 from diodeq.learning.experiment import Experiment
-from diodeq.learning.recipes import RECIPES, SOME, SUITED, recipe_for
+from diodeq.learning.recipes import SOME, SUITED, is_known, recipe_for
 
 # What a circuit given by --from gives other defaults.
 _TUNED = ("rate", "beta")
@@ -24,8 +24,7 @@ def command(experiment: Experiment, out: str) -> tuple[str, tuple[str, ...]]:
 
     Only what differs from the data set's own recipe is spelled out.
     """
-    kind, file, _ = experiment.data.partition(":")
-    known = kind in RECIPES or not file
+    known = is_known(experiment.data)
     recipe, usual = asdict(experiment.recipe), asdict(recipe_for(experiment.data) if known else SOME)
     usual |= {} if known else dict.fromkeys(SUITED)  # what suits the file need not be computed again
     words = ["diodeq", "train", experiment.data, "--out", out]

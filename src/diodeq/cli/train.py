@@ -29,7 +29,7 @@ from diodeq.learning.experiment import Experiment, conduct, stored, tuned
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.recipes import recipe_for
+from diodeq.learning.recipes import is_known, recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
@@ -189,8 +189,9 @@ def _hold(numbers: dict[str, Any]) -> set[str]:
 
 def _fresh(
     given: set[str], data: str, diode: str | None, simulator: str, start: Path | None, numbers: dict[str, Any]
-) -> tuple[Experiment, Dataset]:
-    loaded = datasets.load(data, Recipe().with_given(seed=numbers["seed"]).seed)
+) -> tuple[Experiment, Dataset | None]:
+    """What is asked for, and its data where they had to be looked at for a recipe."""
+    loaded = None if is_known(data) else datasets.load(data, Recipe().with_given(seed=numbers["seed"]).seed)
     recipe = recipe_for(data, loaded).with_given(**numbers)
     diode = diode or Unit.parse(recipe.unit).kind.diode
     if start is None:

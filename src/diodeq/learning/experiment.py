@@ -226,11 +226,9 @@ def tuned(recipe: Recipe, path: Path, given: Set[str]) -> Recipe:
         InputError: there is no such circuit.
     """
     circuit = Circuit.load(path)
-    values = circuit.conductances[circuit.mask]
-    values = values[values > 0.0]
+    low, high = recipe.range_with(circuit.conductances[circuit.mask])
     changes: dict[str, Any] = {"beta": circuit.scaling.output_scale, "rate": TUNING_RATE, "power": 0.0}
-    if len(values):
-        changes |= {"low": min(recipe.low, float(values.min())), "high": max(recipe.high, float(values.max()))}
+    changes |= {"low": low, "high": high}
     fixed = given | ({"low", "high"} if given & {"low", "high"} else set())
     return replace(recipe, **{name: value for name, value in changes.items() if name not in fixed})
 

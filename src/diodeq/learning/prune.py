@@ -59,9 +59,7 @@ def trained(
         NotRealizableError: so few parts cannot hold every node.
         SimulationError: the simulator failed, or the loss is no longer a number.
     """
-    values = circuit.conductances
-    low, high = min(recipe.low, float(values.min())), max(recipe.high, float(values.max()))
-    technology = Technology(low, high)
+    technology = Technology(*recipe.range_with(circuit.conductances))
     snapshot = trainer.start(circuit, recipe, technology)
     for epoch in trainer.train(circuit, data, simulator, recipe, technology, snapshot, on_batch):
         snapshot, metrics = epoch

@@ -8,6 +8,7 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from diodeq.circuit.bank import Floats
 from diodeq.devices.hardware.ladder import ladder
 from diodeq.devices.hardware.technology import variation_of
 from diodeq.devices.units import Unit
@@ -121,6 +122,11 @@ class Recipe:
     def with_given(self, **given: Any) -> Self:
         """The same recipe with the values that are not None."""
         return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+    def range_with(self, conductances: Floats) -> tuple[float, float]:
+        """The range of conductances in siemens, wide enough for those that a circuit has already."""
+        held = conductances[conductances > 0.0]
+        return float(held.min(initial=self.low)), float(held.max(initial=self.high))
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict that ``from_json`` turns back into an equal recipe."""

@@ -32,6 +32,12 @@ BATCHES = ((500, 16), (5_000, 32), (20_000, 128))
 LARGEST_BATCH, WIDEST = 512, 256
 
 
+def is_known(spec: str) -> bool:
+    """Whether a data set's recipe is known without its data, as that of every set but tables and arrays in files."""
+    kind, named, _ = spec.partition(":")
+    return kind in RECIPES or not named
+
+
 def recipe_for(spec: str, data: Dataset | None = None) -> Recipe:
     """The default recipe for a data set as named on the command line; that of a file suits its size. ``data`` is the
     set itself, where it is at hand.
@@ -39,9 +45,8 @@ def recipe_for(spec: str, data: Dataset | None = None) -> Recipe:
     Raises:
         InputError: the file cannot be read.
     """
-    kind, named, _ = spec.partition(":")
-    if kind in RECIPES or not named:
-        return RECIPES.get(kind, SOME)
+    if is_known(spec):
+        return RECIPES.get(spec.partition(":")[0], SOME)
     return suited(data or datasets.load(spec))
 
 

@@ -25,7 +25,7 @@ from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES, State, Update
 from diodeq.printable import counted
-from diodeq.simulators.base import Simulator
+from diodeq.simulators.base import Simulator, batches
 from diodeq.synthesis.pruning import kept, without
 
 Floats = NDArray[np.float64]
@@ -34,8 +34,6 @@ Ints = NDArray[np.int64]
 # Pruning takes place between these parts of the epochs, by what resistors do in so many samples.
 PRUNED_FROM, PRUNED_UNTIL = 0.2, 0.7
 SCORED = 1024
-# Evaluation asks for this many samples at a time: only outputs are kept, however large the circuit is.
-EVALUATED_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,11 +289,7 @@ def bind(recipe: Recipe, circuit: Circuit, labels: Ints) -> Loss:
 def outputs(simulator: Simulator, circuit: Circuit, x: Floats) -> Floats:
     """Output volts float64[n, n_out] for samples in the user's units."""
     drives = circuit.scaling.to_volts(x)
-    parts = [
-        simulator.operate(circuit, drives[at : at + EVALUATED_AT_ONCE]).outputs
-        for at in range(0, len(drives), EVALUATED_AT_ONCE)
-    ]
-    return np.concatenate(parts)
+    return np.concatenate([point.outputs for point in batches(simulator, circuit, drives)])
 
 
 def accuracy(simulator: Simulator, circuit: Circuit, x: Floats, y: Ints) -> float:
