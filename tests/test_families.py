@@ -11,6 +11,7 @@ import pytest
 from diodeq.circuit import Circuit, bank, check
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.diode.law import law
+from diodeq.errors import SimulationError
 from diodeq.simulators import Simulator, create
 from exact import Junction
 from families import FAMILIES, make
@@ -81,6 +82,16 @@ def test_both_engines_are_right(family, seed, wave, ngspice):
 def test_lessons(family, seed, wave, ngspice, reference):
     engines = [wave, create("wave:float32"), ngspice, *([reference] if family == "bridges" else [])]
     demand_right(make(family, seed), seed, engines, 1e-6, 1e-6)
+
+
+@pytest.mark.parametrize("engine", ["wave", "wave:float32", "ngspice"])
+def test_what_needs_more_than_any_circuit_conducts_is_refused(engine):
+    """Sources of hundreds of volts across diodes without a resistance: the law's tangent has an answer, no part has."""
+    case = make("legal-c", 71077)
+    simulator = create(engine)
+    for drives in case.drives:
+        with pytest.raises(SimulationError, match=r"no operating point|ngspice says"):
+            simulator.operate(case.circuit, drives[None])
 
 
 @pytest.mark.parametrize("family", EVERY)

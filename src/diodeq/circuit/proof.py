@@ -32,6 +32,10 @@ PROMISED_SHARE, HIGHEST = 1e-12, 1e9
 # only leaking diodes hold): up to so many volts it is still the answer.
 ATTAINABLE = 3e-7
 PROMISED_ADJOINT = 1e-8
+# Siemens that no part has: where a one-port conducts more, its law goes on along a tangent. What solves that solves
+# what was drawn only if the one-port sees so few ohms that its current moves nothing: its nodes are held.
+BEYOND = 1e200
+HELD = 1e-9
 # Sweeps for the weights of the bound, and the share of a node's own conductance at which they are good enough.
 SWEEPS = 80
 ENOUGH = 0.2
@@ -95,7 +99,8 @@ class Judge:
 
         Those that simple corrections do not bring there are looked for with care: from where they are, or ``anew``.
         Returns unknowns, conductances of the one-ports [B, D], and the volts [B] by which each row may be off: more
-        than ``attainable`` where there is no answer.
+        than ``attainable`` where there is no answer, and infinite where it needs a part that conducts more
+        than `BEYOND`.
         """
         found, conductances, volts = self._once(unknowns, right, self.promised)
         left = np.flatnonzero(~(volts <= self.promised(found)))
@@ -114,6 +119,10 @@ class Judge:
                         whole[row] = part[0]
                 if volts[row] <= attainable(one[:, : self.equations.nodes])[0]:
                     break
+        for row in np.flatnonzero((conductances > BEYOND).any(axis=1)).tolist():
+            beyond = conductances[row] > BEYOND
+            if (self.newton.jacobian.resistances(np.where(beyond, 0.0, conductances[row]))[beyond] > HELD).any():
+                volts[row] = np.inf
         return found, conductances, volts
 
     def settle_linear(self, unknowns: Floats, right: Floats, conductances: Floats) -> tuple[Floats, Floats]:
