@@ -67,8 +67,14 @@ class Diodes:
     @staticmethod
     def of(circuit: Circuit, arrays: Arrays | None = None) -> Diodes:
         """The diodes of a circuit, at its temperature and with ngspice's default gmin of 1e-12 S."""
-        arrays = arrays or Arrays.of()
-        ports = one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
+        return Diodes._of(one_ports(circuit.models, circuit.diodes.values, circuit.temperature), arrays or Arrays.of())
+
+    def take(self, index: NDArray[np.intp]) -> Diodes:
+        """Some of them."""
+        return Diodes._of(self.ports.take(index), self.arrays)
+
+    @staticmethod
+    def _of(ports: OnePorts, arrays: Arrays) -> Diodes:
         plain = _is_plain(ports)
         laws = ports.take(plain) if plain.any() else None
         constants = Plain.of(laws, arrays) if isinstance(laws, Law) else None

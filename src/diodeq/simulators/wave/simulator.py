@@ -34,6 +34,7 @@ from diodeq.simulators.base import (
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
+from diodeq.simulators.wave.layers import Layers, LayersPlan
 from diodeq.simulators.wave.leaves import Leaves, LeavesPlan
 from diodeq.simulators.wave.method import Method, Unaided
 
@@ -63,13 +64,18 @@ class Plans:
     fold: FoldPlan
     equations: EquationsPlan
     leaves: LeavesPlan | None
+    layers: LayersPlan | None
 
     @staticmethod
     def of(circuit: Circuit) -> Plans:
         """Of a sound circuit."""
         fold = FoldPlan.of(circuit)
         equations = EquationsPlan.of(fold.folded)
-        return Plans(fold, equations, LeavesPlan.of(equations, fold.folded))
+        leaves = LeavesPlan.of(equations, fold.folded)
+        layers = None if leaves else LayersPlan.of(equations)
+        if layers is not None and not LayersPlan.suits(equations.fill(fold.fold(circuit).circuit)):
+            layers = None
+        return Plans(fold, equations, leaves, layers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -308,6 +314,8 @@ class WaveSimulator:
                 # Singular to working precision, as far as this can tell; Newton's method knows better or refuses.
                 return Unaided(diodes.count)
 
+        if plans.layers is not None:
+            return Layers.of(plans.layers, equations, diodes, self._arrays, general)
         if plans.leaves is None:
             return general()
         return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()

@@ -34,7 +34,7 @@ def settle(step: Map, start: Array, tolerance: Array, limit: int) -> tuple[Array
     missing = xp.full_like(tolerance, xp.inf)
     rows = xp.arange(samples, device=start.device)
     x = start
-    sums = xp.zeros((MEMORY, samples, width), dtype=start.dtype, device=start.device)
+    sums = xp.zeros((samples, MEMORY, width), dtype=start.dtype, device=start.device)
     moves = xp.zeros_like(sums)
     gram = xp.zeros((samples, MEMORY, MEMORY), dtype=start.dtype, device=start.device)
     last = xp.full_like(tolerance, xp.inf)
@@ -50,24 +50,24 @@ def settle(step: Map, start: Array, tolerance: Array, limit: int) -> tuple[Array
         if 4 * done >= rows.shape[0]:
             keep = ~finished
             rows, x, f, size, last = rows[keep], x[keep], f[keep], size[keep], last[keep]
-            sums, moves, gram = sums[:, keep], moves[:, keep], gram[keep]
+            sums, moves, gram = sums[keep], moves[keep], gram[keep]
             if turn:
                 previous_x, previous_f = previous_x[keep], previous_f[keep]
         if turn:
             slot = (turn - 1) % MEMORY
-            moves[slot, :, :] = f - previous_f
-            sums[slot, :, :] = moves[slot, :, :] + x - previous_x
+            moves[:, slot, :] = f - previous_f
+            sums[:, slot, :] = moves[:, slot, :] + x - previous_x
             afresh = size > GROWTH * last
             if xp.any(afresh):
-                sums[:, afresh], moves[:, afresh], gram[afresh] = 0.0, 0.0, 0.0
-            products = xp.sum(moves * moves[slot, :, :], axis=2).T
+                sums[afresh], moves[afresh], gram[afresh] = 0.0, 0.0, 0.0
+            products = (moves @ moves[:, slot, :, None])[:, :, 0]
             gram[:, slot, :], gram[:, :, slot] = products, products
         last = size
         previous_x, previous_f = x, f
         x = x + f
         if turn:
-            weights = _weights(gram, xp.sum(moves * f, axis=2).T)
-            x = x - xp.sum(sums * weights.T[:, :, None], axis=0)
+            weights = _weights(gram, (moves @ f[:, :, None])[:, :, 0])
+            x = x - (weights[:, None, :] @ sums)[:, 0, :]
     return result, missing
 
 

@@ -1,0 +1,292 @@
+"""Layered circuits of any depth: two sets of nodes, and every resistor joins a node of one to a node of the other.
+
+A chain of layers is of this kind, its layers belonging to either set in turn. Given the voltages of one set every node
+of the other is one load line, in closed form. Going back and forth is the block Gauss-Seidel method; what little of the
+error it leaves lies in few directions, mostly that in which all nodes move together, which Anderson's acceleration
+finds at once. With the one-ports frozen the equations of one set, the other eliminated, are symmetric and positive
+definite: conjugate gradients, preconditioned by the nodes' own conductances, end in a few products (Saad, Iterative
+Methods for Sparse Linear Systems, 2nd ed., ch. 9). No matrix is ever factored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import linalg as sparse_linalg
+
+from diodeq.circuit.blocks import run
+from diodeq.circuit.equations import Equations, EquationsPlan
+from diodeq.processors import single_threaded
+from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
+from diodeq.simulators.wave.diodes import Diodes
+from diodeq.simulators.wave.method import Method, Settled
+from diodeq.simulators.wave.splitting import settle
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+# Steps of conjugate gradients on the whole circuit, all one-ports blocking, that bring an error to a millionth in
+# circuits that this is for: ladders and other long chains take many more.
+STEPS, MILLIONTH = 40, 1e-6
+# Few circuits need a fifth of this many sweeps; what is left then is for another method.
+SWEEPS = 60
+# How far the last of them may move a voltage, in what counts as settled elsewhere, by the bits of a number: it leaves a
+# tenth of its move, or less, and the judge counts that.
+MOVING = {64: 30.0, 32: 1.0}
+# Products of conjugate gradients, and how near they come as a share of the largest voltage.
+PRODUCTS = 60
+ADJOINT = {64: 1e-11, 32: 2e-6}
+
+
+@dataclass(frozen=True, eq=False)
+class SetPlan:
+    """Some unknowns of a circuit, the ``loads`` among the matrix's entries, and the one-ports on them: which of all,
+    at which nodes of the set, and their signs, 1 where the anode is on the node."""
+
+    at: Index
+    loads: Index
+    ports: Index
+    places: Index
+    sign: Floats
+
+    @staticmethod
+    def of(plan: EquationsPlan, at: Index, place: Index, sign: Floats) -> SetPlan:
+        """The unknowns ``at``, where one-port k is on unknown ``place[k]``."""
+        ports = np.flatnonzero(np.isin(place, at))
+        return SetPlan(at, plan.pattern.diagonal()[at] - 1, ports, np.searchsorted(at, place[ports]), sign[ports])
+
+
+@dataclass(frozen=True, eq=False)
+class LayersPlan:
+    """Two sets of nodes; entry k of ``entries`` of the matrix joins node ``row[k]`` of the first to ``column[k]`` of
+    the second, the smaller one."""
+
+    sets: tuple[SetPlan, SetPlan]
+    row: Index
+    column: Index
+    entries: Index
+
+    @staticmethod
+    def of(plan: EquationsPlan) -> LayersPlan | None:
+        """The two sets of a folded circuit, or None where it has another shape."""
+        if not plan.resistive or plan.branches or plan.places is None or not plan.ports.shape[0]:
+            return None
+        second = two_sets(plan.pattern)
+        if second is None or not plan.pattern.diagonal().all():
+            return None
+        if 2 * np.count_nonzero(second) > len(second):
+            second = ~second
+        ends = plan.ports.indices.astype(np.intp), plan.ports.data
+        first, second = (np.flatnonzero(each) for each in (~second, second))
+        joined = sparse.coo_array(plan.pattern[first][:, second])
+        return LayersPlan(
+            (SetPlan.of(plan, first, *ends), SetPlan.of(plan, second, *ends)),
+            joined.row.astype(np.intp),
+            joined.col.astype(np.intp),
+            joined.data - 1,
+        )
+
+    @staticmethod
+    def suits(equations: Equations) -> bool:
+        """Whether going back and forth gets on in a circuit with these values."""
+        matrix, right = equations.matrix, np.random.default_rng(0).normal(size=equations.size)
+        own = sparse.diags_array(1.0 / matrix.diagonal())
+        with single_threaded():
+            _, left = sparse_linalg.cg(matrix, right * matrix.diagonal(), rtol=MILLIONTH, maxiter=STEPS, M=own)
+        return bool(left == 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """One of the two sets: which unknowns, ``load`` siemens at each in all, and the one-ports on them. Voltages are
+    taken along the one-ports, ``sign`` times those of the nodes."""
+
+    at: slice | Index
+    load: Array
+    sign: Array
+    ports: slice | Index
+    places: slice | Index
+    resistances: Array
+    diodes: Diodes
+
+    @staticmethod
+    def of(plan: SetPlan, equations: Equations, diodes: Diodes, arrays: Arrays) -> Nodes:
+        """A plan's nodes with their values."""
+        load, sign = equations.matrix.data[plan.loads], np.ones(len(plan.at))
+        sign[plan.places] = plan.sign
+        put = arrays.put
+        return Nodes(
+            run(plan.at),
+            put(load),
+            put(sign),
+            run(plan.ports),
+            run(plan.places),
+            put(1.0 / load[plan.places]),
+            diodes.take(plan.ports),
+        )
+
+    def meet(self, pushed: Array) -> tuple[Array, Array, Array]:
+        """Voltages [B, n], and currents and conductances of the one-ports, where ``pushed`` [B, n] amperes come in."""
+        volts = pushed / self.load
+        v, i, g = self.diodes.load_line(volts[:, self.places], self.resistances)
+        if self.diodes.count == volts.shape[1]:
+            return v, i, g
+        volts[:, self.places] = v
+        return volts, i, g
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """The two sets of nodes and ``coupling`` [first, second], the siemens between them, where both ways of counting
+    voltages are taken in. ``rescue`` makes another method for samples that do not converge."""
+
+    first: Nodes
+    second: Nodes
+    coupling: Array
+    arrays: Arrays
+    rescue: Callable[[], Method]
+
+    @staticmethod
+    def of(
+        plan: LayersPlan, equations: Equations, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]
+    ) -> Layers:
+        """The plan's sets with their values."""
+        first, second = (Nodes.of(each, equations, diodes, arrays) for each in plan.sets)
+        coupling = np.zeros((len(plan.sets[0].at), len(plan.sets[1].at)))
+        coupling[plan.row, plan.column] = -equations.matrix.data[plan.entries]
+        signed = arrays.take(first.sign)[:, None] * coupling * arrays.take(second.sign)
+        return Layers(first, second, arrays.put(signed), arrays, rescue)
+
+    def settle(self, right: Floats) -> Settled:
+        """The operating points for right sides float64[B, n]."""
+        xp, allowed = self.arrays.xp, self.arrays.precision
+        first, second = self.first, self.second
+        into, beyond = self._into(right)
+        alone = first.meet(into)[0]
+        moving = MOVING[xp.finfo(into.dtype).bits]
+        tolerance = moving * (allowed.absolute + allowed.relative * xp.max(xp.abs(alone), axis=1))
+        start = second.meet(beyond + alone @ self.coupling)[0]
+        widths = (len(first.sign), first.diodes.count, first.diodes.count)
+        widths += (len(second.sign), second.diodes.count, second.diodes.count)
+        found = tuple(xp.zeros((len(right), each), dtype=into.dtype, device=into.device) for each in widths)
+
+        def sweep(y: Array, rows: Array) -> Array:
+            met = first.meet(into[rows] + y @ self.coupling.T)
+            met += second.meet(beyond[rows] + met[0] @ self.coupling)
+            for whole, part in zip(found, met, strict=True):
+                whole[rows] = part
+            return met[3]
+
+        _, missing = settle(sweep, start, tolerance, SWEEPS)
+        settled = self._settled(found)
+        left = self.arrays.take(xp.nonzero(~(missing <= tolerance))[0])
+        if len(left):
+            other = self.rescue().settle(right[left])
+            for whole, part in zip(vars(settled).values(), vars(other).values(), strict=True):
+                whole[left] = part
+        return settled
+
+    def linear(self, conductances: Floats, right: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
+        """The circuit, which is its own transpose, with frozen diodes, for right sides float64[B, n]: unknowns and
+        diode currents."""
+        xp, take, first, second = self.arrays.xp, self.arrays.take, self.first, self.second
+        frozen = self.arrays.put(conductances)
+        into, beyond = self._into(right)
+        own = [_loaded(each, frozen[:, each.ports]) for each in (first, second)]
+        fed = bool(xp.any(into != 0.0))
+        pushed = beyond + (into / own[0]) @ self.coupling if fed else beyond
+        y, converged = self._conjugate(*own, pushed)
+        back = y @ self.coupling.T
+        x = (into + back if fed else back) / own[0]
+        unknowns, through = self._unknowns(x, y), np.empty(conductances.shape, take(x[:0]).dtype)
+        for nodes, volts in ((first, x), (second, y)):
+            through[:, nodes.ports] = take(frozen[:, nodes.ports] * volts[:, nodes.places])
+        left = np.flatnonzero(~take(converged))
+        if len(left):
+            unknowns[left], through[left] = self.rescue().linear(conductances[left], right[left], transposed=transposed)
+        return unknowns, through
+
+    def leaving(self, unknowns: Floats, through: Floats, *, transposed: bool = False) -> Floats:
+        """What leaves each node: the linear part times each row of unknowns, and the diode currents."""
+        first, second, take = self.first, self.second, self.arrays.take
+        x, y = self._into(unknowns)
+        i, found = self.arrays.put(through), np.empty_like(unknowns)
+        sums = (first, first.load * x - y @ self.coupling.T), (second, second.load * y - x @ self.coupling)
+        for nodes, leaving in sums:
+            leaving[:, nodes.places] += i[:, nodes.ports]
+            found[:, nodes.at] = take(nodes.sign * leaving)
+        return found
+
+    def _conjugate(self, first: Array, second: Array, right: Array) -> tuple[Array, Array]:
+        """Voltages of the second set for currents ``right`` into it, where conductances [B, n] leave each node of
+        either set, and which rows bool[B] converged."""
+        xp = self.arrays.xp
+        share = ADJOINT[xp.finfo(right.dtype).bits]
+        y, rest = xp.zeros_like(right), right
+        along = step = rest / second
+        power = xp.sum(rest * step, axis=1)
+        converged = xp.zeros_like(power) > 0.0
+        for _ in range(PRODUCTS):
+            drawn = second * along - ((along @ self.coupling.T) / first) @ self.coupling
+            work = xp.sum(along * drawn, axis=1)
+            length = xp.where(work > 0.0, power / xp.where(work > 0.0, work, xp.ones_like(work)), xp.zeros_like(work))
+            y = y + length[:, None] * along
+            rest = rest - length[:, None] * drawn
+            step = rest / second
+            converged = xp.max(xp.abs(step), axis=1) <= share * xp.max(xp.abs(y), axis=1)
+            if xp.all(converged):
+                break
+            before, power = power, xp.sum(rest * step, axis=1)
+            along = step + xp.where(before > 0.0, power / before, xp.zeros_like(power))[:, None] * along
+        return y, converged
+
+    def _into(self, right: Floats) -> tuple[Array, Array]:
+        """Rows of unknowns, or of what enters their nodes, as those of either set."""
+        put = self.arrays.put
+        return put(right[:, self.first.at]) * self.first.sign, put(right[:, self.second.at]) * self.second.sign
+
+    def _unknowns(self, x: Array, y: Array) -> Floats:
+        take = self.arrays.take
+        unknowns = np.empty((x.shape[0], x.shape[1] + y.shape[1]), take(x[:0]).dtype)
+        for nodes, volts in ((self.first, x), (self.second, y)):
+            unknowns[:, nodes.at] = take(volts * nodes.sign)
+        return unknowns
+
+    def _settled(self, found: tuple[Array, ...]) -> Settled:
+        x, *of_first, y, i, g = found
+        take = self.arrays.take
+        ports = [np.empty((len(x), self.first.diodes.count + self.second.diodes.count), take(x[:0]).dtype) for _ in "ig"]
+        for whole, one, other in zip(ports, of_first, (i, g), strict=True):
+            whole[:, self.first.ports], whole[:, self.second.ports] = take(one), take(other)
+        return Settled(self._unknowns(x, y), *ports)
+
+
+def _loaded(nodes: Nodes, conductances: Array) -> Array:
+    """Siemens [B, n] that leave each node with its one-port frozen."""
+    if nodes.diodes.count == nodes.load.shape[0]:
+        return nodes.load + conductances
+    loaded = array_namespace(conductances).tile(nodes.load, (len(conductances), 1))
+    loaded[:, nodes.places] += conductances
+    return loaded
+
+
+def two_sets(pattern: sparse.csr_array) -> NDArray[np.bool_] | None:
+    """Which nodes of a symmetric pattern belong to the second of two sets such that no entry but the diagonal's is
+    within one, bool[n]; None where there are none."""
+    rows, columns = pattern.nonzero()
+    beside = rows != columns
+    rows, columns = rows[beside], columns[beside]
+    joined = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=pattern.shape)
+    _, group = sparse.csgraph.connected_components(joined, directed=False)
+    reached, second = np.zeros((2, len(group)), bool)
+    front = np.unique(group, return_index=True)[1]
+    turn = False
+    while len(front):
+        reached[front], second[front] = True, turn
+        near = np.unique(joined[front].indices)
+        front, turn = near[~reached[near]], not turn
+    return None if (second[rows] == second[columns]).any() else second
