@@ -11,6 +11,7 @@ Examples: scripts/bench                       the table
           scripts/bench --largest             wave alone, up to ten million resistors
           scripts/bench --epoch FOLDER        one training epoch of 784-1024-10 on a data set in MNIST's format
           scripts/bench --memory              growth of the ngspice engine over 100,000 samples
+          scripts/bench --peers FOLDER        with a copy of DRN's code beside it (scripts/peers.py), on one core
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peers import drn
 from rich.console import Console
 from rich.table import Table
 
@@ -51,7 +53,14 @@ from diodeq.synthesis.layered import layered
 
 VOLTS = 5.0
 BATCH = 256
-SHAPES = ["64-32-10", "784-64-10", "64-256-10-lateral", "784-1024-10"]
+SHAPES = [
+    "64-32-10",
+    "784-64-10",
+    "64-256-10-lateral",
+    "784-1024-10",
+    "784-512-512-10",
+    "784-256-256-256-10",
+]
 LARGEST = ["784-64-10", "784-200-10", "784-640-10", "784-2000-10", "784-6300-10"]
 # What runs a deck takes seconds for each sample: not asked for circuits above so many resistors.
 DECKS_UP_TO = 200_000
@@ -161,6 +170,9 @@ def measure(name: str, options: argparse.Namespace, engines: list[str], decks: b
         if engine != "ngspice" or with_decks:
             ways["ngspice engine" if engine == "ngspice" else engine] = learn
             learn()
+    if options.peers and not name.endswith("-lateral"):
+        step = drn(options.peers, tuple(int(part) for part in name.split("-")), batch)
+        ways["DRN, ideal diodes"] = lambda: best(step) / batch
     for dtype in ("float64", "float32"):
         products = floor(matrices, batch, dtype)
         ways[f"floor {dtype}"] = lambda products=products: products() / batch
@@ -303,6 +315,7 @@ def main() -> None:
     parser.add_argument("--epoch", metavar="FOLDER", help="one training epoch on the data set in FOLDER")
     parser.add_argument("--engines", nargs="+", help=f"for --epoch and the table; default ngspice {' '.join(WAVES)}")
     parser.add_argument("--memory", action="store_true", help="growth of the ngspice engine over many samples")
+    parser.add_argument("--peers", metavar="FOLDER", help="a copy of DRN's code to time too (needs PyTorch)")
     parser.add_argument("--plot", metavar="FILE", help="draw time against size")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

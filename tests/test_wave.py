@@ -9,11 +9,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.special import wrightomega
 
 from circuits import CIRCUITS, DRIVES, plain
 from diodeq.circuit import Bank, Circuit, Inputs, bank
 from diodeq.circuit.equations import EquationsPlan
+from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.newton import Newton
 from diodeq.circuit.products import branch_products
 from diodeq.cli.main import main
@@ -30,6 +32,8 @@ from diodeq.simulators.selftest import one_diode, self_test
 from diodeq.simulators.wave import WaveSimulator
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes, wright_omega
+from diodeq.simulators.wave.general import General
+from diodeq.simulators.wave.layers import Layers, two_sets
 from diodeq.synthesis import compile_network
 from diodeq.synthesis.layered import layered
 from oracle import Oracle
@@ -178,6 +182,70 @@ def test_both_ways_of_solving_agree(wave, monkeypatch):
         agree(circuit, drives, wave, general, volts=2e-11, share=1e-9)
 
 
+DEEP = {
+    "two layers": {"widths": (6, 80, 70, 3)},
+    "three layers": {"widths": (6, 30, 40, 30, 3)},
+    "five layers": {"widths": (4, 30, 5, 30, 5, 30, 2)},
+    "local": {"widths": (36, 20, 36, 3), "topology": "local:3x3"},
+    "random": {"widths": (10, 60, 60, 3), "topology": "random:0.2"},
+    "wide outputs": {"widths": (4, 30, 40)},
+}
+
+
+def deep(name, diode="1N4148"):
+    return layered(diode=catalogue.get(diode), volts=5.0, median=1e-4, seed=1, **DEEP[name])
+
+
+def there_and_back(engine, circuit, drives):
+    """Outputs and adjoint voltages for currents into all free nodes."""
+    point = engine.operate(circuit, drives)
+    into = np.random.default_rng(5).normal(size=point.node_voltages.shape) * ~driven_nodes(circuit)
+    return point.node_voltages, engine.small_signal(point, np.zeros_like(point.outputs), into).node_voltages
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_layers_are_solved_going_back_and_forth(name, wave, ngspice):
+    circuit = deep(name)
+    drives = np.random.default_rng(3).uniform(-5.0, 5.0, (4, len(circuit.inputs)))
+    found = there_and_back(wave, circuit, drives)
+    assert isinstance(wave._prepared.method, Layers)
+    for ours, theirs in zip(found, there_and_back(ngspice, circuit, drives), strict=True):
+        assert np.abs(ours - theirs).max() <= 1e-8 * max(1.0, np.abs(theirs).max())
+
+
+def test_what_does_not_get_on_is_left_to_another_method(monkeypatch):
+    """Sweeps and products that end too soon, and a ladder, whose error no few products take away."""
+    circuit = deep("three layers")
+    drives = np.random.default_rng(3).uniform(-5.0, 5.0, (20, 6))
+    expected = there_and_back(WaveSimulator(), circuit, drives)
+    for limit in ("SWEEPS", "PRODUCTS"):
+        monkeypatch.setattr(f"diodeq.simulators.wave.layers.{limit}", 2)
+        with WaveSimulator() as wave:
+            found = there_and_back(wave, circuit, drives)
+            assert wave._prepared.method.rescue.cache_info().currsize == 1
+        for ours, theirs in zip(found, expected, strict=True):
+            assert np.abs(ours - theirs).max() <= 1e-9 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize(
+    ("joined", "second"),
+    [
+        ([(0, 1), (1, 2), (3, 2)], [False, True, False, True]),
+        ([(0, 1), (1, 2), (2, 0)], None),
+        ([(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)], None),
+        ([(0, 3), (1, 2)], [False, False, True, True]),
+        ([], [False, False]),
+    ],
+)
+def test_two_sets_are_found_where_there_are(joined, second):
+    size = len(second) if second is not None else 1 + max(max(pair) for pair in joined)
+    matrix = np.eye(size)
+    for a, b in joined:
+        matrix[a, b] = matrix[b, a] = 1.0
+    found = two_sets(sparse.csr_array(matrix))
+    assert (found is None) if second is None else found.tolist() == second
+
+
 def test_a_sparse_circuit_agrees_with_ngspice(wave, ngspice):
     """A ladder of 800 nodes with a diode on every tenth: factored sparsely."""
     count = 800
@@ -196,6 +264,7 @@ def test_a_sparse_circuit_agrees_with_ngspice(wave, ngspice):
         units=None,
     )
     agree(circuit, np.array([[5.0], [-5.0]]), wave, ngspice)
+    assert isinstance(wave._prepared.method, General)  # back and forth would take hundreds of sweeps
 
 
 @pytest.mark.parametrize("realization", ["transformer-gyrator", "buffered"])

@@ -254,14 +254,25 @@ class EquationsPlan:
         """What stands before each of the ``flows`` of a circuit of this topology, float64[m]."""
         return self.flows.sign * stamp_values(circuit)[self.flows.source]
 
+    @cached_property
+    def terms(self) -> tuple[Index, Index, Index]:
+        """The entries of the matrix that are one term alone, which terms these are, and all other terms."""
+        lone = np.bincount(self.slot, minlength=self.pattern.nnz) == 1
+        single = lone[self.slot]
+        which = np.flatnonzero(single)
+        return self.slot[which], which, np.flatnonzero(~single)
+
     def fill(self, circuit: Circuit, number: Any = np.float64) -> Equations:
         """The equations of a circuit of this topology, in numbers of a type."""
-        values = stamp_values(circuit).astype(number)
+        values = stamp_values(circuit).astype(number, copy=False)
+        terms = np.zeros(self.pattern.nnz, number)
+        alone, single, several = self.terms
+        terms[alone] = self.sign[single] * values[self.source[single]]
+        added = self.sign[several] * values[self.source[several]]
         if number is np.float64:
-            terms = np.bincount(self.slot, self.sign * values[self.source], self.pattern.nnz).astype(number)
+            terms += np.bincount(self.slot[several], added, self.pattern.nnz)
         else:
-            terms = np.zeros(self.pattern.nnz, number)
-            np.add.at(terms, self.slot, self.sign * values[self.source])
+            np.add.at(terms, self.slot[several], added)
         matrix = sparse.csr_array((terms, self.pattern.indices, self.pattern.indptr), shape=self.pattern.shape)
         return Equations(circuit, self, matrix)
 

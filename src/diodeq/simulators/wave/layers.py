@@ -10,7 +10,7 @@ Methods for Sparse Linear Systems, 2nd ed., ch. 9). No matrix is ever factored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,29 +45,31 @@ ADJOINT = {64: 1e-11, 32: 2e-6}
 @dataclass(frozen=True, eq=False)
 class SetPlan:
     """Some unknowns of a circuit, the ``loads`` among the matrix's entries, and the one-ports on them: which of all,
-    at which nodes of the set, and their signs, 1 where the anode is on the node."""
+    at which nodes of the set; ``along`` has -1 at the nodes that are cathodes of theirs, else 1."""
 
     at: Index
     loads: Index
     ports: Index
     places: Index
-    sign: Floats
+    along: Floats
 
     @staticmethod
     def of(plan: EquationsPlan, at: Index, place: Index, sign: Floats) -> SetPlan:
         """The unknowns ``at``, where one-port k is on unknown ``place[k]``."""
-        ports = np.flatnonzero(np.isin(place, at))
-        return SetPlan(at, plan.pattern.diagonal()[at] - 1, ports, np.searchsorted(at, place[ports]), sign[ports])
+        ports, along = np.flatnonzero(np.isin(place, at)), np.ones(len(at))
+        places = np.searchsorted(at, place[ports])
+        along[places] = sign[ports]
+        return SetPlan(at, plan.pattern.diagonal()[at] - 1, ports, places, along)
 
 
 @dataclass(frozen=True, eq=False)
 class LayersPlan:
-    """Two sets of nodes; entry k of ``entries`` of the matrix joins node ``row[k]`` of the first to ``column[k]`` of
-    the second, the smaller one."""
+    """Two sets of nodes, the second the smaller one; entry ``entries[k]`` of the matrix, times ``signs[k]``, couples
+    them at ``places[k]`` of a flattened [first, second]."""
 
     sets: tuple[SetPlan, SetPlan]
-    row: Index
-    column: Index
+    places: Index
+    signs: Floats
     entries: Index
 
     @staticmethod
@@ -81,14 +83,11 @@ class LayersPlan:
         if 2 * np.count_nonzero(second) > len(second):
             second = ~second
         ends = plan.ports.indices.astype(np.intp), plan.ports.data
-        first, second = (np.flatnonzero(each) for each in (~second, second))
-        joined = sparse.coo_array(plan.pattern[first][:, second])
-        return LayersPlan(
-            (SetPlan.of(plan, first, *ends), SetPlan.of(plan, second, *ends)),
-            joined.row.astype(np.intp),
-            joined.col.astype(np.intp),
-            joined.data - 1,
-        )
+        sets = SetPlan.of(plan, np.flatnonzero(~second), *ends), SetPlan.of(plan, np.flatnonzero(second), *ends)
+        joined = sparse.coo_array(plan.pattern[sets[0].at][:, sets[1].at])
+        row, column = joined.row.astype(np.intp), joined.col.astype(np.intp)
+        signs = -sets[0].along[row] * sets[1].along[column]
+        return LayersPlan(sets, row * len(sets[1].at) + column, signs, joined.data - 1)
 
     @staticmethod
     def suits(equations: Equations) -> bool:
@@ -116,13 +115,11 @@ class Nodes:
     @staticmethod
     def of(plan: SetPlan, equations: Equations, diodes: Diodes, arrays: Arrays) -> Nodes:
         """A plan's nodes with their values."""
-        load, sign = equations.matrix.data[plan.loads], np.ones(len(plan.at))
-        sign[plan.places] = plan.sign
-        put = arrays.put
+        load, put = equations.matrix.data[plan.loads], arrays.put
         return Nodes(
             run(plan.at),
             put(load),
-            put(sign),
+            put(plan.along),
             run(plan.ports),
             run(plan.places),
             put(1.0 / load[plan.places]),
@@ -157,9 +154,8 @@ class Layers:
         """The plan's sets with their values."""
         first, second = (Nodes.of(each, equations, diodes, arrays) for each in plan.sets)
         coupling = np.zeros((len(plan.sets[0].at), len(plan.sets[1].at)))
-        coupling[plan.row, plan.column] = -equations.matrix.data[plan.entries]
-        signed = arrays.take(first.sign)[:, None] * coupling * arrays.take(second.sign)
-        return Layers(first, second, arrays.put(signed), arrays, rescue)
+        coupling.ravel()[plan.places] = plan.signs * equations.matrix.data[plan.entries]
+        return Layers(first, second, arrays.put(coupling), arrays, rescue)
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
@@ -170,16 +166,15 @@ class Layers:
         moving = MOVING[xp.finfo(into.dtype).bits]
         tolerance = moving * (allowed.absolute + allowed.relative * xp.max(xp.abs(alone), axis=1))
         start = second.meet(beyond + alone @ self.coupling)[0]
-        widths = (len(first.sign), first.diodes.count, first.diodes.count)
-        widths += (len(second.sign), second.diodes.count, second.diodes.count)
-        found = tuple(xp.zeros((len(right), each), dtype=into.dtype, device=into.device) for each in widths)
+        widths = [width for nodes in (first, second) for width in (len(nodes.sign), *2 * [nodes.diodes.count])]
+        found = [xp.zeros((len(right), each), dtype=into.dtype, device=into.device) for each in widths]
 
         def sweep(y: Array, rows: Array) -> Array:
-            met = first.meet(into[rows] + y @ self.coupling.T)
-            met += second.meet(beyond[rows] + met[0] @ self.coupling)
-            for whole, part in zip(found, met, strict=True):
+            one = first.meet(into[rows] + y @ self.coupling.T)
+            other = second.meet(beyond[rows] + one[0] @ self.coupling)
+            for whole, part in zip(found, (*one, *other), strict=True):
                 whole[rows] = part
-            return met[3]
+            return other[0]
 
         _, missing = settle(sweep, start, tolerance, SWEEPS)
         settled = self._settled(found)
@@ -196,16 +191,16 @@ class Layers:
         xp, take, first, second = self.arrays.xp, self.arrays.take, self.first, self.second
         frozen = self.arrays.put(conductances)
         into, beyond = self._into(right)
-        own = [_loaded(each, frozen[:, each.ports]) for each in (first, second)]
+        own, beside = (_loaded(each, frozen[:, each.ports]) for each in (first, second))
         fed = bool(xp.any(into != 0.0))
-        pushed = beyond + (into / own[0]) @ self.coupling if fed else beyond
-        y, converged = self._conjugate(*own, pushed)
+        pushed = beyond + (into / own) @ self.coupling if fed else beyond
+        y, converged = self._conjugate(own, beside, pushed)
         back = y @ self.coupling.T
-        x = (into + back if fed else back) / own[0]
+        x = (into + back if fed else back) / own
         unknowns, through = self._unknowns(x, y), np.empty(conductances.shape, take(x[:0]).dtype)
         for nodes, volts in ((first, x), (second, y)):
             through[:, nodes.ports] = take(frozen[:, nodes.ports] * volts[:, nodes.places])
-        left = np.flatnonzero(~take(converged))
+        left = np.flatnonzero(np.logical_not(take(converged)))
         if len(left):
             unknowns[left], through[left] = self.rescue().linear(conductances[left], right[left], transposed=transposed)
         return unknowns, through
@@ -256,10 +251,11 @@ class Layers:
             unknowns[:, nodes.at] = take(volts * nodes.sign)
         return unknowns
 
-    def _settled(self, found: tuple[Array, ...]) -> Settled:
+    def _settled(self, found: Sequence[Array]) -> Settled:
         x, *of_first, y, i, g = found
         take = self.arrays.take
-        ports = [np.empty((len(x), self.first.diodes.count + self.second.diodes.count), take(x[:0]).dtype) for _ in "ig"]
+        shape = len(x), self.first.diodes.count + self.second.diodes.count
+        ports = [np.empty(shape, take(x[:0]).dtype) for _ in "ig"]
         for whole, one, other in zip(ports, of_first, (i, g), strict=True):
             whole[:, self.first.ports], whole[:, self.second.ports] = take(one), take(other)
         return Settled(self._unknowns(x, y), *ports)
@@ -288,5 +284,5 @@ def two_sets(pattern: sparse.csr_array) -> NDArray[np.bool_] | None:
     while len(front):
         reached[front], second[front] = True, turn
         near = np.unique(joined[front].indices)
-        front, turn = near[~reached[near]], not turn
+        front, turn = near[~reached[near]].astype(np.intp), not turn
     return None if (second[rows] == second[columns]).any() else second

@@ -42,9 +42,11 @@ Floats = NDArray[np.float64]
 
 # Numbers in one working array of a part of a batch (1.5 MB): larger ones leave the cache.
 ENTRIES = 3 << 16
-# A batch is cut into so many parts that threads may share, unless they had fewer numbers each than are worth a thread.
+# A batch is cut into so many parts that threads may share, unless they had fewer numbers each than are worth a thread,
+# or fewer rows than matrix products like.
 PARTS = 4
 SHARE = 1 << 15
+ROWS = 64
 # Once an array of so many numbers (31 MB, never touched) has been freed, glibc keeps freed memory up to twice its size
 # (mallopt(3), M_MMAP_THRESHOLD). Otherwise working arrays are fetched anew from the system thousands of times a second.
 KEPT = 31 << 17
@@ -324,5 +326,5 @@ class WaveSimulator:
 def _parts(whole: Floats) -> list[slice]:
     """A batch in parts whose working arrays stay in cache: the same, hence the same bits, for any number of workers."""
     most = min(512, max(16, ENTRIES // max(1, whole.shape[1])))
-    parts = max(1, -(-len(whole) // most), min(PARTS, whole.size // SHARE))
+    parts = max(1, -(-len(whole) // most), min(PARTS, whole.size // SHARE, len(whole) // ROWS))
     return slices(len(whole), max(1, -(-len(whole) // parts)))
