@@ -1,6 +1,7 @@
 """The command line by hand: each command once, and every bad input ends in one sentence and its exit code."""
 
 import importlib.metadata
+import inspect
 import io
 import json
 import os
@@ -138,6 +139,17 @@ def test_doctor_without_ngspice(capsys, monkeypatch):
         "the engine ngspice does not work here: NGSPICE_LIBRARY_PATH names /nowhere/libngspice.so, "
         "which does not exist; unset or correct it"
     )
+
+
+def test_help_tells_every_command_without_loading_what_it_needs(capsys):
+    program = "import sys, diodeq; from diodeq.cli.main import main; main(['--help']); print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    loaded = {name.partition(".")[0] for name in told.splitlines()[-1].split()}
+    assert not loaded & {"numpy", "scipy", "sklearn", "matplotlib", "networkx", "jinja2"}
+    described = COMMANDS.described()
+    assert {name: each.help for name, each in described.items()} == {
+        name: inspect.cleandoc(each.help or "") for name, each in COMMANDS.items()
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -10,13 +10,11 @@ from click import get_current_context
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
+from diodeq.cli.terminal import ROWS
 from diodeq.errors import InputError, UsageError
 from diodeq.tables import Floats, read_blocks, read_matrix, shortest
 
 Ints = NDArray[np.int64]
-
-# What a command's context remembers: the rows of its file, counted from 1, that are the samples of every batch.
-ROWS = "rows"
 
 
 def told(rows: Sequence[int]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +17,7 @@ from click.exceptions import Exit
 
 from diodeq import __version__, interrupts
 from diodeq.cli.cautions import spoken
-from diodeq.cli.drives import ROWS
-from diodeq.cli.options import Written
-from diodeq.cli.terminal import complain
+from diodeq.cli.terminal import ROWS, complain
 from diodeq.documents import toml
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import read_bytes
@@ -34,6 +34,16 @@ class Commands(Mapping[str, click.Command]):
         module, attribute = self._places[name].split(":")
         found: click.Command = getattr(import_module(f"diodeq.cli.{module}"), attribute)
         return found
+
+    def described(self) -> dict[str, click.Command]:
+        """Commands that do nothing and have the others' names and help, read without loading what those need."""
+        return {name: click.RichCommand(name=name, help=self._help(name)) for name in self}
+
+    def _help(self, name: str) -> str | None:
+        module, attribute = self._places[name].split(":")
+        tree = ast.parse(pkgutil.get_data("diodeq.cli", f"{module}.py") or b"")
+        found = (each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == attribute)
+        return next(map(ast.get_docstring, found), None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -78,6 +88,14 @@ class _Group(click.RichGroup):
         super().__init__(*given, **more)
         self.commands: Any = COMMANDS
 
+    def format_help(self, context: Any, formatter: Any) -> None:
+        """Describe all commands, in their own words."""
+        self.commands = COMMANDS.described()
+        try:
+            super().format_help(context, formatter)
+        finally:
+            self.commands = COMMANDS
+
 
 @click.group(
     cls=_Group,
@@ -116,6 +134,8 @@ def read_config(path: Path = CONFIG) -> dict[str, Any]:
 
 def _check(path: Path, name: str, command: click.Command, table: dict[str, Any]) -> None:
     """Refuse an entry that is no option of the command, or says where it writes."""
+    from diodeq.cli.options import Written
+
     known = {parameter.name: parameter for parameter in command.params}
     for key in table:
         parameter = known.get(key.replace("-", "_"))

@@ -8,6 +8,9 @@ import rich_click as click
 
 from diodeq.printable import printable
 
+# What a command's context remembers: the rows of its file, counted from 1, that are the samples of every batch.
+ROWS = "rows"
+
 
 def say(text: str) -> None:
     """Lines of text on stdout."""
