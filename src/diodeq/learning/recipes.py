@@ -17,7 +17,7 @@ RECIPES: dict[str, Recipe] = {
     "wine": Recipe(hidden=(20,), rate=0.1, smoothing=0.1, epochs=40, batch_size=16),
     # Its features have long tails, of which their range would be most.
     "breast-cancer": Recipe(hidden=(10,), encode="standard:2", rate=0.1, smoothing=0.1, noise=0.1, epochs=40),
-    "digits": Recipe(hidden=(40,), power=0.05, rate=0.1, smoothing=0.1, epochs=30),
+    "digits": Recipe(hidden=(40,), power=0.1, rate=0.1, smoothing=0.1, epochs=30),
     "xor": Recipe(hidden=(6,), rate=0.1, smoothing=0.1, epochs=30),
     "moons": Recipe(hidden=(12,), rate=0.1, smoothing=0.1, epochs=30),
     "idx": Recipe(hidden=(256,), power=0.5, rate=0.1, smoothing=0.1, epochs=10, batch_size=512),
