@@ -66,8 +66,8 @@ def test_what_is_read_otherwise_is_said(text, value, said, tmp_path):
         ("V1 out 0 2\nR1 out 0 1k\nI1 0 a 1m\nC1 a 0 1u", "has no path to ground"),
         ("V1 x out 2\nR1 x out 1k", "has no path to ground"),
         (
-            "E2 out 0 1 0 2\nV1 1 0 1\nB1 b 0 V=I(E2)\nR1 b 0 1",
-            "line 4: b1 follows the current of e2, which is no",
+            "E2 out 0 1 0 2\nV1 1 0 1\nB1 b 0 V=I(R1)\nR1 b 0 1",
+            "line 4: b1 follows the current of r1, which is no",
         ),
         ("V1 out 0 1\nB1 out 0 I=I(Vx)", "line 3: b1 follows the current of vx, which is not there; correct the name"),
     ],
