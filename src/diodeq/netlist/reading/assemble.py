@@ -70,7 +70,9 @@ def import_deck(
     for part in (*flat.parts["v"], *flat.parts["i"]):
         if math.isnan(part.value) and part.name not in driven.gains:
             problem = f"what {part.name} is in direct current, a file or an event decides"
-            raise deck.text.error(part.line, problem, f"make it an input with --input {part.name}, or give its DC value")
+            raise deck.text.error(
+                part.line, problem, f"make it an input with --input {part.name}, or give its DC value"
+            )
     circuit = _circuit(deck, flat, driven, outputs, trainable)
     return Imported(circuit, deck.notes.sentences())
 

@@ -124,7 +124,9 @@ def diode(words: list[str], where: Where) -> list[Part]:
     area = more.get("area", area)
     name, row = words[0].lower(), more.get("n", 1.0)
     if row not in range(1, MOST_IN_A_ROW + 1):
-        raise InputError(f"{shown(words[0])} is {row:g} diodes in a row", f"give a whole number up to {MOST_IN_A_ROW:,}")
+        raise InputError(
+            f"{shown(words[0])} is {row:g} diodes in a row", f"give a whole number up to {MOST_IN_A_ROW:,}"
+        )
     between = [nodes[0], *(f"{name} link {k}" for k in range(1, int(row))), nodes[1]]
     names = [name, *(f"{name} {k}" for k in range(2, int(row) + 1))]
     if len(names) > 1:

@@ -134,12 +134,14 @@ def source(words: list[str], where: Where) -> list[Part]:
             where.note("a waveform that a file or an event decides is not read: the source is an input", name)
         elif word in _WORDS:
             at += word == "ac" and words[at : at + 1] == ["="]
-            arguments = []
+            arguments: list[float] = []
             while at < len(words) and _argument(words, at, where):
                 # What is of no effect may be no constant either.
                 value = 0.0 if word in _SMALL_SIGNALS else where.scope.number(words[at])
                 if word == "pwl" and words[at][0] == "+" and len(arguments) % 2 == 0 and len(arguments) > 1:
-                    # LTspice counts it from the last; whoever counts from 0 s begins alike, or refuses it
+                    # LTspice counts it from the last time, ngspice from 0 s; both begin alike
+                    if arguments[-2] < 0.0:
+                        raise InputError("a PWL with + before what follows a time below 0 s", "write it without +")
                     value += arguments[-2]
                 arguments.append(value)
                 at += 1
