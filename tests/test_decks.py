@@ -311,7 +311,7 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     ),
     "a power of a power": ("r2 a 0 {2**3**2}\n", 5, "compute differently"),
     "a power of what is negative": ("r2 a 0 {-(0-2)^3}\n", 5, "compute differently"),
-    "LTspice's exclusive or": (".param x=2^3\n.backanno\n", 5, "exclusive or"),
+    "LTspice's exclusive or": (".param x=2^3\nr2 a 0 {x}\n.backanno\n", 6, "exclusive or"),
     "a branch without end": (".if (1)\nr2 a 0 1k\n", 5, "never ended"),
     "a branch without beginning": (".endif\n", 5, ".if"),
     "two last branches": (".if (0)\n.else\n.else\n.endif\n", 7, "without .if"),

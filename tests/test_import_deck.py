@@ -565,7 +565,7 @@ BROKEN: dict[str, tuple[str, int, str]] = {
     "binary": ("\x00\x01\n", 5, "not text"),
     "no temperature": (".temp\n", 5, "one"),
     "two and a half diodes": ("d1 a 0 BAT54 n=2.5\n", 5, "2.5 diodes in a row"),
-    "too many diodes in a row": ("d1 a 0 BAT54 n=1e9\n", 5, "whole number up to 1,000"),
+    "too many diodes in a row": ("d1 a 0 BAT54 n=1e9\n", 5, "whole number up to 100"),
     "an option given twice": ("r2 a 0 1k m=2 m=3\n", 5, "twice"),
     "a resistance of the source below 0": ("v2 b 0 1 rser=-1\nr2 b 0 1\n", 5, "0 or more"),
     "a temperature's name": (".param t=85\n.temp t\n", 6, "{NAME}"),

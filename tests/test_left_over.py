@@ -51,6 +51,7 @@ LOAD = "\nR1 in out 1k\nR2 out 0 {r}"
         ("V1 out 0 wavefile=.\\\\x.wav chan=1\nR1 out 0 1k", None, "the source is an input: v1"),
         ("V1 out 0 PWL file=x.csv Rser=1m\nR1 out 0 1e9", None, "the source is an input: v1"),
         ("V1 out 0 SINE(0 1 10) TRIGGER V(a)>0.5\nR1 out 0 1k", None, "the source is an input: v1"),
+        ("V1 in 0 file" + LOAD + "\n.param r=1k file=4", 2.0, ""),
         ("V1 in 0 3\nR1 in out 1k\nR2 out 0 -3k", 4.5, "below 0 ohm"),
         ("V1 a 0 1\nE2 b 0 a 0 2\nR1 b 0 1k\nF1 0 out E2 -3\nR2 out 0 1k", 6.0, ""),
         (
@@ -79,6 +80,8 @@ def test_what_is_read_otherwise_is_said(text, value, said, tmp_path):
         ("V1 out 0 2\nR1 out 0 1k\nR3 a b 1k\nV3 a b 1\nE1 c 0 a b 2\nR4 c 0 1k", "has no path to ground"),
         ("V1 out 0 2\nR1 out 0 1k\nI1 0 a 1m\nC1 a 0 1u", "has no path to ground"),
         ("V1 x out 2\nR1 x out 1k", "has no path to ground"),
+        ("V1 out 0\nL1 out 0 1\nR1 out 0 1k\n.dc V1 0 5 1", "form a loop through nodes"),
+        ("V1 out 0 2\nL1 out 0 1\nR1 out 0 1k", "form a loop through nodes"),
         (
             "E2 out 0 1 0 2\nV1 1 0 1\nB1 b 0 V=I(R1)\nR1 b 0 1",
             "line 4: b1 follows the current of r1, which is no",

@@ -66,7 +66,7 @@ def flatten(deck: Deck) -> Flat:
     flattener.lines(deck.elements, _Place("", scope, {}, deck.cards, deck.everywhere))
     flattener.shunt()
     put_sensors_in(flattener.flat.parts)
-    leave_shorted_out(flattener.flat.parts, deck.notes)
+    leave_shorted_out(flattener.flat.parts, deck.swept, deck.notes)
     deck.lost |= leave_islands_out(flattener.flat.parts, deck.notes)
     flattener.settle_temperature()
     flattener.note_unused()
@@ -126,9 +126,7 @@ class _Flattener:
         words = tokens(line.text)
         if not words:
             raise InputError(f"{shown(line.text)} is not an element", "remove the line")
-        self.flat.count += 1
-        if self.flat.count > MOST_PARTS:
-            raise InputError(f"the deck has more than {MOST_PARTS:,} parts", "give a smaller one")
+        self._count(1)
         if words[0][0] in "xX":
             self._instance(words, line.number, place)
             return
@@ -137,8 +135,15 @@ class _Flattener:
             return self._card(name, place)[1], self._scope(name, place)
 
         where = Where(line, place.scope, self.deck.notes, card, self.flat.temperature, self.nominal)
-        for part in read_part(words, where):
+        parts = read_part(words, where)
+        self._count(len(parts) - 1)
+        for part in parts:
             self._take(part, place)
+
+    def _count(self, more: int) -> None:
+        self.flat.count += more
+        if self.flat.count > MOST_PARTS:
+            raise InputError(f"the deck has more than {MOST_PARTS:,} parts", "give a smaller one")
 
     def _take(self, part: Part, place: _Place) -> None:
         if place.path:

@@ -11,7 +11,7 @@ from diodeq.netlist.reading.parts import FIXED, SHORT, Part, Where, nodes_of, op
 from diodeq.spice.numbers import shown
 
 _MEGA = re.compile(r"[+-]?[\d.]+(?:e[+-]?\d+)?M(?:[Oo]hms?|Ω|Ω)?")
-MOST_IN_A_ROW = 1_000
+MOST_IN_A_ROW = 100
 _OPTIONS = ("m", "scale", "tc1", "tc2", "temp", "dtemp", "l", "w")
 
 
@@ -40,7 +40,7 @@ def resistor(words: list[str], where: Where) -> list[Part]:
     if ohms == 0.0:
         where.note("resistors of 0 ohm are pieces of wire, where ngspice takes 1 milliohm", name)
         return [Part("v", f"v {name}", nodes, 0.0, SHORT, where.line.number)]
-    if ohms < 0.0:
+    if -1e300 < ohms < -1e-300:
         where.note("resistors below 0 ohm became sources of a current that their own voltage controls", name)
         return [Part("g", name, (*nodes, *nodes), 1.0 / ohms, "", where.line.number)]
     return [Part("r", name, nodes, ohms, "", where.line.number)]

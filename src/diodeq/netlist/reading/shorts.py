@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import numpy as np
 
 from diodeq.circuit.graph import components
@@ -22,8 +24,9 @@ def put_sensors_in(parts: dict[str, list[Part]]) -> None:
     parts["f"] = [part._replace(other=f"v {part.other}") if part.other in sensed else part for part in parts["f"]]
 
 
-def leave_shorted_out(parts: dict[str, list[Part]], notes: Notes) -> None:
-    """Take out the sources of 0 V whose ends pieces of wire join, and note them; not those whose current is followed.
+def leave_shorted_out(parts: dict[str, list[Part]], swept: Set[str], notes: Notes) -> None:
+    """Take out the sources of 0 V whose ends pieces of wire join, and note them; not those whose current is followed,
+    or that are ``swept``.
 
     Any other source there is left for the circuit's check to refuse.
     """
@@ -33,12 +36,12 @@ def leave_shorted_out(parts: dict[str, list[Part]], notes: Notes) -> None:
     index = {node: k for k, node in enumerate(dict.fromkeys(node for ends in wires for node in ends))}
     _, piece = components(len(index), np.array([[index[node] for node in ends] for ends in wires], dtype=np.int32))
     where = {node: int(piece[k]) for node, k in index.items()}
-    followed = {part.other for part in parts["f"]}
+    needed = swept | {part.other for part in parts["f"]}
     kept = []
     for part in parts["v"]:
         one, other = (where.get(node) for node in part.nodes)
         shorted = one is not None and one == other
-        if shorted and part.other != SHORT and part.value == 0.0 and part.name not in followed:
+        if shorted and part.other != SHORT and part.value == 0.0 and part.name not in needed:
             notes.add("sources of 0 V between nodes that wires or inductors join were left out", part.name, part.line)
         else:
             kept.append(part)

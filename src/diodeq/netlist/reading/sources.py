@@ -53,7 +53,7 @@ _SMALL_SIGNALS = frozenset(["ac", "distof1", "distof2"])
 _NOISE = frozenset(["trnoise", "trrandom"])
 # What these say, LTspice looks up in a file, or as time goes on: no constant follows from it.
 _ELSEWHERE = frozenset(["wavefile", "chan", "file", "value_scale_factor", "time_scale_factor", "trigger"])
-_WORDS = frozenset(["dc", "rser", "cpar", *_SMALL_SIGNALS, *_NOISE, *_WAVEFORMS, *_ELSEWHERE])
+_WORDS = frozenset(["dc", "rser", "cpar", *_SMALL_SIGNALS, *_NOISE, *_WAVEFORMS])
 
 
 def _start(name: str, wave: tuple[str, list[float]] | None, noisy: bool) -> float:
@@ -112,7 +112,7 @@ def source(words: list[str], where: Where) -> list[Part]:
     while at < len(words):
         word = words[at].lower()
         at += 1
-        if word == "pwl":
+        if word == "pwl" and wave is None:
             words = _unrepeated(words, at)
         if word in ("rser", "cpar") and words[at : at + 1] == ["="]:
             if word == "rser" and name[0] == "v":
@@ -127,9 +127,9 @@ def source(words: list[str], where: Where) -> list[Part]:
                 raise InputError(f"{shown(words[0])} has two constants", "leave one out")
             constant = where.scope.number(words[at]) if given else 0.0
             at += given
-        elif word in _ELSEWHERE:
+        elif word in _ELSEWHERE and word not in where.scope:
             varied = elsewhere = True
-            while at < len(words) and words[at].lower() not in _WORDS:
+            while at < len(words) and words[at].lower() not in _WORDS | _ELSEWHERE:
                 at += 1
             where.note("a waveform that a file or an event decides is not read: the source is an input", name)
         elif word in _WORDS:
