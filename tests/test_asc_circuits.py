@@ -134,6 +134,7 @@ def test_it_settles_as_the_deck(name: str, tmp_path: Path) -> None:
     # Rser and Rpar are LTspice's: ngspice gets them as the resistors that they are
     plain = re.sub(r"^V1 in 0 5 Rser=50$", "V1 x9 0 5\nR9 x9 in 50", plain, flags=re.MULTILINE)
     plain = re.sub(r"^L(\d) (\S+) (\S+) .*Rser=(\S+)", r"R9\1 \2 \3 \4", plain, flags=re.MULTILINE)
+    plain = re.sub(r"^L(\d) (\S+) (\S+) [^=\n]*$", r"R9\1 \2 \3 1m", plain, flags=re.MULTILINE)  # LTspice's own
     plain = re.sub(r"^C1 (\S+) 0 .*Rpar=(\S+)", r"R9 \1 0 \2", plain, flags=re.MULTILINE)
     plain = plain.replace("SINE(2 5 50)", "2")
     wanted = run_ngspice(f"t\n{plain}\n{RUN}\n.end\n", tmp_path)

@@ -300,7 +300,7 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     "laplace": ("e1 b 0 laplace {v(a)} = {1/s}\n", 5, "LAPLACE"),
     "noise": ("v2 b 0 trnoise(1 1n 0 0)\n", 5, "noise"),
     "a port": ("v2 b 0 dc 0 ac 1 portnum 1 z0 50\n", 5, "'portnum'"),
-    "a wave from a file": ("v2 b 0 pwl file=x.csv\n", 5, "'file'"),
+    "a file's name that is two": ("v2 b 0 pwl file=x y.csv 3 dc 2 dc 3\n", 5, "two constants"),
     "a function that calls itself": (".func f(x) {f(x)+1}\nr2 a 0 {f(1)}\n", 6, "nested too deeply"),
     "functions of functions": (
         ".func f0(x) {x}\n"
@@ -311,7 +311,7 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     ),
     "a power of a power": ("r2 a 0 {2**3**2}\n", 5, "compute differently"),
     "a power of what is negative": ("r2 a 0 {-(0-2)^3}\n", 5, "compute differently"),
-    "LTspice's exclusive or": (".param x=2^3\n.backanno\n", 5, "exclusive or"),
+    "LTspice's exclusive or": (".param x=2^3\nr2 a 0 {x}\n.backanno\n", 6, "exclusive or"),
     "a branch without end": (".if (1)\nr2 a 0 1k\n", 5, "never ended"),
     "a branch without beginning": (".endif\n", 5, ".if"),
     "two last branches": (".if (0)\n.else\n.else\n.endif\n", 7, "without .if"),
@@ -417,8 +417,8 @@ class TestIncludes:
         (tmp_path / "b.inc").write_text("* two\n\nr2 out 0 1M\n")
         imported = read(self.TEXT + ".include a.inc\n", tmp_path, include=[str(tmp_path)], outputs=["out"])
         assert any("r2 1M (line 3 of b.inc)" in note for note in imported.notes)
-        (tmp_path / "b.inc").write_text("* two\n\nr2 out 0 -1\n")
-        with pytest.raises(PlacedError, match=r"b\.inc, line 3: resistor"):
+        (tmp_path / "b.inc").write_text("* two\n\nr2 out 0 1e400\n")
+        with pytest.raises(PlacedError, match=r"b\.inc, line 3: '1e400'"):
             read(self.TEXT + ".include a.inc\n", tmp_path, include=[str(tmp_path)])
 
     def test_files_that_include_themselves_end(self, tmp_path: Path) -> None:

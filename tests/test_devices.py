@@ -12,7 +12,7 @@ from diodeq.cli.devices import devices
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.activation import activation, diode_relu
 from diodeq.devices.diode.law import law
-from diodeq.devices.one_ports import forward_voltage
+from diodeq.devices.one_ports import forward_voltage, one_ports
 from diodeq.errors import InputError, UsageError
 
 TEMPERATURES = (-40.0, 27.0, 85.0)
@@ -333,6 +333,17 @@ class TestCommands:
         assert [part["name"] for part in json.loads(self.run("list", "--json"))] == catalogue.names()
         text = self.run("list")
         assert all(name in text for name in catalogue.names())
+
+    def test_the_list_has_the_voltage_at_which_a_diode_breaks_down(self):
+        volts = {part["name"]: part["breakdown_volts"] for part in json.loads(self.run("list", "--json"))}
+        assert volts["1N4148"] is None or volts["1N4148"] > 50
+        zener, ports = volts["BZX84C3V3"], one_ports([catalogue.get("BZX84C3V3")], [0], 27.0)
+        assert zener == pytest.approx(3.3, rel=0.1)
+        assert float(ports.current([-zener])[0]) == pytest.approx(-1e-3, rel=1e-6)
+        text = self.run("list")
+        assert "V_z at" in text
+        (row,) = (line for line in text.splitlines() if "BZX84C3V3" in line)
+        assert f"{zener:.4g}" in row
 
     def test_show(self):
         part = json.loads(self.run("show", "1n4148", "--json"))

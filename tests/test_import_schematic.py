@@ -34,7 +34,8 @@ def symbol(kind: str, name: str, place: str, value: str, turn: str = "R0", **mor
 
 def lines(text: str) -> list[str]:
     deck, _ = schematic_deck(HEAD + text, "x.asc")
-    return [line.text for line in deck.lines]
+    assert deck.lines[-1].text == ".backanno"
+    return [line.text for line in deck.lines[:-1]]
 
 
 # A clipper as LTspice saves it.

@@ -81,6 +81,22 @@ def test_every_part_and_node_is_in_it(name: str) -> None:
     assert sum(said[f"y{k}"] + said[f"y{k} +"] for k in range(len(circuit.outputs))) >= len(circuit.outputs)
 
 
+def test_parts_that_somebody_drew_keep_their_designators() -> None:
+    drawn = Circuit(
+        ("0", "in", "out"),
+        resistors=Bank([(1, 2), (2, 0)], [1e-3, 5e-4], ("r_series", "r_load")),
+        diodes=Bank([(2, 0)], [0], ("d_clamp",)),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.7)]),
+        models=(DIODE,),
+        outputs=[[2, 0]],
+    )
+    said = texts(svg(drawn))
+    for designator, value in (("r_series", si(1e3)), ("r_load", si(2e3)), ("d_clamp", "1N4148")):
+        assert said[f"{designator} {value}"] == 1, said
+    made = texts(svg(layered((2, 3, 2), DIODE, 5.0)))
+    assert not any(re.match(r"r\d+ ", text) for text in made)
+
+
 def lines(picture: str, horizontal: bool) -> list[tuple[float, float, float]]:
     """The lines of nodes in one direction, joined where they run on: (place across, from, to)."""
     pieces: list[tuple[float, float, float]] = []

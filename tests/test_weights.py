@@ -340,6 +340,17 @@ def test_modules_and_their_files(tmp_path, torch):
     assert same(weights.load(tmp_path / "net.pt"), Network((Stage(U0, B0),)))
 
 
+def test_a_state_dict_alone_in_a_list_beside_figures(tmp_path, torch):
+    plain = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)).double()
+    path = tmp_path / "net.pt"
+    torch.save({"accuracy": torch.tensor(960), "state_dict": [plain.state_dict()]}, path)
+    loaded = weights.read(path, activation="relu")
+    assert same(loaded.network, weights.from_module(plain))
+    assert loaded.notes == ("left out of the checkpoint, beside its state_dict: accuracy",)
+    torch.save({"state_dict": [plain.state_dict(), plain.state_dict()]}, path)
+    refused(path, "'state_dict' is a list", activation="relu")
+
+
 def test_bad_modules(torch):
     nn = torch.nn
     linear = nn.Linear(2, 2)

@@ -121,6 +121,18 @@ def test_orders_that_are_not_certain_are_asked_for(tmp_path, write, names, words
     assert order(weights.load(path, "relu", [names[1], names[2], names[0]])) == [1, 2, 0]
 
 
+def test_flax_layers_that_are_alike_are_taken_by_their_numbers_and_this_is_said(tmp_path):
+    arrays = {f"params.Dense_{k}.kernel": SQUARES[k].T for k in (2, 0, 1)}
+    arrays |= {f"params.Dense_{k}.bias": np.zeros(len(SQUARES[0])) for k in range(3)}
+    loaded = weights.read(tensors(tmp_path, arrays), activation="relu")
+    (note,) = loaded.notes
+    assert note.startswith("its layers are alike, and were taken in the order of their numbers: ")
+    assert [f"Dense_{k}" in word for k, word in enumerate(note.partition(": ")[2].split(", "))] == [True] * 3
+    assert order(loaded.network) == [0, 1, 2]
+    wide = {**arrays, "params.Dense_3.kernel": np.ones((len(SQUARES[0]), 1))}
+    assert weights.read(tensors(tmp_path, wide), activation="relu").notes == ()
+
+
 def test_many_layers_that_fit_in_any_order_are_refused_at_once(tmp_path):
     path = tensors(tmp_path, {f"{'x' * k}.weight": np.eye(2) for k in range(1, 200)})
     refused(path, "too many orders", "--layers", activation="relu")

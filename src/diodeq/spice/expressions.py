@@ -17,6 +17,9 @@ from diodeq.spice.numbers import NUMBER, number, shown
 DEEPEST = 50  # parentheses, functions within functions and constants within constants
 MOST_CALLS = 20_000  # of functions by functions, in one deck
 
+EXCLUSIVE_OR = "⊻"
+"""What stands for ^ in an expression of LTspice's, where it is no power."""
+
 Value = float | Linear
 
 
@@ -227,6 +230,8 @@ class _Expression:
 
     def power(self) -> Value:
         base = self.atom()
+        if self.take(EXCLUSIVE_OR) is not None:
+            raise InputError("^ is an exclusive or in LTspice and a power in ngspice", "write ** for a power")
         if self.take("**", "^") is None:
             return base
         negative = self.take("-") is not None
@@ -276,7 +281,7 @@ class _Expression:
                 arguments.append(self.inside())
             self.demand(")")
         count = len(own.arguments) if own else FUNCTIONS[name.lower()][0]
-        if len(arguments) != count:
+        if len(arguments) != count and (own or count or len(arguments) < 3):
             raise InputError(f"{name} takes {count} arguments, not {len(arguments)}", "correct the expression")
         if own is not None and any(words[4] in _CHOICES for words in self.words[start : self.at]):
             # ngspice (39) puts it into the function without parentheses

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 from diodeq.errors import InputError
@@ -32,8 +34,22 @@ def signed_power(base: float, exponent: float) -> float:
     return math.pow(base, exponent)
 
 
-# Only what ngspice and LTspice compute alike; log is natural in both.
+def table(x: float, *points: float) -> float:
+    """The value at ``x`` on straight lines through (x, y) points, and beyond them that of the first or the last."""
+    places, values = points[0::2], points[1::2]
+    if len(places) != len(values) or any(end <= start for start, end in pairwise(places)):
+        raise InputError("a table whose points are no pairs, or do not rise", "write table(x, x1,y1, x2,y2, …)")
+    at = bisect.bisect_right(places, x)
+    if at in (0, len(places)):
+        return values[max(at - 1, 0)]
+    (start, end), (low, high) = places[at - 1 : at + 1], values[at - 1 : at + 1]
+    return low + (high - low) * ((x - start) / (end - start))
+
+
+# Only what ngspice and LTspice compute alike, or one of the two refuses; log is natural in both. Of 0 arguments are
+# those that take any number of them.
 FUNCTIONS: dict[str, tuple[int, Callable[..., float]]] = {
+    "table": (0, table),
     "sqrt": (1, math.sqrt),
     "sqr": (1, lambda x: x * x),
     "exp": (1, math.exp),

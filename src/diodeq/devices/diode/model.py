@@ -35,7 +35,7 @@ ABSOLUTE_ZERO = -273.15
 PARAMETERS: dict[str, Parameter] = {
     "is": Parameter("saturation current", "A", 1e-14, TINY),
     "n": Parameter("emission coefficient", "", 1.0, TINY),
-    "rs": Parameter("series resistance", "Ω", 0.0, 0.0),
+    "rs": Parameter("series resistance", "Ω", 0.0, 0.0, 1e300),
     "bv": Parameter("reverse breakdown voltage", "V", math.inf, TINY),
     "ibv": Parameter("current at breakdown voltage", "A", 1e-3, TINY),
     "nbv": Parameter("breakdown emission coefficient (N when not given)", "", math.nan, TINY),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,12 @@ def import_deck(
         asks = part.name.removeprefix("f ").partition(" ")[0]
         raise deck.text.error(part.line, f"{asks} follows the current of {part.other}, which {what}", remedy)
     driven = choose_inputs(inputs, flat.parts, deck)
+    for part in (*flat.parts["v"], *flat.parts["i"]):
+        if math.isnan(part.value) and part.name not in driven.gains:
+            problem = f"what {part.name} is in direct current, a file or an event decides"
+            raise deck.text.error(
+                part.line, problem, f"make it an input with --input {part.name}, or give its DC value"
+            )
     circuit = _circuit(deck, flat, driven, outputs, trainable)
     return Imported(circuit, deck.notes.sentences())
 

@@ -129,7 +129,6 @@ COMMANDS: dict[str, Callable[[Deck, Line, list[str]], None]] = {
     ".probe": _asked,
     ".save": _asked,
     ".meas": _asked,
-    ".measure": _asked,
     ".dc": _sweep,
     ".step": _step,
     ".ic": _starting_point,

@@ -13,6 +13,7 @@ from itertools import pairwise
 from diodeq.errors import InputError
 from diodeq.netlist.reading.parts import FIXED, Part, Where, nodes_of, options_of
 from diodeq.spice import Scope
+from diodeq.spice.expressions import EXCLUSIVE_OR
 from diodeq.spice.linear import Linear
 from diodeq.spice.numbers import shown
 
@@ -91,8 +92,8 @@ def _at_rest(text: str, name: str, where: Where) -> float:
     text = _WINDOWS.sub("", text.strip())
     if text[:1] in "{'\"" and text[-1:] in "}'\"" and not re.search("[{}'\"]", text[1:-1]):
         text = text[1:-1]
-    # Constants stand in braces within LTspice's.
-    text = text.replace("{", "(").replace("}", ")")
+    # Constants stand in braces within LTspice's, and its ^ is a power here.
+    text = text.replace("{", "(").replace("}", ")").replace(EXCLUSIVE_OR, "**")
     try:
         gain = Scope({"s": 0.0}, where.scope).number("{" + text + "}")
     except InputError as error:

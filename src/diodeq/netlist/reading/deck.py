@@ -63,6 +63,8 @@ class Deck:
     """By the line of a source, what diodeq noted: column, its value in the deck, gain."""
     remarks: dict[int, str] = field(default_factory=dict)
     """By the line of a .model, the comment above it."""
+    lost: set[str] = field(default_factory=set)
+    """The nodes of parts that were left out because no path joins them to ground."""
     notes: Notes = field(default_factory=Notes)
 
 

@@ -15,6 +15,7 @@ from diodeq.netlist.reading.deck import Deck, temperatures
 from diodeq.netlist.reading.elements import read_part
 from diodeq.netlist.reading.islands import leave_islands_out
 from diodeq.netlist.reading.parts import FIXED, GROUND, SHORT, Part, Where
+from diodeq.netlist.reading.shorts import leave_shorted_out, put_sensors_in
 from diodeq.printable import counted
 from diodeq.spice import Line, Scope, tokens
 from diodeq.spice.numbers import shown
@@ -64,7 +65,9 @@ def flatten(deck: Deck) -> Flat:
     flattener = _Flattener(deck, Flat(celsius), nominal, scope)
     flattener.lines(deck.elements, _Place("", scope, {}, deck.cards, deck.everywhere))
     flattener.shunt()
-    leave_islands_out(flattener.flat.parts, deck.notes)
+    put_sensors_in(flattener.flat.parts)
+    leave_shorted_out(flattener.flat.parts, deck.swept, deck.notes)
+    deck.lost |= leave_islands_out(flattener.flat.parts, deck.notes)
     flattener.settle_temperature()
     flattener.note_unused()
     return flattener.flat
@@ -123,9 +126,7 @@ class _Flattener:
         words = tokens(line.text)
         if not words:
             raise InputError(f"{shown(line.text)} is not an element", "remove the line")
-        self.flat.count += 1
-        if self.flat.count > MOST_PARTS:
-            raise InputError(f"the deck has more than {MOST_PARTS:,} parts", "give a smaller one")
+        self._count(1)
         if words[0][0] in "xX":
             self._instance(words, line.number, place)
             return
@@ -134,8 +135,15 @@ class _Flattener:
             return self._card(name, place)[1], self._scope(name, place)
 
         where = Where(line, place.scope, self.deck.notes, card, self.flat.temperature, self.nominal)
-        for part in read_part(words, where):
+        parts = read_part(words, where)
+        self._count(len(parts) - 1)
+        for part in parts:
             self._take(part, place)
+
+    def _count(self, more: int) -> None:
+        self.flat.count += more
+        if self.flat.count > MOST_PARTS:
+            raise InputError(f"the deck has more than {MOST_PARTS:,} parts", "give a smaller one")
 
     def _take(self, part: Part, place: _Place) -> None:
         if place.path:
@@ -149,7 +157,7 @@ class _Flattener:
             raise InputError(f"{part.name} is on {taken} already", "give every part its own name")
         self.taken[part.name] = part.line
         if part.nodes[0] == part.nodes[1]:
-            if part.letter in "ve" and part.other != SHORT:
+            if part.letter == "e" or (part.letter == "v" and part.value != 0.0):
                 raise InputError(f"both ends of {part.name} are on node {part.nodes[0]}", "remove or reconnect it")
             self.deck.notes.add("parts with both ends on one node do nothing and were left out", part.name, part.line)
         elif part.other == SHORT and self._joined(*part.nodes):

@@ -50,8 +50,8 @@ def _needed(parts: dict[str, list[Part]], place: dict[str, int]) -> set[int]:
     return found
 
 
-def leave_islands_out(parts: dict[str, list[Part]], notes: Notes) -> None:
-    """Take out the parts of islands on which nothing that has a path to ground depends, and note them.
+def leave_islands_out(parts: dict[str, list[Part]], notes: Notes) -> set[str]:
+    """Take out the parts of islands on which nothing that has a path to ground depends, and note them; their nodes.
 
     Where nothing has a path to ground all stay, for the circuit's check to refuse.
     """
@@ -59,7 +59,7 @@ def leave_islands_out(parts: dict[str, list[Part]], notes: Notes) -> None:
     kept = _needed(parts, place)
     grounded = any("0" in part.nodes[:OWN] for them in parts.values() for part in them)
     if {*place.values()} <= kept or not grounded:
-        return
+        return set()
     for letter, them in parts.items():
         lost = [part for part in them if not {place[node] for node in part.nodes[:OWN]} <= kept]
         for part in lost:
@@ -67,3 +67,4 @@ def leave_islands_out(parts: dict[str, list[Part]], notes: Notes) -> None:
             notes.add(said, part.name.rpartition(" ")[2], part.line)
         if lost:
             parts[letter] = [part for part in them if {place[node] for node in part.nodes[:OWN]} <= kept]
+    return {node for node, island in place.items() if island not in kept}

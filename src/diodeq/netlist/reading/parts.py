@@ -25,8 +25,8 @@ class Part(NamedTuple):
 
     ``letter`` is the deck's, or FIXED for a resistor inside another part; such a part's name, and that of a node inside
     one, has a space, which no name of a deck can have. ``other`` names a diode's model or the source an F copies, or is
-    SHORT for a source of 0 V that stands for a piece of wire. ``varied``: the deck gives a source more than a constant.
-    ``area``, ``celsius``: a diode's, where its line gives them.
+    SHORT for a source of 0 V that stands for a piece of wire. ``varied``: the deck gives a source more than a constant;
+    one whose ``value`` is not a number has to be an input. ``area``, ``celsius``: a diode's, where its line gives them.
     """
 
     letter: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from diodeq.devices.vendor.elements import RESISTORS
 from diodeq.errors import InputError
@@ -10,6 +11,7 @@ from diodeq.netlist.reading.parts import FIXED, SHORT, Part, Where, nodes_of, op
 from diodeq.spice.numbers import shown
 
 _MEGA = re.compile(r"[+-]?[\d.]+(?:e[+-]?\d+)?M(?:[Oo]hms?|Ω|Ω)?")
+MOST_IN_A_ROW = 100
 _OPTIONS = ("m", "scale", "tc1", "tc2", "temp", "dtemp", "l", "w")
 
 
@@ -38,6 +40,9 @@ def resistor(words: list[str], where: Where) -> list[Part]:
     if ohms == 0.0:
         where.note("resistors of 0 ohm are pieces of wire, where ngspice takes 1 milliohm", name)
         return [Part("v", f"v {name}", nodes, 0.0, SHORT, where.line.number)]
+    if -1e300 < ohms < -1e-300:
+        where.note("resistors below 0 ohm became sources of a current that their own voltage controls", name)
+        return [Part("g", name, (*nodes, *nodes), 1.0 / ohms, "", where.line.number)]
     return [Part("r", name, nodes, ohms, "", where.line.number)]
 
 
@@ -107,17 +112,29 @@ def _warming(name: str, given: dict[str, float], where: Where) -> float:
 
 
 def diode(words: list[str], where: Where) -> list[Part]:
-    """A diode; its model is looked up by others."""
+    """A diode, or so many in a row as LTspice's ``n=`` says; their model is looked up by others."""
     nodes = nodes_of(words, 2, "Dname ANODE CATHODE MODEL")
     rest = [word for word in words[4:] if word.lower() != "off"]  # a hint to the solver
     area = None
     if rest and rest[1:2] != ["="]:
         area, rest = where.scope.number(rest[0]), rest[1:]
-    more = options_of([words[0], *rest], 1, where, ("area", "m", "temp", "dtemp"))
+    more = options_of([words[0], *rest], 1, where, ("area", "m", "n", "temp", "dtemp"))
     celsius = more.get("temp", where.celsius + more["dtemp"] if "dtemp" in more else None)
     count = positive(words[0], more.get("m", 1.0))
     area = more.get("area", area)
-    return [Part("d", words[0].lower(), nodes, count, words[3], where.line.number, area=area, celsius=celsius)]
+    name, row = words[0].lower(), more.get("n", 1.0)
+    if row not in range(1, MOST_IN_A_ROW + 1):
+        raise InputError(
+            f"{shown(words[0])} is {row:g} diodes in a row", f"give a whole number up to {MOST_IN_A_ROW:,}"
+        )
+    between = [nodes[0], *(f"{name} link {k}" for k in range(1, int(row))), nodes[1]]
+    names = [name, *(f"{name} {k}" for k in range(2, int(row) + 1))]
+    if len(names) > 1:
+        where.note("diodes with n= are so many in a row", f"{name} n={row:g}")
+    return [
+        Part("d", own, pair, count, words[3], where.line.number, area=area, celsius=celsius)
+        for own, pair in zip(names, pairwise(between), strict=True)
+    ]
 
 
 def capacitor(words: list[str], where: Where) -> list[Part]:

@@ -113,6 +113,11 @@ def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) 
         plus, colon, minus = (ends, "", "") if ends in by_name else ends.partition(":")
         if not plus or (colon and not minus) or ":" in minus:
             raise UsageError(f"--output {ends}: this is no pair of nodes", "write NODE or PLUS:MINUS")
+        if astray := next((node for node in (ends, plus, minus) if node in deck.lost and node not in by_name), ""):
+            raise UsageError(
+                f"--output {ends}: no path joins {astray} to ground, and the parts at it were left out",
+                "connect it to ground, a source or a grounded node through a resistor",
+            )
         matches = _matching(plus, dict.fromkeys(name for name in by_name if name != "0"), "--output", "node")
         for match in matches:
             other = _ground(_other(plus, match, minus)) if minus else "0"

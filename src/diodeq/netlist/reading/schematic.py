@@ -31,6 +31,9 @@ _FORMS = {
 _DRAWN = frozenset(["", "version", "sheet", "window", "line", "rectangle", "circle", "arc", "iopin", "dataflag"])
 # In the order in which LTspice prints them.
 _PRINTED = ("spicemodel", "value", "value2", "spiceline", "spiceline2")
+_FACTOR = r"(\d+)(meg|[kmuµμnpfgt])(\d+)(?![\w.])"  # as in 4k7
+_MIDDLE = re.compile(rf"(?<![\w.]){_FACTOR}", re.IGNORECASE)
+_GIVEN = re.compile(rf"(?<==){_FACTOR}", re.IGNORECASE)
 _NAME = re.compile(r"[^\s,()={}'\"`;]+")
 
 
@@ -88,8 +91,10 @@ def schematic_deck(text: str, path: str | Path) -> tuple[SpiceText, Notes]:
         pins = {point for placed in sheet.symbols for point in _at(place, placed)}
         nodes = _Nodes(sheet, place, notes, pins)
     comments = [words for _, _, mark, words in sheet.texts if mark == ";"]
+    coupled = {name for _, _, mark, words in sheet.texts if mark == "!" for name in _coupled(words)}
     own = any(words.startswith("written by diodeq ") for words in comments[:2])
-    lines = list(_lines(sheet, place, nodes))
+    lines = list(_lines(sheet, place, nodes, _Printer(coupled, notes)))
+    lines.append((text.count("\n") + 1, ".backanno"))  # as LTspice does; it says whose deck it is
     title = comments[0] if own else Path(path).stem
     return SpiceText(str(path), title, logical(path, lines)), notes
 
@@ -169,7 +174,38 @@ class _Nodes:
         return self._names[self._nets[point]]
 
 
-def _lines(sheet: _Sheet, place: SpiceText, nodes: _Nodes) -> Iterator[tuple[int, str]]:
+def _coupled(words: str) -> Iterator[str]:
+    """The inductors, in lower case, that the K lines of a directive name."""
+    for line in words.split("\n"):
+        if re.match(r"\s*k", line, re.IGNORECASE):
+            yield from line.lower().split()[1:]
+
+
+@dataclass(frozen=True)
+class _Printer:
+    """What LTspice does to the values of parts: their ``notes`` are in its own way of reading."""
+
+    coupled: set[str]
+    notes: Notes
+
+    def plain(self, text: str, line: int, form: re.Pattern[str]) -> str:
+        """The text with 4k7 as 4.7k, where that can be no name."""
+        found = form.sub(r"\1.\3\2", text)
+        if found != text:
+            self.notes.add("a factor within a number is its point, as in LTspice", text.split("\n")[0][:40], line)
+        return found
+
+    def said(self, letter: str, name: str, words: list[str], line: int) -> list[str]:
+        if letter in "RCLVI":
+            words = [self.plain(word, line, _MIDDLE) for word in words]
+        if letter == "L" and name.lower() not in self.coupled and not re.search(r"\brser\s*=", " ".join(words), re.I):
+            said = "inductors without Rser, and not coupled to others, have the 1 milliohm that LTspice gives them"
+            self.notes.add(said, name, line)
+            words = [*words, "Rser=1m"]
+        return words
+
+
+def _lines(sheet: _Sheet, place: SpiceText, nodes: _Nodes, printer: _Printer) -> Iterator[tuple[int, str]]:
     """The numbered lines of the deck: comments and directives, then the parts, each below what is noted about it."""
     beside = {_beside(placed): placed.line for placed in sheet.symbols}
     remarks: dict[int, str] = {}
@@ -178,13 +214,15 @@ def _lines(sheet: _Sheet, place: SpiceText, nodes: _Nodes) -> Iterator[tuple[int
         if mark == ";" and point in beside:
             remarks[beside[point]] = words.replace("\n", " ")
             continue
+        if mark == "!":
+            words = printer.plain(words, number, _GIVEN)
         for line in words.split("\n"):
             yield number, f"* {line}" if mark == ";" else line
             models = models or bool(mark == "!" and re.match(r"\s*\.model\s+d\s", line, re.IGNORECASE))
     for placed in sheet.symbols:
         if placed.line in remarks:
             yield placed.line, f"* {remarks[placed.line]}"
-        line = _part(placed, nodes, place)
+        line = _part(placed, nodes, place, printer)
         if not models and re.fullmatch(r"D\S+ \S+ \S+ D", line, re.IGNORECASE):
             yield placed.line, ".model D D"  # as LTspice does for a diode that says no more
             models = True
@@ -197,7 +235,7 @@ def _beside(placed: _Placed) -> Point:
     return (placed.origin[0] + REMARK, (first + second) // 2)
 
 
-def _part(placed: _Placed, nodes: _Nodes, place: SpiceText) -> str:
+def _part(placed: _Placed, nodes: _Nodes, place: SpiceText, printer: _Printer) -> str:
     """The part's line, as LTspice prints it."""
     symbol, given = placed.symbol, placed.attributes
     name, letter = given.get("instname", ""), (given.get("prefix") or symbol.letter)[0]
@@ -209,4 +247,5 @@ def _part(placed: _Placed, nodes: _Nodes, place: SpiceText) -> str:
     if "value" not in given and not given.get("spicemodel"):
         given = {**given, "value": symbol.value}
     said = [given[key] for key in _PRINTED if given.get(key)]
+    said = printer.said(letter.upper(), name, said, placed.line)
     return " ".join([name, *(nodes[pin] for pin in placed.pins()), *said])

@@ -13,6 +13,7 @@ from diodeq.netlist.reading.conditions import chosen, conditional, enters
 from diodeq.netlist.reading.deck import Deck, Notes
 from diodeq.printable import counted
 from diodeq.spice import Line, Scope, SpiceText, tokens
+from diodeq.spice.expressions import EXCLUSIVE_OR
 from diodeq.spice.functions import Function
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import assignments
@@ -27,7 +28,9 @@ _FUNCTION = re.compile(
 
 _QUOTED = re.compile(r"[{'\"]")
 _PLUS = re.compile(r"\+(?=[\s)]|$)")  # what is left of lines that somebody joined
-_PAIR = re.compile(r"\.param(?:s|eters?)?\s+([A-Za-z_]\w*)\s+([^\s=]+)", re.IGNORECASE | re.ASCII)
+_PAIR = re.compile(
+    r"\.param(?:s|eters?)?\s+([A-Za-z_]\w*)\s+([^\s=]+|[a-z]\w*\s*\([^=()]*\))", re.IGNORECASE | re.ASCII
+)
 
 DEFINING = frozenset([".param", ".params", ".parameter", ".parameters", ".func", ".function"])
 LONGEST_REMARK = 10_000  # letters
@@ -140,9 +143,7 @@ class _Sorter:
     def __init__(self, deck: Deck, own: bool) -> None:
         self.deck, self.own = deck, own
         # LTspice's ^ is no power.
-        self.ltspice = deck.text.path.lower().endswith(".asc") or any(
-            line.text.lower().startswith(".backanno") for line in deck.text.lines
-        )
+        self.ltspice = any(line.text.lower().startswith(".backanno") for line in deck.text.lines)
         self.body: Body | None = None
         self.within = 0  # how many subcircuits are open within the open one
         self.branches = 0  # of .if, in it
@@ -158,7 +159,7 @@ class _Sorter:
             return
         try:
             if "^" in line.text:
-                self._power(line)
+                line = self._power(line)
             if line.text[0] == ".":
                 self._command(line)
             else:
@@ -172,11 +173,12 @@ class _Sorter:
             deck.faults.setdefault((self.body.name.lower(), ""), placed)
         self.remark = ""
 
-    def _power(self, line: Line) -> None:
+    def _power(self, line: Line) -> Line:
         if self.ltspice:
-            raise InputError("^ is an exclusive or in LTspice and a power in ngspice", "write ** for a power")
+            return Line(line.number, line.text.replace("^", EXCLUSIVE_OR))
         said = "^ is a power, as in ngspice; LTspice reads it as an exclusive or"
         self.deck.notes.add(said, line.text.split(maxsplit=1)[0], line.number)
+        return line
 
     def _element(self, line: Line) -> None:
         (self.deck.elements if self.body is None else self.body.lines).append(line)
@@ -189,7 +191,7 @@ class _Sorter:
     def _command(self, line: Line) -> None:
         deck, body = self.deck, self.body
         words = tokens(line.text)
-        command = words[0].lower()
+        command = _spelled_out(words[0].lower())
         if command == ".subckt":
             self._open(line)
         elif command == ".ends":
@@ -256,6 +258,11 @@ class _Sorter:
             return
         add_card(card, line.number, cards)
         deck.remarks[line.number] = self.remark
+
+
+def _spelled_out(command: str) -> str:
+    """A command without what SPICEs do not look at behind its name, as in .measure, .meassure or .fourier."""
+    return next((name for name in (".meas", ".four") if command.startswith(name)), command)
 
 
 def _same(one: Body, other: Body) -> bool:

@@ -63,13 +63,17 @@ def read(path: Path) -> Tensors:
 
 
 def _of_checkpoint(torch: Any, content: dict[Any, Any]) -> tuple[dict[Any, Any], tuple[str, ...]]:
-    """The one dictionary of tensors in a dictionary without any of its own, and what is left out beside it."""
+    """The one dictionary of tensors in a dictionary that has none of its own but single numbers, alone in a list or
+    not, and what is left out beside it."""
+    opened = {
+        str(key): value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in content.items()
+    }
     inner = {
-        str(key): value
-        for key, value in content.items()
+        key: value
+        for key, value in opened.items()
         if isinstance(value, dict) and value and all(isinstance(each, torch.Tensor) for each in value.values())
     }
-    if not inner or any(isinstance(value, torch.Tensor) for value in content.values()):
+    if not inner or any(isinstance(value, torch.Tensor) and value.dim() for value in content.values()):
         return content, ()
     if len(inner) > 1:
         raise InputError(f"it holds several state dicts: {listed(inner)}", SAVE)
