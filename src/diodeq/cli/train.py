@@ -18,7 +18,7 @@ from diodeq.cli.samples import TARGET
 from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
 from diodeq.devices.hardware import technology
-from diodeq.devices.hardware.ladder import ladder
+from diodeq.devices.hardware.ladder import own_range
 from diodeq.devices.units import Unit
 from diodeq.errors import NotRealizableError, UsageError
 from diodeq.files import write_atomically
@@ -180,10 +180,8 @@ def _hold(numbers: dict[str, Any]) -> set[str]:
     held = technology.get(named) if named else None
     numbers["quantize"] = numbers["quantize"] or (held.levels or None if held else None)
     numbers["low"], numbers["high"] = asked or ((held.low, held.high) if held else (None, None))
-    if numbers["low"] is None and numbers["quantize"] and not numbers["quantize"].isdigit():
-        values = ladder(numbers["quantize"])
-        if values.single.programmable:
-            numbers["low"], numbers["high"] = values.low, values.high
+    if numbers["low"] is None and numbers["quantize"]:
+        numbers["low"], numbers["high"] = own_range(numbers["quantize"]) or (None, None)
     return {name for name in ("low", "high", "quantize") if numbers[name] is not None}
 
 

@@ -232,7 +232,7 @@ def remaining(circuit: Circuit, stays: Bools) -> Circuit:
 
 def _pruning(epochs: int, span: Span) -> tuple[int, int]:
     """After how many epochs pruning begins and ends: one epoch at least follows."""
-    last = min(math.ceil(span[1] * epochs), epochs - 1)
+    last = min(math.floor(span[1] * epochs), epochs - 1)
     return min(math.ceil(span[0] * epochs), last), last
 
 

@@ -118,6 +118,18 @@ def ladder(name: str, low: float = 0.0, high: float = math.inf) -> Ladder:
     return replace(found, conductances=found.conductances[inside], picks=found.picks[inside])
 
 
+def own_range(name: str) -> tuple[float, float] | None:
+    """The range in siemens that parts bring which are programmed; None where ``name`` spells others.
+
+    Raises:
+        UsageError: there is no such ladder.
+    """
+    if name.isdigit():
+        return None
+    found = ladder(name)
+    return (found.low, found.high) if found.single.programmable else None
+
+
 def _single(word: str, low: float, high: float) -> Single:
     series = preferred.find(word)
     if series is not None:
