@@ -71,6 +71,19 @@ def held_nodes(circuit: Circuit) -> Bools:
     return np.asarray(label == label[0])
 
 
+def idle(circuit: Circuit, kind: str) -> Bools:
+    """bool[n]: the parts of a kind that hold a voltage at a node which no other part and no output uses: nobody has to
+    buy them. What is not a source of voltage is never idle."""
+    spec, ends = KINDS[kind], circuit.bank(kind).terminals
+    if not spec.source or spec.holds is None:
+        return np.zeros(len(ends), bool)
+    used = np.bincount(circuit.outputs.ravel(), minlength=len(circuit.nodes))
+    for each in KINDS:
+        used += np.bincount(circuit.bank(each).terminals.ravel(), minlength=len(circuit.nodes))
+    used[0] = 2
+    return np.asarray((used[ends] < 2).any(axis=1))
+
+
 def first_source(circuit: Circuit, kind: str) -> int:
     """The number of the first source of a kind among all sources, as ``Inputs.source`` counts."""
     kinds = source_kinds()
