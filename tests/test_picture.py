@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import circuits
 from diodeq.circuit import Bank, Circuit, bank
+from diodeq.circuit.graph import idle
 from diodeq.circuit.schematic import svg
 from diodeq.circuit.schematic.layers import layers
 from diodeq.circuit.schematic.pen import NODE, si
@@ -36,7 +37,9 @@ CIRCUITS = {
         models=(DIODE,),
         outputs=[[2, 0]],
     ),
-    "no resistors": lambda: Circuit(("0", "a"), voltage_sources=bank("voltage_sources", [(1, 0, 1.0)])),
+    "no resistors": lambda: Circuit(
+        ("0", "a"), voltage_sources=bank("voltage_sources", [(1, 0, 1.0)]), outputs=[[1, 0]]
+    ),
 }
 
 

@@ -227,7 +227,7 @@ class Survey:
         return tuple(dict.fromkeys(names))
 
     def _supplies(self, reach: float) -> Iterator[tuple[str, Floats]]:
-        """The highest voltage of every source that is used, which inputs within the reach can ask for, and of amplifiers so far."""
+        """The highest voltage of every source in use for inputs within the reach, and of amplifiers so far."""
         circuit = self._circuit
         constant = np.concatenate([circuit.bank(kind).values for kind in source_kinds()])
         swing = np.asarray(abs(circuit.inputs.gains(len(constant))).sum(axis=1)).ravel()
