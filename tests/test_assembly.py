@@ -194,7 +194,6 @@ def test_a_board_can_be_built_more_than_once():
             for wrong, words in (
                 (np.nan, "cannot have nan input units"),
                 (1e12, "from 1 to 10,000,000"),
-                (10**400, "cannot have"),
                 (None, "the number of input units cannot hold objects"),
                 ([1, 2], "the name of an input cannot be 1; give a text"),
                 (np.ones(2), "cannot be 2 numbers; give one number"),
@@ -308,7 +307,7 @@ def test_a_random_share_is_of_every_node_and_of_the_seed(density, each, later):
         ("local", "no topology 'local'"),
         ("local:3", "no topology 'local:3'"),
         ("local:0x3", "no topology"),
-        ("local:3x3:stride0", "no topology"),
+        ("local:3x3:stride0", "stride0 is no stride"),
         ("local:3x3:4x4:stride2", "no topology"),
         ("random", "no topology"),
         ("random:x", "no topology"),

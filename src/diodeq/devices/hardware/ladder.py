@@ -7,6 +7,7 @@ A ladder comes from a word: ``E24`` (preferred values of IEC 60063), ``AD5206`` 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -145,6 +146,8 @@ def _single(word: str, low: float, high: float) -> Single:
             raise UsageError(f"{count} levels need a range", "give the least and the largest conductance")
         ohms = 1.0 / np.linspace(low, high, count)
         return Single(ohms, np.arange(count), np.full(count, 1.0 / high), f"{count} levels", f"cell of {count} levels")
+    if re.fullmatch(r"[Ee][0-9]+", word):
+        raise UsageError(f"there is no series {word}", f"use one of {', '.join(preferred.SERIES)}")
     pot = programmable.get(word, also=f"{', '.join(preferred.SERIES)} or a number of levels")
     ohms, code, nominal = pot.settings()
     return Single(ohms, code, nominal, pot.name, pot.name, pot.channels, pot.volts)
