@@ -84,6 +84,14 @@ def idle(circuit: Circuit, kind: str) -> Bools:
     return np.asarray((used[ends] < 2).any(axis=1))
 
 
+def unread(circuit: Circuit) -> list[str]:
+    """The names of the inputs that drive nothing."""
+    used = np.concatenate([~idle(circuit, kind) for kind in source_kinds()])
+    driven = np.zeros(len(circuit.inputs), bool)
+    driven[circuit.inputs.column[used[circuit.inputs.source]]] = True
+    return [name for name, drives in zip(circuit.inputs.names, driven.tolist(), strict=True) if not drives]
+
+
 def first_source(circuit: Circuit, kind: str) -> int:
     """The number of the first source of a kind among all sources, as ``Inputs.source`` counts."""
     kinds = source_kinds()

@@ -25,7 +25,7 @@ from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.trainer import SCORED, fits
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
 from diodeq.simulators import create
 
 # Between that of a circuit learned anew and that of one which is only tuned: what is pruned has to be made up for.
@@ -205,7 +205,7 @@ def _words(document: dict[str, Any], found: Cost, outputs: int) -> list[str]:
         lines.append(moved(found, outputs, True, document["simulator"]))
     else:
         lines.append(
-            f"accuracy {100 * found.accuracy:.2f} %, before {100 * found.accuracy_before:.2f} %, on"
+            f"accuracy {percent(found.accuracy)}, before {percent(found.accuracy_before)}, on"
             f" {counted(found.samples, 'held-out sample')} ({document['simulator']})"
         )
     return lines

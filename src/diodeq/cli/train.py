@@ -12,6 +12,8 @@ import rich_click as click
 from click.core import ParameterSource
 from click.exceptions import Exit
 
+from diodeq.circuit import Circuit
+from diodeq.circuit.graph import unread
 from diodeq.cli.architecture import ARCHITECTURE, FIXED_BY_CIRCUIT
 from diodeq.cli.options import ENGINE, JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
 from diodeq.cli.samples import TARGET
@@ -33,7 +35,10 @@ from diodeq.learning.recipes import is_known, recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
+
+NAMED = 8
+"""Features that are named."""
 
 
 @click.command()
@@ -136,6 +141,14 @@ def train(
         experiment, loaded = _resumed(stored(out), given, data, diode, simulator, start, numbers), None
     else:
         experiment, loaded = _fresh(given, data, diode, simulator, start, numbers)
+
+    def begun(circuit: Circuit, samples: Dataset, done: int) -> None:
+        lost = unread(circuit)
+        if lost:
+            shown = f"{', '.join(lost[:NAMED])}{' …' if len(lost) > NAMED else ''}"
+            complain(f"note: nothing reads {len(lost)} of {counted(len(circuit.inputs), 'feature')}: {shown}")
+        progress.start(circuit, samples, done)
+
     mode = "resume" if resume else "overwrite" if overwrite else "new"
     with _interruptible(experiment.data, out), shown(experiment.recipe.epochs, verbose, live, out) as progress:
         summary = conduct(
@@ -147,7 +160,7 @@ def train(
             time_limit=time_limit,
             verify_with=verify_with or "",
             on_engine=progress.engine,
-            on_start=progress.start,
+            on_start=begun,
             on_batch=progress.batch,
             on_epoch=progress.epoch,
             picture=_picture,
@@ -249,13 +262,21 @@ def _picture(path: Path, metrics: list[dict[str, Any]], summary: dict[str, Any])
     write_atomically(path, render(training_figure(metrics, title), path))
 
 
+def _layers(summary: dict[str, Any]) -> str:
+    """The widths of the circuit's layers, or the file that it was."""
+    widths = (summary["features"], *summary["recipe"]["hidden"], len(summary["classes"]))
+    return summary["start"] or "-".join(map(str, widths))
+
+
 def _sentences(summary: dict[str, Any], out: Path) -> str:
     diodes, nodes = counted(summary["diodes"], "diode"), counted(summary["nodes"], "node")
+    recipe = summary["recipe"]
     lines = [
-        f"{summary['data']}: {100 * summary['test_accuracy']:.1f} % right on"
+        f"{summary['data']}: {percent(summary['test_accuracy'])} right on"
         f" {counted(summary['test_samples'], 'held-out sample')}"
-        f" ({100 * summary['train_accuracy']:.1f} % in training)",
-        f"{counted(summary['resistors'], 'resistor')}, {diodes} ({summary['diode']}), {nodes}",
+        f" ({percent(summary['train_accuracy'])} in training)",
+        f"{_layers(summary)}: {counted(summary['resistors'], 'resistor')}, {diodes} ({summary['diode']}), {nodes};"
+        f" learned in batches of {recipe['batch_size']:,} at a rate of {recipe['rate']:g}",
         summary["feasibility"]["sentence"],
         f"{counted(summary['epochs'], 'epoch')} in {summary['seconds']:.1f} s in {summary['simulator_version']}"
         f" ({summary['samples_per_second']:.0f} samples/s, {summary['rule']})",
@@ -263,7 +284,7 @@ def _sentences(summary: dict[str, Any], out: Path) -> str:
     if "verified" in summary:
         other = summary["verified"]
         lines.append(
-            f"{other['simulator_version']} gives {100 * other['test_accuracy']:.1f} %,"
+            f"{other['simulator_version']} gives {percent(other['test_accuracy'])},"
             f" outputs within {other['max_difference_volts']:.1e} V"
         )
     return "\n".join([*lines, f"results in {out}"])
