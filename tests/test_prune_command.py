@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -243,6 +244,14 @@ def test_a_front_goes_on_where_it_was_killed(tmp_path, capsys, monkeypatch):
     code, table, _ = run(capsys, *words[:-2], "--out", tmp_path / "parts")
     assert code == 0
     assert "each seed" in table
+    assert "power mW" in table
+
+
+def test_the_footnote_of_what_failed_says_what_to_do(tmp_path, capsys):
+    few = ("front", "xor", "--parts", "3", "--seeds", "1", "--hidden", "4", "--epochs", "1", "--simulator", "wave")
+    code, table, _ = run(capsys, *few, "--out", tmp_path / "few")
+    assert (code, "failed" in table) == (0, True)
+    assert re.search(r"and 3 are allowed; allow at least\s+\d+\s+parts", table)
 
 
 def test_points_that_cannot_be_are_outcomes_and_the_best_are_marked(tmp_path):
@@ -251,6 +260,7 @@ def test_points_that_cannot_be_are_outcomes_and_the_best_are_marked(tmp_path):
     few, dense = document["points"][:2], document["points"][2:]
     assert all("are needed to hold every node" in point["runs"][0]["failed"] for point in few)
     assert not any(point["best"] for point in few)
+    assert few[0]["runs"][0]["remedy"].startswith("allow at least")
     assert dense[0]["resistors"] == 48
     assert dense[1]["watts"]["median"] < dense[0]["watts"]["median"]
     assert dense[1]["best"]

@@ -16,6 +16,7 @@ import pytest
 
 from diodeq.circuit import Circuit
 from diodeq.cli.main import main
+from diodeq.cli.train import PANELS, train
 from diodeq.learning.run_folder import FILES
 
 # Small and quick: 6 epochs of 112 samples.
@@ -91,6 +92,12 @@ def test_words_on_stdout_and_workers_change_no_bit(finished, tmp_path, capsys):
         Circuit.load(tmp_path / "run/circuit.npz").conductances, Circuit.load(run / "circuit.npz").conductances
     )
     assert learned(tmp_path / "run") == learned(run)
+
+
+def test_every_option_is_in_one_panel_of_its_help():
+    options = [option for parameter in train.params for option in parameter.opts[:1] if option.startswith("-")]
+    listed = [option for each in PANELS.values() for option in each]
+    assert sorted(listed) == sorted([*options, "--help"])
 
 
 def test_what_is_trained_is_said_and_what_nothing_reads(tmp_path, capsys):

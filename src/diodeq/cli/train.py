@@ -41,7 +41,27 @@ NAMED = 8
 """Features that are named."""
 
 
+# In the order in which a run is thought of; each panel of --help is as wide as its own options.
+PANELS = {
+    "The run": ("--target", "--out", "--from", "--resume", "--overwrite", "--seed"),
+    "The circuit": ("--hidden", "--unit", "--topology", "--lateral", "--diode", "--supply", "--encode"),
+    "What it may take": ("--parts", "--fan-in", "--power", "--power-weight", "--conductances", "--quantize"),
+    "Its parts": ("--technology", "--robust", "--strict"),
+    "How it learns": (
+        *("--rule", "--epochs", "--batch-size", "--rate", "--schedule", "--update", "--loss", "--smoothing", "--noise"),
+        *("--patience", "--budget", "--beta", "--also"),
+    ),
+    "The engine": ("--simulator", "--workers", "--time-limit", "--verify-with"),
+    "What is shown": ("--live", "--verbose", "--json", "--help"),
+}
+
+
 @click.command()
+@click.rich_config(
+    help_config={
+        "option_groups": {"*train": [{"name": name, "options": [*each]} for name, each in PANELS.items()]},
+    }
+)
 @click.argument("data", required=False)
 @TARGET
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the run; must not exist yet.")
@@ -49,7 +69,7 @@ NAMED = 8
 @SIMULATOR
 @click.option(
     "--rule",
-    metavar="NAME[:OPTION=VALUE…]",
+    metavar="NAME[:OPTION…]",
     help=f"How gradients are found: {', '.join(map(written, RULES.values()))}.  [default: hardware-linearization]",
 )
 @click.option("--epochs", type=int, help="Passes through the training samples.")
