@@ -243,3 +243,13 @@ def test_many_small_resistors_at_an_output_hold_it(most):
             kept(circuit, shares, most)
     else:
         assert held(check(without(circuit, kept(circuit, shares, most))))
+
+
+def test_hidden_nodes_stay_where_every_share_is_the_same():
+    """Each of them keeps a resistor to an output, though those before it are all better."""
+    circuit = layered((4, 10, 3), DIODE, 5.0)
+    groups = np.repeat([name for name, _ in circuit.resistors.groups], [count for _, count in circuit.resistors.groups])
+    shares = np.where(np.char.endswith(groups, "outputs"), 1 / 12, 1 / 10)
+    left = check(without(circuit, kept(circuit, shares, 60)))
+    assert len(left.resistors) == 60
+    assert len(left.diodes) == 10
