@@ -15,7 +15,7 @@ from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.units import Unit
-from diodeq.errors import CircuitError, DiodeqError, UsageError
+from diodeq.errors import CircuitError, DiodeqError, InputError, UsageError
 from diodeq.learning.experiment import stored
 from diodeq.learning.recipe import Recipe
 from diodeq.simulators import create
@@ -188,7 +188,42 @@ def test_a_board_can_be_built_more_than_once():
         (lambda board: board.wire([(0, 0)], [1.0, 2.0]), UsageError, "2 conductances do not fit 1 pair"),
         (lambda board: board.wire([(0, 0)]), CircuitError, "both ends"),
         (lambda board: board.layer(1), CircuitError, "floating_0 has no path to ground"),
-        (lambda board: board.inputs(["a", "a"]), CircuitError, "a_p"),
+        (lambda board: board.inputs(["a", "a"]), InputError, "2 inputs are called 'a'"),
+        *(
+            (lambda board, wrong=wrong: board.inputs(wrong), DiodeqError, words)
+            for wrong, words in (
+                (np.nan, "cannot have nan input units"),
+                (1e12, "from 1 to 10,000,000"),
+                (None, "the number of input units cannot hold objects"),
+                ([1, 2], "the name of an input cannot be 1; give a text"),
+                (np.ones(2), "cannot be 2 numbers; give one number"),
+                ({}, "cannot hold objects"),
+            )
+        ),
+        (lambda board: board.bias("5"), InputError, "the volts cannot hold values of type"),
+        (lambda board: board.bias([1.0, 2.0]), InputError, "the volts cannot be 2 numbers"),
+        (lambda board: board.layer(1, unit=3), InputError, "the unit cannot be 3"),
+        (lambda board: board.layer(1, diode=3), InputError, "the diode cannot be 3"),
+        (lambda board: board.wire([1, 2, 3]), DiodeqError, "node 3 does not exist"),
+        (lambda board: board.wire([0, 0, 0]), InputError, "two nodes for each"),
+        (lambda board: board.wire([(0, 0)], label=3), InputError, "the label cannot be 3"),
+        (lambda board: board.wire([(0, 0)], trainable="yes"), InputError, "trainable"),
+        (lambda board: board.outputs(["a", "a"]), InputError, "2 outputs are called 'a'"),
+        (lambda board: (board.outputs("y1"), board.outputs(1)), InputError, "2 outputs are called 'y1'"),
+        (lambda board: board.read([0], names=[5]), InputError, "the name of an output cannot be 5"),
+        (lambda board: board.read([0], names=["a", "b"]), UsageError, "2 names do not fit 1 output"),
+        (lambda board: board.read([0, 0, 0], [0, 0]), UsageError, "do not fit"),
+        (lambda board: board.circuit(median="1"), InputError, "the median cannot hold values of type"),
+        (lambda board: board.circuit(spread=1e9), UsageError, r"spread = 1e\+09 is not possible; give from 0 to 100"),
+        (lambda board: board.circuit(spread=None), InputError, "the spread"),
+        *(
+            (lambda board, wrong=wrong: board.circuit(seed=wrong), InputError, "the seed cannot be")
+            for wrong in (-1, None, 1.5, "a", [1, -1])
+        ),
+        (lambda board: board.circuit(technology="x"), InputError, "the technology cannot be 'x'"),
+        (lambda board: board.circuit(title=3), InputError, "the title cannot be 3"),
+        (lambda board: board.circuit(temperature="hot"), InputError, "the temperature cannot hold"),
+        (lambda board: layered((2, 2, 2), DIODE, 5.0, seed=-1), InputError, "the seed cannot be -1"),
         (lambda board: board.inputs("A b"), CircuitError, "cannot be printed"),
     ],
 )
@@ -272,7 +307,7 @@ def test_a_random_share_is_of_every_node_and_of_the_seed(density, each, later):
         ("local", "no topology 'local'"),
         ("local:3", "no topology 'local:3'"),
         ("local:0x3", "no topology"),
-        ("local:3x3:stride0", "no topology"),
+        ("local:3x3:stride0", "stride0 is no stride"),
         ("local:3x3:4x4:stride2", "no topology"),
         ("random", "no topology"),
         ("random:x", "no topology"),

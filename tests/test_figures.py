@@ -1,12 +1,15 @@
 """What the axes of pictures say."""
 
+from pathlib import Path
+
 import pytest
+from matplotlib import _mathtext, font_manager
 from matplotlib.figure import Figure
 
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.ladder import ladder
 from diodeq.report.compare_plot import compare_figure
-from diodeq.report.figures import plain_numbers
+from diodeq.report.figures import plain_numbers, render
 from diodeq.report.quantize_plot import quantize_figure
 from diodeq.report.training_plot import training_figure
 from diodeq.synthesis.layered import layered
@@ -38,6 +41,22 @@ def test_numbers_on_a_logarithmic_axis_are_plain(scale, ends, wanted):
     axes.set_ylim(*ends)
     plain_numbers(axes.yaxis)
     assert labels(axes.yaxis) == wanted
+
+
+def test_powers_of_ten_need_no_fonts_of_formulas(monkeypatch):
+    """Matplotlib looks for all of them, and says on stderr which a system has not."""
+    asked, find = [], font_manager.findfont
+    monkeypatch.setattr(_mathtext, "findfont", lambda prop, **more: (asked.append(str(prop)), find(prop, **more))[1])
+    figure = Figure()
+    axes = figure.subplots()
+    axes.set_xscale("log")
+    axes.set_xlim(1e-9, 1e3)
+    axes.set_yscale("log")
+    axes.set_ylim(2.0, 9.0)
+    assert render(figure, Path("never.svg"))
+    assert asked == []
+    assert labels(axes.xaxis)[:2] == ["10⁻⁹", "10⁻⁷"]
+    assert {"3×10⁰", "6×10⁰"} <= {*labels(axes.yaxis)}
 
 
 def test_counts_and_losses_are_plain_numbers_in_the_pictures():

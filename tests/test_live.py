@@ -66,7 +66,7 @@ def test_the_dashboard_counts_on_from_a_resumed_run(tmp_path):
     dashboard.start(one_diode(), data, 2)
     shown = drawn(dashboard)
     assert "time left unknown" in shown
-    assert "70.0 %, best 70.0 %" in shown  # the third line is not of this run: its checkpoint was never written
+    assert "70.00 %, best 70.00 %" in shown  # the third line is not of this run: its checkpoint was never written
     clock.now += 3.0
     dashboard.batch(3, 56, 0.25)  # half of the 112 samples
     shown = drawn(dashboard)
@@ -76,7 +76,7 @@ def test_the_dashboard_counts_on_from_a_resumed_run(tmp_path):
     dashboard.epoch(Metrics(3, 0.125, 0.7, 0.65, 40.0, 6.0))
     clock.now += 5.0
     shown = drawn(dashboard)
-    assert "65.0 %, best 70.0 %" in shown
+    assert "65.00 %, best 70.00 %" in shown
     assert "40 samples/s" in shown
     assert "last answer checked 5 s ago" in shown
     assert isinstance(data, Dataset)

@@ -73,7 +73,7 @@ def test_a_run_under_way_shows_how_far_it_is(tmp_path):
         folder.append(Metrics(1, 0.5, 0.8, 0.75, 100.0, 1.0))
         text = well_formed(folder._repr_html_())
         assert "1 epoch so far" in text
-        assert "75.0 % right" in text
+        assert "75.00 % right" in text
 
 
 @pytest.fixture(scope="module")

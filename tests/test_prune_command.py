@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from diodeq.circuit import Circuit, check
 from diodeq.circuit.power import dissipated
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
+from diodeq.devices.hardware.preferred import series_of
 from diodeq.learning import datasets, runs
 from diodeq.learning.experiment import conduct
 from diodeq.learning.front import Front, front
+from diodeq.learning.prune import open_to_pruning, pruned, trained
 from diodeq.learning.recipe import Recipe
 from diodeq.report.front_plot import front_figure
 from diodeq.simulators import create
@@ -108,6 +111,66 @@ def test_without_data_it_says_how_far_the_outputs_move(flowers, tmp_path, capsys
     assert found[1]["accuracy"] is None
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_a_few_epochs_are_better_than_none(tmp_path, capsys, epochs):
+    """Pruning ended with the epochs, at a rate that had learned next to nothing any more."""
+    words = ["train", "breast-cancer", "--epochs", "8", "--simulator", "wave", "--out", str(tmp_path / "run")]
+    assert main(words) == 0
+    found = []
+    for many in (0, epochs):
+        words = ("prune", tmp_path / "run" / "circuit.npz", "--parts", 90, "--data", "breast-cancer", "--epochs", many)
+        code, said, _ = run(capsys, *words, "--simulator", "wave", "-o", tmp_path / f"{many}.npz", "--json")
+        found.append(json.loads(said)["accuracy"])
+        assert code == 0
+    assert found[1] >= max(found[0], 0.92)
+
+
+def test_what_learning_makes_worse_stays_as_pruning_left_it(flowers):
+    circuit, data = open_to_pruning(Circuit.load(flowers)), datasets.load("iris", 3)
+    recipe = Recipe(parts=160, epochs=1, rate=50.0, beta=circuit.scaling.output_scale)
+    with create("wave") as wave:
+        scored = circuit.scaling.to_volts(data.x_train)
+        once = pruned(circuit, wave, scored, 160)
+        found = trained(circuit, data, wave, recipe)
+    assert np.array_equal(found.conductances, once.conductances)
+    assert found.same_topology(once)
+
+
+@pytest.mark.parametrize(("asked", "series"), [((), "E12"), (("--series", "E6"), "E6"), (("--series", "any"), "")])
+@pytest.mark.parametrize("made", ["trained", "quantized"])
+def test_values_stay_those_of_the_circuits_series(flowers, tmp_path, capsys, asked, series, made):
+    start = tmp_path / "e12.npz"
+    if made == "trained":
+        start = tmp_path / "run" / "circuit.npz"
+        words = ("train", "iris", "--series", "E12", "--epochs", 1, "--simulator", "wave", "--out", start.parent)
+    else:
+        words = ("quantize", flowers, "--series", "E12", "--simulator", "wave", "-o", start)
+    assert run(capsys, *words)[0] == 0
+    words = ("prune", start, "--parts", 60, "--data", "iris", "--epochs", 2, "--simulator", "wave", *asked, "--json")
+    code, said, _ = run(capsys, *words, "-o", tmp_path / "less.npz")
+    ohms = 1.0 / Circuit.load(tmp_path / "less.npz").conductances
+    assert (code, json.loads(said)["series"]) == (0, series)
+    assert series_of(ohms) == series
+
+
+def test_what_has_no_more_stays_and_ratings_may_refuse(flowers, tmp_path, capsys):
+    words = ("prune", flowers, "--parts", 172, "--data", "iris", "--epochs", 2, "--simulator", "wave", "-o")
+    code, said, err = run(capsys, *words, tmp_path / "same.npz")
+    assert code == 0
+    assert "172 resistors, no more than allowed: it stays" in err
+    assert "\nfeasibility: ±5 V, 172 resistors" in said
+    before, after = Circuit.load(flowers), Circuit.load(tmp_path / "same.npz")
+    assert np.array_equal(before.conductances, after.conductances)
+    assert (before.notes, before.mask.tolist()) == (after.notes, after.mask.tolist())
+    # 200 V are more than any small resistor takes.
+    high = before.with_values("voltage_sources", before.voltage_sources.values * 200.0)
+    high.save(tmp_path / "high.npz")
+    words = ("prune", tmp_path / "high.npz", "--parts", 100, "--simulator", "wave", "--strict", "-o")
+    code, _, err = run(capsys, *words, tmp_path / "never.npz")
+    assert (code, (tmp_path / "never.npz").exists()) == (4, False)
+    assert "nothing was written" in err
+
+
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
@@ -117,6 +180,7 @@ def test_without_data_it_says_how_far_the_outputs_move(flowers, tmp_path, capsys
         (("--parts", 40, "--epochs", 3), 2, "--epochs has no meaning where nothing is trained"),
         (("--parts", 40, "--rule", "contrastive"), 2, "--rule has no meaning where nothing is trained"),
         (("--parts", 40, "--data", "iris", "--epochs", 0, "--rule", "contrastive"), 2, "--rule has no meaning"),
+        (("--parts", 40, "--series", "E24"), 2, "--series has no meaning where nothing is trained"),
         (("--parts", 40, "--data", "wine"), 3, "4 inputs but wine has 13 features"),
         (("--parts", 40, "--data", "iris", "--rule", "magic"), 2, "there is no rule"),
         (("--parts", 40, "--data", "nothing"), 2, "there is no data set"),
@@ -180,6 +244,14 @@ def test_a_front_goes_on_where_it_was_killed(tmp_path, capsys, monkeypatch):
     code, table, _ = run(capsys, *words[:-2], "--out", tmp_path / "parts")
     assert code == 0
     assert "each seed" in table
+    assert "power mW" in table
+
+
+def test_the_footnote_of_what_failed_says_what_to_do(tmp_path, capsys):
+    few = ("front", "xor", "--parts", "3", "--seeds", "1", "--hidden", "4", "--epochs", "1", "--simulator", "wave")
+    code, table, _ = run(capsys, *few, "--out", tmp_path / "few")
+    assert (code, "failed" in table) == (0, True)
+    assert re.search(r"and 3 are allowed; allow at least \d+ parts", " ".join(table.split()))
 
 
 def test_points_that_cannot_be_are_outcomes_and_the_best_are_marked(tmp_path):
@@ -188,6 +260,7 @@ def test_points_that_cannot_be_are_outcomes_and_the_best_are_marked(tmp_path):
     few, dense = document["points"][:2], document["points"][2:]
     assert all("are needed to hold every node" in point["runs"][0]["failed"] for point in few)
     assert not any(point["best"] for point in few)
+    assert few[0]["runs"][0]["remedy"].startswith("allow at least")
     assert dense[0]["resistors"] == 48
     assert dense[1]["watts"]["median"] < dense[0]["watts"]["median"]
     assert dense[1]["best"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 
 import networkx
@@ -14,10 +15,13 @@ from circuits import CIRCUITS, DRIVES
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.check import check
 from diodeq.circuit.graph import driven_nodes
+from diodeq.circuit.schematic import svg
+from diodeq.circuit.survey import Survey
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.errors import NotRealizableError
 from diodeq.learning.experiment import beginning, stored
+from diodeq.netlist.bom import bill
 from diodeq.simulators import create
 from diodeq.synthesis import Assembly
 from diodeq.synthesis.layered import layered
@@ -109,6 +113,32 @@ def test_a_buffer_holds_what_it_drives_and_goes_where_that_is_nothing(contributi
     assert np.flatnonzero(found).tolist() == stays
     left = check(without(circuit, found))
     assert (left.nodes, len(left.buffers)) == (nodes, buffers)
+
+
+def test_sources_that_nothing_uses_are_no_parts(tmp_path):
+    """Of four inputs two are read after pruning; columns and sources stay in their order."""
+    circuit = layered((4, 2, 1), DIODE, 5.0)
+    ends = circuit.resistors.terminals
+    read = np.isin(ends[:, 0], [circuit.nodes.index(f"x{k}_{sign}") for k in (1, 3) for sign in "pn"])
+    rails = np.isin(ends[:, 0], circuit.voltage_sources.terminals[circuit.inputs.source, 0])
+    left = check(without(circuit, read | ~rails))
+    drives = np.array([[1.0, 2.0, 3.0, 4.0]])
+    values = dict(zip(left.nodes, Oracle().operate(left, drives).node_voltages[0], strict=True))
+    assert [values[f"x{k}_p"] for k in range(4)] == pytest.approx([1.0, 2.0, 3.0, 4.0])
+    rows = [row for row in csv.DictReader(bill(left).splitlines()) if row["reference"].startswith("V")]
+    nodes = [left.nodes[node] for node in left.voltage_sources.terminals[:, 0].tolist()]
+    driven = [f"V{nodes.index(f'x{k}_{sign}') + 1}" for k in (1, 3) for sign in "pn"]
+    listed = [(row["value"], name) for row in rows for name in row["reference"].replace("-", " ").split()]
+    assert [name for value, name in listed if not value] == [*driven[:2], *driven[2:]]
+    assert [value for value, _ in listed if value] == ["5 V", "-5 V"]
+    assert sum(int(row["count"]) for row in rows) == 6
+    assert "6 voltage sources" in svg(left)
+    assert "x0" not in svg(left)
+    # 40 V at what nobody reads are asked of no supply.
+    volts = left.voltage_sources.values.copy()
+    volts[nodes.index("x0_p")] = 40.0
+    survey = Survey(left.with_values("voltage_sources", volts))
+    assert survey.found().supply_volts == 5.0
 
 
 def test_a_fan_in_is_of_the_best_before_each_node():
@@ -213,3 +243,13 @@ def test_many_small_resistors_at_an_output_hold_it(most):
             kept(circuit, shares, most)
     else:
         assert held(check(without(circuit, kept(circuit, shares, most))))
+
+
+def test_hidden_nodes_stay_where_every_share_is_the_same():
+    """Each of them keeps a resistor to an output, though those before it are all better."""
+    circuit = layered((4, 10, 3), DIODE, 5.0)
+    groups = np.repeat([name for name, _ in circuit.resistors.groups], [count for _, count in circuit.resistors.groups])
+    shares = np.where(np.char.endswith(groups, "outputs"), 1 / 12, 1 / 10)
+    left = check(without(circuit, kept(circuit, shares, 60)))
+    assert len(left.resistors) == 60
+    assert len(left.diodes) == 10

@@ -128,6 +128,23 @@ def test_columns_are_taken_by_the_names_of_the_inputs(header: str, engine: Fake)
         tables.read_matrix(labelled, ("x0", "x1", "x2", "x3"), True)
 
 
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        ("x0,x1,species,x2", "leave its column 3, 'species', out: it is no input, as a label is none"),
+        ("1,2,3,setosa", "leave its column 4, 'setosa', out"),
+        ("1,2,3,0", "give one column per input, without a label"),
+        ("1,2,3,0,7", "give one column per input"),
+    ],
+)
+def test_a_column_that_is_no_input_is_named(first: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"{first}\n" + ",".join(["1"] * (first.count(",") + 1)) + "\n")
+    with pytest.raises(InputError, match="but the circuit has 3 inputs") as told:
+        tables.read_matrix(path, ("x0", "x1", "x2"))
+    assert told.value.remedy.startswith(words)
+
+
 def test_a_circuit_without_inputs_has_one_operating_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from diodeq.learning.datasets import load, targeted
 from diodeq.learning.encoding import units
 from diodeq.netlist.reading import import_deck
 from diodeq.network import solve, weights
+from diodeq.printable import change, percent
 from diodeq.simulators import create
 from diodeq.synthesis.layered import layered
 from diodeq.synthesis.pruning import kept, without
@@ -308,3 +309,15 @@ def test_what_a_circuit_has_none_of_is_not_trained():
     circuit = layered((5, 4, 3), DIODE, 5.0)
     with pytest.raises(UsageError, match="has no transformers"):
         trainer.start(circuit, replace(RECIPE, also=("turns",)), Technology())
+
+
+# --- numbers that are said -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.0031, "0.31 %"), (0.9949, "99 %"), (0.996, "100 %"), (12.3, "1,230 %"), (1e300, "more than 1,000,000 %")],
+)
+def test_what_moves_is_a_readable_percentage(share: float, said: str) -> None:
+    assert change(share) == said
+    assert percent(0.97368) == "97.37 %"

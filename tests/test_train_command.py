@@ -16,6 +16,7 @@ import pytest
 
 from diodeq.circuit import Circuit
 from diodeq.cli.main import main
+from diodeq.cli.train import PANELS, train
 from diodeq.learning.run_folder import FILES
 
 # Small and quick: 6 epochs of 112 samples.
@@ -91,6 +92,21 @@ def test_words_on_stdout_and_workers_change_no_bit(finished, tmp_path, capsys):
         Circuit.load(tmp_path / "run/circuit.npz").conductances, Circuit.load(run / "circuit.npz").conductances
     )
     assert learned(tmp_path / "run") == learned(run)
+
+
+def test_every_option_is_in_one_panel_of_its_help():
+    options = [option for parameter in train.params for option in parameter.opts[:1] if option.startswith("-")]
+    listed = [option for each in PANELS.values() for option in each]
+    assert sorted(listed) == sorted([*options, "--help"])
+
+
+def test_what_is_trained_is_said_and_what_nothing_reads(tmp_path, capsys):
+    words = ["train", "digits", "--epochs", "1", "--simulator", "wave", "--out", str(tmp_path / "run")]
+    assert main([*words, "--hidden", "9", "--topology", "local:2x2:stride3"]) == 0
+    said = capsys.readouterr()
+    assert "\n64-9-10: " in said.out
+    assert "; learned in batches of 32 at a rate of 0.1\n" in said.out
+    assert said.err.endswith("note: nothing reads 28 of 64 features: x2, x5, x10, x13, x16, x17, x18, x19 …\n")
 
 
 @pytest.mark.parametrize("lines", [0, 1, 4])
@@ -214,6 +230,13 @@ def test_resuming_with_other_data_is_refused(tmp_path, capsys):
         (["iris", "--resume"], 3, "no run"),
         (["--resume"], 3, "no run"),
         ([], 2, "DATA is missing; name a data set such as iris, or add --resume"),
+        (["iris", "--power", "1e-20"], 2, "--power 1e-20 is not possible; give from 1e-15 to 1e+09"),
+        (["iris", "--power-weight", "1e308"], 2, "--power-weight 1e+308 is not possible; give from 0 to 1e+30"),
+        (["iris", "--supply", "1e300"], 2, "--supply 1e+300 is not possible; give from 0.001 to 1e+06"),
+        (["iris", "--supply", "1e-300"], 2, "--supply 1e-300 is not possible; give from 0.001"),
+        (["iris", "--series", "E25"], 2, "there is no series E25; use one of E3, E6"),
+        (["iris", "--topology", "local:3x3:stride0"], 2, "stride0 is no stride; write stride1 or more"),
+        (["iris", "--topology", "ring"], 2, "there is no topology 'ring'; use one of dense"),
         (["iris", "--batch-size", "0"], 2, "--batch-size 0 is not possible; give at least 1"),
         (["iris", "--rate", "nan"], 2, "--rate nan is not possible; give a positive number"),
         (["iris", "--robust", "tolerance=100%"], 2, "tolerance = 100 % leaves nothing; give less than 100 %"),

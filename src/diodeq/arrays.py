@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diodeq.errors import InputError
+from diodeq.printable import counted
 
 
 def real(what: str, values: ArrayLike) -> NDArray[np.float64]:
@@ -55,6 +57,35 @@ def numbers(what: str, values: ArrayLike) -> NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         return np.where(values.mask, np.nan, found)
     return found
+
+
+def scalar(what: str, value: float) -> float:
+    """``value`` as one float.
+
+    Raises:
+        InputError: as in ``real``, or there are none or several.
+    """
+    found = real(what, value)
+    if found.ndim:
+        raise InputError(f"{what} cannot be {counted(found.size, 'number')}", "give one number")
+    return float(found)
+
+
+def text(what: str, value: str) -> str:
+    """``value`` itself; raises ``InputError`` where it is no text."""
+    if not isinstance(value, str):
+        raise InputError(f"{what} cannot be {value!r}", "give a text")
+    return value
+
+
+def seeds(seed: int | Sequence[int]) -> np.random.SeedSequence:
+    """What random numbers derive from; raises ``InputError`` for what is no whole number of 0 or more, or several."""
+    try:
+        if seed is None:  # numpy would take any
+            raise TypeError
+        return np.random.SeedSequence(seed)
+    except (TypeError, ValueError):
+        raise InputError(f"the seed cannot be {seed!r}", "give a whole number of 0 or more, or several") from None
 
 
 def is_finite(value: float) -> bool:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+MANY = 1_000_000
 # Below and above the unit.
 _PREFIXES = ("mµnpfazyrq", "kMGTPEZYRQ")
 
@@ -26,6 +27,17 @@ def printable(text: str, keep: str = "") -> str:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """Such as ``1 row``, ``2 rows`` and ``1,347 rows``; ``plural`` is for nouns that take more than an s."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def percent(share: float) -> str:
+    """A share of samples, such as an accuracy, as every command and page writes it: ``97.37 %``."""
+    return f"{100.0 * share:.2f} %"
+
+
+def change(share: float) -> str:
+    """How much something moves by, such as ``0.31 %``, ``12 %`` and ``1,230 %``."""
+    found = 100.0 * share
+    return f"{found:.2g} %" if found < 99.5 else f"{found:,.0f} %" if found < MANY else f"more than {MANY:,} %"
 
 
 def _seen(letter: str) -> bool:

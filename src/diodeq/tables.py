@@ -174,7 +174,7 @@ def read_blocks(
         if first:
             cells = block[0][1]
             if len(cells) != len(inputs) + labelled:
-                raise _misfit(path, len(cells), len(inputs), labelled)
+                raise _misfit(path, cells, inputs, labelled)
             if is_header(cells[: len(inputs)]):
                 block = [*block[1:], *islice(found, 1)]
                 order = _order(path, cells[: len(inputs)], inputs)
@@ -241,9 +241,20 @@ def _label(path: str | Path, line: int, cell: str, classes: Sequence[str]) -> fl
     return value
 
 
-def _misfit(path: str | Path, width: int, inputs: int, labelled: bool) -> InputError:
-    needs, remedy = f"the circuit has {counted(inputs, 'input')}", "give one column per input"
-    if labelled:
+def _misfit(path: str | Path, cells: list[str], inputs: Sequence[str], labelled: bool) -> InputError:
+    """What to say of a first row that is wider or narrower; columns that are no inputs are named, such as labels."""
+    width, needs, remedy = len(cells), f"the circuit has {counted(len(inputs), 'input')}", "give one column per input"
+    known = {name.casefold() for name in inputs}
+    if is_header(cells):
+        others = [cell.strip() for cell in cells if not {cell.strip().casefold(), plain(cell)} & known]
+    else:
+        others = [cell.strip() for cell in cells[len(inputs) :] if not is_number(cell)]
+    if len(others) == width - len(inputs) == 1 and not labelled:
+        at = next(at for at, cell in enumerate(cells, start=1) if cell.strip() == others[0])
+        remedy = f"leave its column {at}, {others[0]!r}, out: it is no input, as a label is none"
+    elif width == len(inputs) + 1 and not labelled:
+        remedy = f"{remedy}, without a label"
+    elif labelled:
         needs, remedy = f"{needs} and the class number needs a column too", f"{remedy}, then the class number"
     return InputError(f"{path} has {counted(width, 'column')} but {needs}", remedy)
 

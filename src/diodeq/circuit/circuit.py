@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diodeq.arrays import real, whole
+from diodeq.arrays import real, scalar, whole
 from diodeq.circuit.bank import Bank, Bools, Floats, Ints, bank, frozen
 from diodeq.circuit.inputs import Inputs, Units
 from diodeq.circuit.kinds import KINDS, learn, nonlinear_kinds, source_kinds
@@ -90,6 +90,7 @@ class Circuit:
             put(self, "output_names", tuple(f"y{k}" for k in range(len(self.outputs))))
         trainable = np.zeros(len(self.resistors), bool) if self.trainable is None else self.trainable
         put(self, "trainable", frozen(np.ascontiguousarray(whole("the trainable flags", trainable, np.bool_))))
+        put(self, "temperature", scalar("the temperature", self.temperature))
         if self.units is None:
             put(self, "units", Units(np.zeros(len(self.inputs)), np.ones(len(self.inputs))))
         self._fits()

@@ -71,6 +71,27 @@ def held_nodes(circuit: Circuit) -> Bools:
     return np.asarray(label == label[0])
 
 
+def idle(circuit: Circuit, kind: str) -> Bools:
+    """bool[n]: the parts of a kind that hold a voltage at a node which no other part and no output uses: nobody has to
+    buy them. What is not a source of voltage is never idle."""
+    spec, ends = KINDS[kind], circuit.bank(kind).terminals
+    if not spec.source or spec.holds is None:
+        return np.zeros(len(ends), bool)
+    used = np.bincount(circuit.outputs.ravel(), minlength=len(circuit.nodes))
+    for each in KINDS:
+        used += np.bincount(circuit.bank(each).terminals.ravel(), minlength=len(circuit.nodes))
+    used[0] = 2
+    return np.asarray((used[ends] < 2).any(axis=1))
+
+
+def unread(circuit: Circuit) -> list[str]:
+    """The names of the inputs that drive nothing."""
+    used = np.concatenate([~idle(circuit, kind) for kind in source_kinds()])
+    driven = np.zeros(len(circuit.inputs), bool)
+    driven[circuit.inputs.column[used[circuit.inputs.source]]] = True
+    return [name for name, drives in zip(circuit.inputs.names, driven.tolist(), strict=True) if not drives]
+
+
 def first_source(circuit: Circuit, kind: str) -> int:
     """The number of the first source of a kind among all sources, as ``Inputs.source`` counts."""
     kinds = source_kinds()

@@ -16,6 +16,7 @@ from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence
 from diodeq.circuit.feasibility import TOLD, Excess, Feasibility
 from diodeq.circuit.flows import SIGNS, kinds_of
+from diodeq.circuit.graph import idle
 from diodeq.circuit.kinds import KINDS, OWN, source_kinds
 from diodeq.circuit.one_ports import one_port_models
 from diodeq.circuit.power_bound import power_bound
@@ -226,13 +227,13 @@ class Survey:
         return tuple(dict.fromkeys(names))
 
     def _supplies(self, reach: float) -> Iterator[tuple[str, Floats]]:
-        """The highest voltage of every source that inputs within the reach can ask for, and of amplifiers so far."""
+        """The highest voltage of every source in use for inputs within the reach, and of amplifiers so far."""
         circuit = self._circuit
         constant = np.concatenate([circuit.bank(kind).values for kind in source_kinds()])
         swing = np.asarray(abs(circuit.inputs.gains(len(constant))).sum(axis=1)).ravel()
         for kind, each in self._by_kind((np.abs(constant) + reach * swing)[None]).items():
             if KINDS[kind].holds is not None:
-                yield kind, each[0]
+                yield kind, np.where(idle(circuit, kind), 0.0, each[0])
         yield from self._amplifiers.items()
 
     def _largest(self) -> tuple[float | None, str]:

@@ -6,7 +6,6 @@ import rich_click as click
 
 from diodeq.cli.options import together
 from diodeq.devices import units
-from diodeq.synthesis import topologies
 
 
 def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[int, ...] | None:
@@ -24,13 +23,15 @@ FIXED_BY_CIRCUIT = ("hidden", "unit", "topology", "lateral", "diode", "supply", 
 ARCHITECTURE = together(
     click.option("--hidden", multiple=True, callback=_widths, metavar="N[,N…]", help="Width of each hidden layer."),
     click.option(
-        "--unit", metavar="NAME[:VOLTS]", help=f"What each hidden node has: {units.described()}.  [default: diode]"
+        "--unit",
+        metavar="NAME[:VOLTS]",
+        help=f"What each hidden node has: {units.described()}.  [default: diode]",
     ),
     click.option(
         "--topology",
         metavar="NAME[:OPTION…]",
-        help=f"What hidden layers are joined to before them, such as {topologies.described()}: receptive fields in an"
-        " image, or a random share.  [default: dense]",
+        help="What hidden layers are joined to before them: dense, local:5x5, local:5x5:stride2:28x28 (fields of an"
+        " image), random:0.1.  [default: dense]",
     ),
     click.option("--lateral/--no-lateral", default=None, help="Join the nodes within each hidden layer too."),
     click.option("--diode", help="A part of `diodeq devices list`.  [default: 1N4148, or what suits the unit]"),

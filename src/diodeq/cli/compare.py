@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +17,15 @@ from diodeq.cli.options import (
     WORKERS,
     WRITTEN,
     numbers,
-    print_json,
     rule_list,
 )
 from diodeq.cli.samples import TARGET
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
-from diodeq.files import write_atomically
 from diodeq.learning.rules import RULES, written
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.table import Table
 
 # The rates of every decade that a rule is tuned over, in log-conductance.
@@ -109,23 +107,17 @@ def compare(
         from diodeq.report.figures import demand_drawable
 
         demand_drawable(picture)
-    from diodeq.cli.console import counting_bar
+    from diodeq.cli.console import counting_bar, document_out
 
     with counting_bar() as on_run:
         document = run(comparison, out, workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
-    write_atomically(out / "compare.json", json.dumps(document, indent=2) + "\n")
-    if picture is not None:
-        from diodeq.report.compare_plot import compare_figure
-        from diodeq.report.figures import render
+    document_out(document, out / "compare.json", picture, _figure, None if as_json else _table)
 
-        write_atomically(picture, render(compare_figure([document]), picture))
-    if as_json:
-        print_json(document)
-    else:
-        from diodeq.cli.console import WIDE, Terminal
 
-        console = Terminal(least=WIDE)
-        console.print(_table(document))
+def _figure(document: dict[str, Any]) -> Figure:
+    from diodeq.report.compare_plot import compare_figure
+
+    return compare_figure([document])
 
 
 def _table(document: dict[str, Any]) -> Table:
@@ -140,10 +132,10 @@ def _table(document: dict[str, Any]) -> Table:
     affordable = [entry for entry in document["rules"] if "impossible" not in entry]
     for entry in sorted(affordable, key=lambda entry: -entry["test_accuracy"]["mean"]):
         mean, deviation = (100 * entry["test_accuracy"][key] for key in ("mean", "deviation"))
-        each = ", ".join("failed" if "failed" in run else f"{100 * run['test_accuracy']:.1f}" for run in entry["runs"])
-        last = [f"{100 * entry['verified_accuracy']['mean']:.1f}"] if "verified_accuracy" in entry else []
+        each = ", ".join("failed" if "failed" in run else f"{100 * run['test_accuracy']:.2f}" for run in entry["runs"])
+        last = [f"{100 * entry['verified_accuracy']['mean']:.2f}"] if "verified_accuracy" in entry else []
         costs = (f"{entry['solves_per_sample']:,}", f"{entry['steps']:,}", f"{entry['rate']:g}")
-        table.add_row(entry["rule"], *costs, f"{mean:.1f}", f"{deviation:.1f}", each, *last)
+        table.add_row(entry["rule"], *costs, f"{mean:.2f}", f"{deviation:.2f}", each, *last)
     for entry in document["rules"]:
         if "impossible" in entry:
             table.add_row(entry["rule"], "", "0")

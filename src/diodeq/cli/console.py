@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from diodeq.cli.options import print_json
+from diodeq.files import write_atomically
 from diodeq.printable import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
 
 # Tables are as wide as they need in a window that is narrower.
 WIDE = 110
@@ -39,6 +47,26 @@ class Terminal(Console):
                 yield segment
             else:
                 yield Segment(printable(segment.text, keep="\n"), segment.style)
+
+
+def document_out(
+    document: dict[str, Any],
+    path: Path,
+    picture: Path | None,
+    figure: Callable[[dict[str, Any]], Figure],
+    table: Callable[[dict[str, Any]], Table] | None,
+) -> None:
+    """Write what many runs came to as JSON to ``path`` and as a ``figure`` to ``picture``, where it is wanted; show its
+    ``table``, or print the JSON where there is none."""
+    write_atomically(path, json.dumps(document, indent=2) + "\n")
+    if picture is not None:
+        from diodeq.report.figures import render
+
+        write_atomically(picture, render(figure(document), picture))
+    if table is None:
+        print_json(document)
+    else:
+        Terminal(least=WIDE).print(table(document))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, pr
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology
-from diodeq.printable import counted
+from diodeq.printable import change, counted, percent
 
 # Above this relative error pre-distortion did not do what it is for.
 REACHED = 0.01
@@ -141,10 +141,10 @@ def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
 
 def _cost(what: str, found: dict[str, Any], simulator: str, decides: bool) -> str:
     known = ""
-    kept = f"; {100 * found['agreement']:.2f} % keep their highest output" if decides else ""
+    kept = f"; {percent(found['agreement'])} keep their highest output" if decides else ""
     if found["accuracy"] is not None:
-        known = f"; accuracy {100 * found['accuracy']:.2f} %, as drawn {100 * found['accuracy_before']:.2f} %"
+        known = f"; accuracy {percent(found['accuracy'])}, as drawn {percent(found['accuracy_before'])}"
     return (
-        f"{what}: outputs move by {found['rms']:.3g} V rms ({100 * found['relative']:.2g} %), {found['largest']:.3g} V"
+        f"{what}: outputs move by {found['rms']:.3g} V rms ({change(found['relative'])}), {found['largest']:.3g} V"
         f" at most, over {counted(found['samples'], 'sample')}{kept}{known} ({simulator})"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +18,14 @@ from diodeq.cli.options import (
     WRITTEN,
     Amount,
     numbers,
-    print_json,
 )
 from diodeq.cli.samples import TARGET
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
 from diodeq.devices.units import Unit
-from diodeq.files import write_atomically
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.table import Table
 
 MOST_SEEDS = 10_000
@@ -119,22 +117,17 @@ def front(
         from diodeq.report.figures import demand_drawable
 
         demand_drawable(picture)
-    from diodeq.cli.console import counting_bar
+    from diodeq.cli.console import counting_bar, document_out
 
     with counting_bar() as on_run:
         document = run(asked, out, workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
-    write_atomically(out / "front.json", json.dumps(document, indent=2) + "\n")
-    if picture is not None:
-        from diodeq.report.figures import render
-        from diodeq.report.front_plot import front_figure
+    document_out(document, out / "front.json", picture, _figure, None if as_json else _table)
 
-        write_atomically(picture, render(front_figure(document), picture))
-    if as_json:
-        print_json(document)
-        return
-    from diodeq.cli.console import WIDE, Terminal
 
-    Terminal(least=WIDE).print(_table(document))
+def _figure(document: dict[str, Any]) -> Figure:
+    from diodeq.report.front_plot import front_figure
+
+    return front_figure(document)
 
 
 def _table(document: dict[str, Any]) -> Table:
@@ -146,7 +139,7 @@ def _table(document: dict[str, Any]) -> Table:
         caption="* nothing else is as good in accuracy, resistors and median milliwatts",
         caption_justify="left",
     )
-    for name in ("parts", "mW", "mean", "±", "each seed", "resistors", "median mW", "worst mW"):
+    for name in ("parts", "power mW", "mean", "±", "each seed", "resistors", "median mW", "worst mW"):
         table.add_column(name, justify="right")
     table.add_column("")
     for point in document["points"]:
@@ -154,18 +147,18 @@ def _table(document: dict[str, Any]) -> Table:
             f"{point['parts']:,}" if point["parts"] else "all",
             _milli(point["power"]) if point["power"] else "any",
         )
-        each = ", ".join("failed" if "failed" in run else f"{100 * run['test_accuracy']:.1f}" for run in point["runs"])
+        each = ", ".join("failed" if "failed" in run else f"{100 * run['test_accuracy']:.2f}" for run in point["runs"])
         if point["watts"] is None:
             table.add_row(*limits, "", "", each)
             continue
-        mean, deviation = (f"{100 * point['test_accuracy'][key]:.1f}" for key in ("mean", "deviation"))
+        mean, deviation = (f"{100 * point['test_accuracy'][key]:.2f}" for key in ("mean", "deviation"))
         watts = (_milli(point["watts"][key]) for key in ("median", "worst"))
         table.add_row(
             *limits, mean, deviation, each, f"{point['resistors']:,.0f}", *watts, "*" if point["best"] else ""
         )
     failed = next((run for point in document["points"] for run in point["runs"] if "failed" in run), None)
     if failed is not None:
-        table.caption = f"{table.caption}; {failed['folder']}: {failed['failed']}"
+        table.caption = f"{table.caption}; {failed['folder']}: {failed['failed']}; {failed['remedy']}"
     return table
 
 

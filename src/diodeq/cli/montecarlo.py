@@ -23,7 +23,7 @@ from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
 
 # Accuracy, or agreement, that a good board may lose.
 MAY_LOSE = 0.01
@@ -186,10 +186,10 @@ def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
     )
     for name, what in (("accuracy", "accuracy"), ("agreement", "highest output as drawn")):
         if found.get(name) and (decides or name == "accuracy"):
-            drawn = f", as drawn {100 * found['accuracy_drawn']:.2f} %" if name == "accuracy" else ""
+            drawn = f", as drawn {percent(found['accuracy_drawn'])}" if name == "accuracy" else ""
             yield (
-                f"{what}: mean {100 * found[name]['mean']:.2f} %, 5 % of boards below"
-                f" {100 * found[name]['percentile_5']:.2f} %, worst {100 * found[name]['lowest']:.2f} %{drawn}"
+                f"{what}: mean {percent(found[name]['mean'])}, 5 % of boards below"
+                f" {percent(found[name]['percentile_5'])}, worst {percent(found[name]['lowest'])}{drawn}"
             )
     if found["rms_volts"]:
         yield (
@@ -199,8 +199,8 @@ def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
     share = found["yield"]
     if decides:
         yield (
-            f"yield: {100 * share['share']:.1f} % of boards reach {100 * share['threshold']:.2f} %"
-            f" (95 % confidence: {100 * share['low_95']:.1f} … {100 * share['high_95']:.1f} %)"
+            f"yield: {percent(share['share'])} of boards reach {percent(share['threshold'])}"
+            f" (95 % confidence: {100 * share['low_95']:.2f} … {percent(share['high_95'])})"
         )
     yield "what matters, gradient × spread of resistors, as shares of the loss's variance:"
     ranking = found["ranking"]

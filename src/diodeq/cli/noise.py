@@ -13,7 +13,7 @@ from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, WRITTEN
 from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, rows_of
 from diodeq.cli.terminal import say
 from diodeq.files import write_atomically
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,6 +135,6 @@ def _lines(found: NoiseFigures, document: dict[str, Any]) -> list[str]:
         else "effective bits need a span: give at least two rows whose outputs differ",
     ]
     if document["accuracy"] is not None:
-        drawn = ", ".join(f"{100 * share:.2f} % with {times}" for times, share in document["accuracy"].items())
-        lines.append(f"accuracy {100 * document['accuracy_without']:.2f} % without noise, {drawn} times the noise")
+        drawn = ", ".join(f"{percent(share)} with {times}" for times, share in document["accuracy"].items())
+        lines.append(f"accuracy {percent(document['accuracy_without'])} without noise, {drawn} times the noise")
     return lines

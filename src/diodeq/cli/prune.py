@@ -10,25 +10,30 @@ import rich_click as click
 
 from diodeq.analysis.quantization import Cost, cost, drawn_drives
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
+from diodeq.circuit.feasibility import Feasibility
+from diodeq.circuit.survey import Survey
+from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.quantizing import moved
-from diodeq.cli.samples import TARGET, split_of
+from diodeq.cli.samples import TARGET, split_of, values_of
 from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
+from diodeq.devices.hardware.ladder import ladder, own_range
 from diodeq.errors import UsageError
 from diodeq.learning import datasets
-from diodeq.learning.prune import open_to_pruning, pruned, trained
+from diodeq.learning.prune import has_more, open_to_pruning, pruned, trained
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.trainer import SCORED, fits
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
 from diodeq.simulators import create
 
 # Between that of a circuit learned anew and that of one which is only tuned: what is pruned has to be made up for.
 RATE = 0.05
 # Nodes that are named.
 NAMED = 8
+# What --series calls no series.
+ANY = "any"
 
 
 @click.command()
@@ -61,6 +66,12 @@ NAMED = 8
     type=click.IntRange(min=0),
     help="Of the split and the order.  [default: that of the run whose folder CIRCUIT lies in, else 0]",
 )
+@click.option(
+    "--series",
+    metavar="VALUES",
+    help="Learn on with such values only: E24, AD5206, 16 levels …, or any.  [default: those that CIRCUIT keeps to]",
+)
+@STRICT
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -75,6 +86,8 @@ def prune(
     epochs: int | None,
     rule: str | None,
     seed: int | None,
+    series: str | None,
+    strict: bool,
     simulator: str,
     workers: int | None,
     time_limit: float,
@@ -85,50 +98,61 @@ def prune(
     With --data the circuit learns on while it is pruned, as `diodeq train DATA --from CIRCUIT --parts N` does it, and
     loses less; that command has a folder of the run and can be resumed. Without it samples are drawn at random, as wide
     as the circuit's constant sources, nothing is trained, and what is said is how far the outputs move. All resistors
-    may go and are trainable in OUTPUT.
+    may go and are trainable in OUTPUT. A circuit that has no more than is allowed stays as it is.
 
     Example: diodeq prune run/circuit.npz --parts 40 --data iris -o small.npz
     """
     if parts is None and fan_in is None:
         raise UsageError("nothing says how much is to go", "give --parts N, --fan-in N or both")
     if data is None or epochs == 0:
-        _demand_none(rule=rule)
+        _demand_none(rule=rule, series=series)
     if data is None:
         _demand_none(epochs=epochs, seed=seed, target=target)
     loaded = Circuit.load(circuit)
     before = open_to_pruning(loaded)
+    most = parts or 0, fan_in or 0
+    stays = not has_more(before, *most)
+    series = values_of(circuit, loaded) if series is None else "" if series == ANY else series
+    scored = drives = drawn_drives(before)
+    samples, labels, clipped = None, None, 0
+    if data is not None:
+        data = datasets.targeted(data, target)
+        seed = split_of(circuit, data) if seed is None else seed
+        samples = datasets.load(data, seed)
+        fits(before, samples)
+        scored, drives = (before.scaling.to_volts(x) for x in (samples.x_train[:SCORED], samples.x_test))
+        labels, clipped = samples.y_test, before.scaling.clipped(samples.x_test)
     with create(simulator, workers, time_limit) as engine:
-        if data is None:
-            drives, labels = drawn_drives(before), None
-            after = pruned(before, engine, drives, parts or 0, fan_in or 0)
+        if stays:
+            after = loaded
+        elif data is None or samples is None or epochs == 0:
+            after = pruned(before, engine, scored, *most)
         else:
-            data = datasets.targeted(data, target)
-            seed = split_of(circuit, data) if seed is None else seed
-            samples = datasets.load(data, seed)
-            fits(before, samples)
-            if epochs == 0:
-                scored = before.scaling.to_volts(samples.x_train[:SCORED])
-                after = pruned(before, engine, scored, parts or 0, fan_in or 0)
-            else:
-                recipe = _recipe(
-                    recipe_for(data, samples), before, parts=parts, fan_in=fan_in, epochs=epochs, rule=rule, seed=seed
-                )
-                with shown(recipe.epochs, False, False, output) as progress:
-                    progress.start(before, samples, 0)
-                    after = trained(before, samples, engine, recipe, progress.batch, progress.epoch)
-            drives, labels = before.scaling.to_volts(samples.x_test), samples.y_test
-        found = cost(engine, before, after, drives, labels)
+            given = {"parts": parts, "fan_in": fan_in, "epochs": epochs, "rule": rule, "seed": seed}
+            recipe = _recipe(recipe_for(data, samples), before, series, **given)
+            with shown(recipe.epochs, False, False, output) as progress:
+                progress.start(before, samples, 0)
+                after = trained(before, samples, engine, recipe, progress.batch, progress.epoch)
+        single = ladder(series, *Recipe().range_with(after.conductances)).single if series else None
+        survey = Survey(after, made_of=single)
+        found = cost(engine, before, after, drives, labels, survey)
+        feasible = survey.found(clipped)
         version = engine.version
-    note = f"pruned from {counted(len(before.resistors), 'resistor')} to {len(after.resistors):,}"
-    after = replace(after, notes=(*after.notes, note))
+    if strict:
+        feasible.demand("train with a lower --supply or --power, or leave --strict out; nothing was written")
+    if not stays:
+        note = f"pruned from {counted(len(before.resistors), 'resistor')} to {len(after.resistors):,}"
+        after = replace(after, notes=(*after.notes, note))
     after.save(output)
-    document = _document(loaded, after, found, version)
+    document = _document(loaded, after, series, found, feasible, version)
+    if stays:
+        complain(f"note: {circuit} has {counted(len(loaded.resistors), 'resistor')}, no more than allowed: it stays")
     if as_json:
         print_json({"file": str(output), **document})
         return
-    if document["made_trainable"]:
+    if not stays and document["made_trainable"]:
         complain(f"note: {counted(document['made_trainable'], 'resistor')} that were not trainable could go too")
-    say("\n".join([*_words(document, found, len(after.outputs)), f"wrote {output}"]))
+    say("\n".join([*_words(document, found, len(after.outputs)), feasible.sentence(), f"wrote {output}"]))
 
 
 def _demand_none(**given: Any) -> None:
@@ -137,15 +161,18 @@ def _demand_none(**given: Any) -> None:
             raise UsageError(f"--{name} has no meaning where nothing is trained", "leave it out, or add --data")
 
 
-def _recipe(usual: Recipe, circuit: Circuit, **given: Any) -> Recipe:
+def _recipe(usual: Recipe, circuit: Circuit, series: str, **given: Any) -> Recipe:
     """The data's own recipe for a circuit that exists: its own logits a volt, and neither noise nor power to steer to,
     which are of the supply that the data's own circuit would have."""
-    return usual.with_given(
-        **given, rate=RATE, beta=circuit.scaling.output_scale, noise=0.0, power=0.0, power_weight=0.0
+    low, high = (own_range(series) if series else None) or (None, None)
+    return usual.with_given(**given, low=low, high=high).with_given(
+        quantize=series, rate=RATE, beta=circuit.scaling.output_scale, noise=0.0, power=0.0, power_weight=0.0
     )
 
 
-def _document(before: Circuit, after: Circuit, found: Cost, version: str) -> dict[str, Any]:
+def _document(
+    before: Circuit, after: Circuit, series: str, found: Cost, feasible: Feasibility, version: str
+) -> dict[str, Any]:
     left = set(after.nodes)
     return {
         **{f"{kind}_before": len(before.bank(kind)) for kind in ("resistors", "diodes")},
@@ -154,8 +181,10 @@ def _document(before: Circuit, after: Circuit, found: Cost, version: str) -> dic
         "nodes": len(after.nodes),
         "gone": [name for name in before.nodes if name not in left],
         "made_trainable": int((~before.mask).sum()),
+        "series": series,
         "simulator": version,
         **found.to_json(),
+        "feasibility": feasible.to_json(),
     }
 
 
@@ -166,6 +195,8 @@ def _words(document: dict[str, Any], found: Cost, outputs: int) -> list[str]:
             for kind in ("resistors", "diodes", "nodes")
         )
     ]
+    if document["series"]:
+        lines[0] += f"; values are of {document['series']}"
     gone = document["gone"]
     if gone:
         more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
@@ -174,7 +205,7 @@ def _words(document: dict[str, Any], found: Cost, outputs: int) -> list[str]:
         lines.append(moved(found, outputs, True, document["simulator"]))
     else:
         lines.append(
-            f"accuracy {100 * found.accuracy:.2f} %, before {100 * found.accuracy_before:.2f} %, on"
+            f"accuracy {percent(found.accuracy)}, before {percent(found.accuracy_before)}, on"
             f" {counted(found.samples, 'held-out sample')} ({document['simulator']})"
         )
     return lines

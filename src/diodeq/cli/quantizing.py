@@ -21,7 +21,7 @@ from diodeq.devices.hardware.ladder import PAIRS, Ladder, ladder
 from diodeq.devices.hardware.preferred import SERIES
 from diodeq.errors import InputError, UsageError
 from diodeq.netlist.bom import engineering
-from diodeq.printable import counted
+from diodeq.printable import change, counted, percent
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.quantize import Quantized, quantize
 
@@ -153,7 +153,7 @@ def words(quantized: Quantized, found: Cost, feasible: Feasibility, simulator: s
     ]
     lines.append(moved(found, len(quantized.circuit.outputs), drawn, simulator))
     if found.accuracy is not None and found.accuracy_before is not None:
-        lines.append(f"accuracy {100 * found.accuracy:.2f} %, before {100 * found.accuracy_before:.2f} %")
+        lines.append(f"accuracy {percent(found.accuracy)}, before {percent(found.accuracy_before)}")
     lines.append(feasible.sentence())
     if found.apart > single.span:
         lines.append(
@@ -165,9 +165,9 @@ def words(quantized: Quantized, found: Cost, feasible: Feasibility, simulator: s
 
 def moved(found: Cost, outputs: int, drawn: bool, simulator: str) -> str:
     """How far so many outputs move, over samples that were drawn at random or given."""
-    kept = "" if outputs < 2 else f"; {100 * found.agreement:.2f} % keep their highest output"
+    kept = "" if outputs < 2 else f"; {percent(found.agreement)} keep their highest output"
     return (
-        f"outputs move by {found.rms:.3g} V rms ({100 * found.relative:.2g} %), {found.largest:.3g} V at most,"
+        f"outputs move by {found.rms:.3g} V rms ({change(found.relative)}), {found.largest:.3g} V at most,"
         f" over {counted(found.samples, 'sample')} {'drawn at random' if drawn else 'given'}{kept} ({simulator})"
     )
 

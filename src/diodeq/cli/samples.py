@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rich_click as click
@@ -13,7 +14,10 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.cli.drives import rows_of, volts
 from diodeq.cli.options import together
+from diodeq.devices.hardware.ladder import ladder
+from diodeq.devices.hardware.preferred import series_of
 from diodeq.errors import InputError, UsageError
+from diodeq.learning.recipe import Recipe
 
 LABELLED = click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number.")
 TARGET = click.option(
@@ -82,10 +86,31 @@ def from_csv(path: Path, circuit: Circuit, labelled: bool, file: Path) -> tuple[
 
 def split_of(circuit: Path, data: str) -> int:
     """The seed of the run beside the circuit, whose held-out samples it never saw; 0 where there is none."""
-    try:
-        from diodeq.learning.records import read_summary
+    summary = _summary_beside(circuit)
+    return int(summary["seed"]) if summary.get("data") == data else 0
 
-        summary = read_summary(circuit.parent / "summary.json")
-        return int(summary["seed"]) if summary["data"] == data else 0
+
+def values_of(path: Path, circuit: Circuit) -> str:
+    """What the resistors of a circuit read from ``path`` are of: the values that the run beside it kept to, or a series
+    of preferred ones, where all of them are; "" else."""
+    recipe = _summary_beside(path).get("recipe")
+    named = recipe.get("quantize") if isinstance(recipe, dict) else None
+    given = circuit.conductances
+    if named and isinstance(named, str) and len(given):
+        try:
+            found = ladder(named, *Recipe().range_with(given)).project(given)
+        except UsageError:  # somebody else's summary
+            found = np.zeros_like(given)
+        if np.allclose(found, given, rtol=1e-9, atol=0.0):
+            return named
+    return series_of(1.0 / given) if given.all() else ""
+
+
+def _summary_beside(circuit: Path) -> dict[str, Any]:
+    """Of the run in whose folder the circuit lies; empty where there is none."""
+    from diodeq.learning.records import read_summary
+
+    try:
+        return read_summary(circuit.parent / "summary.json")
     except (OSError, InputError):
-        return 0
+        return {}

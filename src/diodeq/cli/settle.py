@@ -14,7 +14,7 @@ from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, WRITTEN
 from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, rows_of
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -197,7 +197,7 @@ def _table(found: Sequence[Level]) -> Table:
             quantity(float(np.median(each.energy)), "J"),
             quantity(float(each.energy.max()), "J"),
             quantity(level.joules_per_gradient, "J"),
-            *([f"{100 * share:.2f} %"] if decides else []),
+            *([percent(share)] if decides else []),
         )
     return table
 

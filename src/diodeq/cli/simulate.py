@@ -54,8 +54,8 @@ def simulate(
 ) -> None:
     """Settle a circuit for every row of inputs and print its outputs, one row a sample.
 
-    A terminal shows the outputs' names, and the class of the highest where the run beside the circuit says which
-    classes there are. Files may be larger than the memory.
+    Outputs are volts with --units volts, else scores or what the network's units are. A terminal shows their names, and
+    the class of the highest where the run beside the circuit says which there are. Files may be larger than the memory.
 
     Example: diodeq simulate run/circuit.npz --inputs X.csv --units network -o Y.csv
     """
@@ -79,6 +79,8 @@ def simulate(
         elif output is None:
             seen = sys.stdout.isatty()
             shown.append(Seen(loaded.output_names, classes_of(circuit, loaded)) if seen else Rows(_out))
+            if seen:
+                complain(f"note: outputs are {_unit(loaded, units)}")
         advance = stack.enter_context(_bar(inputs, hidden=sys.stdout.isatty() and output is None))
         engine = stack.enter_context(create(simulator, workers, time_limit))
         for rows in blocks(loaded, inputs, _rows_at_once(loaded), advance):
@@ -103,6 +105,12 @@ def simulate(
             f"{failed} of {counted(done, 'row')} {'has' if one else 'have'} no answer",
             f"{'it is' if one else 'they are'} nan in what was written",
         )
+
+
+def _unit(circuit: Circuit, units: str) -> str:
+    """What the numbers that are printed are."""
+    scale = circuit.scaling.output_scale
+    return "volts" if units == "volts" or scale == 1.0 else f"in the network's units, {scale:g} to a volt"
 
 
 def _answer(

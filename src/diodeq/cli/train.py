@@ -12,13 +12,15 @@ import rich_click as click
 from click.core import ParameterSource
 from click.exceptions import Exit
 
+from diodeq.circuit import Circuit
+from diodeq.circuit.graph import unread
 from diodeq.cli.architecture import ARCHITECTURE, FIXED_BY_CIRCUIT
 from diodeq.cli.options import ENGINE, JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
 from diodeq.cli.samples import TARGET
 from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
 from diodeq.devices.hardware import technology
-from diodeq.devices.hardware.ladder import ladder
+from diodeq.devices.hardware.ladder import own_range
 from diodeq.devices.units import Unit
 from diodeq.errors import NotRealizableError, UsageError
 from diodeq.files import write_atomically
@@ -33,10 +35,33 @@ from diodeq.learning.recipes import is_known, recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
+
+NAMED = 8
+"""Features that are named."""
+
+
+# In the order in which a run is thought of; each panel of --help is as wide as its own options.
+PANELS = {
+    "The run": ("--target", "--out", "--from", "--resume", "--overwrite", "--seed"),
+    "The circuit": ("--hidden", "--unit", "--topology", "--lateral", "--diode", "--supply", "--encode"),
+    "What it may take": ("--parts", "--fan-in", "--power", "--power-weight", "--conductances", "--quantize"),
+    "Its parts": ("--technology", "--robust", "--strict"),
+    "How it learns": (
+        *("--rule", "--epochs", "--batch-size", "--rate", "--schedule", "--update", "--loss", "--smoothing", "--noise"),
+        *("--patience", "--budget", "--beta", "--also"),
+    ),
+    "The engine": ("--simulator", "--workers", "--time-limit", "--verify-with"),
+    "What is shown": ("--live", "--verbose", "--json", "--help"),
+}
 
 
 @click.command()
+@click.rich_config(
+    help_config={
+        "option_groups": {"*train": [{"name": name, "options": [*each]} for name, each in PANELS.items()]},
+    }
+)
 @click.argument("data", required=False)
 @TARGET
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the run; must not exist yet.")
@@ -44,7 +69,7 @@ from diodeq.printable import counted
 @SIMULATOR
 @click.option(
     "--rule",
-    metavar="NAME[:OPTION=VALUE…]",
+    metavar="NAME[:OPTION…]",
     help=f"How gradients are found: {', '.join(map(written, RULES.values()))}.  [default: hardware-linearization]",
 )
 @click.option("--epochs", type=int, help="Passes through the training samples.")
@@ -136,6 +161,14 @@ def train(
         experiment, loaded = _resumed(stored(out), given, data, diode, simulator, start, numbers), None
     else:
         experiment, loaded = _fresh(given, data, diode, simulator, start, numbers)
+
+    def begun(circuit: Circuit, samples: Dataset, done: int) -> None:
+        lost = unread(circuit)
+        if lost:
+            shown = f"{', '.join(lost[:NAMED])}{' …' if len(lost) > NAMED else ''}"
+            complain(f"note: nothing reads {len(lost)} of {counted(len(circuit.inputs), 'feature')}: {shown}")
+        progress.start(circuit, samples, done)
+
     mode = "resume" if resume else "overwrite" if overwrite else "new"
     with _interruptible(experiment.data, out), shown(experiment.recipe.epochs, verbose, live, out) as progress:
         summary = conduct(
@@ -147,7 +180,7 @@ def train(
             time_limit=time_limit,
             verify_with=verify_with or "",
             on_engine=progress.engine,
-            on_start=progress.start,
+            on_start=begun,
             on_batch=progress.batch,
             on_epoch=progress.epoch,
             picture=_picture,
@@ -180,10 +213,8 @@ def _hold(numbers: dict[str, Any]) -> set[str]:
     held = technology.get(named) if named else None
     numbers["quantize"] = numbers["quantize"] or (held.levels or None if held else None)
     numbers["low"], numbers["high"] = asked or ((held.low, held.high) if held else (None, None))
-    if numbers["low"] is None and numbers["quantize"] and not numbers["quantize"].isdigit():
-        values = ladder(numbers["quantize"])
-        if values.single.programmable:
-            numbers["low"], numbers["high"] = values.low, values.high
+    if numbers["low"] is None and numbers["quantize"]:
+        numbers["low"], numbers["high"] = own_range(numbers["quantize"]) or (None, None)
     return {name for name in ("low", "high", "quantize") if numbers[name] is not None}
 
 
@@ -251,13 +282,21 @@ def _picture(path: Path, metrics: list[dict[str, Any]], summary: dict[str, Any])
     write_atomically(path, render(training_figure(metrics, title), path))
 
 
+def _layers(summary: dict[str, Any]) -> str:
+    """The widths of the circuit's layers, or the file that it was."""
+    widths = (summary["features"], *summary["recipe"]["hidden"], len(summary["classes"]))
+    return summary["start"] or "-".join(map(str, widths))
+
+
 def _sentences(summary: dict[str, Any], out: Path) -> str:
     diodes, nodes = counted(summary["diodes"], "diode"), counted(summary["nodes"], "node")
+    recipe = summary["recipe"]
     lines = [
-        f"{summary['data']}: {100 * summary['test_accuracy']:.1f} % right on"
+        f"{summary['data']}: {percent(summary['test_accuracy'])} right on"
         f" {counted(summary['test_samples'], 'held-out sample')}"
-        f" ({100 * summary['train_accuracy']:.1f} % in training)",
-        f"{counted(summary['resistors'], 'resistor')}, {diodes} ({summary['diode']}), {nodes}",
+        f" ({percent(summary['train_accuracy'])} in training)",
+        f"{_layers(summary)}: {counted(summary['resistors'], 'resistor')}, {diodes} ({summary['diode']}), {nodes};"
+        f" learned in batches of {recipe['batch_size']:,} at a rate of {recipe['rate']:g}",
         summary["feasibility"]["sentence"],
         f"{counted(summary['epochs'], 'epoch')} in {summary['seconds']:.1f} s in {summary['simulator_version']}"
         f" ({summary['samples_per_second']:.0f} samples/s, {summary['rule']})",
@@ -265,7 +304,7 @@ def _sentences(summary: dict[str, Any], out: Path) -> str:
     if "verified" in summary:
         other = summary["verified"]
         lines.append(
-            f"{other['simulator_version']} gives {100 * other['test_accuracy']:.1f} %,"
+            f"{other['simulator_version']} gives {percent(other['test_accuracy'])},"
             f" outputs within {other['max_difference_volts']:.1e} V"
         )
     return "\n".join([*lines, f"results in {out}"])

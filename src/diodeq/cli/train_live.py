@@ -18,6 +18,7 @@ from diodeq.cli.train_progress import Progress, subject
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.run_folder import RunFolder
 from diodeq.learning.trainer import Metrics
+from diodeq.printable import percent
 from diodeq.simulators.base import Monitored, Simulator
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -74,7 +75,7 @@ class Dashboard(Progress):
             ("training", self._training, "bright_black"),
             ("held out", self._held_out, "blue"),
         ):
-            best = f"{100 * values[-1]:.1f} %, best {100 * max(values):.1f} %" if values else ""
+            best = f"{percent(values[-1])}, best {percent(max(values))}" if values else ""
             curves.add_row(name, Text(sparkline(values, width).ljust(width), colour), best)
         speed = self._now()
         curves.add_row("speed", "", f"{speed:.0f} samples/s" if speed else "")

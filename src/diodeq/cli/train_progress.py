@@ -15,7 +15,7 @@ from diodeq.circuit import Circuit
 from diodeq.cli.console import Terminal
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.trainer import Metrics
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
 from diodeq.simulators.base import Simulator
 
 
@@ -86,8 +86,8 @@ def subject(circuit: Circuit, data: Dataset) -> str:
 def words(metrics: Metrics) -> str:
     """An epoch in a line."""
     return (
-        f"epoch {metrics.epoch}: loss {metrics.loss:.4f}, training {100 * metrics.train_accuracy:.1f} %, "
-        f"held out {100 * metrics.test_accuracy:.1f} %, {metrics.samples_per_second:.0f} samples/s"
+        f"epoch {metrics.epoch}: loss {metrics.loss:.4f}, training {percent(metrics.train_accuracy)}, "
+        f"held out {percent(metrics.test_accuracy)}, {metrics.samples_per_second:.0f} samples/s"
     )
 
 

@@ -12,7 +12,7 @@ from diodeq.cli.drives import rows_of
 from diodeq.cli.options import JSON, PERCENT, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
 from diodeq.cli.terminal import complain, say
 from diodeq.files import write_atomically
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
 
 if TYPE_CHECKING:
     from diodeq.analysis.verify import Verification
@@ -95,8 +95,8 @@ def _lines(found: Verification) -> list[str]:
     lines.append(f"solver: production and reference route differ by at most {found.solver:.1e}")
     accuracy = found.accuracy()
     for name, share in found.agreement().items() if found.decides else ():
-        right = f", {100 * accuracy[name]:.2f} % right" if accuracy else ""
-        lines.append(f"{name:<9} decides as the network on {100 * share:.2f} % of the samples{right}")
+        right = f", {percent(accuracy[name])} right" if accuracy else ""
+        lines.append(f"{name:<9} decides as the network on {percent(share)} of the samples{right}")
     moved = (
         f"{100 * found.tolerance:g} % moves the outputs by at most {found.displacement:.3g} (Euclidean, network units)"
     )

@@ -14,7 +14,6 @@ from diodeq.cluster import mapper
 from diodeq.errors import UsageError
 from diodeq.learning.experiment import Experiment
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.records import read_summary
 from diodeq.learning.runs import Course, OnRun, Run, Shared, accuracy, completed, demand_distinct
 from diodeq.pool import TIME_LIMIT
 
@@ -101,14 +100,8 @@ def words(parts: int, power: float) -> str:
 
 
 def measured(shared: Shared, run: Run) -> dict[str, Any]:
-    """What became of a run, its resistors, and the watts that held-out samples take: the median and the worst."""
-    found = completed(shared, run)
-    if "failed" in found:
-        return found
-    del found["curve"]
-    summary = read_summary(run.folder / "summary.json")
-    watts = {"median": summary["static_watts_median"], "worst": summary["static_watts_max"]}
-    return {**found, "resistors": summary["resistors"], "watts": watts}
+    """What became of a run, without the curve of its learning."""
+    return {name: each for name, each in completed(shared, run).items() if name != "curve"}
 
 
 def _point(parts: int, power: float, runs: list[dict[str, Any]]) -> dict[str, Any]:

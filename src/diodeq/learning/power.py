@@ -10,7 +10,7 @@ power's own gradient is found by one more adjoint solution with currents into ev
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from diodeq.circuit.graph import held_nodes
 from diodeq.circuit.power import dissipated
 from diodeq.circuit.products import branch_products
 from diodeq.devices.one_ports import one_ports
+from diodeq.learning.rules.base import Gradient
 from diodeq.simulators.base import OperatingPoint, Simulator
 
 SHARE = 4
@@ -81,6 +82,36 @@ def contributions(simulator: Simulator, circuit: Circuit, drives: Floats) -> Flo
     at_node = np.bincount(ends.ravel(), np.repeat(currents, 2), minlength=len(circuit.nodes))
     shares = currents[:, None] / np.maximum(at_node[ends], np.finfo(np.float64).tiny)
     return np.asarray(np.where(free[ends], shares, 0.0).max(axis=1))
+
+
+class Steering:
+    """The power in the loss of an epoch, batch by batch.
+
+    ``weight`` is what a watt adds to the loss, steered towards the ``target`` in watts (0: it stays) over a training of
+    so many ``steps``; ``trims`` says whether what is above the target is lowered at once, too.
+    """
+
+    def __init__(self, simulator: Simulator, weight: float, target: float, steps: int, *, trims: bool) -> None:
+        self.weight = weight
+        self._simulator, self._target, self._share, self._trims = simulator, target, SHARE / steps, trims
+        self._batches = 0
+
+    def joined(self, found: Gradient, circuit: Circuit, drives: Floats) -> tuple[Gradient, float]:
+        """The gradient of a batch with that of its power, and what to multiply the conductances by first."""
+        if not self.weight:
+            return found, 1.0
+        trim = 1.0
+        if self._batches % SHARE == 0:
+            self._warmed = heat(self._simulator, found.point or self._simulator.operate(circuit, drives))
+            trim = self._steer(self._warmed.watts, has_content(circuit))
+        self._batches += 1
+        return replace(found, conductances=found.conductances + self.weight * self._warmed.gradient), trim
+
+    def _steer(self, watts: float, scales: bool) -> float:
+        if not self._target:
+            return 1.0
+        self.weight = steered(self.weight, watts, self._target, self._share)
+        return trimmed(watts, self._target) if self._trims and scales else 1.0
 
 
 def steered(weight: float, watts: float, target: float, share: float) -> float:

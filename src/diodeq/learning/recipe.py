@@ -108,6 +108,9 @@ class Recipe:
         for name in ("supply", "beta", "median", "rate"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise _impossible(name, getattr(self, name), "give a positive number")
+        for name, (least, most) in _SENSIBLE.items():
+            if getattr(self, name) and not least <= getattr(self, name) <= most:
+                raise _impossible(name, getattr(self, name), f"give from {least:g} to {most:g}")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise _impossible(name, getattr(self, name), "give at least 1")
@@ -153,6 +156,8 @@ class Recipe:
         return cls(**{**document, "hidden": tuple(document["hidden"]), "also": tuple(document["also"])})
 
 
+_SENSIBLE = {"supply": (1e-3, 1e6), "power": (1e-15, 1e9), "power_weight": (0.0, 1e30)}
+"""In volts, watts and one over watts: beyond them float64 has no numbers for the products, and nobody a circuit"""
 _AT_LEAST_ZERO = (
     *("floor", "power", "power_weight", "parts", "fan_in"),
     *("spread", "noise", "patience", "budget", "seed"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from diodeq.files import read_bytes
 from diodeq.learning.records import LARGEST, read_metrics, read_summary
 from diodeq.markup import card
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
 
 
 def summary(path: Path) -> str:
@@ -17,8 +17,8 @@ def summary(path: Path) -> str:
         found = read_summary(path / "summary.json")
         rows = [
             ("data", f"{found['data']}, {found['train_samples']} to learn, {found['test_samples']} held out"),
-            ("held out", f"{100 * found['test_accuracy']:.1f} % right"),
-            ("training", f"{100 * found['train_accuracy']:.1f} % right"),
+            ("held out", f"{percent(found['test_accuracy'])} right"),
+            ("training", f"{percent(found['train_accuracy'])} right"),
             (
                 "circuit",
                 f"{counted(found['resistors'], 'resistor')}, {counted(found['diodes'], 'diode')} ({found['diode']})",
@@ -30,7 +30,7 @@ def summary(path: Path) -> str:
         metrics = read_metrics(path / "metrics.jsonl")
         rows = [("unfinished", f"{counted(len(metrics), 'epoch')} so far")]
         if metrics:
-            rows.append(("held out", f"{100 * metrics[-1]['test_accuracy']:.1f} % right"))
+            rows.append(("held out", f"{percent(metrics[-1]['test_accuracy'])} right"))
     try:
         drawn = base64.b64encode(read_bytes(path / "training.svg", LARGEST)).decode()
         picture = f'<img alt="loss and accuracies" src="data:image/svg+xml;base64,{drawn}">'

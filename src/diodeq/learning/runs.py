@@ -80,7 +80,8 @@ def completed(shared: Shared, run: Run) -> dict[str, Any]:
                 run.experiment, folder, mode, workers=workers, time_limit=time_limit, verify_with=verify_with
             )
     except (SimulationError, NotRealizableError) as error:
-        return {"seed": run.experiment.recipe.seed, "folder": str(folder), "failed": error.problem}
+        failed = {"failed": error.problem, "remedy": error.remedy}
+        return {"seed": run.experiment.recipe.seed, "folder": str(folder), **failed}
     metrics = RunFolder(folder).metrics()
     if not metrics or any("solves" not in each for each in (summary, *metrics)):
         raise InputError(f"the run {folder} does not say what it learned for how many solves", "remove its folder")
@@ -91,6 +92,8 @@ def completed(shared: Shared, run: Run) -> dict[str, Any]:
         "loss": metrics[-1]["loss"],
         "curve": {key: [line[key] for line in metrics] for key in ("solves", "test_accuracy", "loss")},
         **({"verified": summary["verified"]} if "verified" in summary else {}),
+        "resistors": summary["resistors"],
+        "watts": {"median": summary.get("static_watts_median"), "worst": summary.get("static_watts_max")},
     }
 
 

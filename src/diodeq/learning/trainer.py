@@ -19,7 +19,7 @@ from diodeq.learning.boards import on_board
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.knobs import Knobs
 from diodeq.learning.losses import LOSSES, Loss
-from diodeq.learning.power import FIRST_WEIGHT, SHARE, contributions, has_content, heat, steered, trimmed
+from diodeq.learning.power import FIRST_WEIGHT, Steering, contributions
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
@@ -31,9 +31,12 @@ from diodeq.synthesis.pruning import kept, without
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Pruning takes place between these parts of the epochs, by what resistors do in so many samples.
-PRUNED_FROM, PRUNED_UNTIL = 0.2, 0.7
+Span = tuple[float, float]
+
+PRUNED: Span = (0.2, 0.7)
+"""Between these parts of the epochs a circuit that begins from nothing is pruned, …"""
 SCORED = 1024
+"""… by what resistors do in so many samples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +112,10 @@ def train(
     technology: Technology,
     snapshot: Snapshot,
     on_batch: OnBatch | None = None,
+    span: Span = PRUNED,
 ) -> Iterator[tuple[Snapshot, Metrics]]:
     """Train from ``snapshot`` to the recipe's last epoch; one new snapshot and its metrics per epoch. ``circuit`` is
-    the one that training began with, whatever was pruned since.
+    the one that training began with, whatever was pruned since; it is pruned within ``span`` of the epochs.
 
     ``on_batch(epoch, samples, mean loss so far)`` is called after every batch.
 
@@ -127,19 +131,24 @@ def train(
     per_epoch = math.ceil(len(drives) / recipe.batch_size)
     epochs = math.ceil(steps / per_epoch)  # a budget may allow fewer
     left = remaining(circuit, snapshot.stays)
-    while not finished(snapshot, recipe) and snapshot.epoch * per_epoch < steps:
+    first, last = _pruning(epochs, span)
+    while not finished(snapshot, recipe, span) and snapshot.epoch * per_epoch < steps:
         began = time.perf_counter()
         epoch = snapshot.epoch + 1
         random = np.random.default_rng([recipe.seed, 1, epoch])
         order = random.permutation(len(drives))
-        if goal := _goal(recipe, len(circuit.resistors), snapshot.epoch, epochs):
+        if (recipe.parts or recipe.fan_in) and first <= snapshot.epoch <= last:
+            goal = _goal(recipe.parts, len(circuit.resistors), (snapshot.epoch - first + 1) / (last - first + 1))
             drawn = drives[order[:SCORED]]
             snapshot, left = _pruned(left, snapshot, turned, simulator, drawn, goal, recipe.fan_in)
-        parameters, state, weight = snapshot.parameters.copy(), snapshot.state.copy(), snapshot.weight
+        parameters, state = snapshot.parameters.copy(), snapshot.state.copy()
         now = turned.turn(left, parameters)
         # What is pruned later may take its power until then; what has learned nothing yet says nothing of the end.
-        steers = snapshot.epoch >= PRUNED_FROM * epochs
         scale = math.sqrt(max(1.0, len(left.resistors) / recipe.parts)) if recipe.parts else 1.0
+        steers = recipe.power and snapshot.epoch >= PRUNED[0] * epochs
+        steering = Steering(
+            simulator, snapshot.weight, recipe.power * scale if steers else 0.0, steps, trims=snapshot.epoch >= last
+        )
         total, right = 0.0, 0
         order = order[: (steps - snapshot.epoch * per_epoch) * recipe.batch_size]
         for at in range(0, len(order), recipe.batch_size):
@@ -157,14 +166,9 @@ def train(
                 found = rule(*asked, also=turned.kinds)
             if not math.isfinite(found.loss):
                 raise SimulationError(f"the loss of epoch {epoch} is not a number", "lower the rate or the volts")
-            if weight:
-                if at // recipe.batch_size % SHARE == 0:
-                    warmed = heat(simulator, found.point or simulator.operate(now, volts))
-                    if recipe.power and steers:
-                        weight = steered(weight, warmed.watts, recipe.power * scale, SHARE / steps)
-                        if epoch > _pruning(epochs)[1] and has_content(now):
-                            parameters = turned.scaled(now, parameters, trimmed(warmed.watts, recipe.power))
-                found = replace(found, conductances=found.conductances + weight * warmed.gradient)
+            found, trim = steering.joined(found, now, volts)
+            if trim < 1.0:
+                parameters = turned.scaled(now, parameters, trim)
             now, state = turned.step(now, found, update, parameters, state)
             total += found.loss * len(batch)
             right += int(np.sum(found.outputs.argmax(axis=1) == labels))
@@ -179,7 +183,7 @@ def train(
             epoch=epoch,
             parameters=parameters,
             state=state,
-            weight=weight,
+            weight=steering.weight,
             best=parameters if better else snapshot.best,
             best_epoch=epoch if better else snapshot.best_epoch,
             best_loss=loss if better else snapshot.best_loss,
@@ -226,24 +230,17 @@ def remaining(circuit: Circuit, stays: Bools) -> Circuit:
     return circuit if stays.all() else without(circuit, stays)
 
 
-def _pruning(epochs: int) -> tuple[int, int]:
-    """After how many epochs pruning begins and ends: one in it always begins after it."""
-    last = min(math.ceil(PRUNED_UNTIL * epochs), epochs - 1)
-    return min(math.ceil(PRUNED_FROM * epochs), last), last
+def _pruning(epochs: int, span: Span) -> tuple[int, int]:
+    """After how many epochs pruning begins and ends: one epoch at least follows."""
+    last = min(math.floor(span[1] * epochs), epochs - 1)
+    return min(math.ceil(span[0] * epochs), last), last
 
 
-def _goal(recipe: Recipe, whole: int, epoch: int, epochs: int) -> int:
-    """To how many of the ``whole`` resistors the circuit is pruned after ``epoch`` of ``epochs``; 0 where it is not.
-
-    The number falls by equal factors.
-    """
-    first, last = _pruning(epochs)
-    if not (recipe.parts or recipe.fan_in) or not first <= epoch <= last:
-        return 0
-    parts = min(recipe.parts or whole, whole)
-    return (
-        parts if epoch == last else math.ceil(whole * math.pow(parts / whole, (epoch - first + 1) / (last - first + 1)))
-    )
+def _goal(parts: int, whole: int, done: float) -> int:
+    """To how many of the ``whole`` resistors (``parts`` at last; 0: all) the circuit is pruned when so much of the
+    pruning is ``done``. The number falls by equal factors."""
+    parts = min(parts or whole, whole)
+    return parts if done == 1.0 else math.ceil(whole * math.pow(parts / whole, done))
 
 
 def _pruned(
@@ -262,9 +259,9 @@ def _pruned(
     return replace(snapshot, parameters=parameters, state=state, best=parameters, best_loss=math.inf, stays=stays), left
 
 
-def finished(snapshot: Snapshot, recipe: Recipe) -> bool:
+def finished(snapshot: Snapshot, recipe: Recipe, span: Span = PRUNED) -> bool:
     """Whether the last epoch is done, or patience has run out."""
-    pruned = _pruning(recipe.epochs)[1] if recipe.parts or recipe.fan_in else 0
+    pruned = _pruning(recipe.epochs, span)[1] if recipe.parts or recipe.fan_in else 0
     waited = snapshot.epoch - max(snapshot.best_epoch, pruned)
     return snapshot.epoch >= recipe.epochs or 0 < recipe.patience <= waited
 

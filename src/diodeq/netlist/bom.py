@@ -1,6 +1,7 @@
 """The parts list: what to buy or set for a circuit, as comma-separated text.
 
-References are the parts' names in netlists, in capitals. Resistors are grouped by value. Where a ladder says what makes
+References are the parts' names in netlists, in capitals. Resistors are grouped by value. Sources that nothing uses, as
+of inputs that pruning left unread, are no parts. Where a ladder says what makes
 them, a pair's two parts are called after the resistor with a and b, and programmable parts get a row each, with the
 package, its channel and the code it is set to, under one row for the packages of each version.
 """
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import KINDS, Circuit
-from diodeq.circuit.graph import first_source
+from diodeq.circuit.graph import first_source, idle
 from diodeq.devices.hardware.ladder import Ladder
 
 HEADER = ("reference", "value", "part", "count", "code")
@@ -116,13 +117,15 @@ def _others(circuit: Circuit, kind: str) -> Iterator[Row]:
     if KINDS[kind].source:
         sources = circuit.inputs.source - first_source(circuit, kind)
         driven[sources[(sources >= 0) & (sources < len(parts))]] = True
-    constant = np.flatnonzero(~driven)
+    unused = idle(circuit, kind)
+    constant = np.flatnonzero(~driven & ~unused)
     unit = f" {KINDS[kind].unit}"
-    for value, members in _grouped(parts.values[constant]):
+    # In the order of their names, as others are: +5 V comes before -5 V.
+    for value, members in sorted(_grouped(parts.values[constant]), key=lambda group: group[1][0]):
         chosen = constant[members]
         yield Row(_joined(names, chosen, parts.names), f"{value:.6g}{unit}", singular, len(chosen))
-    if driven.any():
-        chosen = np.flatnonzero(driven)
+    chosen = np.flatnonzero(driven & ~unused)
+    if len(chosen):
         yield Row(_joined(names, chosen, parts.names), "", f"{singular} driven by an input", len(chosen))
 
 

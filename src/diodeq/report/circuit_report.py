@@ -12,7 +12,7 @@ from diodeq.analysis.verify import Verification
 from diodeq.circuit import Circuit
 from diodeq.circuit.feasibility import Feasibility
 from diodeq.netlist.listing import circuit_digest
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
 from diodeq.report.figures import inline
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
 from diodeq.report.parity_plot import parity_figures
@@ -42,11 +42,9 @@ def circuit_page(
         kept = 100 * verification.certificate.tolerance
         facts.append(Fact("tolerance", f"{kept:.3g} %", "of resistors keeps it unique"))
     if verification.decides:
-        facts.insert(0, Fact("decides as its network", f"{100 * agreement['device']:.2f} %", f"of {samples}"))
+        facts.insert(0, Fact("decides as its network", percent(agreement["device"]), f"of {samples}"))
     if accuracy:
-        facts.insert(
-            0, Fact("accuracy", f"{100 * accuracy['device']:.2f} %", f"network: {100 * accuracy['network']:.2f} %")
-        )
+        facts.insert(0, Fact("accuracy", percent(accuracy["device"]), f"network: {percent(accuracy['network'])}"))
     made = "compiled from a network" if verification.certificate is not None else "with the network extracted from it"
     lead = (
         f"A circuit {made}, and solved at device level. Errors are relative to the largest value of"
@@ -113,8 +111,7 @@ def _decisions(verification: Verification) -> Section:
     agreement, accuracy = verification.agreement(), verification.accuracy()
     head = ("level", "decides as the network", *(("right",) if accuracy else ()))
     rows = [
-        (name, f"{100 * share:.2f} %", *((f"{100 * accuracy[name]:.2f} %",) if accuracy else ()))
-        for name, share in agreement.items()
+        (name, percent(share), *((percent(accuracy[name]),) if accuracy else ())) for name, share in agreement.items()
     ]
     return Section("Decisions", [], [Table("The highest output of every sample.", head, rows)])
 

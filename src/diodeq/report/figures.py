@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -18,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis, Tick
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, MaxNLocator, NullFormatter
 
 from diodeq.errors import UsageError
 from diodeq.printable import drawn, printable
@@ -43,6 +44,20 @@ _VARIABLES = {
 
 # Metadata that would differ from one drawing to the next, per format.
 _UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+
+
+class Powers(LogFormatterSciNotation):
+    """Powers of ten as text, 10⁻³, for which matplotlib needs no fonts of formulas: it looks for all of them, and says
+    on stderr which a system has not."""
+
+    def __call__(self, x: float, pos: Any = None) -> str:
+        """The label of a tick."""
+        text = super().__call__(x, pos).replace(r"\mathdefault", "").replace(r"\times", "×")
+        text = re.sub(r"\^\{(.*?)\}", lambda power: power[1].translate(_RAISED), text)
+        return text.translate({ord(letter): None for letter in "${}"})
+
+
+_RAISED = str.maketrans("-−0123456789", "⁻⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @contextmanager
@@ -102,6 +117,11 @@ def render(figure: Figure, path: Path) -> bytes:
 @contextmanager
 def _saving(figure: Figure) -> Iterator[None]:
     """Save within this: no text but that of ticks, which are numbers or a ``label``, is mathematics or has no end."""
+    for axis in (each for axes in figure.axes for each in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), LogFormatterSciNotation):
+            axis.set_major_formatter(Powers())
+        if isinstance(axis.get_minor_formatter(), LogFormatterSciNotation):
+            axis.set_minor_formatter(Powers())
     ticks = {id(text) for tick in figure.findobj(Tick) for text in (tick.label1, tick.label2)}
     for text in figure.findobj(Text):
         if id(text) not in ticks:

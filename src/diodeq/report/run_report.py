@@ -14,7 +14,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.html import schematic
 from diodeq.circuit.power import groups
 from diodeq.netlist.listing import circuit_digest
-from diodeq.printable import counted
+from diodeq.printable import counted, percent
 from diodeq.report import class_plots, conductance_plot, run_plots, training_plot
 from diodeq.report.figures import inline, style
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
@@ -32,10 +32,8 @@ def run_page(evidence: Evidence, command: str, unset: Sequence[str] = ()) -> str
     typical = float(np.median(sum(share.watts for share in evidence.power)))
     engine = "the same engine" if evidence.engine == summary["simulator_version"] else evidence.engine
     facts = [
-        Fact("held-out accuracy", f"{100 * evidence.accuracy:.1f} %", counted(len(evidence.decided), "sample")),
-        Fact(
-            "training accuracy", f"{100 * summary['train_accuracy']:.1f} %", counted(summary["train_samples"], "sample")
-        ),
+        Fact("held-out accuracy", percent(evidence.accuracy), counted(len(evidence.decided), "sample")),
+        Fact("training accuracy", percent(summary["train_accuracy"]), counted(summary["train_samples"], "sample")),
         Fact("resistors", f"{len(circuit.resistors):,}", f"{int(circuit.mask.sum()):,} trained"),
         Fact("diodes", f"{len(circuit.diodes):,}", summary["diode"]),
         Fact("static power", _watts(typical), "median inference"),
@@ -95,14 +93,14 @@ def _decisions(evidence: Evidence) -> Section:
         rows.append((name, str(row), _percent(confusion[k, k], row), _percent(confusion[k, k], column)))
     if len(rows) <= 2 * class_plots.NUMBERED:
         blocks.append(Table("Each class on the held-out samples.", ("class", "samples", "recall", "precision"), rows))
-    text = [f"The circuit is right on {right} of {count} held-out samples ({100 * right / count:.2f} %)."]
+    text = [f"The circuit is right on {right} of {count} held-out samples ({percent(right / count)})."]
     recorded = evidence.summary["test_accuracy"]
     if abs(recorded - right / count) > 1e-12:
-        text.append(f"Training recorded {100 * recorded:.2f} %.")
+        text.append(f"Training recorded {percent(recorded)}.")
     verified = evidence.summary.get("verified")
     if verified:
         text.append(
-            f"{verified['simulator_version']} gave {100 * verified['test_accuracy']:.2f} %, its outputs within"
+            f"{verified['simulator_version']} gave {percent(verified['test_accuracy'])}, its outputs within"
             f" {verified['max_difference_volts']:.1e} V."
         )
     return Section("Decisions", [" ".join(text)], blocks)
@@ -219,7 +217,7 @@ def _power(evidence: Evidence) -> Section:
     rows = [
         (f"{share.kind}: {share.label}" if share.label != share.kind else share.kind,
          _watts(float(share.watts.mean())), _watts(float(share.watts.max())),
-         f"{100 * float(share.watts.sum()) / (float(total.sum()) or 1.0):.1f} %")
+         percent(float(share.watts.sum()) / (float(total.sum()) or 1.0)))
         for share in evidence.power
     ]  # fmt: skip
     rows.append(("together", _watts(float(total.mean())), _watts(float(total.max())), "100.0 %"))
@@ -287,7 +285,7 @@ def _shown(value: object) -> str:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "none"
+    return percent(part / whole) if whole else "none"
 
 
 def _duration(seconds: float) -> str:

@@ -24,16 +24,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diodeq.arrays import real, whole
+from diodeq.arrays import real, scalar, seeds, text, whole
 from diodeq.circuit import Circuit, Inputs, check
 from diodeq.devices import Model, catalogue
 from diodeq.devices.elements import Element
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.units import Unit
-from diodeq.errors import UsageError
+from diodeq.errors import InputError, UsageError
+from diodeq.printable import counted
 from diodeq.synthesis.parts import Index, Ints, Parts
 
 GROUND = 0
+MOST = 10_000_000
+"""Of inputs, of the nodes of a layer, of outputs."""
+SPREAD = 100.0
+"""The most that a logarithm of conductances may vary by."""
 
 
 class Assembly:
@@ -54,7 +59,7 @@ class Assembly:
 
         ``names`` are the inputs' or how many there are; nodes are ``x0_p x0_n x1_p …``, or ``x0 x1 …``.
         """
-        own = _names("input", "x", names, len(self._columns))
+        own = _distinct("input", _names("input", "x", names, len(self._columns)), self._columns)
         signs = ("_p", "_n") if dual else ("",)
         rails = self._parts.nodes(name + sign for name in own for sign in signs)
         sources = self._parts.add("voltage_sources", "input rails", rails, GROUND, values=0.0)
@@ -69,7 +74,7 @@ class Assembly:
         Raises:
             UsageError: the volts are not positive.
         """
-        _positive("volts", volts)
+        volts = _positive("volts", volts)
         rails = self._parts.nodes((f"{name}_p", f"{name}_n"))
         self._parts.add("voltage_sources", f"{name} rails", rails, GROUND, values=[volts, -volts])
         return rails
@@ -95,7 +100,9 @@ class Assembly:
         Raises:
             UsageError: there is no such unit, or no such part.
         """
-        own, found = self._known(nodes).ravel(), Unit.parse(unit)
+        own, found = self._known(nodes).ravel(), Unit.parse(text("the unit", unit))
+        if not (isinstance(diode, str) or hasattr(diode, "spice_name")):
+            raise InputError(f"the diode cannot be {diode!r}", "give a model, or a part of the catalogue by its name")
         diode = diode or found.kind.diode
         model = found.kind.device(catalogue.get(diode) if isinstance(diode, str) else diode)
         element = found.element
@@ -116,7 +123,7 @@ class Assembly:
 
         ``names`` are the outputs' or how many there are; nodes are ``y0_p y0_n y1_p …``, or ``y0 y1 …``.
         """
-        own = _names("output", "y", names, len(self._output_names))
+        own = _distinct("output", _names("output", "y", names, len(self._output_names)), self._output_names)
         if not differential:
             nodes = self._parts.nodes(own)
             self.read(nodes, names=own)
@@ -126,9 +133,19 @@ class Assembly:
         return nodes
 
     def read(self, first: ArrayLike, second: ArrayLike = GROUND, names: Sequence[str] = ()) -> None:
-        """Outputs that are the volts of ``first`` nodes above those of ``second``, which exist already."""
-        pairs = np.stack(np.broadcast_arrays(np.atleast_1d(self._known(first)), self._known(second)), axis=1)
-        self._output_names += names or _names("output", "y", len(pairs), len(self._output_names))
+        """Outputs that are the volts of ``first`` nodes above those of ``second``, which exist already.
+
+        Raises:
+            UsageError: a node that there is not, or as many nodes or names as do not fit.
+        """
+        plus, minus = np.atleast_1d(self._known(first)), self._known(second)
+        if plus.ndim > 1 or minus.shape not in ((), (1,), plus.shape):
+            raise UsageError(f"nodes {minus.shape} do not fit nodes {plus.shape}", "give one for each, or one")
+        pairs = np.stack(np.broadcast_arrays(plus, minus), axis=1)
+        own = _names("output", "y", names if len(names) else len(pairs), len(self._output_names)) if len(pairs) else []
+        if len(own) != len(pairs):
+            raise UsageError(f"{counted(len(own), 'name')} do not fit {counted(len(pairs), 'output')}", "name each")
+        self._output_names += _distinct("output", own, self._output_names)
         self._outputs.append(pairs)
 
     def join(self, first: ArrayLike, second: ArrayLike, siemens: ArrayLike | None = None, **more: Any) -> None:
@@ -145,7 +162,10 @@ class Assembly:
         Raises:
             UsageError: a node that there is not, or a conductance that is not positive.
         """
-        ends = self._known(pairs).reshape(-1, 2)
+        ends = self._known(pairs)
+        if ends.size and ends.shape[-1:] != (2,):
+            raise InputError(f"the pairs cannot be nodes of shape {ends.shape}", "give two nodes for each resistor")
+        ends = ends.reshape(-1, 2)
         values = np.nan if siemens is None else real("the conductances", siemens)
         if siemens is not None and not (np.isfinite(values).all() and np.all(values > 0.0)):
             raise UsageError("a conductance that is not positive is not possible", "give siemens above 0")
@@ -153,7 +173,7 @@ class Assembly:
             raise UsageError(
                 f"{np.size(values)} conductances do not fit {len(ends)} pairs", "give one for each, or one"
             )
-        self._parts.add("resistors", label, *ends.T, values=values)
+        self._parts.add("resistors", text("the label", label), *ends.T, values=values)
         self._trainable.append(np.full(len(ends), trainable))
 
     def circuit(
@@ -177,22 +197,29 @@ class Assembly:
             UsageError: a number is out of range.
             CircuitError: the circuit is not sound; the message names the node or part.
         """
-        _positive("median", median)
-        if not (math.isfinite(spread) and spread >= 0.0):
-            raise UsageError(f"spread = {spread:g} is not possible", "give zero or a positive number")
+        median, spread = _positive("median", median), scalar("the spread", spread)
+        if not 0.0 <= spread <= SPREAD:
+            raise UsageError(f"spread = {spread:g} is not possible", f"give from 0 to {SPREAD:g}")
+        technology = Technology() if technology is None else technology
+        if not isinstance(technology, Technology):
+            raise InputError(
+                f"the technology cannot be {technology!r}", "give a Technology, as technology.get makes it"
+            )
+        random = np.random.default_rng(seeds(seed))
         driven = [np.concatenate(each) for each in zip(*self._driven, strict=True)] or [np.zeros(0, np.int64)] * 3
         circuit = self._parts.circuit(
             inputs=Inputs(driven[0], driven[1], driven[2].astype(np.float64), tuple(self._columns)),
             outputs=np.concatenate(self._outputs) if self._outputs else np.zeros((0, 2), np.int32),
             output_names=tuple(self._output_names),
             trainable=np.concatenate(self._trainable or [np.zeros(0, bool)]),
-            title=title,
+            title=text("the title", title),
             **rest,
         )
         values = circuit.conductances.copy()
         drawn = np.isnan(values)
-        logarithms = math.log(median) + spread * np.random.default_rng(seed).standard_normal(int(drawn.sum()))
-        values[drawn] = (technology or Technology()).clip(np.exp(logarithms))
+        logarithms = math.log(median) + spread * random.standard_normal(int(drawn.sum()))
+        with np.errstate(over="ignore"):
+            values[drawn] = technology.clip(np.exp(logarithms))
         return check(circuit.with_conductances(values))
 
     def _unit_rails(self, element: Element) -> dict[str, int]:
@@ -226,12 +253,23 @@ def every_pair(first: Ints, second: Ints) -> Ints:
 def _names(what: str, prefix: str, names: float | Sequence[str], start: int = 0) -> list[str]:
     """The names given, or of so many with a prefix and numbers."""
     if isinstance(names, Sequence):
-        return [names] if isinstance(names, str) else list(names)
-    if names < 1 or names != int(names):
-        raise UsageError(f"a circuit cannot have {names} {what} units", "give a whole number of at least 1")
-    return [f"{prefix}{start + k}" for k in range(int(names))]
+        return [text(f"the name of an {what}", name) for name in ([names] if isinstance(names, str) else names)]
+    count = scalar(f"the number of {what} units", names)
+    if not (1 <= count <= MOST and count == int(count)):
+        raise UsageError(f"a circuit cannot have {names} {what} units", f"give a whole number from 1 to {MOST:,}")
+    return [f"{prefix}{start + k}" for k in range(int(count))]
 
 
-def _positive(what: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0.0):
-        raise UsageError(f"{what} = {value:g} is not possible", "give a positive number")
+def _distinct(what: str, names: list[str], taken: Sequence[str]) -> list[str]:
+    """The names; raises ``InputError`` where one of them comes twice, or is taken."""
+    for name, count in Counter([*taken, *names]).items():
+        if count > 1:
+            raise InputError(f"{count} {what}s are called {name!r}", "give each a name of its own")
+    return names
+
+
+def _positive(what: str, value: float) -> float:
+    found = scalar(f"the {what}", value)
+    if not 0.0 < found < math.inf:
+        raise UsageError(f"{what} = {found:g} is not possible", "give a positive number")
+    return found

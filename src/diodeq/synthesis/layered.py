@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from diodeq.arrays import seeds
 from diodeq.circuit import Circuit, Units
 from diodeq.devices import Model
 from diodeq.devices.hardware.technology import Technology
@@ -67,7 +68,7 @@ def layered(
         )
     joined = parsed(topology)
     # Not the stream of the initial values: those of a dense circuit do not depend on it.
-    random = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
+    random = np.random.default_rng(seeds(seed).spawn(1)[0])
     board = Assembly()
     bias, rails = board.bias(volts), board.inputs(widths[0])
     hidden = [board.layer(width, unit="") for width in widths[1:-1]]

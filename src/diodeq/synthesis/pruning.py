@@ -51,25 +51,34 @@ def kept(circuit: Circuit, contributions: Floats, parts: int = 0, fan_in: int = 
     best = np.zeros(len(ends), bool)
     best[np.flatnonzero(allowed)[np.argsort(rank[allowed])][:most]] = True
 
-    def within(needed: Bools) -> Bools | None:
-        """The resistors among the nodes that are needed, or None where they do not hold every output."""
+    def within(needed: Bools, leads: bool) -> Bools | None:
+        """The resistors among the nodes that are needed, or None where they do not hold every output; ``leads``: every
+        one of these nodes keeps a path to an output."""
         while True:
             held = driven.copy()
             held[needed] = True
-            stays = _chosen(circuit, held, free, allowed, rank, most)
+            stays = _chosen(circuit, held, free, allowed, rank, most, leads)
             reached = _reach_outputs(circuit, stays, driven)
             if not (needed & ~reached).any():
                 return stays if _holds(circuit, stays, free, needed) else None
             needed = needed & reached
 
-    found = within(_reach_outputs(circuit, best, driven))
-    if found is None or np.count_nonzero(found) < (1.0 - SPARE) * min(most, int(allowed.sum())):
-        # The best lead to few nodes, as where an output has many small ones: among all nodes more may be kept.
+    least = (1.0 - SPARE) * min(most, int(allowed.sum()))
+    every = _reach_outputs(circuit, np.ones(len(ends), bool), driven)
+    found = within(_reach_outputs(circuit, best, driven), leads=False)
+    for leads in (False, True):
+        # The best lead to few nodes, as where an output has many small ones: among all nodes more may be kept, and most
+        # where all of them keep what leads to the outputs, though none of that is among the best.
+        if found is not None and np.count_nonzero(found) >= least:
+            break
         try:
-            found = within(_reach_outputs(circuit, np.ones(len(ends), bool), driven))
+            more = within(every, leads)
         except NotRealizableError:
             if found is None:
                 raise
+            break
+        if more is not None and (found is None or more.sum() > found.sum()):
+            found = more
     if found is None:
         raise NotRealizableError(f"{counted(most, 'resistor')} cannot hold every output", "allow more parts")
     return found
@@ -86,14 +95,20 @@ def _holds(circuit: Circuit, stays: Bools, free: Bools, needed: Bools) -> bool:
     return not (needed & loose(stays) & ~loose(np.ones_like(stays))).any()
 
 
-def _chosen(circuit: Circuit, held: Bools, free: Bools, allowed: Bools, rank: Floats, most: int) -> Bools:
+def _chosen(circuit: Circuit, held: Bools, free: Bools, allowed: Bools, rank: Floats, most: int, leads: bool) -> Bools:
     """A tree of the best resistors among the nodes that are ``held``, those that are fixed, and of the others the best,
-    ``most`` in all."""
+    ``most`` in all; where it ``leads``, also trees of the best by which nodes that are free reach outputs."""
     ends = circuit.resistors.terminals
     inside = held[ends].all(axis=1)
     among = np.flatnonzero(inside & free[ends].any(axis=1))
     stays = inside & ~circuit.mask
     stays[among[_tree(np.where(free[ends[among]], ends[among], 0), rank[among], len(circuit.nodes))]] = True
+    if leads:
+        outputs = np.zeros(len(circuit.nodes), bool)
+        outputs[circuit.outputs] = True
+        inner = np.flatnonzero(inside & allowed & free[ends].all(axis=1))
+        joined = np.where(outputs[ends[inner]], circuit.outputs.max(initial=0), ends[inner])
+        stays[inner[_tree(joined, rank[inner], len(circuit.nodes))]] = True
     least = int(stays.sum())
     if least > most:
         raise NotRealizableError(

@@ -117,7 +117,7 @@ def topology(text: str) -> Topology:
     try:
         return TOPOLOGIES[name](*options)
     except (KeyError, TypeError, ValueError):
-        raise _impossible(f"there is no topology {text!r}", f"use one of {described()}") from None
+        raise UsageError(f"there is no topology {text!r}", f"use one of {described()}") from None
 
 
 def described() -> str:
@@ -133,7 +133,10 @@ def _sparse(density: str) -> Topology:
 
 def _local(field: str, *options: str) -> Topology:
     stride, image = 1, (0, 0)
-    if options and (matched := re.fullmatch(r"stride([1-9][0-9]{0,5})", options[0])):
+    if options and options[0].startswith("stride"):
+        matched = re.fullmatch(r"stride([1-9][0-9]{0,5})", options[0])
+        if matched is None:
+            raise _impossible(f"{options[0]} is no stride", "write stride1 or more, as in local:5x5:stride2")
         stride, options = int(matched[1]), options[1:]
     if options:
         image = _size(*options)

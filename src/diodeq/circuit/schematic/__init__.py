@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq.arrays import real
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.graph import idle
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.layers import layers
 from diodeq.circuit.schematic.sheet import Sheet
@@ -25,7 +27,7 @@ def svg(circuit: Circuit, drives: ArrayLike | None = None) -> str:
     """
     found = layers(circuit)
     volts = None if drives is None else circuit.source_values(real("the input volts", drives).reshape(1, -1))[0]
-    others = sum(len(circuit.bank(kind)) for kind in KINDS if kind != "resistors")
+    others = sum(int(np.count_nonzero(~idle(circuit, kind))) for kind in KINDS if kind != "resistors")
     small = all(len(layer.rows) <= SMALL[0] and len(layer.nodes) <= SMALL[1] for layer in found) and others <= SMALL[2]
     if not small or len(found) > SMALL[3]:
         from diodeq.circuit.schematic.heat_map import svg as heat_map

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.circuit import Circuit
-from diodeq.circuit.graph import first_source
+from diodeq.circuit.graph import first_source, idle
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.crossbar import Crossbar
 from diodeq.circuit.schematic.layers import Layer
@@ -44,7 +46,9 @@ class Sheet:
         x, y = 0.0, self.low - 3.5
         wide = max(30.0, self.right)
         for kind in KINDS:
-            for k in range(len(self.circuit.bank(kind)) if kind != "resistors" else 0):
+            # Sources that nothing uses would fill the page.
+            wanted = [] if kind == "resistors" else np.flatnonzero(~idle(self.circuit, kind)).tolist()
+            for k in wanted:
                 if k in self.drawn[kind]:
                     continue
                 if x > wide:
@@ -83,7 +87,7 @@ class Sheet:
         counts = ", ".join(
             f"{n} {spec.singular}{'s' if n != 1 else ''}"
             for kind, spec in KINDS.items()
-            if (n := len(circuit.bank(kind)))
+            if (n := int(np.count_nonzero(~idle(circuit, kind))))
         )
         self.pen.say(circuit.title, (-2.2, 5.0), size=13)
         self.pen.say(f"{counts}; resistances in ohms", (-2.2, 4.2), color=VALUE, size=9)

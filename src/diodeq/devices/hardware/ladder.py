@@ -7,6 +7,7 @@ A ladder comes from a word: ``E24`` (preferred values of IEC 60063), ``AD5206`` 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -118,6 +119,18 @@ def ladder(name: str, low: float = 0.0, high: float = math.inf) -> Ladder:
     return replace(found, conductances=found.conductances[inside], picks=found.picks[inside])
 
 
+def own_range(name: str) -> tuple[float, float] | None:
+    """The range in siemens that parts bring which are programmed; None where ``name`` spells others.
+
+    Raises:
+        UsageError: there is no such ladder.
+    """
+    if name.isdigit():
+        return None
+    found = ladder(name)
+    return (found.low, found.high) if found.single.programmable else None
+
+
 def _single(word: str, low: float, high: float) -> Single:
     series = preferred.find(word)
     if series is not None:
@@ -133,6 +146,8 @@ def _single(word: str, low: float, high: float) -> Single:
             raise UsageError(f"{count} levels need a range", "give the least and the largest conductance")
         ohms = 1.0 / np.linspace(low, high, count)
         return Single(ohms, np.arange(count), np.full(count, 1.0 / high), f"{count} levels", f"cell of {count} levels")
+    if re.fullmatch(r"[Ee][0-9]+", word):
+        raise UsageError(f"there is no series {word}", f"use one of {', '.join(preferred.SERIES)}")
     pot = programmable.get(word, also=f"{', '.join(preferred.SERIES)} or a number of levels")
     ohms, code, nominal = pot.settings()
     return Single(ohms, code, nominal, pot.name, pot.name, pot.channels, pot.volts)

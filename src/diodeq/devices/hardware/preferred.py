@@ -38,6 +38,18 @@ def find(name: str) -> str | None:
     return name.upper() if name.upper() in SERIES else None
 
 
+def series_of(ohms: Floats) -> str:
+    """The series of fewest values that has all of some resistances float64[n]; "" where none has, or there are none."""
+    if not (len(ohms) and np.isfinite(ohms).all() and np.all(ohms > 0.0)):
+        return ""
+    for series in SERIES:
+        found = values(series, ohms.min() / 10.0, ohms.max() * 10.0)
+        nearest = found[np.searchsorted(np.sqrt(found[1:] * found[:-1]), ohms)]
+        if np.allclose(nearest, ohms, rtol=1e-9, atol=0.0):
+            return series
+    return ""
+
+
 def values(series: str, lowest: float, highest: float) -> Floats:
     """The preferred values from ``lowest`` to ``highest`` ohms, both included, ascending; float64[n].
 
