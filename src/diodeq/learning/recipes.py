@@ -14,8 +14,19 @@ from diodeq.learning.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
     "iris": Recipe(hidden=(10,), rate=0.1, smoothing=0.1, epochs=40, batch_size=16),
-    "wine": Recipe(hidden=(20,), rate=0.1, smoothing=0.1, epochs=40, batch_size=16),
-    # Its features have long tails, of which their range would be most.
+    # Few samples of long-tailed features, of whose range the tails would be most: as few watts as will do let it learn
+    # no more than there is.
+    "wine": Recipe(
+        hidden=(20,),
+        encode="standard:3",
+        beta=4.0,
+        power=1e-3,
+        rate=0.1,
+        smoothing=0.1,
+        noise=0.1,
+        epochs=40,
+        batch_size=16,
+    ),
     "breast-cancer": Recipe(hidden=(10,), encode="standard:2", rate=0.1, smoothing=0.1, noise=0.1, epochs=40),
     "digits": Recipe(hidden=(40,), power=0.1, rate=0.1, smoothing=0.1, epochs=30),
     "xor": Recipe(hidden=(6,), rate=0.1, smoothing=0.1, epochs=30),
