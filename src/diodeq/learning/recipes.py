@@ -7,27 +7,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from diodeq.learning import datasets
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.recipe import Recipe
 
+FEW: dict[str, Any] = {
+    "encode": "standard:3",
+    "beta": 4.0,
+    "power": 1e-3,
+    "rate": 0.1,
+    "smoothing": 0.1,
+    "noise": 0.1,
+    "epochs": 40,
+}
+
 RECIPES: dict[str, Recipe] = {
     "iris": Recipe(hidden=(10,), rate=0.1, smoothing=0.1, epochs=40, batch_size=16),
-    # Few samples of long-tailed features, of whose range the tails would be most: as few watts as will do let it learn
-    # no more than there is.
-    "wine": Recipe(
-        hidden=(20,),
-        encode="standard:3",
-        beta=4.0,
-        power=1e-3,
-        rate=0.1,
-        smoothing=0.1,
-        noise=0.1,
-        epochs=40,
-        batch_size=16,
-    ),
-    "breast-cancer": Recipe(hidden=(10,), encode="standard:2", rate=0.1, smoothing=0.1, noise=0.1, epochs=40),
+    # Few samples of long-tailed features, of whose range the tails would be most; so few watts as will do keep the
+    # circuit from learning more than there is.
+    "wine": Recipe(hidden=(20,), batch_size=16, **FEW),
+    "breast-cancer": Recipe(hidden=(10,), **FEW),
     "digits": Recipe(hidden=(40,), power=0.1, rate=0.1, smoothing=0.1, epochs=30),
     "xor": Recipe(hidden=(6,), rate=0.1, smoothing=0.1, epochs=30),
     "moons": Recipe(hidden=(12,), rate=0.1, smoothing=0.1, epochs=30),
