@@ -25,6 +25,7 @@ FLOORS = [
     {"simulators"},
     {"learning", "analysis"},
     {"report", "torch"},
+    {"api"},
     {"cli"},
     {"__main__"},
 ]

@@ -110,7 +110,7 @@ def conduct(
         with opened(out, mode):  # refuses before anything slow is done
             pass
     recipe = experiment.recipe
-    technology = _technology(experiment)
+    technology = technology_of(experiment.recipe, experiment.diode)
     data = data or datasets.load(experiment.data, recipe.seed)
     document = {"experiment": experiment.to_json(), "data_digest": _digest(data)}
     if mode == "resume":
@@ -165,9 +165,15 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
         circuit = check(Circuit.load(experiment.start))
         _in_range(circuit, technology, experiment.start)
         return replace(circuit, units=replace(circuit.scaling, output_scale=recipe.beta))
+    return fresh(recipe, experiment.diode, data, technology)
+
+
+def fresh(recipe: Recipe, diode: str, data: Dataset, technology: Technology) -> Circuit:
+    """A layered circuit of the recipe's widths for the data, at its random conductances."""
+    widths = (data.x_train.shape[1], *recipe.hidden, len(data.classes))
     circuit = layered(
-        (data.x_train.shape[1], *recipe.hidden, len(data.classes)),
-        catalogue.get(experiment.diode),
+        widths,
+        catalogue.get(diode),
         recipe.supply,
         unit=recipe.unit,
         topology=recipe.topology,
@@ -177,8 +183,7 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
         median=recipe.median,
         spread=recipe.spread,
         units=units(data.x_train, recipe.encode, recipe.supply, recipe.beta, recipe.floor),
-        title=f"{data.name.partition(':')[0]}: "
-        + "-".join(map(str, (data.x_train.shape[1], *recipe.hidden, len(data.classes)))),
+        title=f"{data.name.partition(':')[0]}: {'-'.join(map(str, widths))}",
     )
     return replace(circuit, inputs=replace(circuit.inputs, names=data.features)) if data.features else circuit
 
@@ -195,7 +200,7 @@ def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
     experiment = stored(out)
     data = datasets.load(experiment.data, experiment.recipe.seed)
     document = _same_data(out, {"experiment": experiment.to_json(), "data_digest": _digest(data)})
-    technology = _technology(experiment)
+    technology = technology_of(experiment.recipe, experiment.diode)
     try:
         circuit = build(experiment, data, technology)
     except InputError:
@@ -206,14 +211,14 @@ def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
     return data, trainer.remaining(circuit, snapshot.stays)
 
 
-def _technology(experiment: Experiment) -> Technology:
-    recipe = experiment.recipe
+def technology_of(recipe: Recipe, diode: str) -> Technology:
+    """What circuits of the recipe are made of."""
     return Technology(
         recipe.low,
         recipe.high,
         levels=recipe.quantize,
         volts=recipe.supply,
-        diode=experiment.diode,
+        diode=diode,
         variation=variation_of(recipe.robust) if recipe.robust else Variation(),
     )
 
@@ -235,7 +240,7 @@ def tuned(recipe: Recipe, path: Path, given: Set[str]) -> Recipe:
 
 def survey_of(experiment: Experiment, circuit: Circuit) -> Survey:
     """A survey of a circuit of the experiment: its supply, but of a circuit that was brought, and its resistors."""
-    ladder = _technology(experiment).ladder
+    ladder = technology_of(experiment.recipe, experiment.diode).ladder
     supply = math.inf if experiment.start else experiment.recipe.supply
     return Survey(circuit, supply=supply, made_of=None if ladder is None else ladder.single)
 

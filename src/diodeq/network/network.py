@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 class Stage:
     """One equilibrium layer ``z = σ(W z + U x + b)``; ``W = None`` is feed-forward.
 
-    ``W`` float64[n, n] or None, ``U`` float64[n, n_in], ``b`` float64[n]; ``activation`` is σ.
+    ``W`` float64[n, n] or None, ``U`` float64[n, n_in], ``b`` float64[n]; ``activation`` is σ, or its name.
 
     Raises:
         InputError: shapes do not fit or a value is not finite.
@@ -33,6 +33,8 @@ class Stage:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
+        if isinstance(self.activation, str):
+            put(self, "activation", Activation.parse(self.activation))
         put(self, "U", np.array(real("U", self.U)))
         put(self, "b", np.array(real("b", self.b)))
         if self.W is not None:

@@ -1,0 +1,104 @@
+"""Files in and out: circuits, networks, decks and schematics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from diodeq import archives
+from diodeq.circuit import Circuit
+from diodeq.circuit.check import check
+from diodeq.circuit.schematic import svg
+from diodeq.errors import InputError, UsageError
+from diodeq.files import write_atomically
+from diodeq.netlist.bom import bill
+from diodeq.netlist.dialects import DIALECTS, full_deck
+from diodeq.netlist.reading.assemble import import_deck
+from diodeq.network import Network
+from diodeq.network import weights as weights_files
+
+DECKS = frozenset({".cir", ".net", ".sp", ".spi", ".spice", ".ckt", ".asc", ".kicad_sch"})
+"""Endings of decks and schematics."""
+PICTURE, PARTS = "svg", "bom"
+
+
+def load(path: str | Path, *, outputs: Sequence[str] = (), inputs: Sequence[str] = ()) -> Circuit | Network:
+    """What a file holds: a circuit that diodeq wrote or a deck or schematic (`Circuit`), or weights (`Network`).
+
+    ``inputs`` and ``outputs`` name a deck's sources to drive and nodes to read, where the deck itself does not say.
+
+    Raises:
+        InputError: the file cannot be read, naming what is wrong with it, or it holds weights and ``inputs`` or
+            ``outputs`` were given.
+
+    Example:
+        >>> import diodeq
+        >>> diodeq.save(diodeq.layered((2, 3, 1)), "circuit.npz")
+        >>> diodeq.load("circuit.npz").inputs.names
+        ('x0', 'x1')
+    """
+    path = Path(path)
+    if path.suffix.lower() in DECKS:
+        return import_deck(path, inputs, outputs).circuit
+    if inputs or outputs:
+        raise InputError(f"{path} is no deck, whose inputs and outputs could be named", "leave inputs and outputs out")
+    if path.suffix.lower() == ".npz" and _is_circuit(path):
+        return Circuit.load(path)
+    return weights_files.load(path)
+
+
+def save(thing: Circuit | Network, path: str | Path) -> None:
+    """Write a circuit (``.npz``) or a network (``.npz`` or ``.safetensors``); `load` gives an equal one back.
+
+    Raises:
+        InputError: the ending is not one of these, or the file cannot be written.
+
+    Example:
+        >>> import diodeq
+        >>> diodeq.save(diodeq.Network([diodeq.Stage([[1.0]], [0.0])]), "one.npz")
+        >>> diodeq.load("one.npz").widths
+        (1, 1)
+    """
+    if isinstance(thing, Circuit):
+        thing.save(path)
+    else:
+        weights_files.save(thing, Path(path))
+
+
+def _is_circuit(path: Path) -> bool:
+    """Whether an archive has a circuit's arrays; what cannot be read is for a reader to complain of."""
+    try:
+        return "nodes" in archives.read(path, {"nodes"})
+    except (InputError, OSError):
+        return False
+
+
+def export(circuit: Circuit, to: str, path: str | Path | None = None, *, volts: ArrayLike | None = None) -> str:
+    """The text of a circuit for another program, also written to ``path`` where one is given.
+
+    ``to`` is a dialect (``ngspice``, ``ltspice``, ``ltspice-asc``, ``xyce``, ``pyspice``), ``svg`` or ``bom`` (parts
+    list); the inputs are at ``volts`` [n_in], 0 V unless said.
+
+    Raises:
+        UsageError: there is no such form.
+        CircuitError: the circuit is not sound.
+
+    Example:
+        >>> import diodeq
+        >>> print(diodeq.export(diodeq.layered((1, 2, 1)), "ngspice").splitlines()[0])
+        * layered 1-2-1
+    """
+    forms = [*DIALECTS, PICTURE, PARTS]
+    if to not in forms:
+        raise UsageError(f"there is no form {to!r}", f"choose one of {', '.join(forms)}")
+    drives = np.zeros(len(circuit.inputs)) if volts is None else np.asarray(volts, np.float64)
+    if to == PICTURE:
+        text = svg(check(circuit), None if volts is None else drives)
+    else:
+        text = bill(check(circuit), None) if to == PARTS else full_deck(circuit, to, drives).text
+    if path is not None:
+        write_atomically(Path(path), text)
+    return text

@@ -1,0 +1,116 @@
+"""Ask a circuit: outputs for inputs, gradients of its conductances, how far it is from a network."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from diodeq.analysis import verify as comparison
+from diodeq.analysis.verify import Verification
+from diodeq.circuit import Circuit
+from diodeq.errors import UsageError
+from diodeq.learning.losses import Loss, cross_entropy
+from diodeq.learning.rules import named
+from diodeq.learning.rules.base import Gradient
+from diodeq.network import Network
+from diodeq.simulators import create
+from diodeq.simulators.ngspice import NgspiceReference
+
+Floats = NDArray[np.float64]
+UNITS = ("network", "volts")
+
+
+def simulate(circuit: Circuit, inputs: ArrayLike, *, simulator: str = "wave", units: str = "network") -> Floats:
+    """The outputs float64[B, n_out] where the circuit settles for inputs float64[B, n_in].
+
+    Inputs and outputs are in the units that the circuit was made for (a data set's features and scores, a network's own
+    numbers), or with ``units="volts"`` the volts of sources and nodes.
+
+    Raises:
+        UsageError: there is no such simulator, or no such units.
+        CircuitError: the inputs do not fit the circuit.
+        SimulationError: a row has no answer that could be proved; its ``failures`` say which and why.
+
+    Example:
+        >>> import diodeq
+        >>> divider = diodeq.layered((2, 4, 1))
+        >>> diodeq.simulate(divider, [[0.0, 0.0], [1.0, -1.0]]).shape
+        (2, 1)
+    """
+    drives = _volts(circuit, inputs, units)
+    with create(simulator) as engine:
+        found = engine.operate(circuit, drives).outputs.astype(np.float64)
+    return circuit.scaling.from_volts(found) if units == "network" else found
+
+
+def gradient(
+    circuit: Circuit,
+    inputs: ArrayLike,
+    targets: ArrayLike | Loss,
+    *,
+    rule: str = "hardware-linearization",
+    simulator: str = "wave",
+    units: str = "network",
+) -> Gradient:
+    """The gradient of a loss with respect to the conductance of every trainable resistor, as a learning rule finds it.
+
+    ``targets`` are class numbers int[B], for the cross-entropy of the outputs' scores, or a function from outputs in
+    volts float64[B, n_out] to the loss and its gradient. ``rule`` is a name of the learning rules with options, such as
+    ``"equilibrium-propagation:beta=0.1"``.
+
+    Raises:
+        UsageError: there is no such rule, simulator or units.
+        InputError: inputs or targets do not fit the circuit.
+        SimulationError: a row has no answer.
+
+    Example:
+        >>> import diodeq
+        >>> circuit = diodeq.layered((2, 4, 2))
+        >>> found = diodeq.gradient(circuit, [[1.0, -1.0], [-1.0, 1.0]], [0, 1])
+        >>> len(found.conductances) == len(circuit.resistors)
+        True
+    """
+    loss = targets if callable(targets) else cross_entropy(targets, circuit.scaling.output_scale)
+    drives = _volts(circuit, inputs, units)
+    with create(simulator) as engine:
+        return named(rule)(engine, circuit, drives, loss)
+
+
+def verify(
+    circuit: Circuit,
+    network: Network,
+    inputs: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    tolerance: float = 0.01,
+    simulator: str = "wave",
+) -> Verification:
+    """How far a circuit is from the network that it was compiled from, or that was extracted from it, and why.
+
+    ``inputs`` float64[B, n_in] in network units, ``labels`` class numbers int[B]; ``tolerance`` is a share of every
+    resistance, for the certificate.
+
+    Raises:
+        InputError: the circuit is not this network's, or labels do not fit.
+        SimulationError: a row has no answer.
+
+    Example:
+        >>> import diodeq
+        >>> hidden, read = diodeq.Stage([[1.0, -0.5]], [0.1]), diodeq.Stage([[2.0]], [0.0], activation="identity")
+        >>> network = diodeq.Network([hidden, read])
+        >>> compiled = diodeq.compile(network)
+        >>> found = diodeq.verify(compiled.circuit, network, [[0.2, 0.4], [1.0, -1.0]])
+        >>> bool(abs(found.levels["device"][-1] - found.levels["network"][-1]).max() < 1e-3)
+        True
+    """
+    rows = np.atleast_2d(np.asarray(inputs, np.float64))
+    classes = None if labels is None else np.asarray(labels, np.int64)
+    with create(simulator) as engine, NgspiceReference(None) as reference:
+        return comparison.verify(engine, reference, circuit, network, rows, classes, tolerance)
+
+
+def _volts(circuit: Circuit, inputs: ArrayLike, units: str) -> Floats:
+    if units not in UNITS:
+        raise UsageError(f"there are no units {units!r}", f"choose {' or '.join(UNITS)}")
+    rows = np.atleast_2d(np.asarray(inputs, np.float64))
+    return circuit.scaling.to_volts(rows) if units == "network" else rows

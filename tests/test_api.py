@@ -1,0 +1,88 @@
+"""The public door: every name there is, once, cheap to come by, and every example of every docstring runs."""
+
+import doctest
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import diodeq
+from diodeq.errors import InputError, UsageError
+
+FUNCTIONS = [name for name in diodeq.__all__ if inspect.isfunction(getattr(diodeq, name))]
+
+
+def test_what_is_offered():
+    assert set(FUNCTIONS) >= {
+        *("compile", "export", "gradient", "layered", "load", "monte_carlo", "prune", "quantize", "save"),
+        *("simulate", "train", "verify"),
+    }
+    assert {"Circuit", "Network", "Stage", "Technology", "DiodeqError"} <= set(diodeq.__all__)
+    with pytest.raises(AttributeError):
+        _ = diodeq.nothing_of_this_name
+
+
+def test_importing_it_loads_nothing():
+    program = "import sys, diodeq; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert not {name.partition(".")[0] for name in told.split()} & {"numpy", "scipy", "click"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_has_an_example_that_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = doctest.DocTestFinder(recurse=False).find(getattr(diodeq, name), name, globs={})
+    assert found[0].examples, name
+    assert doctest.DocTestRunner().run(found[0]).failed == 0
+
+
+def test_a_circuit_goes_round(tmp_path):
+    """Train on arrays, save, load, simulate, quantize, prune, export, in memory and through files."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(120, 3))
+    y = np.where(x[:, 0] > x[:, 1], "left", "right")
+    run = diodeq.train((x, y), epochs=8, hidden=(6,))
+    assert run.accuracy > 0.8
+    assert run.data.classes == ("left", "right")
+    diodeq.save(run.circuit, tmp_path / "c.npz")
+    again = diodeq.load(tmp_path / "c.npz")
+    scores = diodeq.simulate(again, run.data.x_test)
+    assert np.mean(scores.argmax(axis=1) == run.data.y_test) == run.accuracy
+    volts = diodeq.simulate(again, again.scaling.to_volts(run.data.x_test), units="volts")
+    np.testing.assert_allclose(again.scaling.from_volts(volts), scores, rtol=0, atol=1e-9)
+    (tmp_path / "c.cir").write_text(diodeq.export(again, "ngspice"))
+    read = diodeq.load(tmp_path / "c.cir")
+    assert len(read.resistors) == len(again.resistors)
+    tuned = diodeq.train((x, y), epochs=2, start=diodeq.prune(again, 40), rate=0.01)
+    assert len(tuned.circuit.resistors) == 40
+    assert len(diodeq.train((x, y), epochs=5, hidden=(6,), parts=30).circuit.resistors) <= 30
+
+
+def test_gradients_of_a_loss_of_ones_own():
+    circuit = diodeq.layered((2, 3, 2), seed=1)
+    found = diodeq.gradient(circuit, [[1.0, -1.0]], lambda v: (float(v.sum()), np.ones_like(v)), units="volts")
+    step = 1e-4 * circuit.conductances[0]
+    both = []
+    for sign in (1.0, -1.0):
+        moved = circuit.conductances.copy()
+        moved[0] += sign * step
+        both.append(diodeq.simulate(circuit.with_conductances(moved), [[1.0, -1.0]], units="volts").sum())
+    assert found.conductances[0] == pytest.approx((both[0] - both[1]) / (2 * step), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda c: diodeq.simulate(c, [[0.0, 0.0]], units="miles"), UsageError, "no units 'miles'"),
+        (lambda c: diodeq.export(c, "abacus"), UsageError, "no form 'abacus'"),
+        (lambda c: diodeq.train("abacus"), UsageError, "no data set 'abacus'"),
+        (lambda c: diodeq.train(([[1.0], [2.0]], [0])), InputError, "2 samples but 1 label"),
+        (lambda c: diodeq.quantize(c, "E25"), UsageError, "E25"),
+        (lambda c: diodeq.monte_carlo(c, [[0.0, 0.0]], variation="tolerance=0%"), UsageError, "nothing varies"),
+    ],
+)
+def test_nonsense_is_refused_in_a_sentence(call, error, words):
+    with pytest.raises(error, match=words):
+        call(diodeq.layered((2, 3, 2)))
