@@ -2,16 +2,23 @@
 
 import doctest
 import inspect
+import pickle
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
 
 import diodeq
 from diodeq.errors import InputError, UsageError
 
 FUNCTIONS = [name for name in diodeq.__all__ if inspect.isfunction(getattr(diodeq, name))]
+EXAMPLES = [*FUNCTIONS, "CircuitClassifier"]
 
 
 def test_what_is_offered():
@@ -30,7 +37,7 @@ def test_importing_it_loads_nothing():
     assert not {name.partition(".")[0] for name in told.split()} & {"numpy", "scipy", "click"}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_every_function_has_an_example_that_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = doctest.DocTestFinder(recurse=False).find(getattr(diodeq, name), name, globs={})
@@ -86,3 +93,34 @@ def test_gradients_of_a_loss_of_ones_own():
 def test_nonsense_is_refused_in_a_sentence(call, error, words):
     with pytest.raises(error, match=words):
         call(diodeq.layered((2, 3, 2)))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_classifier_is_what_scikit_learn_expects():
+    check_estimator(diodeq.CircuitClassifier((6,), epochs=3, random_state=0))
+
+
+def test_the_classifier_works_among_others(tmp_path):
+    x, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    model = diodeq.CircuitClassifier((8,), epochs=6, random_state=1)
+    search = GridSearchCV(make_pipeline(StandardScaler(), model), {"circuitclassifier__rate": [1e-6, 0.1]}, cv=2)
+    assert search.fit(x, names).best_params_ == {"circuitclassifier__rate": 0.1}
+    fitted = model.fit(x, names)
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
+    np.testing.assert_allclose(again.predict_proba(x).sum(axis=1), 1.0, rtol=0, atol=1e-12)
+    assert set(again.predict(x)) <= set(names)
+    small = diodeq.CircuitClassifier((8,), epochs=10, parts=40, random_state=1).fit(x, names)
+    assert len(small.circuit_.resistors) <= 40
+
+
+def test_the_classifier_goes_on_learning():
+    x, y = load_iris(return_X_y=True)
+    model = diodeq.CircuitClassifier((8,), rate=0.1, random_state=0)
+    with pytest.raises(ValueError, match="none of the classes"):
+        model.partial_fit(x[:60], y[:60]).partial_fit(x[-10:], y[-10:])
+    model = diodeq.CircuitClassifier((8,), rate=0.1, random_state=0)
+    mixed = np.random.default_rng(0).permutation(len(x))
+    scores = [model.partial_fit(x[mixed], y[mixed], classes=[0, 1, 2]).score(x, y) for _ in range(6)]
+    assert scores[-1] > max(0.85, scores[0])

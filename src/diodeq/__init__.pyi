@@ -20,3 +20,4 @@ from .network import Stage as Stage
 from .synthesis import Assembly as Assembly
 
 __version__: str
+from .api.estimators import CircuitClassifier as CircuitClassifier

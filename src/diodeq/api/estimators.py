@@ -1,0 +1,127 @@
+"""scikit-learn's view of a circuit: an estimator that trains one."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from diodeq.api.running import simulate
+from diodeq.api.training import Trained, train
+from diodeq.circuit import Circuit
+from diodeq.learning.datasets import Dataset
+
+Floats = NDArray[np.float64]
+
+
+class CircuitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A resistor-diode circuit that is trained to classify.
+
+    Args:
+        hidden: widths of the hidden layers; by the data unless given.
+        epochs: passes through the samples; by the data unless given.
+        batch_size: samples an update; by the data unless given.
+        rate: learning rate, in log-conductance.
+        parts: prune to so many resistors while training.
+        power: steer to so many watts.
+        supply: volts that no source exceeds.
+        quantize: the only values resistors may have, such as ``"E24"``.
+        rule: the learning rule, with its options.
+        diode: of the hidden nodes.
+        simulator: the engine.
+        random_state: of initial values and order.
+
+    Attributes:
+        circuit_: the trained `Circuit`.
+        classes_: the labels, in the order of the circuit's outputs.
+        n_features_in_: how many features.
+
+    Example:
+        >>> import diodeq
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = diodeq.CircuitClassifier(epochs=10, random_state=0).fit(x, y)
+        >>> bool(model.score(x, y) > 0.9)
+        True
+    """
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] | None = None,
+        *,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        rate: float | None = None,
+        parts: int | None = None,
+        power: float | None = None,
+        supply: float | None = None,
+        quantize: str | None = None,
+        rule: str | None = None,
+        diode: str = "1N4148",
+        simulator: str = "wave",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.rate = rate
+        self.parts = parts
+        self.power = power
+        self.supply = supply
+        self.quantize = quantize
+        self.rule = rule
+        self.diode = diode
+        self.simulator = simulator
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train a fresh circuit on samples float64[n, features] and labels [n]."""
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        self.classes_, numbers = np.unique(y, return_inverse=True)
+        self.circuit_ = self._trained(X, numbers, None).circuit
+        return self
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
+        """Go on with one more pass through some samples; the first call needs all ``classes`` if ``y`` has not all, and
+        its samples decide how features become volts."""
+        first = not hasattr(self, "circuit_")
+        X, y = validate_data(self, X, y, dtype=np.float64, reset=first)
+        if first:
+            self.classes_ = np.unique(y if classes is None else np.asarray(classes))
+        numbers = np.searchsorted(self.classes_, y)
+        strange = self.classes_[np.minimum(numbers, len(self.classes_) - 1)] != y
+        if strange.any():
+            raise ValueError(f"{y[strange][0]!r} is none of the classes {self.classes_.tolist()}; name all at first")
+        self.circuit_ = self._trained(X, numbers, None if first else self.circuit_, epochs=1).circuit
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        """The probability of each class [n, classes]: the softmax of the outputs' scores."""
+        check_is_fitted(self)
+        rows = validate_data(self, X, dtype=np.float64, reset=False)
+        scores = simulate(self.circuit_, rows, simulator=self.simulator)
+        return np.asarray(softmax(scores, axis=1))
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The class of the highest output of each row [n]."""
+        highest = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[highest])
+
+    def _trained(self, x: Floats, numbers: NDArray[np.intp], start: Circuit | None, **given: Any) -> Trained:
+        names = ("hidden", "epochs", "batch_size", "rate", "parts", "power", "supply", "quantize", "rule")
+        asked = {name: getattr(self, name) for name in names if getattr(self, name) is not None} | given
+        if self.hidden is not None:
+            asked["hidden"] = tuple(np.atleast_1d(self.hidden).tolist())
+        seed = self.random_state
+        if not isinstance(seed, (int, np.integer)):
+            seed = check_random_state(seed).randint(2**31 - 1)
+        y = numbers.astype(np.int64)
+        data = Dataset("samples", x, y, x, y, tuple(map(str, self.classes_)))
+        return train(data, start=start, diode=self.diode, simulator=self.simulator, seed=int(seed), **asked)
