@@ -114,6 +114,10 @@ class CircuitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         highest = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[highest])
 
+    def _validated(self, x: ArrayLike, y: ArrayLike, *, reset: bool) -> tuple[Floats, NDArray[Any]]:
+        found: Any = validate_data(self, x, y, dtype=np.float64, reset=reset)
+        return found[0], found[1]
+
     def _trained(self, x: Floats, numbers: NDArray[np.intp], start: Circuit | None, **given: Any) -> Trained:
         names = ("hidden", "epochs", "batch_size", "rate", "parts", "power", "supply", "quantize", "rule")
         asked = {name: getattr(self, name) for name in names if getattr(self, name) is not None} | given
