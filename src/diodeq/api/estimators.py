@@ -82,24 +82,24 @@ class CircuitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train a fresh circuit on samples float64[n, features] and labels [n]."""
-        X, y = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(y)
-        self.classes_, numbers = np.unique(y, return_inverse=True)
-        self.circuit_ = self._trained(X, numbers, None).circuit
+        rows, labels = self._validated(X, y, reset=True)
+        check_classification_targets(labels)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        self.circuit_ = self._trained(rows, numbers, None).circuit
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
         """Go on with one more pass through some samples; the first call needs all ``classes`` if ``y`` has not all, and
         its samples decide how features become volts."""
         first = not hasattr(self, "circuit_")
-        X, y = validate_data(self, X, y, dtype=np.float64, reset=first)
+        rows, labels = self._validated(X, y, reset=first)
         if first:
-            self.classes_ = np.unique(y if classes is None else np.asarray(classes))
-        numbers = np.searchsorted(self.classes_, y)
-        strange = self.classes_[np.minimum(numbers, len(self.classes_) - 1)] != y
-        if strange.any():
-            raise ValueError(f"{y[strange][0]!r} is none of the classes {self.classes_.tolist()}; name all at first")
-        self.circuit_ = self._trained(X, numbers, None if first else self.circuit_, epochs=1).circuit
+            self.classes_ = np.unique(labels if classes is None else np.asarray(classes))
+        numbers = np.searchsorted(self.classes_, labels)
+        strange = labels[self.classes_[np.minimum(numbers, len(self.classes_) - 1)] != labels]
+        if len(strange):
+            raise ValueError(f"{strange[0]!r} is none of the classes {self.classes_.tolist()}; name all at first")
+        self.circuit_ = self._trained(rows, numbers, None if first else self.circuit_, epochs=1).circuit
         return self
 
     def predict_proba(self, X: ArrayLike) -> Floats:
