@@ -204,10 +204,16 @@ def there_and_back(engine, circuit, drives):
 
 
 @pytest.mark.parametrize("name", DEEP)
-def test_layers_are_solved_going_back_and_forth(name, wave, ngspice):
+def test_layers_are_solved_going_back_and_forth(name, wave, ngspice, monkeypatch):
+    """And well: the judge has nothing to mend, in whatever order the diodes are."""
     circuit = deep(name)
+    order = np.random.default_rng(4).permutation(len(circuit.diodes))
+    circuit = replace(circuit, diodes=Bank(circuit.diodes.terminals[order], circuit.diodes.values[order]))
     drives = np.random.default_rng(3).uniform(-5.0, 5.0, (4, len(circuit.inputs)))
-    found = there_and_back(wave, circuit, drives)
+    with monkeypatch.context() as patched:
+        for needless in ("settle", "polish", "polish_linear"):
+            patched.delattr(Newton, needless)
+        found = there_and_back(wave, circuit, drives)
     assert isinstance(wave._prepared.method, Layers)
     for ours, theirs in zip(found, there_and_back(ngspice, circuit, drives), strict=True):
         assert np.abs(ours - theirs).max() <= 1e-8 * max(1.0, np.abs(theirs).max())

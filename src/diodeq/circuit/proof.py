@@ -32,9 +32,10 @@ PROMISED_SHARE, HIGHEST = 1e-12, 1e9
 # only leaking diodes hold): up to so many volts it is still the answer.
 ATTAINABLE = 3e-7
 PROMISED_ADJOINT = 1e-8
-# Siemens that no part has: where a one-port conducts more, its law goes on along a tangent. What solves that solves
-# what was drawn only if the one-port sees so few ohms that its current moves nothing: its nodes are held.
-BEYOND = 1e200
+# Siemens that no part has: about where one-ports conduct so much their laws are cut off or go on along a tangent. What
+# solves that solves what was drawn only if the one-port sees so few ohms that its current moves nothing: its nodes are
+# held.
+BEYOND = 1e99
 HELD = 1e-9
 # Sweeps for the weights of the bound, and the share of a node's own conductance at which they are good enough.
 SWEEPS = 80

@@ -45,7 +45,7 @@ ADJOINT = {64: 1e-11, 32: 2e-6}
 @dataclass(frozen=True, eq=False)
 class SetPlan:
     """Some unknowns of a circuit, the ``loads`` among the matrix's entries, and the one-ports on them: which of all,
-    at which nodes of the set; ``along`` has -1 at the nodes that are cathodes of theirs, else 1."""
+    at which nodes of the set, ascending; ``along`` has -1 at the nodes that are cathodes of theirs, else 1."""
 
     at: Index
     loads: Index
@@ -57,6 +57,7 @@ class SetPlan:
     def of(plan: EquationsPlan, at: Index, place: Index, sign: Floats) -> SetPlan:
         """The unknowns ``at``, where one-port k is on unknown ``place[k]``."""
         ports, along = np.flatnonzero(np.isin(place, at)), np.ones(len(at))
+        ports = ports[np.argsort(place[ports])]  # in the nodes' order, whatever theirs is
         places = np.searchsorted(at, place[ports])
         along[places] = sign[ports]
         return SetPlan(at, plan.pattern.diagonal()[at] - 1, ports, places, along)
