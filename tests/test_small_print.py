@@ -11,6 +11,10 @@ import pytest
 
 import test_weights_onnx as onnx_models
 from diodeq.circuit import Circuit, Inputs, bank
+from diodeq.circuit.graph import deaf
+from diodeq.circuit.primitives import inverted
+from diodeq.circuit.survey import Survey
+from diodeq.cli.main import main
 from diodeq.devices.one_ports import one
 from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import InputError, UsageError
@@ -321,3 +325,48 @@ def test_what_a_circuit_has_none_of_is_not_trained():
 def test_what_moves_is_a_readable_percentage(share: float, said: str) -> None:
     assert change(share) == said
     assert percent(0.97368) == "97.37 %"
+
+
+def test_ohms_of_preferred_values_are_printed_as_such():
+    ohms = np.array([470e3, 200e3, 1.8e6, 4.7, 3.3e-3, 9.1e11, 123456.789012345678])
+    printed = inverted(1.0 / ohms)
+    assert printed[:6].tolist() == ohms[:6].tolist()
+    np.testing.assert_array_equal(1.0 / printed, 1.0 / ohms)
+    random = np.random.default_rng(0).uniform(1e-12, 1e3, 10_000)
+    assert (1.0 / inverted(random) == 1.0 / (1.0 / random)).all()
+
+
+def test_outputs_named_as_the_classes_are_in_their_order():
+    data = load("iris")
+    circuit = layered((4, 6, 3), DIODE, 5.0)
+    for order, right in (((0, 1, 2), True), ((2, 1, 0), False)):
+        named = replace(circuit, output_names=tuple(data.classes[k] for k in order))
+        if right:
+            trainer.fits(named, data)
+        else:
+            with pytest.raises(InputError, match="its outputs in the order virginica, versicolor, setosa but"):
+                trainer.fits(named, data)
+
+
+def test_a_file_without_its_kind_is_asked_after():
+    with pytest.raises(UsageError, match=r"did you mean csv:caps\.csv\?"):
+        load("caps.csv")
+
+
+def test_outputs_that_no_input_reaches_are_told():
+    circuit = layered((3, 4, 2), DIODE, 5.0)
+    assert deaf(circuit) == []
+    ends = circuit.resistors.terminals
+    biased = np.isin(ends, [circuit.nodes.index(name) for name in ("bias_p", "bias_n")]).any(axis=1)
+    at_last = np.isin(ends, [circuit.nodes.index(name) for name in ("y1_p", "y1_n")]).any(axis=1)
+    alone = without(replace(circuit, trainable=np.ones(len(ends), bool)), ~at_last | biased)
+    assert deaf(alone) == ["y1"]
+    told = Survey(alone).found()
+    assert "NO INPUT REACHES y1" in told.sentence()
+    assert told.to_json()["outputs_without_inputs"] == ["y1"]
+
+
+def test_more_power_than_asked_for_is_told(tmp_path, capsys):
+    asked = ["train", "xor", "--power", "1nW", "--epochs", "2", "--simulator", "wave", "--out", str(tmp_path / "run")]
+    assert main(asked) == 0
+    assert "note: it takes more than the 1 nW that were asked for" in capsys.readouterr().out

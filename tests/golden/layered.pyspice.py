@@ -39,7 +39,7 @@ PARTS = [
     ("r6", "bias", "h2", 33333.333333333336),
     # hidden 1 to outputs: 4 resistors of 2e-05 to 0.0001 siemens, printed in ohms
     ("r7", "h1", "y_p", 10000),
-    ("r8", "h2", "y_p", 49999.99999999999),
+    ("r8", "h2", "y_p", 50000),
     ("r9", "h1", "y_n", 33333.333333333336),
     ("r10", "h2", "y_n", 10000),
     # loads: 1 resistor of 5e-05 siemens, printed in ohms

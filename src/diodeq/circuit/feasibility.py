@@ -10,6 +10,8 @@ from diodeq.circuit.power_bound import Bound
 from diodeq.errors import NotRealizableError
 from diodeq.printable import counted, quantity
 
+NAMED = 4
+"""Outputs that a sentence names."""
 TOLD = 20
 """So many ratings that are exceeded are told one by one, the worst first."""
 
@@ -43,7 +45,8 @@ class Feasibility:
     ``watts_median`` and ``watts_max`` are what resistors and one-ports turned into heat, ``bound`` what they do for no
     input within the reach. Sources with the ``largest_source_amperes`` are named; it is None where nothing was solved
     or the engine does not tell. ``clipped`` counts values that the limit cut; ``exceeded`` are the worst of
-    ``excesses`` ratings that parts exceed, and ``unrated`` the one-ports of which no rating is known.
+    ``excesses`` ratings that parts exceed, ``unrated`` the one-ports of which no rating is known, and ``deaf`` the
+    outputs that no input reaches.
     """
 
     samples: int
@@ -62,6 +65,7 @@ class Feasibility:
     excesses: int
     exceeded: tuple[Excess, ...]
     unrated: tuple[str, ...]
+    deaf: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """The figures by which runs are compared; None for what is not known."""
@@ -88,6 +92,7 @@ class Feasibility:
             "largest_source": self.largest_source,
             "exceeded": [{**asdict(each), "sentence": each.sentence()} for each in self.exceeded],
             "unrated": list(self.unrated),
+            "outputs_without_inputs": list(self.deaf),
             "sentence": self.sentence(),
         }
 
@@ -105,6 +110,9 @@ class Feasibility:
         verdict = [self._verdict()]
         if self.clipped:
             verdict.append(f"{counted(self.clipped, 'value')} clipped")
+        if self.deaf:
+            more = f" and {len(self.deaf) - NAMED} more" if len(self.deaf) > NAMED else ""
+            verdict.append(f"NO INPUT REACHES {', '.join(self.deaf[:NAMED])}{more}")
         return f"feasibility: {', '.join(filter(None, asked))}; {'; '.join(verdict)}"
 
     def _power(self) -> str:

@@ -84,6 +84,36 @@ def idle(circuit: Circuit, kind: str) -> Bools:
     return np.asarray((used[ends] < 2).any(axis=1))
 
 
+def deaf(circuit: Circuit) -> list[str]:
+    """The names of the outputs that no input reaches, by any part but the sources that hold a node."""
+    if not len(circuit.inputs):
+        return []
+    count = len(circuit.nodes)
+    apart = driven_nodes(circuit)
+    joined = [apart[:0].reshape(0, 2).astype(np.int32)]
+    for kind, spec in KINDS.items():
+        if not spec.source:
+            ends = circuit.bank(kind).terminals
+            joined += [ends[:, [0, k]] for k in range(1, ends.shape[1])]
+    edges = np.concatenate(joined)
+    # Every held node stands once for each part at it: no other is reached through it.
+    driven = np.zeros(count, bool)
+    driven[_driven_by_inputs(circuit)] = True
+    inside = ~apart[edges]
+    _, label = components(count, edges[inside.all(axis=1)])
+    touched = np.unique(label[edges[:, ::-1][driven[edges] & inside[:, ::-1]]])
+    fed = np.isin(label, touched) & ~apart | driven
+    reached = fed[circuit.outputs].any(axis=1)
+    return [circuit.output_names[k] for k in np.flatnonzero(~reached).tolist()]
+
+
+def _driven_by_inputs(circuit: Circuit) -> Ints:
+    """The nodes of all sources that inputs drive, ground left out."""
+    ends = np.concatenate([circuit.bank(kind).terminals[:, :2] for kind in source_kinds()])
+    nodes = np.unique(ends[circuit.inputs.source])
+    return nodes[nodes > 0]
+
+
 def unread(circuit: Circuit) -> list[str]:
     """The names of the inputs that drive nothing."""
     used = np.concatenate([~idle(circuit, kind) for kind in source_kinds()])

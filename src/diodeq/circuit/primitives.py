@@ -125,7 +125,16 @@ def printed(circuit: Circuit, kinds: Collection[str]) -> list[float]:
 
 def _number(card: Card, value: Any) -> Any:
     """What ends the line of a part of some value, or of each of many."""
-    return card.factor * (1.0 / value if card.inverse else value) + 0.0
+    return card.factor * (inverted(value) if card.inverse else value) + 0.0
+
+
+def inverted(values: Any) -> Any:
+    """1 / values, in fifteen digits where these are as near: 470000 and not what rounding has made of it."""
+    found = 1.0 / np.asarray(values)
+    with np.errstate(all="ignore"):
+        unit = 10.0 ** (14.0 - np.floor(np.log10(np.abs(found))))
+        rounded = np.rint(found * unit) / unit
+        return np.where(1.0 / rounded == values, rounded, found)[()]
 
 
 def _demand_invertible(circuit: Circuit, kind: str) -> None:

@@ -16,7 +16,7 @@ from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence
 from diodeq.circuit.feasibility import TOLD, Excess, Feasibility
 from diodeq.circuit.flows import SIGNS, kinds_of
-from diodeq.circuit.graph import idle
+from diodeq.circuit.graph import deaf, idle
 from diodeq.circuit.kinds import KINDS, OWN, source_kinds
 from diodeq.circuit.one_ports import one_port_models
 from diodeq.circuit.power_bound import power_bound
@@ -217,6 +217,7 @@ class Survey:
             excesses=excesses,
             exceeded=tuple(worst),
             unrated=self._unrated(len(resistances)),
+            deaf=tuple(deaf(circuit)),
         )
 
     def _unrated(self, resistors: int) -> tuple[str, ...]:

@@ -35,9 +35,11 @@ from diodeq.learning.recipes import is_known, recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
-from diodeq.printable import counted, percent
+from diodeq.printable import counted, percent, quantity
 
 NAMED = 8
+# So many times the power that was asked for is worth a word: held-out samples may take a little more than training's.
+ABOVE = 1.2
 """Features that are named."""
 
 
@@ -301,6 +303,12 @@ def _sentences(summary: dict[str, Any], out: Path) -> str:
         f"{counted(summary['epochs'], 'epoch')} in {summary['seconds']:.1f} s in {summary['simulator_version']}"
         f" ({summary['samples_per_second']:.0f} samples/s, {summary['rule']})",
     ]
+    asked, took = recipe.get("power"), summary["static_watts_median"]
+    if asked and took is not None and took > ABOVE * asked:
+        lines.append(
+            f"note: it takes more than the {quantity(asked, 'W')} that were asked for: allow more, fewer --parts or a"
+            " lower --conductances"
+        )
     if "verified" in summary:
         other = summary["verified"]
         lines.append(

@@ -68,9 +68,10 @@ def read(path: Path) -> list[Model]:
         content = read_bytes(path, LARGEST)
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(
-            f"the diode catalogue {path} cannot be read: {reason}", "check its path and permissions"
-        ) from error
+        remedy = "check its path and permissions"
+        if not path.exists() and os.environ.get("DIODEQ_DEVICES"):
+            remedy = "`diodeq devices import FILE` makes it; else unset DIODEQ_DEVICES, which names it"
+        raise InputError(f"the diode catalogue {path} cannot be read: {reason}", remedy) from error
     return _parse(content, str(path))
 
 

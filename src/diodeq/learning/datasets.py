@@ -68,6 +68,9 @@ def load(spec: str, seed: int = 0) -> Dataset:
     if spec in BUILT_IN:
         return assemble(spec, BUILT_IN[spec](), seed)
     near = get_close_matches(spec, BUILT_IN, n=1)
+    ending = Path(spec).suffix.lower().removeprefix(".")
+    if ending in FILES or ending in TABLES:
+        near = [f"{ending}:{spec}"]
     hint = f"did you mean {near[0]}? " if near else ""
     known = ", ".join([*BUILT_IN, "idx:FOLDER", *(f"{name}:FILE" for name in (*TABLES, "npz"))])
     raise UsageError(f"there is no data set {spec!r}", f"{hint}use one of {known}")

@@ -27,6 +27,7 @@ from diodeq.learning.updates import UPDATES, State, Update
 from diodeq.printable import counted
 from diodeq.simulators.base import Simulator, batches
 from diodeq.synthesis.pruning import kept, without
+from diodeq.tables import plain
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -307,6 +308,13 @@ def fits(circuit: Circuit, data: Dataset) -> None:
         raise InputError(
             f"the circuit has {counted(len(circuit.outputs), 'output')} but {data.name} has {classes} classes",
             "use a circuit made for this data, or import it again with an --output for each class",
+        )
+    called = tuple(plain(name) for name in data.classes)
+    if called != circuit.output_names and {*called} == {*circuit.output_names}:
+        raise InputError(
+            f"the circuit has its outputs in the order {', '.join(circuit.output_names)} but {data.name} its classes in"
+            f" the order {', '.join(called)}",
+            "put the outputs in the order of the classes",
         )
     names = circuit.inputs.names
     if data.features and data.features != names and {*data.features} == {*names}:
