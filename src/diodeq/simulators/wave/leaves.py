@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.method import Method, Settled
 from diodeq.simulators.wave.newton import SINGULAR
+
+if TYPE_CHECKING:
+    from diodeq.simulators.wave.whole import Whole
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -90,7 +93,7 @@ class Leaves:
     of every two columns of ``coupling`` and ``square`` says where each belongs in a matrix [c * c]. ``towards`` is
     sign / load; ``pull`` [n, c] is the diode's open-circuit voltage for one volt at each core unknown, ``push`` [n, c]
     the current into the core for one volt at the diode. ``rescue`` makes another method for samples that do not
-    converge.
+    converge; ``whole`` is all this for one compiled call, where there is one.
     """
 
     leaf: slice | Index
@@ -107,6 +110,7 @@ class Leaves:
     diodes: Diodes
     arrays: Arrays
     rescue: Callable[[], Method]
+    whole: Whole | None
 
     @staticmethod
     def of(
@@ -119,6 +123,11 @@ class Leaves:
         with single_threaded():
             if len(plan.core) and np.linalg.cond(matrix - (coupling.T / load) @ coupling) > 1e14:
                 return None
+        whole = None
+        if arrays.fused:
+            from diodeq.simulators.wave.whole import Whole
+
+            whole = Whole.of(plan, load, coupling, matrix, diodes, arrays)
         put = arrays.put
         by_column = np.ascontiguousarray(coupling.T)
         return Leaves(
@@ -136,10 +145,20 @@ class Leaves:
             diodes=diodes,
             arrays=arrays,
             rescue=rescue,
+            whole=whole,
         )
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
+        if self.whole is None:
+            return self._settle(right)
+        settled, left = self.whole.settle(right)
+        if len(left):
+            for whole, part in zip(vars(settled).values(), vars(self._settle(right[left])).values(), strict=True):
+                whole[left] = part
+        return settled
+
+    def _settle(self, right: Floats) -> Settled:
         xp, put, allowed = self.arrays.xp, self.arrays.put, self.arrays.precision
         alone, at_core = put(right[:, self.leaf]) * self.towards, put(right[:, self.core])
         tolerance = allowed.absolute + allowed.relative * xp.max(xp.abs(alone), axis=1)
@@ -186,6 +205,8 @@ class Leaves:
     def linear(self, conductances: Floats, right: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
         """The circuit, or its transpose, with frozen diodes, for right sides float64[B, n]: unknowns and diode
         currents."""
+        if self.whole is not None:
+            return self.whole.linear(conductances, right, transposed=transposed)
         xp, put = self.arrays.xp, self.arrays.put
         frozen, into = put(conductances), put(right[:, self.leaf])
         yielding = 1.0 / (self.load + frozen)
