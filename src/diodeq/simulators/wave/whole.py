@@ -13,6 +13,8 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from diodeq.compiled import kernel
@@ -23,6 +25,8 @@ from diodeq.simulators.wave.leaves import QUICK, STEPS, LeavesPlan
 from diodeq.simulators.wave.method import Settled
 
 Floats = NDArray[np.float64]
+# Numbers that one step takes at a time: 32 bytes of float64.
+LANES = 4
 # Sums may be taken in any order, so that several entries are added at a time.
 SUMS = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 
@@ -125,7 +129,9 @@ def settle(
     sign, load = columns[8], columns[9]
     alone, source, v, drawn = np.empty_like(load), np.empty_like(load), np.empty_like(load), np.empty_like(load)
     scaled = np.empty_like(coupling)
-    factors, order = np.empty_like(matrix), np.empty(width, np.int64)
+    below, order = np.zeros((width, -(-width // LANES) * LANES), matrix.dtype), np.empty(width, np.int64)
+    factors = np.zeros(below.size, matrix.dtype)
+    jacobian = factors.reshape(below.shape)
     at_core, y, step = np.empty_like(scale), np.empty_like(scale), np.empty_like(scale)
     f, moved = np.empty_like(scale), np.empty_like(scale)
     for b in range(len(right)):
@@ -155,7 +161,7 @@ def settle(
                 size += (f[j] / scale[j]) ** 2
             size, before = np.sqrt(size), error
             if turn or not width:
-                error = correct(factors, order, f, moved)
+                error = correct(factors, below, order, f, moved)
             if error <= tolerance:
                 done = True
                 break
@@ -169,9 +175,9 @@ def settle(
             if not error < real(QUICK) * before:
                 for k in range(count):
                     drawn[k] = real(1.0) / (load[k] + conductances[b, k])
-                eliminate(coupling, drawn, matrix, scaled, factors)
-                factorize(factors, order)
-                correct(factors, order, f, moved)
+                eliminate(coupling, drawn, matrix, scaled, jacobian)
+                factorize(factors, below, order)
+                correct(factors, below, order, f, moved)
             for j in range(width):
                 step[j] = moved[j]
                 y[j] += moved[j]
@@ -199,7 +205,9 @@ def solve(
     sign, load = columns[8], columns[9]
     into, yielding, drawn = np.empty_like(load), np.empty_like(load), np.empty_like(load)
     scaled = np.empty_like(coupling)
-    factors, order = np.empty_like(matrix), np.empty(width, np.int64)
+    below, order = np.zeros((width, -(-width // LANES) * LANES), matrix.dtype), np.empty(width, np.int64)
+    factors = np.zeros(below.size, matrix.dtype)
+    jacobian = factors.reshape(below.shape)
     f, y = np.empty(width, matrix.dtype), np.empty(width, matrix.dtype)
     for b in range(len(right)):
         for k in range(count):
@@ -209,9 +217,9 @@ def solve(
         pull(drawn, coupling, f)
         for j in range(width):
             f[j] = -f[j] - right[b, core[j]]
-        eliminate(coupling, yielding, matrix, scaled, factors)
-        factorize(factors, order)
-        correct(factors, order, f, y)
+        eliminate(coupling, yielding, matrix, scaled, jacobian)
+        factorize(factors, below, order)
+        correct(factors, below, order, f, y)
         push(y, coupling, drawn)
         for k in range(count):
             h = (into[k] + drawn[k]) * yielding[k]
@@ -285,46 +293,69 @@ def eliminate(coupling: Any, yielding: Any, matrix: Any, scaled: Any, out: Any) 
             out[j, i] = matrix[j, i] - through
 
 
+@intrinsic
+def subtract(context: Any, a: Any, at: Any, other: Any, times: Any) -> Any:
+    """``LANES`` numbers of a flat array from place ``at``, less ``times`` those from ``other``, in one step: loops as
+    short as those of a small matrix's rows are worth no check whether rows overlap."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, given[0]).data
+        few = ir.VectorType(data.type.pointee, LANES)
+        here, there = (builder.bitcast(builder.gep(data, [place]), few.as_pointer()) for place in given[1:3])
+        size = signature.args[3].bitwidth // 8
+        one = builder.insert_element(ir.Constant(few, ir.Undefined), given[3], ir.IntType(32)(0))
+        all_ = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+        product = builder.fmul(all_, builder.load(there, align=size), ("contract",))
+        left = builder.fsub(builder.load(here, align=size), product, ("contract",))
+        builder.store(left, here, align=size)
+        return context.get_dummy_value()
+
+    return numba.void(a, numba.intp, numba.intp, a.dtype), emit
+
+
 @ROW
-def factorize(a: Any, order: Any) -> None:
-    """Gaussian elimination in place, with partial pivoting; of the upper factor the diagonal is inverted."""
-    size = len(a)
+def factorize(a: Any, below: Any, order: Any) -> None:
+    """Gaussian elimination with partial pivoting of the rows of a flat array, as many and as long as ``below`` has: the
+    upper factor in place with its diagonal inverted, the multipliers of every column in a row of ``below``."""
+    size, width = below.shape
     for p in range(size):
-        best = p
+        best, largest = p, abs(a[p * width + p])
         for r in range(p + 1, size):
-            if abs(a[r, p]) > abs(a[best, p]):
-                best = r
+            if abs(a[r * width + p]) > largest:
+                best, largest = r, abs(a[r * width + p])
         order[p] = best
         if best != p:
-            for j in range(size):
-                a[p, j], a[best, j] = a[best, j], a[p, j]
-        a[p, p] = a.dtype.type(1.0) / a[p, p]
+            for j in range(width):
+                a[p * width + j], a[best * width + j] = a[best * width + j], a[p * width + j]
+        inverse = a.dtype.type(1.0) / a[p * width + p]
+        a[p * width + p] = inverse
+        first = (p + 1) // LANES * LANES  # what is before the diagonal is of no use any more
         for r in range(p + 1, size):
-            times = a[r, p] * a[p, p]
-            a[r, p] = times
-            for j in range(p + 1, size):
-                a[r, j] -= times * a[p, j]
+            times = a[r * width + p] * inverse
+            below[p, r] = times
+            for j in range(first, width, LANES):
+                subtract(a, r * width + j, p * width + j, times)
 
 
 @ROW
-def correct(a: Any, order: Any, f: Any, moved: Any) -> Any:
+def correct(a: Any, below: Any, order: Any, f: Any, moved: Any) -> Any:
     """Newton's step ``-a⁻¹ f`` with the factors of ``factorize``, and the largest of its entries."""
-    size = len(a)
+    size, width = below.shape
     for p in range(size):
         moved[p] = -f[p]
     for p in range(size):
-        moved[p], moved[order[p]] = moved[order[p]], moved[p]
-    for p in range(size):
-        each = moved[p]
+        each = moved[order[p]]
+        moved[order[p]] = moved[p]
+        moved[p] = each
         for r in range(p + 1, size):
-            moved[r] -= a[r, p] * each
+            moved[r] -= below[p, r] * each
     largest = a.dtype.type(0.0)
     for p in range(size - 1, -1, -1):
-        moved[p] *= a[p, p]
         each = moved[p]
-        largest = max(largest, abs(each))
-        if each != each:
-            largest = each
-        for r in range(p):
-            moved[r] -= a[r, p] * each
+        for j in range(p + 1, size):
+            each -= a[p * width + j] * moved[j]
+        each *= a[p * width + p]
+        moved[p] = each
+        if not abs(each) <= largest:
+            largest = abs(each)
     return largest
