@@ -13,7 +13,7 @@ ROOT = Path(diodeq.__file__).parent
 FLOORS = [
     {"printable", "__init__"},
     {"errors", "interrupts", "orphans"},
-    {"arrays", "documents", "files", "markup", "processors", "worker"},
+    {"arrays", "compiled", "documents", "files", "markup", "processors", "worker"},
     {"cluster", "crew"},
     {"pool"},
     {"archives", "spice"},

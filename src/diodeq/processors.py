@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,8 +68,15 @@ def product(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
 @contextmanager
 def single_threaded() -> Iterator[None]:
     """Linear algebra without threads of its own."""
-    with _libraries().limit(limits=1):
+    # Asking each library costs less than threadpoolctl's whole report, and most have one thread or are limited already.
+    limited = [(each, threads) for each in _libraries() if (threads := each.num_threads) not in (1, None)]
+    try:
+        for each, _ in limited:
+            each.set_num_threads(1)
         yield
+    finally:
+        for each, threads in limited:
+            each.set_num_threads(threads)
 
 
 def kernels() -> list[dict[str, str]]:
@@ -99,6 +107,6 @@ def _threads(process: int, workers: int) -> ThreadPoolExecutor:
 
 
 @cache
-def _libraries() -> ThreadpoolController:
-    """The linear algebra libraries that are loaded."""
-    return ThreadpoolController()
+def _libraries() -> list[Any]:
+    """The linear algebra libraries that are loaded, and those of threads that they use."""
+    return list(ThreadpoolController().lib_controllers)

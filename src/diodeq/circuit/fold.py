@@ -262,8 +262,9 @@ class FoldPlan:
         """Whether several current sources meet at a node."""
         return bool((np.diff(self.fed.indptr) > 1).any())
 
-    def fold(self, circuit: Circuit) -> Folded:
-        """Fold the values of ``circuit``, which must share this plan's topology.
+    def fold(self, circuit: Circuit, emptier: int = SPARSE_WHEN_EMPTIER_THAN) -> Folded:
+        """Fold the values of ``circuit``, which must share this plan's topology; ``scattered`` is sparse where less
+        than one entry of ``emptier`` is stored.
 
         Raises:
             CircuitError: the circuit has another topology.
@@ -271,7 +272,7 @@ class FoldPlan:
         if not circuit.same_topology(self.circuit):
             raise CircuitError("this fold plan belongs to another circuit", "make a FoldPlan of the circuit itself")
         if not np.array_equal(_driven_constants(circuit), _driven_constants(self.circuit)):
-            return FoldPlan.of(circuit).fold(circuit)  # other rails may be opposite now
+            return FoldPlan.of(circuit).fold(circuit, emptier)  # other rails may be opposite now
         g, size = circuit.conductances, len(self.kept)
         edge = g[self.edge_resistor]
         fed = [feed.conductances(g) for feed in self.feeds]
@@ -283,11 +284,11 @@ class FoldPlan:
         banks["resistors"] = self.folded.resistors.with_values(np.concatenate([between, to_ground[self.grounded]]))
         folded = self.folded.with_banks(banks, models=circuit.models, temperature=circuit.temperature)
         couplings = tuple(feed.coupling(each) for feed, each in zip(self.feeds, fed, strict=True))
-        return Folded(self, folded, couplings, self._scattered(edge * self.edge_sign))
+        return Folded(self, folded, couplings, self._scattered(edge * self.edge_sign, emptier))
 
-    def _scattered(self, edge: Floats) -> Floats | sparse.csr_array:
+    def _scattered(self, edge: Floats, emptier: int) -> Floats | sparse.csr_array:
         kept, rails = len(self.kept), len(self.rails)
-        if kept * rails > SPARSE_WHEN_EMPTIER_THAN * max(len(edge), 1):
+        if kept * rails > emptier * max(len(edge), 1):
             return sparse.csr_array((edge, (self.edge_free, self.edge_rail)), shape=(kept, rails))
         found = np.bincount(self.edge_rail * kept + self.edge_free, weights=edge, minlength=kept * rails)
         return np.asarray(found.reshape(rails, kept), np.float64)

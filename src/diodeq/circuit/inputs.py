@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,7 +37,15 @@ class Inputs:
 
     def gains(self, sources: int) -> sparse.csr_array:
         """What one volt at each column adds to each of so many sources, sparse [sources, n_in]."""
-        return sparse.csr_array((self.gain, (self.source, self.column)), shape=(sources, len(self)))
+        if sources not in self._found:
+            found = sparse.csr_array((self.gain, (self.source, self.column)), shape=(sources, len(self)))
+            self._found[sources] = found
+        return self._found[sources]
+
+    @cached_property
+    def _found(self) -> dict[int, sparse.csr_array]:
+        """``gains`` that were asked for: circuits that differ in values alone share their inputs."""
+        return {}
 
     @staticmethod
     def none() -> Inputs:

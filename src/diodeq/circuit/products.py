@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from diodeq.circuit import dots
 from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.blocks import Block, Index, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.rails import Halves, dual_rails, stand_ins
-from diodeq.processors import bands, product, share
+from diodeq.processors import bands, product, share, slices
 
 # Matrix products beat gathering branch voltages even when they compute this many entries for one that is needed.
 WASTE = 16
@@ -91,24 +92,45 @@ def _of_rest(terminals: Ints, rails: Index, voltages: Floats, adjoint: Floats, o
     whole = adjoint is voltages
     a, b = np.where(still[terminals[:, 1:]], terminals[:, ::-1], terminals).T
     mirrored = rails[still[rails].all(axis=1)]
-    opposite = (voltages[:, mirrored[:, 0]] == -voltages[:, mirrored[:, 1]]).all(axis=0)
+    opposite = _opposite(*(voltages[:, run(each)] for each in mirrored.T))
     stand, sign = stand_ins(voltages.shape[1], mirrored[opposite])
     touched, active = np.zeros((2, voltages.shape[1]), bool)
     loose = ~still[a]
     touched[stand[a]] = touched[b[loose]] = True
     active[a[loose]] = active[b[~still[b]]] = True
     size = np.count_nonzero(touched) * np.count_nonzero(active)
-    if size > max(WASTE * len(terminals), ENTRIES) or (whole and still[b].any()):
+    alone = dots.pays(len(terminals), size, len(voltages))
+    if (not alone and size > max(WASTE * len(terminals), ENTRIES)) or (whole and still[b].any()):
         return _by_gathering(terminals, voltages, adjoint)
-    pairs = np.zeros((np.count_nonzero(touched), np.count_nonzero(active) + 1))
-    product(voltages[:, touched].T, adjoint[:, active], out=pairs[:, :-1])
-    rows = np.cumsum(touched) - 1
-    columns = np.where(active, np.cumsum(active) - 1, np.count_nonzero(active))
-    found: Floats = sign[a] * pairs[rows[stand[a]], columns[b]]
-    back = np.where(loose, b, a)  # of others the last column has a zero
-    found += np.where(loose | (not whole), pairs[rows[back], columns[a]], found)
+    left, right = voltages[:, run(np.flatnonzero(touched))], adjoint[:, run(np.flatnonzero(active))]
+    rows, columns = np.cumsum(touched) - 1, np.cumsum(active) - 1
+    if alone:
+
+        def summed(one: Ints, other: Ints) -> Floats:
+            return dots.dots(left, right, rows[one], columns[other])
+
+    else:
+        pairs = product(left.T, right)
+
+        def summed(one: Ints, other: Ints) -> Floats:
+            return np.asarray(pairs[rows[one], columns[other]])
+
+    found = np.zeros(len(terminals))
+    moves = active[b]
+    found[moves] = sign[a[moves]] * summed(stand[a[moves]], b[moves])
+    found[~loose & whole] *= 2.0
+    if loose.any():
+        found[loose] += summed(b[loose], a[loose])
     found -= own[a]
     found -= own[b]
+    return found
+
+
+def _opposite(one: Floats, other: Floats) -> Bools:
+    """Which columns are the other's with the other sign, a few rows at a time: these stay in cache."""
+    found = np.ones(one.shape[1], bool)
+    for part in slices(len(one), 16):
+        found &= (one[part] == -other[part]).all(axis=0)
     return found
 
 

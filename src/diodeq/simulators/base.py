@@ -125,7 +125,7 @@ class Spread:
     @property
     def crowded(self) -> bool:
         """Whether several outputs are at one node."""
-        return self.through_outputs and bool((np.diff(self._signs.indptr) > 1).any())
+        return self.through_outputs and bool((np.bincount(self.circuit.outputs.ravel())[1:] > 1).any())
 
     @cached_property
     def _signs(self) -> sparse.csr_array:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.method import Method, Settled
 from diodeq.simulators.wave.newton import SINGULAR
+
+if TYPE_CHECKING:
+    from diodeq.simulators.wave.whole import Whole
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -86,11 +90,8 @@ class LeavesPlan:
 class Leaves:
     """Leaf k has load[k] siemens in all, coupling[k] of it to the core; its diode's anode is on it when sign[k] = 1.
 
-    ``leaf`` and ``core`` number the unknowns, ``matrix`` [c, c] belongs to the core alone, ``pairs`` are the products
-    of every two columns of ``coupling`` and ``square`` says where each belongs in a matrix [c * c]. ``towards`` is
-    sign / load; ``pull`` [n, c] is the diode's open-circuit voltage for one volt at each core unknown, ``push`` [n, c]
-    the current into the core for one volt at the diode. ``rescue`` makes another method for samples that do not
-    converge.
+    ``leaf`` and ``core`` number the unknowns, ``matrix`` [c, c] belongs to the core alone. ``rescue`` makes another
+    method for samples that do not converge; ``whole`` is all this for one compiled call, where there is one.
     """
 
     leaf: slice | Index
@@ -99,14 +100,11 @@ class Leaves:
     load: Array
     coupling: Array
     matrix: Array
-    pairs: Array
-    square: Array
-    towards: Array
-    pull: Array
-    push: Array
+    plan: LeavesPlan
     diodes: Diodes
     arrays: Arrays
     rescue: Callable[[], Method]
+    whole: Whole | None
 
     @staticmethod
     def of(
@@ -117,10 +115,14 @@ class Leaves:
         load, coupling, matrix = entries[plan.load_at], -entries[plan.coupling_at], entries[plan.matrix_at]
         # Diodes that block leave this matrix, the worst case; if it is singular only a conducting diode holds the core.
         with single_threaded():
-            if len(plan.core) and np.linalg.cond(matrix - (coupling.T / load) @ coupling) > 1e14:
+            if len(plan.core) and not _determined(matrix - (coupling.T / load) @ coupling):
                 return None
+        whole = None
+        if arrays.fused:
+            from diodeq.simulators.wave.whole import Whole
+
+            whole = Whole.of(plan, load, coupling, matrix, diodes, arrays)
         put = arrays.put
-        by_column = np.ascontiguousarray(coupling.T)
         return Leaves(
             leaf=run(plan.leaf),
             core=run(plan.core),
@@ -128,20 +130,26 @@ class Leaves:
             load=put(load),
             coupling=put(coupling),
             matrix=put(matrix),
-            pairs=put((by_column[plan.first] * by_column[plan.second]).T),
-            square=arrays.index(plan.square.ravel()),
-            towards=put(plan.sign / load),
-            pull=put((plan.sign / load)[:, None] * coupling),
-            push=put(plan.sign[:, None] * coupling),
+            plan=plan,
             diodes=diodes,
             arrays=arrays,
             rescue=rescue,
+            whole=whole,
         )
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
+        if self.whole is None:
+            return self._settle(right)
+        settled, left = self.whole.settle(right)
+        if len(left):
+            for whole, part in zip(vars(settled).values(), vars(self._settle(right[left])).values(), strict=True):
+                whole[left] = part
+        return settled
+
+    def _settle(self, right: Floats) -> Settled:
         xp, put, allowed = self.arrays.xp, self.arrays.put, self.arrays.precision
-        alone, at_core = put(right[:, self.leaf]) * self.towards, put(right[:, self.core])
+        alone, at_core = put(right[:, self.leaf]) * self._towards, put(right[:, self.core])
         tolerance = allowed.absolute + allowed.relative * xp.max(xp.abs(alone), axis=1)
         rows = xp.arange(alone.shape[0], device=alone.device)
         resistances, scale = 1.0 / self.load, xp.sum(xp.abs(self.matrix), axis=1)
@@ -150,8 +158,8 @@ class Leaves:
         inverse = put(np.zeros((*right.shape[:1], *self.matrix.shape)))
         error = last = xp.full_like(tolerance, xp.inf)
         for turn in range(STEPS):
-            v, i, g = self.diodes.load_line(alone + y @ self.pull.T if turn else alone, resistances)
-            f = y @ self.matrix.T - at_core - v @ self.push
+            v, i, g = self.diodes.load_line(alone + y @ self._pull.T if turn else alone, resistances)
+            f = y @ self.matrix.T - at_core - v @ self._push
             moved = -_times(inverse, f) if turn else xp.full_like(f, xp.inf)
             error, before = _largest(moved, last), error
             allowance = tolerance[rows]
@@ -186,6 +194,8 @@ class Leaves:
     def linear(self, conductances: Floats, right: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
         """The circuit, or its transpose, with frozen diodes, for right sides float64[B, n]: unknowns and diode
         currents."""
+        if self.whole is not None:
+            return self.whole.linear(conductances, right, transposed=transposed)
         xp, put = self.arrays.xp, self.arrays.put
         frozen, into = put(conductances), put(right[:, self.leaf])
         yielding = 1.0 / (self.load + frozen)
@@ -216,11 +226,34 @@ class Leaves:
         found[:, self.core] = take(y @ (self.matrix if transposed else self.matrix.T) - h @ self.coupling)
         return found
 
+    @cached_property
+    def _towards(self) -> Array:
+        """Volts that open leaves have for an ampere into them, as their diodes count volts."""
+        return self.sign / self.load
+
+    @cached_property
+    def _pull(self) -> Array:
+        """The diodes' open-circuit voltages [n, c] for one volt at each core unknown."""
+        return self._towards[:, None] * self.coupling
+
+    @cached_property
+    def _push(self) -> Array:
+        """The current [n, c] into the core for one volt at each diode."""
+        return self.sign[:, None] * self.coupling
+
+    @cached_property
+    def _pairs(self) -> tuple[Array, Array]:
+        """The products of every two columns of ``coupling``, and where each belongs in a matrix [c * c]."""
+        index = self.arrays.index
+        first, second = (self.coupling[:, index(each)] for each in (self.plan.first, self.plan.second))
+        return first * second, index(self.plan.square.ravel())
+
     def _jacobian(self, conductances: Array) -> Array:
         """Of the core's equations with the leaves eliminated, [B, c, c], one product for the whole batch."""
         width = self.matrix.shape[0]
-        products = (1.0 / (self.load + conductances)) @ self.pairs
-        spread = self.arrays.xp.take(products, self.square, axis=1)
+        pairs, square = self._pairs
+        products = (1.0 / (self.load + conductances)) @ pairs
+        spread = self.arrays.xp.take(products, square, axis=1)
         return self.matrix - self.arrays.xp.reshape(spread, (conductances.shape[0], width, width))
 
     def _unknowns(self, h: Array, y: Array) -> Floats:
@@ -253,6 +286,15 @@ def find(circuit: Circuit) -> Index | None:
     if touched[node].any() or len(np.unique(node)) < len(node):
         return None
     return np.asarray(node - 1, np.intp)
+
+
+def _determined(matrix: Floats) -> bool:
+    """Whether a matrix is regular, by its condition in the norm of row sums."""
+    try:
+        condition = np.linalg.norm(matrix, np.inf) * np.linalg.norm(np.linalg.inv(matrix), np.inf)
+    except np.linalg.LinAlgError:
+        return False
+    return bool(condition <= 1e14)
 
 
 def _largest(moved: Array, like: Array) -> Array:

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -291,10 +291,7 @@ class WaveSimulator:
         if plans is None or not plans.fold.circuit.same_topology(circuit):
             plans = Plans.of(check(circuit))
         check_values(circuit)
-        folded = plans.fold.fold(circuit)
-        put = self._arrays.put
-        scattered = folded.scattered if issparse(folded.scattered) else put(folded.scattered)
-        narrow = replace(folded, couplings=tuple(put(each) for each in folded.couplings), scattered=scattered)
+        folded, narrow = self._folded(plans.fold, circuit)
         equations = plans.equations.fill(folded.circuit)
         small = folded.circuit
         # Training changes conductances alone: the one-ports are those of the circuit before.
@@ -304,6 +301,22 @@ class WaveSimulator:
         prepared = Prepared(circuit, folded, narrow, judge, diodes, self._method(plans, equations, diodes))
         self._plans, self._prepared = plans, prepared
         return prepared
+
+    def _folded(self, plan: FoldPlan, circuit: Circuit) -> tuple[Folded, Folded]:
+        """A circuit folded exactly, and in the backend's numbers."""
+        put, stored = self._arrays.put, None
+        if self._arrays.fused:
+            from diodeq.simulators.wave import stored
+
+            folded = plan.fold(circuit, stored.EMPTIER[np.finfo(self._arrays.dtype).bits])
+        else:
+            folded = plan.fold(circuit)
+        scattered: Any = folded.scattered
+        if not issparse(scattered):
+            scattered = put(scattered)
+        elif stored is not None:
+            scattered = stored.Stored.of(scattered, self._arrays.dtype)
+        return folded, replace(folded, couplings=tuple(put(each) for each in folded.couplings), scattered=scattered)
 
     def _method(self, plans: Plans, equations: Equations, diodes: Diodes) -> Method:
         """The way of solving that fits the circuit's shape."""
