@@ -10,6 +10,8 @@ Examples: scripts/bench                       the table
           scripts/bench --plot bench.svg      and a picture
           scripts/bench --largest             wave alone, up to ten million resistors
           scripts/bench --epoch FOLDER        one training epoch of 784-1024-10 on a data set in MNIST's format
+          scripts/bench --latency             one sample alone: an answer, and one with its gradient
+          scripts/bench --start               what a process waits for numba, when it compiles and when it loads
           scripts/bench --memory              growth of the ngspice engine over 100,000 samples
           scripts/bench --peers FOLDER        with a copy of DRN's code beside it (scripts/peers.py), on one core
 """
@@ -60,6 +62,10 @@ SHAPES = [
     "784-1024-10",
     "784-512-512-10",
     "784-256-256-256-10",
+    "784-256-10",
+    "784-256-10-random:0.1",
+    "64-40-10",
+    "64-40-10-random:0.2",
 ]
 LARGEST = ["784-64-10", "784-200-10", "784-640-10", "784-2000-10", "784-6300-10"]
 # What runs a deck takes seconds for each sample: not asked for circuits above so many resistors.
@@ -78,11 +84,17 @@ Seconds = Callable[[], float]
 
 
 def build(name: str) -> tuple[Circuit, list[tuple[int, int]]]:
-    """A layered 1N4148 circuit such as 64-32-10, or 64-256-10-lateral, and the sizes of its conductance matrices."""
-    widths = tuple(int(part) for part in name.removesuffix("-lateral").split("-"))
-    lateral = name.endswith("-lateral")
+    """A layered 1N4148 circuit such as 64-32-10, 64-256-10-lateral or 784-256-10-random:0.1, and the sizes of its
+    conductance matrices, as if all of their resistors were there."""
+    parts = name.split("-")
+    widths = tuple(int(part) for part in parts if part.isdecimal())
+    kind = "-".join(parts[len(widths) :])
+    lateral = kind == "lateral"
+    topology = "dense" if lateral or not kind else kind
     # Wide layers get smaller conductances so that hidden nodes see similar loads.
-    circuit = layered(widths, catalogue.get("1N4148"), VOLTS, lateral=lateral, median=1e-3 / widths[0], seed=0)
+    circuit = layered(
+        widths, catalogue.get("1N4148"), VOLTS, lateral=lateral, topology=topology, median=1e-3 / widths[0], seed=0
+    )
     sizes = [2 * widths[0] + 2, *widths[1:-1], 2 * widths[-1]]
     matrices = list(itertools.pairwise(sizes))
     return circuit, matrices + [(width, width) for width in widths[1:-1] if lateral]
@@ -170,7 +182,7 @@ def measure(name: str, options: argparse.Namespace, engines: list[str], decks: b
         if engine != "ngspice" or with_decks:
             ways["ngspice engine" if engine == "ngspice" else engine] = learn
             learn()
-    if options.peers and not name.endswith("-lateral"):
+    if options.peers and name.replace("-", "").isdecimal():
         step = drn(options.peers, tuple(int(part) for part in name.split("-")), batch)
         ways["DRN, ideal diodes"] = lambda: best(step) / batch
     for dtype in ("float64", "float32"):
@@ -237,6 +249,73 @@ def epoch(folder: str, options: argparse.Namespace, engine: str) -> dict[str, An
         "test_accuracy": metrics.test_accuracy,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def latency(names: list[str], engines: list[str]) -> list[dict[str, Any]]:
+    """Milliseconds for one sample alone: its operating point in a circuit that is prepared, and with its gradient in
+    one that is not."""
+    rule, rows = RULES["hardware-linearization"], []
+    for name, engine in itertools.product(names, engines):
+        circuit, _ = build(name)
+        drives, labels = problem(circuit, 1)
+        loss = cross_entropy(labels, 4.0)
+        try:
+            simulator = create(engine)
+        except SimulatorMissingError:
+            continue
+        with simulator:
+
+            def learn(
+                simulator: Any = simulator, circuit: Any = circuit, drives: Any = drives, loss: Any = loss
+            ) -> Any:
+                return rule(simulator, circuit.with_conductances(circuit.conductances), drives, loss)
+
+            def operate(simulator: Any = simulator, circuit: Any = circuit, drives: Any = drives) -> Any:
+                return simulator.operate(circuit, drives)
+
+            found = {}
+            for what, work in (("operate", operate), ("learn", learn)):
+                work()
+                found[what] = 1e3 * min(best(work) for _ in range(20))
+        rows.append({"circuit": name, "engine": engine, "ms": found})
+    return rows
+
+
+START = """
+import sys, time
+import numba
+from diodeq.devices import catalogue
+from diodeq.learning.losses import cross_entropy
+from diodeq.learning.rules import RULES
+from diodeq.simulators import create
+from diodeq.synthesis.layered import layered
+import numpy as np
+
+circuit = layered((16, 8, 3), catalogue.get("1N4148"), 5.0, seed=0)
+def learn(engine):
+    RULES["hardware-linearization"](engine, circuit, np.ones((2, 16)), cross_entropy(np.zeros(2, int), 4.0))
+learn(create("wave"))
+engine, seconds = create(sys.argv[1]), []
+for _ in range(2):
+    begin = time.process_time()
+    learn(engine)
+    seconds.append(time.process_time() - begin)
+print(seconds[0] - seconds[1])
+"""
+
+
+def start(engines: list[str]) -> list[dict[str, Any]]:
+    """Seconds of a processor that compiled kernels take to start, in the first process and in the next one, numba's
+    import apart."""
+    rows = []
+    for engine in engines:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-c", START, engine]
+            kept = {**os.environ, "NUMBA_CACHE_DIR": folder}
+            runs = (subprocess.run(command, env=kept, check=True, capture_output=True, text=True) for _ in range(3))
+            first, *later = (float(run.stdout) for run in runs)
+            rows.append({"engine": engine, "first_seconds": first, "next_seconds": min(later)})
+    return rows
 
 
 def memory(samples: int, workers: int | None) -> dict[str, object]:
@@ -314,6 +393,8 @@ def main() -> None:
     parser.add_argument("--largest", action="store_true", help="wave alone, up to ten million resistors")
     parser.add_argument("--epoch", metavar="FOLDER", help="one training epoch on the data set in FOLDER")
     parser.add_argument("--engines", nargs="+", help=f"for --epoch and the table; default ngspice {' '.join(WAVES)}")
+    parser.add_argument("--latency", action="store_true", help="one sample alone")
+    parser.add_argument("--start", action="store_true", help="what a process waits for compiled kernels")
     parser.add_argument("--memory", action="store_true", help="growth of the ngspice engine over many samples")
     parser.add_argument("--peers", metavar="FOLDER", help="a copy of DRN's code to time too (needs PyTorch)")
     parser.add_argument("--plot", metavar="FILE", help="draw time against size")
@@ -323,6 +404,12 @@ def main() -> None:
     if options.epoch:
         engines = options.engines or WAVES[:4]
         document["epoch"] = [apart(epoch, options.epoch, options, engine) for engine in engines]
+    elif options.latency:
+        document["latency"] = latency(
+            options.circuits or ["64-32-10", "784-256-10"], options.engines or list(WAVES[:4])
+        )
+    elif options.start:
+        document["start"] = start(options.engines or ["wave:numba", "wave:numba:float32"])
     elif options.memory:
         document["memory"] = memory(100_000, None)
     else:

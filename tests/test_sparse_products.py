@@ -36,7 +36,8 @@ def test_a_stored_matrix_multiplies_as_a_dense_one(samples, number):
     dense[:, 4] = 0.0
     given = rng.normal(size=(samples, 100)).astype(number)[:, ::2]
     found = given @ Stored.of(sparse.csr_array(dense.T), number)
-    assert found.dtype == number and found.shape == (samples, 23)
+    assert found.dtype == number
+    assert found.shape == (samples, 23)
     assert (np.abs(found - given @ dense) <= 20 * np.finfo(number).eps * (np.abs(given) @ np.abs(dense))).all()
 
 
@@ -56,3 +57,14 @@ def test_sparse_circuits_have_the_answers_and_gradients_of_whole_products(topolo
         found[-1] += (branch_products(circuit, volts, volts, every=True),)
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-10 * np.abs(one).max())
+
+
+def test_voltages_and_adjoint_may_differ_in_precision(monkeypatch):
+    circuit = layered((64, 30, 4), catalogue.get("1N4148"), 5.0, topology="random:0.1", seed=1)
+    rng = np.random.default_rng(3)
+    volts = rng.normal(size=(20, len(circuit.nodes))).astype(np.float32)
+    adjoint = rng.normal(size=volts.shape) * 1e200
+    monkeypatch.setattr(dots, "ALONE", 0)
+    whole = branch_products(circuit, volts, adjoint)
+    monkeypatch.setattr(dots, "WORTH", 1)
+    np.testing.assert_allclose(branch_products(circuit, volts, adjoint), whole, rtol=1e-9)

@@ -56,7 +56,7 @@ def share(work: Callable[[slice], None], pieces: Sequence[slice], workers: int |
 
 def product(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
     """``left @ right``, its rows shared by threads."""
-    found = np.empty((len(left), right.shape[1]), left.dtype) if out is None else out
+    found = np.empty((len(left), right.shape[1]), np.result_type(left, right)) if out is None else out
 
     def multiply(band: slice) -> None:
         np.matmul(left[band], right, out=found[band])

@@ -116,10 +116,10 @@ class Folded:
     couplings: tuple[Floats, ...]
     scattered: Floats | sparse.csr_array
 
-    def known_voltages(self, sources: Floats) -> Floats:
-        """float64[B, N]: voltages of the driven nodes (0 elsewhere) for source values float64[B, n_sources]; in single
-        precision these and all that follows are so too."""
-        volts = np.zeros((len(sources), self.plan.node_count), sources.dtype)
+    def known_voltages(self, sources: Floats, out: Floats | None = None) -> Floats:
+        """float64[B, N], or ``out`` of zeros: voltages of the driven nodes (0 elsewhere) for values of the sources
+        float64[B, n_sources]; in single precision these and all that follows are so too."""
+        volts = np.zeros((len(sources), self.plan.node_count), sources.dtype) if out is None else out
         for level in self.plan.levels:
             steps = level.signs * sources[:, level.sources]
             volts[:, level.nodes] = steps if level.parents is None else volts[:, level.parents] + steps
@@ -263,8 +263,7 @@ class FoldPlan:
         return bool((np.diff(self.fed.indptr) > 1).any())
 
     def fold(self, circuit: Circuit, emptier: int = SPARSE_WHEN_EMPTIER_THAN) -> Folded:
-        """Fold the values of ``circuit``, which must share this plan's topology; ``scattered`` is sparse where less
-        than one entry of ``emptier`` is stored.
+        """Fold values of this plan's topology; ``scattered`` is sparse if less than one entry of ``emptier`` is stored.
 
         Raises:
             CircuitError: the circuit has another topology.

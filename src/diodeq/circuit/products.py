@@ -98,7 +98,7 @@ def _of_rest(terminals: Ints, rails: Index, voltages: Floats, adjoint: Floats, o
     loose = ~still[a]
     touched[stand[a]] = touched[b[loose]] = True
     active[a[loose]] = active[b[~still[b]]] = True
-    size = np.count_nonzero(touched) * np.count_nonzero(active)
+    size = int(np.count_nonzero(touched) * np.count_nonzero(active))
     alone = dots.pays(len(terminals), size, len(voltages))
     if (not alone and size > max(WASTE * len(terminals), ENTRIES)) or (whole and still[b].any()):
         return _by_gathering(terminals, voltages, adjoint)

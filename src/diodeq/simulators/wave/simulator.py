@@ -150,16 +150,17 @@ class WaveSimulator:
                 sample=sample,
             )
         at, empty = self._prepare(circuit), self._arrays.empty
-        volts, conductances = empty((len(sources), len(circuit.nodes))), empty((len(sources), len(at.judge.laws)))
-        unknowns, error = empty((len(sources), at.equations.size)), np.empty(len(sources))
+        volts = np.zeros((len(sources), len(circuit.nodes)), sources.dtype)
+        unknowns, conductances = (empty((len(sources), each)) for each in (at.equations.size, len(at.judge.laws)))
+        error = np.empty(len(sources))
 
         @quiet
         def settle(part: slice) -> None:
-            known = at.narrow.known_voltages(sources[part])
+            known = at.narrow.known_voltages(sources[part], volts[part])
             into = at.narrow.injections(sources[part], known, self._arrays.multiply)
             right = at.equations.right_side(into, at.narrow.source_voltages(sources[part], known))
             unknowns[part], conductances[part], error[part] = self._settled(at, right, exact[part])
-            volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]), known)
+            known[:, at.folded.plan.free] = unknowns[part, : at.equations.nodes]
 
         self._share(settle, unknowns)
         drives = np.atleast_2d(real("the input volts", drives))
@@ -229,13 +230,13 @@ class WaveSimulator:
         given, spread = demand_injections(operating_point, injections, nodes)
         exact, scale = leveled(given, reach=RANGE)
         injected = self._arrays.narrow(exact)
-        volts = self._arrays.empty((len(injected), len(circuit.nodes)))
+        volts = np.zeros((len(injected), len(circuit.nodes)), injected.dtype)
         unknowns, error = self._arrays.empty((len(injected), at.equations.size)), np.empty(len(injected))
 
         @quiet
         def settle(part: slice) -> None:
             unknowns[part], error[part] = self._linear(at, frozen[part], injected[part], exact[part], spread)
-            volts[part] = at.narrow.unfold(at.equations.voltages(unknowns[part]))
+            volts[part, at.folded.plan.free] = unknowns[part, : at.equations.nodes]
 
         self._share(settle, unknowns)
         solution = AdjointSolution(volts, at.equations.currents(unknowns, transposed=True))
@@ -304,18 +305,17 @@ class WaveSimulator:
 
     def _folded(self, plan: FoldPlan, circuit: Circuit) -> tuple[Folded, Folded]:
         """A circuit folded exactly, and in the backend's numbers."""
-        put, stored = self._arrays.put, None
+        put = self._arrays.put
+        scattered: Any
         if self._arrays.fused:
-            from diodeq.simulators.wave import stored
+            from diodeq.simulators.wave.stored import EMPTIER, Stored
 
-            folded = plan.fold(circuit, stored.EMPTIER[np.finfo(self._arrays.dtype).bits])
+            folded = plan.fold(circuit, EMPTIER[np.finfo(self._arrays.dtype).bits])
+            scattered = folded.scattered
+            scattered = Stored.of(scattered, self._arrays.dtype) if issparse(scattered) else put(scattered)
         else:
             folded = plan.fold(circuit)
-        scattered: Any = folded.scattered
-        if not issparse(scattered):
-            scattered = put(scattered)
-        elif stored is not None:
-            scattered = stored.Stored.of(scattered, self._arrays.dtype)
+            scattered = folded.scattered if issparse(folded.scattered) else put(folded.scattered)
         return folded, replace(folded, couplings=tuple(put(each) for each in folded.couplings), scattered=scattered)
 
     def _method(self, plans: Plans, equations: Equations, diodes: Diodes) -> Method:

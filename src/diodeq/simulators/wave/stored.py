@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from diodeq.compiled import kernel
 
 Floats = NDArray[np.float64]
 
-# A matrix is taken as stored if less than one of so many entries is, by the bits of a number: measured for 784 x 256 and
-# 784 x 1024 in batches of 32 and 256, where the dense product takes as long as that of 0.23 to 0.30 of the entries in
-# float64 and 0.12 to 0.20 in float32. (SciPy's: 0.10 to 0.17.) Smaller ones take next to nothing either way.
+# A matrix is taken as stored if less than one of so many entries is, by the bits of a number: measured for 784 x 256
+# and 784 x 1024 in batches of 32 and 256, where the dense product takes as long as 0.23 to 0.30 of the entries do in
+# float64 and 0.12 to 0.20 in float32. (SciPy's: 0.10 to 0.17.) Smaller matrices take next to nothing either way.
 EMPTIER = {64: 4, 32: 7}
 # Samples that are multiplied together: their numbers stay in cache.
 SAMPLES = 32
@@ -34,8 +33,8 @@ class Stored:
     __array_ufunc__ = None  # `array @ stored` is for this class to do
 
     @staticmethod
-    def of(transposed: sparse.csr_array, number: Any) -> Stored:
-        """From the transposed matrix, in numbers of a type."""
+    def of(transposed: Any, number: Any) -> Stored:
+        """From the transposed matrix, in SciPy's CSR format, in numbers of a type."""
         begin, row = (each.astype(np.int64) for each in (transposed.indptr, transposed.indices))
         return Stored(begin, row, np.array(transposed.data, number))
 
