@@ -10,6 +10,7 @@ Examples: scripts/bench                       the table
           scripts/bench --plot bench.svg      and a picture
           scripts/bench --largest             wave alone, up to ten million resistors
           scripts/bench --epoch FOLDER        one training epoch of 784-1024-10 on a data set in MNIST's format
+          scripts/bench --gpu                 one hidden layer of 1024 to 32768 on a GPU and on the processor
           scripts/bench --latency             one sample alone: an answer, and one with its gradient
           scripts/bench --start               what a process waits for numba, when it compiles and when it loads
           scripts/bench --memory              growth of the ngspice engine over 100,000 samples
@@ -70,6 +71,8 @@ SHAPES = [
 LARGEST = ["784-64-10", "784-200-10", "784-640-10", "784-2000-10", "784-6300-10"]
 # What runs a deck takes seconds for each sample: not asked for circuits above so many resistors.
 DECKS_UP_TO = 200_000
+WIDEST = ["784-1024-10", "784-4096-10", "784-32768-10"]
+GPU = ("wave:numba:float32", "wave:torch:cuda:float32", "wave:torch:cuda")
 WAVES = (
     "wave",
     "wave:float32",
@@ -194,7 +197,7 @@ def measure(name: str, options: argparse.Namespace, engines: list[str], decks: b
             found[way].append(seconds())
     for simulator in opened:
         simulator.__exit__(None, None, None)
-    base = found["wave"]
+    base = found["wave" if "wave" in found else next(iter(found))]
     return {
         "circuit": name,
         "resistors": len(circuit.resistors),
@@ -369,11 +372,13 @@ def plot(rows: list[dict[str, Any]], path: str) -> None:
     write_atomically(Path(path), render(figure, Path(path)))
 
 
-def table(rows: list[dict[str, Any]]) -> Table:
-    """Milliseconds per sample, and in brackets how many times wave's."""
+def table(rows: list[dict[str, Any]], gpu: str | None = None) -> Table:
+    """Milliseconds per sample, and in brackets how many times wave's, or the first engine's."""
     cores = processors.count()
     ways = list(dict.fromkeys(way for row in rows for way in row["ms"]))
-    title = f"1N4148, ms per sample (times wave's), batch {rows[0]['batch']}; {processor()}, {cores} cores"
+    base = "wave" if "wave" in ways else ways[0]
+    title = f"1N4148, ms per sample (times {base}'s), batch {rows[0]['batch']}; {processor()}, {cores} cores"
+    title += f"; {gpu}" if gpu else ""
     found = Table(title=title)
     for column in ("", *(f"{row['circuit']}\n{row['resistors']:,} resistors" for row in rows)):
         found.add_column(column, justify="right")
@@ -391,6 +396,7 @@ def main() -> None:
     parser.add_argument("--part", type=int, default=256, help="of them in the ngspice engine (default 256)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--largest", action="store_true", help="wave alone, up to ten million resistors")
+    parser.add_argument("--gpu", action="store_true", help="wide circuits on a GPU (needs PyTorch with CUDA)")
     parser.add_argument("--epoch", metavar="FOLDER", help="one training epoch on the data set in FOLDER")
     parser.add_argument("--engines", nargs="+", help=f"for --epoch and the table; default ngspice {' '.join(WAVES)}")
     parser.add_argument("--latency", action="store_true", help="one sample alone")
@@ -412,6 +418,14 @@ def main() -> None:
         document["start"] = start(options.engines or ["wave:numba", "wave:numba:float32"])
     elif options.memory:
         document["memory"] = memory(100_000, None)
+    elif options.gpu:
+        create("wave:torch:cuda")  # says what is missing
+        import torch
+
+        document["gpu"] = torch.cuda.get_device_name()
+        options.batch = options.batch or 512
+        shapes = options.circuits or WIDEST
+        document["speed"] = [apart(measure, name, options, list(options.engines or GPU), False) for name in shapes]
     else:
         shapes = options.circuits or (LARGEST if options.largest else SHAPES)
         engines = options.engines or (
@@ -420,12 +434,12 @@ def main() -> None:
         if "wave" not in engines:
             parser.error("the ratios are to wave: name it among --engines")
         document["speed"] = [apart(measure, name, options, engines, not options.largest) for name in shapes]
-        if options.plot:
-            plot(document["speed"], options.plot)
+    if options.plot and "speed" in document:
+        plot(document["speed"], options.plot)
     if options.json or "speed" not in document:
         print(json.dumps(document, indent=2))
     else:
-        Console(width=160).print(table(document["speed"]))
+        Console(width=160).print(table(document["speed"], document.get("gpu")))
 
 
 if __name__ == "__main__":
