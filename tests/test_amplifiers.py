@@ -2,13 +2,26 @@
 
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from diodeq.analysis.certificate import certify_circuit, doubt
+from diodeq.circuit import Inputs, check
+from diodeq.circuit.amplifiers import amplifiers, inside
 from diodeq.cli.main import main
 from diodeq.devices import amplifier
 from diodeq.devices.amplifier import Amplifier
+from diodeq.devices.hardware.technology import Technology
+from diodeq.devices.hardware.technology import get as get_technology
 from diodeq.errors import InputError, NotRealizableError, UsageError
+from diodeq.network import Activation, Network, Stage
+from diodeq.network.solve import solve
+from diodeq.simulators import create
+from diodeq.synthesis.amplifiers import Amplifiers
+from diodeq.synthesis.compile import compile_network
+from diodeq.synthesis.parts import Parts
 
 
 @pytest.fixture
@@ -93,3 +106,173 @@ def test_the_command_lists_and_shows_them(cli):
     assert "20 MV/s" in shown
     assert "4 in a package" in shown
     assert math.isclose(json.loads(cli("devices", "amplifiers", "lm358", "--json"))["bias"], 20e-9)
+
+
+def follower(part, rail, ohms=1e4):
+    """A voltage follower with a load, driven by its one input."""
+    parts = Parts()
+    amplifiers = Amplifiers(parts, part, rail)
+    x, y = parts.nodes(["x", "y"])
+    (source,) = parts.add("voltage_sources", "input", [x], 0, values=0.0)
+    amplifiers.add([x], [y], [y])
+    parts.add("resistors", "load", y, 0, values=1.0 / ohms)
+    one = np.zeros(1, np.int32)
+    return check(parts.circuit(inputs=Inputs(one + source, one, np.ones(1), ("x",)), outputs=[[y, 0]]))
+
+
+@pytest.fixture(scope="module")
+def wave():
+    with create("wave") as engine:
+        yield engine
+
+
+def test_a_follower_is_off_by_its_offset_and_by_one_over_its_gain(wave):
+    part = Amplifier("mine", (0.0, 36.0), (1.5, 1.0), 1e4, offset=3e-3, bias=1e-9, current=20e-3, resistance=100.0)
+    point = wave.operate(follower(part, 12.0), np.array([[-5.0], [2.0]]))
+    # The input is at a source, which no input current moves; the output's resistance, bent a little, is in the loop.
+    loop = 1e4 * 1e4 / (1e4 + 100.0)
+    assert point.outputs[:, 0] == pytest.approx((np.array([-5.0, 2.0]) + 3e-3) * loop / (1.0 + loop), abs=2e-6)
+
+
+def test_an_input_current_flows_through_what_feeds_the_input(wave):
+    part = Amplifier("mine", (0.0, 36.0), (1.5, 1.0), 1e6, bias=1e-6)
+    parts = Parts()
+    amplifiers = Amplifiers(parts, part, 12.0)
+    x, y = parts.nodes(["x", "y"])
+    parts.add("resistors", "source", x, 0, values=1e-5)
+    amplifiers.add([x], [y], [y])
+    circuit = check(parts.circuit(outputs=[[y, 0]]))
+    assert wave.operate(circuit, np.zeros((1, 0))).outputs == pytest.approx(-0.1, rel=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["wave", "ngspice"])
+def test_outputs_stay_within_swing_and_current(engine):
+    part = Amplifier("mine", (0.0, 36.0), (1.5, 1.0), 1e5, current=20e-3, resistance=10.0)
+    with create(engine) as simulator:
+        volts = np.array([[-20.0], [-10.0], [10.0], [20.0]])
+        light = simulator.operate(follower(part, 12.0, 1e6), volts).outputs[:, 0]
+        heavy = simulator.operate(follower(part, 12.0, 100.0), volts).outputs[:, 0]
+    # The clamps carry at most 0.02 A here: (1e5 times 10 V) over a megohm is 1 A, another 10 mV beyond.
+    assert light[[1, 2]] == pytest.approx([-10.0, 10.0], rel=2e-5)
+    assert light[[0, 3]] == pytest.approx([-11.0, 10.5], abs=0.05)
+    assert heavy == pytest.approx([-2.0, -2.0, 2.0, 2.0], rel=1e-3)
+
+
+def mondeq():
+    """A stage with an asymmetric W and a read-out, and 40 inputs."""
+    random = np.random.default_rng(3)
+    A, P = random.normal(size=(2, 4, 4)) / 3.0
+    W = 0.7 * np.eye(4) - A.T @ A + P - P.T
+    hidden = Stage(random.normal(size=(4, 3)), random.normal(size=4), W)
+    read = Stage(random.normal(size=(2, 4)), random.normal(size=2), None, Activation("identity"))
+    return Network((hidden, read)), random.uniform(-1.0, 1.0, (40, 3))
+
+
+def error_of(compiled, inputs, engine):
+    """By how much outputs are off, as a share of the largest, and the operating points."""
+    circuit = compiled.circuit
+    point = engine.operate(circuit, circuit.scaling.to_volts(inputs))
+    wanted = solve(compiled.network, inputs, tolerance=1e-12).outputs
+    found = circuit.scaling.from_volts(point.outputs)
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max()), point
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_active_rectifiers_compute_a_network_as_well_as_is_expected_of_them(name, wave):
+    network, inputs = mondeq()
+    diode = "ideal" if name == "ideal" else "1N4148"
+    compiled = compile_network(network, "precision", diode=diode, amplifier=name, inputs=inputs)
+    error, point = error_of(compiled, inputs, wave)
+    expected = compiled.report.choice.error
+    assert error < 0.02
+    assert 0.2 * expected < error < 2.0 * expected + 1e-6
+    rail = amplifier.get(name).rail(None)
+    outside = [k for k, node in enumerate(compiled.circuit.nodes) if not node.endswith("_a")]
+    assert np.abs(point.node_voltages[:, outside]).max() <= rail
+    counts = compiled.report.amplifiers
+    assert counts == {name: len(amplifiers(compiled.circuit)[name])}
+
+
+def test_kilovolts_are_not_asked_for_where_parts_are_ideal():
+    network, inputs = mondeq()
+    compiled = compile_network(network, "precision", diode="ideal", inputs=100.0 * inputs)
+    assert compiled.report.highest_volts == 12.0
+
+
+def test_the_engines_agree():
+    network, inputs = mondeq()
+    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=inputs).circuit
+    volts = circuit.scaling.to_volts(np.concatenate([inputs[:3], 3.0 * inputs[:2]]))  # the last two saturate
+    with create("wave") as first, create("ngspice") as second:
+        points = [engine.operate(circuit, volts).node_voltages for engine in (first, second)]
+    shown = [k for k, node in enumerate(circuit.nodes) if not node.endswith("_a")]
+    assert np.abs(points[0][:, shown] - points[1][:, shown]).max() < 1e-8
+
+
+@pytest.mark.parametrize("times", [1.0, 4.0], ids=["in range", "saturated"])
+def test_the_gradient_goes_through_amplifiers(times, wave):
+    network, inputs = mondeq()
+    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=inputs).circuit
+    volts = times * circuit.scaling.to_volts(inputs[1:3])
+    point = wave.operate(circuit, volts)
+    high = point.node_voltages[:, circuit.nodes.index("amp_high")].max()
+    beyond = [k for k, node in enumerate(circuit.nodes) if node.endswith("_b")]
+    assert (np.abs(point.node_voltages[:, beyond]).max() > high) == (times > 1.0)
+    weights = np.array([[1.0, -0.5], [0.3, 2.0]])
+    adjoint = wave.small_signal(point, weights).node_voltages
+    ends = circuit.resistors.terminals
+    across = [volts[:, ends[:, 0]] - volts[:, ends[:, 1]] for volts in (point.node_voltages, adjoint)]
+    gradient = -(across[0] * across[1]).sum(axis=0)
+
+    def loss(log_conductances):
+        return float((weights * wave.operate(circuit.with_conductances(np.exp(log_conductances)), volts).outputs).sum())
+
+    logs = np.log(circuit.conductances)
+    largest = np.abs(gradient * circuit.conductances).max()
+    for k in np.flatnonzero(circuit.mask)[:: 8 if times == 1.0 else 12].tolist():
+        moved = np.zeros(len(logs))
+        moved[k] = 1e-4
+        slope = (loss(logs + moved) - loss(logs - moved)) / 2e-4
+        assert gradient[k] * circuit.conductances[k] == pytest.approx(slope, abs=1e-6 * largest, rel=1e-6)
+
+
+def test_small_weights_are_differences_and_ladders_leave_amplifiers_alone(wave):
+    network, inputs = mondeq()
+    narrow = replace(get_technology("discrete-e96"), low=1e-5, levels="")
+    compiled = compile_network(network, "precision", amplifier="OPA4192", technology=narrow, inputs=inputs)
+    assert sum(stage.pairs for stage in compiled.report.stages) > 0
+    assert error_of(compiled, inputs, wave)[0] < 1e-3
+    rounded = compile_network(
+        network, "precision", amplifier="OPA4192", technology=get_technology("discrete-e96"), inputs=inputs
+    ).circuit
+    own = inside(rounded, "resistors")
+    assert set(rounded.conductances[own]) == {1e-6, 1e-8}
+    ladder = get_technology("discrete-e96").ladder
+    assert rounded.conductances[~own] == pytest.approx(ladder.project(rounded.conductances[~own]), rel=1e-12)
+
+
+def test_what_cannot_be_is_refused_with_a_remedy():
+    network, _ = mondeq()
+    tanh = Network((replace(network.stages[0], activation=Activation("tanh")),))
+    leaky = Network((replace(network.stages[0], activation=Activation("leaky-relu", 0.1)),))
+    loose = Network((replace(network.stages[0], W=2.0 * np.eye(4)),))
+    for what, options, words in (
+        (tanh, {}, "tanh"),
+        (leaky, {}, "no active rectifier"),
+        (loose, {}, "not above 0"),
+        (network, {"technology": Technology(supply=30.0)}, r"works on 7 to 36 V"),
+        (network, {"technology": Technology(low=2e-4, high=1e-2)}, "below the lowest"),
+        (network, {"realization": "passive"}, "cannot be built with operational amplifiers"),
+    ):
+        given = {"realization": "precision", "amplifier": "TL074", **options}
+        with pytest.raises(NotRealizableError, match=words) as refused:
+            compile_network(what, **given)
+        assert refused.value.remedy
+
+
+def test_no_certificate_is_given_for_one_ports_in_loops():
+    network, inputs = mondeq()
+    circuit = compile_network(network, "precision", inputs=inputs).circuit
+    with pytest.raises(InputError, match="in the loop of an amplifier"):
+        certify_circuit(circuit)
+    assert doubt(circuit)

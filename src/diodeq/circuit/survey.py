@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from diodeq.circuit.amplifiers import inside
 from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence
@@ -69,15 +70,16 @@ class Survey:
         apart = float(np.ptp(volts, axis=1).max(initial=0.0))
         self._apart = max(self._apart, apart)
         leaving = volts @ self._laplacian if self._dense else np.asarray((self._laplacian @ volts.T).T)
-        watts = np.einsum("bn,bn->b", volts, leaving)
+        watts = np.einsum("bn,bn->b", volts, leaving) - self._unreal_watts(volts)
         self._look_at_resistors(volts, apart)
         for kind, ports in self._laws.items():
             across = _across(volts, self._circuit.bank(kind).terminals, (0, 1))
             current = ports.current(across)
-            watts += np.einsum("bn,bn->b", across, current)
+            own = ~inside(self._circuit, kind)
+            watts += np.einsum("bn,bn->b", across[:, own], current[:, own])
             leaving += (incidence(self._circuit, kind) @ current.T).T
             for name, limit in LIMITS.items():
-                self._keep(kind, name, limit.asked(across, current).max(axis=0))
+                self._keep(kind, name, limit.asked(across, current).max(axis=0) * own)
         self._watts.append(watts)
         self._look_at_sources(drives, volts, leaving, branches)
 
@@ -105,6 +107,16 @@ class Survey:
             if spec.nonlinear
         }
 
+    def _unreal_watts(self, volts: Floats) -> Floats:
+        """What the resistors of operational amplifiers' models would dissipate, [B]."""
+        found = np.zeros(len(volts))
+        for kind, spec in kinds_of(self._circuit).items():
+            chosen = inside(self._circuit, kind)
+            if spec.conductive and chosen.any():
+                parts = self._circuit.bank(kind)
+                found += _across(volts, parts.terminals[chosen], (0, 1)) ** 2 @ parts.values[chosen]
+        return found
+
     def _keep(self, kind: str, name: str, asked: Floats) -> None:
         before = self._worst.get((kind, name))
         self._worst[kind, name] = asked if before is None else np.maximum(before, asked)
@@ -117,7 +129,8 @@ class Survey:
                 continue
             for name, most in self._resistor.known().items():
                 asked = LIMITS[name].asked
-                some = np.flatnonzero(asked(np.full(len(parts), apart), apart * parts.values) > most)
+                beyond = asked(np.full(len(parts), apart), apart * parts.values) > most
+                some = np.flatnonzero(beyond & ~inside(self._circuit, kind))
                 found = np.zeros(len(parts))
                 step = max(1, _ENTRIES // len(volts))
                 for at in range(0, len(some), step):
@@ -133,7 +146,8 @@ class Survey:
         for kind, spec in kinds_of(circuit).items():
             parts = circuit.bank(kind)
             if spec.holds is not None and not spec.source:
-                reached = np.abs(_across(volts, parts.terminals, spec.holds)).max(axis=0)
+                # What is inside of an operational amplifier is no voltage that somebody has to supply.
+                reached = np.abs(_across(volts, parts.terminals, spec.holds)).max(axis=0) * ~inside(circuit, kind)
                 self._amplifiers[kind] = np.maximum(self._amplifiers.get(kind, 0.0), reached)
             for end, sign in spec.source if spec.holds is None else ():
                 np.subtract.at(leaving.T, parts.terminals[:, end], sign * values[kind].T)
@@ -191,7 +205,8 @@ class Survey:
     def found(self, clipped: int = 0) -> Feasibility:
         """What all that was told comes to; ``clipped`` values of the samples were beyond the circuit's limit."""
         circuit = self._circuit
-        ohms = [1.0 / circuit.bank(kind).values for kind, spec in kinds_of(circuit).items() if spec.conductive]
+        conductive = [kind for kind, spec in kinds_of(circuit).items() if spec.conductive]
+        ohms = [1.0 / circuit.bank(kind).values[~inside(circuit, kind)] for kind in conductive]
         resistances = np.concatenate(ohms) if ohms else np.zeros(0)
         watts = np.concatenate(self._watts) if self._watts else None
         limit = circuit.scaling.limit

@@ -147,8 +147,9 @@ class Amplifier:
 
 
 def _number(value: object) -> bool:
-    real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return real and (is_finite(value) or value == math.inf)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return is_finite(value) or value == math.inf
 
 
 def get(name: str) -> Amplifier:

@@ -1,0 +1,37 @@
+"""The operational amplifiers of a circuit: runs of parts whose label says that they are one amplifier's inside."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from diodeq.circuit.bank import Bools
+from diodeq.circuit.circuit import Circuit
+
+_LABEL = "amplifiers "
+_NUMBER = re.compile(r"[a-z]_(u\d+)_")
+
+
+def label(name: str) -> str:
+    """The label of the runs that amplifiers called ``name`` are made of."""
+    return _LABEL + name
+
+
+def inside(circuit: Circuit, kind: str) -> Bools:
+    """Which parts of a kind are an amplifier's inside, bool[n]."""
+    groups = circuit.bank(kind).groups
+    if not groups:
+        return np.zeros(len(circuit.bank(kind)), bool)
+    return np.repeat([name.startswith(_LABEL) for name, _ in groups], [count for _, count in groups])
+
+
+def amplifiers(circuit: Circuit) -> dict[str, list[str]]:
+    """What they are called, as in ``u7``, by the name of their catalogue's entry."""
+    parts, found, at = circuit.bank("buffers"), dict[str, dict[str, None]](), 0
+    for name, count in parts.groups:
+        if name.startswith(_LABEL):
+            numbers = (_NUMBER.match(part) for part in parts.names[at : at + count])
+            found.setdefault(name.removeprefix(_LABEL), {}).update(dict.fromkeys(each[1] for each in numbers if each))
+        at += count
+    return {name: list(numbers) for name, numbers in found.items()}
