@@ -2,11 +2,13 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from decks import run_ngspice, run_ngspice_as_ltspice
 from diodeq.analysis.certificate import certify_circuit, doubt
 from diodeq.circuit import Inputs, check
 from diodeq.circuit.amplifiers import amplifiers, inside
@@ -16,6 +18,8 @@ from diodeq.devices.amplifier import Amplifier
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.technology import get as get_technology
 from diodeq.errors import InputError, NotRealizableError, UsageError
+from diodeq.netlist.bom import rows
+from diodeq.netlist.dialects import full_deck
 from diodeq.network import Activation, Network, Stage
 from diodeq.network.solve import solve
 from diodeq.simulators import create
@@ -276,3 +280,40 @@ def test_no_certificate_is_given_for_one_ports_in_loops():
     with pytest.raises(InputError, match="in the loop of an amplifier"):
         certify_circuit(circuit)
     assert doubt(circuit)
+
+
+@pytest.mark.parametrize("dialect", ["ngspice", "ltspice"])
+def test_decks_have_an_instance_of_a_subcircuit_for_each_and_compute_the_same(dialect, wave, tmp_path):
+    network, inputs = mondeq()
+    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=inputs).circuit
+    volts = circuit.scaling.to_volts(inputs[0])
+    text = full_deck(circuit, dialect, volts).text
+    assert text.count(".subckt amp_tl074") == 1
+    instances = re.findall(r"^x_(u\d+) 0 (\S+_n?sum) (\S+) amp_high amp_low amp_tl074$", text, re.MULTILINE)
+    assert [number for number, *_ in instances] == [f"u{k}" for k in range(1, 11)]
+    assert "d_u1" not in text.replace("d_u1_out_", "")
+    found = (run_ngspice_as_ltspice if dialect == "ltspice" else run_ngspice)(text, tmp_path)
+    point = wave.operate(circuit, volts[None])
+    for node in ("s0_0", "s0_1_n", "s1_0", "s1_1"):
+        assert found[node] == pytest.approx(point.node_voltages[0, circuit.nodes.index(node)], abs=1e-8), node
+
+
+def test_a_changed_amplifier_has_a_subcircuit_of_its_own():
+    network, inputs = mondeq()
+    circuit = compile_network(network, "precision", amplifier="LM358", inputs=inputs).circuit
+    volts = np.array(circuit.voltage_sources.values)
+    volts[circuit.voltage_sources.names.index("v_u3_offset")] = -2e-3
+    text = full_deck(circuit.with_values("voltage_sources", volts)).text
+    assert re.search(r"^x_u3 .* amp_lm358_2$", text, re.MULTILINE)
+    assert text.count(" amp_lm358\n") == 9
+    assert re.search(r"\.subckt amp_lm358_2 .*\n.*\nv_offset p inp -0\.002\n", text)
+
+
+def test_the_parts_list_counts_packages():
+    network, inputs = mondeq()
+    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=inputs).circuit
+    listed = list(rows(circuit))
+    assert ("U1-U3", "TL074", 3) in [(row.reference, row.value, row.count) for row in listed]
+    assert not [row for row in listed if "U1_" in row.reference]
+    assert sum(row.count for row in listed if row.part == "resistor") == int((~inside(circuit, "resistors")).sum())
+    assert [row.count for row in listed if row.part == "1N4148"] == [8]

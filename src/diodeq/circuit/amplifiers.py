@@ -18,20 +18,25 @@ def label(name: str) -> str:
     return _LABEL + name
 
 
+def named(group: str) -> str:
+    """The catalogue's name of the amplifiers whose inside a run of that label is; empty where it is none."""
+    return group.removeprefix(_LABEL) if group.startswith(_LABEL) else ""
+
+
 def inside(circuit: Circuit, kind: str) -> Bools:
     """Which parts of a kind are an amplifier's inside, bool[n]."""
     groups = circuit.bank(kind).groups
     if not groups:
         return np.zeros(len(circuit.bank(kind)), bool)
-    return np.repeat([name.startswith(_LABEL) for name, _ in groups], [count for _, count in groups])
+    return np.repeat([bool(named(group)) for group, _ in groups], [count for _, count in groups])
 
 
 def amplifiers(circuit: Circuit) -> dict[str, list[str]]:
     """What they are called, as in ``u7``, by the name of their catalogue's entry."""
     parts, found, at = circuit.bank("buffers"), dict[str, dict[str, None]](), 0
-    for name, count in parts.groups:
-        if name.startswith(_LABEL):
+    for group, count in parts.groups:
+        if named(group):
             numbers = (_NUMBER.match(part) for part in parts.names[at : at + count])
-            found.setdefault(name.removeprefix(_LABEL), {}).update(dict.fromkeys(each[1] for each in numbers if each))
+            found.setdefault(named(group), {}).update(dict.fromkeys(each[1] for each in numbers if each))
         at += count
     return {name: list(numbers) for name, numbers in found.items()}

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 import diodeq
 from diodeq.arrays import real
 from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.amplifiers import named
 from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import Primitive, Run, lower, used_models
 from diodeq.devices import Model
@@ -32,17 +33,21 @@ TOLERANCES: Tolerances = (
 NOMINAL_TEMPERATURE = 27.0
 
 _PLAIN = str.maketrans(
-    {"–": "-", "—": "-", "µ": "u", "μ": "u", "Ω": "ohm", "°": "deg ", "→": "->", "²": "^2", "×": "x"}
+    {"±": "+-", "–": "-", "—": "-", "µ": "u", "μ": "u", "Ω": "ohm", "°": "deg ", "→": "->", "²": "^2", "×": "x"}
 )
 
 
 @dataclass(frozen=True)
 class Section:
-    """Parts that belong together: what they are, and each with a remark about it (or none). Can be read once."""
+    """Parts that belong together: what they are, and each with a remark about it (or none). Can be read once.
+
+    ``amplifier`` is the catalogue's name where they are the inside of operational amplifiers, else empty.
+    """
 
     kind: str
     heading: str
     rows: Iterator[tuple[Primitive, str]]
+    amplifier: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ def _sections(circuit: Circuit, runs: Iterator[Run], remarks: Mapping[str, str])
             values = circuit.conductances[start : start + run.count]
             low, high = f"{values.min():.3g}", f"{values.max():.3g}"
             heading += f" of {low if low == high else f'{low} to {high}'} siemens, printed in ohms"
-        yield Section(run.kind, plain(heading), _with_remarks(run.primitives, remarks))
+        yield Section(run.kind, plain(heading), _with_remarks(run.primitives, remarks), named(run.label))
 
 
 def _with_remarks(primitives: Iterator[Primitive], remarks: Mapping[str, str]) -> Iterator[tuple[Primitive, str]]:
