@@ -12,6 +12,7 @@ from decks import run_ngspice, run_ngspice_as_ltspice
 from diodeq.analysis.certificate import certify_circuit, doubt
 from diodeq.circuit import Inputs, check
 from diodeq.circuit.amplifiers import amplifiers, inside
+from diodeq.circuit.survey import Survey
 from diodeq.cli.main import main
 from diodeq.devices import amplifier
 from diodeq.devices.amplifier import Amplifier
@@ -289,7 +290,9 @@ def test_decks_have_an_instance_of_a_subcircuit_for_each_and_compute_the_same(di
     volts = circuit.scaling.to_volts(inputs[0])
     text = full_deck(circuit, dialect, volts).text
     assert text.count(".subckt amp_tl074") == 1
-    instances = re.findall(r"^x_(u\d+) 0 (\S+_n?sum) (\S+) amp_high amp_low amp_tl074$", text, re.MULTILINE)
+    instances = re.findall(
+        r"^x_(u\d+) 0 (\S+_n?sum) (\S+) amp_high amp_low amp_plus amp_minus amp_tl074$", text, re.MULTILINE
+    )
     assert [number for number, *_ in instances] == [f"u{k}" for k in range(1, 11)]
     assert "d_u1" not in text.replace("d_u1_out_", "")
     found = (run_ngspice_as_ltspice if dialect == "ltspice" else run_ngspice)(text, tmp_path)
@@ -317,3 +320,14 @@ def test_the_parts_list_counts_packages():
     assert not [row for row in listed if "U1_" in row.reference]
     assert sum(row.count for row in listed if row.part == "resistor") == int((~inside(circuit, "resistors")).sum())
     assert [row.count for row in listed if row.part == "1N4148"] == [8]
+
+
+def test_power_counts_what_amplifiers_take_from_their_supplies(wave):
+    part = Amplifier("mine", (0.0, 36.0), (1.5, 1.0), 1e6, quiescent=1e-3, current=20e-3, resistance=10.0)
+    circuit = follower(part, 12.0, 1e3)
+    survey = Survey(circuit, supply=12.0)
+    point = wave.operate(circuit, np.array([[5.0]]))
+    survey.add(point.drives, point.node_voltages, point.branch_currents)
+    # 1 mA from ±12 V, and the load's 5 mA from the positive one, whatever of it becomes of use.
+    assert survey.found().watts_max == pytest.approx(24e-3 + 12.0 * 5e-3, rel=1e-4)
+    assert survey.found().supply_volts == 12.0

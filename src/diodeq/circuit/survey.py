@@ -76,7 +76,8 @@ class Survey:
             across = _across(volts, self._circuit.bank(kind).terminals, (0, 1))
             current = ports.current(across)
             own = ~inside(self._circuit, kind)
-            watts += np.einsum("bn,bn->b", across[:, own], current[:, own])
+            real = own | self._outputs(kind)
+            watts += np.einsum("bn,bn->b", across[:, real], current[:, real])
             leaving += (incidence(self._circuit, kind) @ current.T).T
             for name, limit in LIMITS.items():
                 self._keep(kind, name, limit.asked(across, current).max(axis=0) * own)
@@ -116,6 +117,36 @@ class Survey:
                 parts = self._circuit.bank(kind)
                 found += _across(volts, parts.terminals[chosen], (0, 1)) ** 2 @ parts.values[chosen]
         return found
+
+    def _supplied_watts(self, volts: Floats, values: Mapping[str, Floats], held: Mapping[str, Floats]) -> Floats:
+        """What operational amplifiers dissipate themselves, [B]: their supply currents, and what falls between a supply
+        and an output that gives a current."""
+        found, circuit = np.zeros(len(volts)), self._circuit
+        for kind, spec in kinds_of(circuit).items():
+            chosen = inside(circuit, kind)
+            if not chosen.any():
+                continue
+            across = _across(volts, circuit.bank(kind).terminals[chosen], (0, 1))
+            if spec.source and spec.holds is None:
+                found += np.einsum("bn,bn->b", across, values[kind][:, chosen])
+            elif spec.holds is not None and not spec.source:
+                current = held[kind][:, chosen]
+                outputs = self._outputs(kind)[chosen]
+                drawn = self._rail * np.abs(current) + across * current
+                found += drawn[:, outputs].sum(axis=1)
+        return found
+
+    def _outputs(self, kind: str) -> Bools:
+        """Which parts of a kind carry what an operational amplifier gives, bool[n]."""
+        chosen = inside(self._circuit, kind)
+        ends = [name.endswith("_out") for name in self._circuit.part_names(kind)] if chosen.any() else chosen
+        return chosen & np.asarray(ends, bool)
+
+    @cached_property
+    def _rail(self) -> float:
+        """The volts of either supply rail of the operational amplifiers, 0 where they take no supply current."""
+        names, volts = self._circuit.part_names("voltage_sources"), self._circuit.voltage_sources.values
+        return next((float(v) for name, v in zip(names, volts.tolist(), strict=True) if name == "v_amp_plus"), 0.0)
 
     def _keep(self, kind: str, name: str, asked: Floats) -> None:
         before = self._worst.get((kind, name))
@@ -168,7 +199,9 @@ class Survey:
         if self._sources is None:
             return
         found = {kind: np.abs(each) for kind, each in values.items() if KINDS[kind].holds is None}
-        found |= {kind: np.abs(each) for kind, each in self._holding_currents(leaving).items()}
+        held = self._holding_currents(leaving)
+        self._watts[-1] += self._supplied_watts(volts, values, held)
+        found |= {kind: np.abs(each) for kind, each in held.items()}
         for kind, each in found.items():
             if each.shape[1]:
                 self._sources[kind] = np.maximum(self._sources.get(kind, 0.0), each.max(axis=0))

@@ -12,12 +12,13 @@ from diodeq.circuit.primitives import Primitive
 from diodeq.netlist.listing import Section
 from diodeq.printable import counted
 
-PINS = ("inp", "inn", "out", "high", "low")
+PINS = ("inp", "inn", "out", "high", "low", "plus", "minus")
 # The cards of one in their order, by what follows its number in their names, and what each is for.
 CARDS = {
     "offset": "the input offset",
     "plus": "the input currents",
     "minus": "",
+    "supply": "the supply current",
     "gain": "the gain, from the inputs to a, and its way to b",
     "load": "",
     "high": "b stays between the rails less the swing: pins high and low",
@@ -25,7 +26,13 @@ CARDS = {
     "out": "what b is, behind the resistance and the current limit of the output where it has them",
 }
 # Where the pins are among the fields of cards that always have them; inputs are where the offset or the gain has them.
-_AT = {("d", "high"): {1: "high"}, ("d", "low"): {0: "low"}, ("i", "plus"): {0: "inp"}, ("i", "minus"): {0: "inn"}}
+_AT = {
+    ("d", "high"): {1: "high"},
+    ("d", "low"): {0: "low"},
+    ("i", "plus"): {0: "inp"},
+    ("i", "minus"): {0: "inn"},
+    ("i", "supply"): {0: "plus", 1: "minus"},
+}
 _NAME = re.compile(r"(x?)([a-z])_(u[0-9]+)_([a-z]+)")
 
 # letter and purpose of a card -> what it has.
@@ -48,17 +55,18 @@ def instances(
             found.setdefault(number, {})[letter, purpose] = (f"{wrapped}{letter}_{purpose}", fields, value)
     called = "amp_" + re.sub(r"[^a-z0-9_]", "_", name.lower())
     bodies: dict[tuple[Primitive, ...], str] = {}
-    calls = []
+    calls, used = [], [*PINS]
     for number, cards in found.items():
         pins, body = _opened(number, cards)
         title = bodies.setdefault(body, called if not bodies else f"{called}_{len(bodies) + 1}")
-        calls.append(f"x_{number} {' '.join(pins[pin] for pin in PINS)} {title}")
+        used = [pin for pin in PINS if pin in pins]
+        calls.append(f"x_{number} {' '.join(pins[pin] for pin in used)} {title}")
     yield (
-        f"{counted(len(calls), 'amplifier')} {name}: inputs + and -, output, the highest and lowest that it reaches",
+        f"{counted(len(calls), 'amplifier')} {name}: inputs + and -, output, what that stays within, supplies",
         calls,
     )
     for body, title in bodies.items():
-        lines = [f".subckt {title} {' '.join(PINS)}"]
+        lines = [f".subckt {title} {' '.join(used)}"]
         for card in body:
             said = CARDS[card[0].rpartition("_")[2]]
             if said and f"* {said}" not in lines:

@@ -39,8 +39,13 @@ class Amplifiers:
         amplifier.rail(rail)
         high, low = amplifier.swing
         self._high, self._low = parts.nodes(("amp_high", "amp_low")).tolist()
-        volts = [rail - high, low - rail]
-        parts.add("voltage_sources", "swing of the amplifiers", [self._high, self._low], 0, values=volts)
+        volts, names = [rail - high, low - rail], ["v_amp_high", "v_amp_low"]
+        parts.add("voltage_sources", "swing of amplifiers", [self._high, self._low], 0, values=volts, names=names)
+        self._supply: list[int] = []
+        if amplifier.quiescent:
+            self._supply = parts.nodes(("amp_plus", "amp_minus")).tolist()
+            names = ["v_amp_plus", "v_amp_minus"]
+            parts.add("voltage_sources", "supply of amplifiers", self._supply, 0, values=[rail, -rail], names=names)
 
     @property
     def count(self) -> int:
@@ -64,6 +69,9 @@ class Amplifiers:
             used = each != 0
             names = [name for name, there in zip(named("i_{}_" + end), used.tolist(), strict=True) if there]
             put("current_sources", self._label, each[used], 0, values=amplifier.bias, names=names)
+        if amplifier.quiescent:
+            ends = [np.full(out.shape, node) for node in self._supply]
+            put("current_sources", self._label, *ends, values=amplifier.quiescent, names=named("i_{}_supply"))
         if amplifier.offset:
             inner = nodes("p")
             put("voltage_sources", self._label, inner, plus, values=amplifier.offset, names=named("v_{}_offset"))
