@@ -23,8 +23,10 @@ from diodeq.netlist.bom import rows
 from diodeq.netlist.dialects import full_deck
 from diodeq.network import Activation, Network, Stage
 from diodeq.network.solve import solve
+from diodeq.network.weights import save
 from diodeq.simulators import create
 from diodeq.synthesis.amplifiers import Amplifiers
+from diodeq.synthesis.cheapest import cheapest
 from diodeq.synthesis.compile import compile_network
 from diodeq.synthesis.parts import Parts
 
@@ -157,7 +159,7 @@ def test_outputs_stay_within_swing_and_current(engine):
         volts = np.array([[-20.0], [-10.0], [10.0], [20.0]])
         light = simulator.operate(follower(part, 12.0, 1e6), volts).outputs[:, 0]
         heavy = simulator.operate(follower(part, 12.0, 100.0), volts).outputs[:, 0]
-    # The clamps carry at most 0.02 A here: (1e5 times 10 V) over a megohm is 1 A, another 10 mV beyond.
+    # A clamp carries up to 1e5 times 9 V over 1e8 Ω: 27 mV beyond its rail.
     assert light[[1, 2]] == pytest.approx([-10.0, 10.0], rel=2e-5)
     assert light[[0, 3]] == pytest.approx([-11.0, 10.5], abs=0.05)
     assert heavy == pytest.approx([-2.0, -2.0, 2.0, 2.0], rel=1e-3)
@@ -251,7 +253,7 @@ def test_small_weights_are_differences_and_ladders_leave_amplifiers_alone(wave):
         network, "precision", amplifier="OPA4192", technology=get_technology("discrete-e96"), inputs=inputs
     ).circuit
     own = inside(rounded, "resistors")
-    assert set(rounded.conductances[own]) == {1e-6, 1e-8}
+    assert set(rounded.conductances[own]) == {1e-8}
     ladder = get_technology("discrete-e96").ladder
     assert rounded.conductances[~own] == pytest.approx(ladder.project(rounded.conductances[~own]), rel=1e-12)
 
@@ -331,3 +333,40 @@ def test_power_counts_what_amplifiers_take_from_their_supplies(wave):
     # 1 mA from ±12 V, and the load's 5 mA from the positive one, whatever of it becomes of use.
     assert survey.found().watts_max == pytest.approx(24e-3 + 12.0 * 5e-3, rel=1e-4)
     assert survey.found().supply_volts == 12.0
+
+
+def test_the_cheapest_that_is_exact_enough_is_chosen_and_says_why():
+    chain = np.array([[2.0, -0.9], [-0.9, 2.0]])
+    passive = Stage(0.2 * np.eye(2), np.zeros(2), np.eye(2) - chain)
+    network = Network((passive,))
+    rough = cheapest(network, 0.9, "OPA4192", diode="1N4148")
+    exact = cheapest(network, 0.001, "OPA4192", diode="1N4148")
+    assert [each.report.stages[0].realization for each in (rough, exact)] == ["passive", "precision"]
+    assert "passive is expected to be off by" in exact.report.why
+    with pytest.raises(NotRealizableError, match="nothing is within"):
+        cheapest(network, 1e-9, "LM358", diode="1N4148")
+
+
+def test_compile_takes_an_amplifier_and_an_error(tmp_path, cli, capsys):
+    network, inputs = mondeq()
+    save(network, tmp_path / "w.npz")
+    np.savetxt(tmp_path / "X.csv", inputs, delimiter=",")
+    out = ["-o", tmp_path / "c.npz", "--diode", "1N4148", "--inputs", tmp_path / "X.csv"]
+    told = cli("compile", tmp_path / "w.npz", *out, "--amplifier", "TL074", "--error", "2")
+    assert "10 amplifiers TL074" in told
+    assert "the cheapest within 0.02" in told
+    assert "certificate: none, as" in told
+    verified = cli(
+        "verify",
+        tmp_path / "c.npz",
+        "--weights",
+        tmp_path / "w.npz",
+        "--inputs",
+        tmp_path / "X.csv",
+        "--simulator",
+        "wave",
+    )
+    assert "decides as the network on 100.00 %" in verified
+    code = main([*map(str, ("compile", tmp_path / "w.npz", *out, "--amplifier", "TLV9064", "--supply", "12"))])
+    assert code == 4
+    assert "works on 1.8 to 5.5 V" in capsys.readouterr().err

@@ -140,7 +140,8 @@ class Survey:
         """Which parts of a kind carry what an operational amplifier gives, bool[n]."""
         chosen = inside(self._circuit, kind)
         ends = [name.endswith("_out") for name in self._circuit.part_names(kind)] if chosen.any() else chosen
-        return chosen & np.asarray(ends, bool)
+        found: Bools = chosen & np.asarray(ends, bool)
+        return found
 
     @cached_property
     def _rail(self) -> float:

@@ -16,13 +16,14 @@ from diodeq.circuit.bank import Floats
 from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.survey import Survey
 from diodeq.cli.networks import open_network
-from diodeq.cli.options import JSON, STRICT, WEIGHTS, WRITTEN, print_json
+from diodeq.cli.options import JSON, PERCENT, STRICT, WEIGHTS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology, get
-from diodeq.errors import InputError, SimulationError
+from diodeq.errors import InputError, NotRealizableError, SimulationError
 from diodeq.network import Network
 from diodeq.network.weights import save
 from diodeq.simulators import create
+from diodeq.synthesis.cheapest import cheapest
 from diodeq.synthesis.compile import MAX_GAIN, NAMES, Compiled, compile_network
 from diodeq.synthesis.nearest import nearest_passive_network
 from diodeq.synthesis.remedy import REMEDIES
@@ -45,6 +46,12 @@ DRAWN = 64
 @click.option("--diode", default="ideal", show_default=True, help="A part of `diodeq devices list`.")
 @click.option(
     "--amplifier", help="Operational amplifiers to build with; `diodeq devices amplifiers`.  [default: none, or ideal]"
+)
+@click.option(
+    "--error",
+    type=PERCENT,
+    help="In % of the largest output: with --realization auto, the cheapest of parts that exist that is expected to be"
+    " as exact, with --amplifier where that takes amplifiers; any other is refused where it is not.",
 )
 @click.option("--volts-per-unit", type=float, help="Volts that stand for 1.  [default: the remedy's choice, from 5 up]")
 @click.option(
@@ -82,6 +89,7 @@ def compile_command(
     realization: str,
     diode: str,
     amplifier: str | None,
+    error: float | None,
     volts_per_unit: float | None,
     remedy: str,
     inputs: Path | None,
@@ -112,19 +120,21 @@ def compile_command(
         realization = "passive"
         network, distances = nearest_passive_network(network)
     rows = None if inputs is None else read_matrix(inputs, [f"x{k}" for k in range(network.widths[0])])
-    compiled = compile_network(
-        network,
-        realization,
-        diode=diode,
-        technology=hardware,
-        volts_per_unit=volts_per_unit,
-        remedy=remedy,
-        inputs=rows,
-        max_gain=max_gain,
-        allow_nonunique=allow_nonunique,
-        title=f"compiled from {weights.name}",
-        amplifier=amplifier,
-    )
+    options: dict[str, Any] = {
+        "diode": diode,
+        "technology": hardware,
+        "volts_per_unit": volts_per_unit,
+        "remedy": remedy,
+        "inputs": rows,
+        "max_gain": max_gain,
+        "allow_nonunique": allow_nonunique,
+        "title": f"compiled from {weights.name}",
+    }
+    if error is not None and realization == "auto":
+        compiled = cheapest(network, error / 100.0, amplifier or "ideal", **options)
+    else:
+        compiled = compile_network(network, realization, amplifier=amplifier, **options)
+        _demand_exact(compiled, error)
     compiled = replace(compiled, report=replace(compiled.report, distances=distances))
     feasible = _feasible(compiled, hardware, rows)
     if strict:
@@ -163,6 +173,15 @@ def _feasible(compiled: Compiled, hardware: Technology, rows: Floats | None) -> 
             return feasibility(engine, circuit, circuit.scaling.to_volts(rows), survey, circuit.scaling.clipped(rows))
     except SimulationError as error:
         return error
+
+
+def _demand_exact(compiled: Compiled, error: float | None) -> None:
+    expected = compiled.report.choice.error
+    if error is not None and not expected <= error / 100.0:
+        raise NotRealizableError(
+            f"the expected error is {100.0 * expected:.2g} % of the largest output, above {error:g} %",
+            "allow a larger --error, take another --diode, or --realization auto with an --amplifier",
+        )
 
 
 def _certified(circuit: Circuit) -> CircuitCertificate | InputError:

@@ -20,7 +20,6 @@ CARDS = {
     "minus": "",
     "supply": "the supply current",
     "gain": "the gain, from the inputs to a, and its way to b",
-    "load": "",
     "high": "b stays between the rails less the swing: pins high and low",
     "low": "",
     "out": "what b is, behind the resistance and the current limit of the output where it has them",

@@ -20,9 +20,9 @@ from diodeq.synthesis.parts import Index, Parts
 
 # A clamp passes 1 µA at 18 mV and 1 mA at 27 mV beyond its rail; sharper ones are a torment for Newton's method.
 CLAMP = DiodeModel("amplifier clamp", (("is", 1e-12), ("n", 0.05), ("eg", 0.0), ("xti", 0.0)), source="diodeq")
-# The gain comes through one resistor and is loaded by another: where nothing but rounding flowed, ngspice would wait
-# for that to settle. Both are too large to heat anything.
-GAIN_OHMS, LOAD_OHMS = 1e6, 1e8
+# The gain comes through a resistor so large that what rounding makes flow in it is below all tolerances, with ngspice's
+# tightest too, and so small that a leak of 1e-12 S in the clamps takes a ten-thousandth of the gain.
+GAIN_OHMS = 1e8
 # Knots of the output's curve on either side of 0, and how far they reach.
 KNOTS, STEEPEST = 8, 4.0
 
@@ -77,10 +77,8 @@ class Amplifiers:
             put("voltage_sources", self._label, inner, plus, values=amplifier.offset, names=named("v_{}_offset"))
             plus = inner
         a, b = nodes("a"), nodes("b")
-        gain = amplifier.gain * (1.0 + GAIN_OHMS / LOAD_OHMS)
-        put("buffers", self._label, a, 0, plus, minus, values=gain, names=named("e_{}_gain"))
+        put("buffers", self._label, a, 0, plus, minus, values=amplifier.gain, names=named("e_{}_gain"))
         put("resistors", self._label, a, b, values=1.0 / GAIN_OHMS, names=named("r_{}_gain"))
-        put("resistors", self._label, b, 0, values=1.0 / LOAD_OHMS, names=named("r_{}_load"))
         clamp = self._parts.model(CLAMP)
         put("diodes", self._label, b, self._high, values=clamp, names=named("d_{}_high"))
         put("diodes", self._label, self._low, b, values=clamp, names=named("d_{}_low"))

@@ -113,6 +113,7 @@ class Report:
     parts: Mapping[str, int]
     distances: tuple[float, ...] | None = None
     amplifiers: Mapping[str, int] = field(default_factory=dict)
+    why: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As a plain dict."""
@@ -123,6 +124,7 @@ class Report:
             "input_range": self.input_range,
             "parts": dict(self.parts),
             **({"amplifiers": dict(self.amplifiers)} if self.amplifiers else {}),
+            **({"why": self.why} if self.why else {}),
             "cost": cost({**self.parts, "amplifiers": sum(self.amplifiers.values())}),
             "stages": [stage.to_json() for stage in self.stages],
         }
@@ -157,6 +159,8 @@ class Report:
             f"{chosen.volts_per_unit:g} volts per unit, diode {chosen.diode.name}, remedy {chosen.remedy}: "
             f"expected error {chosen.error:.2g} of the largest output ({_others(self.considered)})"
         )
+        if self.why:
+            lines.append(self.why)
         lines.append(f"highest rail {self.highest_volts:.4g} V for inputs within ±{self.input_range:g}")
         lines.append(listed(self.parts))
         lines.extend(f"{counted(count, 'amplifier')} {name}" for name, count in self.amplifiers.items())
