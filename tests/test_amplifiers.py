@@ -10,6 +10,8 @@ import pytest
 
 from decks import run_ngspice, run_ngspice_as_ltspice
 from diodeq.analysis.certificate import certify_circuit, doubt
+from diodeq.analysis.noise import output_noise
+from diodeq.analysis.settling import settle
 from diodeq.circuit import Inputs, check
 from diodeq.circuit.amplifiers import amplifiers, inside
 from diodeq.circuit.survey import Survey
@@ -29,6 +31,8 @@ from diodeq.synthesis.amplifiers import Amplifiers
 from diodeq.synthesis.cheapest import cheapest
 from diodeq.synthesis.compile import compile_network
 from diodeq.synthesis.parts import Parts
+from diodeq.synthesis.pruning import kept
+from diodeq.synthesis.quantize import scaled_impedance
 
 
 @pytest.fixture
@@ -370,3 +374,17 @@ def test_compile_takes_an_amplifier_and_an_error(tmp_path, cli, capsys):
     code = main([*map(str, ("compile", tmp_path / "w.npz", *out, "--amplifier", "TLV9064", "--supply", "12"))])
     assert code == 4
     assert "works on 1.8 to 5.5 V" in capsys.readouterr().err
+
+
+def test_what_does_not_know_amplifiers_says_so():
+    circuit = follower(amplifier.get("TL074"), 12.0)
+    drives, farads = np.zeros((1, 1)), np.full(len(circuit.nodes), 1e-12)
+    with create("ngspice") as engine:
+        for ask in (
+            lambda: settle(engine, circuit, farads, drives, drives + 1.0),
+            lambda: output_noise(engine, circuit, farads, drives),
+            lambda: kept(circuit, np.ones(len(circuit.resistors))),
+            lambda: scaled_impedance(circuit, 2.0),
+        ):
+            with pytest.raises(InputError, match=r"has amplifiers TL074, and .* does not know them yet"):
+                ask()

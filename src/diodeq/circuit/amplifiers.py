@@ -8,6 +8,7 @@ import numpy as np
 
 from diodeq.circuit.bank import Bools
 from diodeq.circuit.circuit import Circuit
+from diodeq.errors import InputError
 
 _LABEL = "amplifiers "
 _NUMBER = re.compile(r"[a-z]_(u\d+)_")
@@ -29,6 +30,15 @@ def inside(circuit: Circuit, kind: str) -> Bools:
     if not groups:
         return np.zeros(len(circuit.bank(kind)), bool)
     return np.repeat([bool(named(group)) for group, _ in groups], [count for _, count in groups])
+
+
+def demand_none(circuit: Circuit, doing: str) -> None:
+    """Raise ``InputError`` for a circuit with operational amplifiers, for which ``doing`` something is not there."""
+    for name in amplifiers(circuit):
+        raise InputError(
+            f"circuit {circuit.title!r} has amplifiers {name}, and {doing} does not know them yet",
+            "simulate, verify, export, feasibility and gradients do; compile without --amplifier for the rest",
+        )
 
 
 def amplifiers(circuit: Circuit) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 import diodeq
 from diodeq.arrays import real
 from diodeq.circuit import KINDS, Circuit
-from diodeq.circuit.amplifiers import named
+from diodeq.circuit.amplifiers import amplifiers, named
 from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import Primitive, Run, lower, used_models
 from diodeq.devices import Model
@@ -28,6 +28,8 @@ TOLERANCES: Tolerances = (
     ("abstol", "1e-18"),
     ("gmin", "1e-12"),
 )
+# Gains of a million make rounding of nodes at 0 V larger than so small currents.
+AMPLIFIED: Tolerances = tuple((name, "1e-12" if name == "abstol" else value) for name, value in TOLERANCES)
 
 # The diode parameters are those at this temperature unless a model has its own TNOM.
 NOMINAL_TEMPERATURE = 27.0
@@ -75,6 +77,7 @@ class Listing:
     sections: Iterator[Section]
     models: tuple[Model, ...]
     outputs: tuple[Output, ...]
+    tolerances: Tolerances = TOLERANCES
 
 
 def plain(text: str) -> str:
@@ -120,6 +123,7 @@ def list_circuit(
             Output(plain(name), nodes[plus], nodes[minus])
             for name, (plus, minus) in zip(circuit.output_names, circuit.outputs.tolist(), strict=True)
         ),
+        tolerances=AMPLIFIED if amplifiers(circuit) else TOLERANCES,
     )
 
 

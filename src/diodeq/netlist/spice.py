@@ -10,7 +10,7 @@ from diodeq.devices import DiodeModel, Model
 from diodeq.devices.two_pin import NGSPICE, Spelling, TwoPin, definition, diodes_of
 from diodeq.errors import InputError
 from diodeq.netlist.amplifiers import instances
-from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section, plain
+from diodeq.netlist.listing import NOMINAL_TEMPERATURE, Listing, Section, plain
 from diodeq.spice.numbers import shortest
 
 
@@ -82,7 +82,7 @@ def demand_known(models: Iterable[Model], known: frozenset[str], program: str) -
 
 def options(listing: Listing) -> str:
     """The simulator options: tolerances, and the circuit's temperature."""
-    tolerances = " ".join(f"{name}={value}" for name, value in TOLERANCES)
+    tolerances = " ".join(f"{name}={value}" for name, value in listing.tolerances)
     return f"{tolerances} temp={shortest(listing.temperature)} tnom={shortest(NOMINAL_TEMPERATURE)}"
 
 

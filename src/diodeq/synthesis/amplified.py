@@ -70,9 +70,7 @@ def compile_amplified(
     planned = precision.plan(found, found.input * inputs, volted, amplifier, rail, diode, technology)
     circuit = check(precision.build(found, planned, amplifier, rail, diode, title))
     if technology.ladder is not None:
-        own = inside(circuit, "resistors")
-        rounded = quantize(circuit, technology.ladder).circuit.conductances
-        circuit = circuit.with_conductances(np.where(own, circuit.conductances, rounded))
+        circuit = quantize(circuit, technology.ladder).circuit
     largest = float(np.abs(volted[-1]).max(initial=0.0)) or 1.0
     rms = float(np.sqrt(np.mean(volted[-1] ** 2))) or 1.0
     choice = Choice("none", found.output, diode, (0.0,) * len(states), planned.error / largest, planned.rms / rms)
