@@ -23,7 +23,8 @@ from diodeq.analysis.linear import LinearPart, linear_part
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.flows import kinds_of
-from diodeq.circuit.one_ports import one_port_models
+from diodeq.circuit.graph import driven_nodes
+from diodeq.circuit.one_ports import one_port_ends, one_port_models
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.network.certificate import lowest
@@ -144,6 +145,7 @@ def certify_circuit(circuit: Circuit) -> CircuitCertificate:
     part = linear_part(circuit)
     matrix, one_way = part.matrix, part.one_way
     label, depth = depths(matrix)
+    _demand_levels_apart(circuit, part, depth)
     levels = []
     for k in range(int(depth.max(initial=-1)) + 1):
         nodes = np.flatnonzero(depth == k)
@@ -154,6 +156,25 @@ def certify_circuit(circuit: Circuit) -> CircuitCertificate:
         ways = one_way[nodes][:, nodes]
         levels.append(Level(nodes, min(margins), _norm(sparse.csr_array(ways + ways.T)) / 2.0))
     return CircuitCertificate(part, tuple(levels))
+
+
+def _demand_levels_apart(circuit: Circuit, part: LinearPart, depth: Index) -> None:
+    """Raise ``InputError`` where one-ports couple what amplifiers drive: a loop that levels do not show."""
+    if all(spec.passive for spec in kinds_of(circuit).values()):
+        return
+    held = driven_nodes(circuit)
+    level = np.full(len(circuit.nodes), -1)
+    level[part.free] = depth
+    ends = one_port_ends(circuit)
+    known = (held[ends] | (level[ends] >= 0)).all(axis=1)
+    across = (level[ends] >= 0).all(axis=1) & (level[ends[:, 0]] != level[ends[:, 1]])
+    odd = np.flatnonzero(~known | across)
+    if len(odd):
+        first, second = (circuit.nodes[node] for node in ends[odd[0]].tolist())
+        raise InputError(
+            f"the one-port between {first} and {second} is in the loop of an amplifier, which no certificate covers",
+            "look at it by simulation",
+        )
 
 
 def _blocks(nodes: Index, label: NDArray[Any]) -> list[Index]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from diodeq.analysis.capacitance import demand_time, time_constants
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import demand_none
 from diodeq.circuit.bank import Floats
 from diodeq.devices import DiodeModel
 from diodeq.errors import InputError, SimulationError, numbered
@@ -80,6 +81,7 @@ def output_noise(
         InputError: no outputs, no capacitance and no bandwidth, or an impossible bandwidth.
         SimulationError: the engine's spectrum is not one at its operating point.
     """
+    demand_none(circuit, "noise")
     if not len(circuit.outputs):
         raise InputError(f"circuit {circuit.title!r} has no outputs that could be noisy", "give it some")
     for k in np.unique(circuit.diodes.values).tolist():

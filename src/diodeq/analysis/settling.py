@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from diodeq.analysis.capacitance import capacitances, demand_time, time_constants
 from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import demand_none
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.power import dissipated
 from diodeq.errors import InputError, SimulationError, numbered
@@ -78,6 +79,7 @@ def settle(
         InputError: no outputs, outputs that never differ, no capacitance, or an impossible tolerance.
         SimulationError: a row does not settle, or the engine's waveform is not one between its operating points.
     """
+    demand_none(circuit, "settling")
     if not len(circuit.outputs):
         raise InputError(f"circuit {circuit.title!r} has no outputs that could settle", "give it some")
     if not 0.0 < tolerance < 1.0:

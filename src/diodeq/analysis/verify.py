@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
 from diodeq.analysis.realized import realized, unit_nodes
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import amplifiers
 from diodeq.circuit.bank import Floats
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError
@@ -47,8 +48,8 @@ class Verification:
     """``levels`` maps "network", "realized", "ideal", "device" to float64[B, n_k] unit values (network units) a stage.
 
     ``point`` is the circuit's operating point for all samples, ``solver`` the largest difference between production and
-    reference route, in network units. An extracted network is what the circuit is: there are no levels between the two,
-    and no certificate.
+    reference route, in network units. An extracted network is what the circuit is, and operational amplifiers have a
+    scale for each unit: there are no levels between the two then, and no certificate.
     """
 
     levels: Mapping[str, tuple[Floats, ...]]
@@ -141,8 +142,8 @@ def verify(
     volts = 1.0 / circuit.scaling.output_scale
     drives = circuit.scaling.to_volts(x)
     point = simulator.operate(circuit, drives)
-    if extracted:
-        return _extracted(reference, point, network, x, labels, tolerance)
+    if extracted or amplifiers(circuit):
+        return _without_levels(reference, point, network, x, labels, tolerance)
     actual = realized(circuit, network)
     ideal = compile_network(
         actual, diode="ideal", technology=_UNLIMITED, volts_per_unit=volts, remedy="none", allow_nonunique=True
@@ -167,7 +168,7 @@ def verify(
     )
 
 
-def _extracted(
+def _without_levels(
     reference: Simulator,
     point: OperatingPoint,
     network: Network,
@@ -182,7 +183,8 @@ def _extracted(
             f"circuit {circuit.title!r} has {own}, the network {network.widths[-1]}",
             "give the network that was extracted from this circuit",
         )
-    again = reference.operate(circuit, point.drives[:_REFERENCE_SAMPLES]).outputs
+    few = _REFERENCE_SAMPLES if not amplifiers(circuit) else 1
+    again = reference.operate(circuit, point.drives[:few]).outputs
     return Verification(
         levels={"network": (solve(network, x).outputs,), "device": (point.outputs / volts,)},
         point=point,

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from diodeq.circuit.amplifiers import inside
 from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence
@@ -70,15 +71,17 @@ class Survey:
         apart = float(np.ptp(volts, axis=1).max(initial=0.0))
         self._apart = max(self._apart, apart)
         leaving = volts @ self._laplacian if self._dense else np.asarray((self._laplacian @ volts.T).T)
-        watts = np.einsum("bn,bn->b", volts, leaving)
+        watts = np.einsum("bn,bn->b", volts, leaving) - self._unreal_watts(volts)
         self._look_at_resistors(volts, apart)
         for kind, ports in self._laws.items():
             across = _across(volts, self._circuit.bank(kind).terminals, (0, 1))
             current = ports.current(across)
-            watts += np.einsum("bn,bn->b", across, current)
+            own = ~inside(self._circuit, kind)
+            real = own | self._outputs(kind)
+            watts += np.einsum("bn,bn->b", across[:, real], current[:, real])
             leaving += (incidence(self._circuit, kind) @ current.T).T
             for name, limit in LIMITS.items():
-                self._keep(kind, name, limit.asked(across, current).max(axis=0))
+                self._keep(kind, name, limit.asked(across, current).max(axis=0) * own)
         self._watts.append(watts)
         self._look_at_sources(drives, volts, leaving, branches)
 
@@ -106,6 +109,47 @@ class Survey:
             if spec.nonlinear
         }
 
+    def _unreal_watts(self, volts: Floats) -> Floats:
+        """What the resistors of operational amplifiers' models would dissipate, [B]."""
+        found = np.zeros(len(volts))
+        for kind, spec in kinds_of(self._circuit).items():
+            chosen = inside(self._circuit, kind)
+            if spec.conductive and chosen.any():
+                parts = self._circuit.bank(kind)
+                found += _across(volts, parts.terminals[chosen], (0, 1)) ** 2 @ parts.values[chosen]
+        return found
+
+    def _supplied_watts(self, volts: Floats, values: Mapping[str, Floats], held: Mapping[str, Floats]) -> Floats:
+        """What operational amplifiers dissipate themselves, [B]: their supply currents, and what falls between a supply
+        and an output that gives a current."""
+        found, circuit = np.zeros(len(volts)), self._circuit
+        for kind, spec in kinds_of(circuit).items():
+            chosen = inside(circuit, kind)
+            if not chosen.any():
+                continue
+            across = _across(volts, circuit.bank(kind).terminals[chosen], (0, 1))
+            if spec.source and spec.holds is None:
+                found += np.einsum("bn,bn->b", across, values[kind][:, chosen])
+            elif spec.holds is not None and not spec.source:
+                current = held[kind][:, chosen]
+                outputs = self._outputs(kind)[chosen]
+                drawn = self._rail * np.abs(current) + across * current
+                found += drawn[:, outputs].sum(axis=1)
+        return found
+
+    def _outputs(self, kind: str) -> Bools:
+        """Which parts of a kind carry what an operational amplifier gives, bool[n]."""
+        chosen = inside(self._circuit, kind)
+        ends = [name.endswith("_out") for name in self._circuit.part_names(kind)] if chosen.any() else chosen
+        found: Bools = chosen & np.asarray(ends, bool)
+        return found
+
+    @cached_property
+    def _rail(self) -> float:
+        """The volts of either supply rail of the operational amplifiers, 0 where they take no supply current."""
+        names, volts = self._circuit.part_names("voltage_sources"), self._circuit.voltage_sources.values
+        return next((float(v) for name, v in zip(names, volts.tolist(), strict=True) if name == "v_amp_plus"), 0.0)
+
     def _keep(self, kind: str, name: str, asked: Floats) -> None:
         before = self._worst.get((kind, name))
         self._worst[kind, name] = asked if before is None else np.maximum(before, asked)
@@ -118,7 +162,8 @@ class Survey:
                 continue
             for name, most in self._resistor.known().items():
                 asked = LIMITS[name].asked
-                some = np.flatnonzero(asked(np.full(len(parts), apart), apart * parts.values) > most)
+                beyond = asked(np.full(len(parts), apart), apart * parts.values) > most
+                some = np.flatnonzero(beyond & ~inside(self._circuit, kind))
                 found = np.zeros(len(parts))
                 step = max(1, _ENTRIES // len(volts))
                 for at in range(0, len(some), step):
@@ -134,7 +179,8 @@ class Survey:
         for kind, spec in kinds_of(circuit).items():
             parts = circuit.bank(kind)
             if spec.holds is not None and not spec.source:
-                reached = np.abs(_across(volts, parts.terminals, spec.holds)).max(axis=0)
+                # What is inside of an operational amplifier is no voltage that somebody has to supply.
+                reached = np.abs(_across(volts, parts.terminals, spec.holds)).max(axis=0) * ~inside(circuit, kind)
                 self._amplifiers[kind] = np.maximum(self._amplifiers.get(kind, 0.0), reached)
             for end, sign in spec.source if spec.holds is None else ():
                 np.subtract.at(leaving.T, parts.terminals[:, end], sign * values[kind].T)
@@ -155,7 +201,9 @@ class Survey:
         if self._sources is None:
             return
         found = {kind: np.abs(each) for kind, each in values.items() if KINDS[kind].holds is None}
-        found |= {kind: np.abs(each) for kind, each in self._holding_currents(leaving).items()}
+        held = self._holding_currents(leaving)
+        self._watts[-1] += self._supplied_watts(volts, values, held)
+        found |= {kind: np.abs(each) for kind, each in held.items()}
         for kind, each in found.items():
             if each.shape[1]:
                 self._sources[kind] = np.maximum(self._sources.get(kind, 0.0), each.max(axis=0))
@@ -192,7 +240,8 @@ class Survey:
     def found(self, clipped: int = 0) -> Feasibility:
         """What all that was told comes to; ``clipped`` values of the samples were beyond the circuit's limit."""
         circuit = self._circuit
-        ohms = [1.0 / circuit.bank(kind).values for kind, spec in kinds_of(circuit).items() if spec.conductive]
+        conductive = [kind for kind, spec in kinds_of(circuit).items() if spec.conductive]
+        ohms = [1.0 / circuit.bank(kind).values[~inside(circuit, kind)] for kind in conductive]
         resistances = np.concatenate(ohms) if ohms else np.zeros(0)
         watts = np.concatenate(self._watts) if self._watts else None
         limit = circuit.scaling.limit

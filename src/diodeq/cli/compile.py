@@ -11,18 +11,20 @@ import rich_click as click
 
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
 from diodeq.analysis.feasibility import feasibility
+from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.survey import Survey
 from diodeq.cli.networks import open_network
-from diodeq.cli.options import JSON, STRICT, WEIGHTS, WRITTEN, print_json
+from diodeq.cli.options import JSON, PERCENT, STRICT, WEIGHTS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology, get
-from diodeq.errors import SimulationError
+from diodeq.errors import InputError, NotRealizableError, SimulationError
 from diodeq.network import Network
 from diodeq.network.weights import save
 from diodeq.simulators import create
-from diodeq.synthesis.compile import MAX_GAIN, REALIZATIONS, Compiled, compile_network
+from diodeq.synthesis.cheapest import cheapest
+from diodeq.synthesis.compile import MAX_GAIN, NAMES, Compiled, compile_network
 from diodeq.synthesis.nearest import nearest_passive_network
 from diodeq.synthesis.remedy import REMEDIES
 from diodeq.tables import read_matrix
@@ -36,12 +38,21 @@ DRAWN = 64
 @click.option("-o", "--output", required=True, type=WRITTEN, help="The circuit to write (.npz).")
 @click.option(
     "--realization",
-    type=click.Choice(["auto", *REALIZATIONS]),
+    type=click.Choice(["auto", *NAMES]),
     default="auto",
     show_default=True,
     help="Of every stage; auto takes the first that fits, in this order.",
 )
 @click.option("--diode", default="ideal", show_default=True, help="A part of `diodeq devices list`.")
+@click.option(
+    "--amplifier", help="Operational amplifiers to build with; `diodeq devices amplifiers`.  [default: none, or ideal]"
+)
+@click.option(
+    "--error",
+    type=PERCENT,
+    help="In % of the largest output: with --realization auto, the cheapest of parts that exist that is expected to be"
+    " as exact, with --amplifier where that takes amplifiers; any other is refused where it is not.",
+)
 @click.option("--volts-per-unit", type=float, help="Volts that stand for 1.  [default: the remedy's choice, from 5 up]")
 @click.option(
     "--remedy",
@@ -61,7 +72,12 @@ DRAWN = 64
 )
 @click.option("--low", type=float, help="The least conductance, in siemens.  [default: the technology's]")
 @click.option("--high", type=float, help="The largest, in siemens.  [default: the technology's]")
-@click.option("--supply", type=float, help="The highest voltage, in V.  [default: the technology's, or none]")
+@click.option(
+    "--supply",
+    type=float,
+    help="The highest voltage, in V: of amplifiers ± their supply.  [default: the technology's, "
+    "or none; with --amplifier 12, or 2.5 where it bears no more]",
+)
 @click.option("--max-gain", type=float, default=MAX_GAIN, show_default=True, help="Of drivers and buffers.")
 @click.option("--allow-nonunique", is_flag=True, help="Let buffers build W without a guaranteed equilibrium.")
 @STRICT
@@ -72,6 +88,8 @@ def compile_command(
     output: Path,
     realization: str,
     diode: str,
+    amplifier: str | None,
+    error: float | None,
     volts_per_unit: float | None,
     remedy: str,
     inputs: Path | None,
@@ -102,18 +120,21 @@ def compile_command(
         realization = "passive"
         network, distances = nearest_passive_network(network)
     rows = None if inputs is None else read_matrix(inputs, [f"x{k}" for k in range(network.widths[0])])
-    compiled = compile_network(
-        network,
-        realization,
-        diode=diode,
-        technology=hardware,
-        volts_per_unit=volts_per_unit,
-        remedy=remedy,
-        inputs=rows,
-        max_gain=max_gain,
-        allow_nonunique=allow_nonunique,
-        title=f"compiled from {weights.name}",
-    )
+    options: dict[str, Any] = {
+        "diode": diode,
+        "technology": hardware,
+        "volts_per_unit": volts_per_unit,
+        "remedy": remedy,
+        "inputs": rows,
+        "max_gain": max_gain,
+        "allow_nonunique": allow_nonunique,
+        "title": f"compiled from {weights.name}",
+    }
+    if error is not None and realization == "auto":
+        compiled = cheapest(network, error / 100.0, amplifier or "ideal", **options)
+    else:
+        compiled = compile_network(network, realization, amplifier=amplifier, **options)
+        _demand_exact(compiled, error)
     compiled = replace(compiled, report=replace(compiled.report, distances=distances))
     feasible = _feasible(compiled, hardware, rows)
     if strict:
@@ -121,13 +142,13 @@ def compile_command(
             raise feasible
         feasible.demand("give fewer --volts-per-unit, another --realization or --diode, or leave --strict out")
     moved = _save_nearest(network, output) if distances is not None and any(distances) else None
-    certificate = certify_circuit(compiled.circuit)
+    certificate = _certified(compiled.circuit)
     realizations = ", ".join(f"stage {k} {stage.realization}" for k, stage in enumerate(compiled.report.stages))
     choice = compiled.report.choice
     scale = f"{choice.volts_per_unit:g} volts per unit, remedy {choice.remedy}"
     notes = (
         f"compiled from {weights.name}: {realizations}; {scale}",
-        f"certificate: {certificate.sentence()}",
+        f"certificate: {_told(certificate)}",
         *loaded.notes,
     )
     replace(compiled.circuit, notes=(*compiled.circuit.notes, *notes)).save(output)
@@ -143,6 +164,8 @@ def _feasible(compiled: Compiled, hardware: Technology, rows: Floats | None) -> 
         drawn = random.uniform(-1.0, 1.0, (DRAWN, len(circuit.inputs)))
         drawn[::2] = np.sign(drawn[::2])
         rows = compiled.report.input_range * drawn
+    elif compiled.report.amplifiers and len(rows) > DRAWN:  # amplifiers take time
+        rows = rows[np.linspace(0, len(rows) - 1, DRAWN).astype(int)]
     ladder = hardware.ladder
     survey = Survey(circuit, supply=hardware.supply, made_of=None if ladder is None else ladder.single)
     try:
@@ -150,6 +173,27 @@ def _feasible(compiled: Compiled, hardware: Technology, rows: Floats | None) -> 
             return feasibility(engine, circuit, circuit.scaling.to_volts(rows), survey, circuit.scaling.clipped(rows))
     except SimulationError as error:
         return error
+
+
+def _demand_exact(compiled: Compiled, error: float | None) -> None:
+    expected = compiled.report.choice.error
+    if error is not None and not expected <= error / 100.0:
+        raise NotRealizableError(
+            f"the expected error is {100.0 * expected:.2g} % of the largest output, above {error:g} %",
+            "allow a larger --error, take another --diode, or --realization auto with an --amplifier",
+        )
+
+
+def _certified(circuit: Circuit) -> CircuitCertificate | InputError:
+    """What is proved of the operating points, or why nothing is."""
+    try:
+        return certify_circuit(circuit)
+    except InputError as none:
+        return none
+
+
+def _told(certificate: CircuitCertificate | InputError) -> str:
+    return f"none, as {certificate.problem}" if isinstance(certificate, InputError) else certificate.sentence()
 
 
 def _save_nearest(network: Network, output: Path) -> Path:
@@ -160,7 +204,7 @@ def _save_nearest(network: Network, output: Path) -> Path:
 
 def _print(
     compiled: Compiled,
-    certificate: CircuitCertificate,
+    certificate: CircuitCertificate | InputError,
     feasible: Feasibility | SimulationError,
     output: Path,
     moved: Path | None,
@@ -173,12 +217,13 @@ def _print(
         told, document = feasible.sentence(), feasible.to_json()
     if notes is not None:
         nearest = {} if moved is None else {"nearest_weights": str(moved)}
-        certified = {"certificate": certificate.to_json(), "feasibility": document}
+        proved = None if isinstance(certificate, InputError) else certificate.to_json()
+        certified = {"certificate": proved, "feasibility": document}
         print_json({"file": str(output), **nearest, **compiled.report.to_json(), **certified, "notes": list(notes)})
         return
     say(compiled.report.text())
     say(told)
-    say(f"certificate: {certificate.sentence()}")
+    say(f"certificate: {_told(certificate)}")
     if moved is not None:
         say(f"wrote the weights that were compiled, the nearest passive ones, to {moved}")
     say(f"wrote {output}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from diodeq.cli.amplifiers import amplifiers
 from diodeq.cli.fit import fit
 from diodeq.cli.import_parts import import_parts
 from diodeq.cli.measure import measure
@@ -38,6 +39,7 @@ def devices() -> None:
 
 
 devices.add_command(technologies)
+devices.add_command(amplifiers)
 devices.add_command(fit)
 devices.add_command(measure)
 devices.add_command(import_parts)

@@ -50,11 +50,16 @@ def names(family: str | None = None) -> list[str]:
 
 def user_path() -> Path:
     """Where the user's own parts are kept: ``$DIODEQ_DEVICES``, else ``~/.config/diodeq/devices.toml``."""
-    named = os.environ.get("DIODEQ_DEVICES")
+    return own_file("DIODEQ_DEVICES", "devices.toml")
+
+
+def own_file(variable: str, name: str) -> Path:
+    """The file that an environment variable names, else the one called ``name`` in the user's configuration."""
+    named = os.environ.get(variable)
     if named:
         return Path(named)
     configuration = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(configuration) / "diodeq" / "devices.toml"
+    return Path(configuration) / "diodeq" / name
 
 
 def read(path: Path) -> list[Model]:

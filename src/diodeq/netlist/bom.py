@@ -3,7 +3,8 @@
 References are the parts' names in netlists, in capitals. Resistors are grouped by value. Sources that nothing uses, as
 of inputs that pruning left unread, are no parts. Where a ladder says what makes
 them, a pair's two parts are called after the resistor with a and b, and programmable parts get a row each, with the
-package, its channel and the code it is set to, under one row for the packages of each version.
+package, its channel and the code it is set to, under one row for the packages of each version. Operational amplifiers
+are counted by package, without what they are modelled by.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.amplifiers import amplifiers, inside
 from diodeq.circuit.graph import first_source, idle
+from diodeq.devices import amplifier
 from diodeq.devices.hardware.ladder import Ladder
 
 HEADER = ("reference", "value", "part", "count", "code")
@@ -54,20 +57,21 @@ def rows(circuit: Circuit, ladder: Ladder | None = None) -> Iterator[Row]:
     for kind in KINDS:
         if kind != "resistors" and len(circuit.bank(kind)):
             yield from _others(circuit, kind)
+    yield from _amplifiers(circuit)
 
 
 def _fixed(circuit: Circuit) -> Iterator[Row]:
     """Resistors of the very values the circuit has, to six digits."""
-    names = _names(circuit, "resistors")
-    written = np.array([float(f"{ohms:.6g}") for ohms in (1.0 / circuit.conductances).tolist()])
+    names, conductances = _resistors(circuit)
+    written = np.array([float(f"{ohms:.6g}") for ohms in (1.0 / conductances).tolist()])
     for value, members in _grouped(written):
         yield Row(_joined(names, members, circuit.resistors.names), engineering(value), "resistor", len(members))
 
 
 def _made(circuit: Circuit, ladder: Ladder) -> Iterator[Row]:
     """Resistors made of the ladder's singles."""
-    picks = ladder.picks[ladder.nearest(circuit.conductances)]
-    names = _names(circuit, "resistors")
+    names, conductances = _resistors(circuit)
+    picks = ladder.picks[ladder.nearest(conductances)]
     paired = picks.shape[1] == 2
     second = picks[:, -1] >= 0
     labels = [f"{name}A" if two else name for name, two in zip(names, second & paired, strict=True)]
@@ -108,16 +112,18 @@ def _programmed(ladder: Ladder, labels: Sequence[str], chosen: NDArray[np.int64]
 def _others(circuit: Circuit, kind: str) -> Iterator[Row]:
     """The parts of a kind that are not resistors, grouped by what they are."""
     parts, singular = circuit.bank(kind), KINDS[kind].singular
-    names = _names(circuit, kind)
+    names, modelled = _names(circuit, kind), inside(circuit, kind)
     if KINDS[kind].nonlinear:
-        for model, members in _grouped(parts.values):
+        own = np.flatnonzero(~modelled)
+        for model, places in _grouped(parts.values[own]):
+            members = own[places]
             yield Row(_joined(names, members, parts.names), "", circuit.models[int(model)].name, len(members))
         return
     driven = np.zeros(len(parts), bool)
     if KINDS[kind].source:
         sources = circuit.inputs.source - first_source(circuit, kind)
         driven[sources[(sources >= 0) & (sources < len(parts))]] = True
-    unused = idle(circuit, kind)
+    unused = idle(circuit, kind) | modelled
     constant = np.flatnonzero(~driven & ~unused)
     unit = f" {KINDS[kind].unit}"
     # In the order of their names, as others are: +5 V comes before -5 V.
@@ -127,6 +133,26 @@ def _others(circuit: Circuit, kind: str) -> Iterator[Row]:
     chosen = np.flatnonzero(driven & ~unused)
     if len(chosen):
         yield Row(_joined(names, chosen, parts.names), "", f"{singular} driven by an input", len(chosen))
+
+
+def _resistors(circuit: Circuit) -> tuple[list[str], NDArray[np.float64]]:
+    """The names and conductances of those that somebody buys."""
+    own, names = np.flatnonzero(~inside(circuit, "resistors")), _names(circuit, "resistors")
+    return [names[k] for k in own.tolist()], circuit.conductances[own]
+
+
+def _amplifiers(circuit: Circuit) -> Iterator[Row]:
+    """Packages of each kind of operational amplifier."""
+    packages = 0
+    for name, members in amplifiers(circuit).items():
+        known = amplifier.parts().get(name)
+        channels = 1 if known is None else known.channels
+        count = -(-len(members) // channels)
+        units = [f"U{packages + k + 1}" for k in range(count)]
+        packages += count
+        spare = count * channels - len(members)
+        what = f"operational amplifier, {channels} a package" + (f", {spare} left over" if spare else "")
+        yield Row(_run(units), name, what, count)
 
 
 def engineering(ohms: float) -> str:

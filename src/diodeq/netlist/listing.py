@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 import diodeq
 from diodeq.arrays import real
 from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.amplifiers import amplifiers, named
 from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import Primitive, Run, lower, used_models
 from diodeq.devices import Model
@@ -27,22 +28,28 @@ TOLERANCES: Tolerances = (
     ("abstol", "1e-18"),
     ("gmin", "1e-12"),
 )
+# Gains of a million make rounding of nodes at 0 V larger than so small currents.
+AMPLIFIED: Tolerances = tuple((name, "1e-12" if name == "abstol" else value) for name, value in TOLERANCES)
 
 # The diode parameters are those at this temperature unless a model has its own TNOM.
 NOMINAL_TEMPERATURE = 27.0
 
 _PLAIN = str.maketrans(
-    {"–": "-", "—": "-", "µ": "u", "μ": "u", "Ω": "ohm", "°": "deg ", "→": "->", "²": "^2", "×": "x"}
+    {"±": "+-", "–": "-", "—": "-", "µ": "u", "μ": "u", "Ω": "ohm", "°": "deg ", "→": "->", "²": "^2", "×": "x"}
 )
 
 
 @dataclass(frozen=True)
 class Section:
-    """Parts that belong together: what they are, and each with a remark about it (or none). Can be read once."""
+    """Parts that belong together: what they are, and each with a remark about it (or none). Can be read once.
+
+    ``amplifier`` is the catalogue's name where they are the inside of operational amplifiers, else empty.
+    """
 
     kind: str
     heading: str
     rows: Iterator[tuple[Primitive, str]]
+    amplifier: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Listing:
     sections: Iterator[Section]
     models: tuple[Model, ...]
     outputs: tuple[Output, ...]
+    tolerances: Tolerances = TOLERANCES
 
 
 def plain(text: str) -> str:
@@ -115,6 +123,7 @@ def list_circuit(
             Output(plain(name), nodes[plus], nodes[minus])
             for name, (plus, minus) in zip(circuit.output_names, circuit.outputs.tolist(), strict=True)
         ),
+        tolerances=AMPLIFIED if amplifiers(circuit) else TOLERANCES,
     )
 
 
@@ -161,7 +170,7 @@ def _sections(circuit: Circuit, runs: Iterator[Run], remarks: Mapping[str, str])
             values = circuit.conductances[start : start + run.count]
             low, high = f"{values.min():.3g}", f"{values.max():.3g}"
             heading += f" of {low if low == high else f'{low} to {high}'} siemens, printed in ohms"
-        yield Section(run.kind, plain(heading), _with_remarks(run.primitives, remarks))
+        yield Section(run.kind, plain(heading), _with_remarks(run.primitives, remarks), named(run.label))
 
 
 def _with_remarks(primitives: Iterator[Primitive], remarks: Mapping[str, str]) -> Iterator[tuple[Primitive, str]]:

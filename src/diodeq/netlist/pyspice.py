@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from diodeq.circuit.primitives import Primitive
 from diodeq.devices.two_pin import EXPORTED, TwoPin
 from diodeq.netlist import spice
-from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section
+from diodeq.netlist.listing import NOMINAL_TEMPERATURE, Listing, Section
 from diodeq.netlist.templates import render
 from diodeq.spice.numbers import shortest
 
@@ -38,7 +38,7 @@ def write(listing: Listing) -> str:
         outputs=[f"({json.dumps(o.name)}, {json.dumps(o.plus)}, {json.dumps(o.minus)})" for o in listing.outputs],
         temperature=shortest(listing.temperature),
         nominal_temperature=shortest(NOMINAL_TEMPERATURE),
-        tolerances=", ".join(f"{name}={value}" for name, value in TOLERANCES),
+        tolerances=", ".join(f"{name}={value}" for name, value in listing.tolerances),
     )
 
 

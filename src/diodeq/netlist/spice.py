@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from diodeq.circuit.primitives import Primitive
 from diodeq.devices import DiodeModel, Model
 from diodeq.devices.two_pin import NGSPICE, Spelling, TwoPin, definition, diodes_of
 from diodeq.errors import InputError
-from diodeq.netlist.listing import NOMINAL_TEMPERATURE, TOLERANCES, Listing, Section, plain
+from diodeq.netlist.amplifiers import instances
+from diodeq.netlist.listing import NOMINAL_TEMPERATURE, Listing, Section, plain
 from diodeq.spice.numbers import shortest
 
 
@@ -25,9 +27,17 @@ def header(listing: Listing, dialect: str, how_to_run: str) -> list[str]:
 
 
 def sections(listing: Listing) -> Iterator[dict[str, str]]:
-    """Each section's heading and its lines, one string a section."""
+    """Each section's heading and its lines, one string a section; amplifiers as instances of subcircuits, last."""
+    inside: dict[str, list[Section]] = {}
     for section in listing.sections:
-        yield {"heading": section.heading, "lines": "\n".join(_lines(section))}
+        if section.amplifier:
+            inside.setdefault(section.amplifier, []).append(replace(section, rows=iter(list(section.rows))))
+        else:
+            yield {"heading": section.heading, "lines": "\n".join(_lines(section))}
+    for name, own in inside.items():
+        yield from (
+            {"heading": plain(heading), "lines": "\n".join(lines)} for heading, lines in instances(name, own, line)
+        )
 
 
 def _lines(section: Section) -> Iterator[str]:
@@ -72,7 +82,7 @@ def demand_known(models: Iterable[Model], known: frozenset[str], program: str) -
 
 def options(listing: Listing) -> str:
     """The simulator options: tolerances, and the circuit's temperature."""
-    tolerances = " ".join(f"{name}={value}" for name, value in TOLERANCES)
+    tolerances = " ".join(f"{name}={value}" for name, value in listing.tolerances)
     return f"{tolerances} temp={shortest(listing.temperature)} tnom={shortest(NOMINAL_TEMPERATURE)}"
 
 

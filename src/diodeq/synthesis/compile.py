@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike
 
 from diodeq.circuit import KINDS, Circuit, check
 from diodeq.devices import Model, catalogue
+from diodeq.devices import amplifier as amplifiers
+from diodeq.devices.amplifier import Amplifier
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError, UsageError
 from diodeq.network import Network, Stage
 from diodeq.network.certificate import weakest_direction
 from diodeq.network.solve import as_inputs
 from diodeq.network.units import OnePortUnits
-from diodeq.synthesis import buffered, passive, transformer_gyrator
+from diodeq.synthesis import amplified, buffered, passive, transformer_gyrator
 from diodeq.synthesis.build import build
 from diodeq.synthesis.fit import fit
 from diodeq.synthesis.halves import without_sigmoids
@@ -31,6 +33,9 @@ REALIZATIONS: dict[str, Callable[[Stage, bool], Core]] = {
     "transformer-gyrator": transformer_gyrator.core,
     "buffered": buffered.core,
 }
+
+# All by name; the last one has no core of its own (``amplified``).
+NAMES = (*REALIZATIONS, "precision")
 
 MAX_GAIN = 1000.0
 ROUNDING = 1e-12
@@ -59,12 +64,13 @@ def compile_network(
     max_gain: float = MAX_GAIN,
     allow_nonunique: bool = False,
     title: str = "",
+    amplifier: str | Amplifier | None = None,
 ) -> Compiled:
     """Compile a cascade of stages into a circuit.
 
     Args:
         network: the weights.
-        realization: a key of ``REALIZATIONS`` for every stage, or ``auto``: for each the first that fits.
+        realization: one of ``NAMES`` for every stage, or ``auto``: for each the first that fits.
         diode: of the elements that are not made to measure; a name of the catalogue or a model.
         technology: conductance range and supply; its ``volts`` are the volts per unit where nothing else is said. Where
             it has only certain values, the resistors get the nearest.
@@ -75,6 +81,8 @@ def compile_network(
         max_gain: of drivers and buffers.
         allow_nonunique: build a stage by buffers even when no unique equilibrium is guaranteed.
         title: of the circuit.
+        amplifier: the operational amplifiers that it may use, a name of their catalogue or one; its supply is then
+            ± the technology's, or ±12 V where that has none.
 
     Raises:
         UsageError: an unknown realization, remedy or diode; volts that are not positive.
@@ -83,12 +91,25 @@ def compile_network(
     """
     technology = technology or Technology()
     model = catalogue.get(diode) if isinstance(diode, str) else diode
-    if realization != "auto" and realization not in REALIZATIONS:
-        raise UsageError(f"there is no realization {realization!r}", f"use auto, {', '.join(REALIZATIONS)}")
+    if realization != "auto" and realization not in NAMES:
+        raise UsageError(f"there is no realization {realization!r}", f"use auto, {', '.join(NAMES)}")
     for what, value in (("volts_per_unit", volts_per_unit), ("max_gain", max_gain)):
         if value is not None and not 0.0 < value < np.inf:
             raise UsageError(f"{what} = {value:g} is not possible", "give a positive number", arguments=(what,))
     given, network = network, without_sigmoids(network)
+    if amplifier is not None or realization == "precision":
+        circuit, report = amplified.compile_amplified(
+            network,
+            realization,
+            amplifiers.get(amplifier or "ideal") if not isinstance(amplifier, Amplifier) else amplifier,
+            model,
+            technology,
+            volts_per_unit,
+            None if inputs is None else as_inputs(network, inputs),
+            allow_nonunique,
+            title or _titled(network),
+        )
+        return Compiled(circuit, report, given)
     volts_per_unit, temperature = _of_one_ports(network, volts_per_unit)
     samples = None if inputs is None else as_inputs(network, inputs)
     candidates = [
@@ -105,7 +126,7 @@ def compile_network(
             choice.volts_per_unit,
             choice.diode,
             choice.biases,
-            title or f"compiled network {'-'.join(map(str, network.widths))}",
+            title or _titled(network),
             temperature,
         )
     )
@@ -124,6 +145,10 @@ def compile_network(
         parts={kind: len(circuit.bank(kind)) for kind in KINDS if len(circuit.bank(kind))},
     )
     return Compiled(circuit, report, given)
+
+
+def _titled(network: Network) -> str:
+    return f"compiled network {'-'.join(map(str, network.widths))}"
 
 
 def _of_one_ports(network: Network, volts_per_unit: float | None) -> tuple[float | None, float]:

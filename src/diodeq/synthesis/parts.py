@@ -5,7 +5,7 @@ The compiler and ``assembly.Assembly`` put their circuits together with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Parts:
         self._terminals: dict[str, list[Ints]] = {kind: [] for kind in KINDS}
         self._values: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in KINDS}
         self._groups: dict[str, list[tuple[str, int]]] = {kind: [] for kind in KINDS}
+        self._names: dict[str, dict[int, Sequence[str]]] = {kind: {} for kind in KINDS}
         self._models: dict[Model, int] = {}
 
     def nodes(self, names: Iterable[str]) -> Index:
@@ -34,8 +35,11 @@ class Parts:
         self.node_names.extend(names)
         return np.arange(start, len(self.node_names))
 
-    def add(self, kind: str, label: str, *terminals: ArrayLike, values: ArrayLike) -> Index:
-        """Add a run of parts: one array of nodes per terminal and the values, broadcast; their numbers in the bank."""
+    def add(self, kind: str, label: str, *terminals: ArrayLike, values: ArrayLike, names: Sequence[str] = ()) -> Index:
+        """Add a run of parts: one array of nodes per terminal and the values, broadcast; their numbers in the bank.
+
+        ``names`` has one for each, or none: then they are called after their numbers.
+        """
         columns = np.broadcast_arrays(*(np.asarray(t) for t in terminals), np.asarray(values, np.float64))
         count, start = columns[-1].size, self.count(kind)
         if count:
@@ -44,6 +48,8 @@ class Parts:
             )
             self._values[kind].append(np.array(columns[-1], np.float64).ravel())
             self._groups[kind].append((label, count))
+            if names:
+                self._names[kind][start] = names
         return np.arange(start, start + count)
 
     def model(self, model: Model) -> int:
@@ -64,5 +70,14 @@ class Parts:
         for kind, terminals in self._terminals.items():
             if terminals:
                 ends, values = np.concatenate(terminals), np.concatenate(self._values[kind])
-                banks[kind] = Bank(ends, values, groups=tuple(self._groups[kind]))
+                banks[kind] = Bank(ends, values, self._called(kind), tuple(self._groups[kind]))
         return Circuit(nodes=tuple(self.node_names), models=tuple(self._models), **banks, **rest)
+
+    def _called(self, kind: str) -> tuple[str, ...]:
+        """The names of a bank, none where no run has its own."""
+        if not self._names[kind]:
+            return ()
+        called = [f"{KINDS[kind].prefix}{number}" for number in range(1, self.count(kind) + 1)]
+        for start, names in self._names[kind].items():
+            called[start : start + len(names)] = names
+        return tuple(called)

@@ -15,6 +15,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.amplifiers import demand_none
 from diodeq.circuit.bank import Bank, Bools, Floats
 from diodeq.circuit.graph import components, driven_nodes, held_nodes
 from diodeq.errors import NotRealizableError
@@ -37,7 +38,9 @@ def kept(circuit: Circuit, contributions: Floats, parts: int = 0, fan_in: int = 
 
     Raises:
         NotRealizableError: so few cannot hold every node that an output needs.
+        InputError: there are operational amplifiers.
     """
+    demand_none(circuit, "pruning")
     ends = circuit.resistors.terminals
     driven = driven_nodes(circuit)
     fixed = ~circuit.mask

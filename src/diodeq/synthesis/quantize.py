@@ -1,6 +1,7 @@
 """Quantization: a circuit with every resistor replaced by what can be bought or programmed.
 
-All resistors are quantized, trainable or not: a board has no others. Before that the whole circuit may be scaled in
+All resistors are quantized, trainable or not: a board has no others; those inside of operational amplifiers are no
+resistors that somebody buys. Before that the whole circuit may be scaled in
 impedance. Every conductance times s, and every current with it, leaves all voltages as they are, but for the diodes,
 whose drops move by n V_T ln s; it moves the conductances to where a ladder is dense and wide enough.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.amplifiers import demand_none, inside
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.kinds import source_kinds
 from diodeq.devices.hardware.ladder import Ints, Ladder
@@ -48,12 +50,12 @@ def quantize(circuit: Circuit, ladder: Ladder, scale: float = 1.0) -> Quantized:
         UsageError: a scale that is not positive.
     """
     scaled = scaled_impedance(circuit, scale)
-    wanted = scaled.conductances
+    wanted, own = scaled.conductances, ~inside(circuit, "resistors")
     rungs = ladder.nearest(wanted)
-    beyond = np.count_nonzero((wanted < ladder.low * (1 - 1e-9)) | (wanted > ladder.high * (1 + 1e-9)))
+    beyond = np.count_nonzero(own & ((wanted < ladder.low * (1 - 1e-9)) | (wanted > ladder.high * (1 + 1e-9))))
     by = f", all conductances times {scale:.6g}" if scale != 1.0 else ""
     notes = tuple(dict.fromkeys((*circuit.notes, f"resistors are of {ladder.name}{by}")))
-    found = replace(scaled, notes=notes).with_conductances(ladder.conductances[rungs])
+    found = replace(scaled, notes=notes).with_conductances(np.where(own, ladder.conductances[rungs], wanted))
     return Quantized(found, circuit, ladder, rungs, scale, int(beyond))
 
 
@@ -67,6 +69,7 @@ def scaled_impedance(circuit: Circuit, scale: float) -> Circuit:
         raise UsageError(f"an impedance scale of {scale:g} is not possible", "give a positive number")
     if scale == 1.0:
         return circuit
+    demand_none(circuit, "scaling the impedance")
     found = circuit
     for kind, spec in KINDS.items():
         if spec.level and len(circuit.bank(kind)):

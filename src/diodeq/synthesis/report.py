@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ UNIT_COSTS: dict[str, float] = {
     "gyrators": 20.0,
     "buffers": 10.0,
     "mirrors": 10.0,
+    "amplifiers": 5.0,
 }
 OTHER_COST = 10.0
 
@@ -111,6 +112,8 @@ class Report:
     input_range: float
     parts: Mapping[str, int]
     distances: tuple[float, ...] | None = None
+    amplifiers: Mapping[str, int] = field(default_factory=dict)
+    why: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As a plain dict."""
@@ -120,7 +123,9 @@ class Report:
             "highest_rail_volts": self.highest_volts,
             "input_range": self.input_range,
             "parts": dict(self.parts),
-            "cost": cost(self.parts),
+            **({"amplifiers": dict(self.amplifiers)} if self.amplifiers else {}),
+            **({"why": self.why} if self.why else {}),
+            "cost": cost({**self.parts, "amplifiers": sum(self.amplifiers.values())}),
             "stages": [stage.to_json() for stage in self.stages],
         }
         if self.distances is not None:
@@ -154,8 +159,11 @@ class Report:
             f"{chosen.volts_per_unit:g} volts per unit, diode {chosen.diode.name}, remedy {chosen.remedy}: "
             f"expected error {chosen.error:.2g} of the largest output ({_others(self.considered)})"
         )
+        if self.why:
+            lines.append(self.why)
         lines.append(f"highest rail {self.highest_volts:.4g} V for inputs within ±{self.input_range:g}")
         lines.append(listed(self.parts))
+        lines.extend(f"{counted(count, 'amplifier')} {name}" for name, count in self.amplifiers.items())
         return lines
 
 
@@ -165,4 +173,5 @@ def _others(considered: Sequence[Choice]) -> str:
 
 def listed(parts: Mapping[str, int]) -> str:
     """Such as "12 resistors, 1 diode"."""
-    return ", ".join(counted(count, KINDS[kind].singular) for kind, count in parts.items() if count) or "no parts"
+    named = ((KINDS[kind].singular if kind in KINDS else kind.removesuffix("s"), n) for kind, n in parts.items() if n)
+    return ", ".join(counted(count, singular) for singular, count in named) or "no parts"
