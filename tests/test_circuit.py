@@ -249,12 +249,11 @@ def test_reduction_is_exact(name):
     assert np.allclose(again, whole, rtol=0, atol=1e-9)
 
 
-def test_sparse_and_dense_folding_agree(monkeypatch):
+def test_sparse_and_dense_folding_agree():
     circuit = plain()
     sources = circuit.source_values(DRIVES)
     dense = FoldPlan.of(circuit).fold(circuit)
-    monkeypatch.setattr("diodeq.circuit.fold.SPARSE_WHEN_EMPTIER_THAN", 0)
-    sparse = FoldPlan.of(circuit).fold(circuit)
+    sparse = FoldPlan.of(circuit).fold(circuit, emptier=0)
     assert isinstance(dense.scattered, np.ndarray)
     assert not isinstance(sparse.scattered, np.ndarray)
     known = dense.known_voltages(sources)

@@ -158,8 +158,11 @@ def _primitives(
     nonlinear = KINDS[kind].nonlinear
     models = [model.spice_name for model in circuit.models] if nonlinear else []
     plain = not (nonlinear and any(isinstance(model, TwoPin) for model in circuit.models))
-    for name, nodes, number in zip(names, zip(*columns, strict=True), numbers, strict=True):
-        for card in KINDS[kind].cards:
+    cards, given = KINDS[kind].cards, np.asarray(numbers, np.float64)
+    none: list[Any] = [None] * len(numbers)
+    shown = [none if card.factor is None else _number(card, given).tolist() for card in cards]
+    for k, (name, nodes, number) in enumerate(zip(names, zip(*columns, strict=True), numbers, strict=True)):
+        for card, values in zip(cards, shown, strict=True):
             text = tuple(
                 nodes[field]
                 if isinstance(field, int)
@@ -168,9 +171,8 @@ def _primitives(
                 else field.format(name)
                 for field in card.fields
             )
-            value = None if card.factor is None else _number(card, number)
             spelled = card.name.format(name)
-            yield spelled if plain else called(spelled, circuit.models[int(number)]), text, value
+            yield spelled if plain else called(spelled, circuit.models[int(number)]), text, values[k]
 
 
 def used_models(circuit: Circuit) -> Iterator[int]:
