@@ -125,7 +125,7 @@ def _table(document: dict[str, Any]) -> Table:
 
     title = f"{document['data']}: held-out accuracy (%) after at most {document['budget']:,} circuit solves"
     table = Table(title=title, title_justify="left")
-    table.add_column("rule")
+    table.add_column("rule", no_wrap=True, overflow="fold")  # its options are what tells rules apart
     verified = any("verified_accuracy" in entry for entry in document["rules"])
     for name in ("solves a sample", "steps", "rate", "mean", "±", "each seed", *(["verified"] if verified else [])):
         table.add_column(name, justify="right")
