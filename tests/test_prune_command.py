@@ -122,7 +122,7 @@ def test_a_few_epochs_are_better_than_none(tmp_path, capsys, epochs):
         code, said, _ = run(capsys, *words, "--simulator", "wave", "-o", tmp_path / f"{many}.npz", "--json")
         found.append(json.loads(said)["accuracy"])
         assert code == 0
-    assert found[1] >= max(found[0], 0.92)
+    assert found[1] >= max(found[0] - 2 / 143, 0.92)  # two of the held-out samples are chance
 
 
 def test_what_learning_makes_worse_stays_as_pruning_left_it(flowers):
