@@ -130,7 +130,7 @@ def test_the_page_says_what_the_circuit_does(run, reported):
     for k in range(10):
         assert np.array_equal(confusion[k], np.bincount(decided[data.y_test == k], minlength=10))
     assert document["test_accuracy"] == summary["test_accuracy"] == np.mean(decided == data.y_test)
-    assert f"{100 * summary['test_accuracy']:.1f} %" in text
+    assert f"{100 * summary['test_accuracy']:.2f} %" in text
     assert 0 < document["gradient_error"] < 1e-6
     for wanted in (
         "BAT54",
