@@ -87,10 +87,9 @@ def train(
             metrics.append(found)
             if on_epoch is not None:
                 on_epoch(found)
-        left = trainer.remaining(circuit, snapshot.stays)
-        left = check(trainer.knobs(recipe, technology).turn(left, trainer.chosen(snapshot, recipe)))
-        accuracy = trainer.accuracy(engine, left, loaded.x_test, loaded.y_test)
-    return Trained(left, loaded, recipe, tuple(metrics), accuracy)
+        trained = trainer.result(circuit, snapshot, recipe, technology)
+        accuracy = trainer.accuracy(engine, trained, loaded.x_test, loaded.y_test)
+    return Trained(trained, loaded, recipe, tuple(metrics), accuracy)
 
 
 def _split(x: ArrayLike, y: ArrayLike, seed: int) -> Dataset:

@@ -144,8 +144,7 @@ def conduct(
             checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
             if on_epoch is not None:
                 on_epoch(metrics)
-        circuit = trainer.remaining(circuit, snapshot.stays)
-        circuit = check(trainer.knobs(recipe, technology).turn(circuit, trainer.chosen(snapshot, recipe)))
+        circuit = trainer.result(circuit, snapshot, recipe, technology)
         summary = summarize(experiment, circuit, data, simulator, snapshot)
         summary["simulator_version"] = version
         learned = folder.metrics()[: snapshot.epoch]

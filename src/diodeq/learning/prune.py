@@ -80,6 +80,5 @@ def trained(
         snapshot, metrics = epoch
         if on_epoch is not None:
             on_epoch(metrics)
-    left = trainer.remaining(circuit, snapshot.stays)
-    learned = check(turned.turn(left, trainer.chosen(snapshot, recipe)))
+    learned = trainer.result(circuit, snapshot, recipe, technology)
     return max(learned, once, key=lambda each: trainer.accuracy(simulator, each, data.x_train, data.y_train))

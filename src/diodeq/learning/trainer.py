@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit import Circuit
+from diodeq.circuit import Circuit, check
 from diodeq.circuit.bank import Bools
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, SimulationError, UsageError
@@ -229,6 +229,12 @@ def steps_in_all(circuit: Circuit, recipe: Recipe, samples: int) -> int:
 def remaining(circuit: Circuit, stays: Bools) -> Circuit:
     """What pruning left of the circuit that training began with."""
     return circuit if stays.all() else without(circuit, stays)
+
+
+def result(circuit: Circuit, snapshot: Snapshot, recipe: Recipe, technology: Technology) -> Circuit:
+    """The circuit that training leaves of the one that it began with."""
+    left = remaining(circuit, snapshot.stays)
+    return check(knobs(recipe, technology).turn(left, chosen(snapshot, recipe)))
 
 
 def _pruning(epochs: int, span: Span) -> tuple[int, int]:
