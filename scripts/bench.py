@@ -9,7 +9,7 @@ layer but the first. (Of dual rails wave multiplies only half: its own products 
 Examples: scripts/bench                       the table
           scripts/bench --plot bench.svg      and a picture
           scripts/bench --largest             wave alone, up to ten million resistors
-          scripts/bench --epoch FOLDER        one training epoch of 784-1024-10 on a data set in MNIST's format
+          scripts/bench --epoch FOLDER        one training epoch of 784-1024-10 (or --circuits) on MNIST's format
           scripts/bench --gpu                 one hidden layer of 1024 to 32768 on a GPU and on the processor
           scripts/bench --latency             one sample alone: an answer, and one with its gradient
           scripts/bench --start               what a process waits for numba, when it compiles and when it loads
@@ -216,10 +216,10 @@ def apart(work: Callable[..., Any], *arguments: Any) -> Any:
         return pool.apply(work, arguments)
 
 
-def epoch(folder: str, options: argparse.Namespace, engine: str) -> dict[str, Any]:
-    """One training epoch of 784-1024-10 on real data, update included, beside the floor of its matrix products.
+def epoch(folder: str, options: argparse.Namespace, name: str, engine: str) -> dict[str, Any]:
+    """One training epoch of a layered circuit on real data, update included, beside the floor of its matrix products.
 
-    The second of two: numba compiles during the first.
+    The second of two: numba compiles during the first. With --rounds 1, the first.
     """
     from diodeq.learning import trainer
     from diodeq.learning.datasets import load
@@ -228,12 +228,14 @@ def epoch(folder: str, options: argparse.Namespace, engine: str) -> dict[str, An
 
     data = load(f"idx:{folder}", 0)
     usual = RECIPES["idx"]
-    recipe = replace(usual, hidden=(1024,), epochs=2, batch_size=options.batch or usual.batch_size)
-    widths = (data.x_train.shape[1], 1024, len(data.classes))
+    widths = tuple(int(part) for part in name.split("-"))
+    recipe = replace(
+        usual, hidden=widths[1:-1], epochs=min(options.rounds, 2), batch_size=options.batch or usual.batch_size
+    )
     scaling = units(data.x_train, recipe.encode, recipe.supply, recipe.beta)
     circuit = layered(widths, catalogue.get("1N4148"), recipe.supply, units=scaling)
     technology = Technology()
-    sizes = [(2 * widths[0] + 2, widths[1]), (widths[1], 2 * widths[2])]
+    sizes = list(itertools.pairwise([2 * widths[0] + 2, *widths[1:-1], 2 * widths[-1]]))
     products = {dtype: floor(sizes, recipe.batch_size, dtype) for dtype in ("float64", "float32")}
     batches = -(-len(data.x_train) // recipe.batch_size)
     before = {dtype: batches * seconds() for dtype, seconds in products.items()}
@@ -244,6 +246,7 @@ def epoch(folder: str, options: argparse.Namespace, engine: str) -> dict[str, An
     seconds = len(data.x_train) / metrics.samples_per_second
     floors = {dtype: min(before[dtype], after[dtype]) for dtype in before}
     return {
+        "circuit": name,
         "engine": engine,
         "batch": recipe.batch_size,
         "seconds": seconds,
@@ -409,7 +412,10 @@ def main() -> None:
     document: dict[str, Any] = {"processor": processor(), "cores": processors.count()}
     if options.epoch:
         engines = options.engines or WAVES[:4]
-        document["epoch"] = [apart(epoch, options.epoch, options, engine) for engine in engines]
+        document["epoch"] = [
+            apart(epoch, options.epoch, options, name, engine)
+            for name, engine in itertools.product(options.circuits or ["784-1024-10"], engines)
+        ]
     elif options.latency:
         document["latency"] = latency(
             options.circuits or ["64-32-10", "784-256-10"], options.engines or list(WAVES[:4])

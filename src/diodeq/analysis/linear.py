@@ -79,8 +79,8 @@ def linear_part(circuit: Circuit) -> LinearPart:
             raise InputError(f"circuit {circuit.title!r} has {kind}", "only compiled circuits are certified")
     driven = np.zeros(len(circuit.nodes), bool)
     driven[0] = True
-    for level in plan.levels:
-        driven[level.nodes] = True
+    for tier in plan.tiers:
+        driven[tier.nodes] = True
     # v[first] = v[second] + ratio (v[third] - v[fourth]); a floating source at zero ties its two nodes together.
     floating = circuit.voltage_sources.terminals[plan.floating]
     ties = np.concatenate(

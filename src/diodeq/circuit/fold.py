@@ -10,7 +10,7 @@ Topology is analysed once (``FoldPlan``), values are folded many times (``FoldPl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,7 @@ from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, parts
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.rails import Halves, Indices, dual_rails, stand_ins
+from diodeq.circuit.source_tree import Tier, source_tree
 from diodeq.errors import CircuitError
 
 Index = NDArray[np.int64]
@@ -32,42 +33,6 @@ def _kept_kinds() -> list[str]:
     """The kinds that fold to themselves; of the others folding leaves merged resistors, a source at every held node
     that stays, and no currents."""
     return [kind for kind, spec in KINDS.items() if kind != "resistors" and not spec.source]
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """Nodes one voltage source away from nodes of an earlier level: v[nodes] = v[parents] + sign * source.
-
-    ``parents`` is None where all of them are ground.
-    """
-
-    nodes: Indices
-    parents: Index | None
-    sources: Indices
-    signs: Floats
-
-
-def source_tree(circuit: Circuit) -> tuple[list[Level], NDArray[np.bool_]]:
-    """Breadth-first levels of nodes that voltage sources tie to ground, and which sources that used."""
-    ends = circuit.voltage_sources.terminals.astype(np.int64)
-    known = np.zeros(len(circuit.nodes), bool)
-    known[0] = True
-    used = np.zeros(len(ends), bool)
-    levels: list[Level] = []
-    while True:
-        plus, minus = known[ends[:, 0]], known[ends[:, 1]]
-        reach = np.flatnonzero(~used & (plus != minus))
-        if not len(reach):
-            return levels, used
-        new = np.where(minus[reach], ends[reach, 0], ends[reach, 1])
-        new, first = np.unique(new, return_index=True)
-        reach = reach[first]
-        forward = minus[reach]
-        parents = np.where(forward, ends[reach, 1], ends[reach, 0])
-        signs = np.where(forward, 1.0, -1.0)
-        levels.append(Level(run(new), parents if parents.any() else None, run(reach), signs))
-        known[new] = True
-        used[reach] = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +85,9 @@ class Folded:
         """float64[B, N], or ``out`` of zeros: voltages of the driven nodes (0 elsewhere) for values of the sources
         float64[B, n_sources]; in single precision these and all that follows are so too."""
         volts = np.zeros((len(sources), self.plan.node_count), sources.dtype) if out is None else out
-        for level in self.plan.levels:
-            steps = level.signs * sources[:, level.sources]
-            volts[:, level.nodes] = steps if level.parents is None else volts[:, level.parents] + steps
+        for tier in self.plan.tiers:
+            steps = tier.signs * sources[:, tier.sources]
+            volts[:, tier.nodes] = steps if tier.parents is None else volts[:, tier.parents] + steps
         return volts
 
     def injections(
@@ -174,7 +139,7 @@ class FoldPlan:
     """How the topology of ``circuit`` folds; made once by ``FoldPlan.of`` and used for any values."""
 
     circuit: Circuit
-    levels: list[Level]
+    tiers: list[Tier]
     node_count: int
     kept: Index  # full index of every kept node, ground first
     free: Indices  # the same without ground
@@ -197,11 +162,11 @@ class FoldPlan:
     @staticmethod
     def of(circuit: Circuit) -> FoldPlan:
         """Analyse the topology of a sound circuit."""
-        levels, used = source_tree(circuit)
+        tiers, used = source_tree(circuit)
         count = len(circuit.nodes)
         known = np.arange(count) == 0
-        for level in levels:
-            known[level.nodes] = True
+        for tier in tiers:
+            known[tier.nodes] = True
         floating = np.flatnonzero(~used)
         touched = np.zeros(count, bool)
         for kind in _kept_kinds():
@@ -236,7 +201,7 @@ class FoldPlan:
         ]
         return FoldPlan(
             circuit=circuit,
-            levels=levels,
+            tiers=tiers,
             node_count=count,
             kept=kept,
             free=run(kept[1:]),
@@ -279,9 +244,12 @@ class FoldPlan:
         for feed, conductances in zip(self.feeds, fed, strict=True):
             to_ground[feed.free] += conductances.sum(axis=0)
         between = np.bincount(self.pair_slot, weights=g[self.pair], minlength=self.pairs)
-        banks = {kind: self.folded.bank(kind).with_values(circuit.bank(kind).values) for kind in _kept_kinds()}
-        banks["resistors"] = self.folded.resistors.with_values(np.concatenate([between, to_ground[self.grounded]]))
-        folded = self.folded.with_banks(banks, models=circuit.models, temperature=circuit.temperature)
+        folded = self.folded.with_conductances(np.concatenate([between, to_ground[self.grounded]]))
+        for kind in _kept_kinds():
+            if len(circuit.bank(kind)):
+                folded = folded.with_values(kind, circuit.bank(kind).values)
+        if (circuit.models, circuit.temperature) != (folded.models, folded.temperature):
+            folded = replace(folded, models=circuit.models, temperature=circuit.temperature)
         couplings = tuple(feed.coupling(each) for feed, each in zip(self.feeds, fed, strict=True))
         return Folded(self, folded, couplings, self._scattered(edge * self.edge_sign, emptier))
 

@@ -27,10 +27,10 @@ from scipy import sparse
 from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.flows import kinds_of
-from diodeq.circuit.fold import source_tree
 from diodeq.circuit.graph import components
 from diodeq.circuit.kinds import KINDS, Kind
 from diodeq.circuit.one_ports import laws_of, one_port_ends
+from diodeq.circuit.source_tree import source_tree
 
 # Amperes at 0 V that are rounding.
 NOTHING = 1e-15

@@ -90,6 +90,11 @@ class Arrays:
         """Whether numpy computes."""
         return bool(is_numpy_namespace(self.xp))
 
+    @property
+    def spins(self) -> bool:
+        """Whether the backend has threads of its own on the processors that everything else needs."""
+        return not self.in_numpy and self.device.type == "cpu"
+
     def put(self, array: ArrayLike) -> Array:
         """An array of numbers for the backend; shares memory where it can."""
         found = np.asarray(array)

@@ -278,11 +278,11 @@ class WaveSimulator:
     def _share(self, work: Callable[[slice], None], whole: Floats) -> None:
         """Do the work on all parts of a batch."""
         parts = _parts(whole)
-        if self._arrays.in_numpy:
-            share(work, parts, self._workers)
-        else:  # PyTorch has threads of its own
+        if self._arrays.spins:
             for part in parts:
                 work(part)
+        else:
+            share(work, parts, self._workers)
 
     def _prepare(self, circuit: Circuit) -> Prepared:
         # Threads may share the engine: each goes on with what it found or made, and the last one's is kept.
