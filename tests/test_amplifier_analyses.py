@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diodeq.circuit import bank
+from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.power import dissipated, dissipation
 from diodeq.circuit.survey import Survey
 from diodeq.devices.amplifier import Amplifier
 from diodeq.learning.power import heat
+from diodeq.netlist.listing import tolerances_for
 from diodeq.simulators import create
 from diodeq.synthesis.compile import compile_network
 from test_amplifiers import follower, mondeq
@@ -64,3 +67,16 @@ def test_the_gradient_of_watts_goes_through_supplies(name, times, wave):
         step = 1e-4 * g[trained[place]] * (np.arange(len(g)) == trained[place])
         slope = (watts(g + step) - watts(g - step)) / 2e-4
         assert found.gradient[place] * g[trained[place]] == pytest.approx(slope, abs=2e-6 * largest)
+
+
+@pytest.mark.parametrize("name", ["OPA4192", "TLV9064"])
+def test_ngspice_is_asked_for_no_currents_below_what_rounding_makes_of_gains(name, wave, ngspice):
+    """With a gain of millions no current is known to 1e-18 A, and a search for it is what takes time."""
+    network, inputs = mondeq()
+    circuit = compile_network(network, "precision", diode="1N4148", amplifier=name, inputs=inputs).circuit
+    volts = circuit.scaling.to_volts(np.concatenate([inputs[:16], 3.0 * inputs[:2]]))
+    folded = FoldPlan.of(circuit).fold(circuit).circuit
+    assert dict(tolerances_for(folded))["abstol"] == "1e-12"
+    assert dict(tolerances_for(replace(folded, buffers=bank("buffers"))))["abstol"] == "1e-18"
+    apart = ngspice.operate(circuit, volts).node_voltages - wave.operate(circuit, volts).node_voltages
+    assert np.abs(apart[:, [not node.endswith("_a") for node in circuit.nodes]]).max() < 1e-8

@@ -21,7 +21,7 @@ from diodeq.devices.two_pin import NGSPICE, TwoPin, called, diodes_of
 from diodeq.errors import InputError
 from diodeq.netlist import spice
 from diodeq.netlist.batched import Floats, element_lines, node, options
-from diodeq.netlist.listing import TOLERANCES
+from diodeq.netlist.listing import TOLERANCES, tolerances_for
 from diodeq.spice.numbers import shortest
 
 # A step takes this share of the time that is simulated.
@@ -131,7 +131,7 @@ def noise_deck(
         *_static(circuit, capacitances, marker, " ac 1"),
         *currents,
         *volts,
-        f".options {options(circuit)}",
+        f".options {options(circuit, tolerances_for(circuit))}",
         ".op",
         *(f".noise v({node(p)},{node(m)}) v{marker} dec {PER_DECADE} {low} {high}" for p, m in outputs),
         ".end",
