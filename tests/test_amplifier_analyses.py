@@ -1,19 +1,27 @@
 """What operational amplifiers cost and how they move: watts, time, noise, spread, and the errors by their causes."""
 
+import re
+import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from diodeq.circuit import bank
+from diodeq.analysis.capacitance import capacitances
+from diodeq.analysis.noise import output_noise
+from diodeq.analysis.settling import settle
+from diodeq.circuit import Inputs, bank, check
 from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.power import dissipated, dissipation
 from diodeq.circuit.survey import Survey
+from diodeq.devices import amplifier
 from diodeq.devices.amplifier import Amplifier
 from diodeq.learning.power import heat
 from diodeq.netlist.listing import tolerances_for
 from diodeq.simulators import create
+from diodeq.synthesis.amplifiers import Amplifiers
 from diodeq.synthesis.compile import compile_network
+from diodeq.synthesis.parts import Parts
 from test_amplifiers import follower, mondeq
 
 PART = Amplifier("mine", (0.0, 36.0), (1.5, 1.0), 1e6, quiescent=1e-3, current=20e-3, resistance=10.0)
@@ -80,3 +88,104 @@ def test_ngspice_is_asked_for_no_currents_below_what_rounding_makes_of_gains(nam
     assert dict(tolerances_for(replace(folded, buffers=bank("buffers"))))["abstol"] == "1e-18"
     apart = ngspice.operate(circuit, volts).node_voltages - wave.operate(circuit, volts).node_voltages
     assert np.abs(apart[:, [not node.endswith("_a") for node in circuit.nodes]]).max() < 1e-8
+
+
+CATALOGUE = """
+[quick]
+supply = [0.0, 36.0]
+swing = [1.0, 1.0]
+gain = 1e5
+bandwidth = 1e6
+slew = 20e6
+quiescent = 1e-3
+current = 20e-3
+noise_volts = 20e-9
+noise_amperes = 3e-12
+[slow]
+supply = [0.0, 36.0]
+swing = [1.0, 1.0]
+gain = 1e5
+bandwidth = 10e6
+slew = 1e6
+"""
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    own = tmp_path / "own.toml"
+    own.write_text(CATALOGUE)
+    monkeypatch.setenv("DIODEQ_AMPLIFIERS", str(own))
+    return amplifier.parts()
+
+
+def test_a_follower_settles_as_its_bandwidth_lets_it(parts, ngspice):
+    circuit = follower(parts["quick"], 12.0, 1e4)
+    farads = capacitances(circuit, 0.0, 1e-15)
+    found = settle(ngspice, circuit, farads, np.zeros((1, 1)), np.array([[1.0]]), 1e-2)
+    assert found.times[0, 0] == pytest.approx(np.log(100.0) / (2.0 * np.pi * 1e6), rel=0.01)
+    # 1 mA from ±12 V, and what the load draws from the positive one meanwhile.
+    t, tau = found.times[0, 0], 1.0 / (2.0 * np.pi * 1e6)
+    assert found.energy[0] == pytest.approx(24e-3 * t + 12.0 * 1e-4 * (t - 0.99 * tau), rel=0.01)
+
+
+def test_a_large_step_takes_as_long_as_the_slew_rate_says(parts, ngspice):
+    circuit = follower(parts["slow"], 12.0, 1e4)
+    farads = capacitances(circuit, 0.0, 1e-15)
+    found = settle(ngspice, circuit, farads, np.array([[-5.0]]), np.array([[5.0]]), 1e-2)
+    assert found.times[0, 0] == pytest.approx(9.9e-6, rel=0.01)
+
+
+def inverting(part, ohms, times):
+    """An inverting amplifier of a gain, and a resistor after it."""
+    made = Parts()
+    amplifiers = Amplifiers(made, part, 12.0)
+    x, minus, y, z = made.nodes(["x", "minus", "y", "z"])
+    (source,) = made.add("voltage_sources", "input", [x], 0, values=0.0)
+    made.add("resistors", "input", x, minus, values=times / ohms)
+    made.add("resistors", "feedback", minus, y, values=1.0 / ohms)
+    made.add("resistors", "after", y, z, values=1e-5)
+    amplifiers.add([0], [minus], [y])
+    one = np.zeros(1, np.int32)
+    return check(made.circuit(inputs=Inputs(one + source, one, np.ones(1), ("x",)), outputs=[[z, 0]]))
+
+
+def test_an_inverting_amplifier_moves_as_ngspice_has_it(parts, ngspice, tmp_path):
+    """The deck is written by hand: the gain, a pole, a follower, two resistors, and two capacitors."""
+    circuit = inverting(replace(parts["quick"], current=np.inf), 1e4, 4.0)
+    farads = capacitances(circuit, 0.0, 2e-12)
+    farads[circuit.nodes.index("minus")] = 5e-12
+    found = settle(ngspice, circuit, farads, np.zeros((1, 1)), np.array([[0.5]]), 1e-3)
+    deck = f"""by hand
+vx x 0 pwl(0 0 1n 0.5)
+r1 x m 2500
+r2 m y 10000
+e1 a 0 0 m 1e5
+rp a b 1e8
+cp b 0 {1e5 / 1e8 / (2.0 * np.pi * 1e6):.17g}
+e2 y 0 b 0 1
+r3 y z 1e5
+cm m 0 5p
+cz z 0 2p
+.options reltol=1e-6 abstol=1e-14 vntol=1e-10
+.tran 1n 20u 0 2n
+.measure tran settled when v(z)=-1.998 cross=last
+.end
+"""
+    (tmp_path / "own.cir").write_text(deck)
+    said = subprocess.run(["ngspice", "-b", "own.cir"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    (seconds,) = re.findall(r"^settled\s*=\s*(\S+)", said.stdout, re.MULTILINE)
+    assert found.times[0, 0] == pytest.approx(float(seconds), rel=0.01)
+
+
+def test_the_noise_of_amplifiers_is_that_of_their_figures(parts, ngspice):
+    kelvin = 300.15
+    heat = 4.0 * 1.380649e-23 * kelvin
+    quick = parts["quick"]
+    circuit = follower(quick, 12.0)
+    found = output_noise(ngspice, circuit, capacitances(circuit, 0.0, 0.0), np.zeros((1, 1)))
+    assert found.rms[0, 0] == pytest.approx(20e-9 * np.sqrt(np.pi / 2.0 * 1e6), rel=5e-3)
+    # Behind 10 kΩ, by the noise gain of 5 and the input's current through the feedback; the pole is at a fifth.
+    circuit = inverting(quick, 1e4, 4.0)
+    found = output_noise(ngspice, circuit, capacitances(circuit, 0.0, 0.0), np.zeros((1, 1)))
+    density = 25.0 * 20e-9**2 + (3e-12 * 1e4) ** 2 + heat * (1e4 + 16.0 * 2500.0) + heat * 1e5
+    assert found.spectrum.densities[0, 0] == pytest.approx(density, rel=1e-4)

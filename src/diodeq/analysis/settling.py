@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.analysis.amplifiers import in_time, poles
 from diodeq.analysis.capacitance import capacitances, demand_time, time_constants
 from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
 from diodeq.circuit import Circuit
-from diodeq.circuit.amplifiers import demand_none
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.power import dissipated
 from diodeq.errors import InputError, SimulationError, numbered
@@ -79,14 +79,15 @@ def settle(
         InputError: no outputs, outputs that never differ, no capacitance, or an impossible tolerance.
         SimulationError: a row does not settle, or the engine's waveform is not one between its operating points.
     """
-    demand_none(circuit, "settling")
     if not len(circuit.outputs):
         raise InputError(f"circuit {circuit.title!r} has no outputs that could settle", "give it some")
     if not 0.0 < tolerance < 1.0:
         raise InputError(f"a tolerance of {tolerance:g} of the span is impossible", "give one between 0 and 1")
     longest = time_constants(circuit, farads)[1]
     demand_time(circuit, longest)
-    start, end = engine.operate(circuit, before), engine.operate(circuit, after)
+    moving, farads = in_time(circuit, farads)
+    charged = farads + poles(moving)
+    start, end = engine.operate(moving, before), engine.operate(moving, after)
     span = float(np.ptp(np.concatenate([start.outputs, end.outputs])))
     if not span > 0:
         raise InputError("no output moves or differs from another: there is nothing to settle", "give other inputs")
@@ -94,7 +95,7 @@ def settle(
     rows = len(after)
     times, decided, energy = np.zeros((rows, len(circuit.outputs))), np.zeros(rows), np.zeros(rows)
     slowest: tuple[float, int, Waveform] | None = None
-    for row, wave in _waves(engine, start, end, farads, FIRST * longest, band, tolerance):
+    for row, wave in _waves(engine, start, end, charged, FIRST * longest, band, tolerance):
         times[row] = _settled(wave, end.outputs[row], band)
         decided[row] = _decided(wave, end.outputs[row])
         energy[row] = np.interp(times[row].max(), wave.times, supplied(wave, farads))

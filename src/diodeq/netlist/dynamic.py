@@ -86,7 +86,7 @@ def transient_deck(
     small = shortest(1e-2 * min(charged, default=1.0))
     # In the first steps charge flows in sources inside of one-ports, as a small difference of large numbers.
     sources = any(isinstance(circuit.models[k], TwoPin) and diodes_of(circuit.models[k]) for k in used_models(circuit))
-    abstol = shortest(1e-9 if sources else 1e-15)
+    abstol = shortest(1e-9 if sources else max(1e-15, float(dict(tolerances_for(circuit))["abstol"])))
     accuracy = f"reltol={shortest(tolerance)} trtol=1 vntol=1e-9 abstol={abstol} chgtol={small}"
     nodes = [node(k) for k in range(1, len(circuit.nodes))]
     diodes = [_carried(f"d{k}", circuit.models[m]) for k, m in enumerate(circuit.diodes.values.tolist(), 1)]
