@@ -1,9 +1,9 @@
 """Operational amplifiers in time and their noise: a circuit's macromodels with what rest does not need.
 
-In time the gain ``A`` through a resistor to node ``b`` is the same current from a source: a conductance ``g`` of the
-difference of the inputs, at ``b`` with the resistor to ground. So a capacitance of ``g / (2π GBW)`` there makes a
-single pole with that gain-bandwidth product, whatever the gain at rest is; and the slew rate is the most that ``g``
-gives over it (Boyle, Cohn, Pederson and Solomon, IEEE J. Solid-State Circuits 9(6), 1974, do so). At rest
+In time the gain ``A`` through a resistor ``R`` to node ``b`` is the same current from a source: ``A / R`` times the
+difference of the inputs, at ``b`` with the resistor to ground. So a capacitance of ``A / (2π R GBW)`` there makes a
+single pole with that gain-bandwidth product, whatever the gain at rest is; and the slew rate is the most that comes
+there over it (Boyle, Cohn, Pederson and Solomon, IEEE J. Solid-State Circuits 9(6), 1974, do so). At rest
 nothing changes but in saturation, where a clamp carries no more than that.
 
 Noise comes from resistors in which nothing flows: one of ``en² / 4kT`` ohms before the gain, and for each input one
@@ -22,7 +22,7 @@ from diodeq.circuit.amplifiers import Group, Index, groups_of, label
 from diodeq.circuit.bank import Bank, Bools, Floats
 from diodeq.devices import amplifier
 from diodeq.devices.amplifier import Amplifier
-from diodeq.devices.curve.model import CurveModel
+from diodeq.devices.curve.model import GMIN, CurveModel
 from diodeq.devices.diode.temperature import BOLTZMANN, ZERO_CELSIUS
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError, UsageError
@@ -32,6 +32,8 @@ LINEAR = 0.5
 KNEE = ((0.5, 0.5), (0.75, 0.72), (1.0, 0.88), (1.5, 0.985), (2.0, 1.0))
 # Beyond so many volts between its inputs no amplifier is.
 FARTHEST = 100.0
+# Siemens of the input's current before it is mirrored: much more than leaks beside it.
+INPUT = 1e-6
 # Siemens whose noise current mirrors bring to inputs.
 NOISY = 1e-3
 
@@ -47,19 +49,13 @@ def figures(group: Group) -> Amplifier:
         ) from None
 
 
-def transconductance(circuit: Circuit, group: Group) -> Floats:
-    """Siemens [n] that the gain through its resistor is."""
-    gain, through = group.at("buffers", "gain"), group.at("resistors", "gain")
-    return np.asarray(circuit.buffers.values[gain] * circuit.conductances[through])
-
-
 def poles(circuit: Circuit) -> Floats:
     """float64[N] farads that amplifiers' bandwidths stand for, at nodes inside of them; of a circuit ``in_time``."""
     found = np.zeros(len(circuit.nodes))
     for group in groups_of(circuit):
         at = circuit.buffers.terminals[group.at("buffers", "out"), 2]
-        input_ = one_ports(circuit.models, circuit.diodes.values[group.at("diodes", "input")], circuit.temperature)
-        siemens = input_.conductance(np.zeros(len(at)))
+        first = one_ports(circuit.models, circuit.diodes.values[group.at("diodes", "input")], circuit.temperature)
+        siemens = first.conductance(np.zeros(len(at))) * circuit.mirrors.values[group.at("mirrors", "input")]
         found[at] = siemens / (2.0 * math.pi * figures(group).bandwidth)
     return found
 
@@ -103,11 +99,12 @@ def constants(circuit: Circuit) -> Floats:
     return np.concatenate([np.zeros(0), *found])
 
 
-def in_time(circuit: Circuit, farads: Floats) -> tuple[Circuit, Floats]:
-    """The circuit with amplifiers whose gain is a current, limited by the slew rate, and the farads [N] from its nodes
-    to ground; at rest it is the same but where that limits a clamp's current. Its ``poles`` are beside these farads."""
+def in_time(circuit: Circuit, farads: Floats, *, slews: bool = True) -> tuple[Circuit, Floats]:
+    """The circuit with amplifiers whose gain is a current, limited where it ``slews``, and the farads [N] from its
+    nodes to ground; at rest it is the same but where a limit is that of a clamp's current. Its ``poles`` are beside
+    these farads."""
     for group in groups_of(circuit):
-        circuit = _moving(circuit, group)
+        circuit = _moving(circuit, group, slews)
     return circuit, _extended(circuit, farads)
 
 
@@ -118,25 +115,24 @@ def _extended(circuit: Circuit, farads: Floats) -> Floats:
     return found
 
 
-def _moving(circuit: Circuit, group: Group) -> Circuit:
-    known, siemens = figures(group), transconductance(circuit, group)
+def _moving(circuit: Circuit, group: Group, slews: bool) -> Circuit:
+    known = figures(group)
     gain, through, out = group.at("buffers", "gain"), group.at("resistors", "gain"), group.at("buffers", "out")
     a, b = circuit.buffers.terminals[gain, 0], circuit.buffers.terminals[out, 2]
     sensed = len(circuit.nodes) + np.arange(len(gain))
     nodes = (*circuit.nodes, *(f"{number}_m" for number in group.numbers))
     # Curves have no noise of their own, as resistors have; that of the amplifier is known as a whole.
-    numbers, models = np.unique(siemens, return_inverse=True)
-    curves = [_slewing(f"input {k} of {known.name}", g, known) for k, g in enumerate(numbers.tolist(), 1)]
-    leaks = circuit.conductances[through]
-    least, which = np.unique(leaks, return_inverse=True)
-    curves += [_straight(f"leak {k} of {known.name}", g) for k, g in enumerate(least.tolist(), 1)]
+    siemens, which = np.unique(circuit.conductances[through], return_inverse=True)
+    curves = [_straight(f"leak {k} of {known.name}", g) for k, g in enumerate((siemens - GMIN).tolist(), 1)]
+    curves.append(_slewing(f"input of {known.name}", known, slews))
     first, zero = len(circuit.models), np.zeros_like(a)
     kept = np.ones(len(circuit.resistors), bool)
     kept[through] = False
     put = Added(circuit, group)
-    put.add("diodes", "input", (a, sensed), first + models)
-    put.add("diodes", "leak", (b, zero), first + len(numbers) + which)
-    put.add("mirrors", "input", (zero, b, sensed, zero), np.ones(len(a)))
+    put.add("diodes", "input", (a, sensed), np.full(len(a), first + len(siemens)))
+    put.add("diodes", "leak", (b, zero), first + which)
+    mirrored = circuit.buffers.values[gain] * circuit.conductances[through] / INPUT
+    put.add("mirrors", "input", (zero, b, sensed, zero), mirrored)
     values = np.array(circuit.buffers.values)
     values[gain] = 1.0
     banks = {
@@ -147,14 +143,15 @@ def _moving(circuit: Circuit, group: Group) -> Circuit:
     return circuit.with_banks(banks, nodes=nodes, models=(*circuit.models, *curves), trainable=circuit.mask[kept])
 
 
-def _slewing(name: str, siemens: float, known: Amplifier) -> CurveModel:
-    """The current that an input stage gives for volts between the inputs."""
+def _slewing(name: str, known: Amplifier, slews: bool) -> CurveModel:
+    """The current that an input stage gives for volts between the inputs, to be mirrored."""
+    siemens = INPUT - GMIN
     if known.slew < math.inf and known.bandwidth == math.inf:
         raise InputError(
             f"amplifier {known.name} has a slew rate and no bandwidth", "give its bandwidth, or leave its slew out"
         )
     ends = known.slew / (2.0 * math.pi * known.bandwidth) if known.slew < math.inf else math.inf
-    if not LINEAR * ends < FARTHEST:
+    if not (slews and LINEAR * ends < FARTHEST):
         return _straight(name, siemens)
     right = [(ends * x, siemens * ends * y) for x, y in KNEE]
     first = 0.5 * right[0][0], 0.5 * right[0][1]  # the cubic next to 0 V is straight too
@@ -170,7 +167,7 @@ def _straight(name: str, siemens: float) -> CurveModel:
 
 def noisy(circuit: Circuit, farads: Floats) -> tuple[Circuit, Floats]:
     """The circuit ``in_time`` with the noise of its amplifiers: resistors in which nothing flows."""
-    circuit, farads = in_time(circuit, farads)
+    circuit, farads = in_time(circuit, farads, slews=False)
     heat = 4.0 * BOLTZMANN * (circuit.temperature + ZERO_CELSIUS)
     for group in groups_of(circuit):
         known, gain = figures(group), group.at("buffers", "gain")

@@ -71,7 +71,7 @@ def multiply_accumulates(circuit: Circuit) -> int:
     Resistors to ground or between what is given are none. Of an equilibrium network this is one iteration.
     """
     signal = _signals(circuit)
-    ends = np.sort(signal[circuit.resistors.terminals], axis=1)
+    ends = np.sort(signal[circuit.resistors.terminals[~inside(circuit, "resistors")]], axis=1)
     given = len(circuit.inputs) + 1
     weight = (ends[:, 0] != ends[:, 1]) & (ends[:, 0] > 0) & (ends[:, 1] >= given)
     return len(np.unique(ends[weight], axis=0))

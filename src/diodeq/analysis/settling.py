@@ -87,7 +87,9 @@ def settle(
     demand_time(circuit, longest)
     moving, farads = in_time(circuit, farads)
     charged = farads + poles(moving)
-    start, end = engine.operate(moving, before), engine.operate(moving, after)
+    # Before anything is driven to where it saturates all gains are straight, and much easier to solve.
+    straight, _ = in_time(circuit, farads, slews=False)
+    start, end = engine.operate(straight, before), engine.operate(straight, after)
     span = float(np.ptp(np.concatenate([start.outputs, end.outputs])))
     if not span > 0:
         raise InputError("no output moves or differs from another: there is nothing to settle", "give other inputs")
@@ -95,7 +97,7 @@ def settle(
     rows = len(after)
     times, decided, energy = np.zeros((rows, len(circuit.outputs))), np.zeros(rows), np.zeros(rows)
     slowest: tuple[float, int, Waveform] | None = None
-    for row, wave in _waves(engine, start, end, charged, FIRST * longest, band, tolerance):
+    for row, wave in _waves(engine, moving, start, end, charged, FIRST * longest, band, tolerance):
         times[row] = _settled(wave, end.outputs[row], band)
         decided[row] = _decided(wave, end.outputs[row])
         energy[row] = np.interp(times[row].max(), wave.times, supplied(wave, farads))
@@ -108,6 +110,7 @@ def settle(
 
 def _waves(
     engine: DynamicSimulator,
+    circuit: Circuit,
     start: OperatingPoint,
     end: OperatingPoint,
     farads: Floats,
@@ -116,14 +119,15 @@ def _waves(
     tolerance: float,
 ) -> Iterator[tuple[int, Waveform]]:
     """(row, waveform that settles), rows in order; the time simulated grows until it does."""
-    circuit, accuracy = end.circuit, min(STEP_ERROR, STEP_SHARE * tolerance)
+    accuracy = min(STEP_ERROR, STEP_SHARE * tolerance)
     for at in range(0, len(end.drives), AT_ONCE):
         left = np.arange(at, min(at + AT_ONCE, len(end.drives)))
         done: dict[int, Waveform] = {}
         for attempt in range(ATTEMPTS):
             seconds = stop * GROWTH**attempt
             with numbered(left.tolist()):
-                waves = engine.transient(circuit, farads, start.drives[left], end.drives[left], seconds, accuracy)
+                steps = start.drives[left], end.drives[left]
+                waves = engine.transient(circuit, farads, *steps, seconds, accuracy, start.node_voltages[left])
             for row, wave in zip(left.tolist(), waves, strict=True):
                 _demand_start(wave, start.node_voltages[row], band, row)
                 if _finished(wave, end.node_voltages[row], end.outputs[row], band):

@@ -58,6 +58,7 @@ def transient_deck(
     stop: float,
     tolerance: float,
     marker: str,
+    rest: Floats | None = None,
 ) -> DynamicDeck:
     """The deck that lets a folded circuit settle from one stimulus to another.
 
@@ -68,6 +69,7 @@ def transient_deck(
         stop: seconds to simulate.
         tolerance: relative error of each time step.
         marker: a node name no other deck of the process has.
+        rest: float64[N] volts near which it rests at first.
     """
     ramp = shortest(STEP * stop)
     currents = [
@@ -96,11 +98,17 @@ def transient_deck(
         *currents,
         *volts,
         f".options {accuracy} gmin={dict(TOLERANCES)['gmin']} temp={shortest(circuit.temperature)}",
+        *_near(rest),
         ".save " + "\n+ ".join(saved),
         f".tran {shortest(stop / POINTS)} {shortest(stop)} 0 {shortest(stop / POINTS)}",
         ".end",
     ]
     return DynamicDeck("\n".join(lines) + "\n", marker, nodes, diodes)
+
+
+def _near(rest: Floats | None) -> list[str]:
+    volts = [] if rest is None else rest.tolist()
+    return [f".nodeset v({node(k)})={shortest(value)}" for k, value in enumerate(volts) if k]
 
 
 def noise_deck(

@@ -31,7 +31,7 @@ TOLERANCES: Tolerances = (
 )
 # Large gains make what rounding of their inputs makes flow larger than so small currents.
 AMPLIFIED: Tolerances = tuple((name, "1e-12" if name == "abstol" else value) for name, value in TOLERANCES)
-LARGE = 1e3
+LARGE = 100.0
 
 # The diode parameters are those at this temperature unless a model has its own TNOM.
 NOMINAL_TEMPERATURE = 27.0
