@@ -18,14 +18,13 @@ from dataclasses import replace
 import numpy as np
 
 from diodeq.circuit import KINDS, Circuit
-from diodeq.circuit.amplifiers import Group, Index, groups_of, label
+from diodeq.circuit.amplifiers import Group, Index, figures, groups_of, label
 from diodeq.circuit.bank import Bank, Bools, Floats
-from diodeq.devices import amplifier
 from diodeq.devices.amplifier import Amplifier
 from diodeq.devices.curve.model import GMIN, CurveModel
 from diodeq.devices.diode.temperature import BOLTZMANN, ZERO_CELSIUS
 from diodeq.devices.one_ports import one_ports
-from diodeq.errors import InputError, UsageError
+from diodeq.errors import InputError
 
 # Where the input of an amplifier that slews is a linear one, as a share of where it ends, and what comes after.
 LINEAR = 0.5
@@ -36,17 +35,6 @@ FARTHEST = 100.0
 INPUT = 1e-6
 # Siemens whose noise current mirrors bring to inputs.
 NOISY = 1e-3
-
-
-def figures(group: Group) -> Amplifier:
-    """What the catalogue says of a circuit's amplifiers; raises `InputError` where it has none such."""
-    try:
-        return amplifier.get(group.name)
-    except UsageError:
-        raise InputError(
-            f"nothing is known of amplifiers {group.name}: no catalogue has them",
-            "give theirs in DIODEQ_AMPLIFIERS; `diodeq devices amplifiers` shows all",
-        ) from None
 
 
 def poles(circuit: Circuit) -> Floats:

@@ -16,6 +16,7 @@ import numpy as np
 from diodeq.analysis.certificate import CERTIFIED_UP_TO, certify_circuit
 from diodeq.analysis.montecarlo import TASK, Study, alone, board_of
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import inside
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.products import branch_products
 from diodeq.cluster import Map
@@ -103,7 +104,7 @@ def deviation(circuit: Circuit, technology: Technology) -> Floats:
     programmed += spread.stuck_low * (g - technology.low) ** 2 + spread.stuck_high * (g - technology.high) ** 2
     # As for the boards themselves: beside trainable resistors all others are wires.
     found: Floats = np.sqrt(g**2 * of_all + np.where(circuit.mask | ~circuit.mask.any(), programmed, 0.0))
-    return found
+    return np.where(inside(circuit, "resistors"), 0.0, found)
 
 
 def certified(study: Study, ranking: Ranking, map_: Map) -> dict[str, Any] | None:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from diodeq.circuit.bank import Bools
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS
-from diodeq.errors import InputError
+from diodeq.devices import amplifier
+from diodeq.devices.amplifier import Amplifier
+from diodeq.errors import InputError, UsageError
 
 Index = NDArray[np.int64]
 _LABEL = "amplifiers "
@@ -42,7 +44,7 @@ def demand_none(circuit: Circuit, doing: str) -> None:
     for name in amplifiers(circuit):
         raise InputError(
             f"circuit {circuit.title!r} has amplifiers {name}, and {doing} does not know them yet",
-            "simulate, verify, export, feasibility and gradients do; compile without --amplifier for the rest",
+            "all analyses and gradients do; compile without --amplifier for this",
         )
 
 
@@ -81,6 +83,17 @@ def groups_of(circuit: Circuit) -> list[Group]:
         places = {key: np.array([parts.get(key, -1) for parts in members.values()]) for key in keys}
         made.append(Group(name, tuple(members), places))
     return made
+
+
+def figures(group: Group) -> Amplifier:
+    """What the catalogue says of a circuit's amplifiers; raises `InputError` where it has none such."""
+    try:
+        return amplifier.get(group.name)
+    except UsageError:
+        raise InputError(
+            f"nothing is known of amplifiers {group.name}: no catalogue has them",
+            "give theirs in DIODEQ_AMPLIFIERS; `diodeq devices amplifiers` shows all",
+        ) from None
 
 
 def amplifiers(circuit: Circuit) -> dict[str, list[str]]:
