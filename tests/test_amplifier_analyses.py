@@ -11,6 +11,7 @@ import pytest
 from diodeq.analysis.capacitance import capacitances
 from diodeq.analysis.noise import output_noise
 from diodeq.analysis.settling import settle
+from diodeq.analysis.verify import verify
 from diodeq.circuit import Inputs, bank, check
 from diodeq.circuit.amplifiers import groups_of, inside
 from diodeq.circuit.fold import FoldPlan
@@ -261,3 +262,20 @@ def test_the_command_spreads_amplifiers_as_usual(tmp_path, capsys):
     assert 1e-3 < found["rms_volts"]["mean"] < 0.1
     assert found["certificate"] is None
     assert all(part["share"] == 0.0 for part in found["ranking"]["parts"])
+
+
+@pytest.mark.parametrize("times", [1.0, 3.0], ids=["in range", "saturated"])
+def test_the_budget_says_what_gain_offset_and_swing_do(times, wave, ngspice):
+    network, inputs = mondeq()
+    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=inputs).circuit
+    found = verify(wave, wave, circuit, network, times * inputs[:4]).budget(0)
+    assert list(found) == ["resistors, diodes", "gain", "offset", "swing", "total"]
+    assert found["resistors, diodes"]["max"] < 5e-4
+    assert 1e-6 < found["gain"]["max"] < 1e-3
+    assert 1e-3 < found["offset"]["max"] < 2e-2
+    if times == 1.0:
+        assert found["swing"]["max"] < 1e-4
+        assert found["total"]["max"] == pytest.approx(found["offset"]["max"], rel=0.2)
+    else:
+        assert found["swing"]["max"] > 0.05
+    assert max(entry["max"] for entry in found.values()) < 2.0
