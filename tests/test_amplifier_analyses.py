@@ -279,3 +279,16 @@ def test_the_budget_says_what_gain_offset_and_swing_do(times, wave, ngspice):
     else:
         assert found["swing"]["max"] > 0.05
     assert max(entry["max"] for entry in found.values()) < 2.0
+
+
+def test_what_saturates_settles_at_what_its_limited_input_gives(wave, ngspice):
+    network, inputs = mondeq()
+    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TLV9064", inputs=inputs).circuit
+    volts = 3.0 * circuit.scaling.to_volts(inputs[:1])
+    found = settle(ngspice, circuit, capacitances(circuit, 1e-13, 1e-12), 0.0 * volts, volts, 1e-3)
+    point = wave.operate(circuit, volts)
+    beyond = [node.endswith("_b") for node in circuit.nodes]
+    assert np.abs(point.node_voltages[:, beyond]).max() > 2.48
+    # A clamp's volts are those of a smaller current: n V_T per factor of e, n = 0.05.
+    assert found.outputs == pytest.approx(point.outputs, abs=0.01)
+    assert 1e-7 < found.times.max() < 1e-5

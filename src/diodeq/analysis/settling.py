@@ -14,6 +14,7 @@ from diodeq.analysis.capacitance import capacitances, demand_time, time_constant
 from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.one_ports import laws_of
 from diodeq.circuit.power import dissipated
 from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.simulators.base import DynamicSimulator, OperatingPoint, Waveform
@@ -25,6 +26,8 @@ AT_ONCE = 16
 FIRST, GROWTH, ATTEMPTS = 12.0, 6.0, 7
 # Relative error of a time step, and as a share of the tolerance that is judged.
 STEP_ERROR, STEP_SHARE = 1e-5, 1e-2
+# Amperes of an amplifier's input by which its straight current is another than the limited one.
+UNLIKE = 1e-12
 # At the end an output must have come so much closer than the tolerance, every node as close as the tolerance.
 FINISHED = 0.1
 
@@ -87,9 +90,8 @@ def settle(
     demand_time(circuit, longest)
     moving, farads = in_time(circuit, farads)
     charged = farads + poles(moving)
-    # Before anything is driven to where it saturates all gains are straight, and much easier to solve.
     straight, _ = in_time(circuit, farads, slews=False)
-    start, end = engine.operate(straight, before), engine.operate(straight, after)
+    start, end = (_resting(engine, moving, straight, drives) for drives in (before, after))
     span = float(np.ptp(np.concatenate([start.outputs, end.outputs])))
     if not span > 0:
         raise InputError("no output moves or differs from another: there is nothing to settle", "give other inputs")
@@ -106,6 +108,21 @@ def settle(
     assert slowest is not None
     power = dissipated(end.circuit, end.node_voltages)
     return Settling(circuit, times, decided, end.outputs, span, band, power, energy, slowest[1], slowest[2])
+
+
+def _resting(engine: DynamicSimulator, moving: Circuit, straight: Circuit, drives: Floats) -> OperatingPoint:
+    """Operating points of the circuit ``moving``. They are those of the one with ``straight`` gains, much easier to
+    solve, but for rows in which a saturated amplifier's input gives all it can."""
+    point = engine.operate(straight, drives)
+    ends = straight.diodes.terminals
+    across = point.node_voltages[:, ends[:, 0]] - point.node_voltages[:, ends[:, 1]]
+    unlike = np.abs(laws_of(moving).current(across) - laws_of(straight).current(across)) > UNLIKE
+    rows = np.flatnonzero(unlike.any(axis=1))
+    volts = point.node_voltages.copy()
+    if len(rows):
+        with numbered(rows.tolist()):
+            volts[rows] = engine.operate(moving, drives[rows]).node_voltages
+    return OperatingPoint(moving, point.drives, volts, point.diode_conductances)
 
 
 def _waves(
