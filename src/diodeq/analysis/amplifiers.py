@@ -26,9 +26,10 @@ from diodeq.devices.diode.temperature import BOLTZMANN, ZERO_CELSIUS
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 
-# Where the input of an amplifier that slews is a linear one, as a share of where it ends, and what comes after.
-LINEAR = 0.5
-KNEE = ((0.5, 0.5), (0.75, 0.72), (1.0, 0.88), (1.5, 0.985), (2.0, 1.0))
+# The current of an input over its volts, both as shares of where a straight one reaches the slew rate: straight up to a
+# quarter, all but straight up to half.
+LINEAR = 0.25
+KNEE = ((0.25, 0.25), (0.5, 0.5), (0.75, 0.72), (1.0, 0.88), (1.5, 0.985), (2.0, 1.0))
 # Beyond so many volts between its inputs no amplifier is.
 FARTHEST = 100.0
 # Siemens of the input's current before it is mirrored: much more than leaks beside it.
@@ -141,9 +142,7 @@ def _slewing(name: str, known: Amplifier, slews: bool) -> CurveModel:
     ends = known.slew / (2.0 * math.pi * known.bandwidth) if known.slew < math.inf else math.inf
     if not (slews and LINEAR * ends < FARTHEST):
         return _straight(name, siemens)
-    right = [(ends * x, siemens * ends * y) for x, y in KNEE]
-    first = 0.5 * right[0][0], 0.5 * right[0][1]  # the cubic next to 0 V is straight too
-    points = [first, *right]
+    points = [(ends * x, siemens * ends * y) for x, y in KNEE]
     volts = [*(-v for v, _ in reversed(points)), 0.0, *(v for v, _ in points)]
     amperes = [*(-i for _, i in reversed(points)), 0.0, *(i for _, i in points)]
     return CurveModel(name, tuple(volts), tuple(amperes), "diodeq: transconductance and slew rate of an amplifier")
