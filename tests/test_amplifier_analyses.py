@@ -10,6 +10,7 @@ import pytest
 
 from diodeq.analysis.capacitance import capacitances
 from diodeq.analysis.noise import output_noise
+from diodeq.analysis.sensitivity import rank
 from diodeq.analysis.settling import settle
 from diodeq.analysis.verify import verify
 from diodeq.circuit import Inputs, bank, check
@@ -235,7 +236,12 @@ def test_boards_are_off_by_every_offset_times_its_gain_to_the_output(wave):
     for k in at.tolist():
         moved = values + 1e-4 * (np.arange(len(values)) == k)
         slopes.append((wave.operate(circuit.with_values("voltage_sources", moved), volts).outputs[0] - drawn) / 1e-4)
-    board = vary(circuit, Technology(variation=Variation(amplifiers=1.0)), np.random.default_rng(0))
+    usual = Technology(variation=Variation(amplifiers=1.0))
+    # What the ranking says of each is its share, nearly all of it of the offset.
+    ranking = rank(wave, circuit, usual, volts, lambda found: (float(found.sum()), np.ones_like(found)))
+    assert ranking.amplifiers["TL074"] == pytest.approx(3e-3 * np.abs(np.sum(slopes, axis=1)), rel=0.02, abs=1e-6)
+    assert ranking.to_json()["amplifiers"] == [{"amplifier": "TL074", "count": 10, "share": 1.0}]
+    board = vary(circuit, usual, np.random.default_rng(0))
     off = wave.operate(board, volts).outputs[0] - drawn
     assert off == pytest.approx(board.voltage_sources.values[at] @ slopes, rel=0.02)
 
@@ -261,7 +267,7 @@ def test_the_command_spreads_amplifiers_as_usual(tmp_path, capsys):
     assert found["variation"]["amplifiers"] == 1.0
     assert 1e-3 < found["rms_volts"]["mean"] < 0.1
     assert found["certificate"] is None
-    assert all(part["share"] == 0.0 for part in found["ranking"]["parts"])
+    assert found["ranking"]["amplifiers"][0]["share"] == 1.0
 
 
 @pytest.mark.parametrize("times", [1.0, 3.0], ids=["in range", "saturated"])

@@ -218,13 +218,15 @@ def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
             f"yield: {percent(share['share'])} of boards reach {percent(share['threshold'])}"
             f" (95 % confidence: {100 * share['low_95']:.2f} … {percent(share['high_95'])})"
         )
-    yield "what matters, gradient × spread of resistors, as shares of the loss's variance:"
+    yield "what matters, gradient × spread of parts, as shares of the loss's variance:"
     ranking = found["ranking"]
+    for each in ranking["amplifiers"]:
+        yield f"  {100 * each['share']:5.1f} %  {counted(each['count'], 'amplifier')} {each['amplifier']}"
     for group in sorted(ranking["groups"], key=lambda each: -each["share"]):
         if group["share"] > 0:
             about = "" if group["group"] == "resistors" else f" {group['group']}"
             yield f"  {100 * group['share']:5.1f} %  {counted(group['resistors'], 'resistor')}{about}"
-    for part in ranking["parts"][:3]:
+    for part in [part for part in ranking["parts"] if part["share"] > 0][:3]:
         yield (
             f"  {100 * part['share']:5.2f} %  {part['name']} from {part['from']} to {part['to']},"
             f" {part['siemens']:.4g} S"
