@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from diodeq.analysis.amplifiers import constants, inner
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import driven_nodes
@@ -20,7 +21,8 @@ def capacitances(circuit: Circuit, wiring: float, load: float) -> Floats:
     Args:
         circuit: the circuit; its diodes' own capacitances are in their models.
         wiring: farads that every connected end of a part (not of a source) adds to its node: a pad and its piece of
-            wire, so that a node with a thousand parts has a thousand times the wire.
+            wire, so that a node with a thousand parts has a thousand times the wire. What is inside of an operational
+            amplifier has none.
         load: farads at every node that an output reads.
 
     Raises:
@@ -32,7 +34,7 @@ def capacitances(circuit: Circuit, wiring: float, load: float) -> Floats:
     ends = [circuit.bank(kind).terminals.ravel() for kind, spec in KINDS.items() if not spec.source]
     farads = wiring * np.bincount(np.concatenate(ends), minlength=len(circuit.nodes)).astype(np.float64)
     farads[np.unique(circuit.outputs)] += load
-    farads[0] = 0.0
+    farads[0] = farads[inner(circuit)] = 0.0
     return farads
 
 
@@ -40,8 +42,9 @@ def time_constants(circuit: Circuit, farads: Floats) -> tuple[float, float]:
     """The shortest and the longest of C/G over the nodes that no source holds, and of the one-ports themselves.
 
     G is all the conductance of a node's resistors, C its capacitance with its one-ports' at 0 V. A one-port's own time
-    is that of its charge where a volt behind its nodes' resistors makes it conduct, for most diodes TT. An estimate of
-    the scale of time, not a bound: nodes are coupled. Both are 0 where nothing takes time.
+    is that of its charge where a volt behind its nodes' resistors makes it conduct, for most diodes TT; amplifiers have
+    times too (``amplifiers.constants``). An estimate of the scale of time, not a bound: nodes are coupled. Both are 0
+    where nothing takes time.
 
     Raises:
         InputError: a model has no capacitance at the circuit's temperature.
@@ -55,7 +58,7 @@ def time_constants(circuit: Circuit, farads: Floats) -> tuple[float, float]:
     ohms = np.divide(1.0, siemens, out=np.zeros(nodes), where=~held & (siemens > 0))[ends].sum(axis=1)
     v, _, g = ports.load_line(_VOLTS, ohms)
     own = ports.capacitance(v) / (g + np.divide(1.0, ohms, out=np.zeros(len(ohms)), where=ohms > 0))
-    found = [*(total[free] / siemens[free]).tolist(), *own[own > 0].tolist()]
+    found = [*(total[free] / siemens[free]).tolist(), *own[own > 0].tolist(), *constants(circuit).tolist()]
     return min(found, default=0.0), max(found, default=0.0)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import inside
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.power import dissipated
@@ -43,14 +44,15 @@ PASSES_PER_GRADIENT = 3
 def supplied(wave: Waveform, farads: Floats) -> Floats:
     """float64[T] joules that sources and buffers have delivered to the circuit since time 0.
 
-    What resistors and diodes took (v·i, the diodes' charge included), what the capacitances of free nodes hold more
-    than before, and for those of nodes that sources hold C·u₁·(u₁ - u₀): half of a step from 0 stays in the
-    capacitance, half heats the driver. Charge given back to a driver is lost.
+    What resistors, diodes (v·i, their charge included) and operational amplifiers took, what the capacitances of free
+    nodes hold more than before, and for those of nodes that sources hold C·u₁·(u₁ - u₀): half of a step from 0 stays in
+    the capacitance, half heats the driver. Charge given back to a driver is lost.
     """
     circuit, volts = wave.circuit, wave.node_voltages
     watts = dissipated(circuit, volts, ("resistors",))
-    ends = circuit.diodes.terminals
-    watts += np.sum((volts[:, ends[:, 0]] - volts[:, ends[:, 1]]) * wave.diode_currents, axis=1)
+    own = ~inside(circuit, "diodes")
+    ends = circuit.diodes.terminals[own]
+    watts += np.sum((volts[:, ends[:, 0]] - volts[:, ends[:, 1]]) * wave.diode_currents[:, own], axis=1)
     driven = driven_nodes(circuit)
     free = np.where(driven, 0.0, farads)
     stored = 0.5 * (volts**2 - volts[0] ** 2) @ free
@@ -69,7 +71,7 @@ def multiply_accumulates(circuit: Circuit) -> int:
     Resistors to ground or between what is given are none. Of an equilibrium network this is one iteration.
     """
     signal = _signals(circuit)
-    ends = np.sort(signal[circuit.resistors.terminals], axis=1)
+    ends = np.sort(signal[circuit.resistors.terminals[~inside(circuit, "resistors")]], axis=1)
     given = len(circuit.inputs) + 1
     weight = (ends[:, 0] != ends[:, 1]) & (ends[:, 0] > 0) & (ends[:, 1] >= given)
     return len(np.unique(ends[weight], axis=0))

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
-from diodeq.circuit.amplifiers import demand_none
 from diodeq.circuit.bank import Floats
 from diodeq.cluster import Map
 from diodeq.devices.hardware.technology import Technology
@@ -156,11 +155,7 @@ def outputs(engine: Simulator, circuit: Circuit, drives: Floats) -> Floats:
 
 
 def drawn(study: Study) -> tuple[Floats, str]:
-    """The drawn circuit's output volts float64[B, n_out] and the engine's version.
-
-    Raises ``InputError`` for operational amplifiers, whose own spread is not known.
-    """
-    demand_none(study.circuit, "the spread of boards")
+    """The drawn circuit's output volts float64[B, n_out] and the engine's version."""
     with create(study.simulator, 1, study.time_limit) as engine:
         return outputs(engine, study.circuit, study.drives), engine.version
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.analysis.amplifiers import noisy, poles
 from diodeq.analysis.capacitance import demand_time, time_constants
 from diodeq.circuit import Circuit
-from diodeq.circuit.amplifiers import demand_none
+from diodeq.circuit.amplifiers import inside
 from diodeq.circuit.bank import Floats
 from diodeq.devices import DiodeModel
 from diodeq.errors import InputError, SimulationError, numbered
@@ -68,7 +69,8 @@ def output_noise(
     """The noise of the outputs for input volts ``drives`` float64[B, n_in].
 
     Thermal noise of resistors and of the diodes' series resistance, shot noise 2qI and, where its model has one,
-    flicker noise of diodes. Sources, buffers, transformers, gyrators and mirrors are noiseless.
+    flicker noise of diodes; an operational amplifier's voltage and current noise, white, of the catalogue, and nothing
+    else of it. Sources, buffers, transformers, gyrators and mirrors are noiseless.
 
     Args:
         engine: one that knows noise.
@@ -81,10 +83,9 @@ def output_noise(
         InputError: no outputs, no capacitance and no bandwidth, or an impossible bandwidth.
         SimulationError: the engine's spectrum is not one at its operating point.
     """
-    demand_none(circuit, "noise")
     if not len(circuit.outputs):
         raise InputError(f"circuit {circuit.title!r} has no outputs that could be noisy", "give it some")
-    for k in np.unique(circuit.diodes.values).tolist():
+    for k in np.unique(circuit.diodes.values[~inside(circuit, "diodes")]).tolist():
         if not isinstance(circuit.models[k], DiodeModel):
             raise InputError(
                 f"the noise of {circuit.models[k].name} is not known: only a single diode's model says it",
@@ -92,6 +93,8 @@ def output_noise(
             )
     low, high = _band(circuit, farads, bandwidth)
     flickers = _flickers(circuit)
+    circuit, farads = noisy(circuit, farads)
+    farads = farads + poles(circuit)
     point = engine.operate(circuit, drives)
     rms = np.zeros(point.outputs.shape)
     noisiest: tuple[float, int, Spectrum] | None = None

@@ -7,8 +7,8 @@ To first order the loss of a board is off by ``Σ dℓ/dG δG``; with independen
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,15 @@ import numpy as np
 from diodeq.analysis.certificate import CERTIFIED_UP_TO, certify_circuit
 from diodeq.analysis.montecarlo import TASK, Study, alone, board_of
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import groups_of, inside, named
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.products import branch_products
 from diodeq.cluster import Map
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError
 from diodeq.simulators import create
-from diodeq.simulators.base import Simulator
-from diodeq.synthesis.variation import MEASURED_AT
+from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
+from diodeq.synthesis.variation import BIASES, GAINS, MEASURED_AT
 
 # So many parts are named, and so many boards of the certificate's kind are tried.
 NAMED = 10
@@ -34,18 +35,25 @@ CUT = 0.9866
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """``gradient`` and ``deviation`` float64[n_resistors]: dℓ/dG per siemens, and the spread of G in siemens."""
+    """``gradient`` and ``deviation`` float64[n_resistors]: dℓ/dG per siemens, and the spread of G in siemens;
+    ``amplifiers`` by name float64[n]: what the spread of each operational amplifier does to the loss."""
 
     circuit: Circuit
     loss: float
     gradient: Floats
     deviation: Floats
+    amplifiers: Mapping[str, Floats] = field(default_factory=dict)
+
+    @property
+    def variance(self) -> float:
+        """The loss's, to first order."""
+        own = sum(float(each @ each) for each in self.amplifiers.values())
+        return float(np.sum((self.gradient * self.deviation) ** 2)) + own
 
     @property
     def shares(self) -> Floats:
-        """float64[n_resistors]: each part's share of the loss's variance."""
-        variances = (self.gradient * self.deviation) ** 2
-        return variances / (variances.sum() or 1.0)
+        """float64[n_resistors]: each resistor's share of the loss's variance."""
+        return np.asarray((self.gradient * self.deviation) ** 2 / (self.variance or 1.0))
 
     def to_json(self) -> dict[str, Any]:
         """The loss, its spread to first order, and the shares of groups and of the foremost parts."""
@@ -54,14 +62,21 @@ class Ranking:
         groups = circuit.resistors.groups or (("resistors", len(shares)),)
         edges = np.cumsum([0, *(count for _, count in groups)])
         per_group = np.add.reduceat(np.append(shares, 0.0), edges[:-1]) if len(shares) else np.zeros(len(groups))
-        foremost = np.argsort(-shares, kind="stable")[:NAMED]
+        own = inside(circuit, "resistors")
+        foremost = np.argsort(-shares, kind="stable")
+        foremost = foremost[~own[foremost]][:NAMED]
         ends = circuit.resistors.terminals[foremost]
         return {
             "loss": self.loss,
-            "loss_deviation": float(np.sqrt(np.sum((self.gradient * self.deviation) ** 2))),
+            "loss_deviation": math.sqrt(self.variance),
             "groups": [
                 {"group": label, "resistors": count, "share": float(share)}
                 for (label, count), share in zip(groups, per_group, strict=True)
+                if not named(label)
+            ],
+            "amplifiers": [
+                {"amplifier": name, "count": len(each), "share": float(each @ each) / (self.variance or 1.0)}
+                for name, each in self.amplifiers.items()
             ],
             "parts": [
                 {
@@ -89,7 +104,38 @@ def rank(
     adjoint = engine.small_signal(point, injections)
     every = replace(circuit, trainable=np.ones(len(circuit.resistors), bool))
     gradient = branch_products(every, point.node_voltages, adjoint.node_voltages)
-    return Ranking(circuit, value, gradient, deviation(circuit, technology))
+    spread = technology.variation.amplifiers
+    own = of_amplifiers(point, adjoint, spread) if spread else {}
+    return Ranking(circuit, value, gradient, deviation(circuit, technology), own)
+
+
+def of_amplifiers(point: OperatingPoint, adjoint: AdjointSolution, spread: float) -> dict[str, Floats]:
+    """By how much the loss deviates for each operational amplifier of a ``spread``, float64[n] by name.
+
+    In the transposed circuit the gain's output is a short, and what flows there comes through the resistor behind it.
+    """
+    circuit, volts, back = point.circuit, point.node_voltages, adjoint.node_voltages
+    found = {}
+    for group in groups_of(circuit):
+        gain, through = group.at("buffers", "gain"), group.at("resistors", "gain")
+        ends, gains = circuit.buffers.terminals[gain], circuit.buffers.values[gain]
+        returned = circuit.conductances[through] * back[:, circuit.buffers.terminals[group.at("buffers", "out"), 2]]
+        apart = volts[:, ends[:, 2]] - volts[:, ends[:, 3]]
+        moved = [GAINS * gains * np.sum(returned * apart, axis=0)]
+        at = group.at("voltage_sources", "offset")
+        offsets = np.where(at < 0, 0.0, np.append(circuit.voltage_sources.values, 0.0)[at])
+        moved.append(offsets * gains * returned.sum(axis=0))
+        for purpose in ("plus", "minus"):
+            at = group.at("current_sources", purpose)
+            at = at[at >= 0]
+            bias = np.zeros(len(gain))
+            parts = circuit.current_sources
+            bias[group.at("current_sources", purpose) >= 0] = (
+                BIASES * parts.values[at] * back[:, parts.terminals[at, 0]].sum(axis=0)
+            )
+            moved.append(bias)
+        found[group.name] = spread * np.linalg.norm(moved, axis=0)
+    return found
 
 
 def deviation(circuit: Circuit, technology: Technology) -> Floats:
@@ -103,7 +149,7 @@ def deviation(circuit: Circuit, technology: Technology) -> Floats:
     programmed += spread.stuck_low * (g - technology.low) ** 2 + spread.stuck_high * (g - technology.high) ** 2
     # As for the boards themselves: beside trainable resistors all others are wires.
     found: Floats = np.sqrt(g**2 * of_all + np.where(circuit.mask | ~circuit.mask.any(), programmed, 0.0))
-    return found
+    return np.where(inside(circuit, "resistors"), 0.0, found)
 
 
 def certified(study: Study, ranking: Ranking, map_: Map) -> dict[str, Any] | None:

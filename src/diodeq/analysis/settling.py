@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.analysis.amplifiers import in_time, poles
 from diodeq.analysis.capacitance import capacitances, demand_time, time_constants
 from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
 from diodeq.circuit import Circuit
-from diodeq.circuit.amplifiers import demand_none
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.one_ports import laws_of
 from diodeq.circuit.power import dissipated
 from diodeq.errors import InputError, SimulationError, numbered
 from diodeq.simulators.base import DynamicSimulator, OperatingPoint, Waveform
@@ -25,6 +26,8 @@ AT_ONCE = 16
 FIRST, GROWTH, ATTEMPTS = 12.0, 6.0, 7
 # Relative error of a time step, and as a share of the tolerance that is judged.
 STEP_ERROR, STEP_SHARE = 1e-5, 1e-2
+# Amperes of an amplifier's input by which its straight current is another than the limited one.
+UNLIKE = 1e-12
 # At the end an output must have come so much closer than the tolerance, every node as close as the tolerance.
 FINISHED = 0.1
 
@@ -79,14 +82,16 @@ def settle(
         InputError: no outputs, outputs that never differ, no capacitance, or an impossible tolerance.
         SimulationError: a row does not settle, or the engine's waveform is not one between its operating points.
     """
-    demand_none(circuit, "settling")
     if not len(circuit.outputs):
         raise InputError(f"circuit {circuit.title!r} has no outputs that could settle", "give it some")
     if not 0.0 < tolerance < 1.0:
         raise InputError(f"a tolerance of {tolerance:g} of the span is impossible", "give one between 0 and 1")
     longest = time_constants(circuit, farads)[1]
     demand_time(circuit, longest)
-    start, end = engine.operate(circuit, before), engine.operate(circuit, after)
+    moving, farads = in_time(circuit, farads)
+    charged = farads + poles(moving)
+    straight, _ = in_time(circuit, farads, slews=False)
+    start, end = (_resting(engine, moving, straight, drives) for drives in (before, after))
     span = float(np.ptp(np.concatenate([start.outputs, end.outputs])))
     if not span > 0:
         raise InputError("no output moves or differs from another: there is nothing to settle", "give other inputs")
@@ -94,7 +99,7 @@ def settle(
     rows = len(after)
     times, decided, energy = np.zeros((rows, len(circuit.outputs))), np.zeros(rows), np.zeros(rows)
     slowest: tuple[float, int, Waveform] | None = None
-    for row, wave in _waves(engine, start, end, farads, FIRST * longest, band, tolerance):
+    for row, wave in _waves(engine, moving, start, end, charged, FIRST * longest, band, tolerance):
         times[row] = _settled(wave, end.outputs[row], band)
         decided[row] = _decided(wave, end.outputs[row])
         energy[row] = np.interp(times[row].max(), wave.times, supplied(wave, farads))
@@ -105,8 +110,24 @@ def settle(
     return Settling(circuit, times, decided, end.outputs, span, band, power, energy, slowest[1], slowest[2])
 
 
+def _resting(engine: DynamicSimulator, moving: Circuit, straight: Circuit, drives: Floats) -> OperatingPoint:
+    """Operating points of the circuit ``moving``. They are those of the one with ``straight`` gains, much easier to
+    solve, but for rows in which a saturated amplifier's input gives all it can."""
+    point = engine.operate(straight, drives)
+    ends = straight.diodes.terminals
+    across = point.node_voltages[:, ends[:, 0]] - point.node_voltages[:, ends[:, 1]]
+    unlike = np.abs(laws_of(moving).current(across) - laws_of(straight).current(across)) > UNLIKE
+    rows = np.flatnonzero(unlike.any(axis=1))
+    volts = point.node_voltages.copy()
+    if len(rows):
+        with numbered(rows.tolist()):
+            volts[rows] = engine.operate(moving, drives[rows]).node_voltages
+    return OperatingPoint(moving, point.drives, volts, point.diode_conductances)
+
+
 def _waves(
     engine: DynamicSimulator,
+    circuit: Circuit,
     start: OperatingPoint,
     end: OperatingPoint,
     farads: Floats,
@@ -115,14 +136,15 @@ def _waves(
     tolerance: float,
 ) -> Iterator[tuple[int, Waveform]]:
     """(row, waveform that settles), rows in order; the time simulated grows until it does."""
-    circuit, accuracy = end.circuit, min(STEP_ERROR, STEP_SHARE * tolerance)
+    accuracy = min(STEP_ERROR, STEP_SHARE * tolerance)
     for at in range(0, len(end.drives), AT_ONCE):
         left = np.arange(at, min(at + AT_ONCE, len(end.drives)))
         done: dict[int, Waveform] = {}
         for attempt in range(ATTEMPTS):
             seconds = stop * GROWTH**attempt
             with numbered(left.tolist()):
-                waves = engine.transient(circuit, farads, start.drives[left], end.drives[left], seconds, accuracy)
+                steps = start.drives[left], end.drives[left]
+                waves = engine.transient(circuit, farads, *steps, seconds, accuracy, start.node_voltages[left])
             for row, wave in zip(left.tolist(), waves, strict=True):
                 _demand_start(wave, start.node_voltages[row], band, row)
                 if _finished(wave, end.node_voltages[row], end.outputs[row], band):

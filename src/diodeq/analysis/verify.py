@@ -2,8 +2,9 @@
 
 Four levels, each solved independently: the network itself; the network that the circuit's conductances stand for
 (finite range, programming, training); a circuit of it with ideal diodes; the circuit at device level. Differences of
-neighbouring levels are the budget. The device level is solved a second time by the reference route, which shows what
-the solver leaves.
+neighbouring levels are the budget. With operational amplifiers the levels between are circuits with better ones
+(``amplifier_budget``): perfect, then with the finite gain, then with offset and input currents too. The device level is
+solved a second time by the reference route, which shows what the solver leaves.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.analysis.amplifier_budget import better
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
 from diodeq.analysis.realized import realized, unit_nodes
 from diodeq.circuit import Circuit
@@ -35,6 +37,10 @@ BUDGET: dict[str, tuple[str, str]] = {
     "conductances": ("network", "realized"),
     "ideal circuit": ("realized", "ideal"),
     "device": ("ideal", "device"),
+    "resistors, diodes": ("network", "perfect"),
+    "gain": ("perfect", "gain"),
+    "offset": ("gain", "offset"),
+    "swing": ("offset", "device"),
     "total": ("network", "device"),
 }
 
@@ -48,8 +54,8 @@ class Verification:
     """``levels`` maps "network", "realized", "ideal", "device" to float64[B, n_k] unit values (network units) a stage.
 
     ``point`` is the circuit's operating point for all samples, ``solver`` the largest difference between production and
-    reference route, in network units. An extracted network is what the circuit is, and operational amplifiers have a
-    scale for each unit: there are no levels between the two then, and no certificate.
+    reference route, in network units. An extracted network is what the circuit is, with no levels between the two and
+    no certificate; operational amplifiers have a scale for each unit, so that their levels are those of outputs.
     """
 
     levels: Mapping[str, tuple[Floats, ...]]
@@ -143,7 +149,7 @@ def verify(
     drives = circuit.scaling.to_volts(x)
     point = simulator.operate(circuit, drives)
     if extracted or amplifiers(circuit):
-        return _without_levels(reference, point, network, x, labels, tolerance)
+        return _without_levels(simulator, reference, point, network, x, labels, tolerance)
     actual = realized(circuit, network)
     ideal = compile_network(
         actual, diode="ideal", technology=_UNLIMITED, volts_per_unit=volts, remedy="none", allow_nonunique=True
@@ -169,6 +175,7 @@ def verify(
 
 
 def _without_levels(
+    simulator: Simulator,
     reference: Simulator,
     point: OperatingPoint,
     network: Network,
@@ -183,10 +190,15 @@ def _without_levels(
             f"circuit {circuit.title!r} has {own}, the network {network.widths[-1]}",
             "give the network that was extracted from this circuit",
         )
+    made = better(circuit) if amplifiers(circuit) else {}
     few = _REFERENCE_SAMPLES if not amplifiers(circuit) else 1
     again = reference.operate(circuit, point.drives[:few]).outputs
     return Verification(
-        levels={"network": (solve(network, x).outputs,), "device": (point.outputs / volts,)},
+        levels={
+            "network": (solve(network, x).outputs,),
+            **{name: (simulator.operate(each, point.drives).outputs / volts,) for name, each in made.items()},
+            "device": (point.outputs / volts,),
+        },
         point=point,
         solver=float(np.max(np.abs(point.outputs[: len(again)] - again), initial=0.0)) / volts,
         certificate=None,

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diodeq.circuit.bank import Bools
 from diodeq.circuit.circuit import Circuit
-from diodeq.errors import InputError
+from diodeq.circuit.kinds import KINDS
+from diodeq.devices import amplifier
+from diodeq.devices.amplifier import Amplifier
+from diodeq.errors import InputError, UsageError
 
+Index = NDArray[np.int64]
 _LABEL = "amplifiers "
-_NUMBER = re.compile(r"[a-z]_(u\d+)_")
+_PART = re.compile(r"[a-z]_(u\d+)_([a-z]+)")
 
 
 def label(name: str) -> str:
@@ -37,16 +44,58 @@ def demand_none(circuit: Circuit, doing: str) -> None:
     for name in amplifiers(circuit):
         raise InputError(
             f"circuit {circuit.title!r} has amplifiers {name}, and {doing} does not know them yet",
-            "simulate, verify, export, feasibility and gradients do; compile without --amplifier for the rest",
+            "all analyses and gradients do; compile without --amplifier for this",
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """All amplifiers of a circuit that are called ``name``: their ``numbers``, as in ``u7``, and where their parts are.
+
+    ``places`` has, by kind and purpose (``("buffers", "gain")``), indices int64[n] into the bank, -1 where an amplifier
+    has no such part.
+    """
+
+    name: str
+    numbers: tuple[str, ...]
+    places: Mapping[tuple[str, str], Index]
+
+    def at(self, kind: str, purpose: str) -> Index:
+        """Indices int64[n] of such a part of every amplifier, -1 where it has none."""
+        return self.places.get((kind, purpose), np.full(len(self.numbers), -1))
+
+
+def groups_of(circuit: Circuit) -> list[Group]:
+    """The operational amplifiers of a circuit by the name of their catalogue's entry."""
+    found: dict[str, dict[str, dict[tuple[str, str], int]]] = {}
+    for kind in KINDS:
+        bank, at = circuit.bank(kind), 0
+        for group, count in bank.groups:
+            name = named(group)
+            for k in range(at, at + count) if name else ():
+                matched = _PART.fullmatch(bank.names[k])
+                if matched:
+                    found.setdefault(name, {}).setdefault(matched[1], {})[kind, matched[2]] = k
+            at += count
+    made = []
+    for name, members in found.items():
+        keys = dict.fromkeys(key for parts in members.values() for key in parts)
+        places = {key: np.array([parts.get(key, -1) for parts in members.values()]) for key in keys}
+        made.append(Group(name, tuple(members), places))
+    return made
+
+
+def figures(group: Group) -> Amplifier:
+    """What the catalogue says of a circuit's amplifiers; raises `InputError` where it has none such."""
+    try:
+        return amplifier.get(group.name)
+    except UsageError:
+        raise InputError(
+            f"nothing is known of amplifiers {group.name}: no catalogue has them",
+            "give theirs in DIODEQ_AMPLIFIERS; `diodeq devices amplifiers` shows all",
+        ) from None
 
 
 def amplifiers(circuit: Circuit) -> dict[str, list[str]]:
     """What they are called, as in ``u7``, by the name of their catalogue's entry."""
-    parts, found, at = circuit.bank("buffers"), dict[str, dict[str, None]](), 0
-    for group, count in parts.groups:
-        if named(group):
-            numbers = (_NUMBER.match(part) for part in parts.names[at : at + count])
-            found.setdefault(named(group), {}).update(dict.fromkeys(each[1] for each in numbers if each))
-        at += count
-    return {name: list(numbers) for name, numbers in found.items()}
+    return {group.name: list(group.numbers) for group in groups_of(circuit)}

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diodeq.circuit.amplifiers import named
 from diodeq.circuit.bank import Floats, Ints
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.supplies import Supplied
 from diodeq.devices.one_ports import one_ports
 from diodeq.processors import product
 
@@ -18,7 +20,7 @@ _ENTRIES = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """What one group of parts dissipates: its kind (of ``KINDS``), its label, float64[B] watts."""
+    """What one group of parts dissipates: its kind (of ``KINDS``, or "amplifiers"), its label, float64[B] watts."""
 
     kind: str
     label: str
@@ -26,15 +28,31 @@ class Share:
 
 
 def dissipation(circuit: Circuit, volts: Floats, kinds: tuple[str, ...] = ("resistors", "diodes")) -> tuple[Share, ...]:
-    """Static power Σ v·i of every group of resistors and diodes, for node voltages ``volts`` float64[B, N].
+    """Static power Σ v·i of every group of resistors and diodes, and of operational amplifiers, for node voltages
+    ``volts`` float64[B, N].
 
-    Transformers and gyrators are lossless; sources, buffers and mirrors supply what the others dissipate.
+    An amplifier takes its supply current and what its output gives from its supplies (`supplies`). Transformers and
+    gyrators are lossless; sources, buffers and mirrors supply what the others dissipate.
     """
-    return tuple(
+    shares = [
         Share(kind, label, _watts(circuit, volts, kind, part))
         for kind in kinds
         for label, part in groups(circuit, kind)
-    )
+        if not named(label)
+    ]
+    return (*shares, *_amplifiers(circuit, volts))
+
+
+def _amplifiers(circuit: Circuit, volts: Floats) -> Iterator[Share]:
+    for each in Supplied.of(circuit):
+        watts = each.watts(volts, each.amperes(volts))
+        at = each.group.at("diodes", "out")
+        at = at[at >= 0]
+        if len(at):
+            ports = one_ports(circuit.models, circuit.diodes.values[at], circuit.temperature)
+            for some, across in _across(circuit.diodes.terminals[at], volts):
+                watts[some] += np.sum(across * ports.current(across), axis=1)
+        yield Share("amplifiers", each.group.name, watts)
 
 
 def dissipated(circuit: Circuit, volts: Floats, kinds: tuple[str, ...] = ("resistors", "diodes")) -> Floats:

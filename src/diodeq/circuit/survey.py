@@ -21,6 +21,7 @@ from diodeq.circuit.graph import deaf, idle
 from diodeq.circuit.kinds import KINDS, OWN, source_kinds
 from diodeq.circuit.one_ports import one_port_models
 from diodeq.circuit.power_bound import power_bound
+from diodeq.circuit.supplies import Supplied, real
 from diodeq.devices.hardware import rated
 from diodeq.devices.hardware.ladder import Single
 from diodeq.devices.one_ports import OnePorts, one_ports
@@ -76,9 +77,8 @@ class Survey:
         for kind, ports in self._laws.items():
             across = _across(volts, self._circuit.bank(kind).terminals, (0, 1))
             current = ports.current(across)
-            own = ~inside(self._circuit, kind)
-            real = own | self._outputs(kind)
-            watts += np.einsum("bn,bn->b", across[:, real], current[:, real])
+            heats, own = real(self._circuit, kind), ~inside(self._circuit, kind)
+            watts += np.einsum("bn,bn->b", across[:, heats], current[:, heats])
             leaving += (incidence(self._circuit, kind) @ current.T).T
             for name, limit in LIMITS.items():
                 self._keep(kind, name, limit.asked(across, current).max(axis=0) * own)
@@ -113,42 +113,24 @@ class Survey:
         """What the resistors of operational amplifiers' models would dissipate, [B]."""
         found = np.zeros(len(volts))
         for kind, spec in kinds_of(self._circuit).items():
-            chosen = inside(self._circuit, kind)
+            chosen = ~real(self._circuit, kind)
             if spec.conductive and chosen.any():
                 parts = self._circuit.bank(kind)
                 found += _across(volts, parts.terminals[chosen], (0, 1)) ** 2 @ parts.values[chosen]
         return found
 
-    def _supplied_watts(self, volts: Floats, values: Mapping[str, Floats], held: Mapping[str, Floats]) -> Floats:
-        """What operational amplifiers dissipate themselves, [B]: their supply currents, and what falls between a supply
-        and an output that gives a current."""
-        found, circuit = np.zeros(len(volts)), self._circuit
-        for kind, spec in kinds_of(circuit).items():
-            chosen = inside(circuit, kind)
-            if not chosen.any():
-                continue
-            across = _across(volts, circuit.bank(kind).terminals[chosen], (0, 1))
-            if spec.source and spec.holds is None:
-                found += np.einsum("bn,bn->b", across, values[kind][:, chosen])
-            elif spec.holds is not None and not spec.source:
-                current = held[kind][:, chosen]
-                outputs = self._outputs(kind)[chosen]
-                drawn = self._rail * np.abs(current) + across * current
-                found += drawn[:, outputs].sum(axis=1)
-        return found
-
-    def _outputs(self, kind: str) -> Bools:
-        """Which parts of a kind carry what an operational amplifier gives, bool[n]."""
-        chosen = inside(self._circuit, kind)
-        ends = [name.endswith("_out") for name in self._circuit.part_names(kind)] if chosen.any() else chosen
-        found: Bools = chosen & np.asarray(ends, bool)
+    def _supplied_watts(self, volts: Floats, held: Mapping[str, Floats] | None) -> Floats:
+        """What stays in operational amplifiers, [B]; ``held`` are the currents of all that holds a voltage, where they
+        are known."""
+        found = np.zeros(len(volts))
+        for each in self._supplied:
+            amperes = each.amperes(volts) if held is None else -held["buffers"][:, each.group.at("buffers", "out")]
+            found += each.watts(volts, amperes)
         return found
 
     @cached_property
-    def _rail(self) -> float:
-        """The volts of either supply rail of the operational amplifiers, 0 where they take no supply current."""
-        names, volts = self._circuit.part_names("voltage_sources"), self._circuit.voltage_sources.values
-        return next((float(v) for name, v in zip(names, volts.tolist(), strict=True) if name == "v_amp_plus"), 0.0)
+    def _supplied(self) -> list[Supplied]:
+        return Supplied.of(self._circuit)
 
     def _keep(self, kind: str, name: str, asked: Floats) -> None:
         before = self._worst.get((kind, name))
@@ -192,17 +174,18 @@ class Survey:
                     continue
                 if own and kind not in branches:
                     self._sources = None  # this engine does not tell
+                    self._watts[-1] += self._supplied_watts(volts, None)
                     return
                 ends = parts.terminals
                 control = branches[kind] if own else _across(volts, ends, flow.control)
                 current = flow.sign * (parts.values if flow.valued else 1.0) * control
                 for place, sign in zip(flow.out, SIGNS, strict=True):
                     np.add.at(leaving.T, ends[:, place], sign * current.T)
+        held = self._holding_currents(leaving)
+        self._watts[-1] += self._supplied_watts(volts, held)
         if self._sources is None:
             return
         found = {kind: np.abs(each) for kind, each in values.items() if KINDS[kind].holds is None}
-        held = self._holding_currents(leaving)
-        self._watts[-1] += self._supplied_watts(volts, values, held)
         found |= {kind: np.abs(each) for kind, each in held.items()}
         for kind, each in found.items():
             if each.shape[1]:

@@ -22,6 +22,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "resistance": ("output resistance", "Ω"),
     "noise_volts": ("noise", "V/√Hz"),
     "noise_amperes": ("noise current", "A/√Hz"),
+    "drift": ("offset drift", "V/K"),
 }
 
 
@@ -54,7 +55,7 @@ def _show(amplifier: Amplifier) -> None:
 
     for key, (words, unit) in FIGURES.items():
         value = getattr(amplifier, key)
-        if value not in (0.0, math.inf):
+        if value not in (None, 0.0, math.inf):
             say(f"  {words:<24} {quantity(value, unit)}")
     say(f"  {amplifier.channels} in a package")
     say(f"  source: {amplifier.source}")

@@ -13,6 +13,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import groups_of
 from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
@@ -36,6 +37,12 @@ MAY_LOSE = 0.01
 @click.option("--technology", help="A name of `diodeq devices technologies`, or a variation such as saturation=0.3.")
 @click.option("--tolerance", metavar="T", help="Of every resistance, such as 1%; over the technology's own.")
 @click.option("--temperature", metavar="COLD:HOT", help="°C, such as 0:70; over the technology's own.")
+@click.option(
+    "--amplifiers",
+    type=click.FloatRange(min=0.0),
+    metavar="S",
+    help="Spread of operational amplifiers' offsets, input currents and gains, 1 as is usual.  [default: 1]",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the boards.")
 @click.option(
     "--threshold",
@@ -58,6 +65,7 @@ def montecarlo(
     technology: str | None,
     tolerance: str | None,
     temperature: str | None,
+    amplifiers: float | None,
     seed: int,
     threshold: str | None,
     out: Path | None,
@@ -72,6 +80,8 @@ def montecarlo(
     **given: Any,
 ) -> None:
     """Draw boards of CIRCUIT at random and simulate each: how accuracy and outputs spread, and which parts matter.
+
+    Operational amplifiers differ on their own: offsets are normal about 0 with the typical one as deviation.
 
     Board k depends on --seed and k alone, not on how the work is divided. The ranking of parts is the gradient of the
     loss (cross-entropy with labels, else half the squared outputs) times the spread of each resistor. The certificate
@@ -98,6 +108,12 @@ def montecarlo(
     level = None if threshold is None else _share(threshold)
     wanted_technology = _technology(technology, tolerance, temperature)
     loaded = Circuit.load(circuit)
+    if groups_of(loaded):
+        spread = wanted_technology.variation
+        usual = spread.amplifiers or 1.0 if amplifiers is None else amplifiers
+        wanted_technology = replace(wanted_technology, variation=replace(spread, amplifiers=usual))
+    elif amplifiers:
+        raise UsageError(f"{circuit} has no operational amplifiers that could differ", "leave --amplifiers out")
     drives, labels = Samples(**given).read(circuit, loaded)
     if drives is None:
         raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
@@ -202,13 +218,15 @@ def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
             f"yield: {percent(share['share'])} of boards reach {percent(share['threshold'])}"
             f" (95 % confidence: {100 * share['low_95']:.2f} … {percent(share['high_95'])})"
         )
-    yield "what matters, gradient × spread of resistors, as shares of the loss's variance:"
+    yield "what matters, gradient × spread of parts, as shares of the loss's variance:"
     ranking = found["ranking"]
+    for each in ranking["amplifiers"]:
+        yield f"  {100 * each['share']:5.1f} %  {counted(each['count'], 'amplifier')} {each['amplifier']}"
     for group in sorted(ranking["groups"], key=lambda each: -each["share"]):
         if group["share"] > 0:
             about = "" if group["group"] == "resistors" else f" {group['group']}"
             yield f"  {100 * group['share']:5.1f} %  {counted(group['resistors'], 'resistor')}{about}"
-    for part in ranking["parts"][:3]:
+    for part in [part for part in ranking["parts"] if part["share"] > 0][:3]:
         yield (
             f"  {100 * part['share']:5.2f} %  {part['name']} from {part['from']} to {part['to']},"
             f" {part['siemens']:.4g} S"

@@ -61,9 +61,9 @@ def noise(
 ) -> None:
     """Find each output's noise in ngspice at every row's operating point, and what it leaves of the signal.
 
-    Resistors have thermal noise, diodes shot noise (and flicker noise where the model has KF); sources and buffers have
-    none. Effective bits: log2(span / (√12 rms)), the converter over the outputs' span that adds as much noise as the
-    noisiest output has.
+    Resistors have thermal noise, diodes shot noise (and flicker noise where the model has KF), operational amplifiers
+    the white noise of their catalogue; sources and buffers have none. Effective bits: log2(span / (√12 rms)), the
+    converter over the outputs' span that adds as much noise as the noisiest output has.
 
     Example: diodeq noise run/circuit.npz --inputs X.csv --bandwidth 10meg
     """

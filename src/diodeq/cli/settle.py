@@ -105,8 +105,9 @@ def settle(
 ) -> None:
     """Let the inputs step in ngspice, with every capacitance, and time the outputs; then count the joules.
 
-    Energy is all that ideal sources deliver until the slowest output has settled, to wires at the inputs too; their own
-    losses, converters and control are not in it. A gradient is two settlings.
+    Energy is all that ideal sources, and the supplies of operational amplifiers, deliver until the slowest output has
+    settled, to wires at the inputs too; the sources' own losses, converters and control are not in it. A gradient is
+    two settlings.
 
     Example: diodeq settle run/circuit.npz --inputs X.csv --scale 0.1,1,10 --plot settle.svg
     """

@@ -41,6 +41,8 @@ class Amplifier:
         offset: V between the inputs. bias: A into either input. quiescent: A of one amplifier.
         current: A the output gives at most, of either sign. resistance: Ω of the output without feedback.
         noise_volts, noise_amperes: V/√Hz and A/√Hz at an input.
+        drift: V/K of the offset away from 25 °C, None where it is not known. doubling: K after which the input currents
+            are twice as large, 0 where they stay (bipolar inputs).
         channels: amplifiers in a package.
 
     Infinite bandwidth, slew and current, and all else at 0, are those of no part. Raises `InputError` for a figure that
@@ -60,6 +62,8 @@ class Amplifier:
     resistance: float = 0.0
     noise_volts: float = 0.0
     noise_amperes: float = 0.0
+    drift: float | None = None
+    doubling: float = 0.0
     channels: int = 1
     description: str = ""
     source: str = ""
@@ -81,9 +85,11 @@ class Amplifier:
         self._demand(1.0 < self.gain <= 1e7, "gain", "must be above 1 and at most 1e7, which is all a double resolves")
         self._demand(_number(self.bias) and abs(self.bias) < math.inf, "bias", "must be finite")
         self._demand(_number(self.offset) and abs(self.offset) < math.inf, "offset", "must be finite")
-        for key in ("quiescent", "resistance", "noise_volts", "noise_amperes"):
+        for key in ("quiescent", "resistance", "noise_volts", "noise_amperes", "drift", "doubling"):
             value = getattr(self, key)
-            self._demand(_number(value) and 0.0 <= value < math.inf, key, "must be finite and at least 0")
+            unknown = key == "drift" and value is None
+            fits = unknown or (_number(value) and 0.0 <= value < math.inf)
+            self._demand(fits, key, "must be finite and at least 0")
         whole = isinstance(self.channels, int) and not isinstance(self.channels, bool)
         self._demand(whole and 1 <= self.channels <= 64, "channels", "must be a whole number from 1 to 64")
 

@@ -21,6 +21,7 @@ from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.graph import held_nodes
 from diodeq.circuit.power import dissipated
 from diodeq.circuit.products import branch_products
+from diodeq.circuit.supplies import Supplied, real
 from diodeq.devices.one_ports import one_ports
 from diodeq.learning.rules.base import Gradient
 from diodeq.simulators.base import OperatingPoint, Simulator
@@ -37,8 +38,8 @@ TRIM = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Heat:
-    """``watts``: the mean power of resistors and one-ports; ``gradient`` float64[n_trainable]: what it grows by for
-    each conductance, in watts per siemens (of 2Φ where there is a co-content)."""
+    """``watts``: the mean power of resistors, one-ports and operational amplifiers; ``gradient`` float64[n_trainable]:
+    what it grows by for each conductance, in watts per siemens (of 2Φ where there is a co-content)."""
 
     watts: float
     gradient: Floats
@@ -48,10 +49,12 @@ def heat(simulator: Simulator, point: OperatingPoint) -> Heat:
     """The mean power of a circuit over the samples of an operating point, and its gradient."""
     circuit, volts = point.circuit, point.node_voltages
     every = squared(circuit, volts)
-    watts = float(circuit.conductances @ every + dissipated(circuit, volts, ("diodes",)).mean())
+    own = real(circuit, "resistors")
+    watts = float(circuit.conductances[own] @ every[own] + dissipated(circuit, volts, ("diodes",)).mean())
     squares = every[circuit.mask]
     if has_content(circuit):
         return Heat(watts, squares)
+    squares = squares + sum((each.slopes(volts)[circuit.mask] for each in Supplied.of(circuit)), 0.0 * squares)
     adjoint = simulator.small_signal(point, np.zeros((len(volts), len(circuit.outputs))), nodes=_rise(point))
     return Heat(watts, squares + branch_products(circuit, volts, adjoint.node_voltages) / len(volts))
 
@@ -138,11 +141,11 @@ def _rise(point: OperatingPoint) -> Floats:
         parts = circuit.bank(kind)
         if not len(parts) or not (spec.conductive or spec.nonlinear):
             continue
-        across = volts[:, parts.terminals[:, 0]] - volts[:, parts.terminals[:, 1]]
+        across = (volts[:, parts.terminals[:, 0]] - volts[:, parts.terminals[:, 1]]) * real(circuit, kind)
         if spec.nonlinear:
             ports = one_ports(circuit.models, parts.values, circuit.temperature)
-            slope = ports.current(across) + across * ports.conductance(across)
+            slope = (ports.current(across) + across * ports.conductance(across)) * real(circuit, kind)
         else:
             slope = 2.0 * parts.values * across
         found += (incidence(circuit, kind) @ slope.T).T
-    return found
+    return found + sum((each.rise(volts) for each in Supplied.of(circuit)), np.zeros_like(found))

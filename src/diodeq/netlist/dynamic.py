@@ -21,7 +21,7 @@ from diodeq.devices.two_pin import NGSPICE, TwoPin, called, diodes_of
 from diodeq.errors import InputError
 from diodeq.netlist import spice
 from diodeq.netlist.batched import Floats, element_lines, node, options
-from diodeq.netlist.listing import TOLERANCES
+from diodeq.netlist.listing import TOLERANCES, tolerances_for
 from diodeq.spice.numbers import shortest
 
 # A step takes this share of the time that is simulated.
@@ -58,6 +58,7 @@ def transient_deck(
     stop: float,
     tolerance: float,
     marker: str,
+    rest: Floats | None = None,
 ) -> DynamicDeck:
     """The deck that lets a folded circuit settle from one stimulus to another.
 
@@ -68,6 +69,7 @@ def transient_deck(
         stop: seconds to simulate.
         tolerance: relative error of each time step.
         marker: a node name no other deck of the process has.
+        rest: float64[N] volts near which it rests at first.
     """
     ramp = shortest(STEP * stop)
     currents = [
@@ -86,7 +88,7 @@ def transient_deck(
     small = shortest(1e-2 * min(charged, default=1.0))
     # In the first steps charge flows in sources inside of one-ports, as a small difference of large numbers.
     sources = any(isinstance(circuit.models[k], TwoPin) and diodes_of(circuit.models[k]) for k in used_models(circuit))
-    abstol = shortest(1e-9 if sources else 1e-15)
+    abstol = shortest(1e-9 if sources else max(1e-15, float(dict(tolerances_for(circuit))["abstol"])))
     accuracy = f"reltol={shortest(tolerance)} trtol=1 vntol=1e-9 abstol={abstol} chgtol={small}"
     nodes = [node(k) for k in range(1, len(circuit.nodes))]
     diodes = [_carried(f"d{k}", circuit.models[m]) for k, m in enumerate(circuit.diodes.values.tolist(), 1)]
@@ -96,11 +98,17 @@ def transient_deck(
         *currents,
         *volts,
         f".options {accuracy} gmin={dict(TOLERANCES)['gmin']} temp={shortest(circuit.temperature)}",
+        *_near(rest),
         ".save " + "\n+ ".join(saved),
         f".tran {shortest(stop / POINTS)} {shortest(stop)} 0 {shortest(stop / POINTS)}",
         ".end",
     ]
     return DynamicDeck("\n".join(lines) + "\n", marker, nodes, diodes)
+
+
+def _near(rest: Floats | None) -> list[str]:
+    volts = [] if rest is None else rest.tolist()
+    return [f".nodeset v({node(k)})={shortest(value)}" for k, value in enumerate(volts) if k]
 
 
 def noise_deck(
@@ -131,7 +139,7 @@ def noise_deck(
         *_static(circuit, capacitances, marker, " ac 1"),
         *currents,
         *volts,
-        f".options {options(circuit)}",
+        f".options {options(circuit, tolerances_for(circuit))}",
         ".op",
         *(f".noise v({node(p)},{node(m)}) v{marker} dec {PER_DECADE} {low} {high}" for p, m in outputs),
         ".end",

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 import diodeq
 from diodeq.arrays import real
 from diodeq.circuit import KINDS, Circuit
-from diodeq.circuit.amplifiers import amplifiers, named
+from diodeq.circuit.amplifiers import named
+from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.kinds import source_kinds
 from diodeq.circuit.primitives import Primitive, Run, lower, used_models
 from diodeq.devices import Model
@@ -28,8 +29,9 @@ TOLERANCES: Tolerances = (
     ("abstol", "1e-18"),
     ("gmin", "1e-12"),
 )
-# Gains of a million make rounding of nodes at 0 V larger than so small currents.
+# Large gains make what rounding of their inputs makes flow larger than so small currents.
 AMPLIFIED: Tolerances = tuple((name, "1e-12" if name == "abstol" else value) for name, value in TOLERANCES)
+LARGE = 100.0
 
 # The diode parameters are those at this temperature unless a model has its own TNOM.
 NOMINAL_TEMPERATURE = 27.0
@@ -123,8 +125,14 @@ def list_circuit(
             Output(plain(name), nodes[plus], nodes[minus])
             for name, (plus, minus) in zip(circuit.output_names, circuit.outputs.tolist(), strict=True)
         ),
-        tolerances=AMPLIFIED if amplifiers(circuit) else TOLERANCES,
+        tolerances=tolerances_for(circuit),
     )
+
+
+def tolerances_for(circuit: Circuit) -> Tolerances:
+    """The tightest tolerances that a circuit's gains let an engine meet."""
+    gains = (circuit.bank(kind).values for kind, spec in kinds_of(circuit).items() if not spec.passive)
+    return AMPLIFIED if any(np.abs(each).max() > LARGE for each in gains) else TOLERANCES
 
 
 def circuit_digest(circuit: Circuit) -> str:

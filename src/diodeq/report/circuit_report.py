@@ -99,8 +99,15 @@ def _budget(verification: Verification) -> Section:
         "Where the error comes from: conductances that stand for other weights; the ideal circuit against the network"
         " of those weights; real diodes against ideal ones. "
     )
+    if "perfect" in verification.levels:
+        causes = (
+            "Where the error comes from: resistors and diodes with perfect amplifiers, against the network; what the"
+            " amplifiers' finite gain adds, then their offsets and input currents, then limits of swing and current. "
+        )
+    elif verification.certificate is None:
+        causes = ""
     text = (
-        f"{causes if verification.certificate is not None else ''}"
+        f"{causes}"
         "The total compares the circuit with the network given."
         f" Two independent ways of solving the circuit differ by at most {verification.solver:.1e}, in network units."
     )

@@ -224,9 +224,9 @@ def _power(evidence: Evidence) -> Section:
     caption = "Static power of an inference by class."
     average, median = _watts(float(total.mean())), _watts(float(np.median(total)))
     text = (
-        f"Held at an operating point, the resistors and diodes turn {average} into heat on average over"
-        f" {len(total)} held-out samples, {median} in the median (Σ v·i of every part)."
-        " Drivers, amplifiers and read-out are not included,"
+        f"Held at an operating point, the resistors, diodes and operational amplifiers turn {average} into heat on"
+        f" average over {len(total)} held-out samples, {median} in the median."
+        " Drivers and read-out are not included,"
         " and the energy of an inference also depends on how long the circuit takes to settle."
     )
     figure = run_plots.power_figure(total, evidence.labels, evidence.data.classes)

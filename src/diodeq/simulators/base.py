@@ -295,10 +295,18 @@ class Dynamic(Protocol):
     diodes' own come with their models."""
 
     def transient(
-        self, circuit: Circuit, capacitances: Floats, before: Floats, after: Floats, stop: float, tolerance: float
+        self,
+        circuit: Circuit,
+        capacitances: Floats,
+        before: Floats,
+        after: Floats,
+        stop: float,
+        tolerance: float,
+        rest: Floats | None = None,
     ) -> list[Waveform]:
         """One waveform a row, from the operating point of input volts ``before`` float64[B, n_in] when they step to
-        ``after``, over ``stop`` seconds, with a relative error of ``tolerance`` a time step."""
+        ``after``, over ``stop`` seconds, with a relative error of ``tolerance`` a time step. The search for that point
+        begins at node voltages ``rest`` float64[B, N], where they are given."""
         ...
 
     def noise(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import figures, groups_of, inside
 from diodeq.circuit.bank import Floats
 from diodeq.devices import DiodeModel, Model
 from diodeq.devices.composite.model import CompositeModel
@@ -14,9 +15,12 @@ from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.transistor.model import TransistorModel
+from diodeq.errors import InputError
 
 # Resistors are measured at this temperature, °C (IEC 60115-1).
 MEASURED_AT = 25.0
+# Standard deviations of the logarithms of amplifiers' input currents and gains, and the most that a gain is.
+BIASES, GAINS, MOST = 0.5, 0.3, 1e7
 # What is left of a conductance that additive errors would make negative: this share of the technology's least one.
 LEFT = 1e-3
 
@@ -36,7 +40,8 @@ def vary(circuit: Circuit, technology: Technology, rng: np.random.Generator) -> 
     """One board of ``circuit``: the same topology with other values, models and temperature.
 
     Every resistor, diode and constant source deviates on its own, the temperature is one for the board, uniform in its
-    range. Equal generators give equal boards. Inputs, turns ratios, gyrators, buffers and mirrors stay as drawn.
+    range. Equal generators give equal boards. Inputs, turns ratios, gyrators, and buffers and mirrors but for those
+    inside of operational amplifiers, stay as drawn.
     """
     return draw(circuit, technology, rng).circuit
 
@@ -44,19 +49,21 @@ def vary(circuit: Circuit, technology: Technology, rng: np.random.Generator) -> 
 def draw(circuit: Circuit, technology: Technology, rng: np.random.Generator, corners: bool = False) -> Board:
     """One board with its slope; ``corners`` takes the coldest, the circuit's own or the hottest temperature.
 
-    The order of the draws is temperature, resistors, sources, diodes; a figure of 0 draws nothing.
+    The order of the draws is temperature, resistors, sources, diodes, amplifiers; a figure of 0 draws nothing.
     """
     spread = technology.variation
     temperature = _temperature(circuit, spread, rng, corners)
     conductances, slope = _conductances(circuit, technology, temperature, rng)
-    board = circuit.with_conductances(conductances)
+    own = inside(circuit, "resistors")
+    board = circuit.with_conductances(np.where(own, circuit.conductances, conductances))
+    slope = np.where(own, 0.0, slope)
     if spread.supply_error:
-        volts = circuit.voltage_sources.values
-        board = board.with_values(
-            "voltage_sources", volts * (1.0 + rng.uniform(-spread.supply_error, spread.supply_error, len(volts)))
-        )
+        volts, held = circuit.voltage_sources.values, ~inside(circuit, "voltage_sources")
+        errors = rng.uniform(-spread.supply_error, spread.supply_error, len(volts))
+        board = board.with_values("voltage_sources", volts * (1.0 + errors * held))
     if (spread.saturation or spread.emission) and len(circuit.diodes):
         board = _with_diodes(board, spread, rng)
+    board = with_amplifiers(board, spread.amplifiers, temperature, rng)
     return Board(board if temperature == circuit.temperature else replace(board, temperature=temperature), slope)
 
 
@@ -115,16 +122,59 @@ def _relative(spread: Variation, count: int, rng: np.random.Generator) -> Floats
     return errors * (spread.tolerance / 3.0)
 
 
+def with_amplifiers(circuit: Circuit, spread: float, temperature: float, rng: np.random.Generator) -> Circuit:
+    """Operational amplifiers at a temperature (°C), each with its own offset, input currents and gain.
+
+    Without a ``spread`` all are as drawn, and drift one way. Raises ``InputError`` where a drift is not known.
+    """
+    volts, amperes, gains = (
+        np.array(circuit.bank(kind).values) for kind in ("voltage_sources", "current_sources", "buffers")
+    )
+    groups = groups_of(circuit)
+    away = temperature - circuit.temperature
+    for group in groups if spread or away else ():
+        known, count = figures(group), len(group.numbers)
+        if away and known.drift is None:
+            raise InputError(
+                f"how the offset of amplifiers {group.name} drifts is not known",
+                "give their drift, V/K, in DIODEQ_AMPLIFIERS, or no temperatures",
+            )
+        at = group.at("voltage_sources", "offset")
+        signs = (spread * rng.standard_normal((2, count))) if spread else np.ones((2, count))
+        offset = signs[0] * np.where(at < 0, 0.0, np.append(volts, 0.0)[at])
+        drifted = signs[1] * (known.drift or 0.0) * away
+        volts[at[at >= 0]] = (offset + drifted)[at >= 0]
+        warmer = 2.0 ** (away / known.doubling) if known.doubling else 1.0
+        for purpose in ("plus", "minus"):
+            at, factor = (
+                group.at("current_sources", purpose),
+                warmer * np.exp(spread * BIASES * rng.standard_normal(count)),
+            )
+            amperes[at[at >= 0]] *= factor[at >= 0]
+        at = group.at("buffers", "gain")
+        gains[at] = np.minimum(gains[at] * np.exp(spread * GAINS * rng.standard_normal(count)), MOST)
+    if not groups:
+        return circuit
+    return (
+        circuit.with_values("voltage_sources", volts)
+        .with_values("current_sources", amperes)
+        .with_values("buffers", gains)
+    )
+
+
 def _with_diodes(circuit: Circuit, spread: Variation, rng: np.random.Generator) -> Circuit:
-    """A model for every diode, with its own saturation current and emission coefficient."""
+    """A model for every diode, with its own saturation current and emission coefficient; those that make up operational
+    amplifiers have theirs."""
     count = len(circuit.diodes)
     saturation = np.exp(spread.saturation * rng.standard_normal(count))
     # Three sigma at most: a coefficient far out would be no diode.
     emission = 1.0 + spread.emission * np.clip(rng.standard_normal(count), -3.0, 3.0)
     drawn = [circuit.models[k] for k in circuit.diodes.values.astype(int).tolist()]
     models = tuple(
-        _deviating(model, f"{model.name}-{k}", float(s), float(e))
-        for k, (model, s, e) in enumerate(zip(drawn, saturation, emission, strict=True), 1)
+        model if own else _deviating(model, f"{model.name}-{k}", float(s), float(e))
+        for k, (model, s, e, own) in enumerate(
+            zip(drawn, saturation, emission, inside(circuit, "diodes").tolist(), strict=True), 1
+        )
     )
     return replace(circuit, models=models, diodes=circuit.diodes.with_values(np.arange(count)))
 

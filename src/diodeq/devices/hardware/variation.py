@@ -29,6 +29,10 @@ class Variation:
         saturation: standard deviation of the logarithm of each diode's saturation current.
         emission: standard deviation of each diode's emission coefficient, relative.
 
+    Operational amplifiers:
+        amplifiers: how much each differs, 1 as is usual: offsets normal about 0 with the typical one as standard
+            deviation, and the logarithms of input currents and gains with 0.5 and 0.3. With 0 all are as drawn.
+
     Board:
         coldest, hottest: °C; supply_error: relative, of each constant source, uniform within ± it.
 
@@ -48,6 +52,7 @@ class Variation:
     stuck_high: float = 0.0
     saturation: float = 0.0
     emission: float = 0.0
+    amplifiers: float = 0.0
     coldest: float = 27.0
     hottest: float = 27.0
     supply_error: float = 0.0

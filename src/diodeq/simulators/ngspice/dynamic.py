@@ -41,7 +41,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Transient:
-    """A folded circuit from one stimulus to another."""
+    """A folded circuit from one stimulus to another; where it rests at first is looked for near ``rest`` [N]."""
 
     circuit: Circuit
     capacitances: Floats
@@ -49,11 +49,19 @@ class Transient:
     after: Stimulus
     stop: float
     tolerance: float
+    rest: Floats | None = None
 
     def run(self, session: Session) -> Moved:
         """Raises SimulationError when ngspice fails or stops before the time is over."""
         deck = transient_deck(
-            self.circuit, self.capacitances, self.before, self.after, self.stop, self.tolerance, next_marker()
+            self.circuit,
+            self.capacitances,
+            self.before,
+            self.after,
+            self.stop,
+            self.tolerance,
+            next_marker(),
+            self.rest,
         )
         found = session.run(deck.text, deck.marker, ["time", *deck.nodes, *deck.diode_currents], None)
         times = found["time"]

@@ -17,14 +17,13 @@ from diodeq.circuit.one_ports import laws_of, without_idle
 from diodeq.circuit.proof import Judge, attainable
 from diodeq.errors import DiodeqError
 from diodeq.netlist.batched import SweepDeck, SweepPlan
-from diodeq.netlist.listing import TOLERANCES, Tolerances
+from diodeq.netlist.listing import Tolerances, tolerances_for
 from diodeq.simulators.ngspice.session import Session
 
 # Tight tolerances give 1e-9 V in one sweep, and make ngspice give up on circuits that it solves with looser ones: those
 # come next, a sample at a time, its defaults last, and only then its slowest way to search. What an answer is worth is
 # for the judge to say in any case.
-RUNGS: tuple[Tolerances, ...] = (
-    TOLERANCES,
+LOOSER: tuple[Tolerances, ...] = (
     (("reltol", "1e-6"), ("vntol", "1e-9"), ("abstol", "1e-15"), ("gmin", "1e-12")),
     (("reltol", "1e-3"), ("vntol", "1e-6"), ("abstol", "1e-12"), ("gmin", "1e-12")),
 )
@@ -87,11 +86,12 @@ class Forward:
             into, volts = total(self.injections[rows]).astype(np.float64), self.source_voltages[rows]
             return plan.deck(moving, into, volts, next_marker(), tolerances=tolerances)
 
+        first = tolerances_for(self.circuit)
         found = Search(session, judge.equations, deck, self.samples)
-        found.sweep()
+        found.sweep(first)
         conductances = np.full((self.samples, len(judge.laws)), np.nan)
         error = np.full(self.samples, np.inf)
-        for tolerances in (*RUNGS, None):
+        for tolerances in (first, *LOOSER, None):
             rows = found.fresh()
             x, g, volts = judge.settle(found.unknowns[rows], right[rows], anew=False)
             found.unknowns[rows], conductances[rows], error[rows] = x, g, volts
@@ -135,10 +135,11 @@ class Adjoint:
             into = total(self.injections[rows]).astype(np.float64)
             return plan.deck(self.circuit, into, zero, next_marker(), frozen, tolerances)
 
+        first = tolerances_for(self.circuit)
         found = Search(session, judge.equations, deck, self.samples)
-        found.sweep()
+        found.sweep(first)
         error = np.full(self.samples, np.inf)
-        for tolerances in (*RUNGS, None):
+        for tolerances in (first, *LOOSER, None):
             rows = found.fresh()
             found.unknowns[rows], error[rows] = judge.settle_linear(
                 found.unknowns[rows], right[rows], self.conductances[rows]
@@ -159,11 +160,11 @@ class Search:
         self._session, self._equations, self._deck = session, equations, deck
         self._fresh = np.zeros(samples, bool)
 
-    def sweep(self) -> None:
+    def sweep(self, tolerances: Tolerances) -> None:
         """All samples in one sweep; one at which it stops is left out, and it goes on with the next."""
         rows = np.arange(len(self.unknowns))
         for _ in range(STOPS):
-            rows = rows[self._run(rows, TOLERANCES) + 1 :]
+            rows = rows[self._run(rows, tolerances) + 1 :]
             if not len(rows):
                 return
 
@@ -182,7 +183,7 @@ class Search:
         """How many of the rows it got through."""
         deck = self._deck(rows, tolerances)
         names = [name for group in deck.vectors.values() for name in group]
-        last = tolerances is RUNGS[-1]
+        last = tolerances is LOOSER[-1]
         found, reason = self._session.sweep(deck.text, deck.marker, [deck.marker, *names], len(rows), last)
         done = len(found[deck.marker])
         volts = _columns([np.zeros(done), *(found[name] for name in deck.vectors["nodes"])], done)

@@ -17,9 +17,10 @@ from diodeq.circuit.equations import Equations
 from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.one_ports import apart, without_idle
 from diodeq.circuit.proof import attainable, promised_adjoint
+from diodeq.netlist.listing import tolerances_for
 from diodeq.netlist.point import PointDeck, point_deck
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
-from diodeq.simulators.ngspice.jobs import RUNGS, Answer, answered, joined, judge_of, next_marker, none, work
+from diodeq.simulators.ngspice.jobs import LOOSER, Answer, answered, joined, judge_of, next_marker, none, work
 from diodeq.simulators.ngspice.session import Session
 from diodeq.simulators.ngspice.simulator import NgspiceBase
 
@@ -41,9 +42,9 @@ class PointForward:
         judge = judge_of(self.circuit)
         right = judge.equations.driven(self.sources[None])
         answer = none(self.circuit, None)
-        for tolerances in RUNGS:
+        for tolerances in (tolerances_for(self.circuit), *LOOSER):
             deck = point_deck(self.circuit, self.sources, next_marker(), tolerances=tolerances)
-            unknowns, reason = _point(session, deck, judge.equations, tolerances is RUNGS[-1])
+            unknowns, reason = _point(session, deck, judge.equations, tolerances is LOOSER[-1])
             x, g, error = judge.settle(unknowns, right, anew=False)
             answer = answered(judge.equations, x, g, error, reason)
             if error[0] <= attainable(answer.node_voltages)[0]:
@@ -70,9 +71,9 @@ class PointAdjoint:
         judge = judge_of(self.circuit)
         right, frozen = judge.equations.right_side(self.injections[None]), self.conductances[None]
         answer = none(self.circuit, None)
-        for tolerances in RUNGS:
+        for tolerances in (tolerances_for(self.circuit), *LOOSER):
             deck = point_deck(self.circuit, self.sources, next_marker(), self.injections, tolerances)
-            unknowns, reason = _point(session, deck, judge.equations, tolerances is RUNGS[-1])
+            unknowns, reason = _point(session, deck, judge.equations, tolerances is LOOSER[-1])
             x, error = judge.newton.polish_linear(unknowns, right, frozen, judge.promised_adjoint)
             answer = answered(judge.equations, x, frozen, error, reason)
             if error[0] <= judge.promised_adjoint(x)[0]:

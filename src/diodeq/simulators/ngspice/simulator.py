@@ -131,7 +131,14 @@ class NgspiceSimulator(NgspiceBase):
         return demand_leveled(solution, operating_point, scale, found.error, promised, found.reasons)
 
     def transient(
-        self, circuit: Circuit, capacitances: Floats, before: Floats, after: Floats, stop: float, tolerance: float
+        self,
+        circuit: Circuit,
+        capacitances: Floats,
+        before: Floats,
+        after: Floats,
+        stop: float,
+        tolerance: float,
+        rest: Floats | None = None,
     ) -> list[Waveform]:
         """Waveforms from input volts ``before`` float64[B, n_in] to ``after``: ``.tran`` on the folded circuit."""
         folded, farads = self._small(circuit)[0], real("the capacitances", capacitances)
@@ -139,10 +146,11 @@ class NgspiceSimulator(NgspiceBase):
         known = [folded.known_voltages(values) for values in sources]
         starts, ends = (_stimuli(folded, *each) for each in zip(sources, known, strict=True))
         small = folded.fold_injections(farads[None])[0]
+        near = [None] * len(starts) if rest is None else [*folded.fold_injections(rest)]
         found = self.pool.map(
             [
-                Transient(folded.circuit, small, start, end, stop, tolerance)
-                for start, end in zip(starts, ends, strict=True)
+                Transient(folded.circuit, small, start, end, stop, tolerance, guess)
+                for start, end, guess in zip(starts, ends, near, strict=True)
             ]
         )
         waves = []
