@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
+from diodeq.cli.console import bar
 from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
@@ -107,7 +106,7 @@ def montecarlo(
         level = (1.0 if labels is None else float(np.mean(outputs.argmax(axis=1) == labels))) - MAY_LOSE
     boards = board_log.begin(out, study, resume) if out is not None else []
     del boards[samples:]
-    with mapper(cluster, workers) as map_, _bar(len(boards), samples) as advance:
+    with mapper(cluster, workers) as map_, bar("boards", len(boards), samples) as advance:
         found = measure(study, outputs, range(len(boards), samples), map_)
         for board in board_log.logged(out, found) if out is not None else found:
             boards.append(board)
@@ -157,22 +156,6 @@ def _share(text: str) -> float:
     if not 0.0 < value <= 1.0:
         raise UsageError(f"--threshold {text} is no share", "write such as 97% or 0.97")
     return value
-
-
-@contextmanager
-def _bar(done: int, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr while boards come in; nothing where it is not a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("boards"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    from diodeq.cli.console import Terminal
-
-    with Progress(*columns, console=Terminal(stderr=True)) as progress:
-        task = progress.add_task("", total=total, completed=done)
-        yield lambda: progress.advance(task)
 
 
 def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
