@@ -110,7 +110,7 @@ def largest_tolerances(circuit: Circuit, drives: Floats, engine: Simulator, box:
         middle = (kept + lost) // 2
         open_ = lost - kept > 1
         if not open_.any():
-            return np.append(TOLERANCES, 0.0)[kept]
+            return np.asarray(np.append(TOLERANCES, 0.0)[kept], np.float64)
         for number in np.unique(middle[open_]).tolist():
             rows = np.flatnonzero(open_ & (middle == number))
             one = replace(box, tolerance=float(TOLERANCES[number]))
