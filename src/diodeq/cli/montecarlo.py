@@ -203,7 +203,8 @@ def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
         certain = f"at most {bound['bound_volts']:.3g} V" if bound["bound_volts"] is not None else "without bound"
         verdict = "the bound holds" if bound["holds"] else "THE BOUND DOES NOT HOLD"
         yield (
-            f"certificate: a tolerance of {100 * bound['tolerance']:.3g} % moves the output nodes {certain} in all;"
+            f"certificate, {counted(bound['samples'], 'sample')}: a tolerance of {100 * bound['tolerance']:.3g} % moves"
+            f" the output nodes {certain} in all (by {bound['method']});"
             f" seen {bound['worst_board_volts']:.3g} V on {counted(bound['boards'], 'board')},"
             f" {bound['worst_corner_volts']:.3g} V in the worst corners: {verdict}"
         )
