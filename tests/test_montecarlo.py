@@ -121,6 +121,9 @@ def test_the_certificates_bound_holds(name, tolerance):
     assert 0.0 < found["worst_board_volts"] <= found["bound_volts"]
     assert found["closest"] <= 1.0
     assert found["worst_corner_volts"] > found["worst_board_volts"]
+    near = name in ("layered", "lateral")
+    assert found["method"] == ("comparison" if near else "margin")
+    assert found["bound_volts"] < 3.0 * found["worst_corner_volts"] or not near
 
 
 def test_no_certificate_without_a_tolerance_or_for_mirrors():

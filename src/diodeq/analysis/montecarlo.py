@@ -64,6 +64,8 @@ class Study:
             raise InputError(f"labels are not class numbers from 0 to {count - 1}, one a sample", "correct them")
         if self.technology.variation == Variation():
             raise UsageError("nothing varies from board to board", "give a tolerance, temperatures or a technology")
+        if self.technology.variation.shape == "worst":
+            raise UsageError("no board is drawn at random where every part is at its worst", "use `diodeq certify`")
         if self.seed < 0:
             raise UsageError(f"a seed of {self.seed} is not possible", "give 0 or more")
 

@@ -12,9 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from diodeq.analysis.certificate import CERTIFIED_UP_TO, certify_circuit
+from diodeq.analysis.certificate import CERTIFIED_UP_TO, CircuitCertificate, certify_circuit, doubt
+from diodeq.analysis.comparison import Box
+from diodeq.analysis.enclosure import enclose
 from diodeq.analysis.montecarlo import TASK, Study, alone, board_of
+from diodeq.analysis.passive import Passive
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import groups_of, inside, named
 from diodeq.circuit.bank import Floats
@@ -29,6 +33,8 @@ from diodeq.synthesis.variation import BIASES, GAINS, MEASURED_AT
 # So many parts are named, and so many boards of the certificate's kind are tried.
 NAMED = 10
 TRIED = 32
+# Samples that are bounded, each by a few solutions of its own.
+BOUNDED = 100
 # A Gaussian cut at three sigma has this standard deviation, in sigma.
 CUT = 0.9866
 
@@ -155,10 +161,12 @@ def deviation(circuit: Circuit, technology: Technology) -> Floats:
 def certified(study: Study, ranking: Ranking, map_: Map) -> dict[str, Any] | None:
     """The certificate's bound on how far tolerance moves the output nodes, beside the farthest it did, in volts.
 
-    The certificate speaks of resistors alone, so these boards have nothing else: the first of the study, and two with
-    every resistor at the end of its tolerance where the loss rises, or falls, most. None where there is no tolerance,
-    or no certificate for such a circuit.
+    It is the enclosure of nodes (``comparison``) where there is one, else the margin's. The certificate speaks of
+    resistors alone, so these boards have nothing else: the first of the study, and two with every resistor at the end
+    of its tolerance where the loss rises, or falls, most. None where there is no tolerance, or no certificate for such
+    a circuit.
     """
+    study = _fewer(study)
     tolerance = study.technology.variation.tolerance
     if not tolerance or len(study.circuit.nodes) > CERTIFIED_UP_TO:
         return None
@@ -166,12 +174,10 @@ def certified(study: Study, ranking: Ranking, map_: Map) -> dict[str, Any] | Non
         certificate = certify_circuit(study.circuit)
     except InputError:
         return None
-    # Resistances off by t are conductances off by up to t / (1 - t).
-    allowed = tolerance / (1.0 - tolerance)
+    nodes = np.unique(study.circuit.outputs)
     with create(study.simulator, 1, study.time_limit) as engine:
         point = engine.operate(study.circuit, study.drives)
-    bound = certificate.displacement(study.circuit, point.node_voltages, allowed)
-    nodes = np.unique(study.circuit.outputs)
+        bound, method = _bound(study, certificate, point, nodes, engine)
     items: list[int | Floats] = list(range(TRIED))
     for sign in (1.0, -1.0):
         items.append(study.circuit.conductances / (1.0 - tolerance * np.sign(sign * ranking.gradient)))
@@ -180,6 +186,8 @@ def certified(study: Study, ranking: Ranking, map_: Map) -> dict[str, Any] | Non
     finite = bool(np.isfinite(bound).all())
     return {
         "tolerance": tolerance,
+        "method": method,
+        "samples": len(study.drives),
         "boards": TRIED,
         "bound_volts": float(bound.max()) if finite else None,
         "worst_board_volts": float(seen[:TRIED].max()),
@@ -188,6 +196,34 @@ def certified(study: Study, ranking: Ranking, map_: Map) -> dict[str, Any] | Non
         "holds": bool((seen <= bound).all()),
         "unique_up_to": certificate.tolerance,
     }
+
+
+def _fewer(study: Study) -> Study:
+    """The study with at most so many of its samples, evenly spaced, as are bounded."""
+    rows = np.unique(np.linspace(0, len(study.drives) - 1, min(BOUNDED, len(study.drives))).round().astype(np.intp))
+    labels = None if study.labels is None else study.labels[rows]
+    return replace(study, drives=study.drives[rows], labels=labels)
+
+
+def _bound(
+    study: Study, certificate: CircuitCertificate, point: OperatingPoint, nodes: NDArray[Any], engine: Simulator
+) -> tuple[Floats, str]:
+    """How far the nodes can be from the drawn circuit's at most, Euclidean, float64[B] volts, and how that is known."""
+    tolerance = study.technology.variation.tolerance
+    volts = point.node_voltages
+    if doubt(study.circuit) is None:
+        try:
+            passive = Passive.of(study.circuit)
+        except InputError:
+            pass
+        else:
+            box = Box(tolerance, cold=study.circuit.temperature, hot=study.circuit.temperature)
+            centre = engine.operate(box.centre(study.circuit), study.drives)
+            found = [enclose(passive, box, centre, row) for row in range(len(volts))]
+            off = [np.maximum(each.above - v, v - each.below)[nodes] for each, v in zip(found, volts, strict=True)]
+            return np.linalg.norm(np.stack(off), axis=1), "comparison"
+    # Resistances off by t are conductances off by up to t / (1 - t).
+    return certificate.displacement(study.circuit, volts, tolerance / (1.0 - tolerance)), "margin"
 
 
 def _moved(shared: tuple[Study, Floats, Any], items: Sequence[int | Floats]) -> Floats:

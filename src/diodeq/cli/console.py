@@ -81,3 +81,17 @@ def counting_bar() -> Iterator[Step | None]:
     with Progress(*columns, console=Terminal(stderr=True)) as progress:
         task = progress.add_task("", total=None)
         yield lambda done, total, label: progress.update(task, completed=done, total=total, description=label)
+
+
+@contextmanager
+def bar(what: str, done: int, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr while so many of something come in, moved by a call; nothing where it is not a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Terminal(stderr=True)) as progress:
+        task = progress.add_task(what, total=total, completed=done)
+        yield lambda: progress.advance(task)

@@ -69,6 +69,7 @@ COMMANDS = Commands(
         "quantize": "quantize:quantize_command",
         "crossbar": "crossbar:crossbar",
         "montecarlo": "montecarlo:montecarlo",
+        "certify": "certify:certify",
         "settle": "settle:settle",
         "noise": "noise:noise",
         "report": "report:report",

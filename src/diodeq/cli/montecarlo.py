@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import groups_of
+from diodeq.cli.console import bar
 from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
@@ -123,7 +122,7 @@ def montecarlo(
         level = (1.0 if labels is None else float(np.mean(outputs.argmax(axis=1) == labels))) - MAY_LOSE
     boards = board_log.begin(out, study, resume) if out is not None else []
     del boards[samples:]
-    with mapper(cluster, workers) as map_, _bar(len(boards), samples) as advance:
+    with mapper(cluster, workers) as map_, bar("boards", len(boards), samples) as advance:
         found = measure(study, outputs, range(len(boards), samples), map_)
         for board in board_log.logged(out, found) if out is not None else found:
             boards.append(board)
@@ -175,22 +174,6 @@ def _share(text: str) -> float:
     return value
 
 
-@contextmanager
-def _bar(done: int, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr while boards come in; nothing where it is not a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("boards"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    from diodeq.cli.console import Terminal
-
-    with Progress(*columns, console=Terminal(stderr=True)) as progress:
-        task = progress.add_task("", total=total, completed=done)
-        yield lambda: progress.advance(task)
-
-
 def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
     """Lines to read; ``decides`` says that there are several outputs, of which one is the highest."""
     failed = f", {found['failed']} of them without a solution" if found["failed"] else ""
@@ -238,7 +221,8 @@ def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
         certain = f"at most {bound['bound_volts']:.3g} V" if bound["bound_volts"] is not None else "without bound"
         verdict = "the bound holds" if bound["holds"] else "THE BOUND DOES NOT HOLD"
         yield (
-            f"certificate: a tolerance of {100 * bound['tolerance']:.3g} % moves the output nodes {certain} in all;"
+            f"certificate, {counted(bound['samples'], 'sample')}: a tolerance of {100 * bound['tolerance']:.3g} % moves"
+            f" the output nodes {certain} in all (by {bound['method']});"
             f" seen {bound['worst_board_volts']:.3g} V on {counted(bound['boards'], 'board')},"
             f" {bound['worst_corner_volts']:.3g} V in the worst corners: {verdict}"
         )

@@ -15,7 +15,7 @@ from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.transistor.model import TransistorModel
-from diodeq.errors import InputError
+from diodeq.errors import InputError, UsageError
 
 # Resistors are measured at this temperature, °C (IEC 60115-1).
 MEASURED_AT = 25.0
@@ -114,6 +114,8 @@ def _conductances(
 
 def _relative(spread: Variation, count: int, rng: np.random.Generator) -> Floats:
     """Relative errors of resistances within ± the tolerance."""
+    if spread.shape == "worst":
+        raise UsageError("no board is drawn at random where every part is at its worst", "use shape=uniform")
     if spread.shape == "uniform":
         return rng.uniform(-spread.tolerance, spread.tolerance, count)
     errors = rng.standard_normal(count)

@@ -8,7 +8,7 @@ from typing import Self
 
 from diodeq.errors import UsageError
 
-SHAPES = ("uniform", "gaussian")
+SHAPES = ("uniform", "gaussian", "worst")
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Variation:
 
     Resistors:
         tolerance: relative, of each resistance: uniform within ± it, or, where ``shape`` is "gaussian", Gaussian with
-            a third of it as standard deviation, cut at it (SPICE's ``aunif`` and ``agauss`` with 3 sigma).
+            a third of it as standard deviation, cut at it (SPICE's ``aunif`` and ``agauss`` with 3 sigma); or, in
+            training alone, at the end where the loss of the batch rises, "worst".
         tempco: relative change per kelvin away from 25 °C, of each resistor anew within ± it.
         write_error: standard deviation of a programmed conductance, siemens.
         read_noise: standard deviation of a conductance from read to read, relative.

@@ -1,0 +1,157 @@
+"""Certified accuracy: the share of samples whose decision no board within the tolerances can change, proved."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.analysis.certificate import doubt
+from diodeq.analysis.comparison import Box
+from diodeq.analysis.enclosure import enclose
+from diodeq.analysis.passive import Passive
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.errors import InputError
+from diodeq.simulators.base import Simulator
+
+# Kelvins that are bounded at a time: a diode's volts move by 2 mV a kelvin, and what moves little is bounded tightly.
+KELVINS = 5.0
+# Among these a sample's largest tolerance is looked for: a seventh apart, up to 50 %.
+TOLERANCES = np.geomspace(1e-4, 0.5, 64)
+
+Advance = Callable[[], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Certified:
+    """What is proved of all boards in ``box``.
+
+    ``bounds`` float64[B, n_out]: volts by which each output may be off the drawn circuit's. ``kept`` bool[B]: whether
+    no board changes the sample's decision (the highest output; of one output, whether it is positive). ``right``
+    bool[B]: whether the drawn circuit's decision is the label's, None without labels.
+    """
+
+    box: Box
+    bounds: Floats
+    kept: NDArray[np.bool_]
+    right: NDArray[np.bool_] | None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of the drawn circuit."""
+        return None if self.right is None else float(np.mean(self.right))
+
+    @property
+    def certified_accuracy(self) -> float | None:
+        """The share of samples that every board decides as their labels."""
+        return None if self.right is None else float(np.mean(self.right & self.kept))
+
+    def to_json(self) -> dict[str, Any]:
+        """As a plain dict; a bound is None where there is none."""
+        largest = float(self.bounds.max(initial=0.0))
+        return {
+            "tolerance": self.box.tolerance,
+            "supply": self.box.supply,
+            "coldest": self.box.cold,
+            "hottest": self.box.hot,
+            "samples": len(self.kept),
+            "accuracy": self.accuracy,
+            "certified_accuracy": self.certified_accuracy,
+            "certified_decisions": float(np.mean(self.kept)),
+            "largest_bound_volts": largest if np.isfinite(largest) else None,
+            "median_bound_volts": float(np.median(self.bounds.max(axis=1))) if np.isfinite(largest) else None,
+        }
+
+
+def certify(
+    circuit: Circuit,
+    drives: Floats,
+    labels: NDArray[np.int64] | None,
+    boxes: Sequence[Box],
+    engine: Simulator,
+    advance: Advance = lambda: None,
+) -> list[Certified]:
+    """What is proved of the boards in each box, for input volts ``drives`` float64[B, n_in] and class numbers.
+
+    ``advance`` is called after every sample of every box.
+
+    Raises:
+        InputError: no outputs, or a circuit that is not of resistors, one-ports that never fall, and sources.
+    """
+    if not len(circuit.outputs) or not len(drives):
+        raise InputError(f"circuit {circuit.title!r} has no outputs or no samples", "give it some")
+    passive = Passive.of(circuit)
+    reason = doubt(circuit)
+    if reason is not None:
+        raise InputError(f"circuit {circuit.title!r} is not certified: {reason}", "look at it by simulation")
+    drawn = engine.operate(circuit, drives).outputs
+    found = []
+    for box in boxes:
+        bounds, kept = _within(passive, circuit, drives, drawn, box, engine, advance)
+        right = None if labels is None else _decisions(drawn) == labels
+        found.append(Certified(box, bounds, kept, right))
+    return found
+
+
+def largest_tolerances(circuit: Circuit, drives: Floats, engine: Simulator, box: Box) -> Floats:
+    """The largest of ``TOLERANCES`` that is certified to keep each sample's decision, float64[B]; 0 where none is.
+
+    ``box`` says all but the tolerance.
+    """
+    passive = Passive.of(circuit)
+    drawn = engine.operate(circuit, drives).outputs
+    kept, lost = np.full(len(drives), -1), np.full(len(drives), len(TOLERANCES))
+    while True:
+        middle = (kept + lost) // 2
+        open_ = lost - kept > 1
+        if not open_.any():
+            return np.asarray(np.append(TOLERANCES, 0.0)[kept], np.float64)
+        for number in np.unique(middle[open_]).tolist():
+            rows = np.flatnonzero(open_ & (middle == number))
+            one = replace(box, tolerance=float(TOLERANCES[number]))
+            _, keeps = _within(passive, circuit, drives[rows], drawn[rows], one, engine, lambda: None)
+            kept[rows[keeps]], lost[rows[~keeps]] = number, number
+
+
+def pieces(box: Box) -> list[Box]:
+    """The box cut into narrow ranges of temperature."""
+    count = max(1, int(np.ceil((box.hot - box.cold) / KELVINS)))
+    edges = np.linspace(box.cold, box.hot, count + 1).tolist()
+    return [replace(box, cold=low, hot=high) for low, high in itertools.pairwise(edges)]
+
+
+def _within(
+    passive: Passive, circuit: Circuit, drives: Floats, drawn: Floats, box: Box, engine: Simulator, advance: Advance
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Bounds [B, n_out] beside the drawn outputs [B, n_out], and which decisions are kept, [B]."""
+    rows = np.zeros((drawn.shape[1], len(circuit.nodes)))
+    np.add.at(rows, (np.arange(len(rows)), circuit.outputs[:, 0]), 1.0)
+    np.subtract.at(rows, (np.arange(len(rows)), circuit.outputs[:, 1]), 1.0)
+    chosen = _decisions(drawn)
+    bounds, kept = np.zeros_like(drawn), np.ones(len(drawn), bool)
+    for piece in pieces(box):
+        point = engine.operate(piece.centre(circuit), drives)
+        outputs = point.outputs
+        for sample, best in enumerate(chosen.tolist()):
+            where = enclose(passive, piece, point, sample)
+            off = where.reach(rows) + np.abs(outputs[sample] - drawn[sample])
+            bounds[sample] = np.maximum(bounds[sample], off)
+            if len(rows) == 1:
+                sign = 1.0 if best else -1.0
+                kept[sample] &= sign * outputs[sample, 0] > where.reach(rows)[0]
+            else:
+                others = np.delete(np.arange(len(rows)), best)
+                gaps = outputs[sample, best] - outputs[sample, others]
+                kept[sample] &= bool((gaps > where.reach(rows[best] - rows[others])).all())
+            advance()
+    return bounds, kept
+
+
+def _decisions(outputs: Floats) -> NDArray[np.intp]:
+    """The highest output of each sample; of one output, 1 where it is positive."""
+    return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.0).astype(np.intp)

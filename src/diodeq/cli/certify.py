@@ -1,0 +1,144 @@
+"""``diodeq certify``: which decisions no board within the tolerances can change."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rich_click as click
+
+from diodeq.circuit import Circuit
+from diodeq.cli.console import bar
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
+from diodeq.cli.samples import Samples, sampled
+from diodeq.cli.terminal import say
+from diodeq.devices.hardware.variation import Variation
+from diodeq.errors import UsageError
+from diodeq.files import write_atomically
+from diodeq.printable import counted, percent
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from diodeq.analysis.certified import Certified
+
+
+def _tolerances(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
+    return tuple(Variation.parse(f"tolerance={word}").tolerance for word in value.split(","))
+
+
+@click.command("certify")
+@click.argument("circuit", type=click.Path(path_type=Path))
+@sampled
+@click.option("--samples", type=click.IntRange(min=1), help="Only the first so many.")
+@click.option(
+    "--tolerance",
+    "tolerances",
+    default="0.1%,0.5%,1%,2%,5%",
+    show_default=True,
+    callback=_tolerances,
+    metavar="T[,T…]",
+    help="Of every resistance, one or several.",
+)
+@click.option("--supply", metavar="T", default="0%", show_default=True, help="Of every constant source.")
+@click.option("--temperature", metavar="COLD:HOT", default="27:27", help="°C, such as 0:70.  [default: 27 °C]")
+@click.option("--largest", is_flag=True, help="Find the largest tolerance that keeps each sample's decision, too.")
+@click.option("--plot", "picture", type=WRITTEN, help="Draw certified accuracy over tolerance (.svg, .png, .pdf).")
+@SIMULATOR
+@WORKERS
+@TIME_LIMIT
+@JSON
+def certify(
+    circuit: Path,
+    samples: int | None,
+    tolerances: tuple[float, ...],
+    supply: str,
+    temperature: str,
+    largest: bool,
+    picture: Path | None,
+    simulator: str,
+    workers: int | None,
+    time_limit: float,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Prove for each sample how far any board of CIRCUIT can be off, and whether any can change the decision.
+
+    A bound, not a sample of boards: every resistor, source and temperature may be anywhere in its range. It is for
+    circuits of resistors, diodes and sources, as `diodeq train` makes them. Resistors' own change with temperature is
+    not in it: add it to --tolerance.
+
+    Example: diodeq certify run/circuit.npz --data digits --tolerance 1% --temperature 20:30
+    """
+    from diodeq.analysis.certified import certify as proved
+    from diodeq.analysis.certified import largest_tolerances, pieces
+    from diodeq.analysis.comparison import Box
+    from diodeq.simulators import create
+
+    if picture is not None:
+        from diodeq.report.figures import demand_drawable
+
+        demand_drawable(picture)
+    spread = Variation.parse(f"supply_error={supply},temperature={temperature}")
+    boxes = [Box(each, spread.supply_error, spread.coldest, spread.hottest) for each in tolerances]
+    loaded = Circuit.load(circuit)
+    drives, labels = Samples(**given).read(circuit, loaded)
+    if drives is None:
+        raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
+    drives, labels = drives[:samples], None if labels is None else labels[:samples]
+    began = time.perf_counter()
+    with create(simulator, workers, time_limit) as engine:
+        work = len(drives) * sum(len(pieces(box)) for box in boxes)
+        with bar("samples", 0, work) as advance:
+            found = proved(loaded, drives, labels, boxes, engine, advance)
+        most = largest_tolerances(loaded, drives, engine, boxes[0]) if largest else None
+        version = engine.version
+    document = {
+        "circuit": loaded.title,
+        "simulator": version,
+        "samples": len(drives),
+        "seconds": time.perf_counter() - began,
+        **{key: found[-1].to_json()[key] for key in ("accuracy", "certified_accuracy", "largest_bound_volts")},
+        "tolerances": [each.to_json() for each in found],
+        "largest_tolerances": None if most is None else most.tolist(),
+    }
+    if picture is not None:
+        from diodeq.report.certified_plot import certified_figure
+        from diodeq.report.figures import render
+
+        write_atomically(picture, render(certified_figure(found), picture))
+    if as_json:
+        print_json(document)
+        return
+    from diodeq.cli.console import WIDE, Terminal
+
+    console = Terminal(least=WIDE)
+    console.print(_table(found))
+    if most is not None:
+        low, middle = np.percentile(most, [5, 50]).tolist()
+        say(f"a sample keeps its decision up to {percent(middle)} in the median, 95 % of them up to {percent(low)}")
+    say(
+        f"{counted(len(drives), 'sample')}, {document['seconds']:.3g} s ({version}): bounds of every board, none drawn;"
+        " resistors' own change with temperature is not in them"
+    )
+
+
+def _table(found: list[Certified]) -> Table:
+    from rich.table import Table
+
+    table = Table()
+    labelled = found[0].right is not None
+    for column in ("resistors", *(("accuracy", "certified") if labelled else ()), "decisions kept", "outputs off by"):
+        table.add_column(column, justify="right")
+    for each in found:
+        numbers = each.to_json()
+        volts = numbers["largest_bound_volts"]
+        shares = ("accuracy", "certified_accuracy") if labelled else ()
+        table.add_row(
+            f"{100 * each.box.tolerance:g} %",
+            *(percent(numbers[name]) for name in (*shares, "certified_decisions")),
+            "no bound" if volts is None else f"at most {volts:.3g} V",
+        )
+    return table

@@ -1,0 +1,240 @@
+"""Certificates over tolerances: no board is outside, and the worst corner is nearly reached."""
+
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from diodeq.analysis.certified import certify, largest_tolerances, pieces
+from diodeq.analysis.comparison import Box
+from diodeq.analysis.enclosure import enclose
+from diodeq.analysis.passive import Passive
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import bank
+from diodeq.circuit.inputs import Inputs
+from diodeq.cli.main import main
+from diodeq.devices import catalogue
+from diodeq.devices.diode.model import DiodeModel
+from diodeq.errors import InputError
+from diodeq.simulators import create
+from diodeq.synthesis.layered import layered
+
+SAMPLES = 6
+
+
+@pytest.fixture(scope="module")
+def wave():
+    with create("wave", 1) as engine:
+        yield engine
+
+
+def driven(names):
+    return Inputs(np.arange(len(names)), np.arange(len(names)), np.ones(len(names)), names)
+
+
+def small(diode="1N4148", widths=(4, 6, 3), **more):
+    return layered(widths, catalogue.get(diode), 5.0, seed=3, **more)
+
+
+def floating():
+    """A diode between two free nodes, one to a constant rail and one to ground."""
+    return Circuit(
+        nodes=("0", "in", "rail", "a", "b"),
+        resistors=bank("resistors", [(1, 3, 1e-3), (3, 4, 2e-5), (4, 0, 5e-4), (1, 4, 1e-4)]),
+        diodes=bank("diodes", [(3, 4, 0), (4, 2, 0), (0, 4, 0)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0), (2, 0, 2.0)]),
+        models=(catalogue.get("1N4148"),),
+        inputs=driven(("x",)),
+        outputs=np.array([[3, 4], [4, 0]]),
+    )
+
+
+CIRCUITS = {
+    "one layer": small,
+    "two layers": lambda: small(widths=(4, 5, 5, 3)),
+    "Schottky": lambda: small("BAT54"),
+    "lateral": lambda: small(lateral=True),
+    "floating diode": floating,
+}
+
+
+def volts(circuit, count=SAMPLES, seed=0):
+    return np.random.default_rng(seed).uniform(-5.0, 5.0, (count, len(circuit.inputs)))
+
+
+def boards(circuit, box, count, seed=1):
+    """Boards at random, half of them at corners, within what the box allows."""
+    random = np.random.default_rng(seed)
+    sources = circuit.voltage_sources
+    constant = np.setdiff1d(np.arange(len(sources)), circuit.inputs.source)
+    for number in range(count):
+        off = random.uniform(-1.0, 1.0, len(circuit.resistors))
+        shift = random.uniform(-1.0, 1.0, len(constant))
+        where = random.uniform()
+        if number % 2:
+            off, shift, where = np.sign(off), np.sign(shift), float(where > 0.5)
+        values = sources.values.copy()
+        values[constant] *= 1.0 + box.supply * shift
+        board = circuit.with_conductances(circuit.conductances / (1.0 + box.tolerance * off))
+        yield replace(board.with_values("voltage_sources", values), temperature=box.cold + where * (box.hot - box.cold))
+
+
+def enclosures(circuit, box, drives, engine):
+    passive, point = Passive.of(circuit), engine.operate(box.centre(circuit), drives)
+    return point, [enclose(passive, box, point, row) for row in range(len(drives))]
+
+
+def rows_of(circuit):
+    rows = np.zeros((len(circuit.outputs), len(circuit.nodes)))
+    for row, (plus, minus) in zip(rows, circuit.outputs, strict=True):
+        row[plus] += 1.0
+        row[minus] -= 1.0
+    return rows
+
+
+@pytest.mark.parametrize("tolerance", [0.001, 0.05, 0.5])
+def test_a_divider_is_bounded_by_its_closed_form(tolerance, wave):
+    divider = Circuit(
+        nodes=("0", "in", "out"),
+        resistors=bank("resistors", [(1, 2, 1e-3), (2, 0, 3e-3)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+        inputs=driven(("x",)),
+        outputs=np.array([[2, 0]]),
+    )
+    _, (found,) = enclosures(divider, Box(tolerance), np.array([[4.0]]), wave)
+    low, high = 1.0 - tolerance, 1.0 + tolerance
+    for bound, upper, lower in ((found.above, low, high), (found.below, high, low)):
+        assert bound[2] == pytest.approx(4.0 * lower / 3.0 / (upper + lower / 3.0), rel=1e-9)
+    assert found.above[1] == found.below[1] == 4.0
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+@pytest.mark.parametrize(
+    "box",
+    [Box(0.01), Box(0.3), Box(0.02, supply=0.05), Box(0.01, cold=20.0, hot=25.0), Box(0.0, 0.01, 60.0, 64.0)],
+    ids=str,
+)
+def test_no_board_is_outside(name, box, wave):
+    circuit = CIRCUITS[name]()
+    drives, rows = volts(circuit), rows_of(circuit)
+    point, found = enclosures(circuit, box, drives, wave)
+    assert all(each.bounded for each in found)
+    allowed = np.stack([each.reach(rows) for each in found])
+    for board in boards(circuit, box, 24):
+        there = wave.operate(board, drives)
+        for row, each in enumerate(found):
+            assert (there.node_voltages[row] <= each.above + 1e-9).all()
+            assert (there.node_voltages[row] >= each.below - 1e-9).all()
+        assert (np.abs(there.outputs - point.outputs) <= allowed + 1e-9).all()
+
+
+def corners(circuit, box, drives, row, engine):
+    """The farthest that each output of the sample moves from the centre at the two corners of its gradient."""
+    centre, ends = box.centre(circuit), circuit.resistors.terminals
+    one = engine.operate(centre, np.repeat(drives[row : row + 1], len(circuit.outputs), axis=0))
+    adjoint = engine.small_signal(one, np.eye(len(circuit.outputs)))
+    across = [each[:, ends[:, 0]] - each[:, ends[:, 1]] for each in (one.node_voltages, adjoint.node_voltages)]
+    found = []
+    for k, sign in enumerate(np.sign(across[0] * across[1])):
+        boards = [circuit.with_conductances(circuit.conductances / (1 + s * box.tolerance * sign)) for s in (1, -1)]
+        moved = [engine.operate(board, drives[row : row + 1]).outputs[0, k] - one.outputs[k, k] for board in boards]
+        found.append(np.abs(moved).max())
+    return np.array(found)
+
+
+@pytest.mark.parametrize(("tolerance", "times"), [(0.001, 1.05), (0.01, 1.5), (0.1, 2.5)])
+@pytest.mark.parametrize("name", ["one layer", "two layers", "Schottky"])
+def test_bounds_are_near_the_worst_corner(name, tolerance, times, wave):
+    circuit, box = CIRCUITS[name](), Box(tolerance)
+    drives = volts(circuit)
+    _, found = enclosures(circuit, box, drives, wave)
+    for row, each in enumerate(found):
+        worst = corners(circuit, box, drives, row, wave)
+        assert (worst <= each.reach(rows_of(circuit))).all()
+        assert (each.reach(rows_of(circuit)) <= times * worst + 1e-6).all()
+
+
+def test_certified_decisions_are_kept_by_every_board_and_lost_ones_are_near(wave):
+    circuit = small()
+    drives = volts(circuit, 20)
+    drawn = wave.operate(circuit, drives).outputs
+    labels = drawn.argmax(axis=1)
+    labels[:3] = (labels[:3] + 1) % 3
+    kept = [each.kept for each in certify(circuit, drives, labels, [Box(0.01), Box(0.05), Box(0.3)], wave)]
+    assert 0 < kept[1].sum() < 20
+    assert (kept[1] <= kept[0]).all()
+    assert (kept[2] <= kept[1]).all()
+    (one,) = certify(circuit, drives, labels, [Box(0.05)], wave)
+    assert one.accuracy == pytest.approx(0.85)
+    assert one.certified_accuracy == pytest.approx(np.mean(kept[1][3:]) * 0.85)
+    for board in boards(circuit, Box(0.05), 30):
+        assert (wave.operate(board, drives).outputs.argmax(axis=1) == drawn.argmax(axis=1))[kept[1]].all()
+    largest = largest_tolerances(circuit, drives, wave, Box(0.0))
+    assert (largest[kept[1]] >= 0.05 / 1.15).all()
+    assert (largest[~kept[1]] < 0.05).all()
+    (near,) = certify(circuit, drives[:1], None, [Box(largest[0])], wave)
+    assert near.kept.all()
+
+
+def test_temperatures_are_cut_into_narrow_ranges():
+    found = pieces(Box(0.01, 0.02, 0.0, 70.0))
+    assert (found[0].cold, found[-1].hot) == (0.0, 70.0)
+    assert all(one.hot == two.cold and one.hot - one.cold <= 5.0 for one, two in itertools.pairwise(found))
+    assert pieces(Box(0.01)) == [Box(0.01)]
+
+
+def test_what_is_beyond_the_laws_that_grow_with_temperature_has_no_bound(wave):
+    """A hard-driven diode's current falls with temperature above its band gap."""
+    hard = Circuit(
+        nodes=("0", "in", "out"),
+        resistors=bank("resistors", [(1, 2, 10.0)]),
+        diodes=bank("diodes", [(2, 0, 0)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+        models=(catalogue.get("1N4148"),),
+        inputs=driven(("x",)),
+        outputs=np.array([[2, 0]]),
+    )
+    drives = np.array([[3.0]])
+    _, (found,) = enclosures(hard, Box(0.01, cold=20.0, hot=25.0), drives, wave)
+    assert not found.bounded
+    assert np.isinf(found.reach(rows_of(hard))).all()
+    (told,) = certify(hard, drives, None, [Box(0.01, cold=20.0, hot=25.0)], wave)
+    assert told.to_json()["largest_bound_volts"] is None
+    assert not told.kept.any()
+    assert enclosures(hard, Box(0.01), drives, wave)[1][0].bounded
+
+
+def test_what_cannot_be_bounded_is_refused(wave):
+    circuit = small()
+    drives = volts(circuit)
+    falling = replace(circuit, models=(DiodeModel("odd", {"is": 1e-9, "isr": 1e-9}),))
+    with pytest.raises(InputError, match="falls"):
+        certify(falling, drives, None, [Box(0.01)], wave)
+    bridge = replace(circuit, models=(DiodeModel("knee", {"is": 1e-9, "ikf": 1e-3}),))
+    with pytest.raises(InputError, match="temperature"):
+        certify(bridge, drives, None, [Box(0.01, cold=0.0, hot=70.0)], wave)
+    assert certify(bridge, drives, None, [Box(0.01)], wave)[0].to_json()["largest_bound_volts"] < 1.0
+    with pytest.raises(InputError, match="no samples"):
+        certify(circuit, drives[:0], None, [Box(0.01)], wave)
+
+
+@pytest.mark.parametrize("name", ["one layer"])
+def test_the_command_says_what_is_proved(name, tmp_path, capsys):
+    CIRCUITS[name]().save(tmp_path / "c.npz")
+    rows = "\n".join(",".join(map(str, row)) for row in volts(CIRCUITS[name](), 4).round(3).tolist())
+    (tmp_path / "x.csv").write_text(rows + "\n")
+    command = ["certify", str(tmp_path / "c.npz"), "--inputs", str(tmp_path / "x.csv"), "--simulator", "wave"]
+    picture = tmp_path / "c.svg"
+    assert main([*command, "--tolerance", "1%,2%", "--json", "--plot", str(picture), "--largest"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"accuracy", "certified_accuracy", "largest_bound_volts", "samples", "seconds"} <= found.keys()
+    assert [each["tolerance"] for each in found["tolerances"]] == [0.01, 0.02]
+    assert found["tolerances"][0]["largest_bound_volts"] < found["tolerances"][1]["largest_bound_volts"]
+    assert len(found["largest_tolerances"]) == 4
+    assert picture.stat().st_size > 1000
+    assert main(command) == 0
+    assert "bounds of every board" in capsys.readouterr().out
+    assert main([*command, "--tolerance", "x"]) == 2
+    assert "tolerance" in capsys.readouterr().err
