@@ -69,6 +69,12 @@ def test_it_is_short():
     assert len(README.encode()) <= LARGEST
 
 
+def test_what_it_asks_the_system_for_is_what_setup_installs():
+    (line,) = (line for _, text in BLOCKS for line in text.splitlines() if line.startswith(SYSTEM))
+    setup = (ROOT / "scripts" / "setup").read_text()
+    assert all(package in setup for package in line.partition(" install ")[2].split())
+
+
 def files_of(folder):
     """Every file below a folder, with its bytes and when it was written."""
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
