@@ -10,10 +10,8 @@ x, y = load_iris(return_X_y=True)
 x = StandardScaler().fit_transform(x)
 mlp = MLPClassifier((8,), solver="lbfgs", alpha=0.1, max_iter=1000, random_state=0).fit(x, y)
 
-hidden, read = zip(mlp.coefs_, mlp.intercepts_, strict=True)
-network = diodeq.Network(
-    [diodeq.Stage(hidden[0].T, hidden[1]), diodeq.Stage(read[0].T, read[1], activation="identity")]
-)
+(U0, U1), (b0, b1) = mlp.coefs_, mlp.intercepts_  # scikit-learn's weights are inputs by outputs
+network = diodeq.Network([diodeq.Stage(U0.T, b0), diodeq.Stage(U1.T, b1, activation="identity")])
 compiled = diodeq.compile(network, diode="1N4148", inputs=x)
 print([stage.realization for stage in compiled.report.stages], f"{len(compiled.circuit.resistors)} resistors")
 

@@ -1,4 +1,4 @@
-"""A learning rule of your own: a board that can compare voltages but not multiply them knows only the gradient's sign."""
+"""A learning rule of your own: a board that compares voltages but cannot multiply them knows the gradient's sign."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -29,5 +29,5 @@ class SignOnly:
 
 RULES[SignOnly.name] = SignOnly()  # in this program; it can be asked for by its name now
 for rule in ("hardware-linearization", "sign-only"):
-    run = diodeq.train("iris", rule=rule, epochs=8)
+    run = diodeq.train("iris", rule=rule, epochs=6)
     print(f"{rule}: {run.accuracy:.1%} of the held-out flowers")
