@@ -79,6 +79,8 @@ def test_what_a_page_refers_to_exists(page):
         assert not picture or found.suffix in (".svg", ".png")
         if anchor:
             assert anchor in anchors(found.read_text()), f"{page.name} refers to {target}"
+    for path in re.findall(r"\bscripts/[\w./-]*\w", text):
+        assert (ROOT / path).exists(), f"{page.name} speaks of {path}"
     for name in re.findall(r"`([\w-]+)\.md`|diodeq guide ([a-z][\w-]+)", text):
         assert (GUIDE / f"{max(name)}.md").exists(), f"{page.name} refers to {max(name)}"
 
