@@ -1,4 +1,4 @@
-"""Draw the README's two pictures of the learning rules.
+"""Draw the guide's two pictures of the learning rules.
 
 rules-beta.svg: errors over the nudge, on a reciprocal circuit and on two that are not, with hardware linearization's
 error against finite differences as a line. rules-compare.svg: learning curves, from the documents that

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from diodeq.learning.rules import RULES
-from diodeq.simulators import ENGINES
-
 EXAMPLES = sorted((Path(__file__).parent.parent / "scripts" / "examples").glob("*.py"))
 LEAVES = {
     1: {"iris.npz", "iris.net"},
@@ -18,7 +15,7 @@ LEAVES = {
     10: {"parts.csv", "board.asc", "board.cir"},
 }
 # What share is right at the end, at least: chance is a third of the flowers, half of the points.
-RIGHT = {1: 80, 2: 90, 4: 80, 5: 60, 6: 80, 7: 60, 9: 60, 10: 60}
+RIGHT = {1: 80, 2: 90, 4: 80, 5: 60, 6: 80, 9: 60, 10: 60}
 
 
 def test_there_are_ten():
@@ -29,15 +26,8 @@ def test_there_are_ten():
 def test_it_runs(path, tmp_path, monkeypatch, capsys):
     if path.stem.endswith("hybrid_net") and not importlib.util.find_spec("torch"):
         pytest.skip("needs torch")
-    for registry in (RULES, ENGINES):
-        for name in registry:
-            monkeypatch.setitem(registry, name, registry[name])
     monkeypatch.chdir(tmp_path)
-    before = (set(RULES), set(ENGINES))
     runpy.run_path(str(path), run_name="__main__")
-    for registry, names in zip((RULES, ENGINES), before, strict=True):
-        for name in set(registry) - names:
-            del registry[name]
     number = int(path.name[:2])
     assert {each.name for each in tmp_path.iterdir()} == LEAVES.get(number, set())
     said = capsys.readouterr().out

@@ -1,11 +1,13 @@
-"""An engine of your own: wave behind a voltmeter that is off by a millivolt."""
+"""An engine of your own: wave behind a voltmeter that is off by some millivolts, and what that does to a gradient."""
 
 from dataclasses import replace
 
 import numpy as np
 
 import diodeq
-from diodeq.simulators import ENGINES, create
+from diodeq.learning.losses import cross_entropy
+from diodeq.learning.rules import RULES
+from diodeq.simulators import create
 
 
 class Voltmeter:
@@ -37,8 +39,14 @@ class Voltmeter:
         self._engine.__exit__(*exc)
 
 
-ENGINES["voltmeter"] = lambda volts="1e-3", **limits: Voltmeter(float(volts))  # in this program
 circuit = diodeq.layered((2, 4, 2))
-for name in ("wave", "voltmeter", "voltmeter:0.1"):
-    print(name, diodeq.simulate(circuit, [[1.0, -1.0]], simulator=name).round(4))
-print(f"{diodeq.train('iris', simulator='voltmeter', epochs=5).accuracy:.0%} of the flowers, trained by that meter")
+volts = np.random.default_rng(0).uniform(-5, 5, size=(32, 2))
+loss = cross_entropy(np.arange(32) % 2, beta=4.0)
+rule = RULES["hardware-linearization"]
+with create("wave") as wave:
+    exact = rule(wave, circuit, volts, loss).conductances
+for error in (1e-3, 1e-2, 1e-1):
+    with Voltmeter(error) as voltmeter:
+        found = rule(voltmeter, circuit, volts, loss).conductances
+    off = np.linalg.norm(found - exact) / np.linalg.norm(exact)
+    print(f"{1e3 * error:>5.0f} mV: the gradient is off by {off:.2%} of its length")
