@@ -1,4 +1,4 @@
-"""Draw the README's two pictures of the learning rules.
+"""Draw the guide's two pictures of the learning rules.
 
 rules-beta.svg: errors over the nudge, on a reciprocal circuit and on two that are not, with hardware linearization's
 error against finite differences as a line. rules-compare.svg: learning curves, from the documents that
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("compared", nargs="*", type=Path, help="compare.json of each data set")
     parser.add_argument("--simulator", default="wave")
-    parser.add_argument("--out", type=Path, default=HERE.parent / ".github" / "images")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "src" / "diodeq" / "guide" / "images")
     options = parser.parse_args()
     warnings.simplefilter("ignore", InexactRuleWarning)
     curves, floors = {}, {}

@@ -1,14 +1,17 @@
 """What is shipped works: the wheel and the sdist carry the templates, and an installed wheel exports a circuit."""
 
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import numpy
 import pytest
+import yaml
 
 import diodeq
 
@@ -30,6 +33,7 @@ def test_the_wheel_has_the_templates_and_the_type_marker(built):
     assert templates
     assert templates <= names
     assert {"diodeq/py.typed", "diodeq/devices/catalogue.toml"} <= names
+    assert {f"diodeq/guide/{path.name}" for path in (ROOT / "src" / "diodeq" / "guide").glob("*.md")} <= names
     assert {"diodeq/report/page.html.j2", "diodeq/report/page.css"} <= names
     assert f"-{diodeq.__version__}-" in built[0].name
 
@@ -37,8 +41,32 @@ def test_the_wheel_has_the_templates_and_the_type_marker(built):
 def test_the_sdist_has_everything_to_build_and_test(built):
     with tarfile.open(built[1]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "scripts/test", "tests/test_packaging.py"} <= names
+    assert {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "scripts/test",
+        "tests/test_packaging.py",
+        "CITATION.cff",
+    } <= names
     assert any(name.startswith("netlist_templates/") for name in names)
+
+
+def test_what_is_cited_and_tested_is_what_is_released():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (diodeq.__version__, project["license"])
+    assert citation["authors"] == project["authors"]
+    assert f"arxiv.org/abs/{citation['references'][0]['identifiers'][0]['value'].removeprefix('arXiv:')}" in "".join(
+        project["urls"].values()
+    )
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["python"][0] == project["requires-python"].removeprefix(">=")
+    for job in jobs.values():
+        commands = "\n".join(step.get("run", "") for step in job["steps"])
+        ran = re.findall(r"(?:\./|bash )([\w./]+)", commands)
+        assert ran
+        assert all((ROOT / script).exists() for script in ran if script.startswith(("scripts", ".ci")))
 
 
 def test_an_installed_wheel_finds_its_templates(built, tmp_path):

@@ -1,10 +1,10 @@
 """Certificates of a circuit: unique operating point, how much tolerance keeps it, how far tolerance can move it.
 
-All of it follows from strong monotonicity (THEORY: margin m > 0 gives a unique equilibrium, ``‖Δv‖ ≤ ‖ΔH v + ΔB u‖/m``)
-applied level by level: free nodes that influence each other are on one level, lower levels drive higher ones one way.
-With resistors of relative tolerance t, the reciprocal part of H keeps the share 1 - t of its positive definiteness and
-what buffers add to it, A, changes by at most t|A|, so ``m(t) ≥ (1 - t) m - 2 t β`` with ``β = ‖sym |A|‖₂``: unique
-up to ``t = m / (m + 2β)``, which is 100 % for reciprocal circuits.
+All of it follows from strong monotonicity (guide/theory.md §6: a margin m > 0 gives a unique equilibrium, and
+``‖Δv‖ ≤ ‖ΔH v + ΔB u‖/m``) applied level by level: free nodes that influence each other are on one level, lower levels
+drive higher ones one way. With resistors of relative tolerance t, the reciprocal part of H keeps the share 1 - t of
+its positive definiteness and what buffers add to it, A, changes by at most t|A|, so ``m(t) ≥ (1 - t) m - 2 t β`` with
+``β = ‖sym |A|‖₂``: unique up to ``t = m / (m + 2β)``, which is 100 % for reciprocal circuits.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from diodeq.cli.terminal import say
 from diodeq.errors import SimulatorMissingError
 
 PACKAGES = ("numpy", "scipy", "PySpice", "networkx", "jinja2", "click", "matplotlib", "scikit-learn")
-FOR_DEVELOPERS = ("lint", "test")
+FOR_DEVELOPERS = ("docs", "lint", "test")
 
 
 @click.command()

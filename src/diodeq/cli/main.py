@@ -75,6 +75,7 @@ COMMANDS = Commands(
         "report": "report:report",
         "import": "import_deck:import_command",
         "devices": "devices:devices",
+        "guide": "guide:guide",
     }
 )
 

@@ -1,4 +1,4 @@
-"""The activation a one-port induces: the resolvent ``σ = (I + α F)⁻¹`` of its law, α a resistance (THEORY.md §4).
+"""The activation a one-port induces: the resolvent ``σ = (I + α F)⁻¹`` of its law, α a resistance (guide/theory.md §4).
 
 The element is a node fed from x volts through α ohms with one diode to ground, anode at ground: the diode conducts when
 the node's voltage v would go negative, so v follows x above zero and is held near zero below. With the diode's current
@@ -25,7 +25,7 @@ def activation(law: OnePorts, x: ArrayLike, alpha: ArrayLike) -> tuple[Floats, F
         alpha: the resistance they feed through, Ω, at least 0; broadcasts against ``x``.
 
     Returns the voltages (V) and derivatives (between 0 and 1) in the broadcast shape. Raises `InputError` for values
-    that are not finite or a negative resistance. Source: THEORY.md §4, solved as the law's ``load_line`` says.
+    that are not finite or a negative resistance. Source: guide/theory.md §4, solved as the law's ``load_line`` says.
     """
     voltage, _, conductance = law.load_line(-real("the values", x), alpha)
     return -voltage, 1.0 / (1.0 + np.asarray(alpha, dtype=np.float64) * conductance)
@@ -43,7 +43,7 @@ def diode_relu(x: ArrayLike, alpha: ArrayLike, saturation: float, n_vt: float, r
 
     With ``R = α + Rs`` and the Wright omega function w, the junction is at
     ``u = -x + R Is - nVt w((R Is - x) / nVt + log(R Is / nVt))`` and ``σ(x) = x + α i`` with ``i = (-x - u) / R``.
-    Source: THEORY.md §4, voltage form. Raises nothing; NaN goes through.
+    Source: guide/theory.md §4, voltage form. Raises nothing; NaN goes through.
     """
     source = -real("the values", x)
     a = np.asarray(alpha, dtype=np.float64)

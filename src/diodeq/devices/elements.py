@@ -1,7 +1,7 @@
 """Activation elements as data: which diodes, resistors, currents and rails turn a node into an activation.
 
 An element hangs on a unit's node and draws the current ``g0 · volts_per_unit · F(v / volts_per_unit)``, so that a node
-whose own conductance is g0 settles at the resolvent ``σ = (I + F)⁻¹`` (THEORY.md §4). Everything here is in units:
+whose own conductance is g0 settles at the resolvent ``σ = (I + F)⁻¹`` (guide/theory.md §4). All here is in units:
 conductances in g0, currents in g0 · volts_per_unit, voltages in volts_per_unit. Terminals are ``"node"``, ``"0"``
 (ground), a rail or an inner node of the element.
 """

@@ -3,7 +3,7 @@
 The stage is ``0 ∈ H z + F(z) - U x - b`` with H = I - W. With the margin ``m = λ_min((H + Hᵀ)/2)`` and F strongly
 monotone with constant μ (1 for asinh, 0 for the others), H + F is strongly monotone with ``κ = m + μ``. For κ > 0 there
 is exactly one equilibrium for every input, it moves by at most ``‖U Δx‖/κ``, and both survive every perturbation of W
-with ``‖ΔW‖₂ < κ`` (THEORY.md §6). These are sufficient conditions: κ ≤ 0 proves nothing.
+with ``‖ΔW‖₂ < κ`` (guide/theory.md §6). These are sufficient conditions: κ ≤ 0 proves nothing.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def soft_threshold(x: Floats, alpha: float, threshold: float) -> tuple[Floats, F
 
 def asinh(x: Floats, alpha: float, scale: float) -> tuple[Floats, Floats]:
     """F(v) = a sinh(v/a): an antiparallel pair of Shockley diodes with ``n V_T = a`` and ``2 I_s = a`` per unit
-    conductance (``I_s (e^{v/a} - 1) - I_s (e^{-v/a} - 1) = 2 I_s sinh(v/a)``), THEORY.md §4.
+    conductance (``I_s (e^{v/a} - 1) - I_s (e^{-v/a} - 1) = 2 I_s sinh(v/a)``), guide/theory.md §4.
 
     With y = |v|/a and ξ = |x|/a this is ``y + α sinh y = ξ``. The left side is convex and increasing, and both
     ``ξ/(1+α)`` and ``asinh(ξ/α)`` lie above the solution: Newton's method descends to it from the smaller one without
@@ -87,8 +87,8 @@ def diode_relu(x: Floats, alpha: float, thermal: float) -> tuple[Floats, Floats]
     """F(v) = -I_s (exp(-v/t) - 1), a Shockley diode that conducts for v < 0, with ``I_s = t · SATURATION``.
 
     With A = α I_s: ``v = x - A + t ω(log(A/t) - (x - A)/t)`` and ``dv/dx = 1/(1 + ω)``, ω the Wright omega function
-    (THEORY.md §4, voltage form). It tends to relu as t → 0. Where the diode conducts, ``t ω = A exp(-v/t)`` gives v
-    without cancellation.
+    (guide/theory.md §4). It tends to relu as t → 0. Where the diode conducts, ``t ω = A exp(-v/t)`` gives v without
+    cancellation.
     """
     ratio = alpha * SATURATION  # A / t
     shifted = x - ratio * thermal

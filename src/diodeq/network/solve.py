@@ -2,7 +2,7 @@
 
 A stage is ``0 ∈ H z + F(z) - q`` with ``q = U x + b`` and H = I - W. Peaceman and Rachford's splitting alternates the
 resolvents of the linear part, ``(I + αH)⁻¹(v + αq)``, one inverse for all samples and iterations, and of the
-activation's law F (THEORY.md §5; Winston and Kolter 2020). For a margin m > 0 it converges linearly for every α, and
+activation's law F (guide/theory.md §5; Winston and Kolter 2020). For a margin m > 0 it converges linearly for every α;
 ``α = 1/√(m ‖H‖₂)`` is near the best in general. Stiff stages are finished by Newton's method on ``z - σ(W z + q)``,
 which is exact as soon as the pieces of a piecewise linear activation are right. One-ports are sought along their load
 lines first: of laws that are steep in one place and flat in another no single step α suits all.

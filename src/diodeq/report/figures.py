@@ -1,6 +1,7 @@
-"""How every picture is drawn: one style, files that are the same bytes each time, white behind them on any page.
+"""How every picture is drawn: one style, files that are the same bytes each time.
 
-Inside an HTML page a picture takes the page's colours instead (``inline``), light or dark.
+An SVG file has nothing behind it and is right on white and on dark pages, a PNG or PDF is white. Inside an HTML page a
+picture takes the page's colours instead (``inline``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, MaxNLocator, NullFormatter
 
+from diodeq.circuit.schematic.pen import follow_page
 from diodeq.errors import UsageError
 from diodeq.printable import drawn, printable
 
@@ -109,9 +111,15 @@ def render(figure: Figure, path: Path) -> bytes:
     """The figure in the format ``path`` ends in (.svg, .png, .pdf); raises ``UsageError`` for another."""
     suffix = demand_drawable(path)
     buffer = io.BytesIO()
+    behind: dict[str, Any] = {"transparent": True} if suffix == "svg" else {"facecolor": "white"}
     with _saving(figure):
-        figure.savefig(buffer, format=suffix, dpi=160, facecolor="white", metadata=_UNDATED[suffix])
-    return buffer.getvalue()
+        figure.savefig(buffer, format=suffix, dpi=160, metadata=_UNDATED[suffix], **behind)
+    return _for_any_page(buffer.getvalue().decode()).encode() if suffix == "svg" else buffer.getvalue()
+
+
+def _for_any_page(svg: str) -> str:
+    """Black becomes the ink of the page; what hides what is behind it, as legends do, no longer does."""
+    return follow_page(svg.replace("#ffffff", "none"), "#000000").replace("<svg", '<svg fill="currentColor"', 1)
 
 
 @contextmanager

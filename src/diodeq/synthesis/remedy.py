@@ -1,8 +1,8 @@
 """The diode's drop is the largest error of a compiled circuit: what it will cost, and the remedy that helps most.
 
 The estimate is first order: at the network's own solution every unit's diode is solved exactly on the load line it sees
-(THEORY.md §4), and the resulting errors are carried through the couplings and the stages after it. It is an estimate,
-not a bound; ``diodeq verify`` simulates.
+(guide/theory.md §4), and the resulting errors are carried through the couplings and the stages after it. It is no
+bound; ``diodeq verify`` simulates.
 """
 
 from __future__ import annotations
