@@ -22,6 +22,7 @@ from diodeq.files import write_atomically
 
 FORMAT = "diodeq-circuit"
 VERSION = 2
+TARGETS = ("target_offset", "target_scale")
 READS = (1, 2)  # 1, of diodeq 0.1.0, had every kind and numbered models in floats
 GIVE = "give a circuit.npz written by diodeq"
 
@@ -53,6 +54,8 @@ def save(circuit: Circuit, path: str | Path) -> None:
         "units_offset": circuit.scaling.offset,
         "units_scale": circuit.scaling.scale,
     }
+    if circuit.scaling.regresses:
+        arrays |= {name: getattr(circuit.scaling, name) for name in TARGETS}
     for kind in groups:
         parts = circuit.bank(kind)
         arrays[f"{kind}_terminals"], arrays[f"{kind}_values"] = parts.terminals, parts.values
@@ -98,8 +101,15 @@ def _assemble(archive: dict[str, Any]) -> Circuit:
             f"its format has version {header.get('version')}, not {VERSION}", "update diodeq, or export again"
         )
     limit = float(header.get("limit", math.inf))
-    units = Units(_real(archive["units_offset"]), _real(archive["units_scale"]), float(header["output_scale"]), limit)
-    finite = all(np.isfinite(each).all() for each in (units.offset, units.scale, units.output_scale))
+    units = Units(
+        _real(archive["units_offset"]),
+        _real(archive["units_scale"]),
+        float(header["output_scale"]),
+        limit,
+        *(_real(archive[name]) for name in TARGETS if name in archive),
+    )
+    targets = [getattr(units, name) for name in TARGETS if name in archive]
+    finite = all(np.isfinite(each).all() for each in (units.offset, units.scale, units.output_scale, *targets))
     if not (finite and units.limit > 0.0):
         raise InputError("its units are not finite numbers", "make it again")
     banks = {}

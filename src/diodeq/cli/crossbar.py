@@ -13,6 +13,7 @@ from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, pr
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology
+from diodeq.measures import MEASURES
 from diodeq.printable import change, counted, percent
 
 # Above this relative error pre-distortion did not do what it is for.
@@ -140,10 +141,9 @@ def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
 
 
 def _cost(what: str, found: dict[str, Any], simulator: str, decides: bool) -> str:
-    known = ""
     kept = f"; {percent(found['agreement'])} keep their highest output" if decides else ""
-    if found["accuracy"] is not None:
-        known = f"; accuracy {percent(found['accuracy'])}, as drawn {percent(found['accuracy_before'])}"
+    key = next((key for key in MEASURES if found[key] is not None), None)
+    known = "" if key is None else f"; {MEASURES[key].drawn(found[key], found[f'{key}_before'])}"
     return (
         f"{what}: outputs move by {found['rms']:.3g} V rms ({change(found['relative'])}), {found['largest']:.3g} V"
         f" at most, over {counted(found['samples'], 'sample')}{kept}{known} ({simulator})"

@@ -14,7 +14,7 @@ from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.survey import Survey
 from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.quantizing import moved
-from diodeq.cli.samples import TARGET, split_of, values_of
+from diodeq.cli.samples import TARGET, split_of, task_of, values_of
 from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
 from diodeq.devices.hardware.ladder import ladder, own_range
@@ -24,8 +24,9 @@ from diodeq.learning.prune import has_more, open_to_pruning, pruned, trained
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for
 from diodeq.learning.rules import RULES, written
-from diodeq.learning.trainer import SCORED, fits
-from diodeq.printable import counted, percent
+from diodeq.learning.objective import fits, labels_of
+from diodeq.learning.trainer import SCORED
+from diodeq.printable import counted
 from diodeq.simulators import create
 
 # Between that of a circuit learned anew and that of one which is only tuned: what is pruned has to be made up for.
@@ -118,10 +119,10 @@ def prune(
     if data is not None:
         data = datasets.targeted(data, target)
         seed = split_of(circuit, data) if seed is None else seed
-        samples = datasets.load(data, seed)
+        samples = datasets.load(data, seed, task_of(loaded, data))
         fits(before, samples)
         scored, drives = (before.scaling.to_volts(x) for x in (samples.x_train[:SCORED], samples.x_test))
-        labels, clipped = samples.y_test, before.scaling.clipped(samples.x_test)
+        labels, clipped = labels_of(before, samples.y_test), before.scaling.clipped(samples.x_test)
     with create(simulator, workers, time_limit) as engine:
         if stays:
             after = loaded
@@ -201,11 +202,8 @@ def _words(document: dict[str, Any], found: Cost, outputs: int) -> list[str]:
     if gone:
         more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
         lines.append(f"no output depends any more on {', '.join(gone[:NAMED])}{more}")
-    if found.accuracy is None or found.accuracy_before is None:
-        lines.append(moved(found, outputs, True, document["simulator"]))
+    if known := found.known():
+        lines.append(f"{known}, on {counted(found.samples, 'held-out sample')} ({document['simulator']})")
     else:
-        lines.append(
-            f"accuracy {percent(found.accuracy)}, before {percent(found.accuracy_before)}, on"
-            f" {counted(found.samples, 'held-out sample')} ({document['simulator']})"
-        )
+        lines.append(moved(found, outputs, True, document["simulator"]))
     return lines

@@ -109,7 +109,7 @@ def _circuit(
 ) -> tuple[str, dict[str, Any]]:
     from diodeq.analysis import verify as analysis
     from diodeq.circuit.survey import Survey
-    from diodeq.cli.drives import rows_of
+    from diodeq.cli.drives import rows_of, scores_of
     from diodeq.cli.networks import open_network
     from diodeq.cli.reproduce import this_command
     from diodeq.report.circuit_report import circuit_page
@@ -119,6 +119,7 @@ def _circuit(
     weights = given[0]
     loaded, network = Circuit.load(path), open_network(*given, as_json=False).network
     rows, labels = rows_of(loaded, inputs, labelled, path)
+    labels = scores_of(loaded, labels)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
         version = engine.version

@@ -16,7 +16,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.graph import unread
 from diodeq.cli.architecture import ARCHITECTURE, FIXED_BY_CIRCUIT
 from diodeq.cli.options import ENGINE, JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
-from diodeq.cli.samples import TARGET
+from diodeq.cli.samples import TARGET, TASK
 from diodeq.cli.terminal import complain, say
 from diodeq.cli.train_progress import shown
 from diodeq.devices.hardware import technology
@@ -35,7 +35,8 @@ from diodeq.learning.recipes import is_known, recipe_for
 from diodeq.learning.rules import RULES, written
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
-from diodeq.printable import counted, percent, quantity
+from diodeq.measures import measure_of
+from diodeq.printable import counted, quantity
 
 NAMED = 8
 # So many times the power that was asked for is worth a word: held-out samples may take a little more than training's.
@@ -45,7 +46,7 @@ ABOVE = 1.2
 
 # In the order in which a run is thought of; each panel of --help is as wide as its own options.
 PANELS = {
-    "The run": ("--target", "--out", "--from", "--resume", "--overwrite", "--seed"),
+    "The run": ("--target", "--task", "--out", "--from", "--resume", "--overwrite", "--seed"),
     "The circuit": ("--hidden", "--unit", "--topology", "--lateral", "--diode", "--supply", "--encode"),
     "What it may take": ("--parts", "--fan-in", "--power", "--power-weight", "--conductances", "--quantize"),
     "Its parts": ("--technology", "--robust", "--strict"),
@@ -66,6 +67,7 @@ PANELS = {
 )
 @click.argument("data", required=False)
 @TARGET
+@TASK
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the run; must not exist yet.")
 @ARCHITECTURE
 @SIMULATOR
@@ -141,9 +143,9 @@ def train(
 ) -> None:
     """Train a resistor-diode circuit on DATA inside a simulator.
 
-    DATA is iris, wine, breast-cancer, digits, xor, moons, idx:FOLDER (MNIST format), npz:FILE (arrays X and y), or a
-    table, csv:FILE, parquet:FILE or arff:FILE, whose label is the last column or --target; --resume knows it. Numbers
-    that are not given have sane values for it. The folder gets circuit.npz, netlist.cir, summary.json, metrics.jsonl,
+    DATA is iris, wine, breast-cancer, digits, xor, moons, for regression diabetes or friedman, idx:FOLDER (MNIST
+    format), npz:FILE (arrays X and y), or a table, csv:FILE, parquet:FILE or arff:FILE, whose label is the last column
+    or --target; --resume knows it. Numbers that are not given have sane values for it. The folder gets circuit.npz, netlist.cir, summary.json, metrics.jsonl,
     checkpoint.npz and training.svg.
 
     Example: diodeq train iris --out run
@@ -224,8 +226,10 @@ def _fresh(
     given: set[str], data: str, diode: str | None, simulator: str, start: Path | None, numbers: dict[str, Any]
 ) -> tuple[Experiment, Dataset | None]:
     """What is asked for, and its data where they had to be looked at for a recipe."""
-    loaded = None if is_known(data) else datasets.load(data, Recipe().with_given(seed=numbers["seed"]).seed)
-    recipe = recipe_for(data, loaded).with_given(**numbers)
+    task = numbers["task"] or ""
+    seed = Recipe().with_given(seed=numbers["seed"]).seed
+    loaded = None if is_known(data) else datasets.load(data, seed, task)
+    recipe = recipe_for(data, loaded, task).with_given(**numbers)
     diode = diode or Unit.parse(recipe.unit).kind.diode
     if start is None:
         return Experiment(data, recipe, diode, simulator), loaded
@@ -286,17 +290,17 @@ def _picture(path: Path, metrics: list[dict[str, Any]], summary: dict[str, Any])
 
 def _layers(summary: dict[str, Any]) -> str:
     """The widths of the circuit's layers, or the file that it was."""
-    widths = (summary["features"], *summary["recipe"]["hidden"], len(summary["classes"]))
+    widths = (summary["features"], *summary["recipe"]["hidden"], len(summary["classes"] or summary["targets"]))
     return summary["start"] or "-".join(map(str, widths))
 
 
 def _sentences(summary: dict[str, Any], out: Path) -> str:
     diodes, nodes = counted(summary["diodes"], "diode"), counted(summary["nodes"], "node")
-    recipe = summary["recipe"]
+    recipe, measure = summary["recipe"], measure_of(summary)
     lines = [
-        f"{summary['data']}: {percent(summary['test_accuracy'])} right on"
+        f"{summary['data']}: {measure.words(summary[f'test_{measure.key}'])} on"
         f" {counted(summary['test_samples'], 'held-out sample')}"
-        f" ({percent(summary['train_accuracy'])} in training)",
+        f" ({measure.said(summary[f'train_{measure.key}'])} in training)",
         f"{_layers(summary)}: {counted(summary['resistors'], 'resistor')}, {diodes} ({summary['diode']}), {nodes};"
         f" learned in batches of {recipe['batch_size']:,} at a rate of {recipe['rate']:g}",
         summary["feasibility"]["sentence"],
@@ -312,7 +316,7 @@ def _sentences(summary: dict[str, Any], out: Path) -> str:
     if "verified" in summary:
         other = summary["verified"]
         lines.append(
-            f"{other['simulator_version']} gives {percent(other['test_accuracy'])},"
+            f"{other['simulator_version']} gives {measure.words(other[f'test_{measure.key}']).removesuffix(' right')},"
             f" outputs within {other['max_difference_volts']:.1e} V"
         )
     return "\n".join([*lines, f"results in {out}"])

@@ -14,8 +14,9 @@ from rich.table import Table
 from diodeq.circuit import Circuit
 from diodeq.cli.console import Terminal
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.trainer import Metrics
-from diodeq.printable import counted, percent
+from diodeq.learning.metrics import Metrics
+from diodeq.measures import ACCURACY
+from diodeq.printable import counted
 from diodeq.simulators.base import Simulator
 
 
@@ -85,9 +86,10 @@ def subject(circuit: Circuit, data: Dataset) -> str:
 
 def words(metrics: Metrics) -> str:
     """An epoch in a line."""
+    named = "" if metrics.measure is ACCURACY else f"{metrics.measure.name} "
     return (
-        f"epoch {metrics.epoch}: loss {metrics.loss:.4f}, training {percent(metrics.train_accuracy)}, "
-        f"held out {percent(metrics.test_accuracy)}, {metrics.samples_per_second:.0f} samples/s"
+        f"epoch {metrics.epoch}: loss {metrics.loss:.4f}, {named}training {metrics.measure.said(metrics.train)}, "
+        f"held out {metrics.measure.said(metrics.test)}, {metrics.samples_per_second:.0f} samples/s"
     )
 
 

@@ -21,12 +21,17 @@ from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology, variation_of
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError, UsageError
-from diodeq.learning import checkpoint, datasets, trainer
+from diodeq.learning import checkpoint, datasets, snapshots, trainer
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.encoding import units
+from diodeq.learning.encoding import regressing, units
+from diodeq.learning.metrics import Metrics
+from diodeq.learning.objective import demand, fits, labels_of, outputs, score, suited_to
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.run_folder import opened
-from diodeq.learning.trainer import Metrics, OnBatch, Snapshot
+from diodeq.learning.snapshots import Snapshot
+from diodeq.learning.tasks import TASKS
+from diodeq.learning.trainer import OnBatch
+from diodeq.measures import scored
 from diodeq.netlist.listing import circuit_digest
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
@@ -111,7 +116,7 @@ def conduct(
             pass
     recipe = experiment.recipe
     technology = technology_of(experiment.recipe, experiment.diode)
-    data = data or datasets.load(experiment.data, recipe.seed)
+    data = data or datasets.load(experiment.data, recipe.seed, recipe.task)
     document = {"experiment": experiment.to_json(), "data_digest": _digest(data)}
     if mode == "resume":
         document = _same_data(out, document)
@@ -119,10 +124,10 @@ def conduct(
     else:
         circuit = build(experiment, data, technology)
         document["initial_digest"] = circuit_digest(circuit)
-    trainer.fits(circuit, data)
+    fits(circuit, data)
     # A budget that allows nothing is to be found before the folder is made too.
     trainer.steps_in_all(circuit, recipe, len(data.x_train))
-    snapshot = trainer.start(circuit, recipe, technology)
+    snapshot = snapshots.start(circuit, recipe, technology)
     with ExitStack() as stack:
         simulator = stack.enter_context(create(experiment.simulator, workers, time_limit))
         version = simulator.version  # starts the engine: a missing one is to be found before the folder is made
@@ -144,7 +149,7 @@ def conduct(
             checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
             if on_epoch is not None:
                 on_epoch(metrics)
-        circuit = trainer.result(circuit, snapshot, recipe, technology)
+        circuit = snapshots.result(circuit, snapshot, recipe, technology)
         summary = summarize(experiment, circuit, data, simulator, snapshot)
         summary["simulator_version"] = version
         learned = folder.metrics()[: snapshot.epoch]
@@ -163,13 +168,15 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
     if experiment.start:
         circuit = check(Circuit.load(experiment.start))
         _in_range(circuit, technology, experiment.start)
-        return replace(circuit, units=replace(circuit.scaling, output_scale=recipe.beta))
+        return suited_to(replace(circuit, units=replace(circuit.scaling, output_scale=recipe.beta)), data)
     return fresh(recipe, experiment.diode, data, technology)
 
 
 def fresh(recipe: Recipe, diode: str, data: Dataset, technology: Technology) -> Circuit:
     """A layered circuit of the recipe's widths for the data, at its random conductances."""
-    widths = (data.x_train.shape[1], *recipe.hidden, len(data.classes))
+    demand(recipe, data)
+    widths = (data.x_train.shape[1], *recipe.hidden, len(data.outputs))
+    scaling = units(data.x_train, recipe.encode, recipe.supply, recipe.beta, recipe.floor)
     circuit = layered(
         widths,
         catalogue.get(diode),
@@ -181,10 +188,12 @@ def fresh(recipe: Recipe, diode: str, data: Dataset, technology: Technology) -> 
         technology=technology,
         median=recipe.median,
         spread=recipe.spread,
-        units=units(data.x_train, recipe.encode, recipe.supply, recipe.beta, recipe.floor),
+        units=scaling if data.classes else regressing(scaling, data.y_train.astype(np.float64)),
         title=f"{data.name.partition(':')[0]}: {'-'.join(map(str, widths))}",
     )
-    return replace(circuit, inputs=replace(circuit.inputs, names=data.features)) if data.features else circuit
+    if data.features:
+        circuit = replace(circuit, inputs=replace(circuit.inputs, names=data.features))
+    return replace(circuit, output_names=data.targets) if data.targets else circuit
 
 
 def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
@@ -197,7 +206,7 @@ def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
         InputError: there is no run, or its data changed since.
     """
     experiment = stored(out)
-    data = datasets.load(experiment.data, experiment.recipe.seed)
+    data = datasets.load(experiment.data, experiment.recipe.seed, experiment.recipe.task)
     document = _same_data(out, {"experiment": experiment.to_json(), "data_digest": _digest(data)})
     technology = technology_of(experiment.recipe, experiment.diode)
     try:
@@ -206,8 +215,8 @@ def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
         return data, None
     if circuit_digest(circuit) != document.get("initial_digest"):
         return data, None
-    snapshot = checkpoint.load(out / "checkpoint.npz", trainer.start(circuit, experiment.recipe, technology))
-    return data, trainer.remaining(circuit, snapshot.stays)
+    snapshot = checkpoint.load(out / "checkpoint.npz", snapshots.start(circuit, experiment.recipe, technology))
+    return data, snapshots.remaining(circuit, snapshot.stays)
 
 
 def technology_of(recipe: Recipe, diode: str) -> Technology:
@@ -259,25 +268,27 @@ def _in_range(circuit: Circuit, technology: Technology, path: str) -> None:
 def summarize(
     experiment: Experiment, circuit: Circuit, data: Dataset, simulator: Simulator, snapshot: Snapshot
 ) -> dict[str, Any]:
-    """The run in numbers; both accuracies are of the circuit that is kept, measured after training."""
+    """The run in numbers; both accuracies, or R², are of the circuit that is kept, measured after training."""
     recipe = experiment.recipe
     learned = snapshot.epoch * len(data.x_train)
     survey = survey_of(experiment, circuit)
-    right = []
+    found = []
     for point in batches(simulator, circuit, circuit.scaling.to_volts(data.x_test)):
         survey.add(point.drives, point.node_voltages, point.branch_currents)
-        right.append(point.outputs.argmax(axis=1))
+        found.append(point.outputs)
     feasible = survey.found(circuit.scaling.clipped(data.x_test))
+    key = TASKS[data.task].measure.key
     return {
         "data": experiment.data,
+        "task": data.task,
         "simulator": experiment.simulator,
         "simulator_version": "",
         "rule": recipe.rule,
         "seed": recipe.seed,
         "epochs": snapshot.epoch,
         "seconds": round(snapshot.seconds, 3),
-        "train_accuracy": trainer.accuracy(simulator, circuit, data.x_train, data.y_train),
-        "test_accuracy": float(np.mean(np.concatenate(right) == data.y_test)),
+        f"train_{key}": score(simulator, circuit, data.x_train, data.y_train),
+        f"test_{key}": scored(np.concatenate(found), labels_of(circuit, data.y_test)),
         "resistors": len(circuit.resistors),
         "diodes": len(circuit.diodes),
         "nodes": len(circuit.nodes),
@@ -286,6 +297,7 @@ def summarize(
         "test_samples": len(data.x_test),
         "features": data.x_train.shape[1],
         "classes": list(data.classes),
+        "targets": list(data.targets),
         "diode": ", ".join(model.name for model in circuit.models),
         "start": experiment.start,
         "kept_epoch": snapshot.best_epoch if recipe.patience else snapshot.epoch,
@@ -304,15 +316,16 @@ def _verify(
 ) -> dict[str, Any]:
     """The held-out samples once more, in another engine."""
     with create(engine, workers, time_limit) as other:
-        theirs = trainer.outputs(other, circuit, data.x_test)
+        theirs = outputs(other, circuit, data.x_test)
         version = other.version
-    ours = trainer.outputs(simulator, circuit, data.x_test)
+    ours = outputs(simulator, circuit, data.x_test)
+    same = {"same_decisions": int(np.sum(theirs.argmax(axis=1) == ours.argmax(axis=1)))} if data.classes else {}
     return {
         "simulator": engine,
         "simulator_version": version,
-        "test_accuracy": float(np.mean(theirs.argmax(axis=1) == data.y_test)),
+        f"test_{TASKS[data.task].measure.key}": scored(theirs, labels_of(circuit, data.y_test)),
         "samples": len(theirs),
-        "same_decisions": int(np.sum(theirs.argmax(axis=1) == ours.argmax(axis=1))),
+        **same,
         "max_difference_volts": float(np.max(np.abs(theirs - ours))),
     }
 
@@ -333,7 +346,7 @@ def _same_data(out: Path, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _digest(data: Dataset) -> str:
-    found = hashlib.sha256("\n".join(data.classes).encode())
+    found = hashlib.sha256("\n".join(data.outputs).encode())
     for array in (data.x_train, data.y_train, data.x_test, data.y_test):
         found.update(repr(array.shape).encode())
         found.update(np.ascontiguousarray(array).tobytes())

@@ -18,10 +18,11 @@ from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
+from diodeq.learning.tasks import TASKS
 from diodeq.learning.updates import SPACES, UPDATES
 from diodeq.synthesis.topologies import topology
 
-SINCE_0_1_0 = frozenset({"unit", "topology", "encode", "supply", "power", "power_weight", "parts", "fan_in"})
+SINCE_0_1_0 = frozenset({"task", "unit", "topology", "encode", "supply", "power", "power_weight", "parts", "fan_in"})
 """Entries that older runs do not have: they stand for their defaults, but those that ``_renewed`` knows better."""
 
 
@@ -30,9 +31,10 @@ class Recipe:
     """How to train. Two runs of one recipe on the same data and circuit end in the same bits, whatever the number
     of processors, where versions and the kernel of linear algebra (``processors.kernels``) are the same.
 
+    ``task`` is one of ``tasks.TASKS``, or "" where the data tell it;
     ``unit`` is what every hidden node has (``devices.units``), ``topology`` what hidden layers are joined to
     (``synthesis.topologies``). The bias rails are at ±``supply`` volts, and ``encode``
-    says what of a feature is (``encoding``), with ``floor``; ``beta`` turns output volts into logits, per volt.
+    says what of a feature is (``encoding``), with ``floor``; ``beta`` turns output volts into scores, per volt.
     ``power`` is the mean power in watts that training steers to (0: any) and ``power_weight`` what a watt adds to the
     loss, at first; ``parts`` is to how many resistors the circuit is pruned while training (0: all stay), ``fan_in``
     how many each node keeps towards the inputs (0: any number). ``smoothing`` is of labels; ``noise`` is the standard
@@ -49,6 +51,7 @@ class Recipe:
         UsageError: a name or number that makes no sense.
     """
 
+    task: str = ""
     hidden: tuple[int, ...] = (32,)
     unit: str = "diode"
     topology: str = "dense"
@@ -88,9 +91,10 @@ class Recipe:
             ("update", UPDATES),
             ("space", SPACES),
             ("schedule", SCHEDULES),
+            ("task", ("", *TASKS)),
         ):
             if getattr(self, name) not in known:
-                raise UsageError(f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(known)}")
+                raise UsageError(f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(filter(None, known))}")
         Unit.parse(self.unit)
         topology(self.topology)
         if self.quantize:
