@@ -89,7 +89,9 @@ def _sound(board: Measured, number: int, labelled: bool) -> bool:
     known = [(measure, found) for measure in MEASURES.values() if (found := getattr(board, measure.key)) is not None]
     if len(known) != labelled or not all(_within(found, measure.least, 1.0) for measure, found in known):
         return False
-    return _within(board.agreement, 0.0, 1.0) and all(_within(each, 0.0, math.inf) for each in (board.rms, board.largest))
+    return _within(board.agreement, 0.0, 1.0) and all(
+        _within(each, 0.0, math.inf) for each in (board.rms, board.largest)
+    )
 
 
 def _within(value: object, low: float, high: float) -> bool:

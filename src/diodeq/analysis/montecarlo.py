@@ -39,8 +39,8 @@ TWO_SIDED_95 = 1.959963984540054
 class Study:
     """What is asked: boards of ``circuit`` by ``technology``, on input volts ``drives`` float64[B, n_in].
 
-    ``labels`` are class numbers int64[B], the volts float64[B, n_out] that outputs should have, or None; ``simulator`` is a name of ``simulators.create``, ``time_limit`` its
-    limit.
+    ``labels`` are class numbers int64[B], the volts float64[B, n_out] that outputs should have, or None; ``simulator``
+    is a name of ``simulators.create``, ``time_limit`` its limit.
 
     Raises:
         InputError: no outputs, no samples, or labels that are no classes of the outputs.
@@ -89,8 +89,8 @@ class Measured:
     """One board beside the drawn circuit.
 
     ``agreement``: the share of samples that keep their highest output; ``accuracy``: that of the right ones, with
-    labels that are classes, ``r2``: R², with quantities; ``rms`` and ``largest``: how far outputs are off, volts; ``temperature``: °C. ``failed`` says why there is
-    nothing but that.
+    labels that are classes, ``r2``: R², with quantities; ``rms`` and ``largest``: how far outputs are off, volts;
+    ``temperature``: °C. ``failed`` says why there is nothing but that.
     """
 
     board: int
@@ -134,7 +134,7 @@ def _measured(study: Study, wanted: Floats, number: int, engine: Simulator) -> M
         # A board that no engine can settle is an outcome, not an accident.
         return Measured(number, circuit.temperature, failed=error.problem)
     off, labels = found - wanted, study.labels
-    known = {} if labels is None else {measure_for(labels).key: scored(found, labels)}
+    known: dict[str, Any] = {} if labels is None else {measure_for(labels).key: scored(found, labels)}
     return Measured(
         number,
         circuit.temperature,

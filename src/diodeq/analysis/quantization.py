@@ -29,9 +29,8 @@ class Cost:
     """The outputs of a circuit that should be another's, over a batch of drives.
 
     ``rms`` and ``largest`` errors are in volts, ``relative`` is rms error over rms output, ``agreement`` the share of
-    samples with the same highest output; ``accuracy`` and ``accuracy_before`` need labels that are classes, ``r2`` and ``r2_before``
-    quantities. ``apart`` is the most volts
-    between any two nodes of the quantized circuit.
+    samples with the same highest output; ``accuracy`` and ``accuracy_before`` need labels that are classes, ``r2`` and
+    ``r2_before`` quantities. ``apart`` is the most volts between any two nodes of the quantized circuit.
     """
 
     samples: int
@@ -68,8 +67,9 @@ def cost(
 ) -> Cost:
     """How far the outputs of ``after`` are from those of ``before`` for ``drives`` float64[B, n_in].
 
-    ``labels`` are class numbers int64[B], or the volts float64[B, n_out] that outputs should have; a ``survey`` of ``after`` is told its operating points. Raises what the
-    simulator does, and ``InputError`` for a circuit without outputs.
+    ``labels`` are class numbers int64[B], or the volts float64[B, n_out] that outputs should have; a ``survey`` of
+    ``after`` is told its operating points. Raises what the simulator does, and ``InputError`` for a circuit without
+    outputs.
     """
     if not len(before.outputs):
         raise InputError(f"circuit {before.title!r} has no outputs to compare", "give it some")

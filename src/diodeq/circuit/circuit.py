@@ -297,4 +297,4 @@ class Circuit:
         """Read a circuit written by ``save``; raises ``InputError`` for anything else."""
         from diodeq.circuit.storage import load
 
-        return load(path)
+        return load(path, Circuit.of_banks)

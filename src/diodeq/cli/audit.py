@@ -29,8 +29,10 @@ SIZES = np.logspace(-6, 0, 19)
 @click.argument("circuit", type=click.Path(path_type=Path))
 @INPUTS
 @click.option(
-    "--labelled", is_flag=True, help="The last column is the label: the loss is cross-entropy (or the squared error of a quantity), not the squared"
-    " outputs."
+    "--labelled",
+    is_flag=True,
+    help="The last column is the label: the loss is cross-entropy (or the squared error of a quantity), not the squared"
+    " outputs.",
 )
 @click.option(
     "--rules",

@@ -88,8 +88,9 @@ def compare(
     """Train circuits on DATA by several learning rules, each with the same number of circuit solves.
 
     A circuit solve is one sample that settles once, linearized or not. Circuits and recipe are those of `diodeq train
-    DATA`. The learning rate is each rule's own: the best of --rates by held-out accuracy, or R², on --tuning-seeds, other
-    splits and circuits than those reported. Interrupted, the same command goes on; finished runs are not repeated.
+    DATA`. The learning rate is each rule's own: the best of --rates by held-out accuracy, or R², on --tuning-seeds,
+    other splits and circuits than those reported. Interrupted, the same command goes on; finished runs are not
+    repeated.
 
     Example: diodeq compare iris --simulator wave --budget 20000 --out rules --plot curves.svg
     """

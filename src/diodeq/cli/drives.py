@@ -50,12 +50,15 @@ def rows_of(
         return rows[:, :count], labels_of(path, rows, len(circuit.outputs) or None)
     if len(circuit.outputs) > 1:
         raise UsageError(f"{path} has a column for one of {len(circuit.outputs)} quantities", "give --data npz:FILE")
-    return rows[:, :count], circuit.scaling.target_volts(rows[:, count:])
+    wanted: Labels = circuit.scaling.target_volts(rows[:, count:])
+    return rows[:, :count], wanted
 
 
 def scores_of(circuit: Circuit, labels: Labels | None) -> Labels | None:
     """Labels beside a network's outputs, of which those of a regression are scores and not volts."""
-    return labels if labels is None or labels.ndim == 1 else labels * circuit.scaling.output_scale
+    if labels is None or labels.ndim == 1:
+        return labels
+    return labels.astype(np.float64) * circuit.scaling.output_scale
 
 
 def blocks(

@@ -95,7 +95,8 @@ def front(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Train circuits on DATA within every number of --parts and every --power, and show what accuracy, or R², they reach.
+    """Train circuits on DATA within every number of --parts and every --power, and show what accuracy, or R², they
+    reach.
 
     Milliwatts are those of held-out samples: the median one (of the median seed) and the worst of all. What no other
     line is as good as, in accuracy, resistors and milliwatts, is marked. Each run is that of `diodeq train DATA --parts

@@ -76,8 +76,9 @@ def montecarlo(
     """Draw boards of CIRCUIT at random and simulate each: how accuracy and outputs spread, and which parts matter.
 
     Board k depends on --seed and k alone, not on how the work is divided. The ranking of parts is the gradient of the
-    loss (cross-entropy with classes, squared error with quantities, else half the squared outputs) times the spread of each resistor. The certificate
-    is a bound on what resistors' tolerance can do to the outputs; it is shown beside the worst that was seen.
+    loss (cross-entropy with classes, squared error with quantities, else half the squared outputs) times the spread of
+    each resistor. The certificate is a bound on what resistors' tolerance can do to the outputs; it is shown beside the
+    worst that was seen.
 
     Example: diodeq montecarlo run/circuit.npz --data digits --tolerance 5% --temperature 0:70 --plot boards.svg
     """

@@ -16,15 +16,15 @@ from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRI
 from diodeq.cli.quantizing import moved
 from diodeq.cli.samples import TARGET, split_of, task_of, values_of
 from diodeq.cli.terminal import complain, say
-from diodeq.cli.train_progress import shown
+from diodeq.cli.train_shown import shown
 from diodeq.devices.hardware.ladder import ladder, own_range
 from diodeq.errors import UsageError
 from diodeq.learning import datasets
+from diodeq.learning.objective import fits, labels_of
 from diodeq.learning.prune import has_more, open_to_pruning, pruned, trained
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for
 from diodeq.learning.rules import RULES, written
-from diodeq.learning.objective import fits, labels_of
 from diodeq.learning.trainer import SCORED
 from diodeq.printable import counted
 from diodeq.simulators import create

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import rich_click as click
+
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.cli.drives import rows_of, volts
@@ -20,7 +21,9 @@ from diodeq.learning.recipes import is_known
 from diodeq.learning.tasks import TASKS
 from diodeq.measures import Labels
 
-LABELLED = click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number, or what a regression shall find.")
+LABELLED = click.option(
+    "--labelled", is_flag=True, help="The last column of --inputs is the class number, or what a regression shall find."
+)
 TARGET = click.option(
     "--target", metavar="NAME", help="The column of a csv:, parquet: or arff: file to learn, or its number."
 )
@@ -28,7 +31,7 @@ TASK = click.option(
     "--task",
     type=click.Choice(list(TASKS)),
     help="Learn classes, or quantities.  [default: quantities where the target has more than 20 different numbers, not"
-    " all whole or more than one to ten samples, or several columns of real numbers]",
+    " all whole or more than one to ten samples, or several columns, not all whole]",
 )
 # --data, --target, --split, --inputs and --labelled.
 sampled = together(

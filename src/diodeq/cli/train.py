@@ -18,7 +18,7 @@ from diodeq.cli.architecture import ARCHITECTURE, FIXED_BY_CIRCUIT
 from diodeq.cli.options import ENGINE, JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
 from diodeq.cli.samples import TARGET, TASK
 from diodeq.cli.terminal import complain, say
-from diodeq.cli.train_progress import shown
+from diodeq.cli.train_shown import shown
 from diodeq.devices.hardware import technology
 from diodeq.devices.hardware.ladder import own_range
 from diodeq.devices.units import Unit
@@ -145,8 +145,8 @@ def train(
 
     DATA is iris, wine, breast-cancer, digits, xor, moons, for regression diabetes or friedman, idx:FOLDER (MNIST
     format), npz:FILE (arrays X and y), or a table, csv:FILE, parquet:FILE or arff:FILE, whose label is the last column
-    or --target; --resume knows it. Numbers that are not given have sane values for it. The folder gets circuit.npz, netlist.cir, summary.json, metrics.jsonl,
-    checkpoint.npz and training.svg.
+    or --target; --resume knows it. Numbers that are not given have sane values for it. The folder gets circuit.npz,
+    netlist.cir, summary.json, metrics.jsonl, checkpoint.npz and training.svg.
 
     Example: diodeq train iris --out run
     """

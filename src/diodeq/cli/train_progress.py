@@ -1,18 +1,14 @@
-"""How training looks while it runs: a live display on a terminal, plain lines elsewhere if asked for; always stderr."""
+"""How training looks while it runs, on stderr: plain lines, or a bar and the latest figures."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from diodeq.circuit import Circuit
-from diodeq.cli.console import Terminal
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.metrics import Metrics
 from diodeq.measures import ACCURACY
@@ -98,21 +94,3 @@ def _stack(grid: Table, text: str) -> Table:
     both.add_row(grid)
     both.add_row(text)
     return both
-
-
-@contextmanager
-def shown(epochs: int, verbose: bool, dashboard: bool, out: Path) -> Iterator[Progress]:
-    """The display that fits stderr; ``out`` is the run's folder, whose earlier epochs a dashboard shows too."""
-    if not sys.stderr.isatty():
-        yield Lines() if verbose or dashboard else Progress()
-        return
-    console = Terminal(stderr=True)
-    if dashboard:
-        from diodeq.cli.train_live import Dashboard
-
-        screen = Dashboard(epochs, out)
-        with Live(screen, console=console, refresh_per_second=4):
-            yield screen
-        return
-    with Live(console=console, refresh_per_second=8, transient=not verbose) as live:
-        yield Screen(epochs, live)

@@ -27,8 +27,8 @@ class Comparison:
     """What is compared.
 
     ``rules`` as ``rules.named`` reads them, ``recipe`` all that they share; ``budget`` circuit solves for each training
-    run. With several ``rates`` a rule takes the one with the highest mean held-out accuracy, or R², over ``tuning_seeds``
-    (ties: the lowest training loss), none of which may be one of ``seeds``, which are reported.
+    run. With several ``rates`` a rule takes the one with the highest mean held-out accuracy, or R², over
+    ``tuning_seeds`` (ties: the lowest training loss), none of which may be one of ``seeds``, which are reported.
 
     Raises:
         UsageError: nothing to compare, something twice, a number that makes no sense, or a seed both tuned on and
@@ -113,8 +113,7 @@ def compare(
                 key = f"test_{measure_among([run for found in tried.values() for run in found]).key}"
                 entry["rate"] = max(tried, key=lambda r: (_mean(tried[r], key), -_mean(tried[r], "loss")))
                 entry["tuning"] = [
-                    {"rate": r, key: _mean(found, key), "loss": _mean(found, "loss")}
-                    for r, found in tried.items()
+                    {"rate": r, key: _mean(found, key), "loss": _mean(found, "loss")} for r, found in tried.items()
                 ]
         asked = [(e["rule"], e["rate"], s, e["epochs"]) for e in possible for s in comparison.seeds]
         reported = iter(runs(asked, comparison.verify_with))

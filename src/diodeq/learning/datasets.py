@@ -63,7 +63,7 @@ def load(spec: str, seed: int = 0, task: str = "") -> Dataset:
     ``TABLES``; a table's path may be followed by ``?target=`` and the name or number of the column to learn.
 
     ``task`` is one of ``tasks.TASKS``; without it a target is a quantity where it is of more than 20 different numbers,
-    not all of them whole or more than one to ten samples, or of several columns of real numbers.
+    not all of them whole or more than one to ten samples, or of several columns, not all whole.
 
     Without a test set of its own a quarter of every class is held out, by scikit-learn's ``train_test_split`` with
     ``stratify=y, random_state=seed``; of a regression a quarter of all.
@@ -129,7 +129,7 @@ def _told(raw: dataset_files.Raw) -> str:
     if raw.classes is not None or y.dtype.kind not in "fiu":
         return "classification"
     if y.ndim == 2 and y.shape[1] > 1:
-        return "regression" if y.dtype.kind == "f" else "classification"
+        return "regression" if np.any(y % 1) else "classification"
     values = np.unique(y)
     several = len(values) > MOST_VALUES and (bool(np.any(values % 1)) or 10 * len(values) > len(y))
     return "regression" if several else "classification"
@@ -140,7 +140,9 @@ def _quantities(name: str, raw: dataset_files.Raw, features: tuple[str, ...], se
     if raw.classes is not None or raw.y.dtype.kind not in "fiu":
         raise InputError(f"{name}: its target is not of numbers", "choose another column with --target")
     x, y = _matrix(name, raw.x, raw.y.astype(np.float64), "", columns=True)
-    targets = (plain(raw.target) if raw.target else "y",) if y.shape[1] == 1 else tuple(f"y{k}" for k in range(y.shape[1]))
+    targets = (
+        (plain(raw.target) if raw.target else "y",) if y.shape[1] == 1 else tuple(f"y{k}" for k in range(y.shape[1]))
+    )
     flat = np.flatnonzero(np.all(y == y[0], axis=0))
     if len(flat):
         at = flat[0]
@@ -229,9 +231,7 @@ def _renumber(name: str, labels: NDArray[Any], classes: NDArray[Any]) -> Ints:
     return np.searchsorted(classes, labels).astype(np.int64)
 
 
-def _split(
-    name: str, x: Floats, y: Ints, classes: tuple[str, ...], seed: int
-) -> tuple[Floats, Ints, Floats, Ints]:
+def _split(name: str, x: Floats, y: Ints, classes: tuple[str, ...], seed: int) -> tuple[Floats, Ints, Floats, Ints]:
     from sklearn.model_selection import train_test_split
 
     counts = np.bincount(y)
@@ -282,7 +282,8 @@ def _moons() -> dataset_files.Raw:
 
 
 def _friedman() -> dataset_files.Raw:
-    """500 points of y = 10 sin(π x₀ x₁) + 20 (x₂ - ½)² + 10 x₃ + 5 x₄ + noise of 1 (Friedman, Ann. Stat. 19(1), 1991)."""
+    """500 points of y = 10 sin(π x₀ x₁) + 20 (x₂ - ½)² + 10 x₃ + 5 x₄ + noise of 1 (Friedman, Ann. Stat. 19(1),
+    1991)."""
     from sklearn.datasets import make_friedman1
 
     return dataset_files.Raw(*make_friedman1(n_samples=500, n_features=5, noise=1.0, random_state=0))

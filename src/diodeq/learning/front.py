@@ -106,8 +106,8 @@ def measured(shared: Shared, run: Run) -> dict[str, Any]:
 
 
 def _point(parts: int, power: float, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Runs that differ in their seeds alone: the mean accuracy (or R²) and number of resistors, the median of the medians of
-    watts and the worst of all."""
+    """Runs that differ in their seeds alone: the mean accuracy (or R²) and number of resistors, the median of the
+    medians of watts and the worst of all."""
     sound = [run for run in runs if "failed" not in run]
     return {
         "parts": parts,

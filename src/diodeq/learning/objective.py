@@ -101,8 +101,8 @@ def fits(circuit: Circuit, data: Dataset) -> None:
     called = tuple(plain(name) for name in data.outputs)
     if called != circuit.output_names and {*called} == {*circuit.output_names}:
         raise InputError(
-            f"the circuit has its outputs in the order {', '.join(circuit.output_names)} but {data.name} its {task.learns} in"
-            f" the order {', '.join(called)}",
+            f"the circuit has its outputs in the order {', '.join(circuit.output_names)} but {data.name} its"
+            f" {task.learns} in the order {', '.join(called)}",
             f"put the outputs in the order of the {task.learns}",
         )
     names = circuit.inputs.names
@@ -112,5 +112,3 @@ def fits(circuit: Circuit, data: Dataset) -> None:
             f"{data.name} has its column {data.features[at]} where the circuit has its input {names[at]}",
             f"put the columns in the order {', '.join(names[:10])}{' …' if len(names) > 10 else ''}",
         )
-
-

@@ -13,10 +13,10 @@ from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError
 from diodeq.learning import snapshots, trainer
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.power import contributions
-from diodeq.learning.recipe import Recipe
 from diodeq.learning.metrics import Metrics
 from diodeq.learning.objective import score
+from diodeq.learning.power import contributions
+from diodeq.learning.recipe import Recipe
 from diodeq.learning.trainer import OnBatch
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.pruning import kept, without

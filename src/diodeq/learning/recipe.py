@@ -94,7 +94,9 @@ class Recipe:
             ("task", ("", *TASKS)),
         ):
             if getattr(self, name) not in known:
-                raise UsageError(f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(filter(None, known))}")
+                raise UsageError(
+                    f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(filter(None, known))}"
+                )
         Unit.parse(self.unit)
         topology(self.topology)
         if self.quantize:

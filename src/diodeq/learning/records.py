@@ -42,8 +42,9 @@ def read_summary(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable summary", AGAIN) from error
     sound = _sound(found, SUMMARY) and _counted(found) and _measured(found, "train_", "test_")
-    verified = found.get("verified") if sound else None
-    if not sound or ("verified" in found and not (_sound(verified, VERIFIED) and _measured(verified, "test_"))):
+    if sound and "verified" in found:
+        sound = _sound(found["verified"], VERIFIED) and _measured(found["verified"], "test_")
+    if not sound:
         raise InputError(f"{path} is not a readable summary", AGAIN)
     summary: dict[str, Any] = found
     return summary

@@ -14,8 +14,8 @@ from typing import Any
 from diodeq.circuit import Circuit
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
-from diodeq.learning.records import read_metrics
 from diodeq.learning.metrics import Metrics
+from diodeq.learning.records import read_metrics
 
 FILES = ("circuit.npz", "netlist.cir", "summary.json", "metrics.jsonl", "checkpoint.npz", "training.svg")
 # Made of them later by others; a new run's folder must not keep that of the last.

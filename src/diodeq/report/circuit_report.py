@@ -112,9 +112,7 @@ def _budget(verification: Verification) -> Section:
 def _decisions(verification: Verification) -> Section:
     agreement, score = verification.agreement(), verification.score()
     head = ("level", "decides as the network", *(("right",) if score else ()))
-    rows = [
-        (name, percent(share), *((percent(score[name]),) if score else ())) for name, share in agreement.items()
-    ]
+    rows = [(name, percent(share), *((percent(score[name]),) if score else ())) for name, share in agreement.items()]
     return Section("Decisions", [], [Table("The highest output of every sample.", head, rows)])
 
 

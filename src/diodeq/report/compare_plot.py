@@ -28,8 +28,8 @@ def compare_figure(documents: Sequence[Mapping[str, Any]]) -> Figure:
                 if "curve" not in entry:
                     continue
                 curve, colour = entry["curve"], colours[entry["rule"]]
-                # Errors, not accuracies: on a logarithm the rules that are nearly right can be told apart. Of a regression
-                # that is the share of the variance which is not explained.
+                # Errors, not accuracies: on a logarithm the rules that are nearly right can be told apart. Of
+                # quantities they are the share of the variance that is not explained.
                 mean = 100.0 * (1.0 - np.array(curve["mean"]))
                 (line,) = axes.plot(curve["solves"], mean, color=colour, linewidth=1.3, label=entry["rule"])
                 drawn[entry["rule"]] = line

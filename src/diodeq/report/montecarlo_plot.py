@@ -23,7 +23,7 @@ def montecarlo_figure(document: Mapping[str, Any], boards: Sequence[Measured], t
     factor, name = (100.0, "highest outputs as drawn (%)") if measure is None else (measure.factor, measure.axis)
     scores = factor * np.array([each.score for each in boards])
     threshold = factor * document["yield"]["threshold"]
-    # Scores are counts of samples: bars as wide as one sample, or several, have no gaps between them. R² counts nothing.
+    # Scores are counts of samples: bars as wide as one sample, or several, have no gaps between them. R² is no count.
     step = (np.ptp(scores) or 1e-3) / BARS if measure is R2 else factor / document["samples"]
     step *= max(1, round((np.ptp(scores) + step) / step / BARS))
     edges = np.arange(scores.min() - step / 2, scores.max() + step, step)
