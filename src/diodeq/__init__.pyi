@@ -21,3 +21,4 @@ from .synthesis import Assembly as Assembly
 
 __version__: str
 from .api.estimators import CircuitClassifier as CircuitClassifier
+from .api.estimators import CircuitRegressor as CircuitRegressor

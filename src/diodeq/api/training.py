@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,8 @@ from diodeq.errors import UsageError
 from diodeq.learning import datasets, objective, snapshots, trainer
 from diodeq.learning.dataset_files import Raw
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.experiment import fresh, technology_of
+from diodeq.learning.initial import brought, fresh, technology_of
 from diodeq.learning.metrics import Metrics
-from diodeq.learning.objective import suited_to
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for, suited
 from diodeq.simulators import create
@@ -62,7 +61,8 @@ def train(
     Args:
         data: the name of a data set or ``kind:file`` as on the command line, ``(X, y)`` with X float64[n, features]
             and labels y [n] or quantities [n] or [n, k], of which a quarter is held out, or a `Dataset`.
-        start: a circuit to go on from; a fresh layered one unless given.
+        start: a circuit to go on from; a fresh layered one unless given. Features become volts as it says itself, or
+            as ``encode`` and ``supply`` do where they are given.
         diode: of a fresh circuit.
         simulator: the engine, such as ``"ngspice"`` or ``"wave:numba"``.
         on_epoch: called with the metrics of every epoch.
@@ -87,9 +87,11 @@ def train(
     else:
         loaded = data if isinstance(data, Dataset) else _split(*data, said)
         usual = suited(loaded)
+    if start is not None:  # what it says itself
+        usual = replace(usual, encode="", beta=start.scaling.output_scale)
     recipe = usual.with_given(**numbers)
     technology = technology_of(recipe, diode)
-    circuit = fresh(recipe, diode, loaded, technology) if start is None else suited_to(check(start), loaded)
+    circuit = fresh(recipe, diode, loaded, technology) if start is None else brought(check(start), recipe, loaded)
     metrics = []
     with create(simulator) as engine:
         snapshot = snapshots.start(circuit, recipe, technology)

@@ -17,7 +17,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
         raise click.BadParameter(f"{','.join(value)!r} is not a width such as 40 or 64,32") from None
 
 
-FIXED_BY_CIRCUIT = ("hidden", "unit", "topology", "lateral", "diode", "supply", "encode")
+FIXED_BY_CIRCUIT = ("hidden", "unit", "topology", "lateral", "diode")
 """Their names: what a circuit that exists already fixes"""
 
 ARCHITECTURE = together(

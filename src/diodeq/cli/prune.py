@@ -15,7 +15,7 @@ from diodeq.circuit.survey import Survey
 from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.quantizing import moved
 from diodeq.cli.samples import TARGET, split_of, task_of, values_of
-from diodeq.cli.terminal import complain, say
+from diodeq.cli.terminal import mention, say
 from diodeq.cli.train_shown import shown
 from diodeq.devices.hardware.ladder import ladder, own_range
 from diodeq.errors import UsageError
@@ -147,12 +147,12 @@ def prune(
     after.save(output)
     document = _document(loaded, after, series, found, feasible, version)
     if stays:
-        complain(f"note: {circuit} has {counted(len(loaded.resistors), 'resistor')}, no more than allowed: it stays")
+        mention(f"{circuit} has {counted(len(loaded.resistors), 'resistor')}, no more than allowed: it stays")
     if as_json:
         print_json({"file": str(output), **document})
         return
     if not stays and document["made_trainable"]:
-        complain(f"note: {counted(document['made_trainable'], 'resistor')} that were not trainable could go too")
+        mention(f"{counted(document['made_trainable'], 'resistor')} that were not trainable could go too")
     say("\n".join([*_words(document, found, len(after.outputs)), feasible.sentence(), f"wrote {output}"]))
 
 

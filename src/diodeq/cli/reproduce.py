@@ -32,6 +32,7 @@ def command(experiment: Experiment, out: str) -> tuple[str, tuple[str, ...]]:
     if experiment.start:
         words += ["--from", experiment.start]
         usual |= dict.fromkeys(_TUNED) | {name: recipe[name] for name in FIXED_BY_CIRCUIT if name in recipe}
+        usual |= {"encode": "", "supply": None if recipe["encode"] else recipe["supply"]}
     elif experiment.diode != "1N4148":
         words += ["--diode", experiment.diode]
     if experiment.simulator != "ngspice":

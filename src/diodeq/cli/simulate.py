@@ -15,7 +15,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.cli.drives import blocks, classes_of, volts
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN
 from diodeq.cli.outputs import Document, Rows, Seen
-from diodeq.cli.terminal import complain
+from diodeq.cli.terminal import complain, mention
 from diodeq.errors import SimulationError
 from diodeq.files import written
 from diodeq.printable import counted
@@ -64,9 +64,7 @@ def simulate(
     loaded = Circuit.load(circuit)
     several = doubt(loaded)
     if several is not None:
-        complain(
-            f"note: circuit {loaded.title!r} may have several operating points, of which one is printed: {several}"
-        )
+        mention(f"circuit {loaded.title!r} may have several operating points, of which one is printed: {several}")
     done = failed = clipped = 0
     with ExitStack() as stack:
         shown: list[Rows | Document | Seen] = []
@@ -80,7 +78,7 @@ def simulate(
             seen = sys.stdout.isatty()
             shown.append(Seen(loaded.output_names, classes_of(circuit, loaded)) if seen else Rows(_out))
             if seen:
-                complain(f"note: outputs are {_unit(loaded, units)}")
+                mention(f"outputs are {_unit(loaded, units)}")
         advance = stack.enter_context(_bar(inputs, hidden=sys.stdout.isatty() and output is None))
         engine = stack.enter_context(create(simulator, workers, time_limit))
         for rows in blocks(loaded, inputs, _rows_at_once(loaded), advance):
@@ -98,7 +96,7 @@ def simulate(
             each.end()
     if clipped:
         limit = f"±{loaded.scaling.limit:g} V of its supply"
-        complain(f"note: {counted(clipped, 'value')} would drive the circuit beyond the {limit} and stayed there")
+        mention(f"{counted(clipped, 'value')} would drive the circuit beyond the {limit} and stayed there")
     if failed:
         one = failed == 1
         raise SimulationError(

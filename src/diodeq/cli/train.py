@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rich_click as click
 from click.core import ParameterSource
 from click.exceptions import Exit
 
+from diodeq.analysis.quantization import USUAL_VOLTS
 from diodeq.circuit import Circuit
 from diodeq.circuit.graph import unread
 from diodeq.cli.architecture import ARCHITECTURE, FIXED_BY_CIRCUIT
 from diodeq.cli.options import ENGINE, JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
 from diodeq.cli.samples import TARGET, TASK
-from diodeq.cli.terminal import complain, say
+from diodeq.cli.terminal import complain, mention, say
 from diodeq.cli.train_shown import shown
 from diodeq.devices.hardware import technology
 from diodeq.devices.hardware.ladder import own_range
@@ -27,7 +29,8 @@ from diodeq.files import write_atomically
 from diodeq.interrupts import EXIT_CODE, received
 from diodeq.learning import datasets
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.experiment import Experiment, conduct, stored, tuned
+from diodeq.learning.experiment import Experiment, conduct, stored
+from diodeq.learning.initial import tuned
 from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
 from diodeq.learning.recipe import Recipe
@@ -170,7 +173,8 @@ def train(
         lost = unread(circuit)
         if lost:
             shown = f"{', '.join(lost[:NAMED])}{' …' if len(lost) > NAMED else ''}"
-            complain(f"note: nothing reads {len(lost)} of {counted(len(circuit.inputs), 'feature')}: {shown}")
+            mention(f"nothing reads {len(lost)} of {counted(len(circuit.inputs), 'feature')}: {shown}")
+        _say_volts(circuit, samples)
         progress.start(circuit, samples, done)
 
     mode = "resume" if resume else "overwrite" if overwrite else "new"
@@ -199,6 +203,19 @@ def train(
             f"the run in {out} asks for more than its parts are rated for: {worst['sentence']}",
             "train with a lower --supply, --encode range, --power or other parts; the run stays",
             parts=(worst["part"],),
+        )
+
+
+def _say_volts(circuit: Circuit, data: Dataset) -> None:
+    """A note where features drive a circuit as they are, beyond what its own sources give."""
+    if not circuit.scaling.untouched or not len(circuit.inputs):
+        return
+    highest = float(np.abs(data.x_train).max())
+    own = float(np.abs(circuit.voltage_sources.values).max(initial=0.0)) or USUAL_VOLTS
+    if highest > own:
+        mention(
+            f"the circuit takes features for volts, and they reach {quantity(highest, 'V')}; --encode range --supply"
+            f" {own:g} puts them within ±{own:g} V"
         )
 
 

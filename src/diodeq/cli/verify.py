@@ -10,7 +10,7 @@ import rich_click as click
 from diodeq.circuit import Circuit
 from diodeq.cli.drives import rows_of, scores_of
 from diodeq.cli.options import JSON, PERCENT, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
-from diodeq.cli.terminal import complain, say
+from diodeq.cli.terminal import mention, say
 from diodeq.files import write_atomically
 from diodeq.measures import R2
 from diodeq.printable import counted, percent
@@ -72,7 +72,7 @@ def verify(
         found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
     program = compare(weights, network, rows)
     if program.difference is not None and program.difference > DOUBTFUL:
-        complain(f"note: the network as it was read does not compute what its file does: {program.sentence()}")
+        mention(f"the network as it was read does not compute what its file does: {program.sentence()}")
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.parity_plot import parity_figure

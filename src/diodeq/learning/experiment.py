@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,13 @@ from diodeq import processors
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.circuit.survey import Survey
-from diodeq.devices import catalogue
-from diodeq.devices.hardware.technology import Technology, variation_of
-from diodeq.devices.hardware.variation import Variation
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import checkpoint, datasets, snapshots, trainer
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.encoding import regressing, units
+from diodeq.learning.initial import brought, fresh, in_range, technology_of
 from diodeq.learning.metrics import Metrics
-from diodeq.learning.objective import demand, fits, labels_of, outputs, score, suited_to
+from diodeq.learning.objective import fits, labels_of, outputs, score
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.run_folder import opened
 from diodeq.learning.snapshots import Snapshot
@@ -36,10 +34,6 @@ from diodeq.netlist.listing import circuit_digest
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator, batches
-from diodeq.synthesis import layered
-
-TUNING_RATE = 0.005
-"""A circuit that works already is tuned, not learned anew."""
 
 OnEpoch = Callable[[Metrics], None]
 Picture = Callable[[Path, list[dict[str, Any]], dict[str, Any]], None]
@@ -167,33 +161,9 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
     recipe = experiment.recipe
     if experiment.start:
         circuit = check(Circuit.load(experiment.start))
-        _in_range(circuit, technology, experiment.start)
-        return suited_to(replace(circuit, units=replace(circuit.scaling, output_scale=recipe.beta)), data)
+        in_range(circuit, technology, experiment.start)
+        return brought(circuit, recipe, data)
     return fresh(recipe, experiment.diode, data, technology)
-
-
-def fresh(recipe: Recipe, diode: str, data: Dataset, technology: Technology) -> Circuit:
-    """A layered circuit of the recipe's widths for the data, at its random conductances."""
-    demand(recipe, data)
-    widths = (data.x_train.shape[1], *recipe.hidden, len(data.outputs))
-    scaling = units(data.x_train, recipe.encode, recipe.supply, recipe.beta, recipe.floor)
-    circuit = layered(
-        widths,
-        catalogue.get(diode),
-        recipe.supply,
-        unit=recipe.unit,
-        topology=recipe.topology,
-        lateral=recipe.lateral,
-        seed=recipe.seed,
-        technology=technology,
-        median=recipe.median,
-        spread=recipe.spread,
-        units=scaling if data.classes else regressing(scaling, data.y_train.astype(np.float64)),
-        title=f"{data.name.partition(':')[0]}: {'-'.join(map(str, widths))}",
-    )
-    if data.features:
-        circuit = replace(circuit, inputs=replace(circuit.inputs, names=data.features))
-    return replace(circuit, output_names=data.targets) if data.targets else circuit
 
 
 def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
@@ -219,50 +189,11 @@ def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
     return data, snapshots.remaining(circuit, snapshot.stays)
 
 
-def technology_of(recipe: Recipe, diode: str) -> Technology:
-    """What circuits of the recipe are made of."""
-    return Technology(
-        recipe.low,
-        recipe.high,
-        levels=recipe.quantize,
-        volts=recipe.supply,
-        diode=diode,
-        variation=variation_of(recipe.robust) if recipe.robust else Variation(),
-    )
-
-
-def tuned(recipe: Recipe, path: Path, given: Set[str]) -> Recipe:
-    """The recipe for a circuit on disk, where its entries were not ``given``: its logits per volt, a range that holds
-    all its conductances, and a rate for what works already. Power is not asked for.
-
-    Raises:
-        InputError: there is no such circuit.
-    """
-    circuit = Circuit.load(path)
-    low, high = recipe.range_with(circuit.conductances[circuit.mask])
-    changes: dict[str, Any] = {"beta": circuit.scaling.output_scale, "rate": TUNING_RATE, "power": 0.0}
-    changes |= {"low": low, "high": high}
-    fixed = given | ({"low", "high"} if given & {"low", "high"} else set())
-    return replace(recipe, **{name: value for name, value in changes.items() if name not in fixed})
-
-
 def survey_of(experiment: Experiment, circuit: Circuit) -> Survey:
     """A survey of a circuit of the experiment: its supply, but of a circuit that was brought, and its resistors."""
     ladder = technology_of(experiment.recipe, experiment.diode).ladder
     supply = math.inf if experiment.start else experiment.recipe.supply
     return Survey(circuit, supply=supply, made_of=None if ladder is None else ladder.single)
-
-
-def _in_range(circuit: Circuit, technology: Technology, path: str) -> None:
-    """Refuse conductances the technology cannot hold: training would begin by clipping them to another circuit."""
-    values = circuit.conductances[circuit.mask]
-    outside = np.flatnonzero((values < technology.low * (1 - 1e-9)) | (values > technology.high * (1 + 1e-9)))
-    if len(outside):
-        name = circuit.part_names("resistors")[np.flatnonzero(circuit.mask)[outside[0]]]
-        raise InputError(
-            f"{path}: resistor {name} has {values[outside[0]]:g} S, outside {technology.low:g} … {technology.high:g} S",
-            "scale the circuit's conductances or give another --conductances LOW HIGH",
-        )
 
 
 def summarize(

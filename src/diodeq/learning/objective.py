@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.encoding import regressing
 from diodeq.learning.losses import LOSSES, Loss
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.tasks import TASKS
@@ -48,13 +45,6 @@ def outputs(simulator: Simulator, circuit: Circuit, x: Floats) -> Floats:
 def score(simulator: Simulator, circuit: Circuit, x: Floats, y: Labels) -> float:
     """The accuracy of the circuit's classes, or R² of its quantities, on samples in the user's units."""
     return scored(outputs(simulator, circuit, x), labels_of(circuit, y))
-
-
-def suited_to(circuit: Circuit, data: Dataset) -> Circuit:
-    """The circuit with outputs that stand for the data's quantities, where it does not say what they are."""
-    if data.classes or circuit.scaling.regresses or data.y_train.shape[1] != len(circuit.outputs):
-        return circuit
-    return replace(circuit, units=regressing(circuit.scaling, data.y_train.astype(np.float64)))
 
 
 def demand(recipe: Recipe, data: Dataset) -> None:
