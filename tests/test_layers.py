@@ -16,7 +16,7 @@ FLOORS = [
     {"errors", "interrupts", "orphans"},
     {"arrays", "compiled", "documents", "files", "markup", "measures", "processors", "worker"},
     {"cluster", "crew"},
-    {"pool"},
+    {"plugins", "pool"},
     {"archives", "spice"},
     {"tables"},
     {"devices"},

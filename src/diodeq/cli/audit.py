@@ -11,9 +11,10 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.cli.drives import rows_of, volts
+from diodeq.cli.names import RULES
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN, print_json, rule_list
 from diodeq.files import write_atomically
-from diodeq.learning.rules import RULES, written
+from diodeq.learning.rules import described
 from diodeq.printable import counted
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ SIZES = np.logspace(-6, 0, 19)
 )
 @click.option(
     "--rules",
+    type=RULES,
     default="all",
     show_default=True,
     callback=rule_list,
     metavar="NAME[:OPTION=VALUE…][,…]",
-    help=f"Of, with their options: {', '.join(map(written, RULES.values()))}.",
+    help=f"Of, with their options: {described()}.",
 )
 @click.option(
     "--limit",

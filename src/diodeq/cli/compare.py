@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from diodeq.cli.names import DATA, DIODE, ENGINE, RULES
 from diodeq.cli.options import (
     CLUSTER,
-    ENGINE,
     JOB_SCRIPT,
     JSON,
     SIMULATOR,
@@ -22,7 +22,7 @@ from diodeq.cli.options import (
 from diodeq.cli.samples import TARGET, TASK
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
-from diodeq.learning.rules import RULES, written
+from diodeq.learning.rules import described
 from diodeq.measures import ACCURACY, measure_of
 
 if TYPE_CHECKING:
@@ -34,17 +34,18 @@ RATES = "0.01,0.03,0.1,0.3"
 
 
 @click.command()
-@click.argument("data")
+@click.argument("data", type=DATA)
 @TARGET
 @TASK
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the runs.")
 @click.option(
     "--rules",
+    type=RULES,
     default="all",
     show_default=True,
     callback=rule_list,
     metavar="NAME[:OPTION=VALUE…][,…]",
-    help=f"Of, with their options: {', '.join(map(written, RULES.values()))}.",
+    help=f"Of, with their options: {described()}.",
 )
 @click.option("--seeds", default="0,1,2", show_default=True, callback=numbers(int), help="Reported.")
 @click.option("--budget", type=int, required=True, help="Circuit solves of each training run.")
@@ -54,7 +55,7 @@ RATES = "0.01,0.03,0.1,0.3"
 @click.option(
     "--tuning-seeds", default="10", show_default=True, callback=numbers(int), help="On which the best rate is found."
 )
-@click.option("--diode", default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
+@click.option("--diode", type=DIODE, default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
 @click.option("--batch-size", type=int, help="Samples per update.")
 @SIMULATOR
 @click.option("--verify-with", type=ENGINE, help="Evaluate the results once more in this engine.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from diodeq.cli.architecture import ARCHITECTURE
+from diodeq.cli.names import DATA
 from diodeq.cli.options import (
     CLUSTER,
     JOB_SCRIPT,
@@ -43,7 +44,7 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str) -> tu
 
 
 @click.command()
-@click.argument("data")
+@click.argument("data", type=DATA)
 @TARGET
 @TASK
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the runs.")

@@ -12,6 +12,7 @@ from diodeq.analysis.quantization import Cost, cost, drawn_drives
 from diodeq.circuit import Circuit
 from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.survey import Survey
+from diodeq.cli.names import DATA, RULE
 from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.quantizing import moved
 from diodeq.cli.samples import TARGET, split_of, task_of, values_of
@@ -24,7 +25,7 @@ from diodeq.learning.objective import fits, labels_of
 from diodeq.learning.prune import has_more, open_to_pruning, pruned, trained
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for
-from diodeq.learning.rules import RULES, written
+from diodeq.learning.rules import described
 from diodeq.learning.trainer import SCORED
 from diodeq.printable import counted
 from diodeq.simulators import create
@@ -50,7 +51,9 @@ ANY = "any"
 @click.option(
     "--fan-in", type=click.IntRange(min=1), metavar="N", help="At most N resistors from each node towards the inputs."
 )
-@click.option("--data", help="A data set of `diodeq train` that fits the circuit; it learns on while it is pruned.")
+@click.option(
+    "--data", type=DATA, help="A data set of `diodeq train` that fits the circuit; it learns on while it is pruned."
+)
 @TARGET
 @click.option(
     "--epochs",
@@ -59,8 +62,9 @@ ANY = "any"
 )
 @click.option(
     "--rule",
+    type=RULE,
     metavar="NAME[:OPTION=VALUE…]",
-    help=f"How gradients are found: {', '.join(map(written, RULES.values()))}.  [default: hardware-linearization]",
+    help=f"How gradients are found: {described()}.  [default: hardware-linearization]",
 )
 @click.option(
     "--seed",

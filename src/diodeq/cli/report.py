@@ -9,7 +9,8 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import ENGINE, JSON, PERCENT, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
+from diodeq.cli.names import ENGINE
+from diodeq.cli.options import JSON, PERCENT, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically

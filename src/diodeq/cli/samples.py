@@ -12,6 +12,7 @@ import rich_click as click
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.cli.drives import rows_of, volts
+from diodeq.cli.names import DATA
 from diodeq.cli.options import together
 from diodeq.devices.hardware.ladder import ladder
 from diodeq.devices.hardware.preferred import series_of
@@ -35,7 +36,7 @@ TASK = click.option(
 )
 # --data, --target, --split, --inputs and --labelled.
 sampled = together(
-    click.option("--data", help="A data set of `diodeq train`: its held-out samples."),
+    click.option("--data", type=DATA, help="A data set of `diodeq train`: its held-out samples."),
     TARGET,
     click.option(
         "--split",

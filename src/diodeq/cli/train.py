@@ -17,7 +17,8 @@ from diodeq.analysis.quantization import USUAL_VOLTS
 from diodeq.circuit import Circuit
 from diodeq.circuit.graph import unread
 from diodeq.cli.architecture import ARCHITECTURE, FIXED_BY_CIRCUIT
-from diodeq.cli.options import ENGINE, JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
+from diodeq.cli.names import DATA, ENGINE, RULE
+from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
 from diodeq.cli.samples import TARGET, TASK
 from diodeq.cli.terminal import complain, mention, say
 from diodeq.cli.train_shown import shown
@@ -35,7 +36,7 @@ from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import is_known, recipe_for
-from diodeq.learning.rules import RULES, written
+from diodeq.learning.rules import described
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
 from diodeq.measures import measure_of
@@ -68,7 +69,7 @@ PANELS = {
         "option_groups": {"*train": [{"name": name, "options": [*each]} for name, each in PANELS.items()]},
     }
 )
-@click.argument("data", required=False)
+@click.argument("data", required=False, type=DATA)
 @TARGET
 @TASK
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the run; must not exist yet.")
@@ -76,8 +77,9 @@ PANELS = {
 @SIMULATOR
 @click.option(
     "--rule",
+    type=RULE,
     metavar="NAME[:OPTION…]",
-    help=f"How gradients are found: {', '.join(map(written, RULES.values()))}.  [default: hardware-linearization]",
+    help=f"How gradients are found: {described()}.  [default: hardware-linearization]",
 )
 @click.option("--epochs", type=int, help="Passes through the training samples.")
 @click.option("--batch-size", type=int, help="Samples per update.")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import dataset_files, dataset_tables
 from diodeq.measures import Labels
+from diodeq.plugins import Registry, trusted
 from diodeq.printable import counted
 from diodeq.tables import plain, shortest
 
@@ -88,13 +89,23 @@ def load(spec: str, seed: int = 0, task: str = "") -> Dataset:
         if task not in ("", found.task):
             raise UsageError(f"{spec} is of {found.task}, not of {task}", "leave --task out")
         return found
+    if kind in ADDED:
+        what = f"the data set {kind}"
+        with trusted(what):
+            given = ADDED[kind](spec.partition(":")[2])
+            raw = given if isinstance(given, dataset_files.Raw) else _raw(*given)
+        return assemble(spec, raw, seed, task)
     near = get_close_matches(spec, BUILT_IN, n=1)
     ending = Path(spec).suffix.lower().removeprefix(".")
     if ending in FILES or ending in TABLES:
         near = [f"{ending}:{spec}"]
     hint = f"did you mean {near[0]}? " if near else ""
-    known = ", ".join([*BUILT_IN, "idx:FOLDER", *(f"{name}:FILE" for name in (*TABLES, "npz"))])
+    known = ", ".join([*BUILT_IN, *ADDED, "idx:FOLDER", *(f"{name}:FILE" for name in (*TABLES, "npz"))])
     raise UsageError(f"there is no data set {spec!r}", f"{hint}use one of {known}")
+
+
+def _raw(x: Any, y: Any) -> dataset_files.Raw:
+    return dataset_files.Raw(np.asarray(x), np.asarray(y))
 
 
 def targeted(spec: str, target: str | None) -> str:
@@ -299,6 +310,9 @@ BUILT_IN: dict[str, Callable[[], dataset_files.Raw]] = {
     "diabetes": _scikit_learn("load_diabetes"),
     "friedman": _friedman,
 }
+
+ADDED: Registry[Callable[[str], Any]] = Registry({}, "diodeq.data", sound=callable)
+"""What installed packages add: functions from what stands behind the name and a colon, or "", to (X, y) or `Raw`"""
 
 FILES: dict[str, Callable[[Path], dataset_files.Raw]] = {
     "idx": dataset_files.read_idx,

@@ -50,9 +50,9 @@ LARGEST_BATCH, WIDEST = 512, 256
 
 
 def is_known(spec: str) -> bool:
-    """Whether a data set's recipe is known without its data, as that of every set but tables and arrays in files."""
-    kind, named, _ = spec.partition(":")
-    return kind in RECIPES or not named
+    """Whether a data set's recipe is known without its data, as that of every set but tables, arrays in files and
+    what packages add."""
+    return spec.partition(":")[0] in RECIPES
 
 
 def recipe_for(spec: str, data: Dataset | None = None, task: str = "") -> Recipe:
