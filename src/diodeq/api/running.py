@@ -9,7 +9,7 @@ from diodeq.analysis import verify as comparison
 from diodeq.analysis.verify import Verification
 from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
-from diodeq.learning.losses import Loss, cross_entropy, squared_error
+from diodeq.learning.losses import Loss, cross_entropy, usual
 from diodeq.learning.rules import named
 from diodeq.learning.rules.base import Gradient
 from diodeq.measures import Labels
@@ -38,7 +38,7 @@ def simulate(circuit: Circuit, inputs: ArrayLike, *, simulator: str = "wave", un
         >>> diodeq.simulate(divider, [[0.0, 0.0], [1.0, -1.0]]).shape
         (2, 1)
     """
-    drives = _volts(circuit, inputs, units)
+    drives = volts_of(circuit, inputs, units)
     with create(simulator) as engine:
         found = engine.operate(circuit, drives).outputs.astype(np.float64)
     return circuit.scaling.from_volts(found) if units == "network" else found
@@ -73,7 +73,7 @@ def gradient(
         True
     """
     loss = targets if callable(targets) else _usual(circuit, targets)
-    drives = _volts(circuit, inputs, units)
+    drives = volts_of(circuit, inputs, units)
     with create(simulator) as engine:
         return named(rule)(engine, circuit, drives, loss)
 
@@ -106,7 +106,7 @@ def verify(
         True
     """
     rows = np.atleast_2d(np.asarray(inputs, np.float64))
-    wanted = _labels(circuit, labels)
+    wanted = labels_in(circuit, labels)
     if wanted is not None and wanted.ndim == 2:
         wanted = wanted.astype(np.float64) * circuit.scaling.output_scale
     with create(simulator) as engine, NgspiceReference(None) as reference:
@@ -117,20 +117,21 @@ def _usual(circuit: Circuit, targets: ArrayLike) -> Loss:
     """The loss of class numbers, or of quantities where the circuit's outputs are such."""
     scaling = circuit.scaling
     if not scaling.regresses:
-        return cross_entropy(targets, scaling.output_scale)
-    values = np.asarray(targets, np.float64)
-    return squared_error(scaling.target_volts(values.reshape(len(values), -1)), scaling.output_scale)
+        return cross_entropy(targets, scaling.output_scale)  # which says what is wrong with them
+    return usual(labels_in(circuit, targets), scaling.output_scale)
 
 
-def _labels(circuit: Circuit, labels: ArrayLike | None) -> Labels | None:
-    """Class numbers, or scores of quantities where the circuit's outputs are such."""
+def labels_in(circuit: Circuit, labels: ArrayLike | None, units: str = "network") -> Labels | None:
+    """Class numbers as they are, of quantities the volts of the outputs that stand for them."""
     if labels is None or not circuit.scaling.regresses:
         return None if labels is None else np.asarray(labels, np.int64)
     values = np.asarray(labels, np.float64)
-    return circuit.scaling.target_volts(values.reshape(len(values), -1))
+    values = values.reshape(len(values), -1)
+    return circuit.scaling.target_volts(values) if units == "network" else values
 
 
-def _volts(circuit: Circuit, inputs: ArrayLike, units: str) -> Floats:
+def volts_of(circuit: Circuit, inputs: ArrayLike, units: str) -> Floats:
+    """Input volts float64[B, n_in]; raises ``UsageError`` for units that there are not."""
     if units not in UNITS:
         raise UsageError(f"there are no units {units!r}", f"choose {' or '.join(UNITS)}")
     rows = np.atleast_2d(np.asarray(inputs, np.float64))

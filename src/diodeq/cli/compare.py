@@ -67,24 +67,11 @@ RATES = "0.01,0.03,0.1,0.3"
 @JSON
 def compare(
     data: str,
-    target: str | None,
-    task: str | None,
     out: Path,
-    rules: tuple[str, ...],
-    seeds: tuple[int, ...],
-    budget: int,
-    rates: tuple[float, ...],
-    tuning_seeds: tuple[int, ...],
-    diode: str,
-    batch_size: int | None,
-    simulator: str,
-    verify_with: str | None,
-    workers: int | None,
-    time_limit: float,
-    cluster: str,
     job_script: bool,
     picture: Path | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Train circuits on DATA by several learning rules, each with the same number of circuit solves.
 
@@ -96,26 +83,18 @@ def compare(
     Example: diodeq compare iris --simulator wave --budget 20000 --out rules --plot curves.svg
     """
     if job_script:
-        say(cluster_script(cluster).rstrip("\n"))
+        say(cluster_script(given["cluster"]).rstrip("\n"))
         return
-    from diodeq.learning.compare import Comparison
-    from diodeq.learning.compare import compare as run
-    from diodeq.learning.datasets import targeted
-    from diodeq.learning.recipes import recipe_for
-
-    data = targeted(data, target)
-    recipe = recipe_for(data, task=task or "").with_given(batch_size=batch_size, task=task)
-    comparison = Comparison(
-        data, rules, recipe, budget, seeds, rates, tuning_seeds, diode, simulator, verify_with or ""
-    )
     if picture is not None:
         from diodeq.report.figures import demand_drawable
 
         demand_drawable(picture)
+    from diodeq.api import series
     from diodeq.cli.console import counting_bar, document_out
 
+    given["verify_with"] = given["verify_with"] or ""
     with counting_bar() as on_run:
-        document = run(comparison, out, workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
+        document = series.compare(data, out, **given, on_run=on_run)
     document_out(document, out / "compare.json", picture, _figure, None if as_json else _table)
 
 

@@ -74,36 +74,38 @@ def crossbar(
 
     Example: diodeq crossbar run/circuit.npz -o array.npz --segment 2.5 --compensate --data digits
     """
-    from diodeq.analysis.quantization import cost, drawn_drives
-    from diodeq.simulators import create
-    from diodeq.synthesis.crossbar import Wires, lay_out
-    from diodeq.synthesis.predistortion import predistort
-    from diodeq.synthesis.quantize import scaled_impedance
+    from diodeq.api import studies
 
-    wires = Wires(segment, segment if bit_segment is None else bit_segment, drive == "both")
-    technology = Technology(*conductances) if conductances else Technology()
     loaded = Circuit.load(circuit)
     drives, labels = Samples(**given).read(circuit, loaded)
-    if drives is None:
-        drives = drawn_drives(loaded)
-    laid = lay_out(scaled_impedance(loaded, scale), wires)
-    better = predistort(laid, technology) if compensate else None
-    with create(simulator, workers, time_limit) as engine:
-        found = cost(engine, loaded, laid.circuit, drives, labels)
-        after = cost(engine, loaded, better.circuit, drives, labels) if better else None
-        version = engine.version
-    (better.circuit if better else laid.circuit).save(output)
+    technology = Technology(*conductances) if conductances else Technology()
+    made = studies.crossbar(
+        *(loaded, segment),
+        bit_ohms=bit_segment,
+        both_ends=drive == "both",
+        scale=scale,
+        compensate=technology if compensate else False,
+        inputs=drives,
+        labels=labels,
+        units="volts",
+        simulator=simulator,
+        workers=workers,
+        time_limit=time_limit,
+    )
+    made.circuit.save(output)
+    laid, better = made.laid, made.better
+    found, after = made.costs[0], made.costs[1] if better else None
     document = {
         "file": str(output),
         "arrays": [list(array.cells.shape) for array in laid.arrays],
         "cells": sum(array.cells.size for array in laid.arrays),
         "wire_segments": len(laid.circuit.resistors) - len(loaded.resistors),
         "nodes": len(laid.circuit.nodes),
-        "ohms_word": wires.word,
-        "ohms_bit": wires.bit,
+        "ohms_word": segment,
+        "ohms_bit": segment if bit_segment is None else bit_segment,
         "drive": drive,
         "scale": scale,
-        "simulator": version,
+        "simulator": made.version,
         "wires": found.to_json(),
         "compensated": after.to_json() if after else None,
         "predistortion": {

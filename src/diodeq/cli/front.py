@@ -23,7 +23,6 @@ from diodeq.cli.options import (
 from diodeq.cli.samples import TARGET, TASK
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
-from diodeq.devices.units import Unit
 from diodeq.measures import ACCURACY, measure_of
 
 if TYPE_CHECKING:
@@ -81,16 +80,10 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @JSON
 def front(
     data: str,
-    target: str | None,
     out: Path,
     parts: tuple[int, ...],
     power: tuple[float, ...],
     seeds: tuple[int, ...],
-    diode: str | None,
-    simulator: str,
-    workers: int | None,
-    time_limit: float,
-    cluster: str,
     job_script: bool,
     picture: Path | None,
     as_json: bool,
@@ -107,24 +100,17 @@ def front(
     Example: diodeq front iris --parts 30,60 --power 1mW,10mW --simulator wave --out front --plot front.svg
     """
     if job_script:
-        say(cluster_script(cluster).rstrip("\n"))
+        say(cluster_script(given["cluster"]).rstrip("\n"))
         return
-    from diodeq.learning.datasets import targeted
-    from diodeq.learning.front import Front
-    from diodeq.learning.front import front as run
-    from diodeq.learning.recipes import recipe_for
-
-    data = targeted(data, target)
-    recipe = recipe_for(data, task=given["task"] or "").with_given(**given)
-    asked = Front(data, recipe, parts, power, seeds, diode or Unit.parse(recipe.unit).kind.diode, simulator)
     if picture is not None:
         from diodeq.report.figures import demand_drawable
 
         demand_drawable(picture)
+    from diodeq.api import series
     from diodeq.cli.console import counting_bar, document_out
 
     with counting_bar() as on_run:
-        document = run(asked, out, workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
+        document = series.front(data, out, parts=parts, power=power, seeds=seeds, **given, on_run=on_run)
     document_out(document, out / "front.json", picture, _figure, None if as_json else _table)
 
 

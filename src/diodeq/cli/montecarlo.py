@@ -17,18 +17,15 @@ from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT,
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
-from diodeq.cluster import mapper
 from diodeq.devices.hardware import technology as technologies
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
-from diodeq.measures import MEASURES, R2, scored
+from diodeq.measures import MEASURES, R2
 from diodeq.printable import counted, percent
 
 _MEASURED = [(key, measure.name, measure.said) for key, measure in MEASURES.items()]
-# Accuracy, R² or agreement, that a good board may lose.
-MAY_LOSE = 0.01
 
 
 @click.command("montecarlo")
@@ -85,11 +82,7 @@ def montecarlo(
     if job_script:
         say(cluster_script(cluster).rstrip("\n"))
         return
-    from diodeq.analysis import board_log
-    from diodeq.analysis.montecarlo import Study, drawn, measure, summary
-    from diodeq.analysis.sensitivity import certified, rank
-    from diodeq.learning.losses import usual
-    from diodeq.simulators import create
+    from diodeq.api import studies
 
     if picture is not None:
         from diodeq.report.figures import demand_drawable
@@ -98,38 +91,33 @@ def montecarlo(
     if resume and out is None:
         raise UsageError("--resume has no meaning without --out", "name the file to go on with")
     level = None if threshold is None else _share(threshold)
-    wanted_technology = _technology(technology, tolerance, temperature)
+    wanted = _technology(technology, tolerance, temperature)
     loaded = Circuit.load(circuit)
     drives, labels = Samples(**given).read(circuit, loaded)
     if drives is None:
         raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
-    study = Study(loaded, wanted_technology, drives, labels, simulator, seed, time_limit)
-    outputs, version = drawn(study)
-    if level is None:
-        level = (1.0 if labels is None else scored(outputs, labels)) - MAY_LOSE
-    boards = board_log.begin(out, study, resume) if out is not None else []
-    del boards[samples:]
-    with mapper(cluster, workers) as map_, _bar(len(boards), samples) as advance:
-        found = measure(study, outputs, range(len(boards), samples), map_)
-        for board in board_log.logged(out, found) if out is not None else found:
-            boards.append(board)
-            advance()
-        loss = usual(labels, loaded.scaling.output_scale)
-        with create(simulator, 1, time_limit) as engine:
-            ranking = rank(engine, loaded, wanted_technology, drives, loss)
-        bound = certified(study, ranking, map_)
-    document = {
-        **study.to_json(),
-        "simulator_version": version,
-        **summary(study, outputs, boards, level),
-        "ranking": ranking.to_json(),
-        "certificate": bound,
-    }
+    with _bar(samples) as on_board:
+        found = studies.monte_carlo(
+            *(loaded, drives, labels),
+            boards=samples,
+            variation=wanted,
+            threshold=level,
+            seed=seed,
+            simulator=simulator,
+            workers=workers,
+            time_limit=time_limit,
+            cluster=cluster,
+            units="volts",
+            log=out,
+            resume=resume,
+            on_board=on_board,
+        )
+    document = found.document
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.montecarlo_plot import montecarlo_figure
 
-        write_atomically(picture, render(montecarlo_figure(document, boards, loaded.title), picture))
+        write_atomically(picture, render(montecarlo_figure(document, found.boards, loaded.title), picture))
     if as_json:
         print_json(document)
         return
@@ -162,10 +150,10 @@ def _share(text: str) -> float:
 
 
 @contextmanager
-def _bar(done: int, total: int) -> Iterator[Callable[[], None]]:
+def _bar(total: int) -> Iterator[Callable[[int], None] | None]:
     """A bar on stderr while boards come in; nothing where it is not a terminal."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -173,8 +161,8 @@ def _bar(done: int, total: int) -> Iterator[Callable[[], None]]:
     from diodeq.cli.console import Terminal
 
     with Progress(*columns, console=Terminal(stderr=True)) as progress:
-        task = progress.add_task("", total=total, completed=done)
-        yield lambda: progress.advance(task)
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
 def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:

@@ -110,8 +110,7 @@ def settle(
 
     Example: diodeq settle run/circuit.npz --inputs X.csv --scale 0.1,1,10 --plot settle.svg
     """
-    from diodeq.analysis.settling import levels
-    from diodeq.simulators.ngspice import NgspiceSimulator
+    from diodeq.api import studies
 
     if picture is not None:
         from diodeq.report.figures import demand_drawable
@@ -119,12 +118,18 @@ def settle(
         demand_drawable(picture)
     loaded = Circuit.load(circuit)
     drives, labels = rows_of(inputs, loaded, labelled, units, samples, circuit)
-    before = np.zeros_like(drives)
-    if origin == "previous":
-        before[1:] = drives[:-1]
-    with NgspiceSimulator(workers, time_limit) as engine:
-        found = levels(engine, loaded, (wiring, load), before, drives, tolerance, scales, labels)
-        version = engine.version
+    settled = studies.settle(
+        *(loaded, drives, labels),
+        tolerance=tolerance,
+        scales=scales,
+        wiring=wiring,
+        load=load,
+        from_row_before=origin == "previous",
+        units="volts",
+        workers=workers,
+        time_limit=time_limit,
+    )
+    found, version = settled.levels, settled.version
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.settle_plot import settle_figure

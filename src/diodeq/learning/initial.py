@@ -43,6 +43,10 @@ def fresh(recipe: Recipe, diode: str, data: Dataset, technology: Technology) -> 
         units=scaling if data.classes else regressing(scaling, data.y_train.astype(np.float64)),
         title=f"{data.name.partition(':')[0]}: {'-'.join(map(str, widths))}",
     )
+    if data.classes:
+        named = zip(circuit.output_names, data.classes, strict=True)
+        note = "; ".join(f"{output} is the score of {label}" for output, label in named)
+        circuit = replace(circuit, notes=(*circuit.notes, note))
     if data.features:
         circuit = replace(circuit, inputs=replace(circuit.inputs, names=data.features))
     return replace(circuit, output_names=data.targets) if data.targets else circuit
