@@ -56,6 +56,14 @@ def extension(tmp_path, monkeypatch):
     install(tmp_path, monkeypatch, points)
 
 
+def test_the_guide_shows_what_the_package_says():
+    page = (Path(diodeq.__file__).parent / "guide" / "extending.md").read_text()
+    shown = tomllib.loads(page.partition("```toml\n")[2].partition("```")[0])
+    written = tomllib.loads((EXTENSION / "pyproject.toml").read_text())
+    assert shown["project"]["entry-points"] == written["project"]["entry-points"]
+    assert all(f"| `{group}` |" in page for group in GROUPS)
+
+
 def test_one_of_each_is_used_by_name(extension, tmp_path, capsys):
     out = tmp_path / "run"
     words = ["--simulator", "counting", "--rule", "signs:scale=0.5", "--diode", "lab7", "--epochs", "2"]

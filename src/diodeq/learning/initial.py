@@ -86,7 +86,11 @@ def tuned(recipe: Recipe, path: Path, given: Set[str]) -> Recipe:
         UsageError: a supply without an encoding that would reach it.
     """
     if "supply" in given and "encode" not in given:
-        raise UsageError("supply says what an encoding reaches, and the circuit brings its own", "add --encode range")
+        raise UsageError(
+            "supply says what an encoding reaches, and the circuit brings its own",
+            "give encode too, such as range",
+            arguments=("supply", "encode"),
+        )
     circuit = Circuit.load(path)
     low, high = recipe.range_with(circuit.conductances[circuit.mask])
     changes: dict[str, Any] = {"beta": circuit.scaling.output_scale, "rate": TUNING_RATE, "power": 0.0}
