@@ -19,9 +19,9 @@ from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, SimulationError, UsageError
 from diodeq.learning import checkpoint, datasets, objective, schedules, snapshots, trainer, updates
 from diodeq.learning.encoding import units
-from diodeq.learning.knobs import BLOCK, OTHERS, Knobs
 from diodeq.learning.losses import LOSSES, cross_entropy, squared_error
 from diodeq.learning.metrics import Metrics
+from diodeq.learning.parametrization import BLOCK, OTHERS, Parametrization
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import RECIPES, recipe_for
 from diodeq.learning.rules import RULES, Gradient
@@ -156,7 +156,7 @@ def test_every_update_descends_and_stays_in_range(name, space):
     goal = np.log(np.array([3e-6, 3e-6, 1e-9]))
     parts = [(1, 0, 1e-5), (2, 0, 1e-6), (3, 0, 2e-6), (1, 2, 5.0)]
     circuit = Circuit(("0", "a", "b", "c"), resistors=bank("resistors", parts), trainable=np.array([1, 1, 1, 0], bool))
-    knobs = Knobs(space, technology)
+    knobs = Parametrization(space, technology)
     theta = knobs.read(circuit)
     rate = 0.05 if space == "log-conductance" else 1e-7 if name == "adam" else 1e-13
     rule = updates.UPDATES[name](rate)
@@ -230,7 +230,7 @@ def test_parameters_may_be_moved_in_parts(name):
     terminals = np.stack([np.ones(count, int), np.zeros(count, int)], axis=1)
     values = np.exp(rng.normal(size=count) - 11)
     circuit = Circuit(("0", "a"), resistors=Bank(terminals, values), trainable=rng.random(count) < 0.99)
-    knobs, rule = Knobs("log-conductance", Technology()), updates.UPDATES[name](0.05)
+    knobs, rule = Parametrization("log-conductance", Technology()), updates.UPDATES[name](0.05)
     theta = knobs.read(circuit)
     state, whole, slots = rule.start(theta), theta.copy(), rule.start(theta).slots
     for step in range(3):
@@ -247,7 +247,7 @@ def test_parameters_may_be_moved_in_parts(name):
 
 def test_a_gradient_that_is_no_number_is_refused():
     circuit = Circuit(("0", "a"), resistors=bank("resistors", [(1, 0, 1e-5)]), trainable=np.ones(1, bool))
-    knobs, rule, theta = Knobs("conductance", Technology()), updates.sgd(1.0), np.ones(1)
+    knobs, rule, theta = Parametrization("conductance", Technology()), updates.sgd(1.0), np.ones(1)
     with pytest.raises(SimulationError, match="gradient is not a number"):
         knobs.step(circuit, Gradient(np.array([np.nan]), 0.0, np.zeros((1, 1))), rule, theta, rule.start(theta))
 
@@ -371,7 +371,7 @@ def test_only_trainable_conductances_change():
     circuit = replace(circuit, trainable=mask)
     begin = snapshots.start(circuit, recipe, technology)
     ((after, _),) = trainer.train(circuit, data, simulator, recipe, technology, begin)
-    trained = snapshots.knobs(recipe, technology).turn(circuit, after.parameters).conductances
+    trained = snapshots.parametrization(recipe, technology).turn(circuit, after.parameters).conductances
     assert np.array_equal(trained[~mask], circuit.conductances[~mask])
     assert np.all(trained[mask] != circuit.conductances[mask])
 
@@ -380,7 +380,7 @@ def test_only_trainable_conductances_change():
 def test_turns_gyration_and_gains_are_knobs_too(space):
     """θ and back changes nothing; a step turns every kind and keeps its sign in log-conductance."""
     circuit = everything()
-    knobs = Knobs(space, Technology(), tuple(OTHERS))
+    knobs = Parametrization(space, Technology(), tuple(OTHERS))
     theta = knobs.read(circuit)
     assert len(theta) == len(circuit.resistors) + 1 + 1 + 2
     same = knobs.turn(circuit, theta)

@@ -15,8 +15,8 @@ from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.learning import datasets, objective
 from diodeq.learning.boards import on_board
-from diodeq.learning.knobs import Knobs
 from diodeq.learning.losses import cross_entropy
+from diodeq.learning.parametrization import Parametrization
 from diodeq.learning.rules import RULES
 from diodeq.simulators import create
 from diodeq.synthesis.variation import draw, vary
@@ -35,7 +35,7 @@ def train(out, *options):
 
 def test_knobs_turn_to_the_ladder_and_remember_what_lies_between():
     circuit, technology = plain(), Technology(levels="E6")
-    knobs = Knobs("log-conductance", technology)
+    knobs = Parametrization("log-conductance", technology)
     theta = knobs.read(circuit)
     assert np.exp(theta) == pytest.approx(circuit.conductances)
     turned = knobs.turn(circuit, theta)

@@ -282,7 +282,7 @@ def test_what_controls_a_buffer_reaches_its_output():
 def test_a_pruned_circuit_has_no_best_loss_yet():
     circuit = layered((5, 4, 3), DIODE, 5.0)
     begin = replace(snapshots.start(circuit, RECIPE, Technology()), best_loss=0.1)
-    turned = snapshots.knobs(RECIPE, Technology())
+    turned = snapshots.parametrization(RECIPE, Technology())
     with create("wave") as wave:
         after, _ = trainer._pruned(circuit, begin, turned, wave, np.ones((2, len(circuit.inputs))), 20, 0)
     assert after.best_loss == math.inf

@@ -15,7 +15,7 @@ from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
 from diodeq.learning import objective, snapshots, trainer, updates
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.knobs import OTHERS, Knobs
+from diodeq.learning.parametrization import OTHERS, Parametrization
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import Gradient
 from diodeq.synthesis.layered import layered
@@ -156,7 +156,7 @@ def test_a_step_follows_the_gradient_of_every_knob_in_its_space(space):
     gains = np.array([1.5, 0.0])
     circuit = circuit.with_values("buffers", gains)
     rate = 1e-3 if space == "log-conductance" else 1e-9
-    knobs = Knobs(space, Technology(1e-9, 1.0), tuple(OTHERS))
+    knobs = Parametrization(space, Technology(1e-9, 1.0), tuple(OTHERS))
     random = np.random.default_rng(3)
     slopes = {kind: random.normal(size=len(circuit.bank(kind))) for kind in ("resistors", *OTHERS.values())}
     if space == "log-conductance":  # of the size that moves a value by some per cent

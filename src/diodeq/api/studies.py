@@ -16,7 +16,7 @@ from diodeq.analysis import montecarlo as boards_of
 from diodeq.analysis.montecarlo import Measured, Study
 from diodeq.analysis.quantization import Cost, cost, drawn_drives
 from diodeq.analysis.sensitivity import certified, rank
-from diodeq.analysis.settling import Level, levels
+from diodeq.analysis.settling import ScaledSettling, levels
 from diodeq.api.running import labels_in, volts_of
 from diodeq.circuit import Circuit
 from diodeq.devices.hardware.technology import Technology, variation_of
@@ -205,7 +205,7 @@ def crossbar(
 class Settled:
     """How a circuit settles at each scale of its admittances, and the ``version`` of ngspice that says so."""
 
-    levels: tuple[Level, ...]
+    levels: tuple[ScaledSettling, ...]
     version: str
 
 

@@ -22,7 +22,7 @@ from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, parts
 from diodeq.circuit.kinds import KINDS
-from diodeq.circuit.rails import Halves, Indices, dual_rails, stand_ins
+from diodeq.circuit.rails import Indices, MirroredNodes, dual_rails, stand_ins
 from diodeq.errors import CircuitError
 
 Index = NDArray[np.int64]
@@ -35,7 +35,7 @@ def _kept_kinds() -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class SourceLevel:
     """Nodes one voltage source away from nodes of an earlier level: v[nodes] = v[parents] + sign * source.
 
     ``parents`` is None where all of them are ground.
@@ -47,13 +47,13 @@ class Level:
     signs: Floats
 
 
-def source_tree(circuit: Circuit) -> tuple[list[Level], NDArray[np.bool_]]:
+def source_tree(circuit: Circuit) -> tuple[list[SourceLevel], NDArray[np.bool_]]:
     """Breadth-first levels of nodes that voltage sources tie to ground, and which sources that used."""
     ends = circuit.voltage_sources.terminals.astype(np.int64)
     known = np.zeros(len(circuit.nodes), bool)
     known[0] = True
     used = np.zeros(len(ends), bool)
-    levels: list[Level] = []
+    levels: list[SourceLevel] = []
     while True:
         plus, minus = known[ends[:, 0]], known[ends[:, 1]]
         reach = np.flatnonzero(~used & (plus != minus))
@@ -65,7 +65,7 @@ def source_tree(circuit: Circuit) -> tuple[list[Level], NDArray[np.bool_]]:
         forward = minus[reach]
         parents = np.where(forward, ends[reach, 1], ends[reach, 0])
         signs = np.where(forward, 1.0, -1.0)
-        levels.append(Level(run(new), parents if parents.any() else None, run(reach), signs))
+        levels.append(SourceLevel(run(new), parents if parents.any() else None, run(reach), signs))
         known[new] = True
         used[reach] = True
 
@@ -81,7 +81,7 @@ class Feed:
     block: Block
     transposed: bool
     chosen: Indices
-    halves: Halves
+    halves: MirroredNodes
     rails: Indices
     free: Indices
 
@@ -174,7 +174,7 @@ class FoldPlan:
     """How the topology of ``circuit`` folds; made once by ``FoldPlan.of`` and used for any values."""
 
     circuit: Circuit
-    levels: list[Level]
+    levels: list[SourceLevel]
     node_count: int
     kept: Index  # full index of every kept node, ground first
     free: Indices  # the same without ground
@@ -324,7 +324,7 @@ def _feeds(blocks: Sequence[Block], dual: Index, known: NDArray[np.bool_], place
         for transposed, rails, free in ((False, block.rows, block.columns), (True, block.columns, block.rows)):
             chosen = np.flatnonzero(known[rails])
             if len(chosen) and not known[free].any():
-                halves = Halves.of(rails[chosen], dual)
+                halves = MirroredNodes.of(rails[chosen], dual)
                 standing = run(rails[chosen][halves.kept])
                 yield Feed(block, transposed, run(chosen), halves, standing, run(place[free]))
 

@@ -19,7 +19,7 @@ from diodeq.printable import counted, percent
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from diodeq.analysis.settling import Level
+    from diodeq.analysis.settling import ScaledSettling
 
 
 def _tolerance(context: click.Context, parameter: click.Parameter, value: str) -> float:
@@ -146,7 +146,7 @@ def settle(
 
 
 def _document(
-    found: Sequence[Level], version: str, wiring: float, load: float, tolerance: float, origin: str
+    found: Sequence[ScaledSettling], version: str, wiring: float, load: float, tolerance: float, origin: str
 ) -> dict[str, Any]:
     from diodeq.analysis.energy import DIGITAL, PASSES_PER_GRADIENT, multiply_accumulates
 
@@ -175,7 +175,7 @@ def _document(
     }
 
 
-def _table(found: Sequence[Level]) -> Table:
+def _table(found: Sequence[ScaledSettling]) -> Table:
     from rich.table import Table
 
     from diodeq.report.quantities import quantity
@@ -207,7 +207,7 @@ def _table(found: Sequence[Level]) -> Table:
     return table
 
 
-def _sentences(found: Sequence[Level], version: str, wiring: float, load: float, origin: str) -> list[str]:
+def _sentences(found: Sequence[ScaledSettling], version: str, wiring: float, load: float, origin: str) -> list[str]:
     from diodeq.analysis.energy import DIGITAL, multiply_accumulates
     from diodeq.report.quantities import quantity
 

@@ -32,8 +32,8 @@ from diodeq.learning import datasets
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.experiment import Experiment, conduct, stored
 from diodeq.learning.initial import tuned
-from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
+from diodeq.learning.parametrization import OTHERS
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import is_known, recipe_for
 from diodeq.learning.rules import described

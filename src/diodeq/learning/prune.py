@@ -74,7 +74,7 @@ def trained(
         SimulationError: the simulator failed, or the loss is no longer a number.
     """
     technology = Technology(*recipe.range_with(circuit.conductances), levels=recipe.quantize)
-    turned = snapshots.knobs(recipe, technology)
+    turned = snapshots.parametrization(recipe, technology)
     scored = circuit.scaling.to_volts(data.x_train[: trainer.SCORED])
     once = pruned(turned.turn(circuit, turned.read(circuit)), simulator, scored, recipe.parts, recipe.fan_in)
     snapshot = snapshots.start(circuit, recipe, technology)

@@ -14,8 +14,8 @@ from diodeq.devices.hardware.technology import variation_of
 from diodeq.devices.units import Unit
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.encoding import encoding
-from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
+from diodeq.learning.parametrization import OTHERS
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.tasks import TASKS
@@ -40,9 +40,9 @@ class Recipe:
     inputs (0: any number). ``smoothing`` is of labels; ``noise`` is the standard deviation of noise added to the inputs
     while training, as a part of ``supply``; ``median`` and ``spread`` describe the log-normal initial conductances
     (siemens, natural logarithm), ``low`` and ``high`` bound them all (siemens); ``rule`` is written as ``rules.named``
-    reads it; ``also`` are further values to train (of ``knobs.OTHERS``); ``patience`` epochs without a better training
-    loss end the training (0: never), and so does the last step that keeps the circuit solves (``Rule.cost``) within
-    ``budget`` (0: any number).
+    reads it; ``also`` are further values to train (of ``parametrization.OTHERS``); ``patience`` epochs without a better
+    training loss end the training (0: never), and so does the last step that keeps the circuit solves (``Rule.cost``)
+    within ``budget`` (0: any number).
 
     ``quantize`` names the only values conductances may have (a ``devices.ladder``; "": any); ``robust`` a technology or
     its variation as text (``devices.technology.variation_of``): every batch meets another board drawn from it.

@@ -13,7 +13,7 @@ from diodeq.circuit import Circuit, check
 from diodeq.circuit.bank import Bools
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, UsageError
-from diodeq.learning.knobs import Knobs
+from diodeq.learning.parametrization import Parametrization
 from diodeq.learning.power import FIRST_WEIGHT
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.schedules import SCHEDULES
@@ -50,7 +50,7 @@ def start(circuit: Circuit, recipe: Recipe, technology: Technology) -> Snapshot:
     """The snapshot before the first epoch, at the circuit's own conductances."""
     if not circuit.mask.any():
         raise InputError(f"circuit {circuit.title!r} has no trainable resistor", "mark some as trainable")
-    turned = knobs(recipe, technology)
+    turned = parametrization(recipe, technology)
     for name, kind in zip(recipe.also, turned.kinds, strict=True):
         if not len(circuit.bank(kind)):
             raise UsageError(
@@ -62,9 +62,9 @@ def start(circuit: Circuit, recipe: Recipe, technology: Technology) -> Snapshot:
     return Snapshot(0, parameters, update_of(recipe, 1).start(parameters), parameters, stays, weight)
 
 
-def knobs(recipe: Recipe, technology: Technology) -> Knobs:
+def parametrization(recipe: Recipe, technology: Technology) -> Parametrization:
     """What the recipe turns."""
-    return Knobs(recipe.space, technology, recipe.also)
+    return Parametrization(recipe.space, technology, recipe.also)
 
 
 def remaining(circuit: Circuit, stays: Bools) -> Circuit:
@@ -75,7 +75,7 @@ def remaining(circuit: Circuit, stays: Bools) -> Circuit:
 def result(circuit: Circuit, snapshot: Snapshot, recipe: Recipe, technology: Technology) -> Circuit:
     """The circuit that training leaves of the one that it began with."""
     left = remaining(circuit, snapshot.stays)
-    return check(knobs(recipe, technology).turn(left, chosen(snapshot, recipe)))
+    return check(parametrization(recipe, technology).turn(left, chosen(snapshot, recipe)))
 
 
 def chosen(snapshot: Snapshot, recipe: Recipe) -> Floats:

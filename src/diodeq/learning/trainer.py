@@ -15,13 +15,13 @@ from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import SimulationError, UsageError
 from diodeq.learning.boards import on_board
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.knobs import Knobs
 from diodeq.learning.metrics import Metrics
 from diodeq.learning.objective import bind, demand, fits, labels_of, score
+from diodeq.learning.parametrization import Parametrization
 from diodeq.learning.power import Steering, contributions
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
-from diodeq.learning.snapshots import Snapshot, knobs, remaining, update_of
+from diodeq.learning.snapshots import Snapshot, parametrization, remaining, update_of
 from diodeq.learning.tasks import TASKS
 from diodeq.learning.updates import State
 from diodeq.measures import scored
@@ -65,7 +65,7 @@ def train(
     measure = TASKS[data.task].measure
     drives, labels = circuit.scaling.to_volts(data.x_train), labels_of(circuit, data.y_train)
     steps = steps_in_all(circuit, recipe, len(drives))
-    update, rule, turned = update_of(recipe, steps), named(recipe.rule), knobs(recipe, technology)
+    update, rule, turned = update_of(recipe, steps), named(recipe.rule), parametrization(recipe, technology)
     cost = rule.cost(circuit)
     per_epoch = math.ceil(len(drives) / recipe.batch_size)
     epochs = math.ceil(steps / per_epoch)  # a budget may allow fewer
@@ -178,7 +178,13 @@ def _goal(parts: int, whole: int, done: float) -> int:
 
 
 def _pruned(
-    before: Circuit, snapshot: Snapshot, turned: Knobs, simulator: Simulator, drives: Floats, parts: int, fan_in: int
+    before: Circuit,
+    snapshot: Snapshot,
+    turned: Parametrization,
+    simulator: Simulator,
+    drives: Floats,
+    parts: int,
+    fan_in: int,
 ) -> tuple[Snapshot, Circuit]:
     """The snapshot and what is left ``before`` with at most so many resistors, as they contribute over ``drives``."""
     now = turned.turn(before, snapshot.parameters)
