@@ -165,7 +165,7 @@ class CircuitRegressor(RegressorMixin, _CircuitEstimator):  # type: ignore[misc]
         >>> import diodeq
         >>> from sklearn.datasets import make_friedman1
         >>> x, y = make_friedman1(200, n_features=5, random_state=0)
-        >>> model = diodeq.CircuitRegressor(epochs=20, random_state=0).fit(x, y)
+        >>> model = diodeq.CircuitRegressor(epochs=30, rate=0.1, random_state=0).fit(x, y)
         >>> bool(model.score(x, y) > 0.8)
         True
     """
