@@ -221,7 +221,7 @@ def epoch(folder: str, options: argparse.Namespace, name: str, engine: str) -> d
 
     The second of two: numba compiles during the first. With --rounds 1, the first.
     """
-    from diodeq.learning import trainer
+    from diodeq.learning import snapshots, trainer
     from diodeq.learning.datasets import load
     from diodeq.learning.encoding import units
     from diodeq.learning.recipes import RECIPES
@@ -240,7 +240,7 @@ def epoch(folder: str, options: argparse.Namespace, name: str, engine: str) -> d
     batches = -(-len(data.x_train) // recipe.batch_size)
     before = {dtype: batches * seconds() for dtype, seconds in products.items()}
     with create(engine) as simulator:
-        start = trainer.start(circuit, recipe, technology)
+        start = snapshots.start(circuit, recipe, technology)
         *_, (_, metrics) = trainer.train(circuit, data, simulator, recipe, technology, start)
     after = {dtype: batches * seconds() for dtype, seconds in products.items()}
     seconds = len(data.x_train) / metrics.samples_per_second
@@ -252,7 +252,7 @@ def epoch(folder: str, options: argparse.Namespace, name: str, engine: str) -> d
         "seconds": seconds,
         "floor_seconds": floors,
         "ratio": {dtype: seconds / value for dtype, value in floors.items()},
-        "test_accuracy": metrics.test_accuracy,
+        "test_accuracy": metrics.test,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 

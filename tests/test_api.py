@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
-from sklearn.model_selection import GridSearchCV
+from sklearn.datasets import load_iris, make_friedman1
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -18,13 +18,13 @@ import diodeq
 from diodeq.errors import InputError, UsageError
 
 FUNCTIONS = [name for name in diodeq.__all__ if inspect.isfunction(getattr(diodeq, name))]
-EXAMPLES = [*FUNCTIONS, "CircuitClassifier"]
+EXAMPLES = [*FUNCTIONS, "CircuitClassifier", "CircuitRegressor"]
 
 
 def test_what_is_offered():
     assert set(FUNCTIONS) >= {
-        *("compile", "export", "gradient", "layered", "load", "monte_carlo", "prune", "quantize", "save"),
-        *("simulate", "train", "verify"),
+        *("compare", "compile", "crossbar", "export", "front", "gradient", "layered", "load", "monte_carlo", "prune"),
+        *("quantize", "save", "settle", "simulate", "train", "verify"),
     }
     assert {"Circuit", "Network", "Stage", "Technology", "DiodeqError"} <= set(diodeq.__all__)
     with pytest.raises(AttributeError):
@@ -98,6 +98,26 @@ def test_nonsense_is_refused_in_a_sentence(call, error, words):
 @pytest.mark.filterwarnings("ignore")
 def test_the_classifier_is_what_scikit_learn_expects():
     check_estimator(diodeq.CircuitClassifier((6,), epochs=3, random_state=0))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_regressor_is_what_scikit_learn_expects():
+    check_estimator(diodeq.CircuitRegressor((4,), epochs=4, rate=0.3, random_state=0))
+
+
+def test_the_regressor_works_among_others():
+    x, y = make_friedman1(120, n_features=5, random_state=0)
+    model = diodeq.CircuitRegressor((6,), epochs=15, rate=0.1, random_state=1)
+    search = GridSearchCV(make_pipeline(StandardScaler(), model), {"circuitregressor__rate": [1e-6, 0.1]}, cv=2)
+    assert search.fit(x, y).best_params_ == {"circuitregressor__rate": 0.1}
+    assert np.mean(cross_val_score(model, x, y, cv=3)) > 0.6
+    both = model.fit(x, np.stack([y, -2 * y], axis=1))
+    again = pickle.loads(pickle.dumps(both))
+    assert (again.n_features_in_, again.predict(x).shape) == (5, (120, 2))
+    np.testing.assert_array_equal(again.predict(x), both.predict(x))
+    learner = diodeq.CircuitRegressor((6,), rate=0.1, random_state=0)
+    scores = [learner.partial_fit(x, y).score(x, y) for _ in range(8)]
+    assert scores[-1] > max(0.5, scores[0])
 
 
 def test_the_classifier_works_among_others(tmp_path):

@@ -27,7 +27,7 @@ from diodeq.devices.one_ports import from_json, one, voltage_at
 from diodeq.devices.two_pin import definition
 from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import InputError, UsageError
-from diodeq.learning.gradcheck import half_mean_square
+from diodeq.learning.losses import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.netlist.dialects import full_deck
 from diodeq.netlist.listing import circuit_digest

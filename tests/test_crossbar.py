@@ -14,7 +14,7 @@ from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology, get
 from diodeq.errors import InputError, UsageError
-from diodeq.learning.gradcheck import half_mean_square
+from diodeq.learning.losses import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.simulators import create
 from diodeq.synthesis.crossbar import Wires, lay_out

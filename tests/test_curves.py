@@ -26,7 +26,7 @@ from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.one_ports import forward_voltage, one, one_ports
 from diodeq.devices.two_pin import NGSPICE, definition
 from diodeq.errors import CircuitError, InputError, UsageError
-from diodeq.learning.gradcheck import half_mean_square
+from diodeq.learning.losses import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.netlist.batched import element_lines
 from diodeq.netlist.dialects import full_deck

@@ -23,6 +23,10 @@ from diodeq.learning.encoding import units
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in_sets_are_split_by_class(name):
     data = load(name, 3)
+    if not data.classes:
+        assert (name in ("diabetes", "friedman"), data.targets, data.y_train.shape[1]) == (True, ("y",), 1)
+        assert len(data.x_test) == int(np.ceil(0.25 * (len(data.x_train) + len(data.x_test))))
+        return
     classes = len(data.classes)
     everything = len(data.x_train) + len(data.x_test)
     assert len(data.x_test) == int(np.ceil(0.25 * everything))
@@ -313,8 +317,6 @@ def test_a_target_that_a_header_has_makes_it_one(tmp_path):
         ([*ANIMALS, "cat;4;NA"], "name", "line 14, column 3 is 'NA' (height)"),
         ([*ANIMALS, "cat;4;?"], "1", "line 14, column 3 is '?' (height)"),
         (ANIMALS, "height", "line 2, column 1 is 'dog' (name)"),
-        ([f"{k},{k * 1.37}" for k in range(40)], "2", "40 different numbers"),
-        ([f"{k},{k % 30}" for k in range(90)], "2", "30 different numbers"),
     ],
 )
 def test_rows_and_columns_of_a_table_are_named(tmp_path, lines, target, words):

@@ -13,7 +13,7 @@ from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.one_ports import FAMILIES, forward_voltage, one
-from diodeq.learning.gradcheck import half_mean_square
+from diodeq.learning.losses import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.netlist.dialects import full_deck
 from diodeq.network import solve

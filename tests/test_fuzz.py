@@ -36,9 +36,10 @@ from diodeq.devices.hardware.technology import Technology, variation_of
 from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import DiodeqError
-from diodeq.learning import checkpoint, datasets, trainer
+from diodeq.learning import checkpoint, datasets, snapshots
 from diodeq.learning.encoding import units
 from diodeq.learning.experiment import Experiment, stored
+from diodeq.learning.metrics import Metrics
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
 from diodeq.learning.run_folder import RunFolder
@@ -192,7 +193,7 @@ RECIPE = Recipe(hidden=(4,), epochs=3)
 
 
 def checkpoints() -> list[bytes]:
-    snapshot = trainer.start(plain(), RECIPE, Technology())
+    snapshot = snapshots.start(plain(), RECIPE, Technology())
     document = {"experiment": Experiment("iris", RECIPE).to_json(), "data_digest": "0" * 64}
     return [written(lambda path: checkpoint.save(path, snapshot, document), ".npz")]
 
@@ -224,7 +225,7 @@ SUMMARY = {
 
 
 def metrics() -> list[bytes]:
-    lines = [trainer.Metrics(epoch, 1.0 / epoch, 0.5, 0.5, 10.0, float(epoch)) for epoch in (1, 2, 3)]
+    lines = [Metrics(epoch, 1.0 / epoch, 0.5, 0.5, 10.0, float(epoch)) for epoch in (1, 2, 3)]
     folder = written(
         lambda path: (
             [RunFolder(path.parent).append(line) for line in lines]
@@ -353,7 +354,7 @@ def use_circuit(path: Path) -> None:
 
 def use_checkpoint(path: Path) -> None:
     stored(path.parent)
-    checkpoint.load(path, trainer.start(plain(), RECIPE, Technology()))
+    checkpoint.load(path, snapshots.start(plain(), RECIPE, Technology()))
 
 
 def use_run(path: Path) -> None:

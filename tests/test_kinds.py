@@ -15,7 +15,7 @@ from diodeq.circuit.kinds import KINDS, Adjoint, Card, Flow, Kind
 from diodeq.circuit.schematic import svg
 from diodeq.devices import catalogue
 from diodeq.errors import CircuitError, InputError
-from diodeq.learning.gradcheck import half_mean_square
+from diodeq.learning.losses import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.learning.rules.nudges import nonreciprocal
 from diodeq.netlist.bom import bill

@@ -14,7 +14,7 @@ from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.units import KINDS, Unit
 from diodeq.errors import UsageError
-from diodeq.learning.gradcheck import half_mean_square
+from diodeq.learning.losses import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.simulators.wave import WaveSimulator
 from diodeq.synthesis import layered

@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+import networkx
 import pytest
 
 import diodeq
@@ -13,9 +14,9 @@ ROOT = Path(diodeq.__file__).parent
 FLOORS = [
     {"printable", "__init__"},
     {"errors", "interrupts", "orphans"},
-    {"arrays", "compiled", "documents", "files", "markup", "processors", "worker"},
+    {"arrays", "compiled", "documents", "files", "markup", "measures", "processors", "worker"},
     {"cluster", "crew"},
-    {"pool"},
+    {"plugins", "pool"},
     {"archives", "spice"},
     {"tables"},
     {"devices"},
@@ -37,9 +38,13 @@ def rooms():
         yield path, path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imports(path):
-    """Full names of the diodeq modules (or names in them) that a file imports, inside functions too."""
-    for statement in ast.walk(ast.parse(path.read_text())):
+def imports(path, types=True):
+    """Full names of the diodeq modules (or names in them) that a file imports, inside functions too, and with ``types``
+    those for type checkers."""
+    tree = ast.parse(path.read_text())
+    if not types:
+        tree.body = [each for each in tree.body if not (isinstance(each, ast.If) and "TYPE_CHECKING" in ast.dump(each))]
+    for statement in ast.walk(tree):
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names if alias.name.split(".")[0] == "diodeq")
         elif isinstance(statement, ast.ImportFrom):
@@ -64,6 +69,20 @@ def test_learning_and_analysis_see_only_the_simulator_protocol(room):
                 assert name.startswith("diodeq.simulators.base") or name == "diodeq.simulators.create", (
                     f"{path}: {name}"
                 )
+
+
+def test_no_circle_of_imports():
+    """Deferred imports count: what needs another at work needs it. Those for type checkers do not."""
+    graph = networkx.DiGraph()
+    known = {".".join(["diodeq", *path.relative_to(ROOT).with_suffix("").parts]): path for path, _ in rooms()}
+    known = {name.removesuffix(".__init__"): path for name, path in known.items()}
+    for name, path in known.items():
+        for found in imports(path, types=False):
+            module = found if found in known else found.rpartition(".")[0]
+            if module in known and module != name:
+                graph.add_edge(name, module)
+    graph.remove_edges_from([(name, "diodeq") for name in known if graph.has_edge(name, "diodeq")])  # the version
+    assert [sorted(each) for each in networkx.strongly_connected_components(graph) if len(each) > 1] == []
 
 
 def test_files_stay_small():

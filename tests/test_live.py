@@ -15,8 +15,8 @@ from rich.console import Console
 
 from diodeq.cli.train_live import BARS, Dashboard, duration, sparkline
 from diodeq.learning.datasets import Dataset, load
+from diodeq.learning.metrics import Metrics
 from diodeq.learning.run_folder import opened
-from diodeq.learning.trainer import Metrics
 from diodeq.simulators.base import Health, Monitored
 from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.simulators.selftest import one_diode

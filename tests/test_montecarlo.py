@@ -16,7 +16,7 @@ from diodeq.cluster import mapper
 from diodeq.devices.hardware.technology import Technology, get
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError, UsageError
-from diodeq.learning.gradcheck import half_mean_square
+from diodeq.learning.losses import half_mean_square
 from diodeq.report.montecarlo_plot import montecarlo_figure
 from diodeq.simulators import create
 from diodeq.synthesis.variation import vary

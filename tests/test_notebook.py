@@ -19,8 +19,8 @@ import pytest
 
 from diodeq.circuit import Circuit
 from diodeq.devices import catalogue
+from diodeq.learning.metrics import Metrics
 from diodeq.learning.run_folder import opened
-from diodeq.learning.trainer import Metrics
 from diodeq.network import Network, Stage
 from diodeq.simulators.selftest import one_diode
 from diodeq.synthesis.layered import layered

@@ -11,7 +11,7 @@ from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.power import dissipation
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
-from diodeq.learning.power import GAIN, contributions, has_content, heat, steered, trimmed
+from diodeq.learning.power import GAIN, contributions, has_content, power_gradient, steered, trimmed
 from diodeq.simulators import create
 from diodeq.simulators.ngspice import NgspiceReference
 from oracle import Oracle
@@ -46,7 +46,7 @@ def test_the_gradient_of_power_is_that_of_finite_differences(name):
     circuit = CIRCUITS[name]()
     drives = DRIVES[:, : len(circuit.inputs)]
     with create("wave") as wave:
-        found = heat(wave, wave.operate(circuit, drives))
+        found = power_gradient(wave, wave.operate(circuit, drives))
         assert found.watts == pytest.approx(watts(wave, circuit, drives))
         power = twice_content if reciprocal(circuit) else watts
         trained = np.flatnonzero(circuit.mask)
@@ -121,6 +121,6 @@ def test_where_current_sources_drive_the_power_falls_with_the_conductances(volts
     )
     assert not has_content(circuit)
     with create("wave") as wave:
-        found = heat(wave, wave.operate(circuit, np.zeros((1, 0))))
+        found = power_gradient(wave, wave.operate(circuit, np.zeros((1, 0))))
     assert found.watts == pytest.approx(1e-3 * volts**2)
     assert found.gradient == pytest.approx([-(volts**2)])

@@ -200,14 +200,14 @@ def test_a_run_that_prunes_is_the_same_after_an_interruption(tmp_path, options, 
 
 def test_power_is_steered_to_its_target(tmp_path):
     from diodeq.learning import datasets
-    from diodeq.learning.power import heat
+    from diodeq.learning.power import power_gradient
 
     run = tmp_path / "run"
     words = ["train", "iris", "--simulator", "wave", "--encode", "range", "--power", "3e-3", "--epochs", "25"]
     assert main([*words, "--out", str(run)]) == 0
     circuit, data = Circuit.load(run / "circuit.npz"), datasets.load("iris", 0)
     with create("wave") as wave:
-        found = heat(wave, wave.operate(circuit, circuit.scaling.to_volts(data.x_train))).watts
+        found = power_gradient(wave, wave.operate(circuit, circuit.scaling.to_volts(data.x_train))).watts
     assert 1.5e-3 < found < 6e-3  # without it 200 mW
     assert stored(run).recipe.power == 3e-3
 

@@ -13,10 +13,10 @@ from diodeq.cli.main import main
 from diodeq.devices.hardware.ladder import ladder
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
-from diodeq.learning import datasets, trainer
+from diodeq.learning import datasets, objective
 from diodeq.learning.boards import on_board
-from diodeq.learning.knobs import Knobs
 from diodeq.learning.losses import cross_entropy
+from diodeq.learning.parametrization import Parametrization
 from diodeq.learning.rules import RULES
 from diodeq.simulators import create
 from diodeq.synthesis.variation import draw, vary
@@ -35,7 +35,7 @@ def train(out, *options):
 
 def test_knobs_turn_to_the_ladder_and_remember_what_lies_between():
     circuit, technology = plain(), Technology(levels="E6")
-    knobs = Knobs("log-conductance", technology)
+    knobs = Parametrization("log-conductance", technology)
     theta = knobs.read(circuit)
     assert np.exp(theta) == pytest.approx(circuit.conductances)
     turned = knobs.turn(circuit, theta)
@@ -85,7 +85,7 @@ def test_training_on_a_quantized_circuit_recovers_what_quantization_lost(tmp_pat
 
     def loss(circuit):
         with create("wave") as engine:
-            outputs = trainer.outputs(engine, circuit, data.x_train)
+            outputs = objective.outputs(engine, circuit, data.x_train)
         return cross_entropy(data.y_train, circuit.scaling.output_scale)(outputs)[0]
 
     lost = loss(Circuit.load(tmp_path / "q.npz")) - loss(before)
@@ -163,7 +163,7 @@ def test_robust_training_keeps_what_boards_lose(tmp_path):
     def boards(circuit):
         with create("wave") as engine:
             found = [vary(circuit, technology, np.random.default_rng([1, k])) for k in range(40)]
-            outputs = [trainer.outputs(engine, board, data.x_test) for board in found]
+            outputs = [objective.outputs(engine, board, data.x_test) for board in found]
         return np.mean([cross_entropy(data.y_test, circuit.scaling.output_scale)(out)[0] for out in outputs])
 
     options = ["--hidden", 8, "--epochs", 20, "--simulator", "wave"]

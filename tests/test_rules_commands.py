@@ -143,7 +143,7 @@ def test_train_records_the_rule_with_its_options_and_says_once_what_it_is_not(tm
     assert code == 0
     assert summary["rule"] == summary["recipe"]["rule"] == rule
     assert summary["solves"] == 2 * 2 * summary["train_samples"]
-    assert err.count("diodeq: coupled-learning does not find the gradient here") == 1
+    assert err.count("diodeq: note: coupled-learning does not find the gradient here") == 1
     assert len(err.splitlines()) == 1
     code, _, err = run(capsys, "train", "xor", "--out", tmp_path / "other", "--rule", "magic", "--simulator", "wave")
     assert code == 2

@@ -18,7 +18,7 @@ from diodeq.cli.main import main
 from diodeq.devices.one_ports import one
 from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import InputError, UsageError
-from diodeq.learning import trainer
+from diodeq.learning import objective, snapshots, trainer
 from diodeq.learning.datasets import load, targeted
 from diodeq.learning.encoding import units
 from diodeq.netlist.reading import import_deck
@@ -281,8 +281,8 @@ def test_what_controls_a_buffer_reaches_its_output():
 
 def test_a_pruned_circuit_has_no_best_loss_yet():
     circuit = layered((5, 4, 3), DIODE, 5.0)
-    begin = replace(trainer.start(circuit, RECIPE, Technology()), best_loss=0.1)
-    turned = trainer.knobs(RECIPE, Technology())
+    begin = replace(snapshots.start(circuit, RECIPE, Technology()), best_loss=0.1)
+    turned = snapshots.parametrization(RECIPE, Technology())
     with create("wave") as wave:
         after, _ = trainer._pruned(circuit, begin, turned, wave, np.ones((2, len(circuit.inputs))), 20, 0)
     assert after.best_loss == math.inf
@@ -304,15 +304,15 @@ def test_the_number_of_parts_is_reached_however_training_ends(more, wanted):
     recipe = replace(RECIPE, hidden=(8,), **more)
     circuit = layered((2, 8, 2), DIODE, 5.0)
     with create("wave") as wave:
-        begin = trainer.start(circuit, recipe, Technology())
+        begin = snapshots.start(circuit, recipe, Technology())
         *_, (last, _) = trainer.train(circuit, data, wave, recipe, Technology(), begin)
-    assert len(trainer.remaining(circuit, last.stays).resistors) <= wanted
+    assert len(snapshots.remaining(circuit, last.stays).resistors) <= wanted
 
 
 def test_what_a_circuit_has_none_of_is_not_trained():
     circuit = layered((5, 4, 3), DIODE, 5.0)
     with pytest.raises(UsageError, match="has no transformers"):
-        trainer.start(circuit, replace(RECIPE, also=("turns",)), Technology())
+        snapshots.start(circuit, replace(RECIPE, also=("turns",)), Technology())
 
 
 # --- numbers that are said -------------------------------------------------------------------------------------------
@@ -342,10 +342,10 @@ def test_outputs_named_as_the_classes_are_in_their_order():
     for order, right in (((0, 1, 2), True), ((2, 1, 0), False)):
         named = replace(circuit, output_names=tuple(data.classes[k] for k in order))
         if right:
-            trainer.fits(named, data)
+            objective.fits(named, data)
         else:
             with pytest.raises(InputError, match="its outputs in the order virginica, versicolor, setosa but"):
-                trainer.fits(named, data)
+                objective.fits(named, data)
 
 
 def test_a_file_without_its_kind_is_asked_after():

@@ -10,8 +10,8 @@ from diodeq.errors import InputError
 from diodeq.learning.dataset_tables import read_arff, read_csv
 from diodeq.learning.datasets import assemble, load
 from diodeq.learning.experiment import Experiment, build
+from diodeq.learning.objective import fits
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.trainer import fits
 from diodeq.tables import plain, read_matrix
 
 ROWS = [(0.5, 1.5), (2.0, -3.0), (4.0, 1e-3)]

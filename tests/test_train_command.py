@@ -74,12 +74,12 @@ def test_a_run_leaves_its_files_and_one_json_document(finished):
 
 
 def test_the_saved_circuit_is_the_one_the_summary_speaks_of(finished):
-    from diodeq.learning import datasets, trainer
+    from diodeq.learning import datasets, objective
     from oracle import Oracle
 
     run, out, _ = finished
     circuit, data = Circuit.load(run / "circuit.npz"), datasets.load("iris", 0)
-    assert trainer.accuracy(Oracle(), circuit, data.x_test, data.y_test) == json.loads(out)["test_accuracy"]
+    assert objective.score(Oracle(), circuit, data.x_test, data.y_test) == json.loads(out)["test_accuracy"]
 
 
 def test_words_on_stdout_and_workers_change_no_bit(finished, tmp_path, capsys):

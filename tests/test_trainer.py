@@ -13,9 +13,9 @@ import pytest
 from circuits import everything
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
-from diodeq.learning import trainer, updates
+from diodeq.learning import objective, snapshots, trainer, updates
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.knobs import OTHERS, Knobs
+from diodeq.learning.parametrization import OTHERS, Parametrization
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import Gradient
 from diodeq.synthesis.layered import layered
@@ -64,7 +64,7 @@ def trained(monkeypatch, recipe=RECIPE, losses=None, begin=None):
     """(snapshots and metrics by epoch, the batches that were learned from)."""
     rule = Scripted(losses if losses is not None else [1.0] * 100)
     monkeypatch.setattr(trainer, "named", lambda name: rule)
-    begin = begin or trainer.start(CIRCUIT, recipe, Technology())
+    begin = begin or snapshots.start(CIRCUIT, recipe, Technology())
     found = list(trainer.train(CIRCUIT, numbered(), Echo(), recipe, Technology(), begin))
     return found, rule.batches
 
@@ -102,15 +102,15 @@ def test_an_epochs_loss_weighs_samples_and_the_best_one_is_kept(monkeypatch):
     found, _ = trained(monkeypatch, losses=losses)
     means = [5.0, 20 / 11, (8 * 1.8 + 3 * 1.9) / 11, 24 / 11]
     assert [metrics.loss for _, metrics in found] == pytest.approx(means)
-    snapshots = [snapshot for snapshot, _ in found]
-    assert [snapshot.best_epoch for snapshot in snapshots] == [1, 2, 2, 2]
-    assert [snapshot.best_loss for snapshot in snapshots] == pytest.approx([means[0], *[means[1]] * 3])
-    for snapshot in snapshots[1:]:
-        assert np.array_equal(snapshot.best, snapshots[1].parameters)
+    course = [snapshot for snapshot, _ in found]
+    assert [snapshot.best_epoch for snapshot in course] == [1, 2, 2, 2]
+    assert [snapshot.best_loss for snapshot in course] == pytest.approx([means[0], *[means[1]] * 3])
+    for snapshot in course[1:]:
+        assert np.array_equal(snapshot.best, course[1].parameters)
         assert snapshot.epoch == 2 or not np.array_equal(snapshot.best, snapshot.parameters)
-    last = snapshots[-1]
-    assert trainer.chosen(last, replace(RECIPE, patience=3)) is last.best
-    assert trainer.chosen(last, RECIPE) is last.parameters
+    last = course[-1]
+    assert snapshots.chosen(last, replace(RECIPE, patience=3)) is last.best
+    assert snapshots.chosen(last, RECIPE) is last.parameters
     equal, _ = trained(monkeypatch, losses=[2.0] * 12)
     assert [snapshot.best_epoch for snapshot, _ in equal] == [1, 1, 1, 1]
 
@@ -129,14 +129,14 @@ def test_evaluation_in_blocks_has_every_sample_once(monkeypatch, samples):
     """Blocks of four, full and not: each sample's output once, in order."""
     monkeypatch.setattr("diodeq.simulators.base.AT_ONCE", 4)
     engine, x = Echo(), np.arange(samples, dtype=float)[:, None]
-    found = trainer.outputs(engine, CIRCUIT, x)
+    found = objective.outputs(engine, CIRCUIT, x)
     assert np.array_equal(found, np.stack([1 - x[:, 0] % 2, x[:, 0] % 2], axis=1))
     assert [*chain(*engine.asked)] == x[:, 0].tolist()
     assert max(map(len, engine.asked)) <= 4
     # One wrong decision, wherever it is, costs its share.
     for wrong in range(samples):
         labels = (np.arange(samples) + (np.arange(samples) == wrong)) % 2
-        assert trainer.accuracy(engine, CIRCUIT, x, labels) == pytest.approx(1 - 1 / samples)
+        assert objective.score(engine, CIRCUIT, x, labels) == pytest.approx(1 - 1 / samples)
 
 
 def test_both_accuracies_are_of_all_their_samples(monkeypatch):
@@ -144,9 +144,9 @@ def test_both_accuracies_are_of_all_their_samples(monkeypatch):
     wrong = replace(data, y_train=1 - data.y_train, y_test=1 - data.y_test)
     for each, share in ((data, 1.0), (wrong, 0.0)):
         monkeypatch.setattr(trainer, "named", lambda name: Scripted([1.0] * 3))
-        begin = trainer.start(CIRCUIT, RECIPE, Technology())
+        begin = snapshots.start(CIRCUIT, RECIPE, Technology())
         _, metrics = next(trainer.train(CIRCUIT, each, Echo(), RECIPE, Technology(), begin))
-        assert (metrics.train_accuracy, metrics.test_accuracy) == (share, share)
+        assert (metrics.train, metrics.test) == (share, share)
 
 
 @pytest.mark.parametrize("space", updates.SPACES)
@@ -156,7 +156,7 @@ def test_a_step_follows_the_gradient_of_every_knob_in_its_space(space):
     gains = np.array([1.5, 0.0])
     circuit = circuit.with_values("buffers", gains)
     rate = 1e-3 if space == "log-conductance" else 1e-9
-    knobs = Knobs(space, Technology(1e-9, 1.0), tuple(OTHERS))
+    knobs = Parametrization(space, Technology(1e-9, 1.0), tuple(OTHERS))
     random = np.random.default_rng(3)
     slopes = {kind: random.normal(size=len(circuit.bank(kind))) for kind in ("resistors", *OTHERS.values())}
     if space == "log-conductance":  # of the size that moves a value by some per cent

@@ -21,7 +21,7 @@ from diodeq.devices.transistor.parameters import KINDS
 from diodeq.devices.two_pin import definition
 from diodeq.devices.vendor.file import read_parts
 from diodeq.errors import DiodeqError, InputError, UsageError
-from diodeq.learning.gradcheck import half_mean_square
+from diodeq.learning.losses import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.netlist.dialects import full_deck
 from diodeq.simulators.wave import WaveSimulator

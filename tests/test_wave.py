@@ -24,7 +24,7 @@ from diodeq.devices.diode.law import law
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import CircuitError, InputError, SimulationError, SimulatorMissingError, UsageError
-from diodeq.learning.gradcheck import half_mean_square
+from diodeq.learning.losses import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.network import Activation, Network, Stage
 from diodeq.simulators import create

@@ -13,6 +13,7 @@ from diodeq.analysis.montecarlo import Measured, Study
 from diodeq.documents import from_json
 from diodeq.errors import InputError, UsageError
 from diodeq.files import read_bytes, write_atomically
+from diodeq.measures import MEASURES
 
 LARGEST = 1 << 32
 """Bytes of the file."""
@@ -82,13 +83,15 @@ def _sound(board: Measured, number: int, labelled: bool) -> bool:
     """Whether it is that board, settled or failed, with figures that are possible; an accuracy where labels are."""
     if type(board.board) is not int or board.board != number or not _within(board.temperature, -273.15, math.inf):
         return False
-    figures = (board.agreement, board.accuracy, board.rms, board.largest)
+    figures = (board.agreement, board.accuracy, board.r2, board.rms, board.largest)
     if board.failed is not None:
         return isinstance(board.failed, str) and figures == (None,) * len(figures)
-    if labelled != (board.accuracy is not None):
+    known = [(measure, found) for measure in MEASURES.values() if (found := getattr(board, measure.key)) is not None]
+    if len(known) != labelled or not all(_within(found, measure.least, 1.0) for measure, found in known):
         return False
-    shares, volts = (board.agreement, board.accuracy if labelled else board.agreement), (board.rms, board.largest)
-    return all(_within(each, 0.0, 1.0) for each in shares) and all(_within(each, 0.0, math.inf) for each in volts)
+    return _within(board.agreement, 0.0, 1.0) and all(
+        _within(each, 0.0, math.inf) for each in (board.rms, board.largest)
+    )
 
 
 def _within(value: object, low: float, high: float) -> bool:

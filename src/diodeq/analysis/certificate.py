@@ -38,7 +38,7 @@ REACH = 1e3
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class CertifiedLevel:
     """Free nodes (indices into ``LinearPart.free``) with their margin m and one-way norm β, in siemens."""
 
     nodes: Index
@@ -60,7 +60,7 @@ class CircuitCertificate:
     """Of a whole circuit: its levels, each driven only by those before it."""
 
     part: LinearPart
-    levels: tuple[Level, ...]
+    levels: tuple[CertifiedLevel, ...]
 
     @property
     def margin(self) -> float:
@@ -154,7 +154,7 @@ def certify_circuit(circuit: Circuit) -> CircuitCertificate:
             for block in _blocks(nodes, label)
         ]
         ways = one_way[nodes][:, nodes]
-        levels.append(Level(nodes, min(margins), _norm(sparse.csr_array(ways + ways.T)) / 2.0))
+        levels.append(CertifiedLevel(nodes, min(margins), _norm(sparse.csr_array(ways + ways.T)) / 2.0))
     return CircuitCertificate(part, tuple(levels))
 
 

@@ -24,7 +24,7 @@ KELVINS = 5.0
 # Among these a sample's largest tolerance is looked for: a seventh apart, up to 50 %.
 TOLERANCES = np.geomspace(1e-4, 0.5, 64)
 
-Advance = Callable[[], object]
+Tell = Callable[[int], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +74,11 @@ def certify(
     labels: NDArray[np.int64] | None,
     boxes: Sequence[Box],
     engine: Simulator,
-    advance: Advance = lambda: None,
+    tell: Tell = lambda done: None,
 ) -> list[Certified]:
     """What is proved of the boards in each box, for input volts ``drives`` float64[B, n_in] and class numbers.
 
-    ``advance`` is called after every sample of every box.
+    ``tell`` is called with the number of samples that are done, of all boxes and their ``pieces``.
 
     Raises:
         InputError: no outputs, or a circuit that is not of resistors, one-ports that never fall, and sources.
@@ -90,9 +90,9 @@ def certify(
     if reason is not None:
         raise InputError(f"circuit {circuit.title!r} is not certified: {reason}", "look at it by simulation")
     drawn = engine.operate(circuit, drives).outputs
-    found = []
+    found, done = [], itertools.count(1)
     for box in boxes:
-        bounds, kept = _within(passive, circuit, drives, drawn, box, engine, advance)
+        bounds, kept = _within(passive, circuit, drives, drawn, box, engine, lambda: tell(next(done)))
         right = None if labels is None else _decisions(drawn) == labels
         found.append(Certified(box, bounds, kept, right))
     return found
@@ -126,7 +126,13 @@ def pieces(box: Box) -> list[Box]:
 
 
 def _within(
-    passive: Passive, circuit: Circuit, drives: Floats, drawn: Floats, box: Box, engine: Simulator, advance: Advance
+    passive: Passive,
+    circuit: Circuit,
+    drives: Floats,
+    drawn: Floats,
+    box: Box,
+    engine: Simulator,
+    step: Callable[[], object],
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Bounds [B, n_out] beside the drawn outputs [B, n_out], and which decisions are kept, [B]."""
     rows = np.zeros((drawn.shape[1], len(circuit.nodes)))
@@ -148,7 +154,7 @@ def _within(
                 others = np.delete(np.arange(len(rows)), best)
                 gaps = outputs[sample, best] - outputs[sample, others]
                 kept[sample] &= bool((gaps > where.reach(rows[best] - rows[others])).all())
-            advance()
+            step()
     return bounds, kept
 
 

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
@@ -20,6 +19,7 @@ from diodeq.cluster import Map
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError, SimulationError, UsageError, numbered
+from diodeq.measures import Labels, demand_labels, measure_for, scored
 from diodeq.netlist.listing import circuit_digest
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
@@ -38,8 +38,8 @@ TWO_SIDED_95 = 1.959963984540054
 class Study:
     """What is asked: boards of ``circuit`` by ``technology``, on input volts ``drives`` float64[B, n_in].
 
-    ``labels`` int64[B] are class numbers or None; ``simulator`` is a name of ``simulators.create``, ``time_limit`` its
-    limit.
+    ``labels`` are class numbers int64[B], the volts float64[B, n_out] that outputs should have, or None; ``simulator``
+    is a name of ``simulators.create``, ``time_limit`` its limit.
 
     Raises:
         InputError: no outputs, no samples, or labels that are no classes of the outputs.
@@ -49,7 +49,7 @@ class Study:
     circuit: Circuit
     technology: Technology
     drives: Floats
-    labels: NDArray[np.int64] | None = None
+    labels: Labels | None = None
     simulator: str = "ngspice"
     seed: int = 0
     time_limit: float = TIME_LIMIT
@@ -58,10 +58,8 @@ class Study:
         count = len(self.circuit.outputs)
         if not count or not len(self.drives):
             raise InputError(f"circuit {self.circuit.title!r} has no outputs or no samples", "give it some")
-        if self.labels is not None and (
-            self.labels.shape != (len(self.drives),) or self.labels.min() < 0 or self.labels.max() >= count
-        ):
-            raise InputError(f"labels are not class numbers from 0 to {count - 1}, one a sample", "correct them")
+        if self.labels is not None:
+            demand_labels(self.labels, len(self.drives), count)
         if self.technology.variation == Variation():
             raise UsageError("nothing varies from board to board", "give a tolerance, temperatures or a technology")
         if self.technology.variation.shape == "worst":
@@ -92,8 +90,8 @@ class Measured:
     """One board beside the drawn circuit.
 
     ``agreement``: the share of samples that keep their highest output; ``accuracy``: that of the right ones, with
-    labels; ``rms`` and ``largest``: how far outputs are off, volts; ``temperature``: °C. ``failed`` says why there is
-    nothing but that.
+    labels that are classes, ``r2``: R², with quantities; ``rms`` and ``largest``: how far outputs are off, volts;
+    ``temperature``: °C. ``failed`` says why there is nothing but that.
     """
 
     board: int
@@ -103,12 +101,12 @@ class Measured:
     rms: float | None = None
     largest: float | None = None
     failed: str | None = None
+    r2: float | None = None
 
     @property
     def score(self) -> float:
-        """Its accuracy, its agreement where nobody knows the classes, 0 where it failed."""
-        known = self.accuracy if self.accuracy is not None else self.agreement
-        return 0.0 if known is None else known
+        """Its accuracy or R², its agreement where nobody knows the labels, 0 where it failed."""
+        return next((each for each in (self.accuracy, self.r2, self.agreement) if each is not None), 0.0)
 
 
 def board_of(study: Study, number: int) -> Circuit:
@@ -136,12 +134,13 @@ def _measured(study: Study, wanted: Floats, number: int, engine: Simulator) -> M
     except SimulationError as error:
         # A board that no engine can settle is an outcome, not an accident.
         return Measured(number, circuit.temperature, failed=error.problem)
-    off, chosen = found - wanted, found.argmax(axis=1)
+    off, labels = found - wanted, study.labels
+    known: dict[str, Any] = {} if labels is None else {measure_for(labels).key: scored(found, labels)}
     return Measured(
         number,
         circuit.temperature,
-        agreement=float(np.mean(chosen == wanted.argmax(axis=1))),
-        accuracy=None if study.labels is None else float(np.mean(chosen == study.labels)),
+        agreement=scored(found, wanted.argmax(axis=1)),
+        **known,
         rms=float(np.sqrt(np.mean(off**2))),
         largest=float(np.abs(off).max()),
     )
@@ -177,8 +176,9 @@ def summary(study: Study, wanted: Floats, boards: Sequence[Measured], threshold:
         "output_rms_volts": float(np.sqrt(np.mean(wanted**2))),
     }
     if labels is not None:
-        document["accuracy_drawn"] = float(np.mean(wanted.argmax(axis=1) == labels))
-        document["accuracy"] = _spread([each.accuracy for each in settled])
+        key = measure_for(labels).key
+        document[f"{key}_drawn"] = scored(wanted, labels)
+        document[key] = _spread([getattr(each, key) for each in settled])
     passed = sum(each.score >= threshold for each in boards)
     low, high = wilson(passed, len(boards))
     document["yield"] = {"threshold": threshold, "share": passed / len(boards), "low_95": low, "high_95": high}

@@ -13,7 +13,7 @@ from diodeq.circuit.bank import Floats
 from diodeq.devices import Model
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.model import DiodeModel
-from diodeq.devices.elements import MADE, Element, Made
+from diodeq.devices.elements import MADE, ActivationElement, Made
 from diodeq.errors import InputError
 from diodeq.network import ACTIVATIONS, Activation, Stage
 
@@ -39,7 +39,7 @@ def demand_activation(circuit: Circuit, k: int, stage: Stage, nodes: Index, siem
     )
 
 
-def _has(circuit: Circuit, k: int, element: Element, nodes: Index, siemens: Floats) -> bool:
+def _has(circuit: Circuit, k: int, element: ActivationElement, nodes: Index, siemens: Floats) -> bool:
     place = {name: node for node, name in enumerate(circuit.nodes)}
     volts = 1.0 / circuit.scaling.output_scale
     names = {name for name in _NAMES if f"s{k}_{name}" in place or f"s{k}_0_{name}" in place}
@@ -63,7 +63,7 @@ def _has(circuit: Circuit, k: int, element: Element, nodes: Index, siemens: Floa
     )
 
 
-def _same_diodes(circuit: Circuit, element: Element, ends: dict[str, Index], volts: float) -> bool:
+def _same_diodes(circuit: Circuit, element: ActivationElement, ends: dict[str, Index], volts: float) -> bool:
     """Whether the diodes at the units are where the element has them, and made to measure where it has such."""
     inside = np.isin(
         circuit.diodes.terminals, np.concatenate([ends["node"], *(ends[name] for name in element.inner)])

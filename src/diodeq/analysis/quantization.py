@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.survey import Survey
 from diodeq.devices.hardware.ladder import Ladder
 from diodeq.errors import InputError, SimulationError
+from diodeq.measures import MEASURES, Labels, measure_for, scored
 from diodeq.simulators.base import Simulator, batches
 from diodeq.synthesis.quantize import Quantized, quantize
 
@@ -29,8 +29,8 @@ class Cost:
     """The outputs of a circuit that should be another's, over a batch of drives.
 
     ``rms`` and ``largest`` errors are in volts, ``relative`` is rms error over rms output, ``agreement`` the share of
-    samples with the same highest output; ``accuracy`` and ``accuracy_before`` need labels. ``apart`` is the most volts
-    between any two nodes of the quantized circuit.
+    samples with the same highest output; ``accuracy`` and ``accuracy_before`` need labels that are classes, ``r2`` and
+    ``r2_before`` quantities. ``apart`` is the most volts between any two nodes of the quantized circuit.
     """
 
     samples: int
@@ -41,6 +41,16 @@ class Cost:
     apart: float
     accuracy_before: float | None = None
     accuracy: float | None = None
+    r2_before: float | None = None
+    r2: float | None = None
+
+    def known(self) -> str:
+        """Such as ``accuracy 97.37 %, before 98.21 %``; nothing without labels."""
+        for key, measure in MEASURES.items():
+            after, before = getattr(self, key), getattr(self, f"{key}_before")
+            if after is not None and before is not None:
+                return f"{measure.name} {measure.said(after)}, before {measure.said(before)}"
+        return ""
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
@@ -52,13 +62,14 @@ def cost(
     before: Circuit,
     after: Circuit,
     drives: Floats,
-    labels: NDArray[np.int64] | None = None,
+    labels: Labels | None = None,
     survey: Survey | None = None,
 ) -> Cost:
     """How far the outputs of ``after`` are from those of ``before`` for ``drives`` float64[B, n_in].
 
-    ``labels`` int64[B] are class numbers; a ``survey`` of ``after`` is told its operating points. Raises what the
-    simulator does, and ``InputError`` for a circuit without outputs.
+    ``labels`` are class numbers int64[B], or the volts float64[B, n_out] that outputs should have; a ``survey`` of
+    ``after`` is told its operating points. Raises what the simulator does, and ``InputError`` for a circuit without
+    outputs.
     """
     if not len(before.outputs):
         raise InputError(f"circuit {before.title!r} has no outputs to compare", "give it some")
@@ -71,16 +82,18 @@ def cost(
             survey.add(point.drives, point.node_voltages, point.branch_currents)
     found = np.concatenate(outputs)
     error = found - wanted
-    decided, chosen = wanted.argmax(axis=1), found.argmax(axis=1)
+    known = {}
+    if labels is not None:
+        key = measure_for(labels).key
+        known = {f"{key}_before": scored(wanted, labels), key: scored(found, labels)}
     return Cost(
         samples=len(drives),
         rms=_rms(error),
         largest=float(np.abs(error).max(initial=0.0)),
         relative=_rms(error) / (_rms(wanted) or 1.0),
-        agreement=float(np.mean(decided == chosen)),
+        agreement=scored(found, wanted.argmax(axis=1)),
         apart=apart,
-        accuracy_before=None if labels is None else float(np.mean(decided == labels)),
-        accuracy=None if labels is None else float(np.mean(chosen == labels)),
+        **known,
     )
 
 

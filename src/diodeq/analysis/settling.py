@@ -208,7 +208,7 @@ def _last_crossing(times: Floats, excess: NDArray[np.float64]) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class ScaledSettling:
     """How a circuit settles with all its admittances and currents times ``scale``.
 
     ``agreement`` is the share of rows with the same highest output as at scale 1, ``accuracy`` needs labels.
@@ -259,7 +259,7 @@ def levels(
     tolerance: float,
     scales: Sequence[float],
     labels: NDArray[np.int64] | None = None,
-) -> list[Level]:
+) -> list[ScaledSettling]:
     """``settle`` with all admittances and currents times each of ``scales``; ``per_end_and_load`` are those of
     ``capacitances``."""
     farads = capacitances(circuit, *per_end_and_load)
@@ -270,7 +270,7 @@ def levels(
         settling = settle(engine, scaled, farads, before, after, tolerance)
         chosen = settling.outputs.argmax(axis=1)
         accuracy = None if labels is None else float(np.mean(chosen == labels))
-        found.append(Level(scale, settling, float(np.mean(chosen == decisions)), accuracy))
+        found.append(ScaledSettling(scale, settling, float(np.mean(chosen == decisions)), accuracy))
     return found
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diodeq.analysis.amplifier_budget import better
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
@@ -24,6 +23,7 @@ from diodeq.circuit.amplifiers import amplifiers
 from diodeq.circuit.bank import Floats
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError
+from diodeq.measures import ACCURACY, Labels, demand_labels, measure_for, scored
 from diodeq.network import Network
 from diodeq.network.solve import solve
 from diodeq.network.units import OnePortUnits
@@ -64,7 +64,7 @@ class Verification:
     certificate: CircuitCertificate | None
     displacement: float
     tolerance: float
-    labels: NDArray[np.int64] | None
+    labels: Labels | None
 
     def budget(self, stage: int) -> dict[str, dict[str, Any]]:
         """Per entry of ``BUDGET``: largest and root mean square error, relative to the largest value, and the unit."""
@@ -83,21 +83,21 @@ class Verification:
             }
         return table
 
-    def accuracy(self) -> dict[str, float] | None:
-        """The share of samples whose largest output is the labelled one, per level."""
-        if self.labels is None:
-            return None
-        return {name: float(np.mean(states[-1].argmax(axis=1) == self.labels)) for name, states in self.levels.items()}
+    def score(self) -> dict[str, float] | None:
+        """The share of samples whose largest output is the labelled one, or R² of quantities, per level."""
+        labels = self.labels
+        return None if labels is None else {name: scored(each[-1], labels) for name, each in self.levels.items()}
 
     @property
     def decides(self) -> bool:
         """Whether there are outputs of which one can be the highest."""
-        return len(self.levels["network"][-1][0]) > 1
+        quantities = self.point.circuit.scaling.regresses
+        return not quantities and len(self.levels["network"][-1][0]) > 1
 
     def agreement(self) -> dict[str, float]:
         """The share of samples for which a level's largest output is the network's."""
         wanted = self.levels["network"][-1].argmax(axis=1)
-        return {name: float(np.mean(states[-1].argmax(axis=1) == wanted)) for name, states in self.levels.items()}
+        return {name: scored(states[-1], wanted) for name, states in self.levels.items()}
 
     def to_json(self) -> dict[str, Any]:
         """As a plain dict; errors are relative to the largest value of the stage."""
@@ -106,7 +106,7 @@ class Verification:
             "stages": [self.budget(k) for k in range(len(self.levels["network"]))],
             "solver": self.solver,
             "agreement": self.agreement(),
-            "accuracy": self.accuracy(),
+            (ACCURACY if self.labels is None else measure_for(self.labels)).key: self.score(),
             "certificate": self.certificate
             and {
                 **self.certificate.to_json(),
@@ -122,7 +122,7 @@ def verify(
     circuit: Circuit,
     network: Network,
     x: Floats,
-    labels: NDArray[np.int64] | None = None,
+    labels: Labels | None = None,
     tolerance: float = 0.01,
 ) -> Verification:
     """Solve every level for inputs ``x`` float64[B, n_in] in network units; sigmoids as ``halves`` builds them.
@@ -130,7 +130,7 @@ def verify(
     Args:
         simulator: solves the ideal and the device level.
         reference: solves the device level of a few samples once more.
-        labels: int64[B] class numbers, for accuracies.
+        labels: class numbers int64[B], or the scores float64[B, n_out] that outputs should have.
         tolerance: relative, of resistors, for the certificate's displacement (in network units, worst sample).
 
     Raises:
@@ -140,11 +140,8 @@ def verify(
     network = without_sigmoids(network)  # as it is built: the states of its stages are those of the circuit
     extracted = isinstance(network.stages[0].activation, OnePortUnits)
     units = [] if extracted else unit_nodes(circuit, network)
-    if labels is not None and (labels.shape != (len(x),) or labels.min() < 0 or labels.max() >= network.widths[-1]):
-        raise InputError(
-            f"labels are not class numbers from 0 to {network.widths[-1] - 1}, one a sample",
-            "put them in the last column",
-        )
+    if labels is not None:
+        demand_labels(labels, len(x), network.widths[-1])
     volts = 1.0 / circuit.scaling.output_scale
     drives = circuit.scaling.to_volts(x)
     point = simulator.operate(circuit, drives)
@@ -180,7 +177,7 @@ def _without_levels(
     point: OperatingPoint,
     network: Network,
     x: Floats,
-    labels: NDArray[np.int64] | None,
+    labels: Labels | None,
     tolerance: float,
 ) -> Verification:
     circuit, volts = point.circuit, 1.0 / point.circuit.scaling.output_scale

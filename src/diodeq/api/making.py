@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diodeq import cluster
-from diodeq.analysis import montecarlo as study
 from diodeq.analysis.quantization import drawn_drives
 from diodeq.circuit import Circuit
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.ladder import ladder
-from diodeq.devices.hardware.technology import Technology
-from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.protocol import Model
 from diodeq.learning import prune as pruning
 from diodeq.network import Network
@@ -107,43 +102,3 @@ def prune(
     drives = drawn_drives(whole_circuit) if inputs is None else circuit.scaling.to_volts(np.asarray(inputs, np.float64))
     with create(simulator) as engine:
         return pruning.pruned(whole_circuit, engine, drives, parts, fan_in)
-
-
-def monte_carlo(
-    circuit: Circuit,
-    inputs: ArrayLike,
-    labels: ArrayLike | None = None,
-    *,
-    boards: int = 100,
-    variation: str = "tolerance=1%",
-    seed: int = 0,
-    simulator: str = "wave",
-    workers: int | None = 1,
-) -> list[study.Measured]:
-    """Random boards of a circuit, each simulated with ``inputs`` float64[B, n_in] in the circuit's units.
-
-    ``variation`` says what differs from board to board, such as ``"tolerance=5%,temperature=0:70"``; ``labels`` are
-    class numbers int[B]. Board k depends on ``seed`` and k alone.
-
-    Raises:
-        UsageError: a variation that cannot be read or does not vary.
-        InputError: no inputs or outputs, or labels that are no classes.
-
-    Example:
-        >>> import diodeq
-        >>> circuit = diodeq.layered((2, 4, 2))
-        >>> found = diodeq.monte_carlo(circuit, [[1.0, -1.0], [-1.0, 1.0]], boards=3, variation="tolerance=5%")
-        >>> len(found), bool(max(board.rms for board in found) > 0)
-        (3, True)
-    """
-    asked = study.Study(
-        circuit,
-        replace(Technology(), variation=Variation.parse(variation)),
-        circuit.scaling.to_volts(np.atleast_2d(np.asarray(inputs, np.float64))),
-        None if labels is None else np.asarray(labels, np.int64),
-        simulator,
-        seed,
-    )
-    wanted, _ = study.drawn(asked)
-    with cluster.mapper("", workers) as map_:
-        return list(study.measure(asked, wanted, range(boards), map_))

@@ -9,20 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq import archives
+from diodeq.api.forms import Linearized, text
 from diodeq.circuit import Circuit
-from diodeq.circuit.check import check
-from diodeq.circuit.schematic import svg
-from diodeq.errors import InputError, UsageError
+from diodeq.errors import InputError
 from diodeq.files import write_atomically
-from diodeq.netlist.bom import bill
-from diodeq.netlist.dialects import DIALECTS, full_deck
 from diodeq.netlist.reading.assemble import import_deck
 from diodeq.network import Network
 from diodeq.network import weights as weights_files
 
 DECKS = frozenset({".cir", ".net", ".sp", ".spi", ".spice", ".ckt", ".asc", ".kicad_sch"})
 """Endings of decks and schematics."""
-PICTURE, PARTS = "svg", "bom"
 
 
 def load(path: str | Path, *, outputs: Sequence[str] = (), inputs: Sequence[str] = ()) -> Circuit | Network:
@@ -76,11 +72,19 @@ def _is_circuit(path: Path) -> bool:
         return False
 
 
-def export(circuit: Circuit, to: str, path: str | Path | None = None, *, volts: ArrayLike | None = None) -> str:
+def export(
+    circuit: Circuit,
+    to: str,
+    path: str | Path | None = None,
+    *,
+    volts: ArrayLike | None = None,
+    linearized: Linearized | None = None,
+) -> str:
     """The text of a circuit for another program, also written to ``path`` where one is given.
 
     ``to`` is a dialect (``ngspice``, ``ltspice``, ``ltspice-asc``, ``xyce``, ``pyspice``), ``svg`` or ``bom`` (parts
-    list); the inputs are at ``volts`` [n_in], 0 V unless said.
+    list), or a dialect that an installed package adds; the inputs are at ``volts`` [n_in], 0 V unless said.
+    ``linearized`` asks for the circuit that computes the gradient there.
 
     Raises:
         UsageError: there is no such form.
@@ -91,14 +95,7 @@ def export(circuit: Circuit, to: str, path: str | Path | None = None, *, volts: 
         >>> print(diodeq.export(diodeq.layered((1, 2, 1)), "ngspice").splitlines()[0])
         * layered 1-2-1
     """
-    forms = [*DIALECTS, PICTURE, PARTS]
-    if to not in forms:
-        raise UsageError(f"there is no form {to!r}", f"choose one of {', '.join(forms)}")
-    drives = np.zeros(len(circuit.inputs)) if volts is None else np.asarray(volts, np.float64)
-    if to == PICTURE:
-        text = svg(check(circuit), None if volts is None else drives)
-    else:
-        text = bill(check(circuit), None) if to == PARTS else full_deck(circuit, to, drives).text
+    written = text(circuit, to, None if volts is None else np.asarray(volts, np.float64), linearized=linearized)
     if path is not None:
-        write_atomically(Path(path), text)
-    return text
+        write_atomically(Path(path), written)
+    return written

@@ -9,9 +9,10 @@ from diodeq.analysis import verify as comparison
 from diodeq.analysis.verify import Verification
 from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
-from diodeq.learning.losses import Loss, cross_entropy
+from diodeq.learning.losses import Loss, cross_entropy, usual
 from diodeq.learning.rules import named
 from diodeq.learning.rules.base import Gradient
+from diodeq.measures import Labels
 from diodeq.network import Network
 from diodeq.simulators import create
 from diodeq.simulators.ngspice import NgspiceReference
@@ -37,7 +38,7 @@ def simulate(circuit: Circuit, inputs: ArrayLike, *, simulator: str = "wave", un
         >>> diodeq.simulate(divider, [[0.0, 0.0], [1.0, -1.0]]).shape
         (2, 1)
     """
-    drives = _volts(circuit, inputs, units)
+    drives = volts_of(circuit, inputs, units)
     with create(simulator) as engine:
         found = engine.operate(circuit, drives).outputs.astype(np.float64)
     return circuit.scaling.from_volts(found) if units == "network" else found
@@ -54,8 +55,9 @@ def gradient(
 ) -> Gradient:
     """The gradient of a loss with respect to the conductance of every trainable resistor, as a learning rule finds it.
 
-    ``targets`` are class numbers int[B], for the cross-entropy of the outputs' scores, or a function from outputs in
-    volts float64[B, n_out] to the loss and its gradient. ``rule`` is a name of the learning rules with options, such as
+    ``targets`` are class numbers int[B], for the cross-entropy of the outputs' scores, of a regression the quantities
+    float64[B, n_out], for the squared error of scaled ones, or a function from outputs in volts float64[B, n_out] to
+    the loss and its gradient. ``rule`` is a name of the learning rules with options, such as
     ``"equilibrium-propagation:beta=0.1"``.
 
     Raises:
@@ -70,8 +72,8 @@ def gradient(
         >>> len(found.conductances) == len(circuit.resistors)
         True
     """
-    loss = targets if callable(targets) else cross_entropy(targets, circuit.scaling.output_scale)
-    drives = _volts(circuit, inputs, units)
+    loss = targets if callable(targets) else _usual(circuit, targets)
+    drives = volts_of(circuit, inputs, units)
     with create(simulator) as engine:
         return named(rule)(engine, circuit, drives, loss)
 
@@ -87,8 +89,8 @@ def verify(
 ) -> Verification:
     """How far a circuit is from the network that it was compiled from, or that was extracted from it, and why.
 
-    ``inputs`` float64[B, n_in] in network units, ``labels`` class numbers int[B]; ``tolerance`` is a share of every
-    resistance, for the certificate.
+    ``inputs`` float64[B, n_in] in network units, ``labels`` class numbers int[B] or quantities float64[B, n_out];
+    ``tolerance`` is a share of every resistance, for the certificate.
 
     Raises:
         InputError: the circuit is not this network's, or labels do not fit.
@@ -104,12 +106,32 @@ def verify(
         True
     """
     rows = np.atleast_2d(np.asarray(inputs, np.float64))
-    classes = None if labels is None else np.asarray(labels, np.int64)
+    wanted = labels_in(circuit, labels)
+    if wanted is not None and wanted.ndim == 2:
+        wanted = wanted.astype(np.float64) * circuit.scaling.output_scale
     with create(simulator) as engine, NgspiceReference(None) as reference:
-        return comparison.verify(engine, reference, circuit, network, rows, classes, tolerance)
+        return comparison.verify(engine, reference, circuit, network, rows, wanted, tolerance)
 
 
-def _volts(circuit: Circuit, inputs: ArrayLike, units: str) -> Floats:
+def _usual(circuit: Circuit, targets: ArrayLike) -> Loss:
+    """The loss of class numbers, or of quantities where the circuit's outputs are such."""
+    scaling = circuit.scaling
+    if not scaling.regresses:
+        return cross_entropy(targets, scaling.output_scale)  # which says what is wrong with them
+    return usual(labels_in(circuit, targets), scaling.output_scale)
+
+
+def labels_in(circuit: Circuit, labels: ArrayLike | None, units: str = "network") -> Labels | None:
+    """Class numbers as they are, of quantities the volts of the outputs that stand for them."""
+    if labels is None or not circuit.scaling.regresses:
+        return None if labels is None else np.asarray(labels, np.int64)
+    values = np.asarray(labels, np.float64)
+    values = values.reshape(len(values), -1)
+    return circuit.scaling.target_volts(values) if units == "network" else values
+
+
+def volts_of(circuit: Circuit, inputs: ArrayLike, units: str) -> Floats:
+    """Input volts float64[B, n_in]; raises ``UsageError`` for units that there are not."""
     if units not in UNITS:
         raise UsageError(f"there are no units {units!r}", f"choose {' or '.join(UNITS)}")
     rows = np.atleast_2d(np.asarray(inputs, np.float64))

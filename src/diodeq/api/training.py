@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
-from diodeq.learning import datasets, trainer
+from diodeq.errors import UsageError
+from diodeq.learning import datasets, objective, snapshots, trainer
 from diodeq.learning.dataset_files import Raw
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.experiment import fresh, technology_of
+from diodeq.learning.initial import brought, fresh, technology_of
+from diodeq.learning.metrics import Metrics
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for, suited
-from diodeq.learning.trainer import Metrics
 from diodeq.simulators import create
 
 Floats = NDArray[np.float64]
@@ -27,14 +28,21 @@ Data = str | Path | Dataset | tuple[ArrayLike, ArrayLike]
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained ``circuit``, the ``data`` and the ``recipe`` it learned from, ``metrics`` epoch by epoch, and the share
-    ``accuracy`` of the held-out samples that it gets right."""
+    """A trained ``circuit``, the ``data`` and the ``recipe`` it learned from, ``metrics`` epoch by epoch, and its
+    ``score`` on the held-out samples: the share it gets right, of a regression R²."""
 
     circuit: Circuit
     data: Dataset
     recipe: Recipe
     metrics: tuple[Metrics, ...]
-    accuracy: float
+    score: float
+
+    @property
+    def accuracy(self) -> float:
+        """The score of a classification; raises ``UsageError`` for a regression, which has none."""
+        if self.data.targets:
+            raise UsageError("a regression has no accuracy", "read its score, which is R²")
+        return self.score
 
 
 def train(
@@ -48,10 +56,13 @@ def train(
 ) -> Trained:
     """Train a circuit on data by hardware linearization, or by another learning rule.
 
+    What is learned are classes, or quantities where the labels are such; ``task`` among the numbers says which.
+
     Args:
         data: the name of a data set or ``kind:file`` as on the command line, ``(X, y)`` with X float64[n, features]
-            and labels y [n], of which a quarter is held out, or a `Dataset`.
-        start: a circuit to go on from; a fresh layered one unless given.
+            and labels y [n] or quantities [n] or [n, k], of which a quarter is held out, or a `Dataset`.
+        start: a circuit to go on from; a fresh layered one unless given. Features become volts as it says itself, or
+            as ``encode`` and ``supply`` do where they are given.
         diode: of a fresh circuit.
         simulator: the engine, such as ``"ngspice"`` or ``"wave:numba"``.
         on_epoch: called with the metrics of every epoch.
@@ -69,28 +80,30 @@ def train(
         >>> len(run.circuit.resistors), len(run.metrics), run.data.classes
         (172, 2, ('setosa', 'versicolor', 'virginica'))
     """
-    seed = Recipe().with_given(seed=numbers.get("seed")).seed
+    said = Recipe().with_given(seed=numbers.get("seed"), task=numbers.get("task"))
     if isinstance(data, (str, Path)):
-        loaded = datasets.load(str(data), seed)
-        usual = recipe_for(str(data), loaded)
+        loaded = datasets.load(str(data), said.seed, said.task)
+        usual = recipe_for(str(data), loaded, said.task)
     else:
-        loaded = data if isinstance(data, Dataset) else _split(*data, seed)
+        loaded = data if isinstance(data, Dataset) else _split(*data, said)
         usual = suited(loaded)
+    if start is not None:  # what it says itself
+        usual = replace(usual, encode="", beta=start.scaling.output_scale)
     recipe = usual.with_given(**numbers)
     technology = technology_of(recipe, diode)
-    circuit = fresh(recipe, diode, loaded, technology) if start is None else check(start)
+    circuit = fresh(recipe, diode, loaded, technology) if start is None else brought(check(start), recipe, loaded)
     metrics = []
     with create(simulator) as engine:
-        snapshot = trainer.start(circuit, recipe, technology)
+        snapshot = snapshots.start(circuit, recipe, technology)
         for epoch in trainer.train(circuit, loaded, engine, recipe, technology, snapshot):
             snapshot, found = epoch
             metrics.append(found)
             if on_epoch is not None:
                 on_epoch(found)
-        trained = trainer.result(circuit, snapshot, recipe, technology)
-        accuracy = trainer.accuracy(engine, trained, loaded.x_test, loaded.y_test)
-    return Trained(trained, loaded, recipe, tuple(metrics), accuracy)
+        trained = snapshots.result(circuit, snapshot, recipe, technology)
+        score = objective.score(engine, trained, loaded.x_test, loaded.y_test)
+    return Trained(trained, loaded, recipe, tuple(metrics), score)
 
 
-def _split(x: ArrayLike, y: ArrayLike, seed: int) -> Dataset:
-    return datasets.assemble("arrays", Raw(np.asarray(x), np.asarray(y)), seed)
+def _split(x: ArrayLike, y: ArrayLike, said: Recipe) -> Dataset:
+    return datasets.assemble("arrays", Raw(np.asarray(x), np.asarray(y)), said.seed, said.task)

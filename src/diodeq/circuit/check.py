@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import components, port_edges
 from diodeq.circuit.kinds import KINDS
 from diodeq.errors import CircuitError
 from diodeq.printable import counted
+
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
 
 LEGAL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 

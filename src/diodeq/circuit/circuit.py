@@ -147,7 +147,11 @@ class Circuit:
         demand(len(driven.source) == len(driven.column) == len(driven.gain), "inputs need equal lengths")
         demand(np.all((driven.source >= 0) & (driven.source < sources)), "inputs drive a source that does not exist")
         demand(np.all((driven.column >= 0) & (driven.column < len(driven))), "inputs name a column that does not exist")
-        demand(self.scaling.offset.shape == self.scaling.scale.shape == (len(driven),), "units need one scale an input")
+        units, targets = self.scaling, (self.scaling.target_offset, self.scaling.target_scale)
+        demand(units.offset.shape == units.scale.shape == (len(driven),), "units need one scale an input")
+        shapes = {each.shape if each is not None else None for each in targets}
+        demand(shapes <= {None} or shapes == {(len(self.outputs),)}, "units of targets need one scale an output")
+        demand(targets[1] is None or np.all(targets[1] > 0.0), "scales of targets are above 0")
 
     def bank(self, kind: str) -> Bank:
         """The bank of one kind, a key of ``KINDS``."""
@@ -293,4 +297,4 @@ class Circuit:
         """Read a circuit written by ``save``; raises ``InputError`` for anything else."""
         from diodeq.circuit.storage import load
 
-        return load(path)
+        return load(path, Circuit.of_banks)

@@ -22,7 +22,7 @@ from diodeq.circuit.blocks import Block, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, parts
 from diodeq.circuit.kinds import KINDS
-from diodeq.circuit.rails import Halves, Indices, dual_rails, stand_ins
+from diodeq.circuit.rails import Indices, MirroredNodes, dual_rails, stand_ins
 from diodeq.circuit.source_tree import Tier, source_tree
 from diodeq.errors import CircuitError
 
@@ -46,7 +46,7 @@ class Feed:
     block: Block
     transposed: bool
     chosen: Indices
-    halves: Halves
+    halves: MirroredNodes
     rails: Indices
     free: Indices
 
@@ -292,7 +292,7 @@ def _feeds(blocks: Sequence[Block], dual: Index, known: NDArray[np.bool_], place
         for transposed, rails, free in ((False, block.rows, block.columns), (True, block.columns, block.rows)):
             chosen = np.flatnonzero(known[rails])
             if len(chosen) and not known[free].any():
-                halves = Halves.of(rails[chosen], dual)
+                halves = MirroredNodes.of(rails[chosen], dual)
                 standing = run(rails[chosen][halves.kept])
                 yield Feed(block, transposed, run(chosen), halves, standing, run(place[free]))
 

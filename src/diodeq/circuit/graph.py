@@ -9,11 +9,12 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from diodeq.circuit.bank import Bools, Ints
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS, source_kinds
 
 if TYPE_CHECKING:
     import networkx
+
+    from diodeq.circuit.circuit import Circuit
 
 
 def build(circuit: Circuit) -> networkx.MultiGraph:

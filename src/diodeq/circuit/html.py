@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS
 from diodeq.markup import card
+
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
 
 # A schematic of more parts is a wall of symbols.
 READABLE = 300

@@ -55,20 +55,39 @@ class Inputs:
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """How the user's numbers become volts: ``drive = (x - offset) * scale`` and ``y = output * output_scale``.
+    """How the user's numbers become volts: ``drive = (x - offset) * scale`` and ``score = output * output_scale``.
 
-    ``offset`` and ``scale`` are float64[n_in] (scale in volts per unit of x), ``output_scale`` is in units per volt.
+    ``offset`` and ``scale`` are float64[n_in] (scale in volts per unit of x), ``output_scale`` is in scores per volt.
     No drive is beyond ± ``limit`` volts: what would be is clipped there, as a driver on such a supply does.
+
+    Scores are what the user gets, but of a regression, which has ``target_offset`` and ``target_scale`` float64[n_out]:
+    there ``y = target_offset + target_scale * score``.
     """
 
     offset: Floats
     scale: Floats
     output_scale: float = 1.0
     limit: float = math.inf
+    target_offset: Floats | None = None
+    target_scale: Floats | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "offset", frozen(np.ascontiguousarray(real("the offsets of inputs", self.offset))))
         object.__setattr__(self, "scale", frozen(np.ascontiguousarray(real("the scales of inputs", self.scale))))
+        for name in ("target_offset", "target_scale"):
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, frozen(np.ascontiguousarray(real("the units of targets", given))))
+
+    @property
+    def regresses(self) -> bool:
+        """Whether outputs stand for quantities, not for scores of classes."""
+        return self.target_scale is not None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether inputs are volts as they are."""
+        return not self.offset.any() and bool(np.all(self.scale == 1.0)) and self.limit == math.inf
 
     def to_volts(self, x: ArrayLike) -> Floats:
         """Input volts float64[B, n_in] of rows ``x`` in the user's units."""
@@ -82,4 +101,14 @@ class Units:
 
     def from_volts(self, outputs: ArrayLike) -> Floats:
         """Outputs in the user's units of output volts float64[B, n_out]."""
-        return real("the outputs", outputs) * self.output_scale
+        scores = real("the outputs", outputs) * self.output_scale
+        if self.target_offset is None or self.target_scale is None:
+            return scores
+        return self.target_offset + self.target_scale * scores
+
+    def target_volts(self, y: ArrayLike) -> Floats:
+        """Output volts float64[B, n_out] that stand for quantities ``y`` in the user's units."""
+        values = real("the targets", y)
+        if self.target_offset is None or self.target_scale is None:
+            return values / self.output_scale
+        return (values - self.target_offset) / (self.target_scale * self.output_scale)

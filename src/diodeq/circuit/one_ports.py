@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit.bank import Ints
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import components
 from diodeq.circuit.kinds import KINDS, nonlinear_kinds
 from diodeq.devices.one_ports import OnePorts, one_ports
+
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
 
 
 def one_port_ends(circuit: Circuit) -> Ints:

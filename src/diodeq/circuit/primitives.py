@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diodeq.arrays import real
 from diodeq.circuit.check import LEGAL_NAME
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.kinds import KINDS, MODEL, Card, source_kinds
 from diodeq.circuit.one_ports import one_port_models
 from diodeq.devices.two_pin import TwoPin, called
 from diodeq.errors import CircuitError
+
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
 
 # (name, what follows it: nodes, then a controlling source or a model, the number that ends the line).
 # The name's first letter is the SPICE element; a resistor's number is in ohms and a diode has none.

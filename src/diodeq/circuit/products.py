@@ -9,7 +9,7 @@ from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.blocks import Block, Index, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import driven_nodes
-from diodeq.circuit.rails import Halves, dual_rails, stand_ins
+from diodeq.circuit.rails import MirroredNodes, dual_rails, stand_ins
 from diodeq.processors import bands, product, share, slices
 
 # Matrix products beat gathering branch voltages even when they compute this many entries for one that is needed.
@@ -53,7 +53,7 @@ def _of_block(
     if quiet[columns].all():
         found[:] = 0.0
     elif quiet[rows].all():
-        _of_rails(Halves.of(rows, rails), voltages[:, at_rows], adjoint[:, at_columns], own[columns], found)
+        _of_rails(MirroredNodes.of(rows, rails), voltages[:, at_rows], adjoint[:, at_columns], own[columns], found)
     else:
         product(voltages[:, at_rows].T, adjoint[:, at_columns], out=found)
         found += found if adjoint is voltages else product(adjoint[:, at_rows].T, voltages[:, at_columns])
@@ -61,7 +61,7 @@ def _of_block(
         found -= own[rows, None]
 
 
-def _of_rails(halves: Halves, voltages: Floats, adjoint: Floats, own: Floats, found: Floats) -> None:
+def _of_rails(halves: MirroredNodes, voltages: Floats, adjoint: Floats, own: Floats, found: Floats) -> None:
     """A block between driven rows, of which half may mirror the others, and columns with C_bb = ``own``."""
     mirrored = halves.pairs and np.array_equal(voltages[:, halves.plus], -voltages[:, halves.minus])
     # One more sample, of 1 V at every row and -C_bb at every column, subtracts C_bb within the product.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes.util
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySpice.Spice.Netlist import Circuit as PySpiceCircuit
 
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.primitives import lower, used_models
 from diodeq.devices.two_pin import EXPORTED, TwoPin, definition
+
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
 
 # The tolerances that give 1e-9 V; see diodeq.netlist.
 _OPTIONS = ".options reltol=1e-9 vntol=1e-12 abstol=1e-18 gmin=1e-12"

@@ -44,7 +44,7 @@ def stand_ins(count: int, rails: Index) -> tuple[Index, Floats]:
 
 
 @dataclass(frozen=True, eq=False)
-class Halves:
+class MirroredNodes:
     """Places in a list of nodes: those at ``minus`` mirror those at ``plus``, those ``alone`` mirror none of the list.
 
     ``kept`` are the first two kinds joined.
@@ -57,7 +57,7 @@ class Halves:
     pairs: int
 
     @staticmethod
-    def of(nodes: Index, rails: Index) -> Halves:
+    def of(nodes: Index, rails: Index) -> MirroredNodes:
         """The places of the pairs ``rails`` (``dual_rails``) that are whole within distinct ``nodes``."""
         place = np.full(max(nodes.max(initial=0), rails.max(initial=0)) + 1, -1)
         place[nodes] = np.arange(len(nodes))
@@ -66,4 +66,4 @@ class Halves:
         alone = np.ones(len(nodes), bool)
         alone[plus] = alone[minus] = False
         left = np.flatnonzero(alone)
-        return Halves(run(plus), run(minus), run(left), run(np.concatenate([plus, left])), len(plus))
+        return MirroredNodes(run(plus), run(minus), run(left), run(np.concatenate([plus, left])), len(plus))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from diodeq import archives
 from diodeq.circuit.bank import Bank
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.inputs import Inputs, Units
 from diodeq.circuit.kinds import KINDS
 from diodeq.devices import one_ports
@@ -20,8 +20,12 @@ from diodeq.documents import from_json
 from diodeq.errors import DiodeqError, InputError
 from diodeq.files import write_atomically
 
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
+
 FORMAT = "diodeq-circuit"
 VERSION = 2
+TARGETS = ("target_offset", "target_scale")
 READS = (1, 2)  # 1, of diodeq 0.1.0, had every kind and numbered models in floats
 GIVE = "give a circuit.npz written by diodeq"
 
@@ -53,6 +57,8 @@ def save(circuit: Circuit, path: str | Path) -> None:
         "units_offset": circuit.scaling.offset,
         "units_scale": circuit.scaling.scale,
     }
+    if circuit.scaling.regresses:
+        arrays |= {name: getattr(circuit.scaling, name) for name in TARGETS}
     for kind in groups:
         parts = circuit.bank(kind)
         arrays[f"{kind}_terminals"], arrays[f"{kind}_values"] = parts.terminals, parts.values
@@ -63,8 +69,9 @@ def save(circuit: Circuit, path: str | Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def load(path: str | Path) -> Circuit:
-    """The circuit in ``path``; raises ``InputError`` for a file that is missing, damaged or something else."""
+def load(path: str | Path, make: Callable[..., Circuit]) -> Circuit:
+    """The circuit in ``path``, made by ``Circuit.of_banks``; raises ``InputError`` for a file that is missing, damaged
+    or something else."""
     try:
         arrays = archives.read(path)
     except FileNotFoundError:
@@ -82,14 +89,14 @@ def load(path: str | Path) -> Circuit:
     if "header" not in arrays:
         raise InputError(f"{path} is not a diodeq circuit", GIVE)
     try:
-        return _assemble(arrays)
+        return _assemble(arrays, make)
     except DiodeqError as error:
         raise InputError(f"{path} cannot be used: {error.problem}", error.remedy) from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"{path} is not a diodeq circuit: it is damaged or of another kind", GIVE) from error
 
 
-def _assemble(archive: dict[str, Any]) -> Circuit:
+def _assemble(archive: dict[str, Any], make: Callable[..., Circuit]) -> Circuit:
     header = from_json(_text(archive["header"]))
     if header.get("format") != FORMAT:
         raise InputError("it is not a diodeq circuit", GIVE)
@@ -98,8 +105,15 @@ def _assemble(archive: dict[str, Any]) -> Circuit:
             f"its format has version {header.get('version')}, not {VERSION}", "update diodeq, or export again"
         )
     limit = float(header.get("limit", math.inf))
-    units = Units(_real(archive["units_offset"]), _real(archive["units_scale"]), float(header["output_scale"]), limit)
-    finite = all(np.isfinite(each).all() for each in (units.offset, units.scale, units.output_scale))
+    units = Units(
+        _real(archive["units_offset"]),
+        _real(archive["units_scale"]),
+        float(header["output_scale"]),
+        limit,
+        *(_real(archive[name]) for name in TARGETS if name in archive),
+    )
+    targets = [getattr(units, name) for name in TARGETS if name in archive]
+    finite = all(np.isfinite(each).all() for each in (units.offset, units.scale, units.output_scale, *targets))
     if not (finite and units.limit > 0.0):
         raise InputError("its units are not finite numbers", "make it again")
     banks = {}
@@ -111,7 +125,7 @@ def _assemble(archive: dict[str, Any]) -> Circuit:
         values = archive[f"{kind}_values"]
         values = _whole(values) if values.dtype.kind in "iu" else _real(values)
         banks[kind] = Bank(_whole(archive[f"{kind}_terminals"]), values, names, groups)
-    return Circuit.of_banks(
+    return make(
         banks,
         nodes=_lines(archive["nodes"]),
         models=tuple(one_ports.from_json(model) for model in header["models"]),

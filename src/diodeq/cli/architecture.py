@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
+from diodeq.cli.names import DIODE
 from diodeq.cli.options import together
 from diodeq.devices import units
 
@@ -17,7 +18,7 @@ def _widths(context: click.Context, parameter: click.Parameter, value: tuple[str
         raise click.BadParameter(f"{','.join(value)!r} is not a width such as 40 or 64,32") from None
 
 
-FIXED_BY_CIRCUIT = ("hidden", "unit", "topology", "lateral", "diode", "supply", "encode")
+FIXED_BY_CIRCUIT = ("hidden", "unit", "topology", "lateral", "diode")
 """Their names: what a circuit that exists already fixes"""
 
 ARCHITECTURE = together(
@@ -34,7 +35,9 @@ ARCHITECTURE = together(
         " image), random:0.1.  [default: dense]",
     ),
     click.option("--lateral/--no-lateral", default=None, help="Join the nodes within each hidden layer too."),
-    click.option("--diode", help="A part of `diodeq devices list`.  [default: 1N4148, or what suits the unit]"),
+    click.option(
+        "--diode", type=DIODE, help="A part of `diodeq devices list`.  [default: 1N4148, or what suits the unit]"
+    ),
     click.option(
         "--supply", type=float, metavar="V", help="Volts of the bias rails, and what --encode puts there.  [default: 5]"
     ),

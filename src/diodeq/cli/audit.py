@@ -11,16 +11,16 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.cli.drives import rows_of, volts
+from diodeq.cli.names import RULES
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN, print_json, rule_list
 from diodeq.files import write_atomically
-from diodeq.learning.rules import RULES, written
+from diodeq.learning.rules import described
 from diodeq.printable import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from diodeq.learning.audit import Agreement, Audited
-    from diodeq.learning.losses import Loss
 
 # Nudges that a picture shows, three a decade.
 SIZES = np.logspace(-6, 0, 19)
@@ -30,15 +30,19 @@ SIZES = np.logspace(-6, 0, 19)
 @click.argument("circuit", type=click.Path(path_type=Path))
 @INPUTS
 @click.option(
-    "--labelled", is_flag=True, help="The last column is the class: the loss is cross-entropy, not the squared outputs."
+    "--labelled",
+    is_flag=True,
+    help="The last column is the label: the loss is cross-entropy (or the squared error of a quantity), not the squared"
+    " outputs.",
 )
 @click.option(
     "--rules",
+    type=RULES,
     default="all",
     show_default=True,
     callback=rule_list,
     metavar="NAME[:OPTION=VALUE…][,…]",
-    help=f"Of, with their options: {', '.join(map(written, RULES.values()))}.",
+    help=f"Of, with their options: {described()}.",
 )
 @click.option(
     "--limit",
@@ -76,8 +80,7 @@ def audit(
     """
     from diodeq.learning.audit import audit as compare
     from diodeq.learning.audit import sweep
-    from diodeq.learning.gradcheck import half_mean_square
-    from diodeq.learning.losses import cross_entropy
+    from diodeq.learning.losses import usual
     from diodeq.simulators import create
 
     if picture is not None:
@@ -87,7 +90,7 @@ def audit(
     loaded = Circuit.load(circuit)
     rows, labels = rows_of(loaded, inputs, labelled, circuit)
     drives = volts(loaded, rows, inputs, units)
-    loss: Loss = half_mean_square if labels is None else cross_entropy(labels, loaded.scaling.output_scale)
+    loss = usual(labels, loaded.scaling.output_scale)
     with create(simulator, workers, time_limit) as engine:
         found = compare(engine, loaded, drives, loss, rules, limit)
         curves = sweep(engine, loaded, drives, loss, SIZES) if picture is not None else {}

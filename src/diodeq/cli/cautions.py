@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from diodeq.cli.terminal import complain
+from diodeq.cli.terminal import mention
 from diodeq.errors import InexactRuleWarning
 from diodeq.printable import printable
 
@@ -25,7 +25,7 @@ def spoken() -> Iterator[None]:
                 elsewhere(message if text == str(message) else text, category, *where, **more)
             elif str(message) not in said:
                 said.add(str(message))
-                complain(str(message))
+                mention(str(message))
 
         warnings.simplefilter("always", InexactRuleWarning)
         warnings.showwarning = show

@@ -91,8 +91,8 @@ def certify(
     began = time.perf_counter()
     with create(simulator, workers, time_limit) as engine:
         work = len(drives) * sum(len(pieces(box)) for box in boxes)
-        with bar("samples", 0, work) as advance:
-            found = proved(loaded, drives, labels, boxes, engine, advance)
+        with bar("samples", work) as tell:
+            found = proved(loaded, drives, labels, boxes, engine, tell)
         most = largest_tolerances(loaded, drives, engine, boxes[0]) if largest else None
         version = engine.version
     document = {

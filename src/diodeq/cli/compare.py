@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from diodeq.cli.names import DATA, DIODE, ENGINE, RULES
 from diodeq.cli.options import (
     CLUSTER,
-    ENGINE,
     JOB_SCRIPT,
     JSON,
     SIMULATOR,
@@ -19,10 +19,11 @@ from diodeq.cli.options import (
     numbers,
     rule_list,
 )
-from diodeq.cli.samples import TARGET
+from diodeq.cli.samples import TARGET, TASK
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
-from diodeq.learning.rules import RULES, written
+from diodeq.learning.rules import described
+from diodeq.measures import ACCURACY, measure_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,16 +34,18 @@ RATES = "0.01,0.03,0.1,0.3"
 
 
 @click.command()
-@click.argument("data")
+@click.argument("data", type=DATA)
 @TARGET
+@TASK
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the runs.")
 @click.option(
     "--rules",
+    type=RULES,
     default="all",
     show_default=True,
     callback=rule_list,
     metavar="NAME[:OPTION=VALUE…][,…]",
-    help=f"Of, with their options: {', '.join(map(written, RULES.values()))}.",
+    help=f"Of, with their options: {described()}.",
 )
 @click.option("--seeds", default="0,1,2", show_default=True, callback=numbers(int), help="Reported.")
 @click.option("--budget", type=int, required=True, help="Circuit solves of each training run.")
@@ -52,7 +55,7 @@ RATES = "0.01,0.03,0.1,0.3"
 @click.option(
     "--tuning-seeds", default="10", show_default=True, callback=numbers(int), help="On which the best rate is found."
 )
-@click.option("--diode", default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
+@click.option("--diode", type=DIODE, default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
 @click.option("--batch-size", type=int, help="Samples per update.")
 @SIMULATOR
 @click.option("--verify-with", type=ENGINE, help="Evaluate the results once more in this engine.")
@@ -64,53 +67,34 @@ RATES = "0.01,0.03,0.1,0.3"
 @JSON
 def compare(
     data: str,
-    target: str | None,
     out: Path,
-    rules: tuple[str, ...],
-    seeds: tuple[int, ...],
-    budget: int,
-    rates: tuple[float, ...],
-    tuning_seeds: tuple[int, ...],
-    diode: str,
-    batch_size: int | None,
-    simulator: str,
-    verify_with: str | None,
-    workers: int | None,
-    time_limit: float,
-    cluster: str,
     job_script: bool,
     picture: Path | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Train circuits on DATA by several learning rules, each with the same number of circuit solves.
 
     A circuit solve is one sample that settles once, linearized or not. Circuits and recipe are those of `diodeq train
-    DATA`. The learning rate is each rule's own: the best of --rates by held-out accuracy on --tuning-seeds, other
-    splits and circuits than those reported. Interrupted, the same command goes on; finished runs are not repeated.
+    DATA`. The learning rate is each rule's own: the best of --rates by held-out accuracy, or R², on --tuning-seeds,
+    other splits and circuits than those reported. Interrupted, the same command goes on; finished runs are not
+    repeated.
 
     Example: diodeq compare iris --simulator wave --budget 20000 --out rules --plot curves.svg
     """
     if job_script:
-        say(cluster_script(cluster).rstrip("\n"))
+        say(cluster_script(given["cluster"]).rstrip("\n"))
         return
-    from diodeq.learning.compare import Comparison
-    from diodeq.learning.compare import compare as run
-    from diodeq.learning.datasets import targeted
-    from diodeq.learning.recipes import recipe_for
-
-    data = targeted(data, target)
-    recipe = recipe_for(data).with_given(batch_size=batch_size)
-    comparison = Comparison(
-        data, rules, recipe, budget, seeds, rates, tuning_seeds, diode, simulator, verify_with or ""
-    )
     if picture is not None:
         from diodeq.report.figures import demand_drawable
 
         demand_drawable(picture)
+    from diodeq.api import series
     from diodeq.cli.console import counting_bar, document_out
 
+    given["verify_with"] = given["verify_with"] or ""
     with counting_bar() as on_run:
-        document = run(comparison, out, workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
+        document = series.compare(data, out, **given, on_run=on_run)
     document_out(document, out / "compare.json", picture, _figure, None if as_json else _table)
 
 
@@ -123,19 +107,21 @@ def _figure(document: dict[str, Any]) -> Figure:
 def _table(document: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    title = f"{document['data']}: held-out accuracy (%) after at most {document['budget']:,} circuit solves"
+    measure = next((measure_of(entry) for entry in document["rules"] if "impossible" not in entry), ACCURACY)
+    reached, verified_as = f"test_{measure.key}", f"verified_{measure.key}"
+    title = f"{document['data']}: held-out {measure.axis} after at most {document['budget']:,} circuit solves"
     table = Table(title=title, title_justify="left")
     table.add_column("rule", no_wrap=True, overflow="fold")  # its options are what tells rules apart
-    verified = any("verified_accuracy" in entry for entry in document["rules"])
+    verified = any(verified_as in entry for entry in document["rules"])
     for name in ("solves a sample", "steps", "rate", "mean", "±", "each seed", *(["verified"] if verified else [])):
         table.add_column(name, justify="right")
     affordable = [entry for entry in document["rules"] if "impossible" not in entry]
-    for entry in sorted(affordable, key=lambda entry: -entry["test_accuracy"]["mean"]):
-        mean, deviation = (100 * entry["test_accuracy"][key] for key in ("mean", "deviation"))
-        each = ", ".join("failed" if "failed" in run else f"{100 * run['test_accuracy']:.2f}" for run in entry["runs"])
-        last = [f"{100 * entry['verified_accuracy']['mean']:.2f}"] if "verified_accuracy" in entry else []
+    for entry in sorted(affordable, key=lambda entry: -entry[reached]["mean"]):
+        figures = [measure.number(entry[reached][key]) for key in ("mean", "deviation")]
+        each = ", ".join("failed" if "failed" in run else measure.number(run[reached]) for run in entry["runs"])
+        last = [measure.number(entry[verified_as]["mean"])] if verified_as in entry else []
         costs = (f"{entry['solves_per_sample']:,}", f"{entry['steps']:,}", f"{entry['rate']:g}")
-        table.add_row(entry["rule"], *costs, f"{mean:.2f}", f"{deviation:.2f}", each, *last)
+        table.add_row(entry["rule"], *costs, *figures, each, *last)
     for entry in document["rules"]:
         if "impossible" in entry:
             table.add_row(entry["rule"], "", "0")

@@ -15,6 +15,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.survey import Survey
+from diodeq.cli.names import DIODE
 from diodeq.cli.networks import open_network
 from diodeq.cli.options import JSON, PERCENT, STRICT, WEIGHTS, WRITTEN, print_json
 from diodeq.cli.terminal import say
@@ -43,7 +44,7 @@ DRAWN = 64
     show_default=True,
     help="Of every stage; auto takes the first that fits, in this order.",
 )
-@click.option("--diode", default="ideal", show_default=True, help="A part of `diodeq devices list`.")
+@click.option("--diode", type=DIODE, default="ideal", show_default=True, help="A part of `diodeq devices list`.")
 @click.option(
     "--amplifier", help="Operational amplifiers to build with; `diodeq devices amplifiers`.  [default: none, or ideal]"
 )

@@ -84,14 +84,14 @@ def counting_bar() -> Iterator[Step | None]:
 
 
 @contextmanager
-def bar(what: str, done: int, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr while so many of something come in, moved by a call; nothing where it is not a terminal."""
+def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while so many of something come in, told how many are done; nothing where it is no terminal."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda done: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Terminal(stderr=True)) as progress:
-        task = progress.add_task(what, total=total, completed=done)
-        yield lambda: progress.advance(task)
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.update(task, completed=done)

@@ -13,6 +13,7 @@ from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, pr
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology
+from diodeq.measures import MEASURES
 from diodeq.printable import change, counted, percent
 
 # Above this relative error pre-distortion did not do what it is for.
@@ -73,36 +74,38 @@ def crossbar(
 
     Example: diodeq crossbar run/circuit.npz -o array.npz --segment 2.5 --compensate --data digits
     """
-    from diodeq.analysis.quantization import cost, drawn_drives
-    from diodeq.simulators import create
-    from diodeq.synthesis.crossbar import Wires, lay_out
-    from diodeq.synthesis.predistortion import predistort
-    from diodeq.synthesis.quantize import scaled_impedance
+    from diodeq.api import studies
 
-    wires = Wires(segment, segment if bit_segment is None else bit_segment, drive == "both")
-    technology = Technology(*conductances) if conductances else Technology()
     loaded = Circuit.load(circuit)
     drives, labels = Samples(**given).read(circuit, loaded)
-    if drives is None:
-        drives = drawn_drives(loaded)
-    laid = lay_out(scaled_impedance(loaded, scale), wires)
-    better = predistort(laid, technology) if compensate else None
-    with create(simulator, workers, time_limit) as engine:
-        found = cost(engine, loaded, laid.circuit, drives, labels)
-        after = cost(engine, loaded, better.circuit, drives, labels) if better else None
-        version = engine.version
-    (better.circuit if better else laid.circuit).save(output)
+    technology = Technology(*conductances) if conductances else Technology()
+    made = studies.crossbar(
+        *(loaded, segment),
+        bit_ohms=bit_segment,
+        both_ends=drive == "both",
+        scale=scale,
+        compensate=technology if compensate else False,
+        inputs=drives,
+        labels=labels,
+        units="volts",
+        simulator=simulator,
+        workers=workers,
+        time_limit=time_limit,
+    )
+    made.circuit.save(output)
+    laid, better = made.laid, made.better
+    found, after = made.costs[0], made.costs[1] if better else None
     document = {
         "file": str(output),
         "arrays": [list(array.cells.shape) for array in laid.arrays],
         "cells": sum(array.cells.size for array in laid.arrays),
         "wire_segments": len(laid.circuit.resistors) - len(loaded.resistors),
         "nodes": len(laid.circuit.nodes),
-        "ohms_word": wires.word,
-        "ohms_bit": wires.bit,
+        "ohms_word": segment,
+        "ohms_bit": segment if bit_segment is None else bit_segment,
         "drive": drive,
         "scale": scale,
-        "simulator": version,
+        "simulator": made.version,
         "wires": found.to_json(),
         "compensated": after.to_json() if after else None,
         "predistortion": {
@@ -140,10 +143,9 @@ def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
 
 
 def _cost(what: str, found: dict[str, Any], simulator: str, decides: bool) -> str:
-    known = ""
     kept = f"; {percent(found['agreement'])} keep their highest output" if decides else ""
-    if found["accuracy"] is not None:
-        known = f"; accuracy {percent(found['accuracy'])}, as drawn {percent(found['accuracy_before'])}"
+    key = next((key for key in MEASURES if found[key] is not None), None)
+    known = "" if key is None else f"; {MEASURES[key].drawn(found[key], found[f'{key}_before'])}"
     return (
         f"{what}: outputs move by {found['rms']:.3g} V rms ({change(found['relative'])}), {found['largest']:.3g} V"
         f" at most, over {counted(found['samples'], 'sample')}{kept}{known} ({simulator})"

@@ -53,7 +53,9 @@ def list_devices(as_json: bool) -> None:
 
     Example: diodeq devices list
     """
-    parts = summaries(list(catalogue.parts().values()))
+    known = catalogue.parts()
+    added = [catalogue.ADDED[name] for name in catalogue.ADDED if name.casefold() not in known]
+    parts = summaries([*known.values(), *added])
     if as_json:
         print_json(parts)
         return

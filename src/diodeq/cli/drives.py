@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from diodeq.circuit import Circuit
 from diodeq.cli.terminal import ROWS
 from diodeq.errors import InputError, UsageError
+from diodeq.measures import Labels
 from diodeq.tables import Floats, read_blocks, read_matrix, shortest
 
 Ints = NDArray[np.int64]
@@ -26,9 +27,10 @@ def told(rows: Sequence[int]) -> None:
 
 def rows_of(
     circuit: Circuit, path: Path | None, labelled: bool = False, file: Path | None = None
-) -> tuple[Floats, Ints | None]:
+) -> tuple[Floats, Labels | None]:
     """Rows float64[B, n_in] of a file in whatever unit, and the class numbers int64[B] in its last column, if any,
-    where labels may be the classes of the run in whose folder the circuit's ``file`` lies.
+    where labels may be the classes of the run in whose folder the circuit's ``file`` lies; of a regression the volts
+    float64[B, 1] of the output that stand for the quantity there.
 
     Without a file a circuit without inputs has one row.
 
@@ -42,7 +44,21 @@ def rows_of(
     classes = classes_of(file, circuit) if labelled and file is not None else []
     rows = read_matrix(path, circuit.inputs.names, labelled, classes)
     told(range(1, len(rows) + 1))
-    return rows[:, :count], labels_of(path, rows, len(circuit.outputs) or None) if labelled else None
+    if not labelled:
+        return rows[:, :count], None
+    if not circuit.scaling.regresses:
+        return rows[:, :count], labels_of(path, rows, len(circuit.outputs) or None)
+    if len(circuit.outputs) > 1:
+        raise UsageError(f"{path} has a column for one of {len(circuit.outputs)} quantities", "give --data npz:FILE")
+    wanted: Labels = circuit.scaling.target_volts(rows[:, count:])
+    return rows[:, :count], wanted
+
+
+def scores_of(circuit: Circuit, labels: Labels | None) -> Labels | None:
+    """Labels beside a network's outputs, of which those of a regression are scores and not volts."""
+    if labels is None or labels.ndim == 1:
+        return labels
+    return labels.astype(np.float64) * circuit.scaling.output_scale
 
 
 def blocks(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,85 +10,38 @@ import rich_click as click
 from click import get_current_context
 from click.core import ParameterSource
 
+from diodeq.api.forms import OTHERS, Linearized, forms, summary, text
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.check import check
-from diodeq.circuit.schematic import svg
 from diodeq.cli.drives import rows_of, told, volts
+from diodeq.cli.names import FORM
 from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.cli.terminal import say
-from diodeq.devices.hardware.ladder import Ladder
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
-from diodeq.netlist.bom import bill
-from diodeq.netlist.deck import Deck, digest
-from diodeq.netlist.dialects import DIALECTS, full_deck
-from diodeq.netlist.linearized import linearized_deck
+from diodeq.netlist.deck import digest
+from diodeq.netlist.dialects import DIALECTS
 from diodeq.printable import counted
 from diodeq.simulators import create
 
-
-@dataclass(frozen=True)
-class Export:
-    """One thing a circuit can be exported as.
-
-    ``write(circuit, drives, **own)`` gives the text for input volts ``drives``; ``own`` are the options (as Python
-    names) that mean something to this export alone, and are refused with any other.
-    """
-
-    summary: str
-    write: Callable[..., str]
-    own: tuple[str, ...] = ()
+DECKS, LISTS = ("linearized_at", "inject", "simulator", "time_limit"), ("ladder", "simulator", "time_limit")
+# The options that mean something to some forms alone.
+OWN = {"svg": (), "bom": LISTS}
 
 
-def _deck(dialect: str) -> Export:
-    return Export(
-        DIALECTS[dialect].summary, partial(_write_deck, dialect), ("linearized_at", "inject", "simulator", "time_limit")
-    )
-
-
-def _write_deck(
-    dialect: str,
-    circuit: Circuit,
-    drives: Floats,
-    linearized_at: Path | None,
-    inject: tuple[str, ...],
-    simulator: str,
-    time_limit: float,
-) -> str:
-    if linearized_at is None:
-        return full_deck(circuit, dialect, drives).text
-    return _linearized(circuit, drives, _injections(circuit, inject), dialect, simulator, time_limit).text
-
-
-def _write_bom(circuit: Circuit, drives: Floats, ladder: Ladder | None, simulator: str, time_limit: float) -> str:
-    return bill(circuit, ladder)
-
-
-def _draw(circuit: Circuit, drives: Floats) -> str:
-    # Without --at the sources are called by the inputs' names instead of 0 V.
-    return svg(check(circuit), drives if drives.any() else None)
-
-
-EXPORTS: dict[str, Export] = {
-    "ngspice": _deck("ngspice"),
-    "ltspice": _deck("ltspice"),
-    "ltspice-asc": _deck("ltspice-asc"),
-    "xyce": _deck("xyce"),
-    "pyspice": _deck("pyspice"),
-    "svg": Export("a picture: a schematic, or conductances by colour where the circuit is large", _draw),
-    "bom": Export("a parts list as comma-separated text", _write_bom, ("ladder", "simulator", "time_limit")),
-}
+def _described(form: str) -> str:
+    """A form in words; one of a package by name, as nothing of it is imported."""
+    return f"{form}, {summary(form)}" if form in OTHERS or form in DIALECTS.own else form
 
 
 @click.command()
 @click.argument("circuit", type=click.Path(path_type=Path))
 @click.option(
     "--to",
-    type=click.Choice(list(EXPORTS)),
+    type=FORM,
     required=True,
-    help="What to write: " + "; ".join(f"{name}, {kind.summary}" for name, kind in EXPORTS.items()) + ".",
+    help="What to write: " + "; ".join(map(_described, forms())) + ".",
 )
 @click.option("-o", "--output", required=True, type=WRITTEN, help="The file to write.")
 @click.option(
@@ -152,24 +102,27 @@ def export(
             cost = {"quantized": document(quantized, moved, feasible, engine.version)}
         loaded = quantized.circuit
     drives = _drives(loaded, at or linearized_at, row, units)
-    text = EXPORTS[to].write(loaded, drives, **{name: own[name] for name in EXPORTS[to].own})
-    write_atomically(output, text)
+    linearized = None
+    if linearized_at is not None:
+        linearized = Linearized(_injections(loaded, own["inject"]), own["simulator"], own["time_limit"])
+    written = text(loaded, to, drives, ladder=ladder, linearized=linearized)
+    write_atomically(output, written)
     if as_json:
         parts = {kind: len(loaded.bank(kind)) for kind in KINDS}
-        about = {"file": str(output), "format": to, "sha256": digest(text), "linearized": linearized_at is not None}
+        about = {"file": str(output), "format": to, "sha256": digest(written), "linearized": linearized_at is not None}
         print_json({**about, "inputs_volts": drives.tolist(), "nodes": len(loaded.nodes), **parts, **cost})
     else:
-        say(f"{said}wrote {output}: {EXPORTS[to].summary}")
+        say(f"{said}wrote {output}: {summary(to)}")
 
 
 def _refuse_foreign(to: str) -> None:
     """Raise `UsageError` for an option given on the command line that only other exports know."""
-    for kind in EXPORTS.values():
-        for name in kind.own:
-            if _given(name) and name not in EXPORTS[to].own:
-                option = "--" + name.replace("_", "-")
-                known = [other for other, it in EXPORTS.items() if name in it.own]
-                raise UsageError(f"{option} has no meaning with --to {to}", f"it is for --to {', '.join(known)}")
+    for name in {*DECKS, *LISTS}:
+        known = [form for form in forms() if name in OWN.get(form, DECKS)]
+        if _given(name) and to not in known:
+            raise UsageError(
+                f"--{name.replace('_', '-')} has no meaning with --to {to}", f"it is for --to {', '.join(known)}"
+            )
 
 
 def _given(name: str) -> bool:
@@ -206,11 +159,3 @@ def _injections(circuit: Circuit, inject: tuple[str, ...]) -> Floats:
             raise UsageError(f"--inject {given} does not give a current", "write OUTPUT=AMPERES with a plain number")
         amperes[circuit.output_names.index(name)] += current
     return amperes
-
-
-def _linearized(
-    circuit: Circuit, drives: Floats, injections: Floats, dialect: str, simulator: str, time_limit: float
-) -> Deck:
-    with create(simulator, 1, time_limit) as engine:
-        point = engine.operate(circuit, drives[None, :])
-    return linearized_deck(circuit, point.node_voltages[0], point.diode_conductances[0], injections, dialect)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from diodeq.cli.architecture import ARCHITECTURE
+from diodeq.cli.names import DATA
 from diodeq.cli.options import (
     CLUSTER,
     JOB_SCRIPT,
@@ -19,10 +20,10 @@ from diodeq.cli.options import (
     Amount,
     numbers,
 )
-from diodeq.cli.samples import TARGET
+from diodeq.cli.samples import TARGET, TASK
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
-from diodeq.devices.units import Unit
+from diodeq.measures import ACCURACY, measure_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,8 +43,9 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str) -> tu
 
 
 @click.command()
-@click.argument("data")
+@click.argument("data", type=DATA)
 @TARGET
+@TASK
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the runs.")
 @click.option(
     "--parts",
@@ -78,22 +80,17 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @JSON
 def front(
     data: str,
-    target: str | None,
     out: Path,
     parts: tuple[int, ...],
     power: tuple[float, ...],
     seeds: tuple[int, ...],
-    diode: str | None,
-    simulator: str,
-    workers: int | None,
-    time_limit: float,
-    cluster: str,
     job_script: bool,
     picture: Path | None,
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Train circuits on DATA within every number of --parts and every --power, and show what accuracy they reach.
+    """Train circuits on DATA within every number of --parts and every --power, and show what accuracy, or R², they
+    reach.
 
     Milliwatts are those of held-out samples: the median one (of the median seed) and the worst of all. What no other
     line is as good as, in accuracy, resistors and milliwatts, is marked. Each run is that of `diodeq train DATA --parts
@@ -103,24 +100,17 @@ def front(
     Example: diodeq front iris --parts 30,60 --power 1mW,10mW --simulator wave --out front --plot front.svg
     """
     if job_script:
-        say(cluster_script(cluster).rstrip("\n"))
+        say(cluster_script(given["cluster"]).rstrip("\n"))
         return
-    from diodeq.learning.datasets import targeted
-    from diodeq.learning.front import Front
-    from diodeq.learning.front import front as run
-    from diodeq.learning.recipes import recipe_for
-
-    data = targeted(data, target)
-    recipe = recipe_for(data).with_given(**given)
-    asked = Front(data, recipe, parts, power, seeds, diode or Unit.parse(recipe.unit).kind.diode, simulator)
     if picture is not None:
         from diodeq.report.figures import demand_drawable
 
         demand_drawable(picture)
+    from diodeq.api import series
     from diodeq.cli.console import counting_bar, document_out
 
     with counting_bar() as on_run:
-        document = run(asked, out, workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
+        document = series.front(data, out, parts=parts, power=power, seeds=seeds, **given, on_run=on_run)
     document_out(document, out / "front.json", picture, _figure, None if as_json else _table)
 
 
@@ -133,10 +123,12 @@ def _figure(document: dict[str, Any]) -> Figure:
 def _table(document: dict[str, Any]) -> Table:
     from rich.table import Table
 
+    measure = next((measure_of(point) for point in document["points"] if point["watts"] is not None), ACCURACY)
+    reached = f"test_{measure.key}"
     table = Table(
-        title=f"{document['data']}: held-out accuracy (%) within parts and power",
+        title=f"{document['data']}: held-out {measure.axis} within parts and power",
         title_justify="left",
-        caption="* nothing else is as good in accuracy, resistors and median milliwatts",
+        caption=f"* nothing else is as good in {measure.name}, resistors and median milliwatts",
         caption_justify="left",
     )
     for name in ("parts", "power mW", "mean", "±", "each seed", "resistors", "median mW", "worst mW"):
@@ -147,11 +139,11 @@ def _table(document: dict[str, Any]) -> Table:
             f"{point['parts']:,}" if point["parts"] else "all",
             _milli(point["power"]) if point["power"] else "any",
         )
-        each = ", ".join("failed" if "failed" in run else f"{100 * run['test_accuracy']:.2f}" for run in point["runs"])
+        each = ", ".join("failed" if "failed" in run else measure.number(run[reached]) for run in point["runs"])
         if point["watts"] is None:
             table.add_row(*limits, "", "", each)
             continue
-        mean, deviation = (f"{100 * point['test_accuracy'][key]:.2f}" for key in ("mean", "deviation"))
+        mean, deviation = (measure.number(point[reached][key]) for key in ("mean", "deviation"))
         watts = (_milli(point["watts"][key]) for key in ("median", "worst"))
         table.add_row(
             *limits, mean, deviation, each, f"{point['resistors']:,.0f}", *watts, "*" if point["best"] else ""

@@ -8,7 +8,7 @@ import rich_click as click
 
 from diodeq.circuit import KINDS
 from diodeq.cli.options import JSON, WRITTEN, print_json
-from diodeq.cli.terminal import complain, say
+from diodeq.cli.terminal import mention, say
 from diodeq.netlist.reading import import_deck
 from diodeq.printable import counted
 
@@ -72,7 +72,7 @@ def import_command(
     circuit.save(file)
     parts = {kind: len(circuit.bank(kind)) for kind in KINDS}
     for note in () if as_json else imported.notes:
-        complain(f"note: {note}")
+        mention(note)
     if as_json:
         print_json(
             {

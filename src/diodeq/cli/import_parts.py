@@ -11,7 +11,7 @@ import rich_click as click
 
 from diodeq.cli.options import JSON, print_json
 from diodeq.cli.part_summaries import shown_amperes, summaries
-from diodeq.cli.terminal import complain, say
+from diodeq.cli.terminal import mention, say
 from diodeq.devices import catalogue
 from diodeq.devices.curve.file import read_curve
 from diodeq.devices.transistor.model import TransistorModel
@@ -89,11 +89,9 @@ def import_parts(
     for document in documents:
         _tell(document)
     for phrase in known:
-        complain(
-            f"skipped: {phrase} is in the catalogue already; --replace prefers this one, --name calls it otherwise"
-        )
+        mention(f"skipped: {phrase} is in the catalogue already; --replace prefers this one, --name calls it otherwise")
     for phrase in found.skipped:
-        complain(f"left out: {phrase}")
+        mention(f"left out: {phrase}")
     counts = f"imported {len(parts)}, skipped {len(known)}, left out {len(found.skipped)}"
     say(f"{counts}; wrote {path}" if parts else counts)
 

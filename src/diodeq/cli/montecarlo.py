@@ -17,16 +17,15 @@ from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT,
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
-from diodeq.cluster import mapper
 from diodeq.devices.hardware import technology as technologies
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
+from diodeq.measures import MEASURES, R2
 from diodeq.printable import counted, percent
 
-# Accuracy, or agreement, that a good board may lose.
-MAY_LOSE = 0.01
+_MEASURED = [(key, measure.name, measure.said) for key, measure in MEASURES.items()]
 
 
 @click.command("montecarlo")
@@ -46,7 +45,7 @@ MAY_LOSE = 0.01
 @click.option(
     "--threshold",
     metavar="A",
-    help="The accuracy of a good board, such as 97% (without labels: samples that keep their highest output)."
+    help="The accuracy (or R²) of a good board, such as 97% (without labels: samples that keep their highest output)."
     "  [default: 1% less than as drawn]",
 )
 @click.option("--out", type=WRITTEN, help="Write a JSON line for every board as it is done.")
@@ -83,20 +82,16 @@ def montecarlo(
     Operational amplifiers differ on their own: offsets are normal about 0 with the typical one as deviation.
 
     Board k depends on --seed and k alone, not on how the work is divided. The ranking of parts is the gradient of the
-    loss (cross-entropy with labels, else half the squared outputs) times the spread of each resistor. The certificate
-    is a bound on what resistors' tolerance can do to the outputs; it is shown beside the worst that was seen.
+    loss (cross-entropy with classes, squared error with quantities, else half the squared outputs) times the spread of
+    each resistor. The certificate is a bound on what resistors' tolerance can do to the outputs; it is shown beside the
+    worst that was seen.
 
     Example: diodeq montecarlo run/circuit.npz --data digits --tolerance 5% --temperature 0:70 --plot boards.svg
     """
     if job_script:
         say(cluster_script(cluster).rstrip("\n"))
         return
-    from diodeq.analysis import board_log
-    from diodeq.analysis.montecarlo import Study, drawn, measure, summary
-    from diodeq.analysis.sensitivity import certified, rank
-    from diodeq.learning.gradcheck import half_mean_square
-    from diodeq.learning.losses import cross_entropy
-    from diodeq.simulators import create
+    from diodeq.api import studies
 
     if picture is not None:
         from diodeq.report.figures import demand_drawable
@@ -105,48 +100,43 @@ def montecarlo(
     if resume and out is None:
         raise UsageError("--resume has no meaning without --out", "name the file to go on with")
     level = None if threshold is None else _share(threshold)
-    wanted_technology = _technology(technology, tolerance, temperature)
+    wanted = _technology(technology, tolerance, temperature)
     loaded = Circuit.load(circuit)
     if groups_of(loaded):
-        spread = wanted_technology.variation
+        spread = wanted.variation
         usual = spread.amplifiers or 1.0 if amplifiers is None else amplifiers
-        wanted_technology = replace(wanted_technology, variation=replace(spread, amplifiers=usual))
+        wanted = replace(wanted, variation=replace(spread, amplifiers=usual))
     elif amplifiers:
         raise UsageError(f"{circuit} has no operational amplifiers that could differ", "leave --amplifiers out")
     drives, labels = Samples(**given).read(circuit, loaded)
     if drives is None:
         raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
-    study = Study(loaded, wanted_technology, drives, labels, simulator, seed, time_limit)
-    outputs, version = drawn(study)
-    if level is None:
-        level = (1.0 if labels is None else float(np.mean(outputs.argmax(axis=1) == labels))) - MAY_LOSE
-    boards = board_log.begin(out, study, resume) if out is not None else []
-    del boards[samples:]
-    with mapper(cluster, workers) as map_, bar("boards", len(boards), samples) as advance:
-        found = measure(study, outputs, range(len(boards), samples), map_)
-        for board in board_log.logged(out, found) if out is not None else found:
-            boards.append(board)
-            advance()
-        loss = half_mean_square if labels is None else cross_entropy(labels, loaded.scaling.output_scale)
-        with create(simulator, 1, time_limit) as engine:
-            ranking = rank(engine, loaded, wanted_technology, drives, loss)
-        bound = certified(study, ranking, map_)
-    document = {
-        **study.to_json(),
-        "simulator_version": version,
-        **summary(study, outputs, boards, level),
-        "ranking": ranking.to_json(),
-        "certificate": bound,
-    }
+    with bar("boards", samples) as on_board:
+        found = studies.monte_carlo(
+            *(loaded, drives, labels),
+            boards=samples,
+            variation=wanted,
+            threshold=level,
+            seed=seed,
+            simulator=simulator,
+            workers=workers,
+            time_limit=time_limit,
+            cluster=cluster,
+            units="volts",
+            log=out,
+            resume=resume,
+            on_board=on_board,
+        )
+    document = found.document
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.montecarlo_plot import montecarlo_figure
 
-        write_atomically(picture, render(montecarlo_figure(document, boards, loaded.title), picture))
+        write_atomically(picture, render(montecarlo_figure(document, found.boards, loaded.title), picture))
     if as_json:
         print_json(document)
         return
-    say("\n".join(_words(document, len(loaded.outputs) > 1)))
+    say("\n".join(_words(document, len(loaded.outputs) > 1 and not loaded.scaling.regresses)))
 
 
 def _technology(name: str | None, tolerance: str | None, temperature: str | None) -> Technology:
@@ -183,22 +173,22 @@ def _words(found: dict[str, Any], decides: bool) -> Iterator[str]:
         f"{counted(found['boards'], 'board')}{failed}, {counted(found['samples'], 'sample')} each, {warm}"
         f" ({found['simulator_version']})"
     )
-    for name, what in (("accuracy", "accuracy"), ("agreement", "highest output as drawn")):
-        if found.get(name) and (decides or name == "accuracy"):
-            drawn = f", as drawn {percent(found['accuracy_drawn'])}" if name == "accuracy" else ""
+    for name, what, said in (*_MEASURED, ("agreement", "highest output as drawn", percent)):
+        if found.get(name) and (decides or name in MEASURES):
+            drawn = f", as drawn {said(found[f'{name}_drawn'])}" if name in MEASURES else ""
             yield (
-                f"{what}: mean {percent(found[name]['mean'])}, 5 % of boards below"
-                f" {percent(found[name]['percentile_5'])}, worst {percent(found[name]['lowest'])}{drawn}"
+                f"{what}: mean {said(found[name]['mean'])}, 5 % of boards below"
+                f" {said(found[name]['percentile_5'])}, worst {said(found[name]['lowest'])}{drawn}"
             )
     if found["rms_volts"]:
         yield (
             f"outputs are off by {found['rms_volts']['mean']:.3g} V rms on the mean board, {found['largest_volts']:.3g}"
             f" V at most; as drawn they are {found['output_rms_volts']:.3g} V rms"
         )
-    share = found["yield"]
-    if decides:
+    share, said = found["yield"], R2.said if "r2" in found else percent
+    if decides or "r2" in found:
         yield (
-            f"yield: {percent(share['share'])} of boards reach {percent(share['threshold'])}"
+            f"yield: {percent(share['share'])} of boards reach {said(share['threshold'])}"
             f" (95 % confidence: {100 * share['low_95']:.2f} … {percent(share['high_95'])})"
         )
     yield "what matters, gradient × spread of parts, as shares of the loss's variance:"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diodeq.cli.terminal import complain
+from diodeq.cli.terminal import mention
 from diodeq.network.weights import Loaded, read
 
 
@@ -18,5 +18,5 @@ def open_network(
     """The network in a file; unless its notes go into a JSON document, they are said on stderr."""
     loaded = read(path, activation, layers, margin)
     for note in () if as_json else loaded.notes:
-        complain(f"note: {note}")
+        mention(note)
     return loaded

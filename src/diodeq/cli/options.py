@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import rich_click as click
 
 from diodeq import pool
+from diodeq.cli.names import ENGINE
 from diodeq.errors import InputError, UsageError
 from diodeq.network.activations import Activation
-from diodeq.simulators import ENGINES
 from diodeq.spice.numbers import number
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -99,23 +99,6 @@ POSITIVE = Finite(min=0.0, min_open=True)
 PERCENT = Finite(min=0.0, max=100.0, max_open=True)
 
 
-class EngineName(click.ParamType):  # type: ignore[type-arg]
-    """An engine of ``simulators.ENGINES``, perhaps with options after colons; the engine itself judges those."""
-
-    name = "simulator"
-
-    def get_metavar(self, *_: Any, **__: Any) -> str:
-        """What ``--help`` shows."""
-        return "[ngspice|wave[:numba|:torch[:cuda]][:float32]]"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
-        """The name as given."""
-        if str(value).partition(":")[0] not in ENGINES:
-            self.fail(f"{value!r} is not one of {', '.join(ENGINES)}.", param, context)
-        return str(value)
-
-
-ENGINE = EngineName()
 SIMULATOR = click.option(
     "--simulator", type=ENGINE, default="ngspice", show_default=True, help="The engine, and what it shall compute with."
 )

@@ -15,15 +15,25 @@ from diodeq.printable import printable
 from diodeq.tables import Floats, format_matrix, shortest
 
 
-class Rows:
-    """Comma-separated numbers without a header."""
+def highest(outputs: Floats, classes: Sequence[str]) -> list[str]:
+    """The class of the highest output of each row; "" where a row has no answer."""
+    return ["" if any(map(math.isnan, row)) else classes[row.index(max(row))] for row in outputs.tolist()]
 
-    def __init__(self, write: Callable[[str], Any]) -> None:
-        self._write = write
+
+class Rows:
+    """Comma-separated numbers without a header; at the end of each row the class of the highest, where there are
+    ``classes``."""
+
+    def __init__(self, write: Callable[[str], Any], classes: Sequence[str] = ()) -> None:
+        self._write, self._classes = write, classes
 
     def add(self, outputs: Floats, engine: str) -> None:
         """Write float64[B, n_out]."""
-        self._write(format_matrix(outputs))
+        text = format_matrix(outputs)
+        if self._classes:
+            ends = map(_cell, highest(outputs, self._classes))
+            text = "".join(f"{line},{end}\n" for line, end in zip(text.splitlines(), ends, strict=True))
+        self._write(text)
 
     def end(self) -> None:
         """There is nothing more to write."""
@@ -32,8 +42,9 @@ class Rows:
 class Document:
     """One JSON document on stdout, the same as if it were printed at once; null is no answer."""
 
-    def __init__(self, head: dict[str, Any]) -> None:
-        self._head, self._begun = head, False
+    def __init__(self, head: dict[str, Any], classes: Sequence[str] = ()) -> None:
+        self._head, self._begun, self._classes = head, False, classes
+        self._decided: list[str | None] = []
 
     def add(self, outputs: Floats, engine: str) -> None:
         """Print float64[B, n_out]; the engine's version is known when the first come."""
@@ -44,11 +55,19 @@ class Document:
         else:
             text = f",\n{text}"
         self._begun = True
+        if self._classes:
+            self._decided += [found or None for found in highest(outputs, self._classes)]
         click.echo(text, nl=False)
 
     def end(self) -> None:
         """Close it."""
-        click.echo("\n  ]\n}")
+        decided = json.dumps(self._decided, indent=2).replace("\n", "\n  ")
+        click.echo(f'\n  ],\n  "decided": {decided}\n}}' if self._classes else "\n  ]\n}")
+
+
+def _cell(text: str) -> str:
+    """A cell of comma-separated text."""
+    return f'"{text.replace(chr(34), 2 * chr(34))}"' if set(text) & {",", '"', "\n", "\r"} else text
 
 
 def _indented(row: list[float]) -> str:
@@ -70,12 +89,10 @@ class Seen:
     def add(self, outputs: Floats, engine: str) -> None:
         """Print float64[B, n_out]; columns grow where a number is longer than those above."""
         lines = [] if self._rows else [self._head]
-        for row in outputs.tolist():
+        ends = [[found] for found in highest(outputs, self._classes)] if self._classes else [[]] * len(outputs)
+        for row, end in zip(outputs.tolist(), ends, strict=True):
             self._rows += 1
-            line = [str(self._rows), *map(shortest, row)]
-            if self._classes:
-                line.append("" if any(map(math.isnan, row)) else self._classes[row.index(max(row))])
-            lines.append(line)
+            lines.append([str(self._rows), *map(shortest, row), *end])
         for line in lines:
             self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, line, strict=True)]
         last = len(self._head) - 1 if self._classes else None

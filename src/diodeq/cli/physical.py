@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from diodeq.circuit import Circuit
 from diodeq.cli import drives
 from diodeq.cli.options import Amount
+from diodeq.errors import UsageError
 from diodeq.tables import Floats
 
 WIRING = click.option(
@@ -40,10 +41,12 @@ def rows_of(
 
     ``file`` is the circuit's.
     """
+    if labelled and circuit.scaling.regresses:
+        raise UsageError(f"circuit {circuit.title!r} has no classes but quantities", "leave --labelled out")
     rows, labels = drives.rows_of(circuit, path, labelled, file)
     chosen = np.arange(len(rows))
     if samples is not None and samples < len(rows):
         chosen = np.linspace(0, len(rows) - 1, samples).round().astype(int)
     found = drives.volts(circuit, rows, path, units)[chosen]
     drives.told((chosen + 1).tolist())
-    return found, None if labels is None else labels[chosen]
+    return found, None if labels is None else labels[chosen].astype(np.int64)

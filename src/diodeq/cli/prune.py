@@ -12,20 +12,22 @@ from diodeq.analysis.quantization import Cost, cost, drawn_drives
 from diodeq.circuit import Circuit
 from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.survey import Survey
+from diodeq.cli.names import DATA, RULE
 from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.quantizing import moved
-from diodeq.cli.samples import TARGET, split_of, values_of
-from diodeq.cli.terminal import complain, say
-from diodeq.cli.train_progress import shown
+from diodeq.cli.samples import TARGET, split_of, task_of, values_of
+from diodeq.cli.terminal import mention, say
+from diodeq.cli.train_shown import shown
 from diodeq.devices.hardware.ladder import ladder, own_range
 from diodeq.errors import UsageError
 from diodeq.learning import datasets
+from diodeq.learning.objective import fits, labels_of
 from diodeq.learning.prune import has_more, open_to_pruning, pruned, trained
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for
-from diodeq.learning.rules import RULES, written
-from diodeq.learning.trainer import SCORED, fits
-from diodeq.printable import counted, percent
+from diodeq.learning.rules import described
+from diodeq.learning.trainer import SCORED
+from diodeq.printable import counted
 from diodeq.simulators import create
 
 # Between that of a circuit learned anew and that of one which is only tuned: what is pruned has to be made up for.
@@ -49,7 +51,9 @@ ANY = "any"
 @click.option(
     "--fan-in", type=click.IntRange(min=1), metavar="N", help="At most N resistors from each node towards the inputs."
 )
-@click.option("--data", help="A data set of `diodeq train` that fits the circuit; it learns on while it is pruned.")
+@click.option(
+    "--data", type=DATA, help="A data set of `diodeq train` that fits the circuit; it learns on while it is pruned."
+)
 @TARGET
 @click.option(
     "--epochs",
@@ -58,8 +62,9 @@ ANY = "any"
 )
 @click.option(
     "--rule",
+    type=RULE,
     metavar="NAME[:OPTION=VALUE…]",
-    help=f"How gradients are found: {', '.join(map(written, RULES.values()))}.  [default: hardware-linearization]",
+    help=f"How gradients are found: {described()}.  [default: hardware-linearization]",
 )
 @click.option(
     "--seed",
@@ -118,10 +123,10 @@ def prune(
     if data is not None:
         data = datasets.targeted(data, target)
         seed = split_of(circuit, data) if seed is None else seed
-        samples = datasets.load(data, seed)
+        samples = datasets.load(data, seed, task_of(loaded, data))
         fits(before, samples)
         scored, drives = (before.scaling.to_volts(x) for x in (samples.x_train[:SCORED], samples.x_test))
-        labels, clipped = samples.y_test, before.scaling.clipped(samples.x_test)
+        labels, clipped = labels_of(before, samples.y_test), before.scaling.clipped(samples.x_test)
     with create(simulator, workers, time_limit) as engine:
         if stays:
             after = loaded
@@ -146,12 +151,12 @@ def prune(
     after.save(output)
     document = _document(loaded, after, series, found, feasible, version)
     if stays:
-        complain(f"note: {circuit} has {counted(len(loaded.resistors), 'resistor')}, no more than allowed: it stays")
+        mention(f"{circuit} has {counted(len(loaded.resistors), 'resistor')}, no more than allowed: it stays")
     if as_json:
         print_json({"file": str(output), **document})
         return
     if not stays and document["made_trainable"]:
-        complain(f"note: {counted(document['made_trainable'], 'resistor')} that were not trainable could go too")
+        mention(f"{counted(document['made_trainable'], 'resistor')} that were not trainable could go too")
     say("\n".join([*_words(document, found, len(after.outputs)), feasible.sentence(), f"wrote {output}"]))
 
 
@@ -201,11 +206,8 @@ def _words(document: dict[str, Any], found: Cost, outputs: int) -> list[str]:
     if gone:
         more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
         lines.append(f"no output depends any more on {', '.join(gone[:NAMED])}{more}")
-    if found.accuracy is None or found.accuracy_before is None:
-        lines.append(moved(found, outputs, True, document["simulator"]))
+    if known := found.known():
+        lines.append(f"{known}, on {counted(found.samples, 'held-out sample')} ({document['simulator']})")
     else:
-        lines.append(
-            f"accuracy {percent(found.accuracy)}, before {percent(found.accuracy_before)}, on"
-            f" {counted(found.samples, 'held-out sample')} ({document['simulator']})"
-        )
+        lines.append(moved(found, outputs, True, document["simulator"]))
     return lines

@@ -20,6 +20,7 @@ from diodeq.cli.samples import LABELLED
 from diodeq.devices.hardware.ladder import PAIRS, Ladder, ladder
 from diodeq.devices.hardware.preferred import SERIES
 from diodeq.errors import InputError, UsageError
+from diodeq.measures import Labels
 from diodeq.netlist.bom import engineering
 from diodeq.printable import change, counted, percent
 from diodeq.simulators.base import Simulator
@@ -114,7 +115,7 @@ class Parts:
         moved = cost(engine, circuit, quantized.circuit, drives, labels, survey)
         return quantized, moved, survey.found(clipped)
 
-    def _drives(self, circuit: Circuit, file: Path) -> tuple[Floats, np.ndarray[Any, np.dtype[np.int64]] | None, int]:
+    def _drives(self, circuit: Circuit, file: Path) -> tuple[Floats, Labels | None, int]:
         """Input volts, class numbers, and how many values the circuit's limit cut."""
         if self.inputs is None:
             if self.labelled:
@@ -152,8 +153,8 @@ def words(quantized: Quantized, found: Cost, feasible: Feasibility, simulator: s
         f" {engineering(1 / quantized.ladder.high)} … {engineering(1 / quantized.ladder.low)} ohm"
     ]
     lines.append(moved(found, len(quantized.circuit.outputs), drawn, simulator))
-    if found.accuracy is not None and found.accuracy_before is not None:
-        lines.append(f"accuracy {percent(found.accuracy)}, before {percent(found.accuracy_before)}")
+    if known := found.known():
+        lines.append(known)
     lines.append(feasible.sentence())
     if found.apart > single.span:
         lines.append(

@@ -9,7 +9,8 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import ENGINE, JSON, PERCENT, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
+from diodeq.cli.names import ENGINE
+from diodeq.cli.options import JSON, PERCENT, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
@@ -109,7 +110,7 @@ def _circuit(
 ) -> tuple[str, dict[str, Any]]:
     from diodeq.analysis import verify as analysis
     from diodeq.circuit.survey import Survey
-    from diodeq.cli.drives import rows_of
+    from diodeq.cli.drives import rows_of, scores_of
     from diodeq.cli.networks import open_network
     from diodeq.cli.reproduce import this_command
     from diodeq.report.circuit_report import circuit_page
@@ -119,6 +120,7 @@ def _circuit(
     weights = given[0]
     loaded, network = Circuit.load(path), open_network(*given, as_json=False).network
     rows, labels = rows_of(loaded, inputs, labelled, path)
+    labels = scores_of(loaded, labels)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
         version = engine.version

@@ -25,12 +25,14 @@ def command(experiment: Experiment, out: str) -> tuple[str, tuple[str, ...]]:
     Only what differs from the data set's own recipe is spelled out.
     """
     known = is_known(experiment.data)
-    recipe, usual = asdict(experiment.recipe), asdict(recipe_for(experiment.data) if known else SOME)
+    recipe, usual = asdict(experiment.recipe), asdict(recipe_for(experiment.data) if known else SOME[_task(experiment)])
+    usual["task"] = ""  # what else the data tell is said
     usual |= {} if known else dict.fromkeys(SUITED)  # what suits the file need not be computed again
     words = ["diodeq", "train", experiment.data, "--out", out]
     if experiment.start:
         words += ["--from", experiment.start]
         usual |= dict.fromkeys(_TUNED) | {name: recipe[name] for name in FIXED_BY_CIRCUIT if name in recipe}
+        usual |= {"encode": "", "supply": None if recipe["encode"] else recipe["supply"]}
     elif experiment.diode != "1N4148":
         words += ["--diode", experiment.diode]
     if experiment.simulator != "ngspice":
@@ -43,6 +45,10 @@ def command(experiment: Experiment, out: str) -> tuple[str, tuple[str, ...]]:
     if changed & {"low", "high"}:
         words += ["--conductances", repr(recipe["low"]), repr(recipe["high"])]
     return shlex.join(words), tuple(sorted(changed - {"low", "high"}))
+
+
+def _task(experiment: Experiment) -> str:
+    return experiment.recipe.task or "classification"
 
 
 def this_command() -> str:

@@ -8,24 +8,35 @@ from typing import Any
 
 import numpy as np
 import rich_click as click
-from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.cli.drives import rows_of, volts
+from diodeq.cli.names import DATA
 from diodeq.cli.options import together
 from diodeq.devices.hardware.ladder import ladder
 from diodeq.devices.hardware.preferred import series_of
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.recipe import Recipe
+from diodeq.learning.recipes import is_known
+from diodeq.learning.tasks import TASKS
+from diodeq.measures import Labels
 
-LABELLED = click.option("--labelled", is_flag=True, help="The last column of --inputs is the class number.")
+LABELLED = click.option(
+    "--labelled", is_flag=True, help="The last column of --inputs is the class number, or what a regression shall find."
+)
 TARGET = click.option(
     "--target", metavar="NAME", help="The column of a csv:, parquet: or arff: file to learn, or its number."
 )
+TASK = click.option(
+    "--task",
+    type=click.Choice(list(TASKS)),
+    help="Learn classes, or quantities.  [default: quantities where the target has more than 20 different numbers, not"
+    " all whole or more than one to ten samples, or several columns, not all whole]",
+)
 # --data, --target, --split, --inputs and --labelled.
 sampled = together(
-    click.option("--data", help="A data set of `diodeq train`: its held-out samples."),
+    click.option("--data", type=DATA, help="A data set of `diodeq train`: its held-out samples."),
     TARGET,
     click.option(
         "--split",
@@ -49,8 +60,9 @@ class Samples:
     inputs: Path | None
     labelled: bool
 
-    def read(self, path: Path, circuit: Circuit) -> tuple[Floats | None, NDArray[np.int64] | None]:
-        """Input volts float64[B, n_in] for the circuit read from ``path``, and class numbers; None where not given.
+    def read(self, path: Path, circuit: Circuit) -> tuple[Floats | None, Labels | None]:
+        """Input volts float64[B, n_in] for the circuit read from ``path``, and class numbers, or the volts of the
+        outputs that stand for quantities; None where not given.
 
         Raises:
             UsageError: options that exclude each other.
@@ -69,17 +81,23 @@ class Samples:
         if self.data is None:
             return (None, None) if len(circuit.inputs) else rows_of(circuit, None)
         from diodeq.learning import datasets
-        from diodeq.learning.trainer import fits
+        from diodeq.learning.objective import fits, labels_of
 
         data = datasets.targeted(self.data, self.target)
-        found = datasets.load(data, split_of(path, data) if self.split is None else self.split)
+        seed = split_of(path, data) if self.split is None else self.split
+        found = datasets.load(data, seed, task_of(circuit, data))
         fits(circuit, found)
-        return circuit.scaling.to_volts(found.x_test), found.y_test
+        return circuit.scaling.to_volts(found.x_test), labels_of(circuit, found.y_test)
 
 
-def from_csv(path: Path, circuit: Circuit, labelled: bool, file: Path) -> tuple[Floats, NDArray[np.int64] | None]:
-    """Input volts float64[B, n_in] of a CSV in the user's units, and the class numbers in its last column, if any;
-    ``file`` is the circuit's."""
+def task_of(circuit: Circuit, data: str) -> str:
+    """What the target of a file is taken for: what the circuit's outputs are, where the data do not say themselves."""
+    return "" if is_known(data) else "regression" if circuit.scaling.regresses else "classification"
+
+
+def from_csv(path: Path, circuit: Circuit, labelled: bool, file: Path) -> tuple[Floats, Labels | None]:
+    """Input volts float64[B, n_in] of a CSV in the user's units, and the class numbers in its last column, or the volts
+    of the outputs that stand for the quantities in its last columns, if any; ``file`` is the circuit's."""
     rows, labels = rows_of(circuit, path, labelled, file)
     return volts(circuit, rows, path), labels
 

@@ -19,7 +19,7 @@ from diodeq.printable import counted, percent
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from diodeq.analysis.settling import Level
+    from diodeq.analysis.settling import ScaledSettling
 
 
 def _tolerance(context: click.Context, parameter: click.Parameter, value: str) -> float:
@@ -111,8 +111,7 @@ def settle(
 
     Example: diodeq settle run/circuit.npz --inputs X.csv --scale 0.1,1,10 --plot settle.svg
     """
-    from diodeq.analysis.settling import levels
-    from diodeq.simulators.ngspice import NgspiceSimulator
+    from diodeq.api import studies
 
     if picture is not None:
         from diodeq.report.figures import demand_drawable
@@ -120,12 +119,18 @@ def settle(
         demand_drawable(picture)
     loaded = Circuit.load(circuit)
     drives, labels = rows_of(inputs, loaded, labelled, units, samples, circuit)
-    before = np.zeros_like(drives)
-    if origin == "previous":
-        before[1:] = drives[:-1]
-    with NgspiceSimulator(workers, time_limit) as engine:
-        found = levels(engine, loaded, (wiring, load), before, drives, tolerance, scales, labels)
-        version = engine.version
+    settled = studies.settle(
+        *(loaded, drives, labels),
+        tolerance=tolerance,
+        scales=scales,
+        wiring=wiring,
+        load=load,
+        from_row_before=origin == "previous",
+        units="volts",
+        workers=workers,
+        time_limit=time_limit,
+    )
+    found, version = settled.levels, settled.version
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.settle_plot import settle_figure
@@ -142,7 +147,7 @@ def settle(
 
 
 def _document(
-    found: Sequence[Level], version: str, wiring: float, load: float, tolerance: float, origin: str
+    found: Sequence[ScaledSettling], version: str, wiring: float, load: float, tolerance: float, origin: str
 ) -> dict[str, Any]:
     from diodeq.analysis.energy import DIGITAL, PASSES_PER_GRADIENT, multiply_accumulates
 
@@ -171,7 +176,7 @@ def _document(
     }
 
 
-def _table(found: Sequence[Level]) -> Table:
+def _table(found: Sequence[ScaledSettling]) -> Table:
     from rich.table import Table
 
     from diodeq.report.quantities import quantity
@@ -203,7 +208,7 @@ def _table(found: Sequence[Level]) -> Table:
     return table
 
 
-def _sentences(found: Sequence[Level], version: str, wiring: float, load: float, origin: str) -> list[str]:
+def _sentences(found: Sequence[ScaledSettling], version: str, wiring: float, load: float, origin: str) -> list[str]:
     from diodeq.analysis.energy import DIGITAL, multiply_accumulates
     from diodeq.report.quantities import quantity
 

@@ -4,7 +4,7 @@ blocks."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.cli.drives import blocks, classes_of, volts
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN
 from diodeq.cli.outputs import Document, Rows, Seen
-from diodeq.cli.terminal import complain
-from diodeq.errors import SimulationError
+from diodeq.cli.terminal import complain, mention
+from diodeq.errors import SimulationError, UsageError
 from diodeq.files import written
 from diodeq.printable import counted
 from diodeq.simulators import create
@@ -36,6 +36,7 @@ ROWS, NUMBERS = 4096, 1 << 22
     is_flag=True,
     help="Print nan where a row has no answer, and say which on stderr; the exit code is 6 then.",
 )
+@click.option("--classes", is_flag=True, help="End each row with the class of its highest output.")
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -46,6 +47,7 @@ def simulate(
     inputs: Path | None,
     output: Path | None,
     keep_going: bool,
+    classes: bool,
     simulator: str,
     workers: int | None,
     time_limit: float,
@@ -55,7 +57,8 @@ def simulate(
     """Settle a circuit for every row of inputs and print its outputs, one row a sample.
 
     Outputs are volts with --units volts, else scores or what the network's units are. A terminal shows their names, and
-    the class of the highest where the run beside the circuit says which there are. Files may be larger than the memory.
+    the class of the highest where the run beside the circuit says which there are; --classes has it everywhere. Files
+    may be larger than the memory.
 
     Example: diodeq simulate run/circuit.npz --inputs X.csv --units network -o Y.csv
     """
@@ -64,23 +67,22 @@ def simulate(
     loaded = Circuit.load(circuit)
     several = doubt(loaded)
     if several is not None:
-        complain(
-            f"note: circuit {loaded.title!r} may have several operating points, of which one is printed: {several}"
-        )
+        mention(f"circuit {loaded.title!r} may have several operating points, of which one is printed: {several}")
     done = failed = clipped = 0
     with ExitStack() as stack:
         shown: list[Rows | Document | Seen] = []
+        named = classes_of(circuit, loaded)
+        ends = _demand_classes(loaded, named) if classes else ()
         if output is not None:
-            shown.append(Rows(stack.enter_context(written(output))))
+            shown.append(Rows(stack.enter_context(written(output)), ends))
         if as_json:
             head = {"units": units, "output_names": list(loaded.output_names), "unique": several is None}
-            classes = classes_of(circuit, loaded)
-            shown.append(Document({**head, "classes": classes} if classes else head))
+            shown.append(Document({**head, "classes": named} if named else head, ends))
         elif output is None:
             seen = sys.stdout.isatty()
-            shown.append(Seen(loaded.output_names, classes_of(circuit, loaded)) if seen else Rows(_out))
+            shown.append(Seen(loaded.output_names, ends or named) if seen else Rows(_out, ends))
             if seen:
-                complain(f"note: outputs are {_unit(loaded, units)}")
+                mention(f"outputs are {_unit(loaded, units)}")
         advance = stack.enter_context(_bar(inputs, hidden=sys.stdout.isatty() and output is None))
         engine = stack.enter_context(create(simulator, workers, time_limit))
         for rows in blocks(loaded, inputs, _rows_at_once(loaded), advance):
@@ -98,7 +100,7 @@ def simulate(
             each.end()
     if clipped:
         limit = f"±{loaded.scaling.limit:g} V of its supply"
-        complain(f"note: {counted(clipped, 'value')} would drive the circuit beyond the {limit} and stayed there")
+        mention(f"{counted(clipped, 'value')} would drive the circuit beyond the {limit} and stayed there")
     if failed:
         one = failed == 1
         raise SimulationError(
@@ -107,9 +109,18 @@ def simulate(
         )
 
 
+def _demand_classes(circuit: Circuit, named: Sequence[str]) -> Sequence[str]:
+    """What each output scores: a class of the run, else the output's own name."""
+    if circuit.scaling.regresses or len(circuit.output_names) < 2:
+        raise UsageError(f"the outputs of circuit {circuit.title!r} are no classes", "leave --classes out")
+    return named or circuit.output_names
+
+
 def _unit(circuit: Circuit, units: str) -> str:
     """What the numbers that are printed are."""
     scale = circuit.scaling.output_scale
+    if units == "network" and circuit.scaling.regresses:
+        return "in the units of what was learned"
     return "volts" if units == "volts" or scale == 1.0 else f"in the network's units, {scale:g} to a volt"
 
 

@@ -8,17 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rich_click as click
 from click.core import ParameterSource
 from click.exceptions import Exit
 
+from diodeq.analysis.quantization import USUAL_VOLTS
 from diodeq.circuit import Circuit
 from diodeq.circuit.graph import unread
 from diodeq.cli.architecture import ARCHITECTURE, FIXED_BY_CIRCUIT
-from diodeq.cli.options import ENGINE, JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
-from diodeq.cli.samples import TARGET
-from diodeq.cli.terminal import complain, say
-from diodeq.cli.train_progress import shown
+from diodeq.cli.names import DATA, ENGINE, RULE
+from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
+from diodeq.cli.samples import TARGET, TASK
+from diodeq.cli.terminal import complain, mention, say
+from diodeq.cli.train_shown import shown
 from diodeq.devices.hardware import technology
 from diodeq.devices.hardware.ladder import own_range
 from diodeq.devices.units import Unit
@@ -27,15 +30,17 @@ from diodeq.files import write_atomically
 from diodeq.interrupts import EXIT_CODE, received
 from diodeq.learning import datasets
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.experiment import Experiment, conduct, stored, tuned
-from diodeq.learning.knobs import OTHERS
+from diodeq.learning.experiment import Experiment, conduct, stored
+from diodeq.learning.initial import tuned
 from diodeq.learning.losses import LOSSES
+from diodeq.learning.parametrization import OTHERS
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import is_known, recipe_for
-from diodeq.learning.rules import RULES, written
+from diodeq.learning.rules import described
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
-from diodeq.printable import counted, percent, quantity
+from diodeq.measures import measure_of
+from diodeq.printable import counted, quantity
 
 NAMED = 8
 # So many times the power that was asked for is worth a word: held-out samples may take a little more than training's.
@@ -45,7 +50,7 @@ ABOVE = 1.2
 
 # In the order in which a run is thought of; each panel of --help is as wide as its own options.
 PANELS = {
-    "The run": ("--target", "--out", "--from", "--resume", "--overwrite", "--seed"),
+    "The run": ("--target", "--task", "--out", "--from", "--resume", "--overwrite", "--seed"),
     "The circuit": ("--hidden", "--unit", "--topology", "--lateral", "--diode", "--supply", "--encode"),
     "What it may take": ("--parts", "--fan-in", "--power", "--power-weight", "--conductances", "--quantize"),
     "Its parts": ("--technology", "--robust", "--strict"),
@@ -64,15 +69,17 @@ PANELS = {
         "option_groups": {"*train": [{"name": name, "options": [*each]} for name, each in PANELS.items()]},
     }
 )
-@click.argument("data", required=False)
+@click.argument("data", required=False, type=DATA)
 @TARGET
+@TASK
 @click.option("--out", "-o", required=True, type=WRITTEN, help="Folder of the run; must not exist yet.")
 @ARCHITECTURE
 @SIMULATOR
 @click.option(
     "--rule",
+    type=RULE,
     metavar="NAME[:OPTION…]",
-    help=f"How gradients are found: {', '.join(map(written, RULES.values()))}.  [default: hardware-linearization]",
+    help=f"How gradients are found: {described()}.  [default: hardware-linearization]",
 )
 @click.option("--epochs", type=int, help="Passes through the training samples.")
 @click.option("--batch-size", type=int, help="Samples per update.")
@@ -141,10 +148,10 @@ def train(
 ) -> None:
     """Train a resistor-diode circuit on DATA inside a simulator.
 
-    DATA is iris, wine, breast-cancer, digits, xor, moons, idx:FOLDER (MNIST format), npz:FILE (arrays X and y), or a
-    table, csv:FILE, parquet:FILE or arff:FILE, whose label is the last column or --target; --resume knows it. Numbers
-    that are not given have sane values for it. The folder gets circuit.npz, netlist.cir, summary.json, metrics.jsonl,
-    checkpoint.npz and training.svg.
+    DATA is iris, wine, breast-cancer, digits, xor, moons, for regression diabetes or friedman, idx:FOLDER (MNIST
+    format), npz:FILE (arrays X and y), or a table, csv:FILE, parquet:FILE or arff:FILE, whose label is the last column
+    or --target; --resume knows it. Numbers that are not given have sane values for it. The folder gets circuit.npz,
+    netlist.cir, summary.json, metrics.jsonl, checkpoint.npz and training.svg.
 
     Example: diodeq train iris --out run
     """
@@ -168,7 +175,8 @@ def train(
         lost = unread(circuit)
         if lost:
             shown = f"{', '.join(lost[:NAMED])}{' …' if len(lost) > NAMED else ''}"
-            complain(f"note: nothing reads {len(lost)} of {counted(len(circuit.inputs), 'feature')}: {shown}")
+            mention(f"nothing reads {len(lost)} of {counted(len(circuit.inputs), 'feature')}: {shown}")
+        _say_volts(circuit, samples)
         progress.start(circuit, samples, done)
 
     mode = "resume" if resume else "overwrite" if overwrite else "new"
@@ -200,6 +208,19 @@ def train(
         )
 
 
+def _say_volts(circuit: Circuit, data: Dataset) -> None:
+    """A note where features drive a circuit as they are, beyond what its own sources give."""
+    if not circuit.scaling.untouched or not len(circuit.inputs):
+        return
+    highest = float(np.abs(data.x_train).max())
+    own = float(np.abs(circuit.voltage_sources.values).max(initial=0.0)) or USUAL_VOLTS
+    if highest > own:
+        mention(
+            f"the circuit takes features for volts, and they reach {quantity(highest, 'V')}; --encode range --supply"
+            f" {own:g} puts them within ±{own:g} V"
+        )
+
+
 def _given(context: click.Context) -> set[str]:
     """Parameters named on the command line or in the environment: those are meant, defaults are not."""
     meant = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
@@ -224,8 +245,10 @@ def _fresh(
     given: set[str], data: str, diode: str | None, simulator: str, start: Path | None, numbers: dict[str, Any]
 ) -> tuple[Experiment, Dataset | None]:
     """What is asked for, and its data where they had to be looked at for a recipe."""
-    loaded = None if is_known(data) else datasets.load(data, Recipe().with_given(seed=numbers["seed"]).seed)
-    recipe = recipe_for(data, loaded).with_given(**numbers)
+    task = numbers["task"] or ""
+    seed = Recipe().with_given(seed=numbers["seed"]).seed
+    loaded = None if is_known(data) else datasets.load(data, seed, task)
+    recipe = recipe_for(data, loaded, task).with_given(**numbers)
     diode = diode or Unit.parse(recipe.unit).kind.diode
     if start is None:
         return Experiment(data, recipe, diode, simulator), loaded
@@ -286,17 +309,17 @@ def _picture(path: Path, metrics: list[dict[str, Any]], summary: dict[str, Any])
 
 def _layers(summary: dict[str, Any]) -> str:
     """The widths of the circuit's layers, or the file that it was."""
-    widths = (summary["features"], *summary["recipe"]["hidden"], len(summary["classes"]))
+    widths = (summary["features"], *summary["recipe"]["hidden"], len(summary["classes"] or summary["targets"]))
     return summary["start"] or "-".join(map(str, widths))
 
 
 def _sentences(summary: dict[str, Any], out: Path) -> str:
     diodes, nodes = counted(summary["diodes"], "diode"), counted(summary["nodes"], "node")
-    recipe = summary["recipe"]
+    recipe, measure = summary["recipe"], measure_of(summary)
     lines = [
-        f"{summary['data']}: {percent(summary['test_accuracy'])} right on"
+        f"{summary['data']}: {measure.words(summary[f'test_{measure.key}'])} on"
         f" {counted(summary['test_samples'], 'held-out sample')}"
-        f" ({percent(summary['train_accuracy'])} in training)",
+        f" ({measure.said(summary[f'train_{measure.key}'])} in training)",
         f"{_layers(summary)}: {counted(summary['resistors'], 'resistor')}, {diodes} ({summary['diode']}), {nodes};"
         f" learned in batches of {recipe['batch_size']:,} at a rate of {recipe['rate']:g}",
         summary["feasibility"]["sentence"],
@@ -312,7 +335,7 @@ def _sentences(summary: dict[str, Any], out: Path) -> str:
     if "verified" in summary:
         other = summary["verified"]
         lines.append(
-            f"{other['simulator_version']} gives {percent(other['test_accuracy'])},"
+            f"{other['simulator_version']} gives {measure.words(other[f'test_{measure.key}']).removesuffix(' right')},"
             f" outputs within {other['max_difference_volts']:.1e} V"
         )
     return "\n".join([*lines, f"results in {out}"])

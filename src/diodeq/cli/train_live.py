@@ -16,9 +16,9 @@ from rich.text import Text
 from diodeq.circuit import Circuit
 from diodeq.cli.train_progress import Progress, subject
 from diodeq.learning.datasets import Dataset
+from diodeq.learning.metrics import Metrics
 from diodeq.learning.run_folder import RunFolder
-from diodeq.learning.trainer import Metrics
-from diodeq.printable import percent
+from diodeq.measures import ACCURACY, measure_of
 from diodeq.simulators.base import Monitored, Simulator
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -38,7 +38,7 @@ class Dashboard(Progress):
         self._training: list[float] = []
         self._held_out: list[float] = []
         self._first = self._done = 0.0
-        self._loss = math.nan
+        self._loss, self._measure = math.nan, ACCURACY
         self._began = self._answered = clock()
         self._speed = 0.0
 
@@ -50,7 +50,8 @@ class Dashboard(Progress):
         """Say what is trained; a resumed run brings the curves of its epochs so far."""
         self._title, self._samples = subject(circuit, data), len(data.x_train)
         for line in RunFolder(self._out).metrics()[:done]:
-            self._add(line["loss"], line["train_accuracy"], line["test_accuracy"])
+            self._measure = measure_of(line)
+            self._add(line["loss"], *(line[f"{each}_{self._measure.key}"] for each in ("train", "test")))
         self._first = self._done = float(done)
         self._began = self._answered = self._clock()
 
@@ -60,7 +61,8 @@ class Dashboard(Progress):
 
     def epoch(self, metrics: Metrics) -> None:
         """One more point on every curve."""
-        self._add(metrics.loss, metrics.train_accuracy, metrics.test_accuracy)
+        self._measure = metrics.measure
+        self._add(metrics.loss, metrics.train, metrics.test)
         self._done, self._loss, self._speed = metrics.epoch, math.nan, metrics.samples_per_second
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -75,7 +77,8 @@ class Dashboard(Progress):
             ("training", self._training, "bright_black"),
             ("held out", self._held_out, "blue"),
         ):
-            best = f"{percent(values[-1])}, best {percent(max(values))}" if values else ""
+            said = self._measure.said
+            best = f"{said(values[-1])}, best {said(max(values))}" if values else ""
             curves.add_row(name, Text(sparkline(values, width).ljust(width), colour), best)
         speed = self._now()
         curves.add_row("speed", "", f"{speed:.0f} samples/s" if speed else "")

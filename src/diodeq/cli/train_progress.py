@@ -1,21 +1,18 @@
-"""How training looks while it runs: a live display on a terminal, plain lines elsewhere if asked for; always stderr."""
+"""How training looks while it runs, on stderr: plain lines, or a bar and the latest figures."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from diodeq.circuit import Circuit
-from diodeq.cli.console import Terminal
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.trainer import Metrics
-from diodeq.printable import counted, percent
+from diodeq.learning.metrics import Metrics
+from diodeq.measures import ACCURACY
+from diodeq.printable import counted
 from diodeq.simulators.base import Simulator
 
 
@@ -85,9 +82,10 @@ def subject(circuit: Circuit, data: Dataset) -> str:
 
 def words(metrics: Metrics) -> str:
     """An epoch in a line."""
+    named = "" if metrics.measure is ACCURACY else f"{metrics.measure.name} "
     return (
-        f"epoch {metrics.epoch}: loss {metrics.loss:.4f}, training {percent(metrics.train_accuracy)}, "
-        f"held out {percent(metrics.test_accuracy)}, {metrics.samples_per_second:.0f} samples/s"
+        f"epoch {metrics.epoch}: loss {metrics.loss:.4f}, {named}training {metrics.measure.said(metrics.train)}, "
+        f"held out {metrics.measure.said(metrics.test)}, {metrics.samples_per_second:.0f} samples/s"
     )
 
 
@@ -96,21 +94,3 @@ def _stack(grid: Table, text: str) -> Table:
     both.add_row(grid)
     both.add_row(text)
     return both
-
-
-@contextmanager
-def shown(epochs: int, verbose: bool, dashboard: bool, out: Path) -> Iterator[Progress]:
-    """The display that fits stderr; ``out`` is the run's folder, whose earlier epochs a dashboard shows too."""
-    if not sys.stderr.isatty():
-        yield Lines() if verbose or dashboard else Progress()
-        return
-    console = Terminal(stderr=True)
-    if dashboard:
-        from diodeq.cli.train_live import Dashboard
-
-        screen = Dashboard(epochs, out)
-        with Live(screen, console=console, refresh_per_second=4):
-            yield screen
-        return
-    with Live(console=console, refresh_per_second=8, transient=not verbose) as live:
-        yield Screen(epochs, live)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.drives import rows_of
+from diodeq.cli.drives import rows_of, scores_of
 from diodeq.cli.options import JSON, PERCENT, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
-from diodeq.cli.terminal import complain, say
+from diodeq.cli.terminal import mention, say
 from diodeq.files import write_atomically
+from diodeq.measures import R2
 from diodeq.printable import counted, percent
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ def verify(
     loaded, opened = Circuit.load(circuit), open_network(weights, activation, layers, margin, as_json)
     network = opened.network
     rows, labels = rows_of(loaded, inputs, labelled, circuit)
+    labels = scores_of(loaded, labels)
     with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
     program = compare(weights, network, rows)
     if program.difference is not None and program.difference > DOUBTFUL:
-        complain(f"note: the network as it was read does not compute what its file does: {program.sentence()}")
+        mention(f"the network as it was read does not compute what its file does: {program.sentence()}")
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.parity_plot import parity_figure
@@ -93,10 +95,12 @@ def _lines(found: Verification) -> list[str]:
             for name, entry in found.budget(k).items()
         )
     lines.append(f"solver: production and reference route differ by at most {found.solver:.1e}")
-    accuracy = found.accuracy()
+    score = found.score() or {}
     for name, share in found.agreement().items() if found.decides else ():
-        right = f", {percent(accuracy[name])} right" if accuracy else ""
+        right = f", {percent(score[name])} right" if score else ""
         lines.append(f"{name:<9} decides as the network on {percent(share)} of the samples{right}")
+    if not found.decides:
+        lines.extend(f"{name:<9} {R2.words(each)}" for name, each in score.items())
     moved = (
         f"{100 * found.tolerance:g} % moves the outputs by at most {found.displacement:.3g} (Euclidean, network units)"
     )

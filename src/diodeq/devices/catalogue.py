@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from diodeq.devices.diode.model import DiodeModel
-from diodeq.devices.one_ports import Model, from_json
+from diodeq.devices.one_ports import FAMILIES, Model, from_json
 from diodeq.documents import toml
 from diodeq.errors import InputError, UsageError
 from diodeq.files import read_bytes, write_atomically
+from diodeq.plugins import Registry
 
 LARGEST = 1 << 24
 """Bytes of a catalogue."""
+ADDED: Registry[Model] = Registry({}, "diodeq.devices", sound=lambda thing: isinstance(thing, (*FAMILIES.values(),)))
+"""Parts that installed packages add, by name"""
 
 
 def get(name: str) -> Model:
@@ -28,6 +31,9 @@ def get(name: str) -> Model:
     """
     there = parts()
     if name.casefold() not in there:
+        added = next((each for each in ADDED if each.casefold() == name.casefold()), None)
+        if added is not None:
+            return ADDED[added]
         near = get_close_matches(name.casefold(), there, n=3)
         hint = f"did you mean {' or '.join(there[key].name for key in near)}? " if near else ""
         raise UsageError(f"there is no diode called {name!r}", f"{hint}`diodeq devices list` shows all")

@@ -123,7 +123,7 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Element:
+class ActivationElement:
     """What one unit needs.
 
     ``diodes`` are (anode, cathode) pairs, all of the stage's diode or, where ``made`` is given, of that one.
@@ -157,20 +157,20 @@ class Element:
         return tuple(found)
 
 
-def identity(parameter: float) -> Element:
-    return Element()
+def identity(parameter: float) -> ActivationElement:
+    return ActivationElement()
 
 
-def relu(parameter: float) -> Element:
+def relu(parameter: float) -> ActivationElement:
     """F = normal cone of v ≥ 0: the diode conducts when the node would go negative."""
-    return Element(diodes=(("low", "node"),), rails=(Rail("low", 0.0, 1.0),))
+    return ActivationElement(diodes=(("low", "node"),), rails=(Rail("low", 0.0, 1.0),))
 
 
-def leaky_relu(slope: float) -> Element:
+def leaky_relu(slope: float) -> ActivationElement:
     """F(v) = (1/s - 1) v below zero: the same diode before a resistor, at the end where its voltage stays small."""
     if slope == 1.0:
-        return Element()
-    return Element(
+        return ActivationElement()
+    return ActivationElement(
         diodes=(("low", "leak"),),
         resistors=(("leak", "node", 1.0 / slope - 1.0),),
         rails=(Rail("low", 0.0, 1.0),),
@@ -178,56 +178,58 @@ def leaky_relu(slope: float) -> Element:
     )
 
 
-def hard_tanh(limit: float) -> Element:
+def hard_tanh(limit: float) -> ActivationElement:
     """F = normal cone of [-c, c]: clamps to two rails."""
-    return Element(
+    return ActivationElement(
         diodes=(("node", "high"), ("low", "node")),
         rails=(Rail("high", limit, -1.0), Rail("low", -limit, 1.0)),
     )
 
 
-def softened_threshold(threshold: float) -> Element:
+def softened_threshold(threshold: float) -> ActivationElement:
     """The bridge of `soft_threshold` with diodes as ideal as Newton's method can bear: a bridge passes current from
     diode to diode while all four change by decades."""
     return replace(soft_threshold(threshold), made=Made(saturation=1e-9, thermal=1e-4))
 
 
-def soft_threshold(threshold: float) -> Element:
+def soft_threshold(threshold: float) -> ActivationElement:
     """F(v) = t sign(v): a bridge of four diodes around a current source passes any current of at most ±t at 0 V and
     exactly ±t at any other voltage. The drops of its two paths cancel."""
-    return Element(
+    return ActivationElement(
         diodes=(("top", "node"), ("top", "0"), ("node", "bottom"), ("0", "bottom")),
         currents=(("bottom", "top", threshold),),
         inner=("top", "bottom"),
     )
 
 
-def asinh(scale: float) -> Element:
+def asinh(scale: float) -> ActivationElement:
     """F(v) = a sinh(v/a): an antiparallel pair, ``I_s (e^(v/a) - 1) - I_s (e^(-v/a) - 1)`` with ``2 I_s = a``."""
-    return Element(diodes=(("node", "0"), ("0", "node")), made=Made(scale / 2.0, scale), scalable=False)
+    return ActivationElement(diodes=(("node", "0"), ("0", "node")), made=Made(scale / 2.0, scale), scalable=False)
 
 
-def diode_relu(thermal: float) -> Element:
+def diode_relu(thermal: float) -> ActivationElement:
     """F(v) = -I_s (exp(-v/t) - 1): one Shockley diode, anode at ground."""
-    return Element(diodes=(("0", "node"),), made=Made(thermal * DIODE_RELU_SATURATION, thermal), scalable=False)
+    return ActivationElement(
+        diodes=(("0", "node"),), made=Made(thermal * DIODE_RELU_SATURATION, thermal), scalable=False
+    )
 
 
-def tanh(parameter: float) -> Element:
+def tanh(parameter: float) -> ActivationElement:
     """F(v) = artanh(v) - v: one part whose curve that is."""
-    return Element(diodes=(("node", "0"),), made=MadeTanh(), scalable=False)
+    return ActivationElement(diodes=(("node", "0"),), made=MadeTanh(), scalable=False)
 
 
-def elu(scale: float) -> Element:
+def elu(scale: float) -> ActivationElement:
     """F(v) = log(1 + v/a) - v below zero: one part whose curve that is."""
-    return Element(diodes=(("node", "0"),), made=MadeElu(scale), scalable=False)
+    return ActivationElement(diodes=(("node", "0"),), made=MadeElu(scale), scalable=False)
 
 
-def tanh_generator(parameter: float) -> Element:
+def tanh_generator(parameter: float) -> ActivationElement:
     """A diode function generator for tanh: clamps at rising voltages, each but the last through a resistor."""
     return generator(*TANH_GENERATOR)
 
 
-def generator(levels: tuple[float, ...], conductances: tuple[float, ...]) -> Element:
+def generator(levels: tuple[float, ...], conductances: tuple[float, ...]) -> ActivationElement:
     """Odd and straight between corners: at ±``levels[k]`` a branch of ``conductances[k]`` begins to conduct, or, of the
     last where there is one level more, a clamp."""
     diodes: list[tuple[str, str]] = []
@@ -242,4 +244,4 @@ def generator(levels: tuple[float, ...], conductances: tuple[float, ...]) -> Ele
         else:
             diodes += [("node", high), (low, "node")]
     inner = tuple(end for end, _, _ in resistors)
-    return Element(diodes=tuple(diodes), resistors=tuple(resistors), rails=tuple(rails), inner=inner)
+    return ActivationElement(diodes=tuple(diodes), resistors=tuple(resistors), rails=tuple(rails), inner=inner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diodeq.devices.elements import Element
+from diodeq.devices.elements import ActivationElement
 from diodeq.devices.monotone import solve
 from diodeq.devices.one_ports import OnePorts
 
@@ -13,12 +13,17 @@ Floats = NDArray[np.float64]
 
 
 def induced(
-    element: Element, device: OnePorts, source: ArrayLike, alpha: ArrayLike, volts_per_unit: float, bias: float
+    element: ActivationElement,
+    device: OnePorts,
+    source: ArrayLike,
+    alpha: ArrayLike,
+    volts_per_unit: float,
+    bias: float,
 ) -> tuple[Floats, Floats]:
     """The node's voltages, and how far they follow their source (0 to 1), for source voltages behind ``alpha`` ohms.
 
     Args:
-        element: whose branches all lead from the node to a rail: see ``Element.branches``.
+        element: whose branches all lead from the node to a rail: see ``ActivationElement.branches``.
         device: one law for all of its diodes.
         source: V, any shape.
         alpha: Ω, what a unit conductance is; broadcasts against ``source``.
@@ -44,7 +49,7 @@ def induced(
 
 
 def leaving(
-    element: Element, device: OnePorts, volts: Floats, alpha: ArrayLike, volts_per_unit: float, bias: float
+    element: ActivationElement, device: OnePorts, volts: Floats, alpha: ArrayLike, volts_per_unit: float, bias: float
 ) -> tuple[Floats, Floats]:
     """The current (A) that leaves a node at ``volts`` through its element, and its slope (S); the rest as `induced`."""
     rails = _rails(element, volts_per_unit, bias)
@@ -62,5 +67,5 @@ def leaving(
     return current, slope
 
 
-def _rails(element: Element, volts_per_unit: float, bias: float) -> dict[str, float]:
+def _rails(element: ActivationElement, volts_per_unit: float, bias: float) -> dict[str, float]:
     return {rail.name: rail.level * volts_per_unit + rail.drops * bias for rail in element.rails} | {"0": 0.0}

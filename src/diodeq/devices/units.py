@@ -15,7 +15,7 @@ from diodeq.devices import elements
 from diodeq.devices.composite.model import CompositeModel
 from diodeq.devices.composite.parts import Part
 from diodeq.devices.diode.model import DiodeModel
-from diodeq.devices.elements import Element, Rail
+from diodeq.devices.elements import ActivationElement, Rail
 from diodeq.devices.protocol import Model
 from diodeq.devices.ratings import Ratings
 from diodeq.errors import UsageError
@@ -35,25 +35,25 @@ class Kind:
     """
 
     about: str
-    element: Callable[[float], Element]
+    element: Callable[[float], ActivationElement]
     parameter: tuple[str, float] | None = None
     diode: str = "1N4148"
     alternating: bool = False
     device: Callable[[Model], Model] = lambda part: part
 
 
-def _diode(_: float) -> Element:
-    return Element(diodes=(("0", "node"),))
+def _diode(_: float) -> ActivationElement:
+    return ActivationElement(diodes=(("0", "node"),))
 
 
-def _pair(middle: float) -> Element:
+def _pair(middle: float) -> ActivationElement:
     rail = "middle" if middle else "0"
     rails = (Rail("middle", middle, 0.0),) if middle else ()
-    return Element(diodes=(("node", rail), (rail, "node")), rails=rails)
+    return ActivationElement(diodes=(("node", rail), (rail, "node")), rails=rails)
 
 
-def _one_device(_: float) -> Element:
-    return Element(diodes=(("node", "0"),))
+def _one_device(_: float) -> ActivationElement:
+    return ActivationElement(diodes=(("node", "0"),))
 
 
 def _back_to_back(part: Model) -> Model:
@@ -114,7 +114,7 @@ class Unit:
         return KINDS[self.name]
 
     @property
-    def element(self) -> Element:
+    def element(self) -> ActivationElement:
         """Its parts, levels in volts."""
         return self.kind.element(self.parameter)
 

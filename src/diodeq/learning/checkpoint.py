@@ -15,7 +15,7 @@ from diodeq.documents import from_json
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.learning.recipe import digest
-from diodeq.learning.trainer import Snapshot
+from diodeq.learning.snapshots import Snapshot
 from diodeq.learning.updates import State
 
 FORMAT = "diodeq-checkpoint"
@@ -49,7 +49,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path, like: Snapshot) -> Snapshot:
-    """The snapshot; ``like`` is one of the right shape (of ``trainer.start``). Raises ``InputError``."""
+    """The snapshot; ``like`` is one of the right shape (of ``snapshots.start``). Raises ``InputError``."""
     header, arrays = _read(path)
     slots, stays = _slots(arrays), arrays.get("stays", like.stays)
     if stays.sum() == len(like.stays):  # the circuit on disk is the result already

@@ -18,7 +18,7 @@ from diodeq.learning import datasets, trainer
 from diodeq.learning.experiment import Experiment, build
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
-from diodeq.learning.runs import Course, OnRun, Run, accuracy, completed, demand_distinct, finite, moments
+from diodeq.learning.runs import Course, OnRun, Run, completed, demand_distinct, finite, measure_among, moments, reached
 from diodeq.pool import TIME_LIMIT
 
 
@@ -27,8 +27,8 @@ class Comparison:
     """What is compared.
 
     ``rules`` as ``rules.named`` reads them, ``recipe`` all that they share; ``budget`` circuit solves for each training
-    run. With several ``rates`` a rule takes the one with the highest mean held-out accuracy over ``tuning_seeds``
-    (ties: the lowest training loss), none of which may be one of ``seeds``, which are reported.
+    run. With several ``rates`` a rule takes the one with the highest mean held-out accuracy, or R², over
+    ``tuning_seeds`` (ties: the lowest training loss), none of which may be one of ``seeds``, which are reported.
 
     Raises:
         UsageError: nothing to compare, something twice, a number that makes no sense, or a seed both tuned on and
@@ -110,10 +110,10 @@ def compare(
             trials = iter(runs(asked))
             for entry in possible:
                 tried = {r: [next(trials) for _ in seeds] for r in comparison.rates}
-                entry["rate"] = max(tried, key=lambda r: (_mean(tried[r], "test_accuracy"), -_mean(tried[r], "loss")))
+                key = f"test_{measure_among([run for found in tried.values() for run in found]).key}"
+                entry["rate"] = max(tried, key=lambda r: (_mean(tried[r], key), -_mean(tried[r], "loss")))
                 entry["tuning"] = [
-                    {"rate": r, "test_accuracy": _mean(found, "test_accuracy"), "loss": _mean(found, "loss")}
-                    for r, found in tried.items()
+                    {"rate": r, key: _mean(found, key), "loss": _mean(found, "loss")} for r, found in tried.items()
                 ]
         asked = [(e["rule"], e["rate"], s, e["epochs"]) for e in possible for s in comparison.seeds]
         reported = iter(runs(asked, comparison.verify_with))
@@ -138,7 +138,7 @@ def _extent(comparison: Comparison, rule: str) -> dict[str, Any]:
     """How far the budget goes, or that it does not allow one step."""
     experiment = comparison.experiment(rule, comparison.rates[0], comparison.seeds[0], epochs=comparison.budget)
     recipe = experiment.recipe
-    data = datasets.load(comparison.data, recipe.seed)
+    data = datasets.load(comparison.data, recipe.seed, recipe.task)
     circuit = build(experiment, data, Technology(recipe.low, recipe.high, volts=recipe.supply, diode=experiment.diode))
     found = {"inexact": named(rule).inexact(circuit), "solves_per_sample": named(rule).cost(circuit)}
     try:
@@ -156,14 +156,15 @@ def _mean(runs: Sequence[dict[str, Any]], key: str) -> float:
 
 
 def _spread(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and standard deviation of held-out accuracy over seeds, and the same of the learning curves."""
-    found: dict[str, Any] = {"test_accuracy": accuracy(runs)}
-    verified = [run["verified"]["test_accuracy"] for run in runs if "verified" in run]
+    """Mean and standard deviation of held-out accuracy or R² over seeds, and the same of the learning curves."""
+    found: dict[str, Any] = {**reached(runs)}
+    key = measure_among(runs).key
+    verified = [run["verified"][f"test_{key}"] for run in runs if "verified" in run]
     if verified:
-        found["verified_accuracy"] = moments(verified)
+        found[f"verified_{key}"] = moments(verified)
     curves = [run["curve"] for run in runs if "curve" in run]
     if curves:
-        every = np.array([curve["test_accuracy"] for curve in curves])
+        every = np.array([curve[f"test_{key}"] for curve in curves])
         found["curve"] = {
             "solves": curves[0]["solves"],
             "mean": every.mean(axis=0).tolist(),

@@ -24,7 +24,7 @@ class Raw:
     """What a file holds, not yet checked: samples, labels and, where there are any, test samples and labels.
 
     With ``classes``, sorted, the labels are places among these, all of them taken. ``features`` are the columns' names,
-    where the file says them all.
+    where the file says them all, and ``target`` that of the label.
     """
 
     x: NDArray[Any]
@@ -33,6 +33,7 @@ class Raw:
     y_test: NDArray[Any] | None = None
     classes: NDArray[Any] | None = None
     features: tuple[str, ...] = ()
+    target: str = ""
 
 
 def unreadable(path: Path, error: Exception) -> InputError:

@@ -95,7 +95,7 @@ def _read_rows(path: Path, rows: Iterator[tuple[int, list[str]]], at: int, calle
         raise InputError(f"{path} holds no samples", "give one sample a row: its features, then its label")
     x, y = np.frombuffer(values).reshape(-1, len(features)), np.frombuffer(places, np.int64)
     if all(map(tables.is_number, known)):
-        return Raw(x, _of_numbers(path, list(known))[y], features=names)
+        return Raw(x, _of_numbers(path, list(known))[y], features=names, target=called[at][1])
     _demand_short(path, max(map(len, known)), len(known))
     classes, order = np.unique(list(known), return_inverse=True)
     return Raw(x, order[y], classes=classes, features=names)
@@ -232,4 +232,5 @@ def _of_columns(path: Path, names: list[str], columns: list[NDArray[Any]], targe
     if not len(labels):
         raise InputError(f"{path} holds no samples", "give one sample a row")
     features = tuple(names[k] for k in places)
-    return Raw(np.stack([column.astype(np.float64) for column in columns], axis=1), labels, features=features)
+    x = np.stack([column.astype(np.float64) for column in columns], axis=1)
+    return Raw(x, labels, features=features, target=names[at])

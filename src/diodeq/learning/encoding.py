@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -70,7 +70,7 @@ def encoding(text: str, floor: float = 0.0) -> Encoding:
 def units(x_train: Floats, encode: str, supply: float, beta: float = 1.0, floor: float = 0.0) -> Units:
     """The units of an encoding for a supply of ±``supply`` volts, from training samples alone.
 
-    A feature that never varies is not driven (its scale is 0). ``beta`` turns output volts into logits.
+    A feature that never varies is not driven (its scale is 0). ``beta`` turns output volts into scores.
 
     Raises:
         InputError: a feature's values are too large to compute with.
@@ -88,3 +88,18 @@ def units(x_train: Floats, encode: str, supply: float, beta: float = 1.0, floor:
     flat = x_train.std(axis=0) <= 1e-12 * np.abs(middle)
     scale = np.where(flat, 0.0, supply / np.where(flat, 1.0, reach))
     return Units(middle, scale, beta, supply if found.bounded else math.inf)
+
+
+def regressing(scaling: Units, targets: Floats) -> Units:
+    """The units of a regression of ``targets`` float64[n, n_out]: their mean is a score of 0 and their standard
+    deviation one of 1.
+
+    Raises:
+        InputError: targets too large to compute with.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = targets.mean(axis=0), targets.std(axis=0)
+    if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
+        raise InputError("the targets are too large to compute their spread", "scale them down")
+    flat = deviation <= 1e-12 * np.abs(mean)
+    return replace(scaling, target_offset=mean, target_scale=np.where(flat, 1.0, deviation))

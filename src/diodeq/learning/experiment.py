@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,23 @@ from diodeq import processors
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.circuit.survey import Survey
-from diodeq.devices import catalogue
-from diodeq.devices.hardware.technology import Technology, variation_of
-from diodeq.devices.hardware.variation import Variation
+from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, UsageError
-from diodeq.learning import checkpoint, datasets, trainer
+from diodeq.learning import checkpoint, datasets, snapshots, trainer
 from diodeq.learning.datasets import Dataset
-from diodeq.learning.encoding import units
+from diodeq.learning.initial import brought, fresh, in_range, technology_of
+from diodeq.learning.metrics import Metrics
+from diodeq.learning.objective import fits, labels_of, outputs, score
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.run_folder import opened
-from diodeq.learning.trainer import Metrics, OnBatch, Snapshot
+from diodeq.learning.snapshots import Snapshot
+from diodeq.learning.tasks import TASKS
+from diodeq.learning.trainer import OnBatch
+from diodeq.measures import scored
 from diodeq.netlist.listing import circuit_digest
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator, batches
-from diodeq.synthesis import layered
-
-TUNING_RATE = 0.005
-"""A circuit that works already is tuned, not learned anew."""
 
 OnEpoch = Callable[[Metrics], None]
 Picture = Callable[[Path, list[dict[str, Any]], dict[str, Any]], None]
@@ -111,7 +110,7 @@ def conduct(
             pass
     recipe = experiment.recipe
     technology = technology_of(experiment.recipe, experiment.diode)
-    data = data or datasets.load(experiment.data, recipe.seed)
+    data = data or datasets.load(experiment.data, recipe.seed, recipe.task)
     document = {"experiment": experiment.to_json(), "data_digest": _digest(data)}
     if mode == "resume":
         document = _same_data(out, document)
@@ -119,10 +118,10 @@ def conduct(
     else:
         circuit = build(experiment, data, technology)
         document["initial_digest"] = circuit_digest(circuit)
-    trainer.fits(circuit, data)
+    fits(circuit, data)
     # A budget that allows nothing is to be found before the folder is made too.
     trainer.steps_in_all(circuit, recipe, len(data.x_train))
-    snapshot = trainer.start(circuit, recipe, technology)
+    snapshot = snapshots.start(circuit, recipe, technology)
     with ExitStack() as stack:
         simulator = stack.enter_context(create(experiment.simulator, workers, time_limit))
         version = simulator.version  # starts the engine: a missing one is to be found before the folder is made
@@ -144,7 +143,7 @@ def conduct(
             checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
             if on_epoch is not None:
                 on_epoch(metrics)
-        circuit = trainer.result(circuit, snapshot, recipe, technology)
+        circuit = snapshots.result(circuit, snapshot, recipe, technology)
         summary = summarize(experiment, circuit, data, simulator, snapshot)
         summary["simulator_version"] = version
         learned = folder.metrics()[: snapshot.epoch]
@@ -162,29 +161,9 @@ def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circ
     recipe = experiment.recipe
     if experiment.start:
         circuit = check(Circuit.load(experiment.start))
-        _in_range(circuit, technology, experiment.start)
-        return replace(circuit, units=replace(circuit.scaling, output_scale=recipe.beta))
+        in_range(circuit, technology, experiment.start)
+        return brought(circuit, recipe, data)
     return fresh(recipe, experiment.diode, data, technology)
-
-
-def fresh(recipe: Recipe, diode: str, data: Dataset, technology: Technology) -> Circuit:
-    """A layered circuit of the recipe's widths for the data, at its random conductances."""
-    widths = (data.x_train.shape[1], *recipe.hidden, len(data.classes))
-    circuit = layered(
-        widths,
-        catalogue.get(diode),
-        recipe.supply,
-        unit=recipe.unit,
-        topology=recipe.topology,
-        lateral=recipe.lateral,
-        seed=recipe.seed,
-        technology=technology,
-        median=recipe.median,
-        spread=recipe.spread,
-        units=units(data.x_train, recipe.encode, recipe.supply, recipe.beta, recipe.floor),
-        title=f"{data.name.partition(':')[0]}: {'-'.join(map(str, widths))}",
-    )
-    return replace(circuit, inputs=replace(circuit.inputs, names=data.features)) if data.features else circuit
 
 
 def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
@@ -197,7 +176,7 @@ def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
         InputError: there is no run, or its data changed since.
     """
     experiment = stored(out)
-    data = datasets.load(experiment.data, experiment.recipe.seed)
+    data = datasets.load(experiment.data, experiment.recipe.seed, experiment.recipe.task)
     document = _same_data(out, {"experiment": experiment.to_json(), "data_digest": _digest(data)})
     technology = technology_of(experiment.recipe, experiment.diode)
     try:
@@ -206,35 +185,8 @@ def beginning(out: Path) -> tuple[Dataset, Circuit | None]:
         return data, None
     if circuit_digest(circuit) != document.get("initial_digest"):
         return data, None
-    snapshot = checkpoint.load(out / "checkpoint.npz", trainer.start(circuit, experiment.recipe, technology))
-    return data, trainer.remaining(circuit, snapshot.stays)
-
-
-def technology_of(recipe: Recipe, diode: str) -> Technology:
-    """What circuits of the recipe are made of."""
-    return Technology(
-        recipe.low,
-        recipe.high,
-        levels=recipe.quantize,
-        volts=recipe.supply,
-        diode=diode,
-        variation=variation_of(recipe.robust) if recipe.robust else Variation(),
-    )
-
-
-def tuned(recipe: Recipe, path: Path, given: Set[str]) -> Recipe:
-    """The recipe for a circuit on disk, where its entries were not ``given``: its logits per volt, a range that holds
-    all its conductances, and a rate for what works already. Power is not asked for.
-
-    Raises:
-        InputError: there is no such circuit.
-    """
-    circuit = Circuit.load(path)
-    low, high = recipe.range_with(circuit.conductances[circuit.mask])
-    changes: dict[str, Any] = {"beta": circuit.scaling.output_scale, "rate": TUNING_RATE, "power": 0.0}
-    changes |= {"low": low, "high": high}
-    fixed = given | ({"low", "high"} if given & {"low", "high"} else set())
-    return replace(recipe, **{name: value for name, value in changes.items() if name not in fixed})
+    snapshot = checkpoint.load(out / "checkpoint.npz", snapshots.start(circuit, experiment.recipe, technology))
+    return data, snapshots.remaining(circuit, snapshot.stays)
 
 
 def survey_of(experiment: Experiment, circuit: Circuit) -> Survey:
@@ -244,40 +196,30 @@ def survey_of(experiment: Experiment, circuit: Circuit) -> Survey:
     return Survey(circuit, supply=supply, made_of=None if ladder is None else ladder.single)
 
 
-def _in_range(circuit: Circuit, technology: Technology, path: str) -> None:
-    """Refuse conductances the technology cannot hold: training would begin by clipping them to another circuit."""
-    values = circuit.conductances[circuit.mask]
-    outside = np.flatnonzero((values < technology.low * (1 - 1e-9)) | (values > technology.high * (1 + 1e-9)))
-    if len(outside):
-        name = circuit.part_names("resistors")[np.flatnonzero(circuit.mask)[outside[0]]]
-        raise InputError(
-            f"{path}: resistor {name} has {values[outside[0]]:g} S, outside {technology.low:g} … {technology.high:g} S",
-            "scale the circuit's conductances or give another --conductances LOW HIGH",
-        )
-
-
 def summarize(
     experiment: Experiment, circuit: Circuit, data: Dataset, simulator: Simulator, snapshot: Snapshot
 ) -> dict[str, Any]:
-    """The run in numbers; both accuracies are of the circuit that is kept, measured after training."""
+    """The run in numbers; both accuracies, or R², are of the circuit that is kept, measured after training."""
     recipe = experiment.recipe
     learned = snapshot.epoch * len(data.x_train)
     survey = survey_of(experiment, circuit)
-    right = []
+    found = []
     for point in batches(simulator, circuit, circuit.scaling.to_volts(data.x_test)):
         survey.add(point.drives, point.node_voltages, point.branch_currents)
-        right.append(point.outputs.argmax(axis=1))
+        found.append(point.outputs)
     feasible = survey.found(circuit.scaling.clipped(data.x_test))
+    key = TASKS[data.task].measure.key
     return {
         "data": experiment.data,
+        "task": data.task,
         "simulator": experiment.simulator,
         "simulator_version": "",
         "rule": recipe.rule,
         "seed": recipe.seed,
         "epochs": snapshot.epoch,
         "seconds": round(snapshot.seconds, 3),
-        "train_accuracy": trainer.accuracy(simulator, circuit, data.x_train, data.y_train),
-        "test_accuracy": float(np.mean(np.concatenate(right) == data.y_test)),
+        f"train_{key}": score(simulator, circuit, data.x_train, data.y_train),
+        f"test_{key}": scored(np.concatenate(found), labels_of(circuit, data.y_test)),
         "resistors": len(circuit.resistors),
         "diodes": len(circuit.diodes),
         "nodes": len(circuit.nodes),
@@ -286,6 +228,7 @@ def summarize(
         "test_samples": len(data.x_test),
         "features": data.x_train.shape[1],
         "classes": list(data.classes),
+        "targets": list(data.targets),
         "diode": ", ".join(model.name for model in circuit.models),
         "start": experiment.start,
         "kept_epoch": snapshot.best_epoch if recipe.patience else snapshot.epoch,
@@ -304,15 +247,16 @@ def _verify(
 ) -> dict[str, Any]:
     """The held-out samples once more, in another engine."""
     with create(engine, workers, time_limit) as other:
-        theirs = trainer.outputs(other, circuit, data.x_test)
+        theirs = outputs(other, circuit, data.x_test)
         version = other.version
-    ours = trainer.outputs(simulator, circuit, data.x_test)
+    ours = outputs(simulator, circuit, data.x_test)
+    same = {"same_decisions": int(np.sum(theirs.argmax(axis=1) == ours.argmax(axis=1)))} if data.classes else {}
     return {
         "simulator": engine,
         "simulator_version": version,
-        "test_accuracy": float(np.mean(theirs.argmax(axis=1) == data.y_test)),
+        f"test_{TASKS[data.task].measure.key}": scored(theirs, labels_of(circuit, data.y_test)),
         "samples": len(theirs),
-        "same_decisions": int(np.sum(theirs.argmax(axis=1) == ours.argmax(axis=1))),
+        **same,
         "max_difference_volts": float(np.max(np.abs(theirs - ours))),
     }
 
@@ -333,7 +277,7 @@ def _same_data(out: Path, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _digest(data: Dataset) -> str:
-    found = hashlib.sha256("\n".join(data.classes).encode())
+    found = hashlib.sha256("\n".join(data.outputs).encode())
     for array in (data.x_train, data.y_train, data.x_test, data.y_test):
         found.update(repr(array.shape).encode())
         found.update(np.ascontiguousarray(array).tobytes())

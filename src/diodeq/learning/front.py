@@ -14,7 +14,8 @@ from diodeq.cluster import mapper
 from diodeq.errors import UsageError
 from diodeq.learning.experiment import Experiment
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.runs import Course, OnRun, Run, Shared, accuracy, completed, demand_distinct
+from diodeq.learning.runs import Course, OnRun, Run, Shared, completed, demand_distinct, reached
+from diodeq.measures import measure_of
 from diodeq.pool import TIME_LIMIT
 
 
@@ -105,14 +106,14 @@ def measured(shared: Shared, run: Run) -> dict[str, Any]:
 
 
 def _point(parts: int, power: float, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Runs that differ in their seeds alone: the mean accuracy and number of resistors, the median of the medians of
-    watts and the worst of all."""
+    """Runs that differ in their seeds alone: the mean accuracy (or R²) and number of resistors, the median of the
+    medians of watts and the worst of all."""
     sound = [run for run in runs if "failed" not in run]
     return {
         "parts": parts,
         "power": power,
         "runs": runs,
-        "test_accuracy": accuracy(runs),
+        **reached(runs),
         "resistors": float(np.mean([run["resistors"] for run in sound])) if sound else None,
         "watts": {
             "median": float(np.median([run["watts"]["median"] for run in sound])),
@@ -124,10 +125,10 @@ def _point(parts: int, power: float, runs: list[dict[str, Any]]) -> dict[str, An
 
 
 def _undominated(point: dict[str, Any], points: Sequence[dict[str, Any]]) -> bool:
-    """Whether no other point is as good in accuracy, resistors and median watts, and better in one."""
+    """Whether no other point is as good in accuracy (or R²), resistors and median watts, and better in one."""
 
     def costs(each: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return np.array([-each["test_accuracy"]["mean"], each["resistors"], each["watts"]["median"]])
+        return np.array([-each[f"test_{measure_of(each).key}"]["mean"], each["resistors"], each["watts"]["median"]])
 
     if point["watts"] is None:
         return False

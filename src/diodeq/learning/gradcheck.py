@@ -8,15 +8,11 @@ from typing import Any
 import numpy as np
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
 from diodeq.errors import InputError
-from diodeq.learning.losses import Floats
+from diodeq.learning.losses import half_mean_square
 from diodeq.learning.rules import RULES
 from diodeq.simulators.base import Simulator
-
-
-def half_mean_square(outputs: Floats) -> tuple[float, Floats]:
-    """Half the mean over the batch of the summed squares of the output volts, and its gradient float64[B, n_out]."""
-    return 0.5 * float(np.mean(np.sum(outputs**2, axis=1))), outputs / len(outputs)
 
 
 def check_gradient(

@@ -15,6 +15,7 @@ from scipy.special import log_softmax
 
 from diodeq.arrays import real, whole
 from diodeq.errors import InputError, UsageError
+from diodeq.measures import Labels
 
 Floats = NDArray[np.float64]
 Loss = Callable[[Floats], tuple[float, Floats]]
@@ -58,16 +59,29 @@ def cross_entropy(targets: ArrayLike, beta: float = 1.0, smoothing: float = 0.0)
     return loss
 
 
-def squared_error(targets: ArrayLike) -> Loss:
-    """Half the squared distance to the targets float64[B, n_out], in volts²."""
+def squared_error(targets: ArrayLike, beta: float = 1.0) -> Loss:
+    """Half the squared distance of ``beta * v`` to ``beta`` times the targets float64[B, n_out], which are in volts."""
     wanted = real("the targets", targets)
 
     def loss(outputs: Floats) -> tuple[float, Floats]:
         batch, _ = _fits(outputs, len(wanted))
-        difference = outputs - wanted
-        return float(0.5 * np.sum(difference**2) / batch), difference / batch
+        difference = beta * (outputs - wanted)
+        return float(0.5 * np.sum(difference**2) / batch), beta * difference / batch
 
     return loss
+
+
+def usual(labels: Labels | None, beta: float) -> Loss:
+    """Of class numbers int64[B] the cross-entropy, of the volts float64[B, n_out] that outputs should have the squared
+    error, both of ``beta`` scores a volt; without labels half the squared output volts."""
+    if labels is None:
+        return half_mean_square
+    return cross_entropy(labels, beta) if labels.ndim == 1 else squared_error(labels, beta)
+
+
+def half_mean_square(outputs: Floats) -> tuple[float, Floats]:
+    """Half the mean over the batch of the summed squares of the output volts, and its gradient float64[B, n_out]."""
+    return 0.5 * float(np.mean(np.sum(outputs**2, axis=1))), outputs / len(outputs)
 
 
 def _fits(outputs: Floats, targets: int) -> tuple[int, int]:

@@ -37,7 +37,7 @@ TRIM = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Heat:
+class PowerGradient:
     """``watts``: the mean power of resistors, one-ports and operational amplifiers; ``gradient`` float64[n_trainable]:
     what it grows by for each conductance, in watts per siemens (of 2Φ where there is a co-content)."""
 
@@ -45,7 +45,7 @@ class Heat:
     gradient: Floats
 
 
-def heat(simulator: Simulator, point: OperatingPoint) -> Heat:
+def power_gradient(simulator: Simulator, point: OperatingPoint) -> PowerGradient:
     """The mean power of a circuit over the samples of an operating point, and its gradient."""
     circuit, volts = point.circuit, point.node_voltages
     every = squared(circuit, volts)
@@ -53,10 +53,10 @@ def heat(simulator: Simulator, point: OperatingPoint) -> Heat:
     watts = float(circuit.conductances[own] @ every[own] + dissipated(circuit, volts, ("diodes",)).mean())
     squares = every[circuit.mask]
     if has_content(circuit):
-        return Heat(watts, squares)
+        return PowerGradient(watts, squares)
     squares = squares + sum((each.slopes(volts)[circuit.mask] for each in Supplied.of(circuit)), 0.0 * squares)
     adjoint = simulator.small_signal(point, np.zeros((len(volts), len(circuit.outputs))), nodes=_rise(point))
-    return Heat(watts, squares + branch_products(circuit, volts, adjoint.node_voltages) / len(volts))
+    return PowerGradient(watts, squares + branch_products(circuit, volts, adjoint.node_voltages) / len(volts))
 
 
 def has_content(circuit: Circuit) -> bool:
@@ -105,7 +105,7 @@ class Steering:
             return found, 1.0
         trim = 1.0
         if self._batches % SHARE == 0:
-            self._warmed = heat(self._simulator, found.point or self._simulator.operate(circuit, drives))
+            self._warmed = power_gradient(self._simulator, found.point or self._simulator.operate(circuit, drives))
             trim = self._steer(self._warmed.watts, has_content(circuit))
         self._batches += 1
         return replace(found, conductances=found.conductances + self.weight * self._warmed.gradient), trim

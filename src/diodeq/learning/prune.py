@@ -11,11 +11,13 @@ from diodeq.circuit import Circuit, check
 from diodeq.circuit.bank import Floats
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError
-from diodeq.learning import trainer
+from diodeq.learning import snapshots, trainer
 from diodeq.learning.datasets import Dataset
+from diodeq.learning.metrics import Metrics
+from diodeq.learning.objective import score
 from diodeq.learning.power import contributions
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.trainer import Metrics, OnBatch
+from diodeq.learning.trainer import OnBatch
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.pruning import kept, without
 
@@ -72,13 +74,13 @@ def trained(
         SimulationError: the simulator failed, or the loss is no longer a number.
     """
     technology = Technology(*recipe.range_with(circuit.conductances), levels=recipe.quantize)
-    turned = trainer.knobs(recipe, technology)
+    turned = snapshots.parametrization(recipe, technology)
     scored = circuit.scaling.to_volts(data.x_train[: trainer.SCORED])
     once = pruned(turned.turn(circuit, turned.read(circuit)), simulator, scored, recipe.parts, recipe.fan_in)
-    snapshot = trainer.start(circuit, recipe, technology)
+    snapshot = snapshots.start(circuit, recipe, technology)
     for epoch in trainer.train(circuit, data, simulator, recipe, technology, snapshot, on_batch, SOON):
         snapshot, metrics = epoch
         if on_epoch is not None:
             on_epoch(metrics)
-    learned = trainer.result(circuit, snapshot, recipe, technology)
-    return max(learned, once, key=lambda each: trainer.accuracy(simulator, each, data.x_train, data.y_train))
+    learned = snapshots.result(circuit, snapshot, recipe, technology)
+    return max(learned, once, key=lambda each: score(simulator, each, data.x_train, data.y_train))

@@ -14,14 +14,15 @@ from diodeq.devices.hardware.technology import variation_of
 from diodeq.devices.units import Unit
 from diodeq.errors import InputError, UsageError
 from diodeq.learning.encoding import encoding
-from diodeq.learning.knobs import OTHERS
 from diodeq.learning.losses import LOSSES
+from diodeq.learning.parametrization import OTHERS
 from diodeq.learning.rules import named
 from diodeq.learning.schedules import SCHEDULES
+from diodeq.learning.tasks import TASKS
 from diodeq.learning.updates import SPACES, UPDATES
 from diodeq.synthesis.topologies import topology
 
-SINCE_0_1_0 = frozenset({"unit", "topology", "encode", "supply", "power", "power_weight", "parts", "fan_in"})
+SINCE_0_1_0 = frozenset({"task", "unit", "topology", "encode", "supply", "power", "power_weight", "parts", "fan_in"})
 """Entries that older runs do not have: they stand for their defaults, but those that ``_renewed`` knows better."""
 
 
@@ -30,17 +31,18 @@ class Recipe:
     """How to train. Two runs of one recipe on the same data and circuit end in the same bits, whatever the number
     of processors, where versions and the kernel of linear algebra (``processors.kernels``) are the same.
 
-    ``unit`` is what every hidden node has (``devices.units``), ``topology`` what hidden layers are joined to
-    (``synthesis.topologies``). The bias rails are at ±``supply`` volts, and ``encode``
-    says what of a feature is (``encoding``), with ``floor``; ``beta`` turns output volts into logits, per volt.
-    ``power`` is the mean power in watts that training steers to (0: any) and ``power_weight`` what a watt adds to the
-    loss, at first; ``parts`` is to how many resistors the circuit is pruned while training (0: all stay), ``fan_in``
-    how many each node keeps towards the inputs (0: any number). ``smoothing`` is of labels; ``noise`` is the standard
-    deviation of noise added to the inputs while training, as a part of ``supply``; ``median`` and ``spread`` describe
-    the log-normal initial conductances (siemens, natural logarithm), ``low`` and ``high`` bound them all (siemens);
-    ``rule`` is written as ``rules.named`` reads it; ``also`` are further values to train (of ``knobs.OTHERS``);
-    ``patience`` epochs without a better training loss end the training (0: never), and so does the last step that keeps
-    the circuit solves (``Rule.cost``) within ``budget`` (0: any number).
+    ``task`` is one of ``tasks.TASKS``, or "" where the data tell it; ``unit`` is what every hidden node has
+    (``devices.units``), ``topology`` what hidden layers are joined to (``synthesis.topologies``). The bias rails are at
+    ±``supply`` volts, and ``encode`` says what of a feature is (``encoding``; "": what a circuit that exists says
+    itself), with ``floor``; ``beta`` turns output volts into scores, per volt. ``power`` is the mean power in watts
+    that training steers to (0: any) and ``power_weight`` what a watt adds to the loss, at first; ``parts`` is to how
+    many resistors the circuit is pruned while training (0: all stay), ``fan_in`` how many each node keeps towards the
+    inputs (0: any number). ``smoothing`` is of labels; ``noise`` is the standard deviation of noise added to the inputs
+    while training, as a part of ``supply``; ``median`` and ``spread`` describe the log-normal initial conductances
+    (siemens, natural logarithm), ``low`` and ``high`` bound them all (siemens); ``rule`` is written as ``rules.named``
+    reads it; ``also`` are further values to train (of ``parametrization.OTHERS``); ``patience`` epochs without a better
+    training loss end the training (0: never), and so does the last step that keeps the circuit solves (``Rule.cost``)
+    within ``budget`` (0: any number).
 
     ``quantize`` names the only values conductances may have (a ``devices.ladder``; "": any); ``robust`` a technology or
     its variation as text (``devices.technology.variation_of``): every batch meets another board drawn from it.
@@ -49,6 +51,7 @@ class Recipe:
         UsageError: a name or number that makes no sense.
     """
 
+    task: str = ""
     hidden: tuple[int, ...] = (32,)
     unit: str = "diode"
     topology: str = "dense"
@@ -88,9 +91,12 @@ class Recipe:
             ("update", UPDATES),
             ("space", SPACES),
             ("schedule", SCHEDULES),
+            ("task", ("", *TASKS)),
         ):
             if getattr(self, name) not in known:
-                raise UsageError(f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(known)}")
+                raise UsageError(
+                    f"there is no {name} {getattr(self, name)!r}", f"use one of {', '.join(filter(None, known))}"
+                )
         Unit.parse(self.unit)
         topology(self.topology)
         if self.quantize:
@@ -104,7 +110,8 @@ class Recipe:
             raise UsageError(
                 f"the rule {self.rule} cannot train {', '.join(self.also)}", "use the rule hardware-linearization"
             )
-        encoding(self.encode)
+        if self.encode:
+            encoding(self.encode)
         for name in ("supply", "beta", "median", "rate"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise _impossible(name, getattr(self, name), "give a positive number")

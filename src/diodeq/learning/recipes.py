@@ -23,6 +23,8 @@ FEW: dict[str, Any] = {
     "epochs": 40,
 }
 
+QUANTITY: dict[str, Any] = {"loss": "squared-error", "encode": "standard:3", "beta": 4.0, "batch_size": 16}
+
 RECIPES: dict[str, Recipe] = {
     "iris": Recipe(hidden=(10,), rate=0.1, smoothing=0.1, epochs=40, batch_size=16),
     # Few samples of long-tailed features, of whose range the tails would be most; so few watts as will do keep the
@@ -32,10 +34,13 @@ RECIPES: dict[str, Recipe] = {
     "digits": Recipe(hidden=(40,), power=0.1, rate=0.1, smoothing=0.1, epochs=30),
     "xor": Recipe(hidden=(6,), rate=0.1, smoothing=0.1, epochs=30),
     "moons": Recipe(hidden=(12,), rate=0.1, smoothing=0.1, epochs=30),
+    # Half of the variance is noise, which more epochs would learn.
+    "diabetes": Recipe(hidden=(20,), rate=0.03, epochs=20, **QUANTITY),
+    "friedman": Recipe(hidden=(20,), rate=0.1, epochs=40, **QUANTITY),
     "idx": Recipe(hidden=(256,), power=0.5, rate=0.1, smoothing=0.1, epochs=10, batch_size=512),
 }
-SOME = Recipe(rate=0.1, smoothing=0.1)
-"""For any other data, but for …"""
+SOME = {"classification": Recipe(rate=0.1, smoothing=0.1), "regression": Recipe(task="regression", **QUANTITY)}
+"""For any other data of a task, but for …"""
 SUITED = ("hidden", "batch_size", "epochs")
 """… what ``suited`` chooses"""
 # So many updates teach a circuit, in no fewer and no more epochs than these.
@@ -45,28 +50,28 @@ LARGEST_BATCH, WIDEST = 512, 256
 
 
 def is_known(spec: str) -> bool:
-    """Whether a data set's recipe is known without its data, as that of every set but tables and arrays in files."""
-    kind, named, _ = spec.partition(":")
-    return kind in RECIPES or not named
+    """Whether a data set's recipe is known without its data, as that of every set but tables, arrays in files and
+    what packages add."""
+    return spec.partition(":")[0] in RECIPES
 
 
-def recipe_for(spec: str, data: Dataset | None = None) -> Recipe:
+def recipe_for(spec: str, data: Dataset | None = None, task: str = "") -> Recipe:
     """The default recipe for a data set as named on the command line; that of a file suits its size. ``data`` is the
-    set itself, where it is at hand.
+    set itself, where it is at hand, and ``task`` what it is asked to be.
 
     Raises:
         InputError: the file cannot be read.
     """
     if is_known(spec):
-        return RECIPES.get(spec.partition(":")[0], SOME)
-    return suited(data or datasets.load(spec))
+        return RECIPES.get(spec.partition(":")[0], SOME["classification"])
+    return suited(data or datasets.load(spec, task=task))
 
 
 def suited(data: Dataset) -> Recipe:
-    """A recipe by the number of samples, features and classes: twice the geometric mean of the last two is the width,
+    """A recipe by the number of samples, features and outputs: twice the geometric mean of the last two is the width,
     as in the known sets."""
     samples, features = data.x_train.shape
-    width = 2.0 * math.sqrt(features * len(data.classes))
+    width = 2.0 * math.sqrt(features * len(data.outputs))
     batch = next((size for most, size in BATCHES if samples < most), LARGEST_BATCH)
     epochs = min(max(math.ceil(UPDATES * batch / samples), EPOCHS[0]), EPOCHS[1])
-    return replace(SOME, hidden=(min(max(round(width), 6), WIDEST),), epochs=epochs, batch_size=batch)
+    return replace(SOME[data.task], hidden=(min(max(round(width), 6), WIDEST),), epochs=epochs, batch_size=batch)

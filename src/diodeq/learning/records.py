@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from diodeq.documents import from_json
 from diodeq.errors import InputError
 from diodeq.files import read_bytes
-from diodeq.learning.trainer import Metrics
+from diodeq.measures import MEASURES, measure_of
 
 LARGEST = 1 << 26
 """Bytes of one file."""
@@ -19,12 +18,12 @@ LARGEST_NUMBER = 1e300
 
 AGAIN = "train again with --overwrite"
 
-METRICS: dict[str, str] = {each.name: str(each.type) for each in fields(Metrics) if each.name != "solves"}
-VERIFIED = {"simulator_version": "str", "test_accuracy": "float", "max_difference_volts": "float"}
+METRICS = {"epoch": "int", **dict.fromkeys(("loss", "samples_per_second", "seconds"), "float")}
+VERIFIED = {"simulator_version": "str", "max_difference_volts": "float"}
 SUMMARY = {
     **dict.fromkeys(("data", "simulator", "simulator_version", "rule", "diode", "diodeq_version"), "str"),
     **dict.fromkeys(("epochs", "seed", "resistors", "diodes", "nodes", "train_samples", "test_samples"), "int"),
-    **dict.fromkeys(("seconds", "train_accuracy", "test_accuracy", "samples_per_second"), "float"),
+    **dict.fromkeys(("seconds", "samples_per_second"), "float"),
 }
 _KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
 
@@ -42,8 +41,10 @@ def read_summary(path: Path) -> dict[str, Any]:
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable summary", AGAIN) from error
-    sound = _sound(found, SUMMARY) and _counted(found)
-    if not sound or ("verified" in found and not _sound(found["verified"], VERIFIED)):
+    sound = _sound(found, SUMMARY) and _counted(found) and _measured(found, "train_", "test_")
+    if sound and "verified" in found:
+        sound = _sound(found["verified"], VERIFIED) and _measured(found["verified"], "test_")
+    if not sound:
         raise InputError(f"{path} is not a readable summary", AGAIN)
     summary: dict[str, Any] = found
     return summary
@@ -70,7 +71,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             if number == len(lines):
                 break
             entry = None
-        if not _sound(entry, METRICS) or not _counted(entry):
+        if not (_sound(entry, METRICS) and _counted(entry) and _measured(entry, "train_", "test_")):
             raise InputError(f"{path}, line {number} is not a line of metrics", AGAIN)
         found.append(entry)
     return found
@@ -85,7 +86,15 @@ def _counted(table: Mapping[str, Any]) -> bool:
     return _is("solves", table.get("solves", 0), "int")
 
 
+def _measured(table: Mapping[str, Any], *prefixes: str) -> bool:
+    """Whether it says how well the circuit does, by one measure."""
+    measure = measure_of(table)
+    return all(_is(prefix + measure.key, table.get(prefix + measure.key), "float") for prefix in prefixes)
+
+
 def _is(name: str, value: Any, kind: str) -> bool:
     if type(value) not in _KINDS[kind]:  # a bool is an int to isinstance
         return False
-    return isinstance(value, str) or 0 <= value <= (1 if name.endswith("accuracy") else LARGEST_NUMBER)  # nor NaN
+    measure = MEASURES.get(name.rpartition("_")[2])
+    least, most = (0.0, LARGEST_NUMBER) if measure is None else (max(measure.least, -LARGEST_NUMBER), 1.0)
+    return isinstance(value, str) or least <= value <= most  # nor NaN

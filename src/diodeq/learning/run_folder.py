@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from typing import Any
 from diodeq.circuit import Circuit
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
+from diodeq.learning.metrics import Metrics
 from diodeq.learning.records import read_metrics
-from diodeq.learning.trainer import Metrics
 
 FILES = ("circuit.npz", "netlist.cir", "summary.json", "metrics.jsonl", "checkpoint.npz", "training.svg")
 # Made of them later by others; a new run's folder must not keep that of the last.
@@ -99,7 +98,7 @@ class RunFolder:
         path = self.file("metrics.jsonl")
         try:
             with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(metrics)) + "\n")
+                file.write(json.dumps(metrics.to_json()) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:

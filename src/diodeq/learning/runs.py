@@ -15,6 +15,7 @@ from diodeq.errors import InputError, NotRealizableError, SimulationError, Usage
 from diodeq.learning.experiment import Experiment, conduct, stored
 from diodeq.learning.records import read_summary
 from diodeq.learning.run_folder import RunFolder
+from diodeq.measures import ACCURACY, Measure, measure_of
 
 OnRun = Callable[[int, int, str], None]
 Shared = tuple[str, int | None, float]
@@ -85,21 +86,28 @@ def completed(shared: Shared, run: Run) -> dict[str, Any]:
     metrics = RunFolder(folder).metrics()
     if not metrics or any("solves" not in each for each in (summary, *metrics)):
         raise InputError(f"the run {folder} does not say what it learned for how many solves", "remove its folder")
+    measure = measure_of(summary).key
     return {
         "seed": run.experiment.recipe.seed,
         "folder": str(folder),
-        **{key: summary[key] for key in ("test_accuracy", "train_accuracy", "solves", "seconds")},
+        **{key: summary[key] for key in (f"test_{measure}", f"train_{measure}", "solves", "seconds")},
         "loss": metrics[-1]["loss"],
-        "curve": {key: [line[key] for line in metrics] for key in ("solves", "test_accuracy", "loss")},
+        "curve": {key: [line[key] for line in metrics] for key in ("solves", f"test_{measure}", "loss")},
         **({"verified": summary["verified"]} if "verified" in summary else {}),
         "resistors": summary["resistors"],
         "watts": {"median": summary.get("static_watts_median"), "worst": summary.get("static_watts_max")},
     }
 
 
-def accuracy(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Mean and standard deviation of held-out accuracy; a run that failed has nothing right."""
-    return moments([run.get("test_accuracy", 0.0) for run in runs])
+def reached(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation of held-out accuracy, or R², under its key; a run that failed has nothing right."""
+    key = f"test_{measure_among(runs).key}"
+    return {key: moments([run.get(key, 0.0) for run in runs])}
+
+
+def measure_among(runs: Sequence[dict[str, Any]]) -> Measure:
+    """What runs of the same data are measured by, which those that failed do not tell."""
+    return next((measure_of(run) for run in runs if "failed" not in run), ACCURACY)
 
 
 def moments(values: Sequence[float]) -> dict[str, float]:

@@ -28,7 +28,7 @@ HEADER = ("reference", "value", "part", "count", "code")
 
 
 @dataclass(frozen=True)
-class Row:
+class BillLine:
     """One line of the list; ``code`` is what a programmable part is set to, else empty."""
 
     reference: str
@@ -50,7 +50,7 @@ def bill(circuit: Circuit, ladder: Ladder | None = None) -> str:
     return text.getvalue()
 
 
-def rows(circuit: Circuit, ladder: Ladder | None = None) -> Iterator[Row]:
+def rows(circuit: Circuit, ladder: Ladder | None = None) -> Iterator[BillLine]:
     """The lines of the list: resistors, then the other kinds in the netlist's order."""
     if len(circuit.resistors):
         yield from _fixed(circuit) if ladder is None else _made(circuit, ladder)
@@ -60,15 +60,15 @@ def rows(circuit: Circuit, ladder: Ladder | None = None) -> Iterator[Row]:
     yield from _amplifiers(circuit)
 
 
-def _fixed(circuit: Circuit) -> Iterator[Row]:
+def _fixed(circuit: Circuit) -> Iterator[BillLine]:
     """Resistors of the very values the circuit has, to six digits."""
     names, conductances = _resistors(circuit)
     written = np.array([float(f"{ohms:.6g}") for ohms in (1.0 / conductances).tolist()])
     for value, members in _grouped(written):
-        yield Row(_joined(names, members, circuit.resistors.names), engineering(value), "resistor", len(members))
+        yield BillLine(_joined(names, members, circuit.resistors.names), engineering(value), "resistor", len(members))
 
 
-def _made(circuit: Circuit, ladder: Ladder) -> Iterator[Row]:
+def _made(circuit: Circuit, ladder: Ladder) -> Iterator[BillLine]:
     """Resistors made of the ladder's singles."""
     names, conductances = _resistors(circuit)
     picks = ladder.picks[ladder.nearest(conductances)]
@@ -85,31 +85,31 @@ def _made(circuit: Circuit, ladder: Ladder) -> Iterator[Row]:
     generated = circuit.resistors.names or ("paired",) * paired
     for pick, members in sorted(_grouped(chosen), key=lambda group: ladder.single.ohms[group[0]]):
         value = engineering(float(ladder.single.ohms[pick]))
-        yield Row(_joined(labels, members, generated), value, ladder.single.part, len(members))
+        yield BillLine(_joined(labels, members, generated), value, ladder.single.part, len(members))
 
 
-def _programmed(ladder: Ladder, labels: Sequence[str], chosen: NDArray[np.int64]) -> Iterator[Row]:
+def _programmed(ladder: Ladder, labels: Sequence[str], chosen: NDArray[np.int64]) -> Iterator[BillLine]:
     """Packages of each version, then every channel in use."""
     single = ladder.single
     nominal = single.nominal[chosen]
-    channels: list[Row] = []
+    channels: list[BillLine] = []
     packages = 0
     for version, members in _grouped(nominal):
         value, count = engineering(float(version)), -(-len(members) // single.channels)
         kind = f"{single.part}, {single.channels} channel{'s' * (single.channels > 1)} of {value}"
         units = [f"U{packages + k + 1}" for k in range(count)]
-        yield Row(_run(units), value, kind, count)
+        yield BillLine(_run(units), value, kind, count)
         for place, member in enumerate(members.tolist()):
             unit, channel = divmod(place, single.channels)
             pick = int(chosen[member])
             ohms = engineering(float(single.ohms[pick]))
             part = f"channel {channel + 1} of {units[unit]}"
-            channels.append(Row(labels[member], ohms, part, 1, str(int(single.code[pick]))))
+            channels.append(BillLine(labels[member], ohms, part, 1, str(int(single.code[pick]))))
         packages += count
     yield from channels
 
 
-def _others(circuit: Circuit, kind: str) -> Iterator[Row]:
+def _others(circuit: Circuit, kind: str) -> Iterator[BillLine]:
     """The parts of a kind that are not resistors, grouped by what they are."""
     parts, singular = circuit.bank(kind), KINDS[kind].singular
     names, modelled = _names(circuit, kind), inside(circuit, kind)
@@ -117,7 +117,7 @@ def _others(circuit: Circuit, kind: str) -> Iterator[Row]:
         own = np.flatnonzero(~modelled)
         for model, places in _grouped(parts.values[own]):
             members = own[places]
-            yield Row(_joined(names, members, parts.names), "", circuit.models[int(model)].name, len(members))
+            yield BillLine(_joined(names, members, parts.names), "", circuit.models[int(model)].name, len(members))
         return
     driven = np.zeros(len(parts), bool)
     if KINDS[kind].source:
@@ -129,10 +129,10 @@ def _others(circuit: Circuit, kind: str) -> Iterator[Row]:
     # In the order of their names, as others are: +5 V comes before -5 V.
     for value, members in sorted(_grouped(parts.values[constant]), key=lambda group: group[1][0]):
         chosen = constant[members]
-        yield Row(_joined(names, chosen, parts.names), f"{value:.6g}{unit}", singular, len(chosen))
+        yield BillLine(_joined(names, chosen, parts.names), f"{value:.6g}{unit}", singular, len(chosen))
     chosen = np.flatnonzero(driven & ~unused)
     if len(chosen):
-        yield Row(_joined(names, chosen, parts.names), "", f"{singular} driven by an input", len(chosen))
+        yield BillLine(_joined(names, chosen, parts.names), "", f"{singular} driven by an input", len(chosen))
 
 
 def _resistors(circuit: Circuit) -> tuple[list[str], NDArray[np.float64]]:
@@ -141,7 +141,7 @@ def _resistors(circuit: Circuit) -> tuple[list[str], NDArray[np.float64]]:
     return [names[k] for k in own.tolist()], circuit.conductances[own]
 
 
-def _amplifiers(circuit: Circuit) -> Iterator[Row]:
+def _amplifiers(circuit: Circuit) -> Iterator[BillLine]:
     """Packages of each kind of operational amplifier."""
     packages = 0
     for name, members in amplifiers(circuit).items():
@@ -152,7 +152,7 @@ def _amplifiers(circuit: Circuit) -> Iterator[Row]:
         packages += count
         spare = count * channels - len(members)
         what = f"operational amplifier, {channels} a package" + (f", {spare} left over" if spare else "")
-        yield Row(_run(units), name, what, count)
+        yield BillLine(_run(units), name, what, count)
 
 
 def engineering(ohms: float) -> str:

@@ -12,14 +12,19 @@ from diodeq.errors import UsageError
 from diodeq.netlist import ltspice, ltspice_asc, ngspice, pyspice, xyce
 from diodeq.netlist.deck import Deck, Dialect
 from diodeq.netlist.listing import list_circuit
+from diodeq.plugins import Registry, trusted
 
-DIALECTS: dict[str, Dialect] = {
-    "ngspice": Dialect("ngspice", "a deck for ngspice -b", ".cir", ngspice.write),
-    "ltspice": Dialect("ltspice", "a netlist for LTspice", ".cir", ltspice.write),
-    "ltspice-asc": Dialect("ltspice-asc", "a schematic for LTspice", ".asc", ltspice_asc.write),
-    "xyce": Dialect("xyce", "a deck for Xyce", ".cir", xyce.write),
-    "pyspice": Dialect("pyspice", "a Python script that builds the circuit with PySpice", ".py", pyspice.write),
-}
+DIALECTS: Registry[Dialect] = Registry(
+    {
+        "ngspice": Dialect("ngspice", "a deck for ngspice -b", ".cir", ngspice.write),
+        "ltspice": Dialect("ltspice", "a netlist for LTspice", ".cir", ltspice.write),
+        "ltspice-asc": Dialect("ltspice-asc", "a schematic for LTspice", ".asc", ltspice_asc.write),
+        "xyce": Dialect("xyce", "a deck for Xyce", ".cir", xyce.write),
+        "pyspice": Dialect("pyspice", "a Python script that builds the circuit with PySpice", ".py", pyspice.write),
+    },
+    "diodeq.dialects",
+    sound=lambda thing: isinstance(thing, Dialect),
+)
 
 
 def full_deck(
@@ -47,4 +52,8 @@ def full_deck(
     """
     if dialect not in DIALECTS:
         raise UsageError(f"there is no netlist dialect called {dialect!r}", f"choose one of: {', '.join(DIALECTS)}")
-    return Deck(DIALECTS[dialect].write(list_circuit(check(circuit), drives, title, notes, remarks)), dialect)
+    listing = list_circuit(check(circuit), drives, title, notes, remarks)
+    if dialect in DIALECTS.own:
+        return Deck(DIALECTS[dialect].write(listing), dialect)
+    with trusted(f"the netlist dialect {dialect}"):
+        return Deck(DIALECTS[dialect].write(listing), dialect)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -117,7 +118,7 @@ def list_circuit(
         version=diodeq.__version__,
         digest=circuit_digest(circuit),
         counts=", ".join(counts),
-        notes=tuple(plain(note) for note in (*circuit.notes, *driven, *notes)),
+        notes=tuple(plain(note) for note in (*circuit.notes, *driven, *_read(circuit), *notes)),
         temperature=circuit.temperature,
         sections=_sections(circuit, runs, {**_input_remarks(circuit, volts), **(remarks or {})}),
         models=tuple(circuit.models[index] for index in used_models(circuit)),
@@ -161,9 +162,29 @@ def _input_remarks(circuit: Circuit, volts: NDArray[np.float64]) -> dict[str, st
     remarks: dict[str, str] = {}
     for source, column, gain in zip(inputs.source.tolist(), inputs.column.tolist(), inputs.gain.tolist(), strict=True):
         times = "" if gain == 1 else f" times {shortest(gain)}"
-        said = f"input {inputs.names[column]} ({shortest(volts[column])}){times}"
+        said = f"input {inputs.names[column]} ({shortest(volts[column])}){times}{_becomes(circuit, column)}"
         remarks[names[source]] = f"{remarks[names[source]]} + {said}" if names[source] in remarks else said
     return remarks
+
+
+def _becomes(circuit: Circuit, column: int) -> str:
+    """How a number of the user's becomes the volts of an input, where it does not stay what it is."""
+    units = circuit.scaling
+    if units.untouched:
+        return ""
+    offset, scale = shortest(float(units.offset[column])), shortest(float(units.scale[column]))
+    within = f", within +-{shortest(units.limit)} V" if units.limit < math.inf else ""
+    return f": volts are (number - {offset}) times {scale}{within}"
+
+
+def _read(circuit: Circuit) -> Iterator[str]:
+    """How the volts of outputs become numbers of the user's, where they do not stay what they are."""
+    units, names = circuit.scaling, circuit.output_names
+    if units.target_offset is not None and units.target_scale is not None:
+        for name, offset, scale in zip(names, units.target_offset.tolist(), units.target_scale.tolist(), strict=True):
+            yield f"{name} is {shortest(offset)} + {shortest(scale * units.output_scale)} times the volts of its output"
+    elif units.output_scale != 1.0 and names:
+        yield f"a score is {shortest(units.output_scale)} times the volts of its output"
 
 
 def _sections(circuit: Circuit, runs: Iterator[Run], remarks: Mapping[str, str]) -> Iterator[Section]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diodeq.arrays import real
 from diodeq.devices import Model, elements
-from diodeq.devices.elements import Element
+from diodeq.devices.elements import ActivationElement
 from diodeq.errors import InputError
 from diodeq.network import resolvents
 from diodeq.network.resolvents import ElementLaw
@@ -32,10 +32,10 @@ class Kind:
     """
 
     law: ElementLaw
-    element: Callable[[float], Element] | None
+    element: Callable[[float], ActivationElement] | None
     parameter: tuple[str, float] | None = None
     largest: float = math.inf
-    real: Callable[[float], Element] | None = None
+    real: Callable[[float], ActivationElement] | None = None
 
 
 ACTIVATIONS: dict[str, Kind] = {
@@ -127,7 +127,7 @@ class Activation:
         """The element law F behind the activation."""
         return self.kind.law
 
-    def element(self, diode: Model | None = None) -> Element:
+    def element(self, diode: Model | None = None) -> ActivationElement:
         """The element that computes it, built with ``diode`` (None: a nearly ideal one).
 
         Raises:

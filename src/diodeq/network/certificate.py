@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from diodeq.network.network import Network, Stage
+if TYPE_CHECKING:
+    from diodeq.network.network import Network, Stage
 
 Floats = NDArray[np.float64]
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from diodeq.markup import card
 from diodeq.network.certificate import certify
-from diodeq.network.network import Network
+
+if TYPE_CHECKING:
+    from diodeq.network.network import Network
 
 HEAD = ("stage", "units", "kind", "activation", "weights", "margin", "unique equilibrium")
 

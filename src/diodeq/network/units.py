@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diodeq.devices.elements import Element
+from diodeq.devices.elements import ActivationElement
 from diodeq.devices.one_ports import Model, OnePorts, from_json, one_ports
 from diodeq.errors import InputError
 from diodeq.network.resolvents import ElementLaw
@@ -81,9 +81,9 @@ class OnePortUnits:
         """What is known of all their laws: they do not fall, and are not made of straight pieces."""
         return ElementLaw(lambda x, alpha, _: self._both(x, alpha))
 
-    def element(self, diode: Model | None = None) -> Element:
+    def element(self, diode: Model | None = None) -> ActivationElement:
         """No element beside the one-ports themselves, whose amperes leave no row to be scaled."""
-        return Element(scalable=False)
+        return ActivationElement(scalable=False)
 
     def __call__(self, x: ArrayLike) -> Floats:
         """σ(x), [..., n]."""

@@ -11,6 +11,7 @@ from diodeq.analysis.certificate import CircuitCertificate
 from diodeq.analysis.verify import Verification
 from diodeq.circuit import Circuit
 from diodeq.circuit.feasibility import Feasibility
+from diodeq.measures import ACCURACY, R2
 from diodeq.netlist.listing import circuit_digest
 from diodeq.printable import counted, percent
 from diodeq.report.figures import inline
@@ -31,7 +32,7 @@ def circuit_page(
     page; ``digests`` names what it read."""
     levels = verification.levels
     samples = counted(len(levels["network"][-1]), "sample")
-    agreement, accuracy = verification.agreement(), verification.accuracy()
+    agreement, score = verification.agreement(), verification.score()
     worst = verification.budget(len(levels["network"]) - 1)["total"]
     facts = [
         Fact("largest error", f"{100 * worst['max']:.2g} %", "of the largest output"),
@@ -43,8 +44,9 @@ def circuit_page(
         facts.append(Fact("tolerance", f"{kept:.3g} %", "of resistors keeps it unique"))
     if verification.decides:
         facts.insert(0, Fact("decides as its network", percent(agreement["device"]), f"of {samples}"))
-    if accuracy:
-        facts.insert(0, Fact("accuracy", percent(accuracy["device"]), f"network: {percent(accuracy['network'])}"))
+    if score:
+        measure = ACCURACY if verification.decides else R2
+        facts.insert(0, Fact(measure.name, measure.said(score["device"]), f"network: {measure.said(score['network'])}"))
     made = "compiled from a network" if verification.certificate is not None else "with the network extracted from it"
     lead = (
         f"A circuit {made}, and solved at device level. Errors are relative to the largest value of"
@@ -115,11 +117,9 @@ def _budget(verification: Verification) -> Section:
 
 
 def _decisions(verification: Verification) -> Section:
-    agreement, accuracy = verification.agreement(), verification.accuracy()
-    head = ("level", "decides as the network", *(("right",) if accuracy else ()))
-    rows = [
-        (name, percent(share), *((percent(accuracy[name]),) if accuracy else ())) for name, share in agreement.items()
-    ]
+    agreement, score = verification.agreement(), verification.score()
+    head = ("level", "decides as the network", *(("right",) if score else ()))
+    rows = [(name, percent(share), *((percent(score[name]),) if score else ())) for name, share in agreement.items()]
     return Section("Decisions", [], [Table("The highest output of every sample.", head, rows)])
 
 

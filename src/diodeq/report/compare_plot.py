@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from diodeq.measures import R2, measure_of
 from diodeq.report.figures import BLUE, GREY, RED, plain_numbers, style, tidy
 
 COLOURS = (BLUE, RED, "#c08a2b", "#5b8c5a", "#7d5ba6", GREY, "#3c3c3c", "#d06fa0")
@@ -27,13 +28,15 @@ def compare_figure(documents: Sequence[Mapping[str, Any]]) -> Figure:
                 if "curve" not in entry:
                     continue
                 curve, colour = entry["curve"], colours[entry["rule"]]
-                # Errors, not accuracies: on a logarithm the rules that are nearly right can be told apart.
+                # Errors, not accuracies: on a logarithm the rules that are nearly right can be told apart. Of
+                # quantities they are the share of the variance that is not explained.
                 mean = 100.0 * (1.0 - np.array(curve["mean"]))
                 (line,) = axes.plot(curve["solves"], mean, color=colour, linewidth=1.3, label=entry["rule"])
                 drawn[entry["rule"]] = line
                 # Ends stand beside each other, so that their spreads can be seen.
                 end = curve["solves"][-1] * 1.06 ** (1 + names.index(entry["rule"]))
-                spread = 100.0 * entry["test_accuracy"]["deviation"]
+                measure = measure_of(entry)
+                spread = 100.0 * entry[f"test_{measure.key}"]["deviation"]
                 axes.errorbar(end, mean[-1], spread, color=colour, fmt="o", markersize=3, linewidth=1)
             axes.set(title=f"{document['data']}, {len(document['seeds'])} seeds", xlabel="circuit solves", xscale="log")
             axes.set_yscale("symlog", linthresh=1.0, linscale=0.3)
@@ -42,7 +45,8 @@ def compare_figure(documents: Sequence[Mapping[str, Any]]) -> Figure:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{error:g}"))
             plain_numbers(axes.xaxis)
             tidy(axes)
-        panels[0].set_ylabel("held-out error (%)")
+        quantities = any(measure_of(entry) is R2 for document in documents for entry in document["rules"])
+        panels[0].set_ylabel("variance that is not explained (%)" if quantities else "held-out error (%)")
         figure.legend(
             drawn.values(),
             drawn.keys(),

@@ -1,4 +1,4 @@
-"""The picture of a front: held-out accuracy over resistors and over milliwatts, with deviations over seeds."""
+"""The picture of a front: held-out accuracy, or R², over resistors and over milliwatts, with deviations over seeds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from diodeq.measures import measure_of
 from diodeq.report.compare_plot import COLOURS
 from diodeq.report.figures import plain_numbers, style, tidy
 
@@ -20,7 +21,7 @@ def front_figure(document: Mapping[str, Any]) -> Figure:
         left, right = figure.subplots(1, 2, sharey=True)
         _curves(left, points, "power", lambda point: point["resistors"], lambda power: f"{1e3 * power:g} mW")
         _curves(right, points, "parts", lambda point: 1e3 * point["watts"]["median"], lambda parts: f"{parts:,} parts")
-        left.set(xlabel="resistors", ylabel="held-out accuracy (%)")
+        left.set(xlabel="resistors", ylabel=f"held-out {measure_of(points[0] if points else {}).axis}")
         right.set(xlabel="median power of held-out samples (mW)")
         figure.suptitle(f"{document['data']}, {len(document['seeds'])} seeds")
     return figure
@@ -37,8 +38,10 @@ def _curves(
     for number, value in enumerate(sorted({point[shared] for point in points})):
         own = sorted((point for point in points if point[shared] == value), key=place)
         colour = COLOURS[number % len(COLOURS)]
-        x, y = [place(point) for point in own], [100.0 * point["test_accuracy"]["mean"] for point in own]
-        spread = [100.0 * point["test_accuracy"]["deviation"] for point in own]
+        measure = measure_of(own[0])
+        reached = [point[f"test_{measure.key}"] for point in own]
+        x, y = [place(point) for point in own], [measure.factor * each["mean"] for each in reached]
+        spread = [measure.factor * each["deviation"] for each in reached]
         label = called(value) if value else "any" if shared == "power" else "all parts"
         axes.errorbar(x, y, spread, color=colour, linewidth=1.3, elinewidth=0.8, fmt="-", label=label)
         for at, height, point in zip(x, y, own, strict=True):

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from diodeq.analysis.montecarlo import Measured
+from diodeq.measures import MEASURES, R2
 from diodeq.printable import counted
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 
@@ -18,12 +19,12 @@ BARS = 40
 
 def montecarlo_figure(document: Mapping[str, Any], boards: Sequence[Measured], title: str) -> Figure:
     """A histogram on the left, the yield curve in the middle, output errors on the right."""
-    scores = 100.0 * np.array([each.score for each in boards])
-    known = "accuracy_drawn" in document
-    name = "accuracy (%)" if known else "highest outputs as drawn (%)"
-    threshold = 100.0 * document["yield"]["threshold"]
-    # Scores are counts of samples: bars as wide as one sample, or several, have no gaps between them.
-    step = 100.0 / document["samples"]
+    measure = next((each for key, each in MEASURES.items() if f"{key}_drawn" in document), None)
+    factor, name = (100.0, "highest outputs as drawn (%)") if measure is None else (measure.factor, measure.axis)
+    scores = factor * np.array([each.score for each in boards])
+    threshold = factor * document["yield"]["threshold"]
+    # Scores are counts of samples: bars as wide as one sample, or several, have no gaps between them. R² is no count.
+    step = (np.ptp(scores) or 1e-3) / BARS if measure is R2 else factor / document["samples"]
     step *= max(1, round((np.ptp(scores) + step) / step / BARS))
     edges = np.arange(scores.min() - step / 2, scores.max() + step, step)
     with style():
@@ -32,8 +33,8 @@ def montecarlo_figure(document: Mapping[str, Any], boards: Sequence[Measured], t
         left, middle, right = figure.subplots(1, 3)
         left.hist(scores, bins=edges, color=BLUE)
         left.set(xlabel=name, ylabel="boards")
-        if known:
-            left.axvline(100.0 * document["accuracy_drawn"], color=GREY, linestyle=":", label="as drawn")
+        if measure is not None:
+            left.axvline(factor * document[f"{measure.key}_drawn"], color=GREY, linestyle=":", label="as drawn")
         left.axvline(threshold, color=RED, linewidth=1, label="threshold")
         left.legend(frameon=False, fontsize=7.5, loc="upper left")
         ordered = np.sort(scores)

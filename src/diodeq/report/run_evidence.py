@@ -17,13 +17,16 @@ from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.power import Share, dissipation, groups
 from diodeq.errors import InputError
 from diodeq.files import open_binary
-from diodeq.learning import checkpoint, trainer
+from diodeq.learning import checkpoint
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.experiment import Experiment, beginning, stored, survey_of
 from diodeq.learning.gradcheck import thinned
+from diodeq.learning.objective import bind, fits, labels_of
 from diodeq.learning.records import read_summary
 from diodeq.learning.rules import RULES
 from diodeq.learning.run_folder import RunFolder
+from diodeq.learning.tasks import TASKS
+from diodeq.measures import Measure, scored
 from diodeq.simulators.base import OperatingPoint, Simulator, batches
 
 # Held-out samples whose every voltage is looked at; outputs are computed for all of them.
@@ -36,10 +39,10 @@ CHECKED_SAMPLES, CHECKED_CONDUCTANCES = 4, 60
 class Evidence:
     """All figures of a run's report.
 
-    ``initial`` is the circuit before training, or None where it cannot be rebuilt; ``decided`` int64[n_test] is what
-    the circuit takes every held-out sample for and ``feasible`` what it asks for over them; ``point`` is the operating
-    point of the first ``CLOSELY`` of them and ``power`` what they dissipate; ``gradients`` are hardware linearization's
-    and finite differences' of the run's loss for some conductances.
+    ``initial`` is the circuit before training, or None where it cannot be rebuilt; ``outputs`` float64[n_test, n_out]
+    are the volts of every held-out sample and ``feasible`` what the circuit asks for over them; ``point`` is the
+    operating point of the first ``CLOSELY`` of them and ``power`` what they dissipate; ``gradients`` are hardware
+    linearization's and finite differences' of the run's loss for some conductances.
     """
 
     path: Path
@@ -52,7 +55,7 @@ class Evidence:
     circuit: Circuit
     initial: Circuit | None
     engine: str
-    decided: NDArray[np.int64]
+    outputs: Floats
     feasible: Feasibility
     point: OperatingPoint
     power: tuple[Share, ...]
@@ -61,18 +64,31 @@ class Evidence:
     @property
     def confusion(self) -> NDArray[np.int64]:
         """int64[classes, classes]: held-out samples of each class (row) by what they were taken for (column)."""
-        count = len(self.data.classes)
-        return np.bincount(self.data.y_test * count + self.decided, minlength=count**2).reshape(count, count)
+        count, decided = len(self.data.classes), self.outputs.argmax(axis=1)
+        return np.bincount(self.data.y_test * count + decided, minlength=count**2).reshape(count, count)
 
     @property
-    def accuracy(self) -> float:
-        """The share of held-out samples taken for what they are."""
-        return float(np.mean(self.decided == self.data.y_test))
+    def measure(self) -> Measure:
+        """Accuracy or R²."""
+        return TASKS[self.data.task].measure
 
     @property
-    def labels(self) -> NDArray[np.int64]:
-        """The classes of the samples of ``point``."""
-        return self.data.y_test[: len(self.point.drives)]
+    def score(self) -> float:
+        """The share of held-out samples taken for what they are, or R²."""
+        return scored(self.outputs, labels_of(self.circuit, self.data.y_test))
+
+    @property
+    def sorts(self) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        """What sorts of samples there are, and which those of ``point`` are of: classes, or quarters of the first
+        quantity."""
+        y = self.data.y_test[: len(self.point.drives)]
+        if self.data.classes:
+            return self.data.classes, y.astype(np.int64)
+        first = y[:, 0]
+        ends = np.quantile(first, [0.25, 0.5, 0.75])
+        name = self.data.targets[0]
+        names = (f"{name} < {ends[0]:.4g}", *(f"{name} < {end:.4g}" for end in ends[1:]), f"{name} above")
+        return names, np.searchsorted(ends, first, side="right").astype(np.int64)
 
     @property
     def gradient_error(self) -> float:
@@ -85,9 +101,9 @@ class Evidence:
         return {
             "data": self.experiment.data,
             "simulator_version": self.engine,
-            "test_samples": len(self.decided),
-            "test_accuracy": self.accuracy,
-            "confusion": self.confusion.tolist(),
+            "test_samples": len(self.outputs),
+            f"test_{self.measure.key}": self.score,
+            **({"confusion": self.confusion.tolist()} if self.data.classes else {}),
             "watts": {f"{s.kind}: {s.label}": float(s.watts.mean()) for s in self.power},
             "watts_per_inference": float(sum(s.watts.mean() for s in self.power)),
             "gradient_error": self.gradient_error,
@@ -117,14 +133,14 @@ def gather(path: Path, simulator: Simulator) -> Evidence:
     document = checkpoint.read_document(path / "checkpoint.npz")
     data, initial = beginning(path)
     circuit = Circuit.load(path / "circuit.npz")
-    trainer.fits(circuit, data)
-    drives, survey, decided = circuit.scaling.to_volts(data.x_test), survey_of(experiment, circuit), []
+    fits(circuit, data)
+    drives, survey, outputs = circuit.scaling.to_volts(data.x_test), survey_of(experiment, circuit), []
     point = simulator.operate(circuit, drives[:CLOSELY])
     for each in chain([point], batches(simulator, circuit, drives[CLOSELY:])):
         survey.add(each.drives, each.node_voltages, each.branch_currents)
-        decided.append(each.outputs.argmax(axis=1))
+        outputs.append(each.outputs)
     part, few = thinned(circuit, CHECKED_CONDUCTANCES), point.drives[:CHECKED_SAMPLES]
-    loss = trainer.bind(experiment.recipe, circuit, data.y_test[:CHECKED_SAMPLES])
+    loss = bind(experiment.recipe, circuit, labels_of(circuit, data.y_test[:CHECKED_SAMPLES]))
     exact, differences = (
         RULES[name](simulator, part, few, loss).conductances for name in ("hardware-linearization", "finite-difference")
     )
@@ -139,7 +155,7 @@ def gather(path: Path, simulator: Simulator) -> Evidence:
         circuit=circuit,
         initial=initial,
         engine=simulator.version,
-        decided=np.concatenate(decided),
+        outputs=np.concatenate(outputs),
         feasible=survey.found(circuit.scaling.clipped(data.x_test)),
         point=point,
         power=dissipation(point.circuit, point.node_voltages),

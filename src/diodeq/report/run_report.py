@@ -15,7 +15,7 @@ from diodeq.circuit.html import schematic
 from diodeq.circuit.power import groups
 from diodeq.netlist.listing import circuit_digest
 from diodeq.printable import counted, percent
-from diodeq.report import class_plots, conductance_plot, run_plots, training_plot
+from diodeq.report import class_plots, conductance_plot, quantity_plot, run_plots, training_plot
 from diodeq.report.figures import inline, style
 from diodeq.report.page import Code, Fact, Picture, Section, Table, render
 from diodeq.report.parts import feasible, parts_section
@@ -28,12 +28,16 @@ _siemens = partial(quantity, unit="S")
 
 def run_page(evidence: Evidence, command: str, unset: Sequence[str] = ()) -> str:
     """The report as one HTML page; ``command`` repeats the run, but for the recipe entries ``unset``."""
-    summary, circuit = evidence.summary, evidence.circuit
+    summary, circuit, measure = evidence.summary, evidence.circuit, evidence.measure
     typical = float(np.median(sum(share.watts for share in evidence.power)))
     engine = "the same engine" if evidence.engine == summary["simulator_version"] else evidence.engine
     facts = [
-        Fact("held-out accuracy", percent(evidence.accuracy), counted(len(evidence.decided), "sample")),
-        Fact("training accuracy", percent(summary["train_accuracy"]), counted(summary["train_samples"], "sample")),
+        Fact(f"held-out {measure.name}", measure.said(evidence.score), counted(len(evidence.outputs), "sample")),
+        Fact(
+            f"training {measure.name}",
+            measure.said(summary[f"train_{measure.key}"]),
+            counted(summary["train_samples"], "sample"),
+        ),
         Fact("resistors", f"{len(circuit.resistors):,}", f"{int(circuit.mask.sum()):,} trained"),
         Fact("diodes", f"{len(circuit.diodes):,}", summary["diode"]),
         Fact("static power", _watts(typical), "median inference"),
@@ -48,7 +52,7 @@ def run_page(evidence: Evidence, command: str, unset: Sequence[str] = ()) -> str
     )
     sections = [
         _learning(evidence),
-        _decisions(evidence),
+        _decisions(evidence) if evidence.data.classes else _quantities(evidence),
         _conductances(evidence),
         *_schematic(circuit),
         _operation(evidence),
@@ -62,13 +66,15 @@ def run_page(evidence: Evidence, command: str, unset: Sequence[str] = ()) -> str
 
 def _learning(evidence: Evidence) -> Section:
     last = evidence.metrics[-1] if evidence.metrics else None
-    text = ["Losses and training accuracies are means over an epoch's batches as they were learned."]
+    scored = "Accuracy" if evidence.data.classes else "R²"
+    plural = "accuracies" if evidence.data.classes else "R²"
+    text = [f"Losses and training {plural} are means over an epoch's batches as they were learned."]
     if last:
         text.append(f"The last epoch ended at a loss of {last['loss']:.4g}. No choice was made on held-out samples.")
     blocks = []
     for name, draw, caption in (
         ("loss", training_plot.draw_loss, f"Training loss ({evidence.experiment.recipe.loss})."),
-        ("accuracy", training_plot.draw_accuracies, "Accuracy on the training and on the held-out samples."),
+        ("accuracy", training_plot.draw_scores, f"{scored} on the training and on the held-out samples."),
     ):
         with style():
             figure = Figure(figsize=(4.8, 3.2), layout="constrained")
@@ -94,16 +100,42 @@ def _decisions(evidence: Evidence) -> Section:
     if len(rows) <= 2 * class_plots.NUMBERED:
         blocks.append(Table("Each class on the held-out samples.", ("class", "samples", "recall", "precision"), rows))
     text = [f"The circuit is right on {right} of {count} held-out samples ({percent(right / count)})."]
-    recorded = evidence.summary["test_accuracy"]
-    if abs(recorded - right / count) > 1e-12:
-        text.append(f"Training recorded {percent(recorded)}.")
+    return Section("Decisions", [" ".join([*text, *_recorded(evidence)])], blocks)
+
+
+def _quantities(evidence: Evidence) -> Section:
+    """What a regression finds, over what it should."""
+    found, wanted = evidence.circuit.scaling.from_volts(evidence.outputs), evidence.data.y_test.astype(np.float64)
+    caption = "Each held-out sample: what the circuit finds over what is right, and below it how far it is off."
+    figure = quantity_plot.quantity_figure(found, wanted, evidence.data.targets)
+    error = np.sqrt(np.mean((found - wanted) ** 2, axis=0))
+    rows = [
+        (name, f"{rms:.4g}", f"{np.abs(off).max():.4g}", f"{spread:.4g}")
+        for name, rms, off, spread in zip(
+            evidence.data.targets, error, (found - wanted).T, wanted.std(axis=0), strict=True
+        )
+    ]
+    head = ("quantity", "rms error", "largest error", "standard deviation")
+    text = [f"R² is {evidence.score:.4f} on {len(wanted)} held-out samples.", *_recorded(evidence)]
+    blocks: list[Picture | Table] = [
+        Picture(inline(figure, "quantities", caption), caption),
+        Table("Each quantity on the held-out samples, in its own unit.", head, rows),
+    ]
+    return Section("Quantities", [" ".join(text)], blocks)
+
+
+def _recorded(evidence: Evidence) -> Iterator[str]:
+    """What was found before, where that differs, and in another engine."""
+    measure = evidence.measure
+    recorded = evidence.summary[f"test_{measure.key}"]
+    if abs(recorded - evidence.score) > 1e-12:
+        yield f"Training recorded {measure.said(recorded)}."
     verified = evidence.summary.get("verified")
     if verified:
-        text.append(
-            f"{verified['simulator_version']} gave {percent(verified['test_accuracy'])}, its outputs within"
+        yield (
+            f"{verified['simulator_version']} gave {measure.said(verified[f'test_{measure.key}'])}, its outputs within"
             f" {verified['max_difference_volts']:.1e} V."
         )
-    return Section("Decisions", [" ".join(text)], blocks)
 
 
 def _conductances(evidence: Evidence) -> Section:
@@ -160,10 +192,10 @@ def _operation(evidence: Evidence) -> Section:
         )
         for name, volts in found.items()
     ]
-    active = conducting(evidence.point)
+    active, (names, numbers) = conducting(evidence.point), evidence.sorts
     shares = np.array(
-        [active[evidence.labels == k].mean(axis=0) if np.any(evidence.labels == k) else np.zeros(active.shape[1])
-         for k in range(len(evidence.data.classes))]
+        [active[numbers == k].mean(axis=0) if np.any(numbers == k) else np.zeros(active.shape[1])
+         for k in range(len(names))]
     )  # fmt: skip
     starts = [part.start for _, part in groups(circuit, "diodes")][1:]
     mean = active.mean(axis=0)
@@ -183,7 +215,7 @@ def _operation(evidence: Evidence) -> Section:
         [
             Picture(inline(run_plots.voltage_figure(found), "voltages", spread), spread),
             Picture(
-                inline(class_plots.activity_figure(shares, evidence.data.classes, starts), "activity", shown),
+                inline(class_plots.activity_figure(shares, names, starts), "activity", shown),
                 shown,
             ),
             Table(
@@ -229,7 +261,8 @@ def _power(evidence: Evidence) -> Section:
         " Drivers and read-out are not included,"
         " and the energy of an inference also depends on how long the circuit takes to settle."
     )
-    figure = run_plots.power_figure(total, evidence.labels, evidence.data.classes)
+    names, numbers = evidence.sorts
+    figure = run_plots.power_figure(total, numbers, names)
     return Section(
         "Power",
         [text],

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from diodeq.analysis.energy import DIGITAL, multiply_accumulates
-from diodeq.analysis.settling import Level
+from diodeq.analysis.settling import ScaledSettling
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 
 
-def settle_figure(levels: Sequence[Level]) -> Figure:
+def settle_figure(levels: Sequence[ScaledSettling]) -> Figure:
     """Left the first level's slowest row; right energies of all levels, or the times of all rows of a single one."""
     with style():
         figure = Figure(figsize=(8.2, 3.4), layout="constrained")
@@ -29,7 +29,7 @@ def settle_figure(levels: Sequence[Level]) -> Figure:
     return figure
 
 
-def _waves(axes: Axes, level: Level) -> None:
+def _waves(axes: Axes, level: ScaledSettling) -> None:
     settling = level.settling
     times, outputs = settling.wave.times, settling.wave.outputs
     settled = settling.row_times[settling.slowest]
@@ -48,7 +48,7 @@ def _waves(axes: Axes, level: Level) -> None:
     axes.locator_params(axis="x", nbins=6)
 
 
-def _energies(axes: Axes, levels: Sequence[Level]) -> None:
+def _energies(axes: Axes, levels: Sequence[ScaledSettling]) -> None:
     siemens = np.array([level.median_siemens for level in levels])
     order = np.argsort(siemens)
     energy = np.array([np.median(level.settling.energy) for level in levels])
@@ -64,7 +64,7 @@ def _energies(axes: Axes, levels: Sequence[Level]) -> None:
     axes.set(xlabel="median conductance", ylabel="energy of an inference (median)")
 
 
-def _times(axes: Axes, level: Level) -> None:
+def _times(axes: Axes, level: ScaledSettling) -> None:
     settling = level.settling
     share = 100.0 * np.arange(1, len(settling.times) + 1) / len(settling.times)
     curves = [(settling.row_times, BLUE, "settled"), (settling.decided, GREY, "decided")]

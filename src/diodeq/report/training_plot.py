@@ -1,4 +1,4 @@
-"""The course of a training run as a picture: loss on the left, accuracies on the right."""
+"""The course of a training run as a picture: loss on the left, accuracies or R² on the right."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from diodeq.measures import measure_of
 from diodeq.report.figures import BLUE, GREY, RED, plain_numbers, style, tidy
 
 Metrics = Sequence[Mapping[str, Any]]
@@ -20,7 +21,7 @@ def training_figure(metrics: Metrics, title: str) -> Figure:
         figure = Figure(figsize=(8.0, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         draw_loss(left, metrics)
-        draw_accuracies(right, metrics)
+        draw_scores(right, metrics)
         figure.suptitle(title)
     return figure
 
@@ -36,12 +37,13 @@ def draw_loss(axes: Axes, metrics: Metrics) -> None:
     tidy(axes)
 
 
-def draw_accuracies(axes: Axes, metrics: Metrics) -> None:
-    """Both accuracies of every epoch."""
-    epochs = [line["epoch"] for line in metrics]
-    for key, label, color in (("train_accuracy", "training", GREY), ("test_accuracy", "held out", BLUE)):
-        axes.plot(epochs, [100.0 * line[key] for line in metrics], color=color, marker=".", label=label)
-    axes.set(xlabel="epoch", ylabel="accuracy (%)")
+def draw_scores(axes: Axes, metrics: Metrics) -> None:
+    """Both accuracies, or R², of every epoch."""
+    epochs, measure = [line["epoch"] for line in metrics], measure_of(metrics[0] if metrics else {})
+    for prefix, label, color in (("train", "training", GREY), ("test", "held out", BLUE)):
+        values = [measure.factor * line[f"{prefix}_{measure.key}"] for line in metrics]
+        axes.plot(epochs, values, color=color, marker=".", label=label)
+    axes.set(xlabel="epoch", ylabel=measure.axis)
     axes.legend(frameon=False, loc="lower right")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     tidy(axes)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from diodeq.errors import UsageError
+from diodeq.plugins import Registry, trusted
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
 from diodeq.simulators.ngspice import NgspiceSimulator
@@ -20,7 +21,9 @@ def _wave(*options: str, workers: int | None, time_limit: float) -> WaveSimulato
 
 
 # Called with options, ``workers`` and ``time_limit``.
-ENGINES: dict[str, Callable[..., Simulator]] = {"ngspice": _ngspice, "wave": _wave}
+ENGINES: Registry[Callable[..., Simulator]] = Registry(
+    {"ngspice": _ngspice, "wave": _wave}, "diodeq.engines", sound=callable
+)
 
 
 def create(name: str, workers: int | None = None, time_limit: float = TIME_LIMIT) -> Simulator:
@@ -31,11 +34,20 @@ def create(name: str, workers: int | None = None, time_limit: float = TIME_LIMIT
     Raises:
         UsageError: there is no such engine, or it has no such option, or the limit is no time.
         SimulatorMissingError: what it needs is not installed.
+        InputError: a package adds it that is broken.
     """
     engine, *options = name.split(":")
     if engine not in ENGINES:
         raise UsageError(f"there is no simulator called {engine!r}", f"choose one of: {', '.join(ENGINES)}")
-    return ENGINES[engine](*options, workers=workers, time_limit=time_limit)
+    make = ENGINES[engine]
+    if engine in ENGINES.own:
+        return make(*options, workers=workers, time_limit=time_limit)
+    with trusted(f"the engine {engine}"):
+        made = make(*options, workers=workers, time_limit=time_limit)
+        missing = [part for part in ("operate", "small_signal", "version", "__enter__") if not hasattr(made, part)]
+        if missing:
+            raise TypeError(f"it makes a {type(made).__name__} without {', '.join(missing)}, which is no Simulator")
+    return made
 
 
 __all__ = ["ENGINES", "AdjointSolution", "OperatingPoint", "Simulator", "create"]

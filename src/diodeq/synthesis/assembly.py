@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from diodeq.arrays import real, scalar, seeds, text, whole
 from diodeq.circuit import Circuit, Inputs, check
 from diodeq.devices import Model, catalogue
-from diodeq.devices.elements import Element
+from diodeq.devices.elements import ActivationElement
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.units import Unit
 from diodeq.errors import InputError, UsageError
@@ -222,7 +222,7 @@ class Assembly:
             values[drawn] = technology.clip(np.exp(logarithms))
         return check(circuit.with_conductances(values))
 
-    def _unit_rails(self, element: Element) -> dict[str, int]:
+    def _unit_rails(self, element: ActivationElement) -> dict[str, int]:
         """The nodes of an element's rails by name; those at volts that no rail of that name has yet are made."""
         new = [rail for rail in element.rails if (rail.name, rail.level) not in self._rails]
         others = Counter(name for name, _ in self._rails)

@@ -13,7 +13,7 @@ import numpy as np
 
 from diodeq.circuit import Circuit, Inputs, Units
 from diodeq.devices import Model
-from diodeq.devices.elements import Element
+from diodeq.devices.elements import ActivationElement
 from diodeq.network.units import NOTHING, OnePortUnits
 from diodeq.synthesis.parts import Parts
 from diodeq.synthesis.plan import Bools, Floats, Index, StagePlan
@@ -177,7 +177,7 @@ def _elements(
     bias: float,
     temperature: float,
 ) -> None:
-    element: Element = plan.element
+    element: ActivationElement = plan.element
     if not (element.diodes and len(units)):
         return
     scale: Floats = plan.core.row_scale

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diodeq.devices.elements import Element
+from diodeq.devices.elements import ActivationElement
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError
 from diodeq.network import Stage
@@ -41,7 +41,7 @@ def fit(
     realization: str,
     stage: Stage,
     core: Core,
-    element: Element,
+    element: ActivationElement,
     technology: Technology,
     max_gain: float,
     margin: float,
@@ -120,7 +120,7 @@ def _gain(load: Floats, core: Core, max_gain: float) -> float:
     return max(1.0, float(needed[worst]))
 
 
-def _of_element(element: Element, core: Core) -> tuple[Floats, Index]:
+def _of_element(element: ActivationElement, core: Core) -> tuple[Floats, Index]:
     values = np.array([conductance for _, _, conductance in element.resistors])
     units = np.arange(len(core.row_scale))
     return (values[:, None] * core.row_scale).ravel(), np.tile(units, len(values))

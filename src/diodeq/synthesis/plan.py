@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.devices.elements import Element
+from diodeq.devices.elements import ActivationElement
 from diodeq.network.units import OnePortUnits
 
 Floats = NDArray[np.float64]
@@ -83,7 +83,7 @@ class StagePlan:
     gain: float
     siemens: float
     margin: float
-    element: Element
+    element: ActivationElement
     pairs: int
     bias_column: int
     conductance_range: tuple[float, float]

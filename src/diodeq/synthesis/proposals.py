@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from diodeq.devices import Model
-from diodeq.devices.elements import Element, Rail, generator, leaky_relu, relu
+from diodeq.devices.elements import ActivationElement, Rail, generator, leaky_relu, relu
 from diodeq.devices.induced import Floats, induced, leaving
 from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.devices.units import Unit
@@ -45,23 +45,25 @@ class Structure:
     """
 
     name: str
-    build: Callable[[Sequence[float]], Element]
+    build: Callable[[Sequence[float]], ActivationElement]
     begin: tuple[float, ...]
     levels: int
     moved: float = 0.0
 
 
-def _of_stages(count: int) -> Callable[[Sequence[float]], Element]:
-    def build(numbers: Sequence[float]) -> Element:
+def _of_stages(count: int) -> Callable[[Sequence[float]], ActivationElement]:
+    def build(numbers: Sequence[float]) -> ActivationElement:
         return generator(tuple(numbers[:count]), tuple(np.exp(numbers[count:]).tolist()))
 
     return build
 
 
-def _biased(make: Callable[[Sequence[float]], Element]) -> Callable[[Sequence[float]], Element]:
-    def build(numbers: Sequence[float]) -> Element:
+def _biased(make: Callable[[Sequence[float]], ActivationElement]) -> Callable[[Sequence[float]], ActivationElement]:
+    def build(numbers: Sequence[float]) -> ActivationElement:
         element = make(numbers)
-        return Element(element.diodes, element.resistors, rails=(Rail("low", numbers[0], 0.0),), inner=element.inner)
+        return ActivationElement(
+            element.diodes, element.resistors, rails=(Rail("low", numbers[0], 0.0),), inner=element.inner
+        )
 
     return build
 
@@ -85,7 +87,7 @@ def structures(odd: bool, stages: int) -> tuple[Structure, ...]:
     return tuple(found)
 
 
-def _leaking(numbers: Sequence[float]) -> Element:
+def _leaking(numbers: Sequence[float]) -> ActivationElement:
     return leaky_relu(1.0 / (1.0 + float(np.exp(numbers[1]))))
 
 
@@ -177,7 +179,7 @@ def _fitted(structure: Structure, part: Model, x: Floats, wanted: Floats, supply
     low = np.array([np.log(1e-3 * most), np.log(LEAST_OHMS), *-high[2:]])
     volts_of_node = np.linspace(-1.05 * reach, 1.05 * reach, GRID)
 
-    def made(numbers: Floats) -> tuple[Element, float, float]:
+    def made(numbers: Floats) -> tuple[ActivationElement, float, float]:
         volts, ohms = np.exp(numbers[:2]).tolist()
         return (
             structure.build([*(numbers[2 : 2 + levels] / volts).tolist(), *numbers[2 + levels :].tolist()]),

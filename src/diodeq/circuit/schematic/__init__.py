@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq.arrays import real
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import idle
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.layers import layers
 from diodeq.circuit.schematic.sheet import Sheet
+
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
 
 # The most lines into a layer, nodes in it, other parts, and layers that are still drawn part by part.
 SMALL = (26, 12, 80, 8)

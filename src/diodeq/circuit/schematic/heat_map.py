@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.schematic.layers import Layer
 from diodeq.circuit.schematic.pen import INK, follow_page, printable
 from diodeq.errors import CircuitError
 from diodeq.printable import counted, drawn
+
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
 
 MOST_LAYERS, MOST_CELLS = 16, 50_000_000
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit.circuit import Circuit
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
+
 
 Index = NDArray[np.int64]
 

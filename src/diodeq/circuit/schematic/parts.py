@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from diodeq.circuit.circuit import Circuit
+from typing import TYPE_CHECKING
+
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.pen import NODE, VALUE, Pen, Point
+
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
 
 
 def draw_part(pen: Pen, circuit: Circuit, kind: str, number: int, at: Point, said: str) -> float:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import first_source, idle
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.crossbar import Crossbar
 from diodeq.circuit.schematic.layers import Layer
 from diodeq.circuit.schematic.parts import draw_part
 from diodeq.circuit.schematic.pen import VALUE, Pen, si
+
+if TYPE_CHECKING:
+    from diodeq.circuit.circuit import Circuit
 
 
 @dataclass

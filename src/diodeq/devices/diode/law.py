@@ -19,7 +19,7 @@ from diodeq.arrays import real
 from diodeq.devices.diode.junction import Floats as Floats
 from diodeq.devices.diode.junction import Junction, Numbers, pick
 from diodeq.devices.diode.slopes import slopes
-from diodeq.devices.diode.temperature import Heat
+from diodeq.devices.diode.temperature import Temperatures
 from diodeq.devices.evaluated import load_resistances
 from diodeq.errors import InputError
 
@@ -64,7 +64,7 @@ class Law(Junction):
                 f"gmin = {gmin} S is not a conductance", "give a finite value of at least 0, ngspice's is 1e-12"
             )
         given = _Columns([model.values() for model in models])
-        heat = Heat.of(given, temperature)
+        heat = Temperatures.of(given, temperature)
         saturation = heat.saturation(np.maximum(given["is"], LEAST), given["n"])
         resistance = heat.polynomial(given["rs"], given["trs1"], given["trs2"])
         wrong = np.flatnonzero(~((saturation > 1e-100) & (saturation < 1e3) & (resistance >= 0.0)))

@@ -22,7 +22,7 @@ LARGEST_EXPONENT = 700.0
 
 
 @dataclass(frozen=True)
-class Heat:
+class Temperatures:
     """A temperature, and of n diodes the temperature at which their parameters hold and their activation energies.
 
     Formulas: ngspice 39, diotemp.c, with TLEV = TLEVC = 0; they are SPICE2's. All arrays are float64[n].

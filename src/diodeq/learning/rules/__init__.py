@@ -15,18 +15,30 @@ from diodeq.learning.rules.frequency_propagation import FrequencyPropagation
 from diodeq.learning.rules.frozen_switch import FrozenSwitch
 from diodeq.learning.rules.hardware_linearization import HardwareLinearization
 from diodeq.learning.rules.perturbation import Perturbation
+from diodeq.plugins import Registry
+
+
+def _is_rule(thing: Any) -> bool:
+    parts = ("name", "finds_others", "inexact", "cost")
+    instance = dataclasses.is_dataclass(thing) and not isinstance(thing, type)
+    return instance and callable(thing) and all(hasattr(thing, part) for part in parts)
+
 
 # Each with its default options.
-RULES: dict[str, Rule] = {
-    "hardware-linearization": HardwareLinearization(),
-    "equilibrium-propagation": EquilibriumPropagation(),
-    "frequency-propagation": FrequencyPropagation(),
-    "coupled-learning": CoupledLearning(),
-    "contrastive": Contrastive(),
-    "frozen-switch": FrozenSwitch(),
-    "perturbation": Perturbation(),
-    "finite-difference": FiniteDifference(),
-}
+RULES: Registry[Rule] = Registry(
+    {
+        "hardware-linearization": HardwareLinearization(),
+        "equilibrium-propagation": EquilibriumPropagation(),
+        "frequency-propagation": FrequencyPropagation(),
+        "coupled-learning": CoupledLearning(),
+        "contrastive": Contrastive(),
+        "frozen-switch": FrozenSwitch(),
+        "perturbation": Perturbation(),
+        "finite-difference": FiniteDifference(),
+    },
+    "diodeq.rules",
+    sound=_is_rule,
+)
 
 _YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False}
 
@@ -60,6 +72,11 @@ def named(spec: str) -> Rule:
     return found
 
 
+def described() -> str:
+    """All rules with their options; those that packages add by name, as nothing of them is imported."""
+    return ", ".join([*map(written, RULES.own.values()), *(name for name in RULES if name not in RULES.own)])
+
+
 def written(rule: Rule) -> str:
     """The rule with all its options, as ``named`` reads it."""
     made: Any = rule
@@ -68,4 +85,4 @@ def written(rule: Rule) -> str:
     return ":".join([rule.name, *(f"{key}={text}" for key, text in texts.items())])
 
 
-__all__ = ["RULES", "Gradient", "Rule", "named", "written"]
+__all__ = ["RULES", "Gradient", "Rule", "described", "named", "written"]

@@ -13,14 +13,14 @@ import numpy as np
 from diodeq.circuit import KINDS, Bank, Circuit, Inputs
 from diodeq.circuit.check import check
 from diodeq.errors import CircuitError
-from diodeq.netlist.reading.deck import Deck
+from diodeq.netlist.reading.deck import ParsedDeck
 from diodeq.netlist.reading.flatten import Flat, flatten
 from diodeq.netlist.reading.includes import expand
 from diodeq.netlist.reading.kinds import text_of
 from diodeq.netlist.reading.names import legal
 from diodeq.netlist.reading.parts import Part
 from diodeq.netlist.reading.ports import Driven, choose_inputs, choose_outputs, choose_trainable
-from diodeq.netlist.reading.recognize import Row, controls, recognize
+from diodeq.netlist.reading.recognize import RecognizedElement, controls, recognize
 from diodeq.netlist.reading.sorting import sort_lines
 from diodeq.spice.text import DECK_BYTES, decoded
 
@@ -77,11 +77,15 @@ def import_deck(
     return Imported(circuit, deck.notes.sentences())
 
 
-def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], trainable: Sequence[str]) -> Circuit:
+def _circuit(deck: ParsedDeck, flat: Flat, driven: Driven, outputs: Sequence[str], trainable: Sequence[str]) -> Circuit:
     elements = recognize(flat.parts, frozenset(driven.gains), deck.notes)
     rows = {kind: elements.rows.get(kind, []) for kind in KINDS}
-    resistors: list[Part | Row] = [*flat.parts["r"], *elements.fixed]
-    everything: dict[str, Sequence[Part | Row]] = {**rows, "resistors": resistors, "diodes": flat.parts["d"]}
+    resistors: list[Part | RecognizedElement] = [*flat.parts["r"], *elements.fixed]
+    everything: dict[str, Sequence[Part | RecognizedElement]] = {
+        **rows,
+        "resistors": resistors,
+        "diodes": flat.parts["d"],
+    }
     used = dict.fromkeys(node for kind in KINDS for row in everything[kind] for node in row.nodes)
     raw_nodes = [node for node in used if node != "0"]
     nodes = {"0": "0", **dict(zip(raw_nodes, legal(raw_nodes, "", {"0"}), strict=True))}
@@ -129,7 +133,10 @@ def _circuit(deck: Deck, flat: Flat, driven: Driven, outputs: Sequence[str], tra
 
 
 def _line(
-    error: CircuitError, nodes: Mapping[str, str], banks: Mapping[str, Bank], rows: Mapping[str, Sequence[Part | Row]]
+    error: CircuitError,
+    nodes: Mapping[str, str],
+    banks: Mapping[str, Bank],
+    rows: Mapping[str, Sequence[Part | RecognizedElement]],
 ) -> int:
     """The line of the first part that the error names, else the first line at one of its nodes, else 1."""
     for kind, bank in banks.items():
@@ -141,7 +148,7 @@ def _line(
     return min((row.line for them in rows.values() for row in them if lost & {*row.nodes}), default=1)
 
 
-def _inputs(driven: Driven, volts: Sequence[Row], amperes: Sequence[Row]) -> Inputs:
+def _inputs(driven: Driven, volts: Sequence[RecognizedElement], amperes: Sequence[RecognizedElement]) -> Inputs:
     ports = [
         (source, column, gain)
         for source, row in enumerate([*volts, *amperes])
@@ -156,7 +163,7 @@ def _inputs(driven: Driven, volts: Sequence[Row], amperes: Sequence[Row]) -> Inp
     )
 
 
-def _title(deck: Deck) -> str:
+def _title(deck: ParsedDeck) -> str:
     title = deck.text.title
     title = title[6:] if title.lower().startswith(".title") else title.lstrip("*")
     return " ".join(title.split())[:200] or "circuit"

@@ -34,7 +34,7 @@ class Notes:
 
 
 @dataclass
-class Deck:
+class ParsedDeck:
     """A deck's lines by what they are; constants and values are still text. Temperatures are in °C."""
 
     text: SpiceText
@@ -68,7 +68,7 @@ class Deck:
     notes: Notes = field(default_factory=Notes)
 
 
-def temperatures(deck: Deck, scope: Scope) -> tuple[float, float]:
+def temperatures(deck: ParsedDeck, scope: Scope) -> tuple[float, float]:
     """The circuit's temperature and the one at which its models hold, °C; both 27 unless the deck says otherwise.
 
     As in ngspice (39), any ``.temp`` wins over ``.options temp=``, and the last of several holds. The first one that
@@ -84,7 +84,7 @@ def temperatures(deck: Deck, scope: Scope) -> tuple[float, float]:
     )
 
 
-def _last(deck: Deck, scope: Scope, given: list[tuple[int, str]]) -> float:
+def _last(deck: ParsedDeck, scope: Scope, given: list[tuple[int, str]]) -> float:
     """The value that holds, 27 without any; noted where an earlier one differs."""
     value = 27.0
     for at, (line, word) in enumerate(given):

@@ -11,7 +11,7 @@ from diodeq.devices.vendor.cards import Card, Sized, read_card
 from diodeq.devices.vendor.elements import Body
 from diodeq.errors import InputError, UsageError
 from diodeq.netlist.reading.conditions import chosen, conditional
-from diodeq.netlist.reading.deck import Deck, temperatures
+from diodeq.netlist.reading.deck import ParsedDeck, temperatures
 from diodeq.netlist.reading.elements import read_part
 from diodeq.netlist.reading.islands import leave_islands_out
 from diodeq.netlist.reading.parts import FIXED, GROUND, SHORT, Part, Where
@@ -57,7 +57,7 @@ class _Place:
         return f"{name[0]}.{self.path}.{name}" if self.path else name
 
 
-def flatten(deck: Deck) -> Flat:
+def flatten(deck: ParsedDeck) -> Flat:
     """The parts of a deck; raises ``InputError`` naming the line of what cannot be read."""
     _demand_few(deck)
     celsius, nominal = temperatures(deck, Scope(deck.constants, functions=deck.functions))
@@ -73,7 +73,7 @@ def flatten(deck: Deck) -> Flat:
     return flattener.flat
 
 
-def _demand_few(deck: Deck) -> None:
+def _demand_few(deck: ParsedDeck) -> None:
     """Raises ``InputError`` for a deck whose subcircuits would take too long to be spelled out."""
     known: dict[str, int] = {}
 
@@ -103,7 +103,7 @@ def _called(line: Line) -> str:
 
 
 class _Flattener:
-    def __init__(self, deck: Deck, flat: Flat, nominal: float, outside: Scope) -> None:
+    def __init__(self, deck: ParsedDeck, flat: Flat, nominal: float, outside: Scope) -> None:
         self.deck, self.flat, self.nominal, self.outside = deck, flat, nominal, outside
         self.taken: dict[str, int] = {}
         self.found: dict[tuple[str, float | None, float], int] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.errors import UsageError
-from diodeq.netlist.reading.deck import Deck
+from diodeq.netlist.reading.deck import ParsedDeck
 from diodeq.netlist.reading.names import legal
 from diodeq.netlist.reading.parts import GROUND, Part
 
@@ -24,7 +24,7 @@ class Driven:
     constants: dict[str, float]
 
 
-def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[Part]], deck: Deck) -> Driven:
+def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[Part]], deck: ParsedDeck) -> Driven:
     """The driven sources of a deck.
 
     ``wanted``: lists of ``PATTERN``, a column for every source that matches, and of ``NAME=PATTERN,-PATTERN``, one
@@ -73,7 +73,7 @@ def _both_spellings(sources: Iterable[Part]) -> dict[str, str]:
     return spelled | own
 
 
-def _noted(sources: list[Part], deck: Deck) -> Driven:
+def _noted(sources: list[Part], deck: ParsedDeck) -> Driven:
     driven = Driven([], {}, {})
     for part in sources:
         for name, value, gain in deck.inputs.get(part.line, ()):
@@ -84,7 +84,7 @@ def _noted(sources: list[Part], deck: Deck) -> Driven:
     return driven
 
 
-def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: Deck) -> list[tuple[str, str, str]]:
+def choose_outputs(wanted: Sequence[str], nodes: Mapping[str, str], deck: ParsedDeck) -> list[tuple[str, str, str]]:
     """(name, plus, minus) of each output, by the nodes' names in the deck, ground being "0".
 
     ``wanted``: lists of ``[NAME=]NODE`` and ``[NAME=]PLUS:MINUS``; in patterns, what * and ? stood for in PLUS is put

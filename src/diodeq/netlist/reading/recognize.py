@@ -17,7 +17,7 @@ from diodeq.netlist.reading.deck import Notes
 from diodeq.netlist.reading.parts import FIXED, Part
 
 
-class Row(NamedTuple):
+class RecognizedElement(NamedTuple):
     """An element of a circuit: its nodes in the order of its bank's terminals, and its value.
 
     Names and nodes that the deck does not have contain a space, which none of the deck's can.
@@ -33,16 +33,18 @@ class Row(NamedTuple):
 class Elements:
     """A circuit's elements by bank; ``fixed`` resistors are inside another part and are no weights."""
 
-    rows: dict[str, list[Row]] = field(default_factory=dict)
-    fixed: list[Row] = field(default_factory=list)
+    rows: dict[str, list[RecognizedElement]] = field(default_factory=dict)
+    fixed: list[RecognizedElement] = field(default_factory=list)
 
     def add(self, kind: str, name: str, nodes: tuple[str, ...], value: float, line: int) -> None:
-        self.rows.setdefault(kind, []).append(Row(name, nodes, value, line))
+        self.rows.setdefault(kind, []).append(RecognizedElement(name, nodes, value, line))
 
 
 def recognize(parts: dict[str, list[Part]], kept: frozenset[str], notes: Notes) -> Elements:
     """The elements of flat parts; voltage sources named in ``kept`` (inputs) stay sources whatever they sense."""
-    elements = Elements(fixed=[Row(part.name, part.nodes, part.value, part.line) for part in parts[FIXED]])
+    elements = Elements(
+        fixed=[RecognizedElement(part.name, part.nodes, part.value, part.line) for part in parts[FIXED]]
+    )
     for part in parts["i"]:
         elements.add("current_sources", part.name, part.nodes, part.value, part.line)
     senses: dict[str, list[Part]] = {}
@@ -135,11 +137,11 @@ def _alone(part: Part, elements: Elements, notes: Notes) -> None:
         return
     if ends == _sorted(part.nodes[2:])[0] and part.value * sign * _sorted(part.nodes[2:])[1] > 0.0:
         # driven by its own voltage, it is a conductance
-        elements.fixed.append(Row(f"r {name}", part.nodes[:2], 1.0 / abs(part.value), line))
+        elements.fixed.append(RecognizedElement(f"r {name}", part.nodes[:2], 1.0 / abs(part.value), line))
         return
     copied, sensed = f"{name} v", f"{name} i"
     elements.add("buffers", f"e {name}", (copied, "0", *part.nodes[2:]), 1.0, line)
-    elements.fixed.append(Row(f"r {name}", (copied, sensed), 1.0 / abs(part.value), line))
+    elements.fixed.append(RecognizedElement(f"r {name}", (copied, sensed), 1.0 / abs(part.value), line))
     elements.add("mirrors", f"f {name}", (*part.nodes[:2], sensed, "0"), math.copysign(1.0, part.value), line)
     notes.add("voltage-controlled current sources became a buffer, a resistor and a mirror each", name, line)
 

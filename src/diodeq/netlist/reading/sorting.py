@@ -10,7 +10,7 @@ from diodeq.devices.vendor.elements import Body, open_body
 from diodeq.errors import InputError, PlacedError
 from diodeq.netlist.reading.commands import COMMANDS, REFUSED, WHOLE, WITHOUT_EFFECT
 from diodeq.netlist.reading.conditions import chosen, conditional, enters
-from diodeq.netlist.reading.deck import Deck, Notes
+from diodeq.netlist.reading.deck import Notes, ParsedDeck
 from diodeq.printable import counted
 from diodeq.spice import Line, Scope, SpiceText, tokens
 from diodeq.spice.expressions import EXCLUSIVE_OR
@@ -36,14 +36,14 @@ DEFINING = frozenset([".param", ".params", ".parameter", ".parameters", ".func",
 LONGEST_REMARK = 10_000  # letters
 
 
-def sort_lines(text: SpiceText, notes: Notes) -> Deck:
+def sort_lines(text: SpiceText, notes: Notes) -> ParsedDeck:
     """The deck of a text, with what is noted of it already.
 
     Raises:
         InputError: naming the line of a command that has no place in it.
     """
     notes.called = text.called
-    deck = Deck(text, notes=notes)
+    deck = ParsedDeck(text, notes=notes)
     if re.match(r"\.subckt\s", text.title, re.IGNORECASE):
         text = SpiceText(text.path, "", [Line(1, text.title), *text.lines], text.others)
         notes.add("the first line of a deck is its title; this one opens a subcircuit, and was read", text.path, 1)
@@ -140,7 +140,7 @@ def _constants(line: Line, constants: dict[str, str], functions: dict[str, Funct
 class _Sorter:
     """Takes one line after the other; ``own``: diodeq wrote the deck, and its comments mean something."""
 
-    def __init__(self, deck: Deck, own: bool) -> None:
+    def __init__(self, deck: ParsedDeck, own: bool) -> None:
         self.deck, self.own = deck, own
         # LTspice's ^ is no power.
         self.ltspice = any(line.text.lower().startswith(".backanno") for line in deck.text.lines)
@@ -273,7 +273,7 @@ def _same(one: Body, other: Body) -> bool:
     return texts[0] == texts[1]
 
 
-def _twice(deck: Deck, key: tuple[str, str], line: int, what: str, same: bool) -> None:
+def _twice(deck: ParsedDeck, key: tuple[str, str], line: int, what: str, same: bool) -> None:
     """Note what is defined twice alike; what differs may not be used, as simulators do not choose alike."""
     if same:
         deck.notes.add("what is defined twice alike counts once", what, line)
@@ -292,7 +292,7 @@ def _inputs(remark: str) -> list[tuple[str, float, float]]:
     return found
 
 
-def _adopt_a_lone_subcircuit(deck: Deck) -> None:
+def _adopt_a_lone_subcircuit(deck: ParsedDeck) -> None:
     """Of a deck that is subcircuits alone, the one that no other holds is the circuit, its pins are nodes."""
     if deck.elements or not deck.bodies:
         return

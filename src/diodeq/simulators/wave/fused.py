@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 
 from diodeq.compiled import kernel
 from diodeq.simulators.wave.arrays import Array
-from diodeq.simulators.wave.diodes import CUBE, NOTHING, REVERSE, Plain
+from diodeq.simulators.wave.plain import CUBE, NOTHING, REVERSE, Plain
 
 # Newton steps that the blocked diodes of a row take between two looks at who needs more, and how many looks at most.
 TOGETHER = 1

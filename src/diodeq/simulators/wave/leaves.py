@@ -22,7 +22,7 @@ from diodeq.circuit.kinds import KINDS
 from diodeq.processors import single_threaded
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
-from diodeq.simulators.wave.method import Method, Settled
+from diodeq.simulators.wave.method import QUICK, STEPS, Method, Settled
 from diodeq.simulators.wave.newton import SINGULAR
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ Index = NDArray[np.intp]
 
 # The core's Jacobian costs the leaves times half the square of this, for every sample.
 LARGEST_CORE = 64
-STEPS = 60
-# A step that shrinks the error by this much with an old Jacobian makes a new one a waste.
-QUICK = 0.02
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+# Of Newton's method on a small core, compiled or not.
+STEPS = 60
+# A step that shrinks the error by this much with an old Jacobian makes a new one a waste.
+QUICK = 0.02
+
 
 @dataclass(frozen=True, eq=False)
 class Settled:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,11 @@ from diodeq.compiled import kernel
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.fused import FORMATS, columns_of, load_lines
-from diodeq.simulators.wave.leaves import QUICK, STEPS, LeavesPlan
-from diodeq.simulators.wave.method import Settled
+from diodeq.simulators.wave.method import QUICK, STEPS, Settled
 from diodeq.simulators.wave.small import LANES, correct, eliminate, factorize, pull, push
+
+if TYPE_CHECKING:
+    from diodeq.simulators.wave.leaves import LeavesPlan
 
 Floats = NDArray[np.float64]
 

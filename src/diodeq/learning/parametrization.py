@@ -1,4 +1,4 @@
-"""Knobs: which values of a circuit training turns, and the parameters θ that stand for them.
+"""The parametrization: which values of a circuit training changes, and the parameters θ that stand for them.
 
 Conductances are always among them (those marked trainable); turns ratios, gyration conductances and buffer gains if
 asked for. θ is float64[n]: the trainable conductances in the recipe's space, then the other kinds' values. In
@@ -30,8 +30,8 @@ OTHERS: dict[str, str] = {"turns": "transformers", "gyration": "gyrators", "gain
 
 
 @dataclass(frozen=True)
-class Knobs:
-    """The knobs of any circuit, for a space of ``SPACES``, a technology, and names of ``OTHERS``."""
+class Parametrization:
+    """The parametrization of any circuit, for a space of ``SPACES``, a technology, and names of ``OTHERS``."""
 
     space: str
     technology: Technology
@@ -51,7 +51,7 @@ class Knobs:
         return _joined(SPACES[self.space].enter(conductances), others)
 
     def turn(self, circuit: Circuit, parameters: Floats) -> Circuit:
-        """The circuit with its knobs at ``parameters``; ``circuit`` gives everything else, and signs."""
+        """The circuit with its values at ``parameters``; ``circuit`` gives everything else, and signs."""
         count = int(np.count_nonzero(circuit.mask))
         conductances = self.technology.project(SPACES[self.space].leave(parameters[:count]))
         return self._turned(circuit, conductances, parameters[count:])
