@@ -3,7 +3,8 @@
 Writes digits-mondeq.npz (keys A0 P0 m0 U0 b0 U1 b1), digits-mlp.npz (U0 b0 U1 b1 U2 b2), digits-mon.npz (a smaller
 equilibrium network under the keys that Winston and Kolter's own state dicts have, U.weight A.weight B.weight, and m),
 and the held-out quarter as digits-X.csv (64 features, the grey levels 0…16) and digits-test.csv (the same with the
-label in the last column); with --training the other three quarters as digits-train.csv too. The networks train on levels scaled to 0…1; the files' U0 has that scale in it, so that they take the data as it is.
+label in the last column); with --training the other three quarters as digits-train.csv too. The
+networks train on levels scaled to 0…1; the files' U0 has that scale in it, so that they take the data as it is.
 The printed accuracies are those of diodeq's own reference solution of the written files, on samples never trained on.
 """
 
@@ -116,7 +117,9 @@ def arrays_of(model: nn.Sequential) -> dict[str, np.ndarray]:
 def as_authors(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """An equilibrium layer and its read-out under the names of Winston and Kolter's state dicts."""
     named = {"U0": "U.weight", "b0": "U.bias", "A0": "A.weight", "P0": "B.weight", "m0": "m"}
-    return {named.get(key, {"U1": "Wout.weight", "b1": "Wout.bias"}.get(key, key)): each for key, each in arrays.items()}
+    return {
+        named.get(key, {"U1": "Wout.weight", "b1": "Wout.bias"}.get(key, key)): each for key, each in arrays.items()
+    }
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -210,9 +210,50 @@ def test_kilovolts_are_not_asked_for_where_parts_are_ideal():
     assert compiled.report.highest_volts == 12.0
 
 
-def test_the_engines_agree():
+REALIZED = ["precision", "buffered", "transformer-gyrator"]
+
+
+@pytest.mark.parametrize("name", ["TL074", "TLV9064"])
+@pytest.mark.parametrize("realization", REALIZED[1:])
+def test_any_weights_are_built_of_followers_inverters_and_pumps(realization, name, wave):
     network, inputs = mondeq()
-    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=inputs).circuit
+    compiled = compile_network(network, realization, diode="BAT54", amplifier=name, inputs=inputs)
+    circuit, report = compiled.circuit, compiled.report
+    error, point = error_of(compiled, inputs[:8], wave)
+    assert 0.2 * report.choice.error < error < 1.6 * report.choice.error
+    assert set(report.parts) == {"resistors", "diodes", "voltage_sources"} | {"current_sources"} & set(report.parts)
+    assert report.parts["resistors"] == sum(stage.parts["resistors"] for stage in report.stages)
+    assert report.amplifiers == {name: sum(stage.parts["amplifiers"] for stage in report.stages)}
+    outside = [k for k, node in enumerate(circuit.nodes) if not node.endswith("_a")]
+    assert np.abs(point.node_voltages[:, outside]).max() <= amplifier.get(name).rail(None)
+    assert not circuit.mask[[label.endswith("gains") for label, n in circuit.resistors.groups for _ in range(n)]].any()
+
+
+def test_pumps_have_room_for_all_that_units_can_be(wave):
+    """With every unit at its most, of whatever sign, a pump's output is within its reach."""
+    network, inputs = mondeq()
+    compiled = compile_network(network, "transformer-gyrator", diode="BAT54", amplifier="OPA4192", inputs=inputs)
+    circuit = compiled.circuit
+    point = wave.operate(circuit, circuit.scaling.to_volts(inputs[:8]))
+    outs = [circuit.nodes.index(f"s0_{i}_o") for i in range(4)]
+    assert np.abs(point.node_voltages[:, outs]).max() < 0.75 * amplifier.get("OPA4192").reach(12.0)
+
+
+def test_leaky_units_and_curves_are_built_where_no_rectifier_is(wave):
+    network, inputs = mondeq()
+    for activation in (Activation("leaky-relu", 0.2), Activation("tanh")):
+        own = Network((replace(network.stages[0], activation=activation), network.stages[1]))
+        compiled = compile_network(own, diode="BAT54", amplifier="OPA4192", inputs=inputs)
+        error, _ = error_of(compiled, inputs[:8], wave)
+        assert f"{activation}, for which there is no active rectifier" in compiled.report.why
+        assert error < 1.6 * compiled.report.choice.error + 1e-4
+        assert error < 0.03
+
+
+@pytest.mark.parametrize("realization", REALIZED)
+def test_the_engines_agree(realization):
+    network, inputs = mondeq()
+    circuit = compile_network(network, realization, diode="1N4148", amplifier="TL074", inputs=inputs).circuit
     volts = circuit.scaling.to_volts(np.concatenate([inputs[:3], 3.0 * inputs[:2]]))  # the last two saturate
     with create("wave") as first, create("ngspice") as second:
         points = [engine.operate(circuit, volts).node_voltages for engine in (first, second)]
@@ -221,9 +262,10 @@ def test_the_engines_agree():
 
 
 @pytest.mark.parametrize("times", [1.0, 4.0], ids=["in range", "saturated"])
-def test_the_gradient_goes_through_amplifiers(times, wave):
+@pytest.mark.parametrize("realization", REALIZED)
+def test_the_gradient_goes_through_amplifiers(realization, times, wave):
     network, inputs = mondeq()
-    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=inputs).circuit
+    circuit = compile_network(network, realization, diode="1N4148", amplifier="TL074", inputs=inputs).circuit
     volts = times * circuit.scaling.to_volts(inputs[1:3])
     point = wave.operate(circuit, volts)
     high = point.node_voltages[:, circuit.nodes.index("amp_high")].max()
@@ -240,7 +282,7 @@ def test_the_gradient_goes_through_amplifiers(times, wave):
 
     logs = np.log(circuit.conductances)
     largest = np.abs(gradient * circuit.conductances).max()
-    for k in np.flatnonzero(circuit.mask)[:: 8 if times == 1.0 else 12].tolist():
+    for k in np.flatnonzero(circuit.mask)[::12].tolist():
         moved = np.zeros(len(logs))
         moved[k] = 1e-4
         slope = (loss(logs + moved) - loss(logs - moved)) / 2e-4
@@ -273,7 +315,9 @@ def test_what_cannot_be_is_refused_with_a_remedy():
         (loose, {}, "not above 0"),
         (network, {"technology": Technology(supply=30.0)}, r"works on 7 to 36 V"),
         (network, {"technology": Technology(low=2e-4, high=1e-2)}, "below the lowest"),
-        (network, {"realization": "passive"}, "cannot be built with operational amplifiers"),
+        (network, {"realization": "passive"}, "W is not symmetric"),
+        (network, {"realization": "transformer-gyrator", "technology": Technology(low=2e-4)}, "times what TL074 can"),
+        (tanh, {"realization": "auto", "technology": Technology(low=2e-4)}, "and not precision: .* tanh"),
     ):
         given = {"realization": "precision", "amplifier": "TL074", **options}
         with pytest.raises(NotRealizableError, match=words) as refused:

@@ -41,7 +41,7 @@ DRAWN = 64
     type=click.Choice(["auto", *NAMES]),
     default="auto",
     show_default=True,
-    help="Of every stage; auto takes the first that fits, in this order.",
+    help="Of every stage; auto takes the first that fits, in this order; with --amplifier precision before all others.",
 )
 @click.option("--diode", default="ideal", show_default=True, help="A part of `diodeq devices list`.")
 @click.option(
