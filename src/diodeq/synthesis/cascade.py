@@ -17,6 +17,7 @@ from diodeq.network.units import OnePortUnits
 from diodeq.synthesis import buffered, passive, transformer_gyrator
 from diodeq.synthesis.amplified import pumped
 from diodeq.synthesis.amplified.drivers import Supplied
+from diodeq.synthesis.amplified.pumped import with_pumps
 from diodeq.synthesis.amplified.scaling import Scaled, Solved, homogeneous, scaled
 from diodeq.synthesis.build import build
 from diodeq.synthesis.fit import fit
@@ -67,22 +68,22 @@ def compile_cascade(
     if solved is not None and homogeneous(network):
         found = scaled(network, solved, 1.0)
         network = found.network
+    volted = None
+    if solved is not None:
+        volted = solved if found is None else solved.scaled(found)
     candidates = [
-        _candidates(k, stage, realization, diode, technology, max_gain, allow_nonunique, margin, supplied)
+        _candidates(k, stage, realization, diode, technology, max_gain, allow_nonunique, margin, supplied, volted)
         for k, (stage, margin) in enumerate(zip(network.stages, margins, strict=True))
     ]
     plans = [next(iter(found.values())) for found, _ in candidates]
-    if supplied is None or solved is None:
+    if supplied is None or volted is None:
         estimate = Estimate.of(network, plans, inputs)
         input_range = max(1.0, float(np.abs(estimate.inputs).max(initial=0.0))) if inputs is not None else 1.0
     else:
         technology = replace(technology, supply=supplied.volts(any(plan.core.pumped for plan in plans)))
         off = tuple(supplied.off(plan, k == 0) for k, plan in enumerate(plans))
-        states, rows = solved.states, solved.inputs
-        if found is not None:
-            states = tuple(z * scale for z, scale in zip(states, found.scales, strict=True))
-            rows = found.input * rows
-        estimate, input_range = Estimate(network, tuple(plans), rows, states, off), solved.input_range
+        estimate = Estimate(network, tuple(plans), volted.inputs, volted.states, off)
+        input_range = volted.input_range
     choice, considered = choose(estimate, diode, volts_per_unit, technology, remedy)
     volts = choice.volts_per_unit
     circuit = build(plans, network.widths[0], volts, choice.diode, choice.biases, title, temperature, supplied=supplied)
@@ -146,6 +147,7 @@ def _candidates(
     allow_nonunique: bool,
     direction: tuple[float, int | None],
     supplied: Supplied | None,
+    solved: Solved | None,
 ) -> tuple[dict[str, StagePlan], dict[str, str]]:
     """Plans by realization, the one to take first, and why others do not fit. ``direction`` is the margin of W, before
     any scaling, and the unit where its eigenvector is largest.
@@ -172,7 +174,8 @@ def _candidates(
                 raise _not_monotone(margin_here, unit)
 
             def make(technology: Technology, name: str = name, core: Core = core, at: float = margin_here) -> StagePlan:
-                return fit(name, stage, core, part, technology, max_gain, at)
+                plan = fit(name, stage, core, part, technology, max_gain, at)
+                return plan if solved is None or not core.pumped else with_pumps(plan, *solved.rails(k, stage))
 
             light = supplied is not None and own is None
             found[name] = supplied.light(make, technology, k == 0) if supplied and light else make(technology)

@@ -76,9 +76,12 @@ def fit(
         _Placed("from unit {row} to ground", ground[ground > 0], np.flatnonzero(ground)),
     ]
     inputs = _Placed("from an input to unit {row}", feed.values, rows)
-    siemens = _siemens([*fixed, inputs], technology) if own is None else _needed(own, [*fixed, inputs], technology)
     pairs = 0
-    if siemens is None:
+    siemens = _siemens([*fixed, inputs], technology) if own is None else _needed(own, [*fixed, inputs], technology)
+    if core.pumped and own is None:  # pairs cost it nothing but parts
+        siemens = technology.high / _extremes([*fixed, inputs])[1]
+        feed, ground, pairs = _pair(core, feed, ground, technology.low / siemens)
+    elif siemens is None:
         siemens, feed, ground, pairs = _with_pairs(core, feed, ground, fixed, inputs, technology)
     values = np.concatenate([part.values for part in fixed[:-1]] + [feed.values, ground[ground > 0]])
     return StagePlan(

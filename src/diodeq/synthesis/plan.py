@@ -90,6 +90,10 @@ class StagePlan:
     pairs: int
     bias_column: int
     conductance_range: tuple[float, float]
+    flowing: Floats = field(default_factory=lambda: np.zeros(0))
+    """what pumps bring their units at most where nothing is above 1, float64[n] in g0"""
+    pumps: Floats = field(default_factory=lambda: np.zeros(0))
+    """conductance of the pumps' feedback, float64[n] in g0"""
     own: OnePortUnits | None = None
     """units that are one-ports of a circuit, which then has no other element"""
 

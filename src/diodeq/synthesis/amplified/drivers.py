@@ -12,7 +12,7 @@ from diodeq.devices.amplifier import Amplifier
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError
 from diodeq.printable import counted
-from diodeq.synthesis.amplified.pumped import COMPLIANCE, STEEP
+from diodeq.synthesis.amplified.pumped import COMPLIANCE, brought
 from diodeq.synthesis.amplifiers import Amplifiers
 from diodeq.synthesis.parts import Parts
 from diodeq.synthesis.plan import Floats, Index, StagePlan
@@ -68,7 +68,7 @@ class Supplied:
             most = self._most(plan, first, wanted.high)
             if plan.siemens <= most * (1.0 + 1e-9):
                 return plan
-            high = technology.high * 0.99 * (most / plan.siemens) ** 2
+            high = technology.high * 0.99 * (most / plan.siemens) ** (1 if plan.core.pumped else 2)
             if not high > technology.low:
                 break
             technology = replace(technology, high=high)
@@ -90,9 +90,8 @@ class Supplied:
         ):
             if load.max(initial=0.0) > 0.0:
                 most.append(amperes / (volts * float(load.max())))
-        pumps = float(pumped_siemens(plan).max(initial=0.0))
-        if pumps > 0.0:
-            most += [self.amperes / (4.0 * volts * pumps), high / (STEEP * pumps)]
+        if plan.pumps.any():
+            most += [self.amperes / (2.0 * volts * float(plan.flowing.max())), high / float(plan.pumps.max())]
         return min(most)
 
     def off(self, plan: StagePlan, first: bool) -> Floats:
@@ -103,15 +102,8 @@ class Supplied:
         # A non-inverting buffer has its gain times the offset, an inverted one as much less and two of its own.
         each = 1.0 * signs if plan.core.pumped else plan.gain + (2.0 - 2.0 * plan.gain) * plan.feed.negative
         found = np.bincount(rows, driven * plan.feed.values * each, plan.size)
-        return self.amplifier.offset * (found + (1.0 + STEEP) * pumped_siemens(plan))
-
-
-def pumped_siemens(plan: StagePlan) -> Floats:
-    """What ends at the - input of each unit's pump, float64[n] in g0."""
-    feed = plan.feed
-    if not plan.core.pumped:
-        return np.zeros(plan.size)
-    return np.bincount(feed.rows, feed.values * feed.negative, plan.size).astype(np.float64)
+        pumps = brought(plan) + plan.pumps if plan.core.pumped else np.zeros(plan.size)
+        return np.asarray(self.amplifier.offset * (found + pumps), np.float64)
 
 
 class Drivers:
@@ -164,16 +156,13 @@ class Drivers:
 
     def pumps(self, k: int, plan: StagePlan, units: Index) -> Index:
         """The - inputs of the pumps of a stage's units, int64[n], 0 where one needs none."""
-        minus, pumped = np.zeros_like(units), pumped_siemens(plan)
-        own = np.flatnonzero(pumped)
+        minus, own = np.zeros_like(units), np.flatnonzero(plan.pumps)
         if not len(own):
             return minus
         minus[own] = self._parts.nodes(f"s{k}_{unit}_s" for unit in own.tolist())
         outs = self._parts.nodes(f"s{k}_{unit}_o" for unit in own.tolist())
         for ends in (minus[own], units[own]):
-            self._parts.add(
-                "resistors", f"stage {k}: pumps' gains", outs, ends, values=STEEP * plan.siemens * pumped[own]
-            )
+            self._parts.add("resistors", f"stage {k}: pumps' gains", outs, ends, values=plan.siemens * plan.pumps[own])
         self._add(units[own], minus[own], outs)
         return minus
 

@@ -13,15 +13,17 @@ that the H_ii that the network asks for. No weight needs an inverted copy, and n
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from diodeq.network import Stage
-from diodeq.synthesis.plan import Core
+from diodeq.synthesis.plan import Core, Floats, StagePlan
 
 COMPLIANCE = 2.0 / 3.0
 """The share of an output's reach that units are scaled to; the rest is the pumps'."""
-STEEP = 2.0 * COMPLIANCE / (1.0 - COMPLIANCE)
-"""Conductance of a pump's feedback, of the sum of its h: with all units at their most, of any sign, it has room."""
+LEAST = 0.25
+"""Conductance of a pump's feedback, of the sum of its h, at least."""
 
 
 def core(stage: Stage, scalable: bool) -> Core:
@@ -30,3 +32,24 @@ def core(stage: Stage, scalable: bool) -> Core:
     if stage.W is None:
         return Core(ones, ones, pumped=True)
     return Core(ones, np.diag(stage.H).copy(), feedback=stage.W - np.diag(np.diag(stage.W)), pumped=True)
+
+
+def brought(plan: StagePlan) -> Floats:
+    """What ends at the - input of each unit's pump, float64[n] in g0."""
+    feed = plan.feed
+    if not plan.core.pumped:
+        return np.zeros(plan.size)
+    return np.bincount(feed.rows, feed.values * feed.negative, plan.size).astype(np.float64)
+
+
+def with_pumps(plan: StagePlan, states: Floats, rails: Floats) -> StagePlan:
+    """The plan with feedback for its pumps such that their outputs have room on samples, where units are at ``states``
+    float64[B, n] and what feeds them, column by column, at ``rails`` float64[B, columns]."""
+    feed, ends = plan.feed, brought(plan)
+    taken = states * ends
+    for row in np.flatnonzero(ends).tolist():
+        own = (feed.rows == row) & feed.negative
+        taken[:, row] -= rails[:, feed.columns[own]] @ feed.values[own]
+    most = max(float(np.abs(rails).max(initial=0.0)), float(np.abs(states).max(initial=0.0))) or 1.0
+    flowing = np.abs(taken).max(axis=0, initial=0.0) / most
+    return replace(plan, flowing=flowing, pumps=np.maximum(flowing / (1.0 / COMPLIANCE - 1.0), LEAST * ends))

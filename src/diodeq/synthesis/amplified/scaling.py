@@ -53,6 +53,18 @@ class Solved:
             states = tuple(np.zeros((len(inputs), stage.size)) for stage in network.stages)
         return Solved(inputs, states, most)
 
+    def scaled(self, found: Scaled) -> Solved:
+        """The same of the scaled network."""
+        states = tuple(z * scale for z, scale in zip(self.states, found.scales, strict=True))
+        return Solved(found.input * self.inputs, states, self.input_range)
+
+    def rails(self, k: int, stage: Stage) -> tuple[Floats, Floats]:
+        """Of stage k its units' states, and what feeds them: its units, its inputs, 1 for the bias, 0 for ground."""
+        own = self.states[k]
+        into = self.inputs if k == 0 else self.states[k - 1]
+        constant = np.tile([1.0, 0.0], (len(own), 1))
+        return own, np.concatenate([*([] if stage.W is None else [own]), into, constant], axis=1)
+
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
