@@ -12,7 +12,7 @@ from decks import run_ngspice, run_ngspice_as_ltspice
 from diodeq.analysis.certificate import certify_circuit, doubt
 from diodeq.analysis.noise import output_noise
 from diodeq.analysis.settling import settle
-from diodeq.circuit import Inputs, check
+from diodeq.circuit import Circuit, Inputs, check
 from diodeq.circuit.amplifiers import amplifiers, inside
 from diodeq.circuit.graph import deaf
 from diodeq.circuit.survey import Survey
@@ -434,3 +434,28 @@ def test_what_does_not_know_amplifiers_says_so():
         ):
             with pytest.raises(InputError, match=r"has amplifiers TL074, and .* does not know them yet"):
                 ask()
+
+
+def test_compile_tunes_what_it_compiled(tmp_path, cli, capsys):
+    random = np.random.default_rng(5)
+    network, _ = mondeq()
+    x = random.uniform(-1.0, 1.0, (200, 3))
+    y = np.arange(200) % 2  # what is learned is the network, whatever the labels
+    save(network, tmp_path / "w.npz")
+    np.savez(tmp_path / "data.npz", X=x, y=y)
+    out = ["-o", tmp_path / "c.npz", "--diode", "1N4148", "--amplifier", "TL074", "--tune", f"npz:{tmp_path}/data.npz"]
+    found = json.loads(cli("compile", tmp_path / "w.npz", *out, "--json"))
+    tuned = found["tuned"]
+    assert (tuned["samples"], tuned["held_out"], tuned["epochs"], tuned["kept"]) == (150, 50, 1, True)
+    assert tuned["after"]["rms"] < 0.9 * tuned["before"]["rms"]
+    assert tuned["after"]["agreement"] == 1.0
+    assert tuned["after"]["accuracy"] == tuned["network_accuracy"]
+    circuit = Circuit.load(tmp_path / "c.npz")
+    assert any("tuned on 150 samples" in note for note in circuit.notes)
+    with create("wave") as engine:
+        answers = circuit.scaling.from_volts(engine.operate(circuit, circuit.scaling.to_volts(x[:20])).outputs)
+    wanted = solve(network, x[:20]).outputs
+    assert np.sqrt(np.mean((answers - wanted) ** 2)) < 2.0 * tuned["after"]["rms"] * np.abs(wanted).max()
+    capsys.readouterr()
+    assert main([*map(str, ("compile", tmp_path / "w.npz", *out[:-1], "iris"))]) == 3
+    assert "3 inputs but iris has 4 features" in capsys.readouterr().err
