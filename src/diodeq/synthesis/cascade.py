@@ -18,7 +18,8 @@ from diodeq.synthesis import buffered, passive, transformer_gyrator
 from diodeq.synthesis.amplified import pumped
 from diodeq.synthesis.amplified.drivers import Supplied
 from diodeq.synthesis.amplified.pumped import with_pumps
-from diodeq.synthesis.amplified.scaling import Scaled, Solved, homogeneous, scaled
+from diodeq.synthesis.amplified.scaling import Solved, homogeneous, scaled
+from diodeq.synthesis.amplified.swing import Swing, swings
 from diodeq.synthesis.build import build
 from diodeq.synthesis.fit import fit
 from diodeq.synthesis.plan import Core, Floats, StagePlan
@@ -64,7 +65,7 @@ def compile_cascade(
     """
     volts_per_unit, temperature = _of_one_ports(network, volts_per_unit)
     margins = [weakest_direction(stage) for stage in network.stages]
-    found: Scaled | None = None
+    given, found = network, None
     if solved is not None and homogeneous(network):
         found = scaled(network, solved, 1.0)
         network = found.network
@@ -95,6 +96,12 @@ def compile_cascade(
             replace(choice, volts_per_unit=found.output * volts),
             tuple(replace(each, volts_per_unit=found.output * each.volts_per_unit) for each in considered),
         )
+    swing: tuple[Swing, ...] = ()
+    if supplied is not None and solved is not None:
+        scales = [np.full(stage.size, volts) for stage in given.stages]
+        if found is not None:
+            scales = [volts * scale for scale in found.scales]
+        swing = swings(given, solved, scales, supplied.reaches(plans))
     circuit = check(circuit)
     if technology.ladder is not None:
         circuit = quantize(circuit, technology.ladder).circuit
@@ -108,6 +115,7 @@ def compile_cascade(
         considered=considered,
         highest_volts=highest,
         input_range=input_range,
+        swing=swing,
     )
     return circuit, report
 

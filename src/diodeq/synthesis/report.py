@@ -12,6 +12,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.amplifiers import amplifiers, inside
 from diodeq.network.units import NOTHING
 from diodeq.printable import counted
+from diodeq.synthesis.amplified.swing import Swing
 from diodeq.synthesis.plan import StagePlan
 from diodeq.synthesis.remedy import Choice
 
@@ -125,6 +126,7 @@ class Report:
     distances: tuple[float, ...] | None = None
     amplifiers: Mapping[str, int] = field(default_factory=dict)
     why: str = ""
+    swing: tuple[Swing, ...] = ()
 
     @classmethod
     def of(cls, circuit: Circuit, **rest: Any) -> Self:
@@ -143,6 +145,7 @@ class Report:
             "parts": dict(self.parts),
             **({"amplifiers": dict(self.amplifiers)} if self.amplifiers else {}),
             **({"why": self.why} if self.why else {}),
+            **({"swing": [each.to_json() for each in self.swing]} if self.swing else {}),
             "cost": cost({**self.parts, "amplifiers": sum(self.amplifiers.values())}),
             "stages": [stage.to_json() for stage in self.stages],
         }
@@ -180,6 +183,7 @@ class Report:
         if self.why:
             lines.append(self.why)
         lines.append(f"highest rail {self.highest_volts:.4g} V for inputs within ±{self.input_range:g}")
+        lines.extend(f"stage {k}: {each.sentence()}" for k, each in enumerate(self.swing))
         lines.append(listed(self.parts))
         lines.extend(f"{counted(count, 'amplifier')} {name}" for name, count in self.amplifiers.items())
         return lines

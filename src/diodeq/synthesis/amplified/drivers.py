@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,6 +56,15 @@ class Supplied:
     def volts(self, pumped: bool) -> float:
         """What rails and units are scaled to on the samples, where some are pumped or none are."""
         return HEADROOM * self.reach * (COMPLIANCE if pumped else 1.0)
+
+    def reaches(self, plans: Sequence[StagePlan]) -> list[float]:
+        """V at which the units of each stage make an amplifier saturate, or a pump may."""
+        found = []
+        for plan, after in zip(plans, [*plans[1:], None], strict=True):
+            gains = [plan.gain] if plan.feedback_columns else []
+            gains += [] if after is None else [after.gain]
+            found.append(self.reach * (COMPLIANCE if plan.core.pumped else 1.0) / max([1.0, *gains]))
+        return found
 
     def light(self, make: Callable[[Technology], StagePlan], technology: Technology, first: bool) -> StagePlan:
         """The plan that ``make`` makes for a technology with no conductance larger than outputs can drive.

@@ -9,8 +9,9 @@ from diodeq.devices import Model
 from diodeq.devices.hardware.technology import Technology
 from diodeq.network import Network
 from diodeq.synthesis.amplified import precision
-from diodeq.synthesis.amplified.drivers import Supplied
+from diodeq.synthesis.amplified.drivers import HEADROOM, Supplied
 from diodeq.synthesis.amplified.scaling import Solved, margin_of, scaled
+from diodeq.synthesis.amplified.swing import swings
 from diodeq.synthesis.quantize import quantize
 from diodeq.synthesis.remedy import Choice
 from diodeq.synthesis.report import Report, StageReport
@@ -49,6 +50,7 @@ def compile_rectified(
         considered=(choice,),
         highest_volts=supplied.rail,
         input_range=samples.input_range,
+        swing=swings(network, samples, found.scales, [volts / HEADROOM] * len(network.stages)),
     )
     return circuit, report
 
