@@ -10,6 +10,7 @@ import pytest
 
 from decks import run_ngspice, run_ngspice_as_ltspice
 from diodeq.analysis.certificate import certify_circuit, doubt
+from diodeq.analysis.feasibility import feasibility
 from diodeq.analysis.noise import output_noise
 from diodeq.analysis.settling import settle
 from diodeq.circuit import Circuit, Inputs, check
@@ -239,6 +240,35 @@ def test_pumps_have_room_for_all_that_units_can_be(wave):
     point = wave.operate(circuit, circuit.scaling.to_volts(inputs[:8]))
     outs = [circuit.nodes.index(f"s0_{i}_o") for i in range(4)]
     assert np.abs(point.node_voltages[:, outs]).max() < 0.75 * amplifier.get("OPA4192").reach(12.0)
+
+
+@pytest.mark.parametrize("realization", REALIZED)
+def test_saturation_is_said_of_each_amplifier(realization, wave):
+    network, inputs = mondeq()
+    compiled = compile_network(network, realization, diode="BAT54", amplifier="TL074", inputs=inputs)
+    circuit = compiled.circuit
+    fine, beyond = (feasibility(wave, circuit, circuit.scaling.to_volts(times * inputs[:4])) for times in (1.0, 4.0))
+    assert set(fine.saturated.values()) == {0}
+    assert "no amplifier saturates" in fine.sentence()
+    assert len(beyond.saturated) == sum(compiled.report.amplifiers.values())
+    worst = max(beyond.saturated, key=beyond.saturated.get)
+    assert 0 < beyond.saturated[worst] <= 4
+    assert f"saturate, the one at {worst} in {beyond.saturated[worst]} of 4 samples" in beyond.sentence()
+    assert beyond.to_json()["saturated"] == beyond.saturated
+
+
+def test_units_are_proved_to_stay_within_their_swing_where_they_do(wave):
+    network, inputs = mondeq()
+    compiled = compile_network(network, "precision", diode="BAT54", amplifier="OPA4192", inputs=inputs)
+    circuit, random = compiled.circuit, np.random.default_rng(1)
+    drawn = random.uniform(inputs.min(axis=0), inputs.max(axis=0), (20, 3))
+    point = wave.operate(circuit, circuit.scaling.to_volts(drawn))
+    for k, (stage, swing) in enumerate(zip(network.stages, compiled.report.swing, strict=True)):
+        units = point.node_voltages[:, [circuit.nodes.index(f"s{k}_{i}") for i in range(stage.size)]]
+        assert np.all((units >= swing.low - 1e-2) & (units <= swing.high + 1e-2))
+        assert np.all(swing.most >= swing.seen * (1.0 - 1e-9))
+        assert swing.sure == (swing.most <= swing.reach).sum()
+    assert len(compiled.report.to_json()["swing"][0]["proved_high_volts"]) == 4
 
 
 def test_leaky_units_and_curves_are_built_where_no_rectifier_is(wave):
