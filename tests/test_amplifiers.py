@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from decks import run_ngspice, run_ngspice_as_ltspice
+from decks import run_gnucap, run_neospice, run_ngspice, run_ngspice_as_ltspice
 from diodeq.analysis.certificate import certify_circuit, doubt
 from diodeq.analysis.feasibility import feasibility
 from diodeq.analysis.noise import output_noise
@@ -269,6 +269,38 @@ def test_units_are_proved_to_stay_within_their_swing_where_they_do(wave):
         assert np.all(swing.most >= swing.seen * (1.0 - 1e-9))
         assert swing.sure == (swing.most <= swing.reach).sum()
     assert len(compiled.report.to_json()["swing"][0]["proved_high_volts"]) == 4
+
+
+def test_buffers_are_off_by_their_gain_times_the_offset_and_by_one_over_the_loops(wave):
+    network, inputs = mondeq()
+    part = Amplifier("mine", (0.0, 36.0), (1.5, 1.5), 1e4, offset=2e-3)
+    compiled = compile_network(network, "buffered", diode="BAT54", amplifier=part, inputs=inputs)
+    circuit, gain = compiled.circuit, compiled.report.stages[0].gain
+    volts = wave.operate(circuit, circuit.scaling.to_volts(inputs[:4])).node_voltages
+    checked = 0
+    for i in range(4):
+        names = [f"s0_{i}", f"f0_{i}_p", f"f0_{i}_n"]
+        if set(names) <= set(circuit.nodes):
+            unit, straight, inverted = (volts[:, circuit.nodes.index(name)] for name in names)
+            assert straight == pytest.approx((unit + 2e-3) * gain / (1.0 + gain / 1e4), abs=1e-5)
+            assert inverted == pytest.approx((2.0 * 2e-3 - straight) / (1.0 + 2.0 / 1e4), abs=1e-5)
+            checked += 1
+    assert checked
+
+
+@pytest.mark.parametrize("realization", REALIZED)
+def test_other_programs_agree_where_they_can_read_an_amplifier(realization, wave, tmp_path):
+    """gnucap does not converge behind the largest gains; neospice leaves the curve of a current limit out."""
+    network, inputs = mondeq()
+    part = Amplifier("mine", (0.0, 36.0), (1.5, 1.5), 1e4, offset=1e-3, bias=1e-9, quiescent=1e-3)
+    circuit = compile_network(network, realization, diode="1N4148", amplifier=part, inputs=inputs).circuit
+    volts = circuit.scaling.to_volts(inputs[0])
+    text = full_deck(circuit, "ltspice", volts).text
+    point = wave.operate(circuit, volts[None]).node_voltages[0]
+    for run, within in ((run_ngspice_as_ltspice, 1e-8), (run_gnucap, 1e-4), (run_neospice, 1e-6)):
+        found = run(text, tmp_path)
+        for node in ("s0_0", "s0_3", "s1_0", "s1_1"):
+            assert found[node] == pytest.approx(point[circuit.nodes.index(node)], abs=within), (run.__name__, node)
 
 
 def test_leaky_units_and_curves_are_built_where_no_rectifier_is(wave):
