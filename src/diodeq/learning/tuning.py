@@ -32,7 +32,9 @@ from diodeq.simulators.base import Simulator
 
 BATCH = 32
 STEP = 0.5
-"""A step in log-conductance, at first, of the root mean square of the error relative to the largest output."""
+"""A step in log-conductance, at first, of the root mean square of the error relative to the largest output, …"""
+LEAST = 1e-9
+"""… and at least."""
 JUDGED = 256
 """So many training samples say whether the circuit got better."""
 
@@ -144,7 +146,7 @@ def tune(
 
     missed = off(circuit)
     if rate is None:
-        rate = STEP * missed / (float(np.abs(targets).max(initial=0.0)) or 1.0)
+        rate = max(STEP * missed / (float(np.abs(targets).max(initial=0.0)) or 1.0), LEAST)
     update = adam(rate, cosine(epochs * math.ceil(len(drives) / BATCH)))
     state = update.start(parameters)
     for epoch in range(1, epochs + 1):
