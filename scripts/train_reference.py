@@ -1,7 +1,9 @@
 """Train reference networks on scikit-learn's digits with PyTorch: a monotone equilibrium network and an MLP.
 
-Writes digits-mondeq.npz (keys A0 P0 m0 U0 b0 U1 b1), digits-mlp.npz (U0 b0 U1 b1 U2 b2), and the held-out quarter as
-digits-X.csv (64 features, the grey levels 0…16) and digits-test.csv (the same with the label in the last column). The
+Writes digits-mondeq.npz (keys A0 P0 m0 U0 b0 U1 b1), digits-mlp.npz (U0 b0 U1 b1 U2 b2), digits-mon.npz (a smaller
+equilibrium network under the keys that Winston and Kolter's own state dicts have, U.weight A.weight B.weight, and m),
+and the held-out quarter as digits-X.csv (64 features, the grey levels 0…16) and digits-test.csv (the same with the
+label in the last column); with --training the other three quarters as digits-train.csv too. The
 networks train on levels scaled to 0…1; the files' U0 has that scale in it, so that they take the data as it is.
 The printed accuracies are those of diodeq's own reference solution of the written files, on samples never trained on.
 """
@@ -112,6 +114,14 @@ def arrays_of(model: nn.Sequential) -> dict[str, np.ndarray]:
     return found
 
 
+def as_authors(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """An equilibrium layer and its read-out under the names of Winston and Kolter's state dicts."""
+    named = {"U0": "U.weight", "b0": "U.bias", "A0": "A.weight", "P0": "B.weight", "m0": "m"}
+    return {
+        named.get(key, {"U1": "Wout.weight", "b1": "Wout.bias"}.get(key, key)): each for key, each in arrays.items()
+    }
+
+
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Atomically; diodeq itself writes W rather than A, P and m."""
     buffer = io.BytesIO()
@@ -125,7 +135,7 @@ def _numpy(tensor: Tensor) -> np.ndarray:
 
 def evaluated(path: Path, x: np.ndarray, y: np.ndarray, x_train: np.ndarray, y_train: np.ndarray) -> dict[str, object]:
     """What the written file computes, by diodeq's reference solution in float64."""
-    network = weights.load(path)
+    network = weights.load(path, "relu" if path.stem.endswith("-mon") else None)
     held_out, seen = solve(network, x), solve(network, x_train)
     certificate = certify(network)
     return {
@@ -150,6 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/reference"), help="folder (default: build/reference)")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the training (default: 0)")
+    parser.add_argument("--training", action="store_true", help="write the samples that the networks learn as well")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of sentences")
     options = parser.parse_args()
     torch.set_default_dtype(torch.float64)
@@ -162,8 +173,11 @@ def main() -> None:
     )
     write_atomically(options.out / "digits-X.csv", csv_text(x_test))
     write_atomically(options.out / "digits-test.csv", csv_text(x_test, y_test))
+    if options.training:
+        write_atomically(options.out / "digits-train.csv", csv_text(x_train, y_train))
     recipes = {
         "mondeq": (lambda: nn.Sequential(Equilibrium(64, 64), nn.Linear(64, 10)), 60),
+        "mon": (lambda: nn.Sequential(Equilibrium(64, 40), nn.Linear(40, 10)), 60),
         "mlp": (lambda: nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)), 200),
     }
     document: dict[str, object] = {"seed": options.seed, "train": len(x_train), "test": len(x_test)}
@@ -173,7 +187,8 @@ def main() -> None:
         model = build()
         train(model, torch.tensor(x_train / LEVELS), torch.tensor(y_train), epochs, rate=1e-2, decay=1e-2, noise=0.1)
         path = options.out / f"digits-{name}.npz"
-        write_npz(path, arrays_of(model))
+        arrays = arrays_of(model)
+        write_npz(path, as_authors(arrays) if name == "mon" else arrays)
         result = evaluated(path, x_test, y_test, x_train, y_train)
         result |= {"epochs": epochs, "seconds": round(time.perf_counter() - started, 1)}
         document[name] = result

@@ -144,8 +144,9 @@ def run_python(text: str, folder: Path) -> dict[str, float]:
 
 
 def _nodes(text: str) -> list[str]:
+    """The nodes of a deck, those inside its subcircuits left out."""
     nodes: dict[str, None] = {}
-    for line in text.splitlines():
+    for line in re.sub(r"^\.subckt .*?^\.ends", "", text, flags=re.MULTILINE | re.DOTALL).splitlines():
         words = line.split()
         if words and words[0][0] in "rdvifeg":
             nodes.update(dict.fromkeys(words[1 : 5 if words[0][0] in "eg" else 3]))

@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from decks import run_ngspice, run_ngspice_as_ltspice
+from decks import run_gnucap, run_neospice, run_ngspice, run_ngspice_as_ltspice
 from diodeq.analysis.certificate import certify_circuit, doubt
-from diodeq.circuit import Inputs, check
+from diodeq.analysis.feasibility import feasibility
+from diodeq.circuit import Circuit, Inputs, check
 from diodeq.circuit.amplifiers import amplifiers, inside
+from diodeq.circuit.graph import deaf
 from diodeq.circuit.survey import Survey
 from diodeq.cli.main import main
 from diodeq.devices import amplifier
@@ -208,9 +210,112 @@ def test_kilovolts_are_not_asked_for_where_parts_are_ideal():
     assert compiled.report.highest_volts == 12.0
 
 
-def test_the_engines_agree():
+REALIZED = ["precision", "buffered", "transformer-gyrator"]
+
+
+@pytest.mark.parametrize("name", ["TL074", "TLV9064"])
+@pytest.mark.parametrize("realization", REALIZED[1:])
+def test_any_weights_are_built_of_followers_inverters_and_pumps(realization, name, wave):
     network, inputs = mondeq()
-    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=inputs).circuit
+    compiled = compile_network(network, realization, diode="BAT54", amplifier=name, inputs=inputs)
+    circuit, report = compiled.circuit, compiled.report
+    error, point = error_of(compiled, inputs[:8], wave)
+    assert 0.2 * report.choice.error < error < 1.6 * report.choice.error
+    assert set(report.parts) == {"resistors", "diodes", "voltage_sources"} | {"current_sources"} & set(report.parts)
+    assert report.parts["resistors"] == sum(stage.parts["resistors"] for stage in report.stages)
+    assert report.amplifiers == {name: sum(stage.parts["amplifiers"] for stage in report.stages)}
+    outside = [k for k, node in enumerate(circuit.nodes) if not node.endswith("_a")]
+    assert np.abs(point.node_voltages[:, outside]).max() <= amplifier.get(name).rail(None)
+    assert not deaf(circuit)
+    assert not circuit.mask[[label.endswith("gains") for label, n in circuit.resistors.groups for _ in range(n)]].any()
+
+
+def test_pumps_have_room_for_all_that_units_can_be(wave):
+    """With every unit at its most, of whatever sign, a pump's output is within its reach."""
+    network, inputs = mondeq()
+    compiled = compile_network(network, "transformer-gyrator", diode="BAT54", amplifier="OPA4192", inputs=inputs)
+    circuit = compiled.circuit
+    point = wave.operate(circuit, circuit.scaling.to_volts(inputs[:8]))
+    outs = [circuit.nodes.index(f"s0_{i}_o") for i in range(4)]
+    assert np.abs(point.node_voltages[:, outs]).max() < 0.75 * amplifier.get("OPA4192").reach(12.0)
+
+
+@pytest.mark.parametrize("realization", REALIZED)
+def test_saturation_is_said_of_each_amplifier(realization, wave):
+    network, inputs = mondeq()
+    compiled = compile_network(network, realization, diode="BAT54", amplifier="TL074", inputs=inputs)
+    circuit = compiled.circuit
+    fine, beyond = (feasibility(wave, circuit, circuit.scaling.to_volts(times * inputs[:4])) for times in (1.0, 4.0))
+    assert set(fine.saturated.values()) == {0}
+    assert "no amplifier saturates" in fine.sentence()
+    assert len(beyond.saturated) == sum(compiled.report.amplifiers.values())
+    worst = max(beyond.saturated, key=beyond.saturated.get)
+    assert 0 < beyond.saturated[worst] <= 4
+    assert f"saturate, the one at {worst} in {beyond.saturated[worst]} of 4 samples" in beyond.sentence()
+    assert beyond.to_json()["saturated"] == beyond.saturated
+
+
+def test_units_are_proved_to_stay_within_their_swing_where_they_do(wave):
+    network, inputs = mondeq()
+    compiled = compile_network(network, "precision", diode="BAT54", amplifier="OPA4192", inputs=inputs)
+    circuit, random = compiled.circuit, np.random.default_rng(1)
+    drawn = random.uniform(inputs.min(axis=0), inputs.max(axis=0), (20, 3))
+    point = wave.operate(circuit, circuit.scaling.to_volts(drawn))
+    for k, (stage, swing) in enumerate(zip(network.stages, compiled.report.swing, strict=True)):
+        units = point.node_voltages[:, [circuit.nodes.index(f"s{k}_{i}") for i in range(stage.size)]]
+        assert np.all((units >= swing.low - 1e-2) & (units <= swing.high + 1e-2))
+        assert np.all(swing.most >= swing.seen * (1.0 - 1e-9))
+        assert swing.sure == (swing.most <= swing.reach).sum()
+    assert len(compiled.report.to_json()["swing"][0]["proved_high_volts"]) == 4
+
+
+def test_buffers_are_off_by_their_gain_times_the_offset_and_by_one_over_the_loops(wave):
+    network, inputs = mondeq()
+    part = Amplifier("mine", (0.0, 36.0), (1.5, 1.5), 1e4, offset=2e-3)
+    compiled = compile_network(network, "buffered", diode="BAT54", amplifier=part, inputs=inputs)
+    circuit, gain = compiled.circuit, compiled.report.stages[0].gain
+    volts = wave.operate(circuit, circuit.scaling.to_volts(inputs[:4])).node_voltages
+    checked = 0
+    for i in range(4):
+        names = [f"s0_{i}", f"f0_{i}_p", f"f0_{i}_n"]
+        if set(names) <= set(circuit.nodes):
+            unit, straight, inverted = (volts[:, circuit.nodes.index(name)] for name in names)
+            assert straight == pytest.approx((unit + 2e-3) * gain / (1.0 + gain / 1e4), abs=1e-5)
+            assert inverted == pytest.approx((2.0 * 2e-3 - straight) / (1.0 + 2.0 / 1e4), abs=1e-5)
+            checked += 1
+    assert checked
+
+
+@pytest.mark.parametrize("realization", REALIZED)
+def test_other_programs_agree_where_they_can_read_an_amplifier(realization, wave, tmp_path):
+    """gnucap does not converge behind the largest gains; neospice leaves the curve of a current limit out."""
+    network, inputs = mondeq()
+    part = Amplifier("mine", (0.0, 36.0), (1.5, 1.5), 1e4, offset=1e-3, bias=1e-9, quiescent=1e-3)
+    circuit = compile_network(network, realization, diode="1N4148", amplifier=part, inputs=inputs).circuit
+    volts = circuit.scaling.to_volts(inputs[0])
+    text = full_deck(circuit, "ltspice", volts).text
+    point = wave.operate(circuit, volts[None]).node_voltages[0]
+    for run, within in ((run_ngspice_as_ltspice, 1e-8), (run_gnucap, 1e-4), (run_neospice, 1e-6)):
+        found = run(text, tmp_path)
+        for node in ("s0_0", "s0_3", "s1_0", "s1_1"):
+            assert found[node] == pytest.approx(point[circuit.nodes.index(node)], abs=within), (run.__name__, node)
+
+
+def test_leaky_units_and_curves_are_built_where_no_rectifier_is(wave):
+    network, inputs = mondeq()
+    for activation in (Activation("leaky-relu", 0.2), Activation("tanh")):
+        own = Network((replace(network.stages[0], activation=activation), network.stages[1]))
+        compiled = compile_network(own, diode="BAT54", amplifier="OPA4192", inputs=inputs)
+        error, _ = error_of(compiled, inputs[:8], wave)
+        assert f"not precision, as stage 0 has the activation {activation}, " in compiled.report.why
+        assert error < 1.6 * compiled.report.choice.error + 1e-4
+        assert error < 0.03
+
+
+@pytest.mark.parametrize("realization", REALIZED)
+def test_the_engines_agree(realization):
+    network, inputs = mondeq()
+    circuit = compile_network(network, realization, diode="1N4148", amplifier="TL074", inputs=inputs).circuit
     volts = circuit.scaling.to_volts(np.concatenate([inputs[:3], 3.0 * inputs[:2]]))  # the last two saturate
     with create("wave") as first, create("ngspice") as second:
         points = [engine.operate(circuit, volts).node_voltages for engine in (first, second)]
@@ -219,9 +324,10 @@ def test_the_engines_agree():
 
 
 @pytest.mark.parametrize("times", [1.0, 4.0], ids=["in range", "saturated"])
-def test_the_gradient_goes_through_amplifiers(times, wave):
+@pytest.mark.parametrize("realization", REALIZED)
+def test_the_gradient_goes_through_amplifiers(realization, times, wave):
     network, inputs = mondeq()
-    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=inputs).circuit
+    circuit = compile_network(network, realization, diode="1N4148", amplifier="TL074", inputs=inputs).circuit
     volts = times * circuit.scaling.to_volts(inputs[1:3])
     point = wave.operate(circuit, volts)
     high = point.node_voltages[:, circuit.nodes.index("amp_high")].max()
@@ -238,7 +344,7 @@ def test_the_gradient_goes_through_amplifiers(times, wave):
 
     logs = np.log(circuit.conductances)
     largest = np.abs(gradient * circuit.conductances).max()
-    for k in np.flatnonzero(circuit.mask)[:: 8 if times == 1.0 else 12].tolist():
+    for k in np.flatnonzero(circuit.mask)[::12].tolist():
         moved = np.zeros(len(logs))
         moved[k] = 1e-4
         slope = (loss(logs + moved) - loss(logs - moved)) / 2e-4
@@ -271,7 +377,9 @@ def test_what_cannot_be_is_refused_with_a_remedy():
         (loose, {}, "not above 0"),
         (network, {"technology": Technology(supply=30.0)}, r"works on 7 to 36 V"),
         (network, {"technology": Technology(low=2e-4, high=1e-2)}, "below the lowest"),
-        (network, {"realization": "passive"}, "cannot be built with operational amplifiers"),
+        (network, {"realization": "passive"}, "W is not symmetric"),
+        (network, {"realization": "transformer-gyrator", "technology": Technology(low=2e-4)}, "times what TL074 can"),
+        (tanh, {"realization": "auto", "technology": Technology(low=2e-4)}, "and not precision: .* tanh"),
     ):
         given = {"realization": "precision", "amplifier": "TL074", **options}
         with pytest.raises(NotRealizableError, match=words) as refused:
@@ -382,3 +490,28 @@ def test_what_does_not_know_amplifiers_says_so():
     ):
         with pytest.raises(InputError, match=r"has amplifiers TL074, and .* does not know them yet"):
             ask()
+
+
+def test_compile_tunes_what_it_compiled(tmp_path, cli, capsys):
+    random = np.random.default_rng(5)
+    network, _ = mondeq()
+    x = random.uniform(-1.0, 1.0, (200, 3))
+    y = np.arange(200) % 2  # what is learned is the network, whatever the labels
+    save(network, tmp_path / "w.npz")
+    np.savez(tmp_path / "data.npz", X=x, y=y)
+    out = ["-o", tmp_path / "c.npz", "--diode", "1N4148", "--amplifier", "TL074", "--tune", f"npz:{tmp_path}/data.npz"]
+    found = json.loads(cli("compile", tmp_path / "w.npz", *out, "--json"))
+    tuned = found["tuned"]
+    assert (tuned["samples"], tuned["held_out"], tuned["epochs"], tuned["kept"]) == (150, 50, 1, True)
+    assert tuned["after"]["rms"] < 0.9 * tuned["before"]["rms"]
+    assert tuned["after"]["agreement"] == 1.0
+    assert tuned["after"]["accuracy"] == tuned["network_accuracy"]
+    circuit = Circuit.load(tmp_path / "c.npz")
+    assert any("tuned on 150 samples" in note for note in circuit.notes)
+    with create("wave") as engine:
+        answers = circuit.scaling.from_volts(engine.operate(circuit, circuit.scaling.to_volts(x[:20])).outputs)
+    wanted = solve(network, x[:20]).outputs
+    assert np.sqrt(np.mean((answers - wanted) ** 2)) < 2.0 * tuned["after"]["rms"] * np.abs(wanted).max()
+    capsys.readouterr()
+    assert main([*map(str, ("compile", tmp_path / "w.npz", *out[:-1], "iris"))]) == 3
+    assert "3 inputs but iris has 4 features" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from diodeq.netlist.dialects import full_deck
 from diodeq.network import Activation, Network, Stage
 from diodeq.network.solve import solve
 from diodeq.simulators import create
-from diodeq.synthesis.compile import REALIZATIONS, compile_network
+from diodeq.synthesis import REALIZATIONS, compile_network
 from oracle import Oracle
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.feasibility import Feasibility
+from diodeq.circuit.saturation import Saturation
 from diodeq.circuit.survey import Survey
 from diodeq.simulators.base import Simulator, batches
 
@@ -19,6 +22,8 @@ def feasibility(
         SimulationError: a sample has no operating point.
     """
     survey = Survey(circuit) if survey is None else survey
+    saturation = Saturation(circuit)
     for point in batches(simulator, circuit, drives):
         survey.add(point.drives, point.node_voltages, point.branch_currents)
-    return survey.found(clipped)
+        saturation.add(point.node_voltages)
+    return replace(survey.found(clipped), saturated=saturation.found())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from diodeq.circuit.power_bound import Bound
@@ -46,7 +47,8 @@ class Feasibility:
     input within the reach. Sources with the ``largest_source_amperes`` are named; it is None where nothing was solved
     or the engine does not tell. ``clipped`` counts values that the limit cut; ``exceeded`` are the worst of
     ``excesses`` ratings that parts exceed, ``unrated`` the one-ports of which no rating is known, and ``deaf`` the
-    outputs that no input reaches.
+    outputs that no input reaches. ``saturated`` are the samples in which the operational amplifier at a node was at its
+    swing.
     """
 
     samples: int
@@ -66,6 +68,7 @@ class Feasibility:
     exceeded: tuple[Excess, ...]
     unrated: tuple[str, ...]
     deaf: tuple[str, ...] = ()
+    saturated: Mapping[str, int] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """The figures by which runs are compared; None for what is not known."""
@@ -93,6 +96,7 @@ class Feasibility:
             "exceeded": [{**asdict(each), "sentence": each.sentence()} for each in self.exceeded],
             "unrated": list(self.unrated),
             "outputs_without_inputs": list(self.deaf),
+            **({"saturated": dict(self.saturated)} if self.saturated else {}),
             "sentence": self.sentence(),
         }
 
@@ -108,12 +112,24 @@ class Feasibility:
             current = quantity(self.largest_source_amperes, "A")
             asked.append(f"largest source current {current} ({self.largest_source})")
         verdict = [self._verdict()]
+        if self.saturated:
+            verdict.append(self._saturation())
         if self.clipped:
             verdict.append(f"{counted(self.clipped, 'value')} clipped")
         if self.deaf:
             more = f" and {len(self.deaf) - NAMED} more" if len(self.deaf) > NAMED else ""
             verdict.append(f"NO INPUT REACHES {', '.join(self.deaf[:NAMED])}{more}")
         return f"feasibility: {', '.join(filter(None, asked))}; {'; '.join(verdict)}"
+
+    def _saturation(self) -> str:
+        worst, most = max(self.saturated.items(), key=lambda each: each[1])
+        count = sum(times > 0 for times in self.saturated.values())
+        if not count:
+            return "no amplifier saturates"
+        return (
+            f"{count} of {counted(len(self.saturated), 'amplifier')} saturate, the one at {worst} in"
+            f" {most:,} of {counted(self.samples, 'sample')}"
+        )
 
     def _power(self) -> str:
         if self.watts_median is None or self.watts_max is None:

@@ -86,14 +86,14 @@ def idle(circuit: Circuit, kind: str) -> Bools:
 
 
 def deaf(circuit: Circuit) -> list[str]:
-    """The names of the outputs that no input reaches, by any part but the sources that hold a node."""
+    """The names of the outputs that no input reaches, by any part but sources of current and those that hold a node."""
     if not len(circuit.inputs):
         return []
     count = len(circuit.nodes)
     apart = driven_nodes(circuit)
     joined = [apart[:0].reshape(0, 2).astype(np.int32)]
     for kind, spec in KINDS.items():
-        if not spec.source:
+        if not spec.source or spec.holds is not None:
             ends = circuit.bank(kind).terminals
             joined += [ends[:, [0, k]] for k in range(1, ends.shape[1])]
     edges = np.concatenate(joined)

@@ -87,12 +87,16 @@ def certify(
     drives, labels = Samples(**given).read(circuit, loaded)
     if drives is None:
         raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
-    drives, labels = drives[:samples], None if labels is None else labels[:samples]
+    decides = not loaded.scaling.regresses
+    if largest and not decides:
+        raise UsageError(f"circuit {loaded.title!r} decides nothing: its outputs are quantities", "leave --largest out")
+    drives = drives[:samples]
+    classes = labels[:samples].astype(np.int64) if labels is not None and decides else None
     began = time.perf_counter()
     with create(simulator, workers, time_limit) as engine:
         work = len(drives) * sum(len(pieces(box)) for box in boxes)
         with bar("samples", work) as tell:
-            found = proved(loaded, drives, labels, boxes, engine, tell)
+            found = proved(loaded, drives, classes, boxes, engine, tell)
         most = largest_tolerances(loaded, drives, engine, boxes[0]) if largest else None
         version = engine.version
     document = {
@@ -115,7 +119,7 @@ def certify(
     from diodeq.cli.console import WIDE, Terminal
 
     console = Terminal(least=WIDE)
-    console.print(_table(found))
+    console.print(_table(found, decides))
     if most is not None:
         low, middle = np.percentile(most, [5, 50]).tolist()
         say(f"a sample keeps its decision up to {percent(middle)} in the median, 95 % of them up to {percent(low)}")
@@ -125,20 +129,21 @@ def certify(
     )
 
 
-def _table(found: list[Certified]) -> Table:
+def _table(found: list[Certified], decides: bool) -> Table:
     from rich.table import Table
 
     table = Table()
-    labelled = found[0].right is not None
-    for column in ("resistors", *(("accuracy", "certified") if labelled else ()), "decisions kept", "outputs off by"):
+    shares = ("accuracy", "certified_accuracy") if found[0].right is not None else ()
+    shares = (*shares, "certified_decisions") if decides else ()
+    titles = {"accuracy": "accuracy", "certified_accuracy": "certified", "certified_decisions": "decisions kept"}
+    for column in ("resistors", *(titles[name] for name in shares), "outputs off by"):
         table.add_column(column, justify="right")
     for each in found:
         numbers = each.to_json()
         volts = numbers["largest_bound_volts"]
-        shares = ("accuracy", "certified_accuracy") if labelled else ()
         table.add_row(
             f"{100 * each.box.tolerance:g} %",
-            *(percent(numbers[name]) for name in (*shares, "certified_decisions")),
+            *(percent(numbers[name]) for name in shares),
             "no bound" if volts is None else f"at most {volts:.3g} V",
         )
     return table

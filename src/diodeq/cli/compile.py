@@ -15,12 +15,17 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.survey import Survey
+from diodeq.cli.console import counting_bar
 from diodeq.cli.names import DIODE
 from diodeq.cli.networks import open_network
 from diodeq.cli.options import JSON, PERCENT, STRICT, WEIGHTS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology, get
 from diodeq.errors import InputError, NotRealizableError, SimulationError
+from diodeq.learning.datasets import Dataset
+from diodeq.learning.datasets import load as load_data
+from diodeq.learning.tuning import Tuned
+from diodeq.learning.tuning import tune as tune_circuit
 from diodeq.network import Network
 from diodeq.network.weights import save
 from diodeq.simulators import create
@@ -42,7 +47,7 @@ DRAWN = 64
     type=click.Choice(["auto", *NAMES]),
     default="auto",
     show_default=True,
-    help="Of every stage; auto takes the first that fits, in this order.",
+    help="Of every stage; auto takes the first that fits, in this order; with --amplifier precision before all others.",
 )
 @click.option("--diode", type=DIODE, default="ideal", show_default=True, help="A part of `diodeq devices list`.")
 @click.option(
@@ -66,6 +71,13 @@ DRAWN = 64
 @click.option(
     "--inputs", type=click.Path(path_type=Path), help="CSV of sample inputs in network units, to choose the remedy by."
 )
+@click.option(
+    "--tune",
+    metavar="DATA",
+    help="Then fine-tune it by hardware linearization to answer as the network does, on a data set of `diodeq train`,"
+    " whose inputs serve as --inputs too where those are not given.",
+)
+@click.option("--tune-epochs", type=click.IntRange(1), default=1, show_default=True, help="Passes through DATA.")
 @click.option("--nearest", is_flag=True, help="Replace each W by the closest that is passive, and save those weights.")
 @click.option(
     "--technology",
@@ -94,6 +106,8 @@ def compile_command(
     volts_per_unit: float | None,
     remedy: str,
     inputs: Path | None,
+    tune: str | None,
+    tune_epochs: int,
     nearest: bool,
     technology: str | None,
     low: float | None,
@@ -121,6 +135,9 @@ def compile_command(
         realization = "passive"
         network, distances = nearest_passive_network(network)
     rows = None if inputs is None else read_matrix(inputs, [f"x{k}" for k in range(network.widths[0])])
+    data = None if tune is None else load_data(tune)
+    if data is not None and rows is None and data.x_train.shape[1] == network.widths[0]:
+        rows = data.x_train
     options: dict[str, Any] = {
         "diode": diode,
         "technology": hardware,
@@ -137,6 +154,9 @@ def compile_command(
         compiled = compile_network(network, realization, amplifier=amplifier, **options)
         _demand_exact(compiled, error)
     compiled = replace(compiled, report=replace(compiled.report, distances=distances))
+    tuned = None if data is None else _tuned(compiled, data, hardware, tune_epochs)
+    if tuned is not None:
+        compiled = replace(compiled, circuit=tuned.circuit)
     feasible = _feasible(compiled, hardware, rows)
     if strict:
         if isinstance(feasible, SimulationError):
@@ -150,10 +170,11 @@ def compile_command(
     notes = (
         f"compiled from {weights.name}: {realizations}; {scale}",
         f"certificate: {_told(certificate)}",
+        *([] if tuned is None else [tuned.sentence()]),
         *loaded.notes,
     )
     replace(compiled.circuit, notes=(*compiled.circuit.notes, *notes)).save(output)
-    _print(compiled, certificate, feasible, output, moved, loaded.notes if as_json else None)
+    _print(compiled, tuned, certificate, feasible, output, moved, loaded.notes if as_json else None)
 
 
 def _feasible(compiled: Compiled, hardware: Technology, rows: Floats | None) -> Feasibility | SimulationError:
@@ -203,8 +224,20 @@ def _save_nearest(network: Network, output: Path) -> Path:
     return path
 
 
+def _tuned(compiled: Compiled, data: Dataset, hardware: Technology, epochs: int) -> Tuned:
+    total = epochs * len(data.x_train)
+    with create("wave") as engine, counting_bar() as step:
+
+        def shown(epoch: int, seen: int, loss: float) -> None:
+            if step is not None:
+                step((epoch - 1) * len(data.x_train) + seen, total, f"tuning, loss {loss:.2g} V²")
+
+        return tune_circuit(engine, compiled.circuit, compiled.network, data, hardware, epochs, on_batch=shown)
+
+
 def _print(
     compiled: Compiled,
+    tuned: Tuned | None,
     certificate: CircuitCertificate | InputError,
     feasible: Feasibility | SimulationError,
     output: Path,
@@ -220,9 +253,13 @@ def _print(
         nearest = {} if moved is None else {"nearest_weights": str(moved)}
         proved = None if isinstance(certificate, InputError) else certificate.to_json()
         certified = {"certificate": proved, "feasibility": document}
+        if tuned is not None:
+            certified["tuned"] = tuned.to_json()
         print_json({"file": str(output), **nearest, **compiled.report.to_json(), **certified, "notes": list(notes)})
         return
     say(compiled.report.text())
+    if tuned is not None:
+        say(tuned.sentence())
     say(told)
     say(f"certificate: {_told(certificate)}")
     if moved is not None:

@@ -2,6 +2,7 @@
 
 Node names: ``x{j}_p``/``_n`` rails of input j; ``s{k}_{i}`` unit i of stage k and ``s{k}_{i}_p``/``_n`` its buffered
 copies for the next stage; ``f{k}_{i}_p``/``_n`` those fed back within the stage; ``s{k}_{i}_i`` its inverted copy;
+``s{k}_{i}_s``/``_o`` its pump's - input and output; what ends in ``s`` else is an amplifier's - input;
 ``s{k}_t{row}_{position}`` between secondaries; ``s{k}_bias_p``/``_n`` and ``s{k}_low``/``_high`` constant rails.
 """
 
@@ -15,6 +16,7 @@ from diodeq.circuit import Circuit, Inputs, Units
 from diodeq.devices import Model
 from diodeq.devices.elements import ActivationElement
 from diodeq.network.units import NOTHING, OnePortUnits
+from diodeq.synthesis.amplified.drivers import Drivers, Supplied, notes
 from diodeq.synthesis.parts import Parts
 from diodeq.synthesis.plan import Bools, Floats, Index, StagePlan
 
@@ -27,6 +29,7 @@ def build(
     biases: Sequence[float],
     title: str,
     temperature: float = 27.0,
+    supplied: Supplied | None = None,
 ) -> Circuit:
     """The circuit of a cascade.
 
@@ -37,30 +40,34 @@ def build(
         diode: of the elements that are not made to measure.
         biases: per stage, the voltage (V) of the bias sources that cancel the diodes' drop.
         title: of the circuit. temperature: in °C.
+        supplied: what buffers and pumps are made of; ideal sources where it is None.
 
     Outputs are the last stage's units against ground; all resistors but those of elements are trainable.
     """
     parts = Parts()
+    drivers = Drivers(parts, supplied)
     inputs = Inputs.none()
     units: Index = np.zeros(0, np.int64)
     for k, (plan, bias) in enumerate(zip(plans, biases, strict=True)):
         before, units = units, parts.nodes(f"s{k}_{i}" for i in range(plan.size))
         _couple(parts, k, plan, units)
-        own, fed, constant = _columns(plan)
+        own, fed, constant, ground = _columns(plan)
+        minus = drivers.pumps(k, plan, units)
         rails = np.zeros(len(plan.feed.rows), np.int64)
-        rails[own] = _buffers(parts, f"stage {k}: feedback", f"f{k}", plan, own, units)
+        rails[own] = _buffers(drivers, f"stage {k}: feedback", f"f{k}", plan, own, units)
         if k == 0:
             rails[fed], inputs = _input_rails(parts, plan, fed, n_inputs)
         else:
-            rails[fed] = _buffers(parts, f"stage {k - 1} to stage {k}", f"s{k - 1}", plan, fed, before)
+            rails[fed] = _buffers(drivers, f"stage {k - 1} to stage {k}", f"s{k - 1}", plan, fed, before)
         rails[constant] = _bias_rails(parts, k, plan, constant, volts_per_unit)
-        for label, chosen in (("feedback", own), ("inputs", fed), ("bias", constant)):
+        for label, chosen in (("feedback", own), ("inputs", fed), ("bias", constant), ("ground", ground)):
             feed = plan.feed
+            ends = np.where(plan.pumped[chosen], minus[feed.rows[chosen]], units[feed.rows[chosen]])
             parts.add(
                 "resistors",
                 f"stage {k}: {label} to units",
                 rails[chosen],
-                units[feed.rows[chosen]],
+                ends,
                 values=plan.siemens * feed.values[chosen],
             )
         grounded = np.flatnonzero(plan.ground)
@@ -71,7 +78,10 @@ def build(
         if plan.own is not None:
             _one_ports(parts, k, plan.own, units)
     trainable = np.concatenate(
-        [np.zeros(0, bool), *(np.full(n, not label.endswith("element")) for label, n in parts.labels("resistors"))]
+        [
+            np.zeros(0, bool),
+            *(np.full(n, not label.endswith(("element", "gains"))) for label, n in parts.labels("resistors")),
+        ]
     )
     return parts.circuit(
         inputs=inputs,
@@ -81,14 +91,20 @@ def build(
         units=Units(np.zeros(n_inputs), np.full(n_inputs, volts_per_unit), 1.0 / volts_per_unit),
         temperature=temperature,
         title=title,
+        notes=notes(supplied, drivers.count),
     )
 
 
-def _columns(plan: StagePlan) -> tuple[Index, Index, Index]:
-    """Which feeds come from the stage's own units, from its inputs, and from the bias."""
+def _columns(plan: StagePlan) -> tuple[Index, Index, Index, Index]:
+    """Which feeds come from the stage's own units, from its inputs, from the bias, and from ground."""
     columns = plan.feed.columns
-    own, constant = columns < plan.feedback_columns, columns == plan.bias_column
-    return np.flatnonzero(own), np.flatnonzero(~own & ~constant), np.flatnonzero(constant)
+    own, constant, ground = (
+        columns < plan.feedback_columns,
+        columns == plan.bias_column,
+        columns > plan.bias_column,
+    )
+    fed = ~(own | constant | ground)
+    return np.flatnonzero(own), np.flatnonzero(fed), np.flatnonzero(constant), np.flatnonzero(ground)
 
 
 def _couple(parts: Parts, k: int, plan: StagePlan, units: Index) -> None:
@@ -137,17 +153,15 @@ def _rail_names(prefix: str, codes: Index) -> list[str]:
     return [f"{prefix}{code // 2}_{'pn'[code % 2]}" for code in codes.tolist()]
 
 
-def _buffers(parts: Parts, label: str, prefix: str, plan: StagePlan, chosen: Index, units: Index) -> Index:
+def _buffers(drivers: Drivers, label: str, prefix: str, plan: StagePlan, chosen: Index, units: Index) -> Index:
     """Buffers of gain ±K from ``units`` and, for every chosen feed, the node of its buffer."""
     columns = plan.feed.columns[chosen] - (0 if prefix[0] == "f" else plan.feedback_columns)
-    codes, which = _sides(columns, plan.feed.negative[chosen])
-    rails = parts.nodes(_rail_names(f"{prefix}_", codes))
-    parts.add("buffers", label, rails, 0, units[codes // 2], 0, values=plan.gain * (1.0 - 2.0 * (codes % 2)))
-    return rails[which]
+    codes, which = _sides(columns, plan.inverted[chosen])
+    return drivers.buffers(label, f"{prefix}_", codes, units, plan.gain)[which]
 
 
 def _input_rails(parts: Parts, plan: StagePlan, chosen: Index, n_inputs: int) -> tuple[Index, Inputs]:
-    codes, which = _sides(plan.feed.columns[chosen] - plan.feedback_columns, plan.feed.negative[chosen])
+    codes, which = _sides(plan.feed.columns[chosen] - plan.feedback_columns, plan.inverted[chosen])
     rails = parts.nodes(_rail_names("x", codes))
     sources = parts.add("voltage_sources", "input rails", rails, 0, values=0.0)
     inputs = Inputs(
@@ -160,7 +174,7 @@ def _input_rails(parts: Parts, plan: StagePlan, chosen: Index, n_inputs: int) ->
 
 
 def _bias_rails(parts: Parts, k: int, plan: StagePlan, chosen: Index, volts_per_unit: float) -> Index:
-    codes, which = _sides(np.zeros(len(chosen), np.int64), plan.feed.negative[chosen])
+    codes, which = _sides(np.zeros(len(chosen), np.int64), plan.inverted[chosen])
     rails = parts.nodes(f"s{k}_bias_{'pn'[code]}" for code in codes.tolist())
     volts = plan.gain * volts_per_unit * (1.0 - 2.0 * codes)
     parts.add("voltage_sources", f"stage {k}: bias rails", rails, 0, values=volts)

@@ -9,15 +9,15 @@ from typing import Any
 from diodeq.devices.amplifier import Amplifier
 from diodeq.errors import NotRealizableError, UsageError
 from diodeq.network import Network
-from diodeq.synthesis.compile import Compiled, compile_network
+from diodeq.synthesis.compile import NAMES, Compiled, compile_network
 from diodeq.synthesis.report import cost
 
 
 def cheapest(network: Network, error: float, amplifier: str | Amplifier = "ideal", **options: Any) -> Compiled:
     """The cheapest of the realizations whose parts can be bought with an expected error of at most ``error``.
 
-    Tried are the passive one and active rectifiers with this amplifier; transformers for direct current and amplifiers
-    without a supply are no parts. The report says why. Args: ``error`` is a share of the largest output, ``options``
+    Tried is every realization with this amplifier: transformers and gyrators for direct current are pumps, and buffers
+    have a supply. The report says why. Args: ``error`` is a share of the largest output, ``options``
     those of ``compile_network``.
 
     Raises:
@@ -27,9 +27,9 @@ def cheapest(network: Network, error: float, amplifier: str | Amplifier = "ideal
         raise UsageError(f"an error of {error:g} is not possible", "give a positive share", arguments=("error",))
     found: dict[str, Compiled] = {}
     said = []
-    for realization, parts in (("passive", None), ("precision", amplifier)):
+    for realization in NAMES:
         try:
-            compiled = compile_network(network, realization, amplifier=parts, **options)
+            compiled = compile_network(network, realization, amplifier=amplifier, **options)
         except NotRealizableError as refused:
             said.append(f"{realization} is not possible, as {refused.problem}")
             continue

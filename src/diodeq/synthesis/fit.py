@@ -56,14 +56,17 @@ def fit(
     """
     own = stage.activation if isinstance(stage.activation, OnePortUnits) else None
     weights = _weights(stage, core)
+    bias_column = weights.shape[1] - 1
+    if core.pumped:
+        weights = np.column_stack([weights, core.headroom - weights.sum(axis=1)])
     load = np.abs(weights).sum(axis=1)
     weights[np.abs(weights) <= UNSEEN * np.maximum(load, np.abs(core.headroom))[:, None]] = 0.0
     load = np.abs(weights).sum(axis=1)
-    gain = _gain(load, core, max_gain)
+    gain = 1.0 if core.pumped else _gain(load, core, max_gain)
     rows, columns = np.nonzero(weights)
     signed = weights[rows, columns] / gain
     feed = Feed(rows, columns, signed < 0, np.abs(signed))
-    ground = core.headroom - load / gain
+    ground = np.zeros(stage.size) if core.pumped else core.headroom - load / gain
     ground[ground < ROUNDING * np.abs(core.headroom)] = 0.0
     fixed = [
         _Placed("between unit {row} and another", core.resistors.values, core.resistors.rows),
@@ -73,10 +76,13 @@ def fit(
         _Placed("from unit {row} to ground", ground[ground > 0], np.flatnonzero(ground)),
     ]
     inputs = _Placed("from an input to unit {row}", feed.values, rows)
-    siemens = _siemens([*fixed, inputs], technology) if own is None else _needed(own, [*fixed, inputs], technology)
     pairs = 0
-    if siemens is None:
-        siemens, feed, ground, pairs = _with_pairs(feed, ground, fixed, inputs, technology)
+    siemens = _siemens([*fixed, inputs], technology) if own is None else _needed(own, [*fixed, inputs], technology)
+    if core.pumped and own is None:  # pairs cost it nothing but parts
+        siemens = technology.high / _extremes([*fixed, inputs])[1]
+        feed, ground, pairs = _pair(core, feed, ground, technology.low / siemens)
+    elif siemens is None:
+        siemens, feed, ground, pairs = _with_pairs(core, feed, ground, fixed, inputs, technology)
     values = np.concatenate([part.values for part in fixed[:-1]] + [feed.values, ground[ground > 0]])
     return StagePlan(
         realization=realization,
@@ -88,7 +94,7 @@ def fit(
         margin=margin * siemens,
         element=element,
         pairs=pairs,
-        bias_column=weights.shape[1] - 1,
+        bias_column=bias_column,
         conductance_range=(siemens * float(values.min()), siemens * float(values.max())) if len(values) else (0.0, 0.0),
         own=own,
     )
@@ -153,7 +159,7 @@ def _needed(own: OnePortUnits, parts: list[_Placed], technology: Technology) -> 
 
 
 def _with_pairs(
-    feed: Feed, ground: Floats, fixed: list[_Placed], inputs: _Placed, technology: Technology
+    core: Core, feed: Feed, ground: Floats, fixed: list[_Placed], inputs: _Placed, technology: Technology
 ) -> tuple[float, Feed, Floats, int]:
     """(g0, feed, ground, pairs) with small inputs as pairs: g0 in the middle of what the other resistors allow, or
     higher, with fewer pairs, where the rows have no room for so many."""
@@ -170,10 +176,10 @@ def _with_pairs(
     for share in PAIRING:
         siemens = lowest ** (1.0 - share) * highest**share
         try:
-            return siemens, *_pair(feed, ground, technology.low / siemens)
+            return siemens, *_pair(core, feed, ground, technology.low / siemens)
         except NotRealizableError:
             continue
-    return highest, *_pair(feed, ground, technology.low / highest)
+    return highest, *_pair(core, feed, ground, technology.low / highest)
 
 
 def _where(parts: list[_Placed], value: float) -> str:
@@ -181,7 +187,7 @@ def _where(parts: list[_Placed], value: float) -> str:
     return part.what.format(row=part.rows[int(np.argmax(part.values == value))])
 
 
-def _pair(feed: Feed, ground: Floats, floor: float) -> tuple[Feed, Floats, int]:
+def _pair(core: Core, feed: Feed, ground: Floats, floor: float) -> tuple[Feed, Floats, int]:
     """Every feed below ``floor`` as the difference of two; their conductance comes out of the resistor to ground."""
     small = feed.values < floor
     rows, columns = feed.rows[small], feed.columns[small]
@@ -193,6 +199,8 @@ def _pair(feed: Feed, ground: Floats, floor: float) -> tuple[Feed, Floats, int]:
         np.concatenate([feed.negative, ~feed.negative[small]]),
         values,
     )
+    if core.pumped:  # the two cancel
+        return paired, ground, len(rows)
     left = ground - 2.0 * floor * np.bincount(rows, minlength=len(ground))
     changed = np.bincount(rows, minlength=len(ground)) > 0
     short = changed & (left < floor)

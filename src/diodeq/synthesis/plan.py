@@ -46,6 +46,7 @@ class Core:
         turns: row k is a chain of secondaries in series across one resistor of conductance 1; unit i has n turns in it.
         gyrators: gyration conductances from unit ``rows`` to unit ``columns``.
         feedback: float64[n, n], weights that buffers feed back, or None.
+        pumped: weights of negative sign end at a pump (``amplified.pumped``) instead of coming from inverted rails.
     """
 
     row_scale: Floats
@@ -55,15 +56,17 @@ class Core:
     turns: Joints = field(default_factory=_none)
     gyrators: Joints = field(default_factory=_none)
     feedback: Floats | None = None
+    pumped: bool = False
 
 
 class Feed(NamedTuple):
-    """Resistors from a rail to a unit: ``columns`` count fed-back units, then inputs, then 1 for the bias."""
+    """Resistors from a rail to a unit: ``columns`` count fed-back units, then inputs, then 1 for the bias, then ground
+    for what is pumped."""
 
     rows: Index
     columns: Index
     negative: Bools
-    """on the inverted rail"""
+    """on the inverted rail, or pumped"""
     values: Floats
 
 
@@ -73,7 +76,7 @@ class StagePlan:
 
     ``gain`` is the drivers' and buffers' K, ``siemens`` is g0, ``margin`` the smallest eigenvalue of the symmetric part
     of the grounded conductance matrix in siemens, ``pairs`` how many feeds are differences of two resistors,
-    ``bias_column`` the last of the feed's columns.
+    ``bias_column`` which of the feed's columns is 1.
     """
 
     realization: str
@@ -87,6 +90,10 @@ class StagePlan:
     pairs: int
     bias_column: int
     conductance_range: tuple[float, float]
+    flowing: Floats = field(default_factory=lambda: np.zeros(0))
+    """what pumps bring their units at most where nothing is above 1, float64[n] in g0"""
+    pumps: Floats = field(default_factory=lambda: np.zeros(0))
+    """conductance of the pumps' feedback, float64[n] in g0"""
     own: OnePortUnits | None = None
     """units that are one-ports of a circuit, which then has no other element"""
 
@@ -94,6 +101,16 @@ class StagePlan:
     def size(self) -> int:
         """The number of units."""
         return len(self.ground)
+
+    @property
+    def inverted(self) -> Bools:
+        """Which feeds come from an inverted rail."""
+        return self.feed.negative & (not self.core.pumped)
+
+    @property
+    def pumped(self) -> Bools:
+        """Which feeds end at a pump."""
+        return self.feed.negative & self.core.pumped
 
     @property
     def feedback_columns(self) -> int:

@@ -68,9 +68,11 @@ class Estimate:
     plans: tuple[StagePlan, ...]
     inputs: Floats
     states: tuple[Floats, ...]
+    off: tuple[Floats, ...]
+    """V that amplifiers add to what the units of each stage sum, float64[n_k]"""
 
     @staticmethod
-    def of(network: Network, plans: Sequence[StagePlan], inputs: Floats | None) -> Estimate:
+    def of(network: Network, plans: Sequence[StagePlan], inputs: Floats | None, off: Sequence[Floats] = ()) -> Estimate:
         """On the given inputs float64[B, n_in], else on a few drawn from [-1, 1].
 
         Raises ``SimulationError`` when the reference solution does not converge.
@@ -86,7 +88,8 @@ class Estimate:
             if all(plan.margin > 0.0 for plan in plans):
                 raise
             states = tuple(np.zeros((len(inputs), stage.size)) for stage in network.stages)
-        return Estimate(network, tuple(plans), inputs, states)
+        exact = [np.zeros(stage.size) for stage in network.stages]
+        return Estimate(network, tuple(plans), inputs, states, tuple(off or exact))
 
     def highest(self) -> tuple[float, str]:
         """The highest voltage of a rail in volts per volts-per-unit, and which rail it is."""
@@ -112,7 +115,9 @@ class Estimate:
         biases = []
         error = np.zeros_like(self.inputs)
         drives = (self.inputs, *self.states[:-1])
-        for stage, plan, into, z in zip(self.network.stages, self.plans, drives, self.states, strict=True):
+        for stage, plan, into, z, off in zip(
+            self.network.stages, self.plans, drives, self.states, self.off, strict=True
+        ):
             x = into @ stage.U.T + stage.b + (z @ stage.W.T if stage.W is not None else 0.0)
             alpha = 1.0 / (plan.siemens * plan.core.row_scale)
             made = plan.element.made
@@ -122,7 +127,7 @@ class Estimate:
                 bias = _best_bias(stage, plan, device, x, alpha, volts)
             biases.append(bias)
             deviation, slope = _device(stage, plan, device, x, alpha, volts, bias)
-            local = deviation + slope * (error @ stage.U.T)
+            local = deviation + slope * (error @ stage.U.T + off / volts)
             error = local if stage.W is None else solve_each(stage.W, slope, local)
         size = np.abs(self.states[-1])
         largest = float(size.max(initial=0.0)) or 1.0

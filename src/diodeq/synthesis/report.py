@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from diodeq.circuit import KINDS
+from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit.amplifiers import amplifiers, inside
 from diodeq.network.units import NOTHING
 from diodeq.printable import counted
+from diodeq.synthesis.amplified.swing import Swing
 from diodeq.synthesis.plan import StagePlan
 from diodeq.synthesis.remedy import Choice
 
@@ -30,13 +32,22 @@ UNIT_COSTS: dict[str, float] = {
 OTHER_COST = 10.0
 
 
-def parts_of(plan: StagePlan, first: bool) -> dict[str, int]:
-    """How many parts of each kind a stage takes; its inputs' drivers are sources in the first stage, else buffers."""
+def parts_of(plan: StagePlan, first: bool, amplified: bool = False) -> dict[str, int]:
+    """How many parts of each kind a stage takes; its inputs' drivers are sources in the first stage, else buffers, or
+    ``amplified`` with their gains' resistors, as are pumps."""
     core, element, feed = plan.core, plan.element, plan.feed
     own = plan.feedback_columns
-    driven = np.unique(2 * feed.columns + feed.negative) // 2
+    driven = np.unique(2 * feed.columns + plan.inverted) // 2
     feedback, bias = int((driven < own).sum()), int((driven == plan.bias_column).sum())
-    drivers = len(driven) - feedback - bias
+    drivers = int((driven < plan.bias_column).sum()) - feedback
+    buffers, gains, pumps = feedback + (0 if first else drivers), 0, 0
+    if amplified:
+        isolated = driven[(driven < own) | (not first) & (driven < plan.bias_column)]
+        straight = len(np.unique(isolated))
+        inverted = np.unique(feed.columns[plan.inverted])
+        inverted = inverted[np.isin(inverted, isolated)]
+        pumps = len(np.unique(feed.rows[plan.pumped]))
+        buffers, gains = straight + len(inverted), 2 * (straight * (plan.gain > 1.0) + len(inverted) + pumps)
     copies, chains = len(np.unique(core.copied.rows)), len(np.unique(core.turns.rows))
     counts = {
         "resistors": len(core.resistors.rows)
@@ -44,13 +55,14 @@ def parts_of(plan: StagePlan, first: bool) -> dict[str, int]:
         + chains
         + len(feed.rows)
         + int((plan.ground > 0).sum())
-        + plan.size * len(element.resistors),
+        + plan.size * len(element.resistors)
+        + gains,
         "diodes": plan.size * len(element.diodes) + (int((plan.own.which != NOTHING).sum()) if plan.own else 0),
         "voltage_sources": bias + (drivers if first else 0) + len(element.rails) * (plan.size > 0),
         "current_sources": plan.size * len(element.currents),
         "transformers": copies + len(core.turns.rows),
         "gyrators": len(core.gyrators.rows) + (int(plan.own.currents.sum()) if plan.own else 0),
-        "buffers": feedback + (0 if first else drivers),
+        "amplifiers" if amplified else "buffers": buffers + pumps,
     }
     return {kind: count for kind, count in counts.items() if count}
 
@@ -114,6 +126,14 @@ class Report:
     distances: tuple[float, ...] | None = None
     amplifiers: Mapping[str, int] = field(default_factory=dict)
     why: str = ""
+    swing: tuple[Swing, ...] = ()
+
+    @classmethod
+    def of(cls, circuit: Circuit, **rest: Any) -> Self:
+        """That of a circuit with its parts counted: what an amplifier has inside are none."""
+        counts = {kind: int((~inside(circuit, kind)).sum()) for kind in KINDS if len(circuit.bank(kind))}
+        parts = {kind: count for kind, count in counts.items() if count}
+        return cls(parts=parts, amplifiers={name: len(each) for name, each in amplifiers(circuit).items()}, **rest)
 
     def to_json(self) -> dict[str, Any]:
         """As a plain dict."""
@@ -125,6 +145,7 @@ class Report:
             "parts": dict(self.parts),
             **({"amplifiers": dict(self.amplifiers)} if self.amplifiers else {}),
             **({"why": self.why} if self.why else {}),
+            **({"swing": [each.to_json() for each in self.swing]} if self.swing else {}),
             "cost": cost({**self.parts, "amplifiers": sum(self.amplifiers.values())}),
             "stages": [stage.to_json() for stage in self.stages],
         }
@@ -162,6 +183,7 @@ class Report:
         if self.why:
             lines.append(self.why)
         lines.append(f"highest rail {self.highest_volts:.4g} V for inputs within ±{self.input_range:g}")
+        lines.extend(f"stage {k}: {each.sentence()}" for k, each in enumerate(self.swing))
         lines.append(listed(self.parts))
         lines.extend(f"{counted(count, 'amplifier')} {name}" for name, count in self.amplifiers.items())
         return lines

@@ -21,20 +21,14 @@ from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.errors import NotRealizableError
 from diodeq.network.solve import solve_each
-from diodeq.printable import counted
+from diodeq.synthesis.amplified.drivers import DRIVER, FEEDBACK, HEADROOM, Supplied, notes
+from diodeq.synthesis.amplified.scaling import Scaled
 from diodeq.synthesis.amplifiers import Amplifiers
 from diodeq.synthesis.fit import UNSEEN
 from diodeq.synthesis.parts import Parts
 from diodeq.synthesis.plan import Bools, Floats, Index
-from diodeq.synthesis.scaling import Scaled
 
 ACTIVATIONS = ("identity", "relu")
-# The feedback is at least 10 kΩ. No output is asked for more than this share of its current, nor for what makes its
-# resistance take this share of its swing, and no driver for more than these amperes.
-FEEDBACK = 1e-4
-SHARE, TAKEN, DRIVER = 0.25, 0.05, 5e-3
-# Units reach this share of what the swing leaves them.
-HEADROOM = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,23 +67,15 @@ class Precision:
         return found
 
 
-def asked(amplifier: Amplifier, rail: float) -> float:
-    """The amperes that an output is asked for at most, on rails of ±``rail`` V."""
-    most = [SHARE * amplifier.current, 1.0]
-    if amplifier.resistance:
-        most.append(TAKEN * amplifier.reach(rail) / amplifier.resistance)
-    return min(most)
-
-
-def reach(amplifier: Amplifier, rail: float, diode: Model) -> tuple[float, float]:
-    """The volts that units are scaled to, and the diode's drop at the largest current: the swing less the drop and what
-    the output's resistance takes, and some headroom.
+def reach(supplied: Supplied, diode: Model) -> tuple[float, float]:
+    """The volts that units are scaled to, and the diode's drop at the largest current, which outputs have to add.
 
     Raises `NotRealizableError` where nothing is left.
     """
-    drop = forward_voltage(one(diode), asked(amplifier, rail))
-    left = HEADROOM * ((1.0 - TAKEN) * amplifier.reach(rail) - drop)
+    drop = forward_voltage(one(diode), supplied.amperes)
+    left = HEADROOM * (supplied.reach - drop)
     if not left > 0.0:
+        amplifier, rail = supplied.amplifier, supplied.rail
         raise NotRealizableError(
             f"{diode.name} drops {drop:.3g} V, and {amplifier.name} on ±{rail:g} V reaches {amplifier.reach(rail):.3g}",
             "give a higher --supply or a diode of less drop",
@@ -102,8 +88,7 @@ def plan(
     found: Scaled,
     inputs: Floats,
     states: Sequence[Floats],
-    amplifier: Amplifier,
-    rail: float,
+    supplied: Supplied,
     diode: Model,
     technology: Technology,
 ) -> Precision:
@@ -119,9 +104,9 @@ def plan(
                 "use another --realization",
                 arguments=("realization",),
             )
-    volts, drop = reach(amplifier, rail, diode)
+    volts, drop = reach(supplied, diode)
     matrices = [_matrix(stage.W, stage.U, stage.b / volts) for stage in found.network.stages]
-    feedback = _feedback(found, matrices, asked(amplifier, rail), volts, technology)
+    feedback = _feedback(found, matrices, supplied.amperes, volts, technology)
     layers = []
     for k, (stage, matrix) in enumerate(zip(found.network.stages, matrices, strict=True)):
         rows, columns = np.nonzero(matrix)
@@ -145,7 +130,7 @@ def plan(
             )
         )
     leak = -float(one(diode).current(np.array([-1.0]))[0]) / feedback
-    error = _expected(found, matrices, feedback, amplifier, (drop, leak), inputs, states)
+    error = _expected(found, matrices, feedback, supplied.amplifier, (drop, leak), inputs, states)
     largest, rms = (float(np.abs(error).max(initial=0.0)), float(np.sqrt(np.mean(error**2))) if error.size else 0.0)
     return Precision(tuple(layers), feedback, volts, largest, rms)
 
@@ -222,15 +207,13 @@ def _expected(
 def build(
     found: Scaled,
     planned: Precision,
-    amplifier: Amplifier,
-    rail: float,
+    supplied: Supplied,
     diode: Model,
     title: str,
-    notes: tuple[str, ...] = (),
 ) -> Circuit:
     """The circuit: outputs are the last stage's units against ground, the resistors of weights are trainable."""
     parts = Parts()
-    amplifiers = Amplifiers(parts, amplifier, rail)
+    amplifiers = Amplifiers(parts, supplied.amplifier, supplied.rail)
     network, siemens = found.network, planned.feedback
     n_inputs = network.widths[0]
     sources, columns, signs = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
@@ -277,11 +260,7 @@ def build(
         trainable=np.concatenate([np.zeros(0, bool), *trainable]),
         units=Units(np.zeros(n_inputs), np.full(n_inputs, found.input), 1.0 / found.output),
         title=title,
-        notes=(
-            f"{counted(amplifiers.count, 'amplifier')} {amplifier.name} on ±{rail:g} V; node 0 is the middle of the"
-            f" supply, so that 0 and {2 * rail:g} V around a middle rail of {rail:g} V are the same circuit",
-            *notes,
-        ),
+        notes=notes(supplied, amplifiers.count),
     )
 
 

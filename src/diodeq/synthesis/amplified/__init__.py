@@ -1,0 +1,1 @@
+"""Networks out of operational amplifiers that exist, on supplies that exist."""
