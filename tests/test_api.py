@@ -23,8 +23,20 @@ EXAMPLES = [*FUNCTIONS, "CircuitClassifier", "CircuitRegressor"]
 
 def test_what_is_offered():
     assert set(FUNCTIONS) >= {
-        *("compare", "compile", "crossbar", "export", "front", "gradient", "layered", "load", "monte_carlo", "prune"),
-        *("quantize", "save", "settle", "simulate", "train", "verify"),
+        *(
+            "certify",
+            "compare",
+            "compile",
+            "crossbar",
+            "export",
+            "front",
+            "gradient",
+            "layered",
+            "load",
+            "monte_carlo",
+            "prune",
+        ),
+        *("prune", "quantize", "save", "settle", "simulate", "train", "verify"),
     }
     assert {"Circuit", "Network", "Stage", "Technology", "DiodeqError"} <= set(diodeq.__all__)
     with pytest.raises(AttributeError):

@@ -1,4 +1,5 @@
 from . import devices as devices
+from .api.certificates import certify as certify
 from .api.making import compile as compile
 from .api.making import layered as layered
 from .api.making import prune as prune

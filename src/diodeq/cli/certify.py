@@ -72,9 +72,9 @@ def certify(
 
     Example: diodeq certify run/circuit.npz --data digits --tolerance 1% --temperature 20:30
     """
-    from diodeq.analysis.certified import certify as proved
     from diodeq.analysis.certified import largest_tolerances, pieces
     from diodeq.analysis.comparison import Box
+    from diodeq.api.certificates import certify as proved
     from diodeq.simulators import create
 
     if picture is not None:
@@ -82,7 +82,7 @@ def certify(
 
         demand_drawable(picture)
     spread = Variation.parse(f"supply_error={supply},temperature={temperature}")
-    boxes = [Box(each, spread.supply_error, spread.coldest, spread.hottest) for each in tolerances]
+    box = Box(tolerances[0], spread.supply_error, spread.coldest, spread.hottest)
     loaded = Circuit.load(circuit)
     drives, labels = Samples(**given).read(circuit, loaded)
     if drives is None:
@@ -90,14 +90,22 @@ def certify(
     decides = not loaded.scaling.regresses
     if largest and not decides:
         raise UsageError(f"circuit {loaded.title!r} decides nothing: its outputs are quantities", "leave --largest out")
-    drives = drives[:samples]
-    classes = labels[:samples].astype(np.int64) if labels is not None and decides else None
+    drives, labels = drives[:samples], None if labels is None else labels[:samples]
     began = time.perf_counter()
+    with bar("samples", len(drives) * len(pieces(box)) * len(tolerances)) as tell:
+        found = proved(
+            *(loaded, drives, labels),
+            tolerances=tolerances,
+            supply=box.supply,
+            temperatures=(box.cold, box.hot),
+            units="volts",
+            simulator=simulator,
+            workers=workers,
+            time_limit=time_limit,
+            on_sample=tell,
+        )
     with create(simulator, workers, time_limit) as engine:
-        work = len(drives) * sum(len(pieces(box)) for box in boxes)
-        with bar("samples", work) as tell:
-            found = proved(loaded, drives, classes, boxes, engine, tell)
-        most = largest_tolerances(loaded, drives, engine, boxes[0]) if largest else None
+        most = largest_tolerances(loaded, drives, engine, box) if largest else None
         version = engine.version
     document = {
         "circuit": loaded.title,

@@ -1,0 +1,57 @@
+"""What is proved of every board that may be built of a circuit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from diodeq.analysis.certified import Certified
+from diodeq.analysis.certified import certify as certified
+from diodeq.analysis.comparison import Box
+from diodeq.api.running import labels_in, volts_of
+from diodeq.circuit import Circuit
+from diodeq.pool import TIME_LIMIT
+from diodeq.simulators import create
+
+
+def certify(
+    circuit: Circuit,
+    inputs: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    tolerances: Sequence[float] = (0.01,),
+    supply: float = 0.0,
+    temperatures: tuple[float, float] = (27.0, 27.0),
+    units: str = "network",
+    simulator: str = "wave",
+    workers: int | None = None,
+    time_limit: float = TIME_LIMIT,
+    on_sample: Callable[[int], object] = lambda done: None,
+) -> list[Certified]:
+    """Bounds of every output on every board, and which decisions no board can change, for each tolerance.
+
+    Args:
+        circuit: of resistors, diodes (or other one-ports) and sources.
+        inputs: float64[B, n_in]. labels: class numbers int[B]. units: of inputs.
+        tolerances: of all resistances, shares. supply: of constant sources, a share.
+        temperatures: °C, the coldest and the hottest.
+        simulator, workers, time_limit: what solves the board in the middle.
+        on_sample: called with the number of samples that are done.
+
+    Raises:
+        InputError: the circuit has other parts, laws that fall, or none that are known to grow with temperature.
+
+    Example:
+        >>> import diodeq
+        >>> (found,) = diodeq.certify(diodeq.layered((2, 3, 2)), [[1.0, -1.0]], tolerances=[0.01])
+        >>> bool(0 < found.bounds.max() < 0.1)
+        True
+    """
+    drives = volts_of(circuit, inputs, units)
+    known = None if labels is None or circuit.scaling.regresses else labels_in(circuit, labels, units)
+    classes = None if known is None else known.astype(np.int64)
+    boxes = [Box(each, supply, *temperatures) for each in tolerances]
+    with create(simulator, workers, time_limit) as engine:
+        return certified(circuit, drives, classes, boxes, engine, on_sample)
