@@ -22,6 +22,8 @@ from diodeq.spice.numbers import shortest
 
 SUPPLIES = "supplies"
 ELSEWHERE = "parts"
+# Nodes inside of the models of amplifiers, that no pin is at.
+MODELLED = frozenset({"amp_high", "amp_low"}) 
 # What a board holds as parts or as pins of a connector.
 _BUILT = ("resistors", "diodes", "voltage_sources")
 
@@ -119,6 +121,8 @@ def sources(circuit: Circuit, names: list[str], drives: Floats) -> Iterator[Part
     called, ends = circuit.part_names("voltage_sources"), circuit.voltage_sources.terminals.tolist()
     start = first_source(circuit, "voltage_sources")
     unused = idle(circuit, "voltage_sources") | inside(circuit, "voltage_sources")
+    held = [circuit.nodes[node] in MODELLED for node in circuit.voltage_sources.terminals[:, 0].tolist()]
+    unused |= np.array(held, bool)
     for k in np.flatnonzero(~unused).tolist():
         signed = float(volts[start + k])
         # KiCad prints a negative number with six digits, a positive one as it stands.
@@ -144,7 +148,12 @@ def reference(name: str) -> str:
 def _sheets(circuit: Circuit) -> list[str]:
     """The sheet of each node: that of its layer."""
     found = [ELSEWHERE] * len(circuit.nodes)
-    for number, layer in enumerate(layers(circuit), 1):
+    bought = ~inside(circuit, "resistors")
+    number = 0
+    for layer in layers(circuit):
+        if not any(bought[some].any() for some in (layer.crossings, layer.within, layer.shunts)):
+            continue
+        number += 1
         for node in layer.nodes:
             found[node] = f"layer_{number}"
     return found

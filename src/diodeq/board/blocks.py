@@ -111,7 +111,6 @@ class Blocks:
         out = max((pad.width // 2 - pad.x for pad in part.package.pads), default=0)
         x = edge + out + _OUT + VIA
         pen.part(part, x, middle)
-        pen.say(part.value, x, middle + part.package.room[3] + 400, 0, "middle")
         for way in ways:
             pad = way.pad
             start = x + pad.x

@@ -22,7 +22,7 @@ from diodeq.board.packages import Box
 from diodeq.board.parts import Part
 from diodeq.board.pen import Pen
 
-ROOMY, TIGHT = 2600, 1600
+ROOMY, TIGHT = 2800, 1600
 """From a column to the next, with room for the parts' references beside them or without."""
 _FEW = 24  # columns that have it
 STRIP = 7000

@@ -39,3 +39,9 @@ def resistor_number(ohms: float) -> str:
     code = digits.replace(".", letter) if "." in digits else digits + letter
     form: str = _table()["resistors"]["form"]
     return form.format(code=code)
+
+
+def amplifier_number(name: str) -> str:
+    """The manufacturer's number of an operational amplifier in SOIC, if one is known."""
+    number: str = _table()["amplifiers"].get(name, "")
+    return number

@@ -50,3 +50,28 @@ def amplifiers(circuit: Circuit) -> dict[str, list[str]]:
             found.setdefault(named(group), {}).update(dict.fromkeys(each[1] for each in numbers if each))
         at += count
     return {name: list(numbers) for name, numbers in found.items()}
+
+
+def pins(circuit: Circuit) -> dict[str, tuple[int, int, int]]:
+    """The nodes of each amplifier's + input, - input and output, by what it is called."""
+    at: dict[str, tuple[str, int]] = {
+        name: (kind, k)
+        for kind in ("buffers", "voltage_sources", "diodes")
+        for k, name in enumerate(circuit.bank(kind).names)
+    }
+
+    def ends(name: str) -> list[int] | None:
+        if name not in at:
+            return None
+        kind, k = at[name]
+        found: list[int] = circuit.bank(kind).terminals[k].tolist()
+        return found
+
+    known = {}
+    for number in (each for numbers in amplifiers(circuit).values() for each in numbers):
+        gain, offset, last = (ends(form.format(number)) for form in ("e_{}_gain", "v_{}_offset", "d_{}_out"))
+        out = ends(f"e_{number}_out")
+        assert gain is not None
+        assert out is not None
+        known[number] = (gain[2] if offset is None else offset[1], gain[3], out[0] if last is None else last[1])
+    return known

@@ -1,0 +1,123 @@
+"""A circuit completed for the bench: supply, connectors, decoupling, test points, and ways to inject currents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from diodeq.board import assembly, amplified
+from diodeq.board.assembly import SUPPLIES
+from diodeq.board.connectors import PINS
+from diodeq.board.layout import Plan
+from diodeq.board.parts import GROUND, Part, nets
+from diodeq.board.purchase import resistor_number
+from diodeq.board.symbols import header, symbol
+from diodeq.circuit import Circuit
+from diodeq.circuit.bank import Floats
+from diodeq.circuit.graph import driven_nodes, first_source
+from diodeq.netlist.bom import engineering
+
+INJECTION = 1e6
+"""Ohms from a pin of its own to each node of an output: a volt there is a microampere here."""
+_HOLES = 4
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a board is for: its plan, the sources that its schematic is simulated with, and its models' library."""
+
+    plan: Plan
+    sources: tuple[Part, ...]
+    library: str = ""
+
+    @property
+    def parts(self) -> list[Part]:
+        """All parts of the schematic."""
+        return [*self.sources, *self.plan.parts]
+
+
+def bench(circuit: Circuit, drives: Floats) -> Bench:
+    """The circuit with all that a bench wants of it; ``drives`` float64[n_in] are what it is simulated with.
+
+    Raises:
+        NotRealizableError: a part that nobody can solder, or a source that is not against ground.
+    """
+    assembly.demand_buildable(circuit)
+    names = assembly.net_names(circuit)
+    sources = list(assembly.sources(circuit, names, drives))
+    packages = amplified.packages(circuit, names)
+    bridges = [*assembly.resistors(circuit, names), *assembly.diodes(circuit, names)]
+    supplied, driven = _held(circuit, names)
+    supplies = [net for net in supplied if net in {net for _, net in packages.nets} | set(nets(bridges))]
+    bridges += _decoupling(supplies, len(packages.capacitors))
+    used = set(nets(bridges)) | {net for _, net in packages.nets}
+    outputs = [names[node] for node in np.unique(circuit.outputs).tolist() if node]
+    injected = [net for net in outputs if net not in supplied and net not in driven]
+    bridges += _injection(injected)
+    connectors = [
+        *_connectors("supply", [GROUND, *supplies], 1),
+        *_connectors("inputs", [net for net in driven if net in used], 100),
+        *_connectors("outputs", outputs, 200),
+        *_connectors("inject", [f"inject_{net}" for net in injected], 300),
+    ]
+    connectors = [_numbered(part, k) for k, part in enumerate(connectors, 1)]
+    pointed = [net for net in nets(bridges) if not net.startswith("inject_")]
+    plan = Plan(
+        bridges,
+        connectors,
+        packages.blocks,
+        [_test_point(net, k) for k, net in enumerate(pointed, 1)],
+        [Part(f"H{k}", "M3", symbol("Hole"), "Hole_M3", (), SUPPLIES) for k in range(1, _HOLES + 1)],
+        {GROUND, *supplied, *driven},
+        {GROUND, *supplied},
+        circuit.title,
+    )
+    return Bench(plan, (*sources, *packages.sources), packages.library)
+
+
+def _held(circuit: Circuit, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The nets that constant sources hold, and those that inputs drive."""
+    held = np.flatnonzero(driven_nodes(circuit)).tolist()
+    start = first_source(circuit, "voltage_sources")
+    of_inputs = circuit.inputs.source[circuit.inputs.source >= start] - start
+    of_inputs = of_inputs[of_inputs < len(circuit.voltage_sources)]
+    moved = {names[node] for node in circuit.voltage_sources.terminals[of_inputs].ravel().tolist() if node}
+    models = amplified.inner_nets(circuit, names)
+    mine = [names[node] for node in held if node and names[node] not in models]
+    return [net for net in mine if net not in moved], [net for net in mine if net in moved]
+
+
+def _decoupling(supplies: Sequence[str], used: int) -> Iterator[Part]:
+    """A capacitor of 100 nF and one of 10 µF from each supply to ground."""
+    number = used
+    for net in supplies:
+        for value, footprint in (("100n", "C_0603"), ("10u", "C_0805")):
+            number += 1
+            yield Part(f"C{number}", value, symbol("C"), footprint, (("1", net), ("2", GROUND)), SUPPLIES, "capacitor")
+
+
+def _injection(outputs: Sequence[str]) -> Iterator[Part]:
+    for k, net in enumerate(outputs, 1):
+        joined = (("1", f"inject_{net}"), ("2", net))
+        value, number = engineering(INJECTION), resistor_number(INJECTION)
+        yield Part(f"RI{k}", value, symbol("R"), "R_0603", joined, SUPPLIES, "resistor 1 %", number=number)
+
+
+def _connectors(what: str, found: Sequence[str], first: int) -> Iterator[Part]:
+    for k in range(0, len(found), PINS):
+        some = found[k : k + PINS]
+        if len(found) > 1 and len(found) - k == 1:
+            some = found[k:]
+        joined = tuple((str(pin), net) for pin, net in enumerate(some, 1))
+        name = f"Header_1x{len(some):02}"
+        yield Part(f"J{first}", what, header(len(some)), name, joined, SUPPLIES, f"pin header 2.54 mm, {len(some)} pins")
+
+
+def _numbered(part: Part, number: int) -> Part:
+    return Part(f"J{number}", part.value, part.symbol, part.footprint, part.nets, part.sheet, part.kind)
+
+
+def _test_point(net: str, number: int) -> Part:
+    return Part(f"TP{number}", net, symbol("TP"), "TestPoint", (("1", net),), SUPPLIES)
