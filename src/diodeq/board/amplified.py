@@ -67,7 +67,8 @@ def packages(circuit: Circuit, names: Sequence[str]) -> Packages:
     found = amplifiers(circuit)
     if not found:
         return Packages()
-    nodes, blocks, library = pins(circuit), [], []
+    nodes, library = pins(circuit), list[str]()
+    blocks: list[Block] = []
     capacitors = 0
     for name, numbers in found.items():
         known = amplifier.parts().get(name)
@@ -85,14 +86,20 @@ def packages(circuit: Circuit, names: Sequence[str]) -> Packages:
             for place, number in zip(places, members, strict=False):
                 joined |= dict(zip(place, (names[node] for node in nodes[number]), strict=True))
             for place in places[len(members) :]:  # a spare one follows ground
-                joined |= {place[0]: GROUND, place[1]: f"spare_{members[0]}_{place[2]}", place[2]: f"spare_{members[0]}_{place[2]}"}
+                joined |= {
+                    place[0]: GROUND,
+                    place[1]: f"spare_{members[0]}_{place[2]}",
+                    place[2]: f"spare_{members[0]}_{place[2]}",
+                }
             title = f"{known.spice_name}_{members[0]}"
             library.append(_wrapped(title, channels, [models[number] for number in members], swing))
             above = []
             for net in (PLUS, MINUS):
                 capacitors += 1
                 above.append(
-                    Part(f"C{capacitors}", "100n", symbol("C"), "C_0603", (("1", net), ("2", GROUND)), SHEET, "capacitor")
+                    Part(
+                        f"C{capacitors}", "100n", symbol("C"), "C_0603", (("1", net), ("2", GROUND)), SHEET, "capacitor"
+                    )
                 )
             count = len(joined)
             blocks.append(

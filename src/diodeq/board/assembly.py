@@ -23,7 +23,7 @@ from diodeq.spice.numbers import shortest
 SUPPLIES = "supplies"
 ELSEWHERE = "parts"
 # Nodes inside of the models of amplifiers, that no pin is at.
-MODELLED = frozenset({"amp_high", "amp_low"}) 
+MODELLED = frozenset({"amp_high", "amp_low"})
 # What a board holds as parts or as pins of a connector.
 _BUILT = ("resistors", "diodes", "voltage_sources")
 
@@ -134,7 +134,12 @@ def sources(circuit: Circuit, names: list[str], drives: Floats) -> Iterator[Part
             "",
             (("1", names[ends[k][0]]), ("2", names[ends[k][1]])),
             SUPPLIES,
-            fields=(("Sim.Device", "V"), ("Sim.Type", "DC"), ("Sim.Pins", pins), ("Sim.Params", f"dc={shortest(abs(signed))}")),
+            fields=(
+                ("Sim.Device", "V"),
+                ("Sim.Type", "DC"),
+                ("Sim.Pins", pins),
+                ("Sim.Params", f"dc={shortest(abs(signed))}"),
+            ),
             simulated=True,
         )
 

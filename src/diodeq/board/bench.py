@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diodeq.board import assembly, amplified
+from diodeq.board import amplified, assembly
 from diodeq.board.assembly import SUPPLIES
 from diodeq.board.connectors import PINS
 from diodeq.board.layout import Plan
@@ -112,7 +112,9 @@ def _connectors(what: str, found: Sequence[str], first: int) -> Iterator[Part]:
             some = found[k:]
         joined = tuple((str(pin), net) for pin, net in enumerate(some, 1))
         name = f"Header_1x{len(some):02}"
-        yield Part(f"J{first}", what, header(len(some)), name, joined, SUPPLIES, f"pin header 2.54 mm, {len(some)} pins")
+        yield Part(
+            f"J{first}", what, header(len(some)), name, joined, SUPPLIES, f"pin header 2.54 mm, {len(some)} pins"
+        )
 
 
 def _numbered(part: Part, number: int) -> Part:

@@ -55,7 +55,9 @@ class Blocks:
     def __init__(self, pen: Pen, blocks: Sequence[Block], above: int, outside: set[str], wide: int) -> None:
         self._pen = pen
         self._columns = _columned(blocks, wide)
-        used = [{net for block in column for part in block.parts for _, net in part.nets if net} for column in self._columns]
+        used = [
+            {net for block in column for part in block.parts for _, net in part.nets if net} for column in self._columns
+        ]
         count: dict[str, int] = defaultdict(int)
         for nets in used:
             for net in nets:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,29 +16,36 @@ from diodeq.board.brackets import legal
 from diodeq.board.copper import Layout
 from diodeq.board.layout import laid_out, roomy
 from diodeq.board.parts import nets
+from diodeq.board.picture import picture
 from diodeq.board.project import project
 from diodeq.board.proof import demand_sound
+from diodeq.board.purchase import on_series
 from diodeq.circuit import Circuit
-from diodeq.circuit.amplifiers import amplifiers
+from diodeq.circuit.amplifiers import amplifiers, inside
 from diodeq.circuit.check import check
+from diodeq.devices.hardware.ladder import ladder
 from diodeq.netlist.listing import AMPLIFIED, TOLERANCES, plain
+from diodeq.printable import counted
+from diodeq.synthesis.quantize import quantize
+
+FIXED = "E24"
 
 
 @dataclass(frozen=True)
 class Built:
-    """A board with its files by name, and what it takes."""
+    """A board of a ``circuit`` with its files by name, and what it takes; ``notes`` are sentences for who orders it."""
 
+    name: str
+    circuit: Circuit
     files: dict[str, str]
     bench: Bench
     layout: Layout
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Its figures as a plain dict."""
         parts = [part for part in self.bench.plan.parts if part.kind]
         width, height = self.layout.size
-        kinds: dict[str, int] = {}
-        for part in parts:
-            kinds[part.kind] = kinds.get(part.kind, 0) + 1
         return {
             "parts": len(parts),
             "resistors": sum(part.kind.startswith("resistor") for part in parts),
@@ -49,28 +56,52 @@ class Built:
             "layers": self.layout.layers,
             "pads": sum(len(each.part.package.pads) for each in self.layout.placed),
             "vias": len(self.layout.vias),
-            "copper_mm": round(sum(abs(t.x1 - t.x0) + abs(t.y1 - t.y0) for t in self.layout.tracks) / 1000.0, 1),
-            "parts_by_kind": kinds,
+            "copper_mm": round(sum(track.length for track in self.layout.tracks) / 1000.0, 1),
+            "parts_by_kind": dict(Counter(part.kind for part in parts)),
+            "notes": list(self.notes),
         }
 
+    def sentence(self) -> str:
+        """The same in a line."""
+        found = self.to_json()
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in found["parts_by_kind"].items())
+        return (
+            f"board: {found['width_mm']:.1f} x {found['height_mm']:.1f} mm on {found['layers']} layers,"
+            f" {counted(found['parts'], 'part')} ({kinds}), {counted(found['nets'], 'net')},"
+            f" {counted(found['pads'], 'pad')}, {counted(found['vias'], 'via')},"
+            f" {found['copper_mm'] / 1000.0:.2f} m of tracks"
+        )
 
-def build(circuit: Circuit, name: str, drives: ArrayLike | None = None, notes: Sequence[str] = ()) -> Built:
+
+def build(circuit: Circuit, name: str, drives: ArrayLike | None = None, *, fixed: bool = False) -> Built:
     """The project of a circuit; ``drives`` float64[n_in] are the volts that its schematic is simulated with (0).
+
+    ``fixed`` takes the nearest resistors of E24.
 
     Raises:
         CircuitError: the circuit is not sound.
         NotRealizableError: a part that nobody can solder.
     """
     check(circuit)
+    name = legal(name) or "board"
     volts = np.zeros(len(circuit.inputs)) if drives is None else real("the input volts", drives)
+    notes = []
+    if fixed:
+        quantized = quantize(circuit, ladder(FIXED))
+        worst = float(np.abs(quantized.errors).max(initial=0.0))
+        notes.append(f"resistors are the nearest of {FIXED}, the worst {100.0 * worst:.2g} % off in conductance")
+        circuit = quantized.circuit
+    odd = sum(not on_series(1.0 / g) for g in circuit.conductances[~inside(circuit, "resistors")].tolist())
+    if odd:
+        have = "has a value" if odd == 1 else "have values"
+        notes.append(f"{counted(odd, 'resistor')} {have} that no shop has; add --fixed, or see diodeq quantize")
     found = bench(circuit, volts)
     layout = laid_out(found.plan)
     demand_sound(layout)
-    tolerances = AMPLIFIED if amplifiers(circuit) else TOLERANCES
-    options = " ".join(f"{key}={value}" for key, value in tolerances)
+    options = " ".join(f"{key}={value}" for key, value in (AMPLIFIED if amplifiers(circuit) else TOLERANCES))
     title = plain(circuit.title) or "circuit"
     files = project(
-        legal(name) or "board",
+        name,
         title,
         found.parts,
         layout,
@@ -78,6 +109,7 @@ def build(circuit: Circuit, name: str, drives: ArrayLike | None = None, notes: S
         [f".options {options} temp={circuit.temperature:g} tnom=27", ".op"],
         roomy(found.plan),
     )
+    files[f"{name}.svg"] = picture(layout)
     if found.library:
         files[amplified.LIBRARY] = found.library
-    return Built(files, found, layout)
+    return Built(name, circuit, files, found, layout, tuple(notes))

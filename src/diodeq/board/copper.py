@@ -30,6 +30,11 @@ class Track:
     width: int = TRACK
 
     @property
+    def length(self) -> int:
+        """From end to end."""
+        return abs(self.x1 - self.x0) + abs(self.y1 - self.y0)
+
+    @property
     def box(self) -> Box:
         """What it covers, as if its round ends were square."""
         half = self.width // 2

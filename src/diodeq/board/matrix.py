@@ -138,10 +138,7 @@ def _bands(lines: Sequence[Line], place: dict[str, int], pitch: int) -> list[Ban
         if (other := partner[k]) is not None:
             partner[other] = -1
     firsts = [k for k, other in partner.items() if other != -1]
-    return [
-        Band(lines[k], None if (other := partner[k]) is None else lines[other])
-        for k in firsts
-    ]
+    return [Band(lines[k], None if (other := partner[k]) is None else lines[other]) for k in firsts]
 
 
 def _apart(first: Sequence[tuple[int, int]], second: Sequence[tuple[int, int]]) -> bool:

@@ -47,7 +47,11 @@ def _chip(name: str, pitch: int, long: int, wide: int, body: tuple[int, int], he
     pads = Pad("1", 0, -half, wide, long), Pad("2", 0, half, wide, long)
     across, along = max(wide, body[0]) // 2 + 250, max(half + long // 2, body[1] // 2) + 250
     return Package(
-        name, about, pads, (-body[0] // 2, -body[1] // 2, body[0] // 2, body[1] // 2), (-across, -along, across, along),
+        name,
+        about,
+        pads,
+        (-body[0] // 2, -body[1] // 2, body[0] // 2, body[1] // 2),
+        (-across, -along, across, along),
         height,
     )
 
@@ -61,8 +65,12 @@ def _outline(pins: int, pitch: int, body: tuple[int, int], span: int, pad: tuple
     half = (body[0] // 2, body[1] // 2)
     across, along = span // 2 + pad[0] // 2 + 250, max(half[1], -top + pad[1] // 2) + 250
     return Package(
-        name, f"{pins} pins, {pitch / 1000:g} mm apart", (*left, *right), (-half[0], -half[1], *half),
-        (-across, -along, across, along), 1600,
+        name,
+        f"{pins} pins, {pitch / 1000:g} mm apart",
+        (*left, *right),
+        (-half[0], -half[1], *half),
+        (-across, -along, across, along),
+        1600,
     )
 
 
@@ -71,8 +79,12 @@ def _header(pins: int) -> Package:
     pads = tuple(Pad(str(k + 1), 0, 2540 * k, 1700, 1700, 1000, k > 0) for k in range(pins))
     end = 2540 * (pins - 1)
     return Package(
-        f"Header_1x{pins:02}", f"pin header, {pins} of 2.54 mm", pads, (-1270, -1270, 1270, end + 1270),
-        (-1770, -1770, 1770, end + 1770), 8500,
+        f"Header_1x{pins:02}",
+        f"pin header, {pins} of 2.54 mm",
+        pads,
+        (-1270, -1270, 1270, end + 1270),
+        (-1770, -1770, 1770, end + 1770),
+        8500,
     )
 
 
@@ -83,21 +95,32 @@ _FIXED = {
     "C_0805": _chip("C_0805", 1900, 1000, 1400, (1250, 2000), 1250, "chip capacitor of 2.0 x 1.25 mm"),
     "SOD-123": _chip("SOD-123", 3300, 900, 1200, (1600, 2700), 1150, "diode; pin 1, the cathode, has the band"),
     "SOT-23": Package(
-        "SOT-23", "three pins, 0.95 mm apart",
+        "SOT-23",
+        "three pins, 0.95 mm apart",
         (Pad("1", -950, 1000, 800, 900), Pad("2", 950, 1000, 800, 900), Pad("3", 0, -1000, 800, 900)),
-        (-1450, -650, 1450, 650), (-1700, -1700, 1700, 1700), 1000,
+        (-1450, -650, 1450, 650),
+        (-1700, -1700, 1700, 1700),
+        1000,
     ),
     "SOIC-8": _outline(8, 1270, (3900, 4900), 4950, (1950, 600), "SOIC-8"),
     "SOIC-14": _outline(14, 1270, (3900, 8650), 4950, (1950, 600), "SOIC-14"),
     "SOIC-16": _outline(16, 1270, (3900, 9900), 4950, (1950, 600), "SOIC-16"),
     "SOIC-24": _outline(24, 1270, (7500, 15400), 9300, (2050, 600), "SOIC-24"),
     "TestPoint": Package(
-        "TestPoint", "a hole to put a probe in", (Pad("1", 0, 0, 1000, 1000, 500, True),), (-500, -500, 500, 500),
-        (-600, -600, 600, 600), 0,
+        "TestPoint",
+        "a hole to put a probe in",
+        (Pad("1", 0, 0, 1000, 1000, 500, True),),
+        (-500, -500, 500, 500),
+        (-600, -600, 600, 600),
+        0,
     ),
     "Hole_M3": Package(
-        "Hole_M3", "a hole for an M3 screw", (Pad("", 0, 0, 3200, 3200, 3200, True),), (-2900, -2900, 2900, 2900),
-        (-3200, -3200, 3200, 3200), 0,
+        "Hole_M3",
+        "a hole for an M3 screw",
+        (Pad("", 0, 0, 3200, 3200, 3200, True),),
+        (-2900, -2900, 2900, 2900),
+        (-3200, -3200, 3200, 3200),
+        0,
     ),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from diodeq.board.brackets import at, identifier, millimetres, quoted
 from diodeq.board.copper import DRILL, VIA, Layout, Placed
-from diodeq.board.packages import Box, Pad, Package
+from diodeq.board.packages import Box, Package, Pad
 from diodeq.board.parts import Part, nets
 from diodeq.board.schematic import part_identifier, sheet_path
 from diodeq.board.symbols import LIBRARY
@@ -117,8 +117,13 @@ def footprint(package: Package) -> str:
         *(
             f'  (property "{key}" {quoted(value)} (at 0 0 0) (layer "F.Fab") (hide yes) (uuid {identifier(*own, key)})'
             f" {_font(800)})"
-            for key, value in (("Reference", "REF**"), ("Value", package.name), ("Footprint", ""), ("Datasheet", ""),
-                               ("Description", ""))
+            for key, value in (
+                ("Reference", "REF**"),
+                ("Value", package.name),
+                ("Footprint", ""),
+                ("Datasheet", ""),
+                ("Description", ""),
+            )
         ),
         *_shapes(package, own, package.name[0] != "H" or "Header" in package.name),
         *(_pad(pad, 0, "", identifier(*own, "pad", str(k))) for k, pad in enumerate(package.pads)),
@@ -162,7 +167,7 @@ def _pad(pad: Pad, turn: int, net: str, identity: str) -> str:
     place, size = at(pad.x, pad.y, turn), f"(size {millimetres(pad.width)} {millimetres(pad.height)})"
     if not pad.drill:
         return (
-            f"  (pad {quoted(pad.number)} smd roundrect {place} {size} (layers \"F.Cu\" \"F.Paste\" \"F.Mask\")"
+            f'  (pad {quoted(pad.number)} smd roundrect {place} {size} (layers "F.Cu" "F.Paste" "F.Mask")'
             f" (roundrect_rratio 0.2){net} (uuid {identity}))"
         )
     shape = "circle" if pad.round else "rect"
@@ -172,5 +177,3 @@ def _pad(pad: Pad, turn: int, net: str, identity: str) -> str:
         f"  (pad {quoted(pad.number)} {kind} {shape} {place} {size} (drill {millimetres(pad.drill)}) {layers}{net}"
         f" (uuid {identity}))"
     )
-
-

@@ -17,7 +17,12 @@ EXPLAINED: dict[str, str] = {}
 
 
 def project(
-    name: str, title: str, parts: Sequence[Part], layout: Layout, notes: Sequence[str], directives: Sequence[str],
+    name: str,
+    title: str,
+    parts: Sequence[Part],
+    layout: Layout,
+    notes: Sequence[str],
+    directives: Sequence[str],
     referenced: bool,
 ) -> dict[str, str]:
     """The files of a project by their names in its folder."""

@@ -126,7 +126,10 @@ def _near(boxes: NDArray[np.int64], layers: NDArray[np.int64], apart: int) -> ND
             for y in range(y0, y1 + 1):
                 cells[int(layers[k]), x, y].append(k)
     pairs = {
-        (members[a], members[b]) for members in cells.values() for a in range(len(members)) for b in range(a + 1, len(members))
+        (members[a], members[b])
+        for members in cells.values()
+        for a in range(len(members))
+        for b in range(a + 1, len(members))
     }
     if pairs:
         both = np.array(sorted(pairs))

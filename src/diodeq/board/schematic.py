@@ -15,7 +15,9 @@ _LETTER = 1.1  # of a label, in mm and generously
 _TURNED = {0: 180, 90: 270, 180: 0, 270: 90}  # of a label, whose pin leads from it to the body
 
 
-def schematics(name: str, title: str, parts: Sequence[Part], notes: Sequence[str], directives: Sequence[str]) -> dict[str, str]:
+def schematics(
+    name: str, title: str, parts: Sequence[Part], notes: Sequence[str], directives: Sequence[str]
+) -> dict[str, str]:
     """The files of a project's schematic by name, the root sheet first."""
     sheets = list(dict.fromkeys(part.sheet for part in parts))
     files = {f"{name}.kicad_sch": _root(name, title, sheets, notes, directives)}
@@ -50,8 +52,8 @@ def _root(name: str, title: str, sheets: Sequence[str], notes: Sequence[str], di
         body.append(
             f" (sheet (at {millimetres(x)} {millimetres(y)}) (size {millimetres(wide)} {millimetres(high)})"
             f" (stroke (width 0.1524) (type solid)) (fill (color 0 0 0 0.0)) (uuid {identifier(name, sheet)})\n"
-            f"  (property \"Sheetname\" {quoted(sheet)} {at(x, y - GRID // 2)} {effects()})\n"
-            f"  (property \"Sheetfile\" {quoted(f'{name}-{sheet}.kicad_sch')} {at(x, y + high + GRID)} {effects()})\n"
+            f'  (property "Sheetname" {quoted(sheet)} {at(x, y - GRID // 2)} {effects()})\n'
+            f'  (property "Sheetfile" {quoted(f"{name}-{sheet}.kicad_sch")} {at(x, y + high + GRID)} {effects()})\n'
             f"  (instances (project {quoted(name)} (path {quoted('/' + _bare(identifier(name, 'root')))}"
             f" (page {quoted(str(k + 2))})))))"
         )
@@ -61,7 +63,7 @@ def _root(name: str, title: str, sheets: Sequence[str], notes: Sequence[str], di
     for k, line in enumerate(directives):
         body.append(_text(line, _MARGIN, below + 3 * k * GRID, identifier(name, "directive", str(k))))
     size = max(297.0, (columns * 2 * wide + 2 * _MARGIN) / 1000), max(210.0, below / 1000 + 40)
-    ends = f'(sheet_instances (path "/" (page "1")))'
+    ends = '(sheet_instances (path "/" (page "1")))'
     return _file(identifier(name, "root"), size, title, [" (lib_symbols)", *body, f" {ends}"])
 
 
@@ -76,7 +78,7 @@ def _text(text: str, x: int, y: int, identity: str) -> str:
 def _file(identity: str, size: tuple[float, float], title: str, body: Iterable[str]) -> str:
     head = (
         f'(kicad_sch (version {VERSION}) (generator "diodeq") (generator_version "1")\n'
-        f" (uuid {identity})\n (paper \"User\" {math.ceil(size[0])} {math.ceil(size[1])})\n"
+        f' (uuid {identity})\n (paper "User" {math.ceil(size[0])} {math.ceil(size[1])})\n'
         f" (title_block (title {quoted(title)}))\n"
     )
     return head + "\n".join(body) + "\n)\n"
@@ -110,7 +112,14 @@ class _Page:
             lowest, rightmost = max(lowest, high), max(rightmost, x)
         for net in flags:
             y += lowest + 6 * GRID
-            self._symbol(f"#FLG{self.page}{self.powers}", "PWR_FLAG", symbol("PWR_FLAG"), _MARGIN, y, identifier(self.name, "flag", net))
+            self._symbol(
+                f"#FLG{self.page}{self.powers}",
+                "PWR_FLAG",
+                symbol("PWR_FLAG"),
+                _MARGIN,
+                y,
+                identifier(self.name, "flag", net),
+            )
             self._net(net, _MARGIN, y, 90)
             lowest = label
         size = (rightmost + _MARGIN) / 1000, (y + lowest + _MARGIN) / 1000
@@ -123,7 +132,9 @@ class _Page:
         across = max((abs(pin.x) + (label if pin.turn % 180 == 0 else GRID) for pin in pins), default=GRID)
         along = max((abs(pin.y) + (label if pin.turn % 180 else GRID) for pin in pins), default=GRID)
         words = max(len(part.value), len(part.reference)) * _LETTER * 1000
-        return 2 * max(math.ceil((across) / GRID), math.ceil((GRID + words) / GRID)) * GRID, 2 * math.ceil(along / GRID + 2) * GRID
+        return 2 * max(math.ceil((across) / GRID), math.ceil((GRID + words) / GRID)) * GRID, 2 * math.ceil(
+            along / GRID + 2
+        ) * GRID
 
     def _place(self, part: Part, x: int, y: int) -> None:
         self.symbols.setdefault(part.symbol.name, part.symbol)
@@ -134,22 +145,36 @@ class _Page:
             f" (pin {quoted(pin.number)} (uuid {identifier(self.name, 'pin', part.reference, pin.number)}))"
             for pin in part.symbol.pins
         )
-        hidden = [("Footprint", f"{LIBRARY}:{part.footprint}" if part.footprint else ""), ("Datasheet", ""),
-                  *([("MPN", part.number)] if part.number else []), *part.fields]
+        hidden = [
+            ("Footprint", f"{LIBRARY}:{part.footprint}" if part.footprint else ""),
+            ("Datasheet", ""),
+            *([("MPN", part.number)] if part.number else []),
+            *part.fields,
+        ]
         properties = [
-            f"  (property \"Reference\" {quoted(part.reference)} {at(beside[0], beside[1] - GRID)} {effects(justify='left')})",
-            f"  (property \"Value\" {quoted(part.value)} {at(beside[0], beside[1] + GRID)} {effects(justify='left')})",
+            f'  (property "Reference" {quoted(part.reference)} {at(beside[0], beside[1] - GRID)} {effects(justify="left")})',
+            f'  (property "Value" {quoted(part.value)} {at(beside[0], beside[1] + GRID)} {effects(justify="left")})',
             *(f"  (property {quoted(key)} {quoted(value)} {at(x, y)} {effects(hidden=True)})" for key, value in hidden),
         ]
         board = bool(part.footprint)
-        self._write(part.reference, part.symbol.name, x, y, part_identifier(self.name, part), properties, pins,
-                    (not part.simulated, board and bool(part.kind), board))
+        self._write(
+            part.reference,
+            part.symbol.name,
+            x,
+            y,
+            part_identifier(self.name, part),
+            properties,
+            pins,
+            (not part.simulated, board and bool(part.kind), board),
+        )
         joined = dict(part.nets)
         for pin in part.symbol.pins:
             if net := joined.get(pin.number):
                 self._net(net, x + pin.x, y - pin.y, _TURNED[pin.turn])
             elif pin.kind != "no_connect":
-                self.body.append(f" (no_connect {at(x + pin.x, y - pin.y)} (uuid {identifier(self.name, 'open', part.reference, pin.number)}))")
+                self.body.append(
+                    f" (no_connect {at(x + pin.x, y - pin.y)} (uuid {identifier(self.name, 'open', part.reference, pin.number)}))"
+                )
 
     def _net(self, net: str, x: int, y: int, turn: int) -> None:
         """A label at a pin; ground has its symbol."""
@@ -167,15 +192,25 @@ class _Page:
     def _symbol(self, reference: str, value: str, drawn: Symbol, x: int, y: int, identity: str) -> None:
         self.symbols.setdefault(drawn.name, drawn)
         properties = [
-            f"  (property \"Reference\" {quoted(reference)} {at(x, y)} {effects(hidden=True)})",
-            f"  (property \"Value\" {quoted(value)} {at(x, y + 3 * GRID)} {effects(hidden=True)})",
-            f"  (property \"Footprint\" \"\" {at(x, y)} {effects(hidden=True)})",
-            f"  (property \"Datasheet\" \"\" {at(x, y)} {effects(hidden=True)})",
+            f'  (property "Reference" {quoted(reference)} {at(x, y)} {effects(hidden=True)})',
+            f'  (property "Value" {quoted(value)} {at(x, y + 3 * GRID)} {effects(hidden=True)})',
+            f'  (property "Footprint" "" {at(x, y)} {effects(hidden=True)})',
+            f'  (property "Datasheet" "" {at(x, y)} {effects(hidden=True)})',
         ]
-        pin = f" (pin \"1\" (uuid {identifier(self.name, 'pin', reference)}))"
+        pin = f' (pin "1" (uuid {identifier(self.name, "pin", reference)}))'
         self._write(reference, drawn.name, x, y, identity, properties, pin, (False, True, True))
 
-    def _write(self, reference: str, drawn: str, x: int, y: int, identity: str, properties: Sequence[str], pins: str, flags: tuple[bool, bool, bool]) -> None:
+    def _write(
+        self,
+        reference: str,
+        drawn: str,
+        x: int,
+        y: int,
+        identity: str,
+        properties: Sequence[str],
+        pins: str,
+        flags: tuple[bool, bool, bool],
+    ) -> None:
         outside, bought, board = ("yes" if flag else "no" for flag in flags)
         joined = "\n".join(properties)
         self.body.append(

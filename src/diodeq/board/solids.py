@@ -33,8 +33,17 @@ def _boxes(package: Package) -> Iterator[tuple[Box, int, int, tuple[float, float
     for pad in package.pads:
         half = min(pad.width, pad.height, 600) // 2
         if abs(pad.x) > abs(pad.y) and abs(pad.x) > x1:
-            yield (min(pad.x, x1 if pad.x > 0 else pad.x), pad.y - half, max(pad.x, x0 if pad.x < 0 else pad.x),
-                   pad.y + half), 0, 250, _METAL
+            yield (
+                (
+                    min(pad.x, x1 if pad.x > 0 else pad.x),
+                    pad.y - half,
+                    max(pad.x, x0 if pad.x < 0 else pad.x),
+                    pad.y + half,
+                ),
+                0,
+                250,
+                _METAL,
+            )
         else:
             yield (pad.x - half, min(pad.y, y1), pad.x + half, max(pad.y, y0)), 0, 250, _METAL
     if package.name == "SOD-123":

@@ -85,27 +85,73 @@ _ZIGZAG = _line((0, 1), (0.5, 0.75), (-0.5, 0.25), (0.5, -0.25), (-0.5, -0.75), 
 
 _FIXED = {
     "R": _two("R", "R", ("", ""), _ZIGZAG),
-    "C": _two("C", "C", ("", ""), _line((0, 1), (0, 0.25)), _line((-0.8, 0.25), (0.8, 0.25)),
-              _line((-0.8, -0.25), (0.8, -0.25)), _line((0, -0.25), (0, -1))),
-    "D": _two("D", "D", ("K", "A"), _line((0, 1), (0, -1)), _line((-0.8, 0.6), (0.8, 0.6)),
-              _line((-0.8, -0.6), (0.8, -0.6), (0, 0.6), (-0.8, -0.6))),
-    "D_SOT": Symbol("D_SOT", "D", (Pin("3", "K", 0, 3 * GRID, 270), Pin("1", "A", 0, -3 * GRID, 90),
-                                   Pin("2", "NC", 2 * GRID, 0, 180, "no_connect", GRID)),
-                    (_line((0, 1), (0, -1)), _line((-0.8, 0.6), (0.8, 0.6)),
-                     _line((-0.8, -0.6), (0.8, -0.6), (0, 0.6), (-0.8, -0.6)))),
-    "V": _two("V", "V", ("+", "-"), _CIRCLE, _line((-0.4, 0.5), (0.4, 0.5)), _line((0, 0.9), (0, 0.1)),
-              _line((-0.4, -0.5), (0.4, -0.5))),
-    "TP": Symbol("TP", "TP", (Pin("1", "", 0, 0, 90, "passive", GRID),),
-                 (f"(circle (center 0 {millimetres(GRID * 3 // 2)}) (radius 0.635) {_LINE})",)),
-    "GND": Symbol("GND", "#PWR", (Pin("1", "", 0, 0, 270, "power_in", 0),),
-                  (_line((0, 0), (0, -1), (1, -1), (0, -2), (-1, -1), (0, -1)),), power=True),
-    "PWR_FLAG": Symbol("PWR_FLAG", "#FLG", (Pin("1", "", 0, 0, 90, "power_out", 0),),
-                       (_line((0, 0), (0, 1), (-0.8, 1.5), (0, 2), (0.8, 1.5), (0, 1)),), power=True),
+    "C": _two(
+        "C",
+        "C",
+        ("", ""),
+        _line((0, 1), (0, 0.25)),
+        _line((-0.8, 0.25), (0.8, 0.25)),
+        _line((-0.8, -0.25), (0.8, -0.25)),
+        _line((0, -0.25), (0, -1)),
+    ),
+    "D": _two(
+        "D",
+        "D",
+        ("K", "A"),
+        _line((0, 1), (0, -1)),
+        _line((-0.8, 0.6), (0.8, 0.6)),
+        _line((-0.8, -0.6), (0.8, -0.6), (0, 0.6), (-0.8, -0.6)),
+    ),
+    "D_SOT": Symbol(
+        "D_SOT",
+        "D",
+        (
+            Pin("3", "K", 0, 3 * GRID, 270),
+            Pin("1", "A", 0, -3 * GRID, 90),
+            Pin("2", "NC", 2 * GRID, 0, 180, "no_connect", GRID),
+        ),
+        (
+            _line((0, 1), (0, -1)),
+            _line((-0.8, 0.6), (0.8, 0.6)),
+            _line((-0.8, -0.6), (0.8, -0.6), (0, 0.6), (-0.8, -0.6)),
+        ),
+    ),
+    "V": _two(
+        "V",
+        "V",
+        ("+", "-"),
+        _CIRCLE,
+        _line((-0.4, 0.5), (0.4, 0.5)),
+        _line((0, 0.9), (0, 0.1)),
+        _line((-0.4, -0.5), (0.4, -0.5)),
+    ),
+    "TP": Symbol(
+        "TP",
+        "TP",
+        (Pin("1", "", 0, 0, 90, "passive", GRID),),
+        (f"(circle (center 0 {millimetres(GRID * 3 // 2)}) (radius 0.635) {_LINE})",),
+    ),
+    "GND": Symbol(
+        "GND",
+        "#PWR",
+        (Pin("1", "", 0, 0, 270, "power_in", 0),),
+        (_line((0, 0), (0, -1), (1, -1), (0, -2), (-1, -1), (0, -1)),),
+        power=True,
+    ),
+    "PWR_FLAG": Symbol(
+        "PWR_FLAG",
+        "#FLG",
+        (Pin("1", "", 0, 0, 90, "power_out", 0),),
+        (_line((0, 0), (0, 1), (-0.8, 1.5), (0, 2), (0.8, 1.5), (0, 1)),),
+        power=True,
+    ),
     "Hole": Symbol("Hole", "H", (), (_CIRCLE,)),
 }
 
 
-def boxed(name: str, letter: str, left: tuple[tuple[str, str, str], ...], right: tuple[tuple[str, str, str], ...]) -> Symbol:
+def boxed(
+    name: str, letter: str, left: tuple[tuple[str, str, str], ...], right: tuple[tuple[str, str, str], ...]
+) -> Symbol:
     """A box with pins (number, name, kind) at its sides, from above; half as wide as its names need."""
     high = max(len(left), len(right))
     widest = max(len(pin[1]) for pin in (*left, *right))

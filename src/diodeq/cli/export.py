@@ -17,18 +17,17 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
 from diodeq.circuit.schematic import svg
-from diodeq.cli.drives import rows_of, told, volts
+from diodeq.cli.drives import row_of
 from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.ladder import Ladder
-from diodeq.errors import InputError, UsageError
+from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.netlist.bom import bill
 from diodeq.netlist.deck import Deck, digest
 from diodeq.netlist.dialects import DIALECTS, full_deck
 from diodeq.netlist.linearized import linearized_deck
-from diodeq.printable import counted
 from diodeq.simulators import create
 
 
@@ -151,7 +150,7 @@ def export(
             said = words(quantized, moved, feasible, engine.version, asked.inputs is None) + "\n"
             cost = {"quantized": document(quantized, moved, feasible, engine.version)}
         loaded = quantized.circuit
-    drives = _drives(loaded, at or linearized_at, row, units)
+    drives = row_of(loaded, at or linearized_at, row, units)
     text = EXPORTS[to].write(loaded, drives, **{name: own[name] for name in EXPORTS[to].own})
     write_atomically(output, text)
     if as_json:
@@ -174,19 +173,6 @@ def _refuse_foreign(to: str) -> None:
 
 def _given(name: str) -> bool:
     return get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
-
-
-def _drives(circuit: Circuit, path: Path | None, row: int, units: str) -> Floats:
-    if path is None:
-        return np.zeros(len(circuit.inputs))
-    rows, _ = rows_of(circuit, path)
-    if row > len(rows):
-        raise InputError(
-            f"{path} has {counted(len(rows), 'row')}, so there is no row {row}", "give --row a smaller number"
-        )
-    told([row])
-    chosen: Floats = volts(circuit, rows[row - 1 : row], path, units, row - 1)[0]
-    return chosen
 
 
 def _injections(circuit: Circuit, inject: tuple[str, ...]) -> Floats:
