@@ -1,4 +1,4 @@
-"""Operational amplifiers as packages: which of a package's each is, the supplies of all, and how KiCad simulates them."""
+"""Operational amplifiers in packages: which pins each has, the supplies of all, and how KiCad simulates them."""
 
 from __future__ import annotations
 

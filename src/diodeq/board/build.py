@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from diodeq.board import amplified
 from diodeq.board.bench import Bench, bench
 from diodeq.board.brackets import legal
 from diodeq.board.copper import Layout
+from diodeq.board.drivers import driven
 from diodeq.board.layout import laid_out, roomy
 from diodeq.board.parts import nets
 from diodeq.board.picture import picture
@@ -73,18 +75,17 @@ class Built:
         )
 
 
-def build(circuit: Circuit, name: str, drives: ArrayLike | None = None, *, fixed: bool = False) -> Built:
-    """The project of a circuit; ``drives`` float64[n_in] are the volts that its schematic is simulated with (0).
+def buildable(
+    circuit: Circuit, fixed: bool = False, complement: bool = False, buffers: bool = False, amplifier: str = "TL074"
+) -> tuple[Circuit, list[str]]:
+    """The circuit as it is on a board, the same object where that changes nothing, and sentences about it.
 
-    ``fixed`` takes the nearest resistors of E24.
+    ``fixed`` takes the nearest resistors of E24, ``complement`` makes -x of x by amplifiers, ``buffers`` puts followers
+    at the outputs.
 
     Raises:
-        CircuitError: the circuit is not sound.
-        NotRealizableError: a part that nobody can solder.
+        InputError: drivers for a circuit that has amplifiers, or no complements.
     """
-    check(circuit)
-    name = legal(name) or "board"
-    volts = np.zeros(len(circuit.inputs)) if drives is None else real("the input volts", drives)
     notes = []
     if fixed:
         quantized = quantize(circuit, ladder(FIXED))
@@ -95,6 +96,21 @@ def build(circuit: Circuit, name: str, drives: ArrayLike | None = None, *, fixed
     if odd:
         have = "has a value" if odd == 1 else "have values"
         notes.append(f"{counted(odd, 'resistor')} {have} that no shop has; add --fixed, or see diodeq quantize")
+    if complement or buffers:
+        circuit = driven(circuit, complement, buffers, amplifier)
+    return circuit, notes
+
+
+def build(circuit: Circuit, name: str, drives: ArrayLike | None = None, notes: Sequence[str] = ()) -> Built:
+    """The project of a circuit; ``drives`` float64[n_in] are the volts that its schematic is simulated with (0).
+
+    Raises:
+        CircuitError: the circuit is not sound.
+        NotRealizableError: a part that nobody can solder.
+    """
+    check(circuit)
+    name = legal(name) or "board"
+    volts = np.zeros(len(circuit.inputs)) if drives is None else real("the input volts", drives)
     found = bench(circuit, volts)
     layout = laid_out(found.plan)
     demand_sound(layout)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from diodeq.board.parts import Part, nets
 
@@ -143,4 +144,4 @@ def _bands(lines: Sequence[Line], place: dict[str, int], pitch: int) -> list[Ban
 
 def _apart(first: Sequence[tuple[int, int]], second: Sequence[tuple[int, int]]) -> bool:
     merged = sorted([*first, *second])
-    return all(a[1] <= b[0] for a, b in zip(merged[:-1], merged[1:], strict=True))
+    return all(a[1] <= b[0] for a, b in pairwise(merged))

@@ -19,6 +19,7 @@ _LAYERS = (
     (49, "F.Fab", "user"),
 )  # fmt: skip
 _COPPER = ("F.Cu", "B.Cu")
+_LETTERS = 4  # of a reference, beside a chip
 
 
 def board(name: str, title: str, layout: Layout, parts: Iterable[Part], referenced: bool) -> str:
@@ -72,7 +73,8 @@ def _font(size: int, justify: str = "") -> str:
 def _footprint(name: str, placed: Placed, numbers: dict[str, int], referenced: bool) -> str:
     part, package = placed.part, placed.part.package
     where = at(*_text_place(placed, package), placed.turn % 180 + 90 if _slim(package) else 0)
-    layer = "F.SilkS" if referenced and part.kind else "F.Fab"
+    fits = len(part.reference) <= _LETTERS or not _slim(package)
+    layer = "F.SilkS" if referenced and fits and part.kind else "F.Fab"
     path = f"{sheet_path(name, part.sheet).split('/', 2)[2]}/{part_identifier(name, part)[1:-1]}"
     own = (name, "footprint", part.reference)
     lines = [

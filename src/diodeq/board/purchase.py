@@ -19,7 +19,7 @@ def _table() -> dict[str, Any]:
 
 
 def diode_package(model: str) -> tuple[str, str]:
-    """The footprint for a model of a diode, SOD-123 where nobody knows better, and the manufacturer's number, if any."""
+    """The footprint for a model of a diode, SOD-123 where nobody knows better, and its number, if any."""
     footprint, number = _table()["diodes"].get(model, ("SOD-123", ""))
     return footprint, number
 

@@ -151,9 +151,10 @@ class _Page:
             *([("MPN", part.number)] if part.number else []),
             *part.fields,
         ]
+        left = effects(justify="left")
         properties = [
-            f'  (property "Reference" {quoted(part.reference)} {at(beside[0], beside[1] - GRID)} {effects(justify="left")})',
-            f'  (property "Value" {quoted(part.value)} {at(beside[0], beside[1] + GRID)} {effects(justify="left")})',
+            f'  (property "Reference" {quoted(part.reference)} {at(beside[0], beside[1] - GRID)} {left})',
+            f'  (property "Value" {quoted(part.value)} {at(beside[0], beside[1] + GRID)} {left})',
             *(f"  (property {quoted(key)} {quoted(value)} {at(x, y)} {effects(hidden=True)})" for key, value in hidden),
         ]
         board = bool(part.footprint)
@@ -172,9 +173,8 @@ class _Page:
             if net := joined.get(pin.number):
                 self._net(net, x + pin.x, y - pin.y, _TURNED[pin.turn])
             elif pin.kind != "no_connect":
-                self.body.append(
-                    f" (no_connect {at(x + pin.x, y - pin.y)} (uuid {identifier(self.name, 'open', part.reference, pin.number)}))"
-                )
+                identity = identifier(self.name, "open", part.reference, pin.number)
+                self.body.append(f" (no_connect {at(x + pin.x, y - pin.y)} (uuid {identity}))")
 
     def _net(self, net: str, x: int, y: int, turn: int) -> None:
         """A label at a pin; ground has its symbol."""
@@ -215,7 +215,8 @@ class _Page:
         joined = "\n".join(properties)
         self.body.append(
             f" (symbol (lib_id {quoted(f'{LIBRARY}:{drawn}')}) {at(x, y)} (unit 1)"
-            f" (exclude_from_sim {outside}) (in_bom {bought}) (on_board {board}) (dnp no) (uuid {identity})\n{joined}\n {pins}\n"
+            f" (exclude_from_sim {outside}) (in_bom {bought}) (on_board {board}) (dnp no) (uuid {identity})\n"
+            f"{joined}\n {pins}\n"
             f"  (instances (project {quoted(self.name)} (path {quoted(self.path)}"
             f" (reference {quoted(reference)}) (unit 1)))))"
         )

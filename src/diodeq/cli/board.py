@@ -10,13 +10,16 @@ from pathlib import Path
 
 import rich_click as click
 
+from diodeq.analysis.quantization import Cost, cost, drawn_drives
 from diodeq.circuit import Circuit
 from diodeq.cli.drives import row_of
-from diodeq.cli.options import JSON, UNITS, WRITTEN, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, print_json
+from diodeq.cli.quantizing import moved
 from diodeq.cli.terminal import complain, say
 from diodeq.errors import SimulatorMissingError
 from diodeq.files import write_folder
 from diodeq.printable import counted
+from diodeq.simulators import create
 
 FABRICATION = "fabrication"
 _SECONDS = 600.0  # that KiCad may take for a file
@@ -28,21 +31,37 @@ _SECONDS = 600.0  # that KiCad may take for a file
 @click.option("--overwrite", is_flag=True, help="Replace the files of a project that is there.")
 @click.option("--fixed", is_flag=True, help="Take the nearest resistors of E24.")
 @click.option(
+    "--complement",
+    type=click.Choice(["connector", "amplifier"]),
+    default="connector",
+    show_default=True,
+    help="Where inputs of the other sign (-x) come from: pins of their own, or inverting amplifiers.",
+)
+@click.option("--buffers", is_flag=True, help="Read the outputs through followers.")
+@click.option("--amplifier", default="TL074", show_default=True, help="That of --complement amplifier and --buffers.")
+@click.option(
     "--at", type=click.Path(path_type=Path), help="CSV of inputs that the schematic is simulated with.  [default: 0 V]"
 )
 @click.option("--row", type=click.IntRange(min=1), default=1, show_default=True, help="Which row of the CSV, from 1.")
 @click.option("--gerbers", is_flag=True, help=f"Let kicad-cli write Gerbers, drills and positions into {FABRICATION}/.")
 @UNITS
+@SIMULATOR
+@TIME_LIMIT
 @JSON
 def board(
     circuit: Path,
     output: Path,
     overwrite: bool,
     fixed: bool,
+    complement: str,
+    buffers: bool,
+    amplifier: str,
     at: Path | None,
     row: int,
     gerbers: bool,
     units: str,
+    simulator: str,
+    time_limit: float,
     as_json: bool,
 ) -> None:
     """Make a KiCad project of CIRCUIT: schematic, board, parts list, and the libraries that they need.
@@ -52,20 +71,32 @@ def board(
 
     Example: diodeq board run/circuit.npz -o board
     """
-    from diodeq.board import build
+    from diodeq.board import build, buildable
 
     loaded = Circuit.load(circuit)
-    made = build(loaded, output.name, row_of(loaded, at, row, units), fixed=fixed)
+    amplifiers = "" if complement == "connector" and not buffers else amplifier
+    changed, notes = buildable(loaded, fixed, complement == "amplifier", buffers, amplifiers)
+    made = build(changed, output.name, row_of(loaded, at, row, units), notes)
     files: dict[str, str | bytes] = {**made.files}
     if gerbers:
         files |= _fabricated(made.name, made.files)
+    moves = None if changed is loaded else _cost(loaded, changed, simulator, time_limit)
     write_folder(output, files, overwrite)
     if as_json:
-        print_json({"project": str(output), "files": sorted(files), **made.to_json()})
+        document = None if moves is None else moves.to_json()
+        print_json({"project": str(output), "files": sorted(files), "moved": document, **made.to_json()})
         return
     for note in made.notes:
         complain(f"note: {note}")
+    if moves is not None:
+        say(moved(moves, len(loaded.outputs), True, simulator))
     say(f"{made.sentence()}\nwrote {counted(len(files), 'file')} to {output}: open {made.name}.kicad_pro")
+
+
+def _cost(before: Circuit, after: Circuit, simulator: str, time_limit: float) -> Cost:
+    """How far the outputs move from the circuit's to the board's, for drives drawn at random."""
+    with create(simulator, 1, time_limit) as engine:
+        return cost(engine, before, after, drawn_drives(before))
 
 
 def _fabricated(name: str, files: Mapping[str, str]) -> dict[str, bytes]:
