@@ -33,17 +33,10 @@ _PINOUTS: dict[int, tuple[str, tuple[tuple[int, int, int], ...], tuple[int, int]
 
 @dataclass(frozen=True)
 class Packages:
-    """The packages of a circuit with their capacitors, the sources of supplies that the circuit does not have, and the
-    library of their models."""
+    """The packages of a circuit with their capacitors, and the library of their models."""
 
     blocks: tuple[Block, ...] = ()
-    sources: tuple[Part, ...] = ()
     library: str = ""
-
-    @property
-    def nets(self) -> list[tuple[str, str]]:
-        """All their pins with the nets at them."""
-        return [pair for block in self.blocks for part in block.parts for pair in part.nets]
 
     @property
     def capacitors(self) -> list[Part]:
@@ -125,7 +118,7 @@ def packages(circuit: Circuit, names: Sequence[str]) -> Packages:
                 )
             )
         library.extend(models["library"].split("\n"))
-    return Packages(tuple(blocks), (), "\n".join(library) + "\n")
+    return Packages(tuple(blocks), "\n".join(library) + "\n")
 
 
 def _models(circuit: Circuit, name: str) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from diodeq.board import amplified, assembly
+from diodeq.board import amplified, assembly, programmable
 from diodeq.board.assembly import SUPPLIES
 from diodeq.board.connectors import PINS
 from diodeq.board.layout import Plan
@@ -26,11 +26,13 @@ _HOLES = 4
 
 @dataclass(frozen=True)
 class Bench:
-    """What a board is for: its plan, the sources that its schematic is simulated with, and its models' library."""
+    """What a board is for: its plan, the sources that its schematic is simulated with, the text of its models by file,
+    and what sets its potentiometers."""
 
     plan: Plan
     sources: tuple[Part, ...]
-    library: str = ""
+    models: Mapping[str, str]
+    taps: tuple[programmable.Tap, ...] = ()
 
     @property
     def parts(self) -> list[Part]:
@@ -38,8 +40,10 @@ class Bench:
         return [*self.sources, *self.plan.parts]
 
 
-def bench(circuit: Circuit, drives: Floats) -> Bench:
+def bench(circuit: Circuit, drives: Floats, potentiometer: str = "") -> Bench:
     """The circuit with all that a bench wants of it; ``drives`` float64[n_in] are what it is simulated with.
+
+    Resistors are chips, or ``potentiometer`` packages where that is named: all conductances are its `rungs` then.
 
     Raises:
         NotRealizableError: a part that nobody can solder, or a source that is not against ground.
@@ -48,33 +52,47 @@ def bench(circuit: Circuit, drives: Floats) -> Bench:
     names = assembly.net_names(circuit)
     sources = list(assembly.sources(circuit, names, drives))
     packages = amplified.packages(circuit, names)
-    bridges = [*assembly.resistors(circuit, names), *assembly.diodes(circuit, names)]
+    blocks, capacitors = list(packages.blocks), len(packages.capacitors)
+    bridges, models = list(assembly.diodes(circuit, names)), {amplified.LIBRARY: packages.library}
+    bus: tuple[str, ...] = ()
+    taps: tuple[programmable.Tap, ...] = ()
+    if potentiometer:
+        pots = programmable.programmed(circuit, names, potentiometer, len(blocks), capacitors)
+        blocks += pots.blocks
+        capacitors += sum(len(block.above) for block in pots.blocks)
+        bridges, bus, models[programmable.LIBRARY] = [*pots.bridges, *bridges], pots.bus, pots.library
+        sources += pots.sources
+        taps = pots.taps
+    else:
+        bridges = [*assembly.resistors(circuit, names), *bridges]
+    in_packages = {net for block in blocks for part in block.parts for _, net in part.nets}
     supplied, driven = _held(circuit, names)
-    supplies = [net for net in supplied if net in {net for _, net in packages.nets} | set(nets(bridges))]
-    bridges += _decoupling(supplies, len(packages.capacitors))
-    used = set(nets(bridges)) | {net for _, net in packages.nets}
+    supplies = [net for net in supplied if net in in_packages | set(nets(bridges))]
+    bridges += _decoupling(supplies, capacitors)
+    used = set(nets(bridges)) | in_packages
     outputs = [names[node] for node in np.unique(circuit.outputs).tolist() if node]
     injected = [net for net in outputs if net not in supplied and net not in driven]
     bridges += _injection(injected)
     connectors = [
-        *_connectors("supply", [GROUND, *supplies], 1),
-        *_connectors("inputs", [net for net in driven if net in used], 100),
-        *_connectors("outputs", outputs, 200),
-        *_connectors("inject", [f"inject_{net}" for net in injected], 300),
+        *_connectors("supply", [GROUND, *supplies]),
+        *_connectors("inputs", [net for net in driven if net in used]),
+        *_connectors("outputs", outputs),
+        *_connectors("SPI", bus),
+        *_connectors("inject", [f"inject_{net}" for net in injected]),
     ]
     connectors = [_numbered(part, k) for k, part in enumerate(connectors, 1)]
     pointed = [net for net in nets(bridges) if not net.startswith("inject_")]
     plan = Plan(
         bridges,
         connectors,
-        packages.blocks,
+        blocks,
         [_test_point(net, k) for k, net in enumerate(pointed, 1)],
         [Part(f"H{k}", "M3", symbol("Hole"), "Hole_M3", (), SUPPLIES) for k in range(1, _HOLES + 1)],
         {GROUND, *supplied, *driven},
-        {GROUND, *supplied},
+        {GROUND, *supplied, *bus[:2]},
         circuit.title,
     )
-    return Bench(plan, (*sources, *packages.sources), packages.library)
+    return Bench(plan, tuple(sources), {file: text for file, text in models.items() if text}, taps)
 
 
 def _held(circuit: Circuit, names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -105,16 +123,17 @@ def _injection(outputs: Sequence[str]) -> Iterator[Part]:
         yield Part(f"RI{k}", value, symbol("R"), "R_0603", joined, SUPPLIES, "resistor 1 %", number=number)
 
 
-def _connectors(what: str, found: Sequence[str], first: int) -> Iterator[Part]:
-    for k in range(0, len(found), PINS):
-        some = found[k : k + PINS]
-        if len(found) > 1 and len(found) - k == 1:
-            some = found[k:]
+def _connectors(what: str, found: Sequence[str]) -> Iterator[Part]:
+    """Connectors of one row where that is enough, else of two; a last pin that is left over stays open."""
+    double = len(found) > PINS
+    most = 2 * PINS if double else PINS
+    for k in range(0, len(found), most):
+        some = found[k : k + most]
+        pins = len(some) + len(some) % 2 if double else len(some)
+        drawn = header(pins, double)
         joined = tuple((str(pin), net) for pin, net in enumerate(some, 1))
-        name = f"Header_1x{len(some):02}"
-        yield Part(
-            f"J{first}", what, header(len(some)), name, joined, SUPPLIES, f"pin header 2.54 mm, {len(some)} pins"
-        )
+        kind = f"pin header 2.54 mm, {f'2 x {pins // 2}' if double else pins} pins"
+        yield Part("J", what, drawn, drawn.name, joined, SUPPLIES, kind)
 
 
 def _numbered(part: Part, number: int) -> Part:

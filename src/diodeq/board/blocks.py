@@ -13,6 +13,7 @@ from diodeq.board.packages import Pad
 from diodeq.board.parts import Part
 from diodeq.board.pen import Pen
 
+_PER_COLUMN = 30_000  # as high as a column is wide, with its channel
 _OUT = 500  # from the end of a pad to the via of the way that came below the package
 _IN = 300  # from the end of a pad to the via below the package
 
@@ -52,9 +53,9 @@ def _tall(part: Part) -> int:
 class Blocks:
     """Blocks in as many columns as make them about as wide as high; ``above`` is where the bus may begin."""
 
-    def __init__(self, pen: Pen, blocks: Sequence[Block], above: int, outside: set[str], wide: int) -> None:
+    def __init__(self, pen: Pen, blocks: Sequence[Block], above: int, outside: set[str]) -> None:
         self._pen = pen
-        self._columns = _columned(blocks, wide)
+        self._columns = _columned(blocks)
         used = [
             {net for block in column for part in block.parts for _, net in part.nets if net} for column in self._columns
         ]
@@ -141,12 +142,12 @@ def _ways(part: Part, middle: int) -> Iterator[_Way]:
             yield _Way(net, pad, below, middle + pad.y + (LANE if below else 0))
 
 
-def _columned(blocks: Sequence[Block], wide: int) -> list[list[Block]]:
-    """Columns of about equal height, such that all are about as high as the board is ``wide``."""
+def _columned(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Columns of about equal height, such that all together are about as wide as high."""
     if not blocks:
         return []
     high = sum(block.height for block in blocks)
-    count = max(1, min(len(blocks), round(math.sqrt(high / 25_000)), max(1, wide // 20_000, round(high / 150_000))))
+    count = max(1, min(len(blocks), round(math.sqrt(high / _PER_COLUMN))))
     columns: list[list[Block]] = [[]]
     filled = 0
     for block in blocks:

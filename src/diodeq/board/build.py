@@ -11,26 +11,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq.arrays import real
-from diodeq.board import amplified
+from diodeq.board import programmable
 from diodeq.board.bench import Bench, bench
 from diodeq.board.brackets import legal
 from diodeq.board.copper import Layout
-from diodeq.board.drivers import driven
 from diodeq.board.layout import laid_out, roomy
 from diodeq.board.parts import nets
 from diodeq.board.picture import picture
 from diodeq.board.project import project
 from diodeq.board.proof import demand_sound
-from diodeq.board.purchase import on_series
 from diodeq.circuit import Circuit
-from diodeq.circuit.amplifiers import amplifiers, inside
+from diodeq.circuit.amplifiers import amplifiers
 from diodeq.circuit.check import check
-from diodeq.devices.hardware.ladder import ladder
 from diodeq.netlist.listing import AMPLIFIED, TOLERANCES, plain
 from diodeq.printable import counted
-from diodeq.synthesis.quantize import quantize
-
-FIXED = "E24"
 
 
 @dataclass(frozen=True)
@@ -75,34 +69,12 @@ class Built:
         )
 
 
-def buildable(
-    circuit: Circuit, fixed: bool = False, complement: bool = False, buffers: bool = False, amplifier: str = "TL074"
-) -> tuple[Circuit, list[str]]:
-    """The circuit as it is on a board, the same object where that changes nothing, and sentences about it.
-
-    ``fixed`` takes the nearest resistors of E24, ``complement`` makes -x of x by amplifiers, ``buffers`` puts followers
-    at the outputs.
-
-    Raises:
-        InputError: drivers for a circuit that has amplifiers, or no complements.
-    """
-    notes = []
-    if fixed:
-        quantized = quantize(circuit, ladder(FIXED))
-        worst = float(np.abs(quantized.errors).max(initial=0.0))
-        notes.append(f"resistors are the nearest of {FIXED}, the worst {100.0 * worst:.2g} % off in conductance")
-        circuit = quantized.circuit
-    odd = sum(not on_series(1.0 / g) for g in circuit.conductances[~inside(circuit, "resistors")].tolist())
-    if odd:
-        have = "has a value" if odd == 1 else "have values"
-        notes.append(f"{counted(odd, 'resistor')} {have} that no shop has; add --fixed, or see diodeq quantize")
-    if complement or buffers:
-        circuit = driven(circuit, complement, buffers, amplifier)
-    return circuit, notes
-
-
-def build(circuit: Circuit, name: str, drives: ArrayLike | None = None, notes: Sequence[str] = ()) -> Built:
+def build(
+    circuit: Circuit, name: str, drives: ArrayLike | None = None, notes: Sequence[str] = (), potentiometer: str = ""
+) -> Built:
     """The project of a circuit; ``drives`` float64[n_in] are the volts that its schematic is simulated with (0).
+
+    Its conductances are `programmable.rungs` of a ``potentiometer``, where that is named.
 
     Raises:
         CircuitError: the circuit is not sound.
@@ -111,7 +83,7 @@ def build(circuit: Circuit, name: str, drives: ArrayLike | None = None, notes: S
     check(circuit)
     name = legal(name) or "board"
     volts = np.zeros(len(circuit.inputs)) if drives is None else real("the input volts", drives)
-    found = bench(circuit, volts)
+    found = bench(circuit, volts, potentiometer)
     layout = laid_out(found.plan)
     demand_sound(layout)
     options = " ".join(f"{key}={value}" for key, value in (AMPLIFIED if amplifiers(circuit) else TOLERANCES))
@@ -126,6 +98,7 @@ def build(circuit: Circuit, name: str, drives: ArrayLike | None = None, notes: S
         roomy(found.plan),
     )
     files[f"{name}.svg"] = picture(layout)
-    if found.library:
-        files[amplified.LIBRARY] = found.library
+    files |= found.models
+    if found.taps:
+        files |= programmable.tables(name, potentiometer, found.taps)
     return Built(name, circuit, files, found, layout, tuple(notes))

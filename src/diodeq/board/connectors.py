@@ -10,10 +10,9 @@ from diodeq.board.parts import Part
 from diodeq.board.pen import Pen
 
 PINS = 20
-"""The most of one connector."""
+"""The most of one connector; of one with two rows it is twice that."""
 _PITCH = 2540
 _JOG = 1400  # from the middle of a pin to where its way may turn
-_FARTHEST = 1250  # that it may turn
 _APART = 1000
 
 
@@ -31,7 +30,7 @@ class Connectors:
             while (found := self._fitting(part, y, last)) is None:
                 y += LANE
             self._placed.append((part, y, found))
-            for (_, net), height in zip(part.nets, found, strict=True):
+            for (net, _, _), height in zip(_Pins(part).ways, found, strict=True):
                 self.entries.setdefault(net, []).append(height)
             last = found[-1]
             y += room[3] + _APART
@@ -39,20 +38,21 @@ class Connectors:
     def _fitting(self, part: Part, start: int, last: int) -> list[int] | None:
         """The heights of the ways of a connector that begins at a height; None where one finds no room."""
         found: list[int] = []
-        for k in range(len(part.nets)):
-            height = self._near(start + _PITCH * k, last + LANE)
+        farthest = min(_PITCH, _Pins(part).apart) - LANE
+        for _, _, away in _Pins(part).ways:
+            height = self._near(start + away, last + LANE, farthest)
             if height is None:
                 return None
             found.append(height)
             last = height
         return found
 
-    def _near(self, y: int, least: int) -> int | None:
+    def _near(self, y: int, least: int, farthest: int) -> int | None:
         """The free height nearest to y, from ``least`` on."""
         at = bisect_left(self._taken, y)
         around = self._taken[max(0, at - 4) : at + 4]
         candidates = {y, least, *(each + sign * LANE for each in around for sign in (-1, 1))}
-        fit = [each for each in candidates if each >= least and abs(each - y) <= _FARTHEST and self._free(each)]
+        fit = [each for each in candidates if each >= least and abs(each - y) <= farthest and self._free(each)]
         return min(fit, key=lambda each: (abs(each - y), each), default=None)
 
     def _free(self, y: int) -> bool:
@@ -63,11 +63,32 @@ class Connectors:
         """Draw them left of x = ``right``, with ways to their nets' lanes."""
         x = right - LANE - _JOG
         for part, y, entries in self._placed:
+            pins = _Pins(part)
+            left = min(pad.x for pad in part.package.pads)
             pen.part(part, x, y)
-            pen.say(f"{part.reference} {part.value}", x - 1900, y - 1900, 0, "right")
-            for k, ((_, net), height) in enumerate(zip(part.nets, entries, strict=True)):
-                pin = y + _PITCH * k
-                pen.along(net, pin, x, x + _JOG)
-                pen.down(net, x + _JOG, pin, height, FRONT)
+            pen.say(f"{part.reference} {part.value}", x + left - 1900, y - 2100, 0, "right")
+            for (net, pad, away), height in zip(pins.ways, entries, strict=True):
+                pen.down(net, x + pad.x, y + pad.y, y + away, FRONT)
+                pen.along(net, y + away, x + pad.x, x + _JOG)
+                pen.down(net, x + _JOG, y + away, height, FRONT)
                 pen.along(net, height, x + _JOG, lanes.get(net, x + _JOG))
-                pen.say(net, x - 1900, pin, 0, "right")
+            for line, words in pins.labels.items():
+                pen.say(words, x + left - 1900, y + line, 0, "right")
+
+
+class _Pins:
+    """The ways out of a connector to the right, from above: (net, pad, height); of two rows the left one's pass below
+    the right one's pins."""
+
+    def __init__(self, part: Part) -> None:
+        joined = dict(part.nets)
+        pads = [pad for pad in part.package.pads if pad.number in joined]
+        self.ways = sorted(
+            ((joined[pad.number], pad, pad.y + (_PITCH // 2 if pad.x < 0 else 0)) for pad in pads),
+            key=lambda way: way[2],
+        )
+        self.apart = _PITCH // 2 if any(pad.x < 0 for pad in pads) else _PITCH
+        self.labels: dict[int, str] = {}
+        for pad in pads:
+            net = joined[pad.number]
+            self.labels[pad.y] = f"{self.labels[pad.y]} {net}" if pad.y in self.labels else net

@@ -62,7 +62,7 @@ def driven(circuit: Circuit, complement: bool, buffers: bool, part: str) -> Circ
     own = circuit.inputs.source - start
     kept = ~((own >= 0) & (own < len(ends)) & dropped[np.clip(own, 0, max(0, len(ends) - 1))])
     moved = np.cumsum(~dropped) - 1
-    source = circuit.inputs.source.astype(np.int64).copy()
+    source = circuit.inputs.source.copy()
     of_volts = (own >= 0) & (own < len(ends))
     source[of_volts] = moved[own[of_volts]] + start
     if (circuit.inputs.source >= start + len(ends)).any():

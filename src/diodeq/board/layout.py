@@ -77,8 +77,7 @@ def laid_out(plan: Plan) -> Layout:
             exits[net] = bottom
     for net, y in exits.items():
         right[net].append(y)
-    wide = pitch * len(grid.columns)
-    blocks = Blocks(pen, plan.blocks, bottom + LANE, {*right, *ported}, wide)
+    blocks = Blocks(pen, plan.blocks, bottom + LANE, {*right, *ported})
     for net, y in blocks.bus.items():
         if net in right or net in ported:
             right[net].append(y)

@@ -88,6 +88,24 @@ def _header(pins: int) -> Package:
     )
 
 
+def _double_header(rows: int) -> Package:
+    """Two rows of pins, 2.54 mm apart, downward: odd numbers on the left."""
+    pads = tuple(
+        Pad(str(2 * k + side + 1), 2540 * (side - 1), 2540 * k, 1700, 1700, 1000, k + side > 0)
+        for k in range(rows)
+        for side in (0, 1)
+    )
+    end = 2540 * (rows - 1)
+    return Package(
+        f"Header_2x{rows:02}",
+        f"pin header, 2 rows of {rows}, 2.54 mm",
+        pads,
+        (-3810, -1270, 1270, end + 1270),
+        (-4310, -1770, 1770, end + 1770),
+        8500,
+    )
+
+
 _FIXED = {
     "R_0603": _chip("R_0603", 1650, 800, 950, (800, 1600), 450, "chip resistor of 1.6 x 0.8 mm"),
     "R_0805": _chip("R_0805", 1900, 1000, 1400, (1250, 2000), 500, "chip resistor of 2.0 x 1.25 mm"),
@@ -132,4 +150,6 @@ def package(name: str) -> Package:
         return _FIXED[name]
     if header := re.fullmatch(r"Header_1x([0-9]{2})", name):
         return _header(int(header[1]))
+    if header := re.fullmatch(r"Header_2x([0-9]{2})", name):
+        return _double_header(int(header[1]))
     raise InputError(f"there is no footprint {name!r}", f"use one of {', '.join(_FIXED)}")

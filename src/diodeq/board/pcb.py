@@ -24,7 +24,9 @@ _LETTERS = 4  # of a reference, beside a chip
 
 def board(name: str, title: str, layout: Layout, parts: Iterable[Part], referenced: bool) -> str:
     """The text of the file; ``referenced``: whether the references of parts are on the silkscreen."""
-    numbers = {net: k for k, net in enumerate(["", *nets(part for part in parts if part.footprint)])}
+    soldered = [part for part in parts if part.footprint]
+    unused = [_open(part, pad.number) for part in soldered for pad in part.package.pads if _alone(part, pad)]
+    numbers = {net: k for k, net in enumerate(["", *nets(soldered), *unused])}
     layers = " ".join(f'({number} "{layer}" {kind})' for number, layer, kind in _LAYERS)
     x0, y0, x1, y1 = layout.outline
     body = [
@@ -61,6 +63,17 @@ def board(name: str, title: str, layout: Layout, parts: Iterable[Part], referenc
     return "\n".join([*body, ")\n"])
 
 
+def _alone(part: Part, pad: Pad) -> bool:
+    """Whether a pin of the schematic is left open."""
+    return bool(pad.number) and not dict(part.nets).get(pad.number)
+
+
+def _open(part: Part, number: str) -> str:
+    """What KiCad calls the net of a pin that is left open."""
+    name = next(pin.name for pin in part.symbol.pins if pin.number == number)
+    return f"unconnected-({part.reference}{f'-{name}' if name not in ('', number) else ''}-Pad{number})"
+
+
 def _xy(x: int, y: int) -> str:
     return f"{millimetres(x)} {millimetres(y)}"
 
@@ -93,7 +106,7 @@ def _footprint(name: str, placed: Placed, numbers: dict[str, int], referenced: b
     ]
     joined = dict(part.nets)
     for k, pad in enumerate(package.pads):
-        net = joined.get(pad.number, "")
+        net = _open(part, pad.number) if _alone(part, pad) else joined.get(pad.number, "")
         said = f" (net {numbers[net]} {quoted(net)})" if net else ""
         lines.append(_pad(pad, placed.turn, said, identifier(*own, "pad", str(k))))
     return "\n".join(lines) + ")"

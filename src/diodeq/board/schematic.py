@@ -174,7 +174,8 @@ class _Page:
                 self._net(net, x + pin.x, y - pin.y, _TURNED[pin.turn])
             elif pin.kind != "no_connect":
                 identity = identifier(self.name, "open", part.reference, pin.number)
-                self.body.append(f" (no_connect {at(x + pin.x, y - pin.y)} (uuid {identity}))")
+                where = f"{millimetres(x + pin.x)} {millimetres(y - pin.y)}"
+                self.body.append(f" (no_connect (at {where}) (uuid {identity}))")
 
     def _net(self, net: str, x: int, y: int, turn: int) -> None:
         """A label at a pin; ground has its symbol."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from diodeq.board.brackets import at, effects, millimetres, quoted
+from diodeq.board.brackets import effects, millimetres, quoted
 
 GRID = 1270
 LIBRARY = "diodeq"
@@ -169,9 +169,9 @@ def symbol(name: str) -> Symbol:
     return _FIXED[name]
 
 
-def header(pins: int) -> Symbol:
-    """A row of pins."""
-    return boxed(f"Header_1x{pins:02}", "J", (), tuple((str(k + 1), str(k + 1), "passive") for k in range(pins)))
-
-
-__all__ = ["GRID", "LIBRARY", "Pin", "Symbol", "at", "boxed", "header", "symbol"]
+def header(pins: int, double: bool = False) -> Symbol:
+    """A row of pins, or two rows of them."""
+    named = [(str(k + 1), str(k + 1), "passive") for k in range(pins)]
+    if double:
+        return boxed(f"Header_2x{pins // 2:02}", "J", tuple(named[::2]), tuple(named[1::2]))
+    return boxed(f"Header_1x{pins:02}", "J", (), tuple(named))

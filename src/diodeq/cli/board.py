@@ -8,18 +8,22 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import rich_click as click
 
-from diodeq.analysis.quantization import Cost, cost, drawn_drives
+from diodeq.analysis.quantization import best_scaled, cost, drawn_drives
 from diodeq.circuit import Circuit
 from diodeq.cli.drives import row_of
 from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, print_json
 from diodeq.cli.quantizing import moved
 from diodeq.cli.terminal import complain, say
-from diodeq.errors import SimulatorMissingError
+from diodeq.devices.hardware.ladder import ladder
+from diodeq.errors import SimulatorMissingError, UsageError
 from diodeq.files import write_folder
-from diodeq.printable import counted
+from diodeq.printable import change, counted
 from diodeq.simulators import create
+from diodeq.simulators.base import Simulator
+from diodeq.synthesis.quantize import quantize
 
 FABRICATION = "fabrication"
 _SECONDS = 600.0  # that KiCad may take for a file
@@ -30,6 +34,12 @@ _SECONDS = 600.0  # that KiCad may take for a file
 @click.option("-o", "--output", required=True, type=WRITTEN, help="The folder to make; its name is the project's.")
 @click.option("--overwrite", is_flag=True, help="Replace the files of a project that is there.")
 @click.option("--fixed", is_flag=True, help="Take the nearest resistors of E24.")
+@click.option(
+    "--programmable",
+    metavar="PART",
+    help="Take digital potentiometers on a bus, each in series with 2.49 kΩ: MCP4251, MCP4131 or AD5206. All"
+    " conductances are multiplied by what costs least.",
+)
 @click.option(
     "--complement",
     type=click.Choice(["connector", "amplifier"]),
@@ -53,6 +63,7 @@ def board(
     output: Path,
     overwrite: bool,
     fixed: bool,
+    programmable: str | None,
     complement: str,
     buffers: bool,
     amplifier: str,
@@ -71,16 +82,27 @@ def board(
 
     Example: diodeq board run/circuit.npz -o board
     """
-    from diodeq.board import build, buildable
+    from diodeq.board import build
+    from diodeq.board.drivers import driven
+    from diodeq.board.programmable import rungs
 
+    if fixed and programmable:
+        raise UsageError("--fixed and --programmable exclude each other", "give one of them")
     loaded = Circuit.load(circuit)
-    amplifiers = "" if complement == "connector" and not buffers else amplifier
-    changed, notes = buildable(loaded, fixed, complement == "amplifier", buffers, amplifiers)
-    made = build(changed, output.name, row_of(loaded, at, row, units), notes)
+    amplifiers = complement == "amplifier", buffers
+    with create(simulator, 1, time_limit) as engine:
+        changed, notes = _of_parts(engine, loaded, fixed, programmable or "")
+        if any(amplifiers):
+            changed = driven(changed, *amplifiers, amplifier)
+        moves = None if changed is loaded else cost(engine, loaded, changed, drawn_drives(loaded))
+    if programmable and moves and moves.apart > (span := rungs(programmable).single.span):
+        notes.append(
+            f"nodes come {moves.apart:.3g} V apart, but {programmable} takes {span:g} V; train with --supply 2.5"
+        )
+    made = build(changed, output.name, row_of(loaded, at, row, units), notes, programmable or "")
     files: dict[str, str | bytes] = {**made.files}
     if gerbers:
         files |= _fabricated(made.name, made.files)
-    moves = None if changed is loaded else _cost(loaded, changed, simulator, time_limit)
     write_folder(output, files, overwrite)
     if as_json:
         document = None if moves is None else moves.to_json()
@@ -93,10 +115,25 @@ def board(
     say(f"{made.sentence()}\nwrote {counted(len(files), 'file')} to {output}: open {made.name}.kicad_pro")
 
 
-def _cost(before: Circuit, after: Circuit, simulator: str, time_limit: float) -> Cost:
-    """How far the outputs move from the circuit's to the board's, for drives drawn at random."""
-    with create(simulator, 1, time_limit) as engine:
-        return cost(engine, before, after, drawn_drives(before))
+def _of_parts(engine: Simulator, circuit: Circuit, fixed: bool, programmable: str) -> tuple[Circuit, list[str]]:
+    """The circuit with the resistors asked for, the same object where it has them, and sentences about them."""
+    from diodeq.board.programmable import rungs
+    from diodeq.board.purchase import odd_values
+
+    if not fixed and not programmable:
+        odd = odd_values(circuit)
+        have = "has a value" if odd == 1 else "have values"
+        told = f"{counted(odd, 'resistor')} {have} that no shop has; add --fixed, or see diodeq quantize"
+        return circuit, [told] * bool(odd)
+    if programmable:
+        quantized = best_scaled(engine, circuit, rungs(programmable), drawn_drives(circuit))
+    else:
+        quantized = quantize(circuit, ladder("E24"))
+    worst = float(np.abs(quantized.errors).max(initial=0.0))
+    scaled = f" after all conductances times {quantized.scale:.4g}" if quantized.scale != 1.0 else ""
+    told = f"resistors are the nearest of {quantized.ladder.name}{scaled}, the worst {change(worst)} off in conductance"
+    beyond = f"{counted(quantized.beyond, 'resistor')} lay outside the values that there are"
+    return quantized.circuit, [told, *[beyond] * bool(quantized.beyond)]
 
 
 def _fabricated(name: str, files: Mapping[str, str]) -> dict[str, bytes]:
