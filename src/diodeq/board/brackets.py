@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-import uuid
 
 from diodeq.printable import printable
 
 MICRONS = 1000  # in a millimetre; places on boards are whole micrometres
-_NAMESPACE = uuid.UUID("b1b5ad5e-0f4f-5c0e-9b0a-d10de0000001")
 _PLAIN = re.compile(r"[^A-Za-z0-9_.+-]")
 
 
@@ -29,7 +28,8 @@ def at(x: int, y: int, turn: int = 0) -> str:
 
 def identifier(*words: str) -> str:
     """The same identifier for the same words, whenever a project is made."""
-    return quoted(str(uuid.uuid5(_NAMESPACE, "\0".join(words))))
+    found = hashlib.blake2b("\0".join(words).encode(), digest_size=16).hexdigest()
+    return f'"{found[:8]}-{found[8:12]}-{found[12:16]}-{found[16:20]}-{found[20:]}"'
 
 
 def effects(size: float = 1.27, justify: str = "", hidden: bool = False) -> str:

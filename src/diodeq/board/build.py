@@ -87,13 +87,13 @@ def build(
     layout = laid_out(found.plan)
     demand_sound(layout)
     options = " ".join(f"{key}={value}" for key, value in (AMPLIFIED if amplifiers(circuit) else TOLERANCES))
-    title = plain(circuit.title) or "circuit"
+    title = _text(circuit.title) or "circuit"
     files = project(
         name,
         title,
         found.parts,
         layout,
-        [plain(note) for note in (*circuit.notes, *notes)],
+        [_text(note) for note in (*circuit.notes, *notes)],
         [f".options {options} temp={circuit.temperature:g} tnom=27", ".op"],
         roomy(found.plan),
     )
@@ -102,3 +102,8 @@ def build(
     if found.taps:
         files |= programmable.tables(name, potentiometer, found.taps)
     return Built(name, circuit, files, found, layout, tuple(notes))
+
+
+def _text(text: str) -> str:
+    """A line of plain text; braces, in which KiCad names its variables, are round."""
+    return plain(text).replace("{", "(").replace("}", ")")
