@@ -120,12 +120,12 @@ def test_schematic_and_board_are_the_circuit(case, tmp_path):
     built = build(circuit, "b", drives(circuit), potentiometer=part)
     root = written(tmp_path, built)
     drawn, soldered = schematic_pins(root), board_pins(built.files["b.kicad_pcb"])
-    wanted = {(p.reference, pin): net for p in built.bench.plan.parts for pin, net in p.nets}
+    wanted = {(p.reference, pin): net for p in built.boards[0][0].parts for pin, net in p.nets}
     ground = {"0": "GND"}
     assert {key: ground.get(net, net) for key, net in drawn.items() if key in wanted} == wanted
     assert {key: net for key, net in soldered.items() if key in wanted} == wanted
     assert all(net.startswith("unconnected-") for key, net in soldered.items() if key not in wanted)
-    assert {key[0] for key in soldered} == {p.reference for p in built.bench.plan.parts if p.nets}
+    assert {key[0] for key in soldered} == {p.reference for p in built.boards[0][0].parts if p.nets}
     # every resistor is there once, by the name that the netlist has for it
     if case not in ("amplifiers",):
         assert {name.upper() for name in circuit.part_names("resistors")} <= {key[0] for key in wanted}

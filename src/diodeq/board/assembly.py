@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import count
 
 import numpy as np
 
@@ -65,14 +66,14 @@ def resistors(circuit: Circuit, names: list[str]) -> Iterator[Part]:
     """A chip resistor for each, on the sheet of its layer."""
     sheets = _sheets(circuit)
     own = np.flatnonzero(~inside(circuit, "resistors")).tolist()
-    called, ends = circuit.part_names("resistors"), circuit.resistors.terminals.tolist()
+    called, ends = references(circuit.part_names("resistors")), circuit.resistors.terminals.tolist()
     for k in own:
         ohms = 1.0 / float(circuit.conductances[k])
         first, second = ends[k]
         sheet = sheets[second] if sheets[second] != ELSEWHERE else sheets[first]
         value = engineering(ohms)
         yield Part(
-            reference(called[k]),
+            called[k],
             value,
             symbol("R"),
             "R_0603",
@@ -88,7 +89,7 @@ def resistors(circuit: Circuit, names: list[str]) -> Iterator[Part]:
 def diodes(circuit: Circuit, names: list[str]) -> Iterator[Part]:
     """A package for each diode, on the sheet of the layer of its node."""
     sheets = _sheets(circuit)
-    called, ends = circuit.part_names("diodes"), circuit.diodes.terminals.tolist()
+    called, ends = references(circuit.part_names("diodes")), circuit.diodes.terminals.tolist()
     for k in np.flatnonzero(~inside(circuit, "diodes")).tolist():
         model = circuit.models[int(circuit.diodes.values[k])]
         if not isinstance(model, DiodeModel):
@@ -102,7 +103,7 @@ def diodes(circuit: Circuit, names: list[str]) -> Iterator[Part]:
         card = " ".join(f"{key}={shortest(value)}" for key, value in model.at_rest().card())
         sot = footprint == "SOT-23"
         yield Part(
-            reference(called[k]),
+            called[k],
             model.name,
             symbol("D_SOT" if sot else "D"),
             footprint,
@@ -118,7 +119,7 @@ def diodes(circuit: Circuit, names: list[str]) -> Iterator[Part]:
 def sources(circuit: Circuit, names: list[str], drives: Floats) -> Iterator[Part]:
     """What drives the circuit in a simulation, and is no part of the board."""
     volts = circuit.source_values(drives)[0]
-    called, ends = circuit.part_names("voltage_sources"), circuit.voltage_sources.terminals.tolist()
+    called, ends = references(circuit.part_names("voltage_sources")), circuit.voltage_sources.terminals.tolist()
     start = first_source(circuit, "voltage_sources")
     unused = idle(circuit, "voltage_sources") | inside(circuit, "voltage_sources")
     held = [circuit.nodes[node] in MODELLED for node in circuit.voltage_sources.terminals[:, 0].tolist()]
@@ -128,7 +129,7 @@ def sources(circuit: Circuit, names: list[str], drives: Floats) -> Iterator[Part
         # KiCad prints a negative number with six digits, a positive one as it stands.
         pins = "1=- 2=+" if signed < 0.0 else "1=+ 2=-"
         yield Part(
-            reference(called[k]),
+            called[k],
             shortest(signed),
             symbol("V"),
             "",
@@ -144,10 +145,15 @@ def sources(circuit: Circuit, names: list[str], drives: Floats) -> Iterator[Part
         )
 
 
-def reference(name: str) -> str:
-    """What a part is called on the board: its name in capitals, with a number at its end, as KiCad wants it."""
-    upper = name.upper()
-    return upper if upper[-1:].isdecimal() else f"{upper}0"
+def references(names: Sequence[str]) -> list[str]:
+    """What parts are called on the board: their names in capitals, with a number at the end, as KiCad wants it."""
+    found = [name.upper() for name in names]
+    taken = {name for name in found if name[-1:].isdecimal()}
+    for k, name in enumerate(found):
+        if not name[-1:].isdecimal():
+            found[k] = next(free for number in count() if (free := f"{name}{number}") not in taken)
+            taken.add(found[k])
+    return found
 
 
 def _sheets(circuit: Circuit) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from diodeq.board import amplified, assembly, programmable
 from diodeq.board.assembly import SUPPLIES
+from diodeq.board.blocks import Block
 from diodeq.board.connectors import PINS
 from diodeq.board.layout import Plan
 from diodeq.board.parts import GROUND, Part, nets
@@ -21,23 +22,61 @@ from diodeq.netlist.bom import engineering
 
 INJECTION = 1e6
 """Ohms from a pin of its own to each node of an output: a volt there is a microampere here."""
+INJECT = "inject_"
 _HOLES = 4
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What a board is for: its plan, the sources that its schematic is simulated with, the text of its models by file,
-    and what sets its potentiometers."""
+    """What a bench wants of a circuit: its parts with two pins and its packages, the nets that are something to it, the
+    sources that the schematic is simulated with, models by file, and what sets potentiometers."""
 
-    plan: Plan
+    title: str
+    bridges: tuple[Part, ...]
+    blocks: tuple[Block, ...]
+    supplies: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    bus: tuple[str, ...]
     sources: tuple[Part, ...]
     models: Mapping[str, str]
     taps: tuple[programmable.Tap, ...] = ()
 
     @property
-    def parts(self) -> list[Part]:
-        """All parts of the schematic."""
-        return [*self.sources, *self.plan.parts]
+    def held(self) -> set[str]:
+        """The nets that come from outside: every board has them from its own connectors."""
+        return {GROUND, *self.supplies, *self.inputs, *self.bus}
+
+    def plan(
+        self, bridges: Sequence[Part], blocks: Sequence[Block], shared: Collection[str] = (), divided: bool = False
+    ) -> Plan:
+        """A board with some of the parts, which has ``shared`` nets in common with others where it is ``divided``."""
+        used = joined(bridges, blocks)
+        pointed = [net for net in used if net in nets(bridges) and not net.startswith(INJECT)]
+        connectors = [
+            *_connectors("supply", [GROUND, *(net for net in self.supplies if net in used)]),
+            *_connectors("inputs", [net for net in self.inputs if net in used]),
+            *_connectors("outputs", [net for net in self.outputs if net in used and net not in shared]),
+            *_connectors("SPI", [net for net in self.bus if net in used]),
+            *_connectors("inject", [net for net in used if net.startswith(INJECT)]),
+            *_connectors("link", [net for net in used if net in shared]),
+        ]
+        return Plan(
+            tuple(bridges),
+            tuple(replace(part, reference=f"J{k}") for k, part in enumerate(connectors, 1)),
+            tuple(blocks),
+            tuple(_test_point(net, k) for k, net in enumerate(pointed, 1)),
+            tuple(Part(f"H{k}", "M3", symbol("Hole"), "Hole_M3", (), SUPPLIES) for k in range(1, _HOLES + 1)),
+            {GROUND, *self.supplies, *self.inputs},
+            {GROUND, *self.supplies, *self.bus[:2]},
+            self.title,
+            divided,
+        )
+
+
+def joined(bridges: Sequence[Part], blocks: Sequence[Block]) -> list[str]:
+    """All nets of some parts, in order."""
+    return nets([*bridges, *(part for block in blocks for part in block.parts)])
 
 
 def bench(circuit: Circuit, drives: Floats, potentiometer: str = "") -> Bench:
@@ -65,34 +104,24 @@ def bench(circuit: Circuit, drives: Floats, potentiometer: str = "") -> Bench:
         taps = pots.taps
     else:
         bridges = [*assembly.resistors(circuit, names), *bridges]
-    in_packages = {net for block in blocks for part in block.parts for _, net in part.nets}
     supplied, driven = _held(circuit, names)
-    supplies = [net for net in supplied if net in in_packages | set(nets(bridges))]
-    bridges += _decoupling(supplies, capacitors)
-    used = set(nets(bridges)) | in_packages
+    used = set(joined(bridges, blocks))
+    supplies = [net for net in supplied if net in used]
     outputs = [names[node] for node in np.unique(circuit.outputs).tolist() if node]
     injected = [net for net in outputs if net not in supplied and net not in driven]
-    bridges += _injection(injected)
-    connectors = [
-        *_connectors("supply", [GROUND, *supplies]),
-        *_connectors("inputs", [net for net in driven if net in used]),
-        *_connectors("outputs", outputs),
-        *_connectors("SPI", bus),
-        *_connectors("inject", [f"inject_{net}" for net in injected]),
-    ]
-    connectors = [_numbered(part, k) for k, part in enumerate(connectors, 1)]
-    pointed = [net for net in nets(bridges) if not net.startswith("inject_")]
-    plan = Plan(
-        bridges,
-        connectors,
-        blocks,
-        [_test_point(net, k) for k, net in enumerate(pointed, 1)],
-        [Part(f"H{k}", "M3", symbol("Hole"), "Hole_M3", (), SUPPLIES) for k in range(1, _HOLES + 1)],
-        {GROUND, *supplied, *driven},
-        {GROUND, *supplied, *bus[:2]},
+    bridges += [*_decoupling(supplies, capacitors), *_injection(injected, {part.reference for part in bridges})]
+    return Bench(
         circuit.title,
+        tuple(bridges),
+        tuple(blocks),
+        tuple(supplies),
+        tuple(net for net in driven if net in used),
+        tuple(outputs),
+        bus,
+        tuple(sources),
+        {file: text for file, text in models.items() if text},
+        taps,
     )
-    return Bench(plan, tuple(sources), {file: text for file, text in models.items() if text}, taps)
 
 
 def _held(circuit: Circuit, names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -116,11 +145,14 @@ def _decoupling(supplies: Sequence[str], used: int) -> Iterator[Part]:
             yield Part(f"C{number}", value, symbol("C"), footprint, (("1", net), ("2", GROUND)), SUPPLIES, "capacitor")
 
 
-def _injection(outputs: Sequence[str]) -> Iterator[Part]:
+def _injection(outputs: Sequence[str], taken: Collection[str]) -> Iterator[Part]:
+    prefix = "RI"
+    while any(reference.startswith(prefix) for reference in taken):
+        prefix += "I"
     for k, net in enumerate(outputs, 1):
-        joined = (("1", f"inject_{net}"), ("2", net))
+        ends = (("1", f"{INJECT}{net}"), ("2", net))
         value, number = engineering(INJECTION), resistor_number(INJECTION)
-        yield Part(f"RI{k}", value, symbol("R"), "R_0603", joined, SUPPLIES, "resistor 1 %", number=number)
+        yield Part(f"{prefix}{k}", value, symbol("R"), "R_0603", ends, SUPPLIES, "resistor 1 %", number=number)
 
 
 def _connectors(what: str, found: Sequence[str]) -> Iterator[Part]:
@@ -131,13 +163,9 @@ def _connectors(what: str, found: Sequence[str]) -> Iterator[Part]:
         some = found[k : k + most]
         pins = len(some) + len(some) % 2 if double else len(some)
         drawn = header(pins, double)
-        joined = tuple((str(pin), net) for pin, net in enumerate(some, 1))
+        ends = tuple((str(pin), net) for pin, net in enumerate(some, 1))
         kind = f"pin header 2.54 mm, {f'2 x {pins // 2}' if double else pins} pins"
-        yield Part("J", what, drawn, drawn.name, joined, SUPPLIES, kind)
-
-
-def _numbered(part: Part, number: int) -> Part:
-    return Part(f"J{number}", part.value, part.symbol, part.footprint, part.nets, part.sheet, part.kind)
+        yield Part("J", what, drawn, drawn.name, ends, SUPPLIES, kind)
 
 
 def _test_point(net: str, number: int) -> Part:

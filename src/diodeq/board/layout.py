@@ -36,7 +36,8 @@ _LETTER = 0.95  # the width of a letter, in heights of a text
 class Plan:
     """What is to be laid out: parts with two pins, connectors, packages, test points and holes.
 
-    Nets that are ``held`` are rows before others are, ``supplies`` have wider tracks.
+    Nets that are ``held`` are rows before others are, ``supplies`` have wider tracks; ``tight``: references have
+    no room on the board, however small it is.
     """
 
     bridges: Sequence[Part]
@@ -47,6 +48,7 @@ class Plan:
     held: Collection[str] = ()
     supplies: Collection[str] = ()
     title: str = ""
+    tight: bool = False
 
     @property
     def parts(self) -> list[Part]:
@@ -57,7 +59,7 @@ class Plan:
 
 def roomy(plan: Plan) -> bool:
     """Whether a board is so small that the references of its parts find room on it."""
-    return len({net for part in plan.bridges for net in ends(part)}) <= 2 * _FEW
+    return not plan.tight and len({net for part in plan.bridges for net in ends(part)}) <= 2 * _FEW
 
 
 def laid_out(plan: Plan) -> Layout:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diodeq.board.assembly import SUPPLIES, reference
+from diodeq.board.assembly import SUPPLIES, references
 from diodeq.board.blocks import Block
 from diodeq.board.brackets import legal
 from diodeq.board.parts import GROUND, Part
@@ -80,7 +80,7 @@ def programmed(circuit: Circuit, names: Sequence[str], part: str, units: int, ca
     known, steps = chip(part), rungs(part)
     own = np.flatnonzero(~inside(circuit, "resistors"))
     picks = steps.picks[steps.nearest(circuit.conductances[own]), 0]
-    called, ends = circuit.part_names("resistors"), circuit.resistors.terminals.tolist()
+    called, ends = references(circuit.part_names("resistors")), circuit.resistors.terminals.tolist()
     single = steps.single
     by_version: dict[float, list[tuple[int, int]]] = {}
     for k, pick in zip(own.tolist(), picks.tolist(), strict=True):
@@ -104,7 +104,7 @@ def programmed(circuit: Circuit, names: Sequence[str], part: str, units: int, ca
                 joined |= dict.fromkeys((a, w, b), GROUND)
                 continue
             k, pick = members[channel]
-            name = reference(called[k])
+            name = called[k]
             first, second = (names[node] for node in ends[k])
             middle = f"{name.lower()}_wiper"
             joined |= {b: first, a: middle, w: middle}

@@ -12,9 +12,6 @@ from diodeq.board.copper import CLEAR, DRILL, TRACK, VIA, Layout
 from diodeq.board.parts import Part
 from diodeq.board.symbols import LIBRARY
 
-# What KiCad would warn of, and why it is no fault here.
-EXPLAINED: dict[str, str] = {}
-
 
 def project(
     name: str,
@@ -26,12 +23,19 @@ def project(
     referenced: bool,
 ) -> dict[str, str]:
     """The files of a project by their names in its folder."""
-    packages = {part.footprint: part.package for part in parts if part.footprint}
     return {
-        f"{name}.kicad_pro": _settings(name),
+        f"{name}.kicad_pro": settings(name),
         **schematic.schematics(name, title, parts, notes, directives),
         f"{name}.kicad_pcb": pcb.board(name, title, layout, parts, referenced),
         f"{name}-parts.csv": parts_list(parts),
+        **libraries(parts),
+    }
+
+
+def libraries(parts: Sequence[Part]) -> dict[str, str]:
+    """The symbols, footprints and models of parts, as files beside a project that names them."""
+    packages = {part.footprint: part.package for part in parts if part.footprint}
+    return {
         f"{LIBRARY}.kicad_sym": schematic.library(parts),
         **{f"{LIBRARY}.pretty/{key}.kicad_mod": pcb.footprint(found) for key, found in packages.items()},
         **{f"{LIBRARY}.3d/{key}.wrl": solids.solid(found) for key, found in packages.items() if found.height},
@@ -47,7 +51,7 @@ def _table(kind: str, file: str) -> str:
     )
 
 
-def _settings(name: str) -> str:
+def settings(name: str) -> str:
     """The project's file: the rules that the board keeps."""
     rules = {
         "min_clearance": CLEAR / 1000,
@@ -78,7 +82,7 @@ def _settings(name: str) -> str:
         "schematic_color": "rgba(0, 0, 0, 0.000)",
     }
     document = {
-        "board": {"design_settings": {"rules": rules, "rule_severities": dict.fromkeys(EXPLAINED, "ignore")}},
+        "board": {"design_settings": {"rules": rules}},
         "meta": {"filename": f"{name}.kicad_pro", "version": 1},
         "net_settings": {"classes": [netclass], "meta": {"version": 3}},
         "schematic": {"meta": {"version": 1}},

@@ -61,21 +61,21 @@ def demand_sound(layout: Layout) -> None:
     numbers = {net: k for k, net in enumerate(dict.fromkeys(names))}
     nets = np.array([numbers[net] for net in names])
     radii = np.array(round_by)
-    near = _near(copper, layers, CLEAR)
-    gaps = _gaps(copper, radii, near)
-    near, gaps = near[gaps < CLEAR], gaps[gaps < CLEAR]
-    different = near[nets[near[:, 0]] != nets[near[:, 1]]]
+    close = near(copper, layers, CLEAR)
+    gaps = _gaps(copper, radii, close)
+    close, gaps = close[gaps < CLEAR], gaps[gaps < CLEAR]
+    different = close[nets[close[:, 0]] != nets[close[:, 1]]]
     for a, b in different.tolist():
         x, y = copper[a, :2] / 1000.0
         raise UnsoundError(f"{owners[a]} and {owners[b]} are nearer than {CLEAR} um at {x:g}, {y:g} mm", "tell us")
-    touching = near[(nets[near[:, 0]] == nets[near[:, 1]]) & (gaps < 0)]
+    touching = close[(nets[close[:, 0]] == nets[close[:, 1]]) & (gaps < 0)]
     _demand_joined(names, nets, np.concatenate([touching, np.array(joined, int).reshape(-1, 2)]))
     x0, y0, x1, y1 = layout.outline
     inside = (copper[:, :2] >= [x0 + EDGE, y0 + EDGE]).all() and (copper[:, 2:] <= [x1 - EDGE, y1 - EDGE]).all()
     if not inside:
         raise UnsoundError("copper reaches over the board's edge", "tell us")
     rooms = np.array([placed.box(placed.part.package.room) for placed in layout.placed])
-    for a, b in _near(rooms, np.zeros(len(rooms), int), 0).tolist():
+    for a, b in near(rooms, np.zeros(len(rooms), int), 0).tolist():
         first, second = (layout.placed[k].part.reference for k in (a, b))
         raise UnsoundError(f"{first} and {second} overlap", "tell us")
 
@@ -110,7 +110,7 @@ def _touch(a: NDArray[np.int64], b: NDArray[np.int64], apart: int) -> NDArray[np
     return found
 
 
-def _near(boxes: NDArray[np.int64], layers: NDArray[np.int64], apart: int) -> NDArray[np.int64]:
+def near(boxes: NDArray[np.int64], layers: NDArray[np.int64], apart: int) -> NDArray[np.int64]:
     """All pairs int64[n, 2] of boxes on one layer that are nearer than ``apart``."""
     found: list[NDArray[np.int64]] = [np.zeros((0, 2), np.int64)]
     long = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) > _LONG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ import rich_click as click
 from diodeq.analysis.quantization import best_scaled, cost, drawn_drives
 from diodeq.circuit import Circuit
 from diodeq.cli.drives import row_of
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, Amount, print_json
 from diodeq.cli.quantizing import moved
 from diodeq.cli.terminal import complain, say
 from diodeq.devices.hardware.ladder import ladder
@@ -27,6 +28,16 @@ from diodeq.synthesis.quantize import quantize
 
 FABRICATION = "fabrication"
 _SECONDS = 600.0  # that KiCad may take for a file
+
+
+def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    """Width and height in mm."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)[x×]([0-9]{1,4}(?:\.[0-9]{1,3})?)", value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no size in mm such as 100x100")
+    return float(found[1]), float(found[2])
 
 
 @click.command()
@@ -49,6 +60,23 @@ _SECONDS = 600.0  # that KiCad may take for a file
 )
 @click.option("--buffers", is_flag=True, help="Read the outputs through followers.")
 @click.option("--amplifier", default="TL074", show_default=True, help="That of --complement amplifier and --buffers.")
+@click.option("--size", metavar="WxH", callback=_size, help="No board larger than so many mm, such as 100x100.")
+@click.option(
+    "--parasitics",
+    type=WRITTEN,
+    help="Also write the circuit with what its board adds (.npz): tracks, vias and contacts resist, surfaces leak.",
+)
+@click.option(
+    "--contact", type=Amount("ohms"), default="0.02", show_default=True, metavar="OHMS", help="Of a connector's pin."
+)
+@click.option(
+    "--surface",
+    type=Amount("ohms"),
+    default="1e12",
+    show_default=True,
+    metavar="OHMS",
+    help="Of a square of the board's surface: 1e12 is clean, 1e9 is not.",
+)
 @click.option(
     "--at", type=click.Path(path_type=Path), help="CSV of inputs that the schematic is simulated with.  [default: 0 V]"
 )
@@ -67,6 +95,10 @@ def board(
     complement: str,
     buffers: bool,
     amplifier: str,
+    size: tuple[float, float] | None,
+    parasitics: Path | None,
+    contact: float,
+    surface: float,
     at: Path | None,
     row: int,
     gerbers: bool,
@@ -84,6 +116,7 @@ def board(
     """
     from diodeq.board import build
     from diodeq.board.drivers import driven
+    from diodeq.board.parasitics import Surroundings, realistic
     from diodeq.board.programmable import rungs
 
     if fixed and programmable:
@@ -99,19 +132,31 @@ def board(
         notes.append(
             f"nodes come {moves.apart:.3g} V apart, but {programmable} takes {span:g} V; train with --supply 2.5"
         )
-    made = build(changed, output.name, row_of(loaded, at, row, units), notes, programmable or "")
+    made = build(changed, output.name, row_of(loaded, at, row, units), notes, programmable or "", size)
     files: dict[str, str | bytes] = {**made.files}
     if gerbers:
-        files |= _fabricated(made.name, made.files)
+        for name in (file.removesuffix(".kicad_pcb") for file in made.files if file.endswith(".kicad_pcb")):
+            files |= _fabricated(name, made.files)
+    copper = None
+    if parasitics is not None:
+        if not (0.0 < contact < np.inf and 0.0 < surface < np.inf):
+            raise UsageError("--contact and --surface must be above 0", "leave them out for a clean board")
+        real = realistic(made, Surroundings(contact, surface))
+        with create(simulator, 1, time_limit) as engine:
+            copper = cost(engine, changed, real, drawn_drives(changed))
     write_folder(output, files, overwrite)
+    if parasitics is not None:
+        real.save(parasitics)
     if as_json:
-        document = None if moves is None else moves.to_json()
-        print_json({"project": str(output), "files": sorted(files), "moved": document, **made.to_json()})
+        document = {"moved": moves and moves.to_json(), "copper_moves": copper and copper.to_json()}
+        print_json({"project": str(output), "files": sorted(files), **document, **made.to_json()})
         return
     for note in made.notes:
         complain(f"note: {note}")
     if moves is not None:
         say(moved(moves, len(loaded.outputs), True, simulator))
+    if copper is not None:
+        say(f"copper, contacts and surface: {moved(copper, len(loaded.outputs), True, simulator)}")
     say(f"{made.sentence()}\nwrote {counted(len(files), 'file')} to {output}: open {made.name}.kicad_pro")
 
 
