@@ -72,7 +72,7 @@ class Built:
     def sentence(self) -> str:
         """The same in a line."""
         found = self.to_json()
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in found["parts_by_kind"].items())
+        kinds = "; ".join(f"{count:,} × {kind}" for kind, count in found["parts_by_kind"].items())
         size = f"{found['width_mm']:.1f} x {found['height_mm']:.1f} mm"
         boards = f"board: {size}" if found["boards"] == 1 else f"{found['boards']} boards of up to {size}"
         return (

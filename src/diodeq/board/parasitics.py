@@ -82,7 +82,7 @@ def realistic(built: Built, around: Surroundings) -> Circuit:
     if len(built.boards) > 1 or built.bench.taps:
         raise InputError("parasitics are known of one board of fixed resistors", "leave --size and --programmable out")
     names = net_names(circuit)
-    webs = _copper(built)
+    webs = copper(built)
     called, ends = references(circuit.part_names("resistors")), circuit.resistors.terminals
     at: dict[int, list[int]] = defaultdict(list)
     for k, pair in enumerate(ends.tolist()):
@@ -139,7 +139,7 @@ def realistic(built: Built, around: Surroundings) -> Circuit:
     )
 
 
-def _copper(built: Built) -> dict[str, _Web]:
+def copper(built: Built) -> dict[str, _Web]:
     """The copper of each net."""
     layout = built.layout
     through = RESISTIVITY * BOARD / (math.pi * DRILL * 1e-6 * PLATING)
