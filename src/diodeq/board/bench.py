@@ -18,11 +18,14 @@ from diodeq.board.symbols import header, symbol
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import driven_nodes, first_source
+from diodeq.errors import NotRealizableError
 from diodeq.netlist.bom import engineering
 
 INJECTION = 1e6
 """Ohms from a pin of its own to each node of an output: a volt there is a microampere here."""
 INJECT = "inject_"
+MOST = 100_000
+"""Resistors and diodes of a circuit that becomes boards."""
 _HOLES = 4
 
 
@@ -54,7 +57,7 @@ class Bench:
         used = joined(bridges, blocks)
         pointed = [net for net in used if net in nets(bridges) and not net.startswith(INJECT)]
         connectors = [
-            *_connectors("supply", [GROUND, *(net for net in self.supplies if net in used)]),
+            *_connectors("supply", [net for net in (GROUND, *self.supplies) if net in used]),
             *_connectors("inputs", [net for net in self.inputs if net in used]),
             *_connectors("outputs", [net for net in self.outputs if net in used and net not in shared]),
             *_connectors("SPI", [net for net in self.bus if net in used]),
@@ -88,6 +91,11 @@ def bench(circuit: Circuit, drives: Floats, potentiometer: str = "") -> Bench:
         NotRealizableError: a part that nobody can solder, or a source that is not against ground.
     """
     assembly.demand_buildable(circuit)
+    if len(circuit.resistors) + len(circuit.diodes) > MOST:
+        raise NotRealizableError(
+            f"circuit {circuit.title!r} has more than {MOST:,} resistors and diodes",
+            "prune it with diodeq prune --parts",
+        )
     names = assembly.net_names(circuit)
     sources = list(assembly.sources(circuit, names, drives))
     packages = amplified.packages(circuit, names)

@@ -21,10 +21,12 @@ def schematics(
     """The files of a project's schematic by name, the root sheet first."""
     sheets = list(dict.fromkeys(part.sheet for part in parts))
     files = {f"{name}.kicad_sch": _root(name, title, sheets, notes, directives)}
-    powered = sorted({net for part in parts for pin, net in part.nets if net and _kind(part, pin) == "power_in"})
+    # Ground's symbol is a pin that wants power, as those of packages are.
+    wants = ((net, _kind(part, pin)) for part in parts for pin, net in part.nets)
+    powered = sorted({net for net, kind in wants if net == GROUND or (net and kind == "power_in")})
     for page, sheet in enumerate(sheets):
         mine = [part for part in parts if part.sheet == sheet]
-        flags = [GROUND, *(net for net in powered if net != GROUND)] if page == 0 else []
+        flags = powered if page == 0 else []
         files[f"{name}-{sheet}.kicad_sch"] = _Page(name, sheet, page + 2).text(title, mine, flags)
     return files
 
