@@ -34,7 +34,7 @@ KICAD = shutil.which("kicad-cli")
 needs_kicad = pytest.mark.skipif(KICAD is None, reason="kicad-cli is not installed (KiCad 8 or 9)")
 
 
-def layered(inputs=3, hidden=5, outputs=2, share=0.6, seed=0, within=0, title="layered"):
+def layered(inputs=3, hidden=5, outputs=2, share=0.6, seed=0, within=0, title="layered", diode="1N4148"):
     """Dual input rails and a bias through resistors to hidden nodes with a diode each, and on to outputs."""
     random = np.random.default_rng(seed)
     names = ["0", "bias", *(f"x{k}_{sign}" for k in range(inputs) for sign in "pn")]
@@ -53,7 +53,7 @@ def layered(inputs=3, hidden=5, outputs=2, share=0.6, seed=0, within=0, title="l
         resistors=resistors,
         diodes=diodes,
         voltage_sources=bank("voltage_sources", [(1, 0, 5.0), *((k, 0, 0.0) for k in range(2, rails))]),
-        models=(catalogue.get("1N4148"),),
+        models=(catalogue.get(diode),),
         inputs=Inputs(count + 1, count // 2, 1.0 - 2.0 * (count % 2), tuple(f"x{k}" for k in range(inputs))),
         outputs=np.array([(k, 0) for k in last]),
         title=title,
@@ -71,6 +71,7 @@ def programmed():
 CASES = {
     "two layers": (layered, ""),
     "couplings within a layer": (lambda: layered(within=4), ""),
+    "diodes with three pins": (lambda: layered(diode="BAT54"), ""),
     "dense": (lambda: layered(4, 8, 3, 1.0), ""),
     "a column too many for references": (lambda: layered(8, 30, 4, 0.1), ""),
     "amplifiers": (amplified, ""),
@@ -132,7 +133,7 @@ def test_schematic_and_board_are_the_circuit(case, tmp_path):
         assert {name.upper() for name in circuit.part_names("resistors")} <= {key[0] for key in wanted}
 
 
-@pytest.mark.parametrize("case", ["two layers", "couplings within a layer", "dense"])
+@pytest.mark.parametrize("case", ["diodes with three pins", "couplings within a layer", "dense"])
 def test_the_schematic_computes_what_the_circuit_does(case, tmp_path):
     circuit = CASES[case][0]()
     root = written(tmp_path, build(circuit, "b", drives(circuit)))
@@ -330,7 +331,7 @@ def kicad(folder, *words):
 
 
 @needs_kicad
-@pytest.mark.parametrize("case", ["amplifiers", "potentiometers"])
+@pytest.mark.parametrize("case", ["amplifiers", "potentiometers", "diodes with three pins"])
 def test_kicad_finds_no_fault_and_simulates_the_same(case, tmp_path):
     make, part = CASES[case]
     circuit = make()

@@ -107,7 +107,9 @@ def diodes(circuit: Circuit, names: list[str]) -> Iterator[Part]:
             model.name,
             symbol("D_SOT" if sot else "D"),
             footprint,
-            (("3", names[cathode]), ("1", names[anode])) if sot else (("1", names[cathode]), ("2", names[anode])),
+            (("3", names[cathode]), ("1", names[anode]), ("2", names[anode]))
+            if sot
+            else (("1", names[cathode]), ("2", names[anode])),
             sheets[anode] if sheets[anode] != ELSEWHERE else sheets[cathode],
             "diode",
             (("Sim.Device", "D"), ("Sim.Pins", "3=K 1=A" if sot else "1=K 2=A"), ("Sim.Params", card)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from diodeq.board.copper import BACK, CLEAR, FRONT, VIA
-from diodeq.board.matrix import Band, Element, Line, Matrix
+from diodeq.board.matrix import Band, Element, Line, Matrix, pads
 from diodeq.board.pen import Pen
 
 NECK = 100
@@ -19,8 +19,8 @@ class _Shape:
     def __init__(self, element: Element) -> None:
         self.element = element
         part = element.part
-        pads = [pad for pad in part.package.pads if part.net(pad.number)]
-        self.row, self.column = pads if element.first else pads[::-1]
+        self.row, self.column = pads(part) if element.first else pads(part)[::-1]
+        self.others = [pad for pad in part.package.pads if pad not in (self.row, self.column)]
         self.above = self.row.y < self.column.y
         apart = abs(self.column.y - self.row.y)
         top, bottom = part.package.room[1], part.package.room[3]
@@ -66,6 +66,10 @@ class Grid:
         net, x = element.column, self.columns[element.column]
         sign = 1 if shape.above == (down == 1) else -1
         pen.part(element.part, x, y - sign * shape.row.y, 0 if sign == 1 else 180)
+        for other in shape.others:  # beside the pad of its net
+            mate = shape.row if other.y == shape.row.y else shape.column
+            height = y + sign * (other.y - shape.row.y)
+            pen.along(element.part.net(other.number), height, x + sign * other.x, x + sign * mate.x)
         pad, hole = x + sign * shape.column.x, y + down * shape.hole
         pen.down(net, pad, y + sign * (shape.column.y - shape.row.y), hole, FRONT)
         pen.via(net, pad, hole)

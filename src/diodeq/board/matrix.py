@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from diodeq.board.packages import Pad
 from diodeq.board.parts import Part, nets
 
 
@@ -48,10 +49,15 @@ class Matrix:
     bands: tuple[Band, ...]
 
 
+def pads(part: Part) -> tuple[Pad, Pad]:
+    """The two pads of a part in the matrix: its first and its last; others share the net of one at the same height."""
+    return part.package.pads[0], part.package.pads[-1]
+
+
 def ends(part: Part) -> tuple[str, str]:
-    """The nets of the two pins that a part in the matrix has, in the order of its pads."""
-    pads = [pad.number for pad in part.package.pads if part.net(pad.number)]
-    return part.net(pads[0]), part.net(pads[1])
+    """The nets at those."""
+    first, last = pads(part)
+    return part.net(first.number), part.net(last.number)
 
 
 def matrix(parts: Sequence[Part], held: Collection[str], pitch: int) -> Matrix:

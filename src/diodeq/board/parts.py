@@ -38,8 +38,8 @@ class Part:
         return package(self.footprint)
 
     def net(self, pin: str) -> str:
-        """The net at a pin."""
-        return dict(self.nets)[pin]
+        """The net at a pin, empty where it is left open."""
+        return dict(self.nets).get(pin, "")
 
 
 def nets(parts: Iterable[Part]) -> list[str]:

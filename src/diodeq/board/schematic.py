@@ -174,7 +174,7 @@ class _Page:
         for pin in part.symbol.pins:
             if net := joined.get(pin.number):
                 self._net(net, x + pin.x, y - pin.y, _TURNED[pin.turn])
-            elif pin.kind != "no_connect":
+            else:
                 identity = identifier(self.name, "open", part.reference, pin.number)
                 where = f"{millimetres(x + pin.x)} {millimetres(y - pin.y)}"
                 self.body.append(f" (no_connect (at {where}) (uuid {identity}))")

@@ -108,7 +108,7 @@ _FIXED = {
         (
             Pin("3", "K", 0, 3 * GRID, 270),
             Pin("1", "A", 0, -3 * GRID, 90),
-            Pin("2", "NC", 2 * GRID, 0, 180, "no_connect", GRID),
+            Pin("2", "NC", 2 * GRID, 0, 180, "passive", GRID),
         ),
         (
             _line((0, 1), (0, -1)),
