@@ -23,7 +23,7 @@ FLOORS = [
     {"network"},
     {"circuit"},
     {"netlist", "synthesis"},
-    {"simulators"},
+    {"board", "simulators"},
     {"learning", "analysis"},
     {"report", "torch"},
     {"api"},

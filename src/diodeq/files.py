@@ -9,7 +9,7 @@ import glob
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
@@ -95,6 +95,31 @@ def written(path: str | Path) -> Iterator[Callable[[str | bytes | memoryview], N
             os.fsync(file.fileno())
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
+
+
+def write_folder(path: str | Path, files: Mapping[str, str | bytes], overwrite: bool = False) -> None:
+    """Write files, by their names in it, into a folder that appears when all are there.
+
+    With ``overwrite`` the folder may exist: files of these names are replaced, others stay.
+
+    Raises:
+        InputError: it exists, or its place cannot be written to; nothing is left behind.
+    """
+    path = Path(path)
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise InputError(f"{path} exists", "choose another place, or add --overwrite")
+    with _refused(path), tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as staging:
+        made = Path(staging) / "made"
+        for name, content in files.items():
+            place = made / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content.encode() if isinstance(content, str) else content)
+        if not path.exists():
+            os.rename(made, path)
+            return
+        for name in files:
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(made / name, path / name)
 
 
 @contextlib.contextmanager

@@ -99,3 +99,16 @@ def figures(group: Group) -> Amplifier:
 def amplifiers(circuit: Circuit) -> dict[str, list[str]]:
     """What they are called, as in ``u7``, by the name of their catalogue's entry."""
     return {group.name: list(group.numbers) for group in groups_of(circuit)}
+
+
+def pins(circuit: Circuit) -> dict[str, tuple[int, int, int]]:
+    """The nodes of each amplifier's + input, - input and output, by what it is called."""
+    known = {}
+    gains, offsets, limits = (circuit.bank(kind).terminals for kind in ("buffers", "voltage_sources", "diodes"))
+    for group in groups_of(circuit):
+        places = [("buffers", "gain"), ("buffers", "out"), ("voltage_sources", "offset"), ("diodes", "out")]
+        at = (group.at(kind, purpose).tolist() for kind, purpose in places)
+        for number, gain, out, offset, limit in zip(group.numbers, *at, strict=True):
+            plus = gains[gain, 2] if offset < 0 else offsets[offset, 1]
+            known[number] = (int(plus), int(gains[gain, 3]), int(gains[out, 0] if limit < 0 else limits[limit, 1]))
+    return known

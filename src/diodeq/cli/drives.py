@@ -13,6 +13,7 @@ from diodeq.circuit import Circuit
 from diodeq.cli.terminal import ROWS
 from diodeq.errors import InputError, UsageError
 from diodeq.measures import Labels
+from diodeq.printable import counted
 from diodeq.tables import Floats, read_blocks, read_matrix, shortest
 
 Ints = NDArray[np.int64]
@@ -139,3 +140,21 @@ def classes_of(path: Path, circuit: Circuit) -> list[str]:
     # Another circuit may lie there too.
     ours = summary["resistors"] == len(circuit.resistors) and summary["nodes"] == len(circuit.nodes)
     return [str(name) for name in names] if ours else []
+
+
+def row_of(circuit: Circuit, path: Path | None, row: int, units: str) -> Floats:
+    """The volts of one row of a file, counted from 1, or 0 at all inputs without a file.
+
+    Raises:
+        InputError: there is no such row.
+    """
+    if path is None:
+        return np.zeros(len(circuit.inputs))
+    rows, _ = rows_of(circuit, path)
+    if row > len(rows):
+        raise InputError(
+            f"{path} has {counted(len(rows), 'row')}, so there is no row {row}", "give --row a smaller number"
+        )
+    told([row])
+    chosen: Floats = volts(circuit, rows[row - 1 : row], path, units, row - 1)[0]
+    return chosen

@@ -13,16 +13,15 @@ from click.core import ParameterSource
 from diodeq.api.forms import OTHERS, Linearized, forms, summary, text
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.cli.drives import rows_of, told, volts
+from diodeq.cli.drives import row_of
 from diodeq.cli.names import FORM
 from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.cli.terminal import say
-from diodeq.errors import InputError, UsageError
+from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.netlist.deck import digest
 from diodeq.netlist.dialects import DIALECTS
-from diodeq.printable import counted
 from diodeq.simulators import create
 
 DECKS, LISTS = ("linearized_at", "inject", "simulator", "time_limit"), ("ladder", "simulator", "time_limit")
@@ -101,7 +100,7 @@ def export(
             said = words(quantized, moved, feasible, engine.version, asked.inputs is None) + "\n"
             cost = {"quantized": document(quantized, moved, feasible, engine.version)}
         loaded = quantized.circuit
-    drives = _drives(loaded, at or linearized_at, row, units)
+    drives = row_of(loaded, at or linearized_at, row, units)
     linearized = None
     if linearized_at is not None:
         linearized = Linearized(_injections(loaded, own["inject"]), own["simulator"], own["time_limit"])
@@ -127,19 +126,6 @@ def _refuse_foreign(to: str) -> None:
 
 def _given(name: str) -> bool:
     return get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
-
-
-def _drives(circuit: Circuit, path: Path | None, row: int, units: str) -> Floats:
-    if path is None:
-        return np.zeros(len(circuit.inputs))
-    rows, _ = rows_of(circuit, path)
-    if row > len(rows):
-        raise InputError(
-            f"{path} has {counted(len(rows), 'row')}, so there is no row {row}", "give --row a smaller number"
-        )
-    told([row])
-    chosen: Floats = volts(circuit, rows[row - 1 : row], path, units, row - 1)[0]
-    return chosen
 
 
 def _injections(circuit: Circuit, inject: tuple[str, ...]) -> Floats:

@@ -68,6 +68,7 @@ COMMANDS = Commands(
         "prune": "prune:prune",
         "quantize": "quantize:quantize_command",
         "crossbar": "crossbar:crossbar",
+        "board": "board:board",
         "montecarlo": "montecarlo:montecarlo",
         "certify": "certify:certify",
         "settle": "settle:settle",

@@ -23,7 +23,8 @@ class Potentiometer:
     """A digital potentiometer as a resistor, from the wiper to one end.
 
     ``versions`` are the end-to-end resistances it is sold with and ``wiper`` the contact's resistance of each, in ohms;
-    ``positions`` the codes, ``channels`` the resistors of one package, ``tolerance`` the relative one of the end-to-end
+    ``positions`` the codes, ``steps`` the equal parts of the end-to-end resistance where those are not as many (0: they
+    are), ``channels`` the resistors of one package, ``tolerance`` the relative one of the end-to-end
     resistance, ``volts`` what its terminals may be apart.
     """
 
@@ -36,12 +37,13 @@ class Potentiometer:
     wiper: tuple[float, ...]
     tolerance: float
     volts: float
+    steps: int = 0
 
     def settings(self) -> tuple[Floats, Ints, Floats]:
-        """(ohms, code, end-to-end ohms) of every code of every version: R = code / positions · R_AB + R_W."""
+        """(ohms, code, end-to-end ohms) of every code of every version: R = code / steps · R_AB + R_W."""
         code = np.arange(self.positions)
         versions, wiper = np.array(self.versions)[:, None], np.array(self.wiper)[:, None]
-        ohms = code / self.positions * versions + wiper
+        ohms = code / (self.steps or self.positions) * versions + wiper
         return ohms.ravel(), np.tile(code, len(self.versions)), np.repeat(self.versions, self.positions)
 
 

@@ -1,0 +1,363 @@
+"""Boards: what is on them is the circuit, nothing touches what it must not, and KiCad finds no fault where it is."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diodeq.board import build, proof
+from diodeq.board.brackets import quoted
+from diodeq.board.copper import Track
+from diodeq.board.drivers import driven
+from diodeq.board.lanes import packed
+from diodeq.board.parasitics import RESISTIVITY, THICKNESS, Surroundings, copper, realistic
+from diodeq.board.programmable import SERIES, rungs, tables
+from diodeq.circuit import Circuit, bank
+from diodeq.circuit.inputs import Inputs
+from diodeq.cli.main import main
+from diodeq.devices import catalogue
+from diodeq.errors import InputError, NotRealizableError
+from diodeq.netlist.reading.deck import Notes
+from diodeq.netlist.reading.kicad.brackets import parsed
+from diodeq.netlist.reading.kicad.hierarchy import hierarchy
+from diodeq.netlist.reading.kicad.nets import Nets
+from diodeq.simulators import create
+from diodeq.synthesis.quantize import quantize
+
+KICAD = shutil.which("kicad-cli")
+needs_kicad = pytest.mark.skipif(KICAD is None, reason="kicad-cli is not installed (KiCad 8 or 9)")
+
+
+def layered(inputs=3, hidden=5, outputs=2, share=0.6, seed=0, within=0, title="layered", diode="1N4148"):
+    """Dual input rails and a bias through resistors to hidden nodes with a diode each, and on to outputs."""
+    random = np.random.default_rng(seed)
+    names = ["0", "bias", *(f"x{k}_{sign}" for k in range(inputs) for sign in "pn")]
+    rails = len(names)
+    names += [*(f"h{k}" for k in range(hidden)), *(f"y{k}" for k in range(outputs))]
+    first, last = np.arange(rails, rails + hidden), np.arange(rails + hidden, len(names))
+    ohms = np.array([10e3, 22e3, 47e3, 100e3, 220e3])
+    pairs = [(a, b) for a in range(1, rails) for b in first if random.random() < share]
+    pairs += [(1, b) for b in first] + [(a, b) for a in first for b in last] + [(b, 0) for b in last]
+    pairs += [(first[k], first[k + 1]) for k in range(within)]
+    resistors = bank("resistors", [(int(a), int(b), 1.0 / random.choice(ohms)) for a, b in pairs])
+    diodes = bank("diodes", [(0, int(b), 0) if k % 2 else (int(b), 0, 0) for k, b in enumerate(first)])
+    count = np.arange(2 * inputs)
+    return Circuit(
+        tuple(names),
+        resistors=resistors,
+        diodes=diodes,
+        voltage_sources=bank("voltage_sources", [(1, 0, 5.0), *((k, 0, 0.0) for k in range(2, rails))]),
+        models=(catalogue.get(diode),),
+        inputs=Inputs(count + 1, count // 2, 1.0 - 2.0 * (count % 2), tuple(f"x{k}" for k in range(inputs))),
+        outputs=np.array([(k, 0) for k in last]),
+        title=title,
+    )
+
+
+def amplified():
+    return driven(layered(), True, True, "TL074")
+
+
+def programmed():
+    return quantize(layered(), rungs("MCP4251")).circuit
+
+
+CASES = {
+    "two layers": (layered, ""),
+    "couplings within a layer": (lambda: layered(within=4), ""),
+    "diodes with three pins": (lambda: layered(diode="BAT54"), ""),
+    "dense": (lambda: layered(4, 8, 3, 1.0), ""),
+    "a column too many for references": (lambda: layered(8, 30, 4, 0.1), ""),
+    "amplifiers": (amplified, ""),
+    "potentiometers": (programmed, "MCP4251"),
+    "shift registers": (lambda: quantize(layered(2, 3, 1), rungs("MCP4131")).circuit, "MCP4131"),
+}
+DRIVE = (1.0, -0.7, 0.4)
+
+
+def drives(circuit):
+    return np.resize(DRIVE, len(circuit.inputs))
+
+
+def written(folder, built):
+    for name, text in built.files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    return folder / f"{built.name}.kicad_sch"
+
+
+def schematic_pins(path):
+    """The net at each pin of each part, as diodeq's own reader of KiCad's schematics finds it."""
+    root, files = hierarchy(path.read_text(), path)
+    nets = Nets(root, files, Notes())
+    return {
+        (place.reference(symbol, root.sheet.listed), pin.number): nets.at(place, pin.place)
+        for place in root.all()
+        for symbol in place.sheet.symbols
+        for pin in symbol.pins
+    }
+
+
+def board_pins(text):
+    """The same of a board's file."""
+    found = {}
+    for footprint in parsed(text).all("footprint"):
+        reference = next(p.words[1] for p in footprint.all("property") if p.words[0] == "Reference")
+        for pad in footprint.all("pad"):
+            if pad.words[0]:
+                found[reference, pad.words[0]] = pad.first("net").words[1] if pad.first("net") else ""
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_schematic_and_board_are_the_circuit(case, tmp_path):
+    make, part = CASES[case]
+    circuit = make()
+    built = build(circuit, "b", drives(circuit), potentiometer=part)
+    root = written(tmp_path, built)
+    drawn, soldered = schematic_pins(root), board_pins(built.files["b.kicad_pcb"])
+    wanted = {(p.reference, pin): net for p in built.boards[0][0].parts for pin, net in p.nets}
+    ground = {"0": "GND"}
+    assert {key: ground.get(net, net) for key, net in drawn.items() if key in wanted} == wanted
+    assert {key: net for key, net in soldered.items() if key in wanted} == wanted
+    assert all(net.startswith("unconnected-") for key, net in soldered.items() if key not in wanted)
+    assert {key[0] for key in soldered} == {p.reference for p in built.boards[0][0].parts if p.nets}
+    # every resistor is there once, by the name that the netlist has for it
+    if case not in ("amplifiers",):
+        assert {name.upper() for name in circuit.part_names("resistors")} <= {key[0] for key in wanted}
+
+
+@pytest.mark.parametrize("case", ["diodes with three pins", "couplings within a layer", "dense"])
+def test_the_schematic_computes_what_the_circuit_does(case, tmp_path):
+    circuit = CASES[case][0]()
+    root = written(tmp_path, build(circuit, "b", drives(circuit)))
+    outputs = ",".join(circuit.nodes[node] for node in circuit.outputs[:, 0].tolist())
+    assert main(["import", str(root), "-o", str(tmp_path / "c.npz"), "--output", outputs]) == 0
+    with create("wave") as engine:
+        wanted = engine.operate(circuit, drives(circuit)[None]).outputs
+        found = engine.operate(Circuit.load(tmp_path / "c.npz"), np.zeros((1, 0))).outputs
+    np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
+def test_the_judge_finds_what_is_wrong():
+    layout = build(layered(), "b").layout
+    proof.demand_sound(layout)
+    track = max(layout.tracks, key=lambda each: each.length)
+    other = next(each for each in layout.tracks if each.net != track.net and each.layer == track.layer)
+    across = Track(track.net, other.layer, other.x0, other.y0, other.x1, other.y1)
+    near = replace(layout, tracks=[*layout.tracks, across])
+    with pytest.raises(proof.UnsoundError, match="nearer"):
+        proof.demand_sound(near)
+    with pytest.raises(proof.UnsoundError, match="in pieces"):
+        proof.demand_sound(replace(layout, tracks=[each for each in layout.tracks if each is not track]))
+    first = layout.placed[0]
+    with pytest.raises(proof.UnsoundError):
+        proof.demand_sound(replace(layout, placed=[*layout.placed, first]))
+    with pytest.raises(proof.UnsoundError, match="edge"):
+        proof.demand_sound(replace(layout, outline=(20_000, 0, 21_000, 1000)))
+
+
+def test_lanes_hold_no_two_that_touch():
+    random = np.random.default_rng(0)
+    spans = {k: tuple(sorted(random.integers(0, 1000, 2).tolist())) for k in range(200)}
+    lanes, count = packed(spans, 10)
+    ends = sorted({end + step for span in spans.values() for end in span for step in (0, 1)})
+    assert count == max(sum(low <= at < high + 10 or low == at for low, high in spans.values()) for at in ends)
+    for lane in range(count):
+        mine = sorted(span for key, span in spans.items() if lanes[key] == lane)
+        assert all(a[1] + 10 <= b[0] for a, b in pairwise(mine))
+
+
+@pytest.mark.parametrize(
+    "title", ['evil" (pcb) \\', ") (kicad_pcb", "line\nbreak", "\x1b[31m", "ö ∂ ${KIPRJMOD}", "a" * 300, '"""', ""]
+)
+def test_hostile_titles_are_only_text(title):
+    circuit = replace(layered(2, 2, 1, title=title or "x"), notes=(title,))
+    built = build(circuit, title)
+    for name, text in built.files.items():
+        if name.rpartition(".kicad_")[2] in ("sch", "pcb", "sym", "mod"):
+            assert parsed(text).name.startswith(("kicad_", "footprint"))
+    assert re.fullmatch(r"[A-Za-z0-9_.+-]+", built.name)
+    assert json.loads(built.files[f"{built.name}.kicad_pro"])["meta"]["filename"] == f"{built.name}.kicad_pro"
+    assert parsed(f"(a {quoted(title)})").words == [title if title.isprintable() else repr(title)[1:-1]]
+
+
+def test_what_nobody_can_solder_is_refused(tmp_path, capsys):
+    circuit = layered()
+    ideal = replace(circuit, buffers=bank("buffers", [(len(circuit.nodes), 0, 1, 0, 1.0)]), nodes=(*circuit.nodes, "o"))
+    with pytest.raises(NotRealizableError, match="e1 is an ideal buffer"):
+        build(ideal, "b")
+    floating = replace(
+        circuit, nodes=(*circuit.nodes, "o"), voltage_sources=bank("voltage_sources", [(1, len(circuit.nodes), 1.0)]),
+        inputs=Inputs.none(), units=None,
+    )  # fmt: skip
+    with pytest.raises((NotRealizableError, InputError)):
+        build(floating, "b")
+    ideal.save(tmp_path / "c.npz")
+    assert main(["board", str(tmp_path / "c.npz"), "-o", str(tmp_path / "b")]) == 4
+    assert "--amplifier" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_folder_that_is_there_stays(tmp_path, capsys):
+    circuit, out = tmp_path / "c.npz", tmp_path / "b"
+    layered().save(circuit)
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    assert main(["board", str(circuit), "-o", str(out)]) == 3
+    assert "--overwrite" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    assert main(["board", str(circuit), "-o", str(out), "--overwrite", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {"parts", "resistors", "nets", "width_mm", "height_mm", "layers"} <= told.keys()
+    assert told["resistors"] == len(layered().resistors) + 2
+    assert (out / "mine.txt").read_text() == "mine"
+    assert (out / "b.kicad_pcb").exists()
+    assert main(["board", str(circuit), "-o", str(tmp_path / "none" / "b")]) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c.npz"]
+    capsys.readouterr()
+
+
+def test_options_exclude_each_other(tmp_path, capsys):
+    layered().save(tmp_path / "c.npz")
+    words = ["board", str(tmp_path / "c.npz"), "-o", str(tmp_path / "b")]
+    assert main([*words, "--fixed", "--programmable", "MCP4251"]) == 2
+    assert main([*words, "--programmable", "MCP9999"]) == 2
+    assert "MCP4251" in capsys.readouterr().err
+    assert main([*words, "--buffers", "--amplifier", "ideal"]) == 4
+    assert not (tmp_path / "b").exists()
+
+
+def test_the_parts_list_counts_what_the_board_has():
+    built = build(layered(), "b")
+    rows = [line.split(",") for line in built.files["b-parts.csv"].splitlines()[1:] if not line.startswith('"')]
+    resistors = [row for row in rows if row[2] == "resistor 1 %"]
+    assert sum(int(row[-1]) for row in resistors) == len(layered().resistors) + 2
+    assert {row[1]: row[4] for row in resistors}["47k"] == "Yageo RC0603FR-0747KL"
+
+
+def test_taps_make_the_resistances():
+    circuit = programmed()
+    taps = build(circuit, "b", potentiometer="MCP4251").bench.taps
+    by_name = dict(zip(circuit.part_names("resistors"), 1.0 / circuit.conductances, strict=True))
+    for tap in taps:
+        assert tap.ohms == pytest.approx(by_name[tap.resistor.lower()], rel=1e-12)
+        assert tap.ohms == pytest.approx(tap.code / 256 * tap.nominal + 75.0 + SERIES, rel=1e-12)
+        assert tap.word == tap.channel << 12 | tap.code
+    assert len(taps) == len(circuit.resistors)
+    assert len({(tap.select, tap.channel) for tap in taps}) == len(taps)
+    text = tables("b", "MCP4251", taps)
+    assert text["b-taps.csv"].count("\n") == len(taps) + 1
+    assert f"#define TAPS {len(taps)}" in text["b-taps.h"]
+
+
+def test_the_picture_is_svg_with_every_track(tmp_path):
+    from xml.etree import ElementTree
+
+    built = build(layered(), "b")
+    tree = ElementTree.fromstring(built.files["b.svg"])
+    assert len(tree.findall(".//{http://www.w3.org/2000/svg}line")) == len(built.layout.tracks)
+
+
+def test_boards_of_a_size_share_out_the_parts(tmp_path):
+    circuit = layered(6, 12, 4, 0.5)
+    whole, some = build(circuit, "b"), build(circuit, "b", size=(75.0, 70.0))
+    assert len(some.boards) > 1
+    assert all(layout.size[0] <= 75.0 and layout.size[1] <= 70.0 for _, layout in some.boards)
+    wanted = sorted((p.reference, p.nets) for p in whole.boards[0][0].bridges)
+    assert sorted((p.reference, p.nets) for plan, _ in some.boards for p in plan.bridges) == wanted
+    # A net on two boards is at a connector of both.
+    ported = [{net for part in plan.connectors for _, net in part.nets} for plan, _ in some.boards]
+    used = [{net for part in plan.bridges for _, net in part.nets} for plan, _ in some.boards]
+    for k, mine in enumerate(used):
+        for other, theirs in zip(ported, used, strict=True):
+            if theirs is not mine:
+                assert mine & theirs <= ported[k] & other
+    assert {"b.kicad_sch", "b.kicad_pro", "b-1.kicad_pcb", "b-2.kicad_sch"} <= some.files.keys()
+    with pytest.raises(NotRealizableError, match="too small"):
+        build(circuit, "b", size=(20.0, 20.0))
+
+
+def divider():
+    return Circuit(
+        ("0", "a", "b"),
+        resistors=bank("resistors", [(1, 2, 1e-3), (2, 0, 1e-3)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 1.0)]),
+        outputs=np.array([(2, 0)]),
+    )
+
+
+@pytest.mark.parametrize("contact", [1e-6, 10.0, 100.0])
+def test_contacts_are_in_series_with_what_they_carry(contact):
+    with create("wave") as engine:
+        real = realistic(build(divider(), "b"), Surroundings(contact, 1e18))
+        found = engine.operate(real, np.zeros((1, 0))).outputs[0, 0]
+    ideal = 1000.0 / (2000.0 + 2.0 * contact)  # above the board's own ground
+    assert 0.0 < ideal - found < 2e-4  # tenths of an ohm of copper
+
+
+def test_surfaces_leak():
+    circuit = layered()
+    built = build(circuit, "b")
+    with create("wave") as engine:
+        wanted, clean, dirty = (
+            engine.operate(each, drives(circuit)[None]).outputs
+            for each in (circuit, *(realistic(built, Surroundings(1e-6, ohms)) for ohms in (1e15, 1e8)))
+        )
+    assert np.abs(clean - wanted).max() < 1e-4 < 1e-3 < np.abs(dirty - wanted).max() < 0.3
+
+
+def test_a_star_of_copper_has_the_resistance_between_pads():
+    built = build(divider(), "b")
+    web = copper(built)["b"]
+    _, branches = web.star([("R1", "2"), ("R2", "1")])
+    lengths = [t.length / t.width for t in built.layout.tracks if t.net == "b"]
+    between = sum(branches)
+    # No more than all tracks and vias of the net in a row, no less than a via.
+    most = RESISTIVITY / THICKNESS * sum(lengths) + 0.01
+    assert 0.0 < between < most
+
+
+def kicad(folder, *words):
+    done = subprocess.run([KICAD, *words], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+@needs_kicad
+@pytest.mark.parametrize("case", ["amplifiers", "potentiometers", "diodes with three pins"])
+def test_kicad_finds_no_fault_and_simulates_the_same(case, tmp_path):
+    make, part = CASES[case]
+    circuit = make()
+    written(tmp_path, build(circuit, "b", drives(circuit), potentiometer=part))
+    kicad(tmp_path, "sch", "erc", "--severity-all", "--exit-code-violations", "--format", "json", "b.kicad_sch")
+    drc = ("--severity-all", "--schematic-parity", "--exit-code-violations", "--format", "json")
+    kicad(tmp_path, "pcb", "drc", *drc, "-o", "drc.json", "b.kicad_pcb")
+    found = json.loads((tmp_path / "drc.json").read_text())
+    assert not found["violations"]
+    assert not found["unconnected_items"]
+    assert not found["schematic_parity"]
+    kicad(tmp_path, "sch", "export", "netlist", "--format", "spice", "-o", "b.cir", "b.kicad_sch")
+    deck = re.sub(r"\.end\s*$", "", (tmp_path / "b.cir").read_text())
+    (tmp_path / "b.cir").write_text(f"{deck}\n.control\nset numdgt=15\nop\nprint all\n.endc\n.end\n")
+    done = subprocess.run(["ngspice", "-b", "b.cir"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    volts = {found[1]: float(found[2]) for found in re.finditer(r"^(\S+) = (\S+)$", done.stdout, re.MULTILINE)}
+    with create("wave") as engine:
+        wanted = engine.operate(circuit, drives(circuit)[None]).node_voltages[0]
+    common = [(node, value) for node, value in zip(circuit.nodes, wanted, strict=True) if node in volts]
+    assert len(common) > len(layered().nodes) - 2
+    np.testing.assert_allclose([volts[node] for node, _ in common], [value for _, value in common], atol=1e-6)
+
+
+@needs_kicad
+def test_kicad_writes_gerbers(tmp_path):
+    layered().save(tmp_path / "c.npz")
+    assert main(["board", str(tmp_path / "c.npz"), "-o", str(tmp_path / "b"), "--gerbers"]) == 0
+    made = {path.suffix for path in Path(tmp_path / "b" / "fabrication").iterdir()}
+    assert {".gtl", ".gbl", ".gm1", ".drl", ".csv"} <= made
