@@ -24,7 +24,7 @@ from diodeq.devices.amplifier import Amplifier
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError
-from diodeq.learning.power import heat
+from diodeq.learning.power import power_gradient
 from diodeq.netlist.listing import tolerances_for
 from diodeq.simulators import create
 from diodeq.synthesis.amplifiers import Amplifiers
@@ -70,7 +70,7 @@ def test_the_gradient_of_watts_goes_through_supplies(name, times, wave):
     network, inputs = mondeq()
     circuit = compile_network(network, "precision", diode="1N4148", amplifier=name, inputs=inputs).circuit
     volts = times * circuit.scaling.to_volts(inputs[1:3])
-    found = heat(wave, wave.operate(circuit, volts))
+    found = power_gradient(wave, wave.operate(circuit, volts))
 
     def watts(conductances):
         point = wave.operate(circuit.with_conductances(conductances), volts)

@@ -149,7 +149,7 @@ def test_the_budget_tells_device_from_conductances(ngspice, reference):
     assert entry["ideal circuit"]["max"] < 1e-3
     assert entry["device"]["max"] > 10 * entry["ideal circuit"]["max"]
     assert found.solver < 1e-8
-    assert found.accuracy()["network"] == 1.0
+    assert found.score()["network"] == 1.0
     assert found.to_json()["certificate"]["unique"]
     shifted = circuit.with_conductances(circuit.conductances * np.linspace(0.9, 1.1, len(circuit.resistors)))
     assert verify(ngspice, reference, shifted, network, X).budget(0)["conductances"]["max"] > 1e-3

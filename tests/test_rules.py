@@ -18,7 +18,8 @@ from diodeq.devices import catalogue
 from diodeq.devices.diode.law import law
 from diodeq.errors import InexactRuleWarning, UsageError
 from diodeq.learning.audit import SWEPT, Agreement, audit, sweep
-from diodeq.learning.losses import cross_entropy, half_mean_square, squared_error, thinned
+from diodeq.learning.gradcheck import thinned
+from diodeq.learning.losses import cross_entropy, half_mean_square, squared_error
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import RULES, named, written
 from diodeq.learning.rules.nudges import nonreciprocal, output_conductance, with_clamps, with_nudges

@@ -16,5 +16,5 @@ compiled = diodeq.compile(network, diode="1N4148", inputs=x)
 print([stage.realization for stage in compiled.report.stages], f"{len(compiled.circuit.resistors)} resistors")
 
 found = diodeq.verify(compiled.circuit, network, x[::5], y[::5])
-for level, accuracy in found.accuracy().items():
+for level, accuracy in found.score().items():
     print(f"{level:<8} {accuracy:.1%}")

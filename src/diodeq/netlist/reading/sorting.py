@@ -19,7 +19,7 @@ from diodeq.spice.numbers import shown
 from diodeq.spice.text import assignments
 
 # What diodeq writes above a source and at the end of a deck.
-_INPUT = re.compile(r"input (.+?) \(([+-]?\d[^\s()]*)\)(?: times (\S+))?(?: \+ |$)")
+_INPUT = re.compile(r"input (.+?) \(([+-]?\d[^\s()]*)\)(?: times ([^\s:]+))?(?:: volts are .*?)?(?: \+ |$)")
 _OUTPUT = re.compile(r"output (.+) = v\(([^,()]+)(?:,([^,()]+))?\)")
 _FUNCTION = re.compile(
     r"""\.(?:func(?:tion)?|param(?:s|eters?)?)\s+([A-Za-z_]\w*)\s*\(([^()]*)\)\s*=?\s*(?:(\{[^{}]*\}|'[^']*'|"[^"]*")\s*(.*)|(.+))""",
