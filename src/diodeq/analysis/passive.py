@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import demand_none
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.graph import driven_nodes
@@ -100,6 +101,7 @@ class Passive:
         Raises:
             InputError: it has parts that are neither resistors, one-ports nor sources that are tied to ground.
         """
+        demand_none(circuit, "a bound node by node")
         for kind, spec in kinds_of(circuit).items():
             if not (kind == "resistors" or spec.nonlinear or spec.source):
                 raise InputError(

@@ -16,6 +16,7 @@ from diodeq.api.running import simulate
 from diodeq.api.training import train
 from diodeq.circuit import Circuit
 from diodeq.learning.datasets import Dataset
+from diodeq.learning.rules import Rule
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ class _CircuitEstimator(BaseEstimator):  # type: ignore[misc]
         power: float | None = None,
         supply: float | None = None,
         quantize: str | None = None,
-        rule: str | None = None,
+        rule: str | Rule | None = None,
         diode: str = "1N4148",
         simulator: str = "wave",
         random_state: int | np.random.RandomState | None = None,
@@ -85,7 +86,7 @@ class CircuitClassifier(ClassifierMixin, _CircuitEstimator):  # type: ignore[mis
         power: steer to so many watts.
         supply: volts that no source exceeds.
         quantize: the only values resistors may have, such as ``"E24"``.
-        rule: the learning rule, with its options.
+        rule: the learning rule, with its options, or one of your own.
         diode: of the hidden nodes.
         simulator: the engine.
         random_state: of initial values and order.
@@ -152,7 +153,7 @@ class CircuitRegressor(RegressorMixin, _CircuitEstimator):  # type: ignore[misc]
         power: steer to so many watts.
         supply: volts that no source exceeds.
         quantize: the only values resistors may have, such as ``"E24"``.
-        rule: the learning rule, with its options.
+        rule: the learning rule, with its options, or one of your own.
         diode: of the hidden nodes.
         simulator: the engine.
         random_state: of initial values and order.

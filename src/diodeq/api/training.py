@@ -67,7 +67,7 @@ def train(
         simulator: the engine, such as ``"ngspice"`` or ``"wave:numba"``.
         on_epoch: called with the metrics of every epoch.
         numbers: what differs from the data's own recipe: ``epochs``, ``hidden``, ``parts``, ``power`` (watts),
-            ``supply``, ``quantize``, ``rule``, ``seed`` … (see `learning.recipe.Recipe`).
+            ``supply``, ``quantize``, ``rule`` (a name, or a rule of your own), ``seed`` … (`learning.recipe.Recipe`).
 
     Raises:
         UsageError: a number that makes no sense, an unknown name.

@@ -44,7 +44,7 @@ def demand_none(circuit: Circuit, doing: str) -> None:
     for name in amplifiers(circuit):
         raise InputError(
             f"circuit {circuit.title!r} has amplifiers {name}, and {doing} does not know them yet",
-            "all analyses and gradients do; compile without --amplifier for this",
+            "most analyses and gradients do; compile without --amplifier for this",
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import groups_of
 from diodeq.cli.drives import rows_of, scores_of
 from diodeq.cli.options import JSON, PERCENT, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
 from diodeq.cli.terminal import mention, say
@@ -89,7 +90,8 @@ def _lines(found: Verification) -> list[str]:
         f"{counted(len(found.levels['network'][-1]), 'sample')}; errors relative to the largest value of the stage"
     ]
     for k in range(len(found.levels["network"])):
-        lines.append(f"stage {k}                largest      rms   worst unit")
+        stage = "outputs" if groups_of(found.point.circuit) else f"stage {k}"  # amplifiers hide what is between
+        lines.append(f"{stage:<23} largest      rms   worst unit")
         lines.extend(
             f"  {name:<18} {entry['max']:>10.1e} {entry['rms']:>8.1e}   {entry['unit']}"
             for name, entry in found.budget(k).items()

@@ -16,7 +16,7 @@ from diodeq.errors import InputError, UsageError
 from diodeq.learning.encoding import encoding
 from diodeq.learning.losses import LOSSES
 from diodeq.learning.parametrization import OTHERS
-from diodeq.learning.rules import named
+from diodeq.learning.rules import Rule, named
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.tasks import TASKS
 from diodeq.learning.updates import SPACES, UPDATES
@@ -68,7 +68,7 @@ class Recipe:
     spread: float = 1.0
     low: float = 1e-7
     high: float = 1e-4
-    rule: str = "hardware-linearization"
+    rule: str | Rule = "hardware-linearization"
     loss: str = "cross-entropy"
     smoothing: float = 0.0
     noise: float = 0.0

@@ -69,7 +69,10 @@ class Variation:
             raise UsageError("age = 0 is not possible", "give a positive number, 1 for no drift")
         for name in ("tolerance", "supply_error", "emission"):
             if getattr(self, name) >= 1:
-                raise UsageError(f"{name} = {100 * getattr(self, name):g} % leaves nothing", "give less than 100 %")
+                raise UsageError(
+                    f"{name} = {100 * getattr(self, name):g} % leaves nothing",
+                    f"give less than 100 %; 1 per cent is written {name}=1%",
+                )
         if self.stuck_low + self.stuck_high > 1:
             raise UsageError("more than all cells are stuck", "let stuck_low and stuck_high add up to at most 1")
         if not -273.15 < self.coldest <= self.hottest:

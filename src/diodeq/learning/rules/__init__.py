@@ -43,12 +43,17 @@ RULES: Registry[Rule] = Registry(
 _YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False}
 
 
-def named(spec: str) -> Rule:
-    """The rule written as ``NAME`` or ``NAME:OPTION=VALUE:…``, such as "equilibrium-propagation:beta=0.1:centered=no".
+def named(spec: str | Rule) -> Rule:
+    """The rule written as ``NAME`` or ``NAME:OPTION=VALUE:…``, such as "equilibrium-propagation:beta=0.1:centered=no";
+    a rule itself is what it is.
 
     Raises:
         UsageError: an unknown name or option, or a value that makes no sense.
     """
+    if not isinstance(spec, str):
+        if not _is_rule(spec):
+            raise UsageError(f"{spec!r} is no learning rule", f"use one of {', '.join(RULES)}")
+        return spec
     name, *options = spec.split(":")
     if name not in RULES:
         raise UsageError(f"there is no rule {name!r}", f"use one of {', '.join(RULES)}")
