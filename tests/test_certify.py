@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import diodeq
 from diodeq.analysis.certified import certify, largest_tolerances, pieces
 from diodeq.analysis.comparison import Box
 from diodeq.analysis.enclosure import enclose
@@ -51,8 +52,23 @@ def floating():
     )
 
 
+def fed():
+    """Current sources, constant and driven, and one voltage source on another."""
+    return Circuit(
+        nodes=("0", "in", "low", "high", "a", "b"),
+        resistors=bank("resistors", [(4, 0, 1e-3), (5, 0, 1e-3), (1, 4, 1e-6), (4, 5, 1e-5), (3, 5, 2e-4)]),
+        diodes=bank("diodes", [(5, 0, 0)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0), (2, 0, 1.0), (3, 2, 0.5)]),
+        current_sources=bank("current_sources", [(0, 4, 1e-4), (5, 0, 3e-4), (0, 5, 0.0)]),
+        models=(catalogue.get("1N4148"),),
+        inputs=Inputs([0, 5], [0, 1], [1.0, 1e-4], ("x", "i")),
+        outputs=np.array([[4, 0], [5, 0]]),
+    )
+
+
 CIRCUITS = {
     "one layer": small,
+    "current sources": fed,
     "two layers": lambda: small(widths=(4, 5, 5, 3)),
     "Schottky": lambda: small("BAT54"),
     "lateral": lambda: small(lateral=True),
@@ -75,9 +91,11 @@ def boards(circuit, box, count, seed=1):
         where = random.uniform()
         if number % 2:
             off, shift, where = np.sign(off), np.sign(shift), float(where > 0.5)
-        values = sources.values.copy()
+        values, currents = sources.values.copy(), circuit.current_sources.values
         values[constant] *= 1.0 + box.supply * shift
+        change = random.uniform(-1.0, 1.0, len(currents))
         board = circuit.with_conductances(circuit.conductances / (1.0 + box.tolerance * off))
+        board = board.with_values("current_sources", currents * (1.0 + box.supply * np.sign(change)))
         yield replace(board.with_values("voltage_sources", values), temperature=box.cold + where * (box.hot - box.cold))
 
 
@@ -176,6 +194,31 @@ def test_certified_decisions_are_kept_by_every_board_and_lost_ones_are_near(wave
     assert (largest[~kept[1]] < 0.05).all()
     (near,) = certify(circuit, drives[:1], None, [Box(largest[0])], wave)
     assert near.kept.all()
+
+
+def test_a_circuit_is_certified_at_its_own_temperature(wave):
+    circuit = replace(small(), temperature=85.0)
+    drives = volts(circuit)
+    (found,) = diodeq.certify(circuit, drives, tolerances=[0.01], units="volts")
+    (asked,) = diodeq.certify(circuit, drives, tolerances=[0.01], units="volts", temperatures=(27.0, 27.0))
+    assert (found.box.cold, found.box.hot) == (85.0, 85.0)
+    assert found.bounds.max() < 0.8 * asked.bounds.max()
+
+
+def test_a_diode_that_blocks_is_bounded(wave):
+    """Picoamperes into a millisiemens: no voltage of 64 bits is off by so little."""
+    blocked = Circuit(
+        nodes=("0", "in", "out"),
+        resistors=bank("resistors", [(1, 2, 1e-3), (2, 0, 1e-2)]),
+        diodes=bank("diodes", [(2, 0, 0)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+        models=(DiodeModel("small", {"is": 1e-14}),),
+        inputs=driven(("x",)),
+        outputs=np.array([[2, 0]]),
+    )
+    for one in (-5.0, 0.0, 1e-9):
+        _, (found,) = enclosures(blocked, Box(0.01), np.array([[one]]), wave)
+        assert found.reach(rows_of(blocked))[0] <= 0.03 * abs(one) + 1e-8
 
 
 def test_temperatures_are_cut_into_narrow_ranges():

@@ -8,7 +8,8 @@ found with ``F >= 0`` is above all of them, and likewise below. (M-functions: Or
 Nonlinear Equations in Several Variables, 1970, chapter 13.) It asks for resistors, sources and one-ports whose laws
 never fall, and for no small tolerance.
 
-Sums are rounded to nearest: F must be above 0 by ``ROUNDING`` of what it sums.
+Sums are rounded to nearest: F must be above 0 by ``ROUNDING`` of what it sums, and of ``RESOLUTION`` of what it is the
+difference of.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from diodeq.analysis.passive import Index, Passive
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.equations import incidence
 from diodeq.circuit.proof import attainable
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.diode.temperature import BOLTZMANN, CHARGE, ZERO_CELSIUS
@@ -27,7 +29,7 @@ from diodeq.devices.one_ports import OnePorts, one_ports
 from diodeq.errors import InputError
 from diodeq.simulators.base import OperatingPoint
 
-ROUNDING = 1e-12
+ROUNDING, RESOLUTION = 1e-12, 1e-3
 # Newton's steps towards a node's bound, and the volts that one of them may take at most.
 STEPS, STRIDE = 80, 0.3
 # What the models of diodes may say where several temperatures are meant.
@@ -54,9 +56,10 @@ class Box:
 class Boards:
     """All boards for one sample, around the centre's ``volts`` [N] and conductances ``middle`` [n].
 
-    Conductances are off by the share ``tolerance`` at most, held nodes by ``supply`` [N] volts. ``usual`` are the
-    centre's laws, ``laws`` those at the least and the highest temperature; ``slack`` is what the engine may be off.
-    ``grows`` [d] are the voltages between which currents grow with temperature, None where there is one temperature.
+    Conductances are off by the share ``tolerance`` at most, held nodes by ``supply`` [N] volts; ``injected`` [n]
+    are the amperes that come into each free node, give or take ``unsure`` [n]. ``usual`` are the centre's laws, ``laws`` those
+    at the least and the highest temperature; ``slack`` is what the engine may be off. ``grows`` [d] are the voltages
+    between which currents grow with temperature, None where there is one temperature.
     """
 
     passive: Passive
@@ -64,6 +67,8 @@ class Boards:
     middle: Floats
     tolerance: float
     supply: Floats
+    injected: Floats
+    unsure: Floats
     usual: OnePorts
     laws: tuple[OnePorts, ...]
     slack: float
@@ -86,7 +91,9 @@ class Boards:
             volts,
             circuit.conductances[passive.resistors.number],
             box.tolerance,
-            box.supply * np.abs(passive.constant),
+            box.supply * passive.volts,
+            _injected(circuit, point.drives[sample])[passive.free],
+            box.supply * passive.amperes[passive.free],
             usual,
             tuple(laws),
             float(attainable(volts[None])[0]),
@@ -122,7 +129,11 @@ class Boards:
         g = self.middle[wires.part] * np.where(across > 0.0, 1.0 - self.tolerance, 1.0 + self.tolerance)
         current = g * across
         leaving = np.bincount(wires.here, current, count).astype(np.float64)
-        met = np.bincount(wires.here, np.abs(current), count).astype(np.float64)
+        # Voltages have digits, too: what comes of their differences is no better.
+        seen = np.abs(current) + RESOLUTION * g * (np.abs(v[wires.near]) + np.abs(v[wires.far]))
+        met = np.bincount(wires.here, seen, count).astype(np.float64)
+        leaving -= sign * self.injected + self.unsure
+        met += np.abs(self.injected) + self.unsure
         slopes = wires.matrix(g, count)
         wires = passive.ports
         if len(wires.part):
@@ -136,6 +147,12 @@ class Boards:
             met += np.bincount(wires.here, np.abs(current), count)
             slopes += wires.matrix(g, count)
         return leaving, slopes, met
+
+
+def _injected(circuit: Circuit, drives: Floats) -> Floats:
+    """Amperes [N] that current sources send into each node, for input volts or amperes ``drives`` float64[n_in]."""
+    values = circuit.source_values(drives)[0, len(circuit.voltage_sources) :]
+    return -np.asarray(incidence(circuit, "current_sources") @ values, np.float64)
 
 
 def _growing(circuit: Circuit, models: Index, box: Box) -> tuple[Floats, Floats]:

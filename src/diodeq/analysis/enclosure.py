@@ -50,6 +50,8 @@ class Enclosure:
         """From the bounds of the nodes."""
         passive, volts = boards.passive, boards.volts
         off = np.maximum(volts - below, above - volts)
+        if not np.isfinite(off).all():
+            return Enclosure(below, above, boards, off[passive.free], np.zeros((0, 0)), np.zeros(0), np.zeros(0))
         held = np.where(off < np.inf, boards.supply, 0.0)
         resistors, ports = passive.resistors, passive.ports
         # What each resistor's tolerance, and held nodes that are off, can send through it.
@@ -89,7 +91,7 @@ class Enclosure:
         held = np.abs(np.where(boards.supply > 0.0, rows, 0.0)) @ boards.supply
         x = np.asarray(np.linalg.solve(self._matrix.T, wanted.T).T, np.float64)
         rest = np.abs(wanted - x @ self._matrix)
-        slack = np.abs(self._matrix).sum(axis=1) * boards.slack
+        slack = np.abs(self._matrix).sum(axis=1) * boards.slack + boards.unsure
         with np.errstate(invalid="ignore"):
             found = rest @ self._off + np.abs(x) @ slack
             found += passive.resistors.weigh(x, self._through)

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import demand_none
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.equations import incidence
 from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.one_ports import one_port_ends, one_port_models
+from diodeq.circuit.source_tree import source_tree
 from diodeq.errors import InputError
 
 Index = NDArray[np.intp]
@@ -84,15 +86,16 @@ class Wires:
 class Passive:
     """A circuit of resistors, one-ports and sources as its ``free`` nodes int[n] see it: those that no source holds.
 
-    ``models`` int[d] is what the one-ports that a free node has follow. ``constant`` float64[N] has the volts of nodes
-    that a constant source holds, 0 elsewhere.
+    ``models`` int[d] is what the one-ports that a free node has follow. ``volts`` and ``amperes`` float64[N] are what
+    constant sources hold nodes at and send into them, as magnitudes.
     """
 
     free: Index
     resistors: Wires
     ports: Wires
     models: Index
-    constant: Floats
+    volts: Floats
+    amperes: Floats
 
     @staticmethod
     def of(circuit: Circuit) -> Passive:
@@ -120,16 +123,14 @@ class Passive:
         ports = Wires.of(one_port_ends(circuit).astype(np.intp), place, len(free))
         resistors = Wires.of(circuit.resistors.terminals.astype(np.intp), place, len(free))
         return Passive(
-            free, resistors, ports, one_port_models(circuit)[ports.number].astype(np.intp), _constants(circuit)
+            free, resistors, ports, one_port_models(circuit)[ports.number].astype(np.intp), *_constants(circuit)
         )
 
 
-def _constants(circuit: Circuit) -> Floats:
-    """The volts [N] of nodes that one constant voltage source ties to ground, 0 elsewhere."""
-    found = np.zeros(len(circuit.nodes))
-    sources = circuit.voltage_sources
-    constant = np.ones(len(sources), bool)
-    constant[circuit.inputs.source[circuit.inputs.source < len(sources)]] = False
-    for (plus, minus), volts in zip(sources.terminals[constant].tolist(), sources.values[constant], strict=True):
-        found[plus or minus] = volts if minus == 0 else -volts
-    return found
+def _constants(circuit: Circuit) -> tuple[Floats, Floats]:
+    """What constant sources give each node, as magnitudes that add up: volts [N] of those that voltage sources hold,
+    one on another, and amperes [N] that current sources send into it or take."""
+    volts, sources = np.zeros(len(circuit.nodes)), np.abs(circuit.voltage_sources.values)
+    for tier in source_tree(circuit)[0]:
+        volts[tier.nodes] = sources[tier.sources] + (0.0 if tier.parents is None else volts[tier.parents])
+    return volts, abs(incidence(circuit, "current_sources")) @ np.abs(circuit.current_sources.values)

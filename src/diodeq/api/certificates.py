@@ -23,7 +23,7 @@ def certify(
     *,
     tolerances: Sequence[float] = (0.01,),
     supply: float = 0.0,
-    temperatures: tuple[float, float] = (27.0, 27.0),
+    temperatures: tuple[float, float] | None = None,
     units: str = "network",
     simulator: str = "wave",
     workers: int | None = None,
@@ -36,7 +36,7 @@ def certify(
         circuit: of resistors, diodes (or other one-ports) and sources.
         inputs: float64[B, n_in]. labels: class numbers int[B]. units: of inputs.
         tolerances: of all resistances, shares. supply: of constant sources, a share.
-        temperatures: °C, the coldest and the hottest.
+        temperatures: °C, the coldest and the hottest; the circuit's own by default.
         simulator, workers, time_limit: what solves the board in the middle.
         on_sample: called with the number of samples that are done.
 
@@ -52,6 +52,6 @@ def certify(
     drives = volts_of(circuit, inputs, units)
     known = None if labels is None or circuit.scaling.regresses else labels_in(circuit, labels, units)
     classes = None if known is None else known.astype(np.int64)
-    boxes = [Box(each, supply, *temperatures) for each in tolerances]
+    boxes = [Box(each, supply, *(temperatures or (circuit.temperature,) * 2)) for each in tolerances]
     with create(simulator, workers, time_limit) as engine:
         return certified(circuit, drives, classes, boxes, engine, on_sample)

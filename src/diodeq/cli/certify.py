@@ -43,7 +43,7 @@ def _tolerances(context: click.Context, parameter: click.Parameter, value: str) 
     help="Of every resistance, one or several.",
 )
 @click.option("--supply", metavar="T", default="0%", show_default=True, help="Of every constant source.")
-@click.option("--temperature", metavar="COLD:HOT", default="27:27", help="°C, such as 0:70.  [default: 27 °C]")
+@click.option("--temperature", metavar="COLD:HOT", help="°C, such as 0:70.  [default: the circuit's own]")
 @click.option("--largest", is_flag=True, help="Find the largest tolerance that keeps each sample's decision, too.")
 @click.option("--plot", "picture", type=WRITTEN, help="Draw certified accuracy over tolerance (.svg, .png, .pdf).")
 @SIMULATOR
@@ -55,7 +55,7 @@ def certify(
     samples: int | None,
     tolerances: tuple[float, ...],
     supply: str,
-    temperature: str,
+    temperature: str | None,
     largest: bool,
     picture: Path | None,
     simulator: str,
@@ -81,9 +81,13 @@ def certify(
         from diodeq.report.figures import demand_drawable
 
         demand_drawable(picture)
-    spread = Variation.parse(f"supply_error={supply},temperature={temperature}")
-    box = Box(tolerances[0], spread.supply_error, spread.coldest, spread.hottest)
     loaded = Circuit.load(circuit)
+    spread = Variation.parse(f"supply_error={supply}")
+    cold, hot = loaded.temperature, loaded.temperature
+    if temperature is not None:
+        given_range = Variation.parse(f"temperature={temperature}")
+        cold, hot = given_range.coldest, given_range.hottest
+    box = Box(tolerances[0], spread.supply_error, cold, hot)
     drives, labels = Samples(**given).read(circuit, loaded)
     if drives is None:
         raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
