@@ -17,6 +17,7 @@ from diodeq.circuit import Inputs, bank, check
 from diodeq.circuit.amplifiers import groups_of, inside
 from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.power import dissipated, dissipation
+from diodeq.circuit.supplies import Supplied
 from diodeq.circuit.survey import Survey
 from diodeq.cli.main import main
 from diodeq.devices import amplifier
@@ -24,7 +25,7 @@ from diodeq.devices.amplifier import Amplifier
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError
-from diodeq.learning.power import heat
+from diodeq.learning.power import power_gradient
 from diodeq.netlist.listing import tolerances_for
 from diodeq.simulators import create
 from diodeq.synthesis.amplifiers import Amplifiers
@@ -65,12 +66,22 @@ def test_watts_are_those_of_the_supplies_everywhere(limit, wave):
     assert survey.found().watts_max == pytest.approx(wanted[0], rel=1e-4)
 
 
+def test_outputs_give_what_current_sources_take_from_them(wave):
+    """A follower's - input is its output, and takes its bias current there."""
+    circuit = follower(replace(PART, current=np.inf, bias=2e-3), 12.0, 1e3)
+    point = wave.operate(circuit, np.array([[5.0], [-3.0]]))
+    (found,) = Supplied.of(circuit)
+    amperes = found.amperes(point.node_voltages)
+    assert amperes[:, 0] == pytest.approx([7e-3, -1e-3], rel=1e-4)
+    assert found.watts(point.node_voltages, amperes) == pytest.approx([24e-3 + 49e-3, 24e-3 + 9e-3], rel=1e-4)
+
+
 @pytest.mark.parametrize(("name", "times"), [("TL074", 1.0), ("TL074", 4.0), ("ideal", 1.0)])
 def test_the_gradient_of_watts_goes_through_supplies(name, times, wave):
     network, inputs = mondeq()
     circuit = compile_network(network, "precision", diode="1N4148", amplifier=name, inputs=inputs).circuit
     volts = times * circuit.scaling.to_volts(inputs[1:3])
-    found = heat(wave, wave.operate(circuit, volts))
+    found = power_gradient(wave, wave.operate(circuit, volts))
 
     def watts(conductances):
         point = wave.operate(circuit.with_conductances(conductances), volts)
