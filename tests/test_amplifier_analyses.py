@@ -17,6 +17,7 @@ from diodeq.circuit import Inputs, bank, check
 from diodeq.circuit.amplifiers import groups_of, inside
 from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.power import dissipated, dissipation
+from diodeq.circuit.supplies import Supplied
 from diodeq.circuit.survey import Survey
 from diodeq.cli.main import main
 from diodeq.devices import amplifier
@@ -63,6 +64,16 @@ def test_watts_are_those_of_the_supplies_everywhere(limit, wave):
     survey = Survey(circuit)
     survey.add(point.drives, point.node_voltages)
     assert survey.found().watts_max == pytest.approx(wanted[0], rel=1e-4)
+
+
+def test_outputs_give_what_current_sources_take_from_them(wave):
+    """A follower's - input is its output, and takes its bias current there."""
+    circuit = follower(replace(PART, current=np.inf, bias=2e-3), 12.0, 1e3)
+    point = wave.operate(circuit, np.array([[5.0], [-3.0]]))
+    (found,) = Supplied.of(circuit)
+    amperes = found.amperes(point.node_voltages)
+    assert amperes[:, 0] == pytest.approx([7e-3, -1e-3], rel=1e-4)
+    assert found.watts(point.node_voltages, amperes) == pytest.approx([24e-3 + 49e-3, 24e-3 + 9e-3], rel=1e-4)
 
 
 @pytest.mark.parametrize(("name", "times"), [("TL074", 1.0), ("TL074", 4.0), ("ideal", 1.0)])

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -21,6 +21,8 @@ from diodeq.devices.amplifier import Amplifier
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.technology import get as get_technology
 from diodeq.errors import InputError, NotRealizableError, UsageError
+from diodeq.learning import datasets
+from diodeq.learning.tuning import Answers, tune
 from diodeq.netlist.bom import rows
 from diodeq.netlist.dialects import full_deck
 from diodeq.network import Activation, Network, Stage
@@ -515,3 +517,23 @@ def test_compile_tunes_what_it_compiled(tmp_path, cli, capsys):
     capsys.readouterr()
     assert main([*map(str, ("compile", tmp_path / "w.npz", *out[:-1], "iris"))]) == 3
     assert "3 inputs but iris has 4 features" in capsys.readouterr().err
+
+
+def test_what_would_be_tuned_to_worse_is_left_as_it_was(tmp_path, wave):
+    network, x = mondeq()
+    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=x).circuit
+    np.savez(tmp_path / "data.npz", X=x, y=np.arange(40) % 2)
+    data = datasets.load(f"npz:{tmp_path / 'data.npz'}", 0)
+    found = tune(wave, circuit, network, data, Technology(), rate=0.5)
+    assert not found.better
+    assert found.circuit is circuit
+    assert found.after == found.before
+    assert "it is left as it was" in found.sentence()
+
+
+def test_answers_of_the_tuned_are_off_by_shares_of_the_largest_output():
+    wanted = np.array([[4.0, 1.0], [0.0, 2.0], [3.0, 2.0], [1.0, 0.0]])
+    found = wanted + np.array([[0.0, 0.4], [0.0, 0.0], [-1.2, 0.0], [0.0, 0.0]])
+    answers = Answers.of(found, wanted, np.array([0, 0, 1, 1]))
+    shares = {"error": 0.3, "rms": np.sqrt(0.2) / 4.0, "agreement": 0.75, "accuracy": 0.5}
+    assert asdict(answers) == pytest.approx(shares)

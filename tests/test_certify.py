@@ -9,15 +9,17 @@ import pytest
 
 import diodeq
 from diodeq.analysis.certified import certify, largest_tolerances, pieces
-from diodeq.analysis.comparison import Box
+from diodeq.analysis.comparison import Boards, Box
 from diodeq.analysis.enclosure import enclose
 from diodeq.analysis.passive import Passive
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import bank
 from diodeq.circuit.inputs import Inputs
+from diodeq.circuit.proof import attainable
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.simulators import create
 from diodeq.synthesis.layered import layered
@@ -112,16 +114,20 @@ def rows_of(circuit):
     return rows
 
 
-@pytest.mark.parametrize("tolerance", [0.001, 0.05, 0.5])
-def test_a_divider_is_bounded_by_its_closed_form(tolerance, wave):
-    divider = Circuit(
+def divider():
+    """Of one input, as its one output."""
+    return Circuit(
         nodes=("0", "in", "out"),
         resistors=bank("resistors", [(1, 2, 1e-3), (2, 0, 3e-3)]),
         voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
         inputs=driven(("x",)),
         outputs=np.array([[2, 0]]),
     )
-    _, (found,) = enclosures(divider, Box(tolerance), np.array([[4.0]]), wave)
+
+
+@pytest.mark.parametrize("tolerance", [0.001, 0.05, 0.5])
+def test_a_divider_is_bounded_by_its_closed_form(tolerance, wave):
+    _, (found,) = enclosures(divider(), Box(tolerance), np.array([[4.0]]), wave)
     low, high = 1.0 - tolerance, 1.0 + tolerance
     for bound, upper, lower in ((found.above, low, high), (found.below, high, low)):
         assert bound[2] == pytest.approx(4.0 * lower / 3.0 / (upper + lower / 3.0), rel=1e-9)
@@ -228,17 +234,22 @@ def test_temperatures_are_cut_into_narrow_ranges():
     assert pieces(Box(0.01)) == [Box(0.01)]
 
 
-def test_what_is_beyond_the_laws_that_grow_with_temperature_has_no_bound(wave):
-    """A hard-driven diode's current falls with temperature above its band gap."""
-    hard = Circuit(
+def alone(model):
+    """A diode behind a resistor that drops next to nothing."""
+    return Circuit(
         nodes=("0", "in", "out"),
         resistors=bank("resistors", [(1, 2, 10.0)]),
         diodes=bank("diodes", [(2, 0, 0)]),
         voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
-        models=(catalogue.get("1N4148"),),
+        models=(model,),
         inputs=driven(("x",)),
         outputs=np.array([[2, 0]]),
     )
+
+
+def test_what_is_beyond_the_laws_that_grow_with_temperature_has_no_bound(wave):
+    """A hard-driven diode's current falls with temperature above its band gap."""
+    hard = alone(catalogue.get("1N4148"))
     drives = np.array([[3.0]])
     _, (found,) = enclosures(hard, Box(0.01, cold=20.0, hot=25.0), drives, wave)
     assert not found.bounded
@@ -247,6 +258,98 @@ def test_what_is_beyond_the_laws_that_grow_with_temperature_has_no_bound(wave):
     assert told.to_json()["largest_bound_volts"] is None
     assert not told.kept.any()
     assert enclosures(hard, Box(0.01), drives, wave)[1][0].bounded
+
+
+def test_one_output_keeps_its_sign_or_nothing(wave):
+    drives = np.array([[4.0], [-4.0], [0.0]])
+    (found,) = certify(divider(), drives, None, [Box(0.3)], wave)
+    assert found.kept.tolist() == [True, True, False]
+    largest = largest_tolerances(divider(), drives, wave, Box(0.0))
+    assert (largest[:2] > 0.4).all()
+    assert largest[2] == 0.0
+
+
+@pytest.mark.parametrize(("cold", "hot"), [(12.0, 22.0), (57.0, 67.0)])
+def test_a_range_of_temperatures_is_as_bad_as_its_worst_piece(cold, hot, wave):
+    """Beside the circuit as drawn at 27 °C, from which the first piece is farther, or the last."""
+    circuit, box = small(), Box(0.0, cold=cold, hot=hot)
+    drives = volts(circuit, 4)
+    drawn = wave.operate(circuit, drives).outputs
+    (whole,) = certify(circuit, drives, None, [box], wave)
+    parts = certify(circuit, drives, None, pieces(box), wave)
+    assert np.array_equal(whole.bounds, np.max([part.bounds for part in parts], axis=0))
+    assert any((whole.bounds > part.bounds).any() for part in parts)
+    for celsius in (cold, hot):
+        found = wave.operate(replace(circuit, temperature=celsius), drives).outputs
+        assert (np.abs(found - drawn) <= whole.bounds).all()
+
+
+@pytest.mark.parametrize("outputs", [[(2, 3)], [(2, 0), (3, 0)]], ids=["one", "two"])
+def test_a_decision_is_kept_by_all_of_a_range_or_lost(outputs, wave):
+    """Whether a diode drops less than at 15 °C: it does on all boards but the coldest, which the first piece has."""
+
+    def beside(volts):
+        return Circuit(
+            nodes=("0", "in", "diode", "divider"),
+            resistors=bank("resistors", [(1, 2, 1e-3), (1, 3, 1e-3), (3, 0, 1e-3 * (5.0 / volts - 1.0))]),
+            diodes=bank("diodes", [(2, 0, 0)]),
+            voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+            models=(catalogue.get("1N4148"),),
+            inputs=driven(("x",)),
+            outputs=np.array(outputs),
+        )
+
+    drives, box = np.array([[5.0]]), Box(0.0, cold=12.0, hot=22.0)
+    circuit = beside(wave.operate(replace(beside(1.0), temperature=15.0), drives).node_voltages[0, 2])
+    parts = certify(circuit, drives, None, pieces(box), wave)
+    assert [part.kept.tolist() for part in parts] == [[False], [True]]
+    assert not certify(circuit, drives, None, [box], wave)[0].kept.any()
+
+
+def test_bounds_allow_for_what_the_engine_may_be_off(wave):
+    """The centre's voltages, moved as far as an engine promises them."""
+    point = wave.operate(divider(), np.array([[4.0]]))
+    moved = point.node_voltages.copy()
+    moved[0, 2] += attainable(moved)[0]
+    found = enclose(Passive.of(divider()), Box(0.0), replace(point, node_voltages=moved), 0)
+    assert found.reach(rows_of(divider()))[0] >= moved[0, 2] - 1.0
+
+
+@pytest.mark.parametrize("rail", [2.0, -2.0])
+def test_what_a_conducting_diode_passes_on_of_its_rail_is_bounded(rail, wave):
+    circuit = Circuit(
+        nodes=("0", "in", "rail", "out"),
+        resistors=bank("resistors", [(1, 3, 1e-3)]),
+        diodes=bank("diodes", [(3, 2, 0)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0), (2, 0, rail)]),
+        models=(catalogue.get("1N4148"),),
+        inputs=driven(("x",)),
+        outputs=np.array([[3, 0]]),
+    )
+    drives, box = np.array([[5.0]]), Box(0.0, supply=1e-4)
+    point, (found,) = enclosures(circuit, box, drives, wave)
+    board = circuit.with_values("voltage_sources", circuit.voltage_sources.values * (1.0 + box.supply))
+    moved = abs(wave.operate(board, drives).outputs - point.outputs)[0, 0]
+    assert 0.9 * 2e-4 < moved <= found.reach(rows_of(circuit))[0] < 1.2 * moved
+
+
+def test_currents_grow_with_temperature_where_they_are_said_to(wave):
+    model = DiodeModel("odd", {"is": 1e-9, "n": 2.0, "eg": 0.69, "xti": 0.0, "bv": 5.0})
+    circuit, box = alone(model), Box(0.01, cold=20.0, hot=25.0)
+    boards = Boards.of(Passive.of(circuit), box, wave.operate(box.centre(circuit), np.zeros((1, 1))), 0)
+    (low,), (high,) = boards.grows
+    v = np.append(np.linspace(low, high, 201), high + 0.1)
+    laws = [one_ports((model,), np.zeros(1, np.intp), celsius) for celsius in np.linspace(20.0, 25.0, 11)]
+    currents = np.abs([law.current(v[:, None])[:, 0] for law in laws])
+    assert (np.diff(currents[:, :-1], axis=0) >= 0.0).all()
+    assert (np.diff(currents[:, -1]) < 0.0).all()
+
+
+def test_a_diode_near_its_breakdown_has_no_bound_over_temperatures(wave):
+    circuit, drives = alone(DiodeModel("zener", {"is": 1e-9, "bv": 5.0, "ibv": 1e-6})), np.array([[-5.5]])
+    for box, bounded in ((Box(0.01), True), (Box(0.01, cold=20.0, hot=25.0), False)):
+        (found,) = enclosures(circuit, box, drives, wave)[1]
+        assert found.bounded == bounded
 
 
 def test_what_cannot_be_bounded_is_refused(wave):

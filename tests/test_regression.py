@@ -12,7 +12,9 @@ from diodeq.cli.main import main
 from diodeq.errors import InputError, UsageError
 from diodeq.learning import datasets
 from diodeq.learning.encoding import regressing, units
-from diodeq.measures import scored
+from diodeq.learning.objective import bind, labels_of
+from diodeq.learning.recipe import Recipe
+from diodeq.measures import demand_labels, scored
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.uniform(-1.0, 1.0, (60, 2))
@@ -95,12 +97,26 @@ def test_r2_is_scikit_learns(columns):
     assert (scored(flat, flat), scored(flat + 1, flat)) == (1.0, 0.0)
 
 
+@pytest.mark.parametrize("shape", [(40, 2), (39, 1), (1, 40)])
+def test_there_is_a_target_for_each_sample_and_output(shape):
+    demand_labels(np.zeros((40, 1)), 40, 1)
+    with pytest.raises(InputError, match="do not fit 40 samples"):
+        demand_labels(np.zeros(shape), 40, 1)
+
+
 def test_targets_become_volts_and_back():
     scaling = regressing(units(X, "range", 5.0, 4.0), Y[:, None])
     volts = scaling.target_volts(Y[:, None])
     assert (4.0 * volts).mean() == pytest.approx(0.0, abs=1e-12)
     assert (4.0 * volts).std() == pytest.approx(1.0)
     np.testing.assert_allclose(scaling.from_volts(volts)[:, 0], Y, rtol=1e-13)
+
+
+def test_the_loss_is_of_quantities_in_their_own_deviations(run):
+    circuit = Circuit.load(run[2])
+    loss, _ = bind(Recipe(loss="squared-error"), circuit, labels_of(circuit, Y[:, None]))(np.zeros((60, 1)))
+    missed = (Y[:, None] - circuit.scaling.from_volts(np.zeros((1, 1)))) / circuit.scaling.target_scale
+    assert loss == pytest.approx(0.5 * np.mean(missed**2), rel=1e-12)
 
 
 def test_several_quantities_are_learned_at_once(tmp_path):

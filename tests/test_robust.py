@@ -127,6 +127,26 @@ def test_the_gradient_on_a_board_is_that_of_the_drawn_conductances(variation):
             assert slope == pytest.approx(found[k], rel=1e-4, abs=1e-6 * np.abs(found).max())
 
 
+def test_the_worst_board_has_every_resistor_where_the_loss_rises():
+    circuit, technology = plain(), Technology(variation=Variation(tolerance=0.1, shape="worst"))
+    loss, rule, met = cross_entropy(LABELS, beta=2.0), RULES["hardware-linearization"], []
+
+    def noting(simulator, board, *given, **named):
+        met.append(board.conductances / circuit.conductances)
+        return rule(simulator, board, *given, **named)
+
+    with create("wave") as engine:
+        found = on_board(noting, technology, np.random.default_rng(5), engine, circuit, DRIVES, loss)
+        drawn = rule(engine, circuit, DRIVES, loss)
+    first, factor = met
+    assert (first == 1.0).all()
+    assert factor[circuit.mask] == pytest.approx(1.0 / (1.0 - 0.1 * np.sign(drawn.conductances)))
+    with create("wave") as engine:
+        board = rule(engine, circuit.with_conductances(circuit.conductances * factor), DRIVES, loss)
+    assert found.loss == board.loss > drawn.loss
+    assert found.conductances == pytest.approx(board.conductances * factor[circuit.mask], rel=1e-12)
+
+
 def test_robust_training_is_recorded_and_resumes_in_the_same_bits(tmp_path):
     options = [*QUICK, "--robust", "tolerance=10%,saturation=0.3,temperature=0:70"]
     whole, summary = train(tmp_path / "whole", *options)
