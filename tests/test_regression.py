@@ -48,7 +48,7 @@ def write(path, count, head=""):
         (np.arange(60) % 3, "regression", "regression"),
         (np.arange(60), "", "regression"),
         (np.arange(60) % 21, "", "regression"),
-        (np.arange(60) % 20, "", "classification"),
+        (np.arange(60) % 15, "", "classification"),
         (np.stack([Y, -Y], axis=1), "", "regression"),
         (np.where(X[:, 0] > 0, "a", "b"), "", "classification"),
     ],

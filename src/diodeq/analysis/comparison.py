@@ -57,8 +57,8 @@ class Boards:
     """All boards for one sample, around the centre's ``volts`` [N] and conductances ``middle`` [n].
 
     Conductances are off by the share ``tolerance`` at most, held nodes by ``supply`` [N] volts; ``injected`` [n]
-    are the amperes that come into each free node, give or take ``unsure`` [n]. ``usual`` are the centre's laws, ``laws`` those
-    at the least and the highest temperature; ``slack`` is what the engine may be off. ``grows`` [d] are the voltages
+    amperes come into each free node, give or take ``unsure`` [n]. ``usual`` are the centre's laws, ``laws`` those at
+    the least and the highest temperature; ``slack`` is what the engine may be off. ``grows`` [d] are the voltages
     between which currents grow with temperature, None where there is one temperature.
     """
 

@@ -13,13 +13,14 @@ from diodeq.cli.measure import measure
 from diodeq.cli.options import JSON, POSITIVE, SIMULATOR, TIME_LIMIT, WRITTEN, print_json
 from diodeq.cli.part_summaries import CURRENTS, shown_amperes, summaries, warmth
 from diodeq.cli.technologies import technologies
-from diodeq.cli.terminal import say
+from diodeq.cli.terminal import mention, say
 from diodeq.devices import catalogue
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.model import PARAMETERS
 from diodeq.devices.ratings import LIMITS
 from diodeq.devices.transistor.model import TransistorModel
 from diodeq.devices.two_pin import EXPORTED, TwoPin, definition
+from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.network import ACTIVATIONS, Activation
 from diodeq.printable import quantity
@@ -54,7 +55,12 @@ def list_devices(as_json: bool) -> None:
     Example: diodeq devices list
     """
     known = catalogue.parts()
-    added = [catalogue.ADDED[name] for name in catalogue.ADDED if name.casefold() not in known]
+    added = []
+    for name in catalogue.ADDED:
+        try:
+            added += [catalogue.ADDED[name]] if name.casefold() not in known else []
+        except InputError as error:  # a package's, which harms no other part
+            mention(str(error))
     parts = summaries([*known.values(), *added])
     if as_json:
         print_json(parts)

@@ -139,6 +139,8 @@ def _told(raw: dataset_files.Raw) -> str:
     y = raw.y
     if raw.classes is not None or y.dtype.kind not in "fiu":
         return "classification"
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        return "classification"  # which says what is wrong with it
     if y.ndim == 2 and y.shape[1] > 1:
         return "regression" if np.any(y % 1) else "classification"
     values = np.unique(y)

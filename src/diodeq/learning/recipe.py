@@ -102,7 +102,9 @@ class Recipe:
         if self.quantize:
             ladder(self.quantize, self.low, self.high)
         if self.robust:
-            variation_of(self.robust)
+            spread = variation_of(self.robust)
+            if spread.shape == "worst" and not spread.tolerance:
+                raise UsageError("shape=worst has no tolerance whose end could be worst", "add tolerance=5%")
         for name in self.also:
             if name not in OTHERS:
                 raise UsageError(f"{name!r} cannot be trained", f"use one of {', '.join(OTHERS)}")
