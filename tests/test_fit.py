@@ -128,7 +128,7 @@ def test_the_command(tmp_path, capsys):
     assert found["activation"] == "sigmoid"
     errors = [each["largest_error"] for each in found["proposals"]]
     assert errors == sorted(errors)
-    assert picture.read_text().lstrip().startswith("<?xml")
+    assert picture.read_text().lstrip().startswith("<svg")
     assert main([*words, "--top", "1"]) == 0
     told = capsys.readouterr().out
     assert "these are for tanh" in told

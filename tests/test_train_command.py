@@ -69,7 +69,7 @@ def test_a_run_leaves_its_files_and_one_json_document(finished):
     assert lines_of(run)[-1]["test_accuracy"] == summary["test_accuracy"]
     assert summary["verified"]["test_accuracy"] == summary["test_accuracy"]
     assert summary["verified"]["max_difference_volts"] == 0.0
-    assert (run / "training.svg").read_text().startswith("<?xml")
+    assert (run / "training.svg").read_text().startswith("<svg")
     assert "1n4148" in (run / "netlist.cir").read_text().lower()
 
 

@@ -1,8 +1,9 @@
 """Intervals of every unit for a box of inputs: proved, by interval arithmetic through the stages.
 
 A feed-forward stage maps intervals to intervals. Of an equilibrium stage the margin m bounds how far its units move,
-``‖z(x) - z(c)‖₂ ≤ ‖U (x - c)‖₂ / m`` (THEORY.md §1: its inclusion is strongly monotone), and what lies in an interval
-lies in its image under ``z_i = σ(W_ii z_i + Σ_j≠i W_ij z_j + U x + b)`` too, which is repeated until nothing shrinks.
+``‖z(x) - z(c)‖₂ ≤ ‖U (x - c)‖₂ / m`` (guide/theory.md §6: its inclusion is strongly monotone), and what lies in an
+interval lies in its image under ``z_i = σ(W_ii z_i + Σ_j≠i W_ij z_j + U x + b)`` too, which is repeated until nothing
+shrinks.
 """
 
 from __future__ import annotations
