@@ -270,7 +270,7 @@ def test_every_option_with_a_path_says_whether_it_writes() -> None:
     kinds = {(name, p.name): isinstance(p.type, Written) for name, p in options() if isinstance(p.type, click.Path)}
     written = {key for key, writes in kinds.items() if writes}
     assert {name for (_, name), writes in kinds.items() if not writes} <= READ
-    assert {name for _, name in written} == {"out", "output", "picture", "subject", "file"}
+    assert {name for _, name in written} == {"out", "output", "picture", "subject", "file", "parasitics"}
     assert ("import", "file") in written
     assert {("train", "out"), ("simulate", "output"), ("montecarlo", "out"), ("settle", "picture")} < written
 

@@ -39,7 +39,7 @@ def heard(tmp_path, monkeypatch):
         limits.append(time_limit)
         return simulators.WaveSimulator(workers=workers)
 
-    monkeypatch.setitem(simulators.ENGINES, "ngspice", engine)
+    monkeypatch.setitem(simulators.ENGINES.own, "ngspice", engine)
 
     def ask(*arguments):
         code = main(["simulate", "c.npz", "--inputs", "x.csv", *arguments])

@@ -26,6 +26,8 @@ NAMES = (*REALIZATIONS, "precision")
 """All by name; ``auto`` tries the last one first where there are amplifiers."""
 
 MAX_GAIN = 1000.0
+# Volts per unit beyond which no circuit is looked for.
+HIGHEST = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,12 @@ def compile_network(
     for what, value in (("volts_per_unit", volts_per_unit), ("max_gain", max_gain)):
         if value is not None and not 0.0 < value < np.inf:
             raise UsageError(f"{what} = {value:g} is not possible", "give a positive number", arguments=(what,))
+    if volts_per_unit is not None and volts_per_unit > HIGHEST:
+        raise UsageError(
+            f"{volts_per_unit:g} volts per unit are more than any part stands",
+            f"give {HIGHEST:g} at most",
+            arguments=("volts_per_unit",),
+        )
     given, network = network, without_sigmoids(network)
     title = title or _titled(network)
     rows = None if inputs is None else as_inputs(network, inputs)
