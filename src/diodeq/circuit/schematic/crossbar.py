@@ -71,7 +71,7 @@ class Crossbar:
             pen.part("Resistor", (x, y + KNEE), (x + FOOT, y))
             pen.dot((x, y + KNEE))
             pen.dot((x + FOOT, y))
-            pen.say(self.sheet.ohms(k), (x + 0.62, y + 1.5), color=VALUE)
+            pen.say(self.sheet.ohms(k), (x + 0.68, y + 1.62), color=VALUE)
             source, reach = (column, y + KNEE) if self.horizontal else (row, x + FOOT)
             furthest = min if self.horizontal else max
             ends[source] = furthest(ends.get(source, reach), reach)
@@ -144,7 +144,7 @@ class Crossbar:
         """Resistors and diodes from the layer's nodes to ground, side by side."""
         pen, circuit = self.sheet.pen, self.sheet.circuit
         taken = dict.fromkeys(mine, 0)
-        parts: list[tuple[int, str, str, bool]] = []
+        parts: list[tuple[int, str, str | tuple[str, ...], bool]] = []
         for k, (anode, cathode) in enumerate(circuit.diodes.terminals.tolist()):
             node = anode or cathode
             if node in mine and 0 in (anode, cathode):

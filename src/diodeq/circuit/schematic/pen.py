@@ -15,6 +15,7 @@ Align = Literal["left", "center", "right"]
 
 # Schemdraw knows no "currentColor"; this stands for it until the file is written.
 INK = "#010203"
+LINE = 0.36
 NODE, VALUE, OUTPUT = "#2f7ed8", "#7d8590", "#c2571a"
 
 _STYLE = """<style>
@@ -66,13 +67,17 @@ class Pen:
 
     def say(
         self,
-        text: str,
+        text: str | tuple[str, ...],
         at: Point,
         color: str = INK,
         align: Literal["left", "center", "right"] = "left",
         size: float = 8,
     ) -> None:
-        """Text beside (left, right) or centred on a point."""
+        """Text beside (left, right) or centred on a point; lines of it stand around that height."""
+        if isinstance(text, tuple):
+            for number, line in enumerate(text):
+                self.say(line, (at[0], at[1] + LINE * ((len(text) - 1) / 2 - number)), color, align, size)
+            return
         text = escape(printable(text))  # schemdraw takes its text for XML
         label = self._elements.Label(color=color).at(at).theta(0)
         self._sheet.add(label.label(text, loc="center", halign=align, valign="center", ofst=0, fontsize=size))

@@ -59,11 +59,9 @@ class Sheet:
                 x += draw_part(self.pen, self.circuit, kind, k, (x, y), self.said(kind, k))
                 self.low = y - 3.0
 
-    def ohms(self, k: int) -> str:
-        """What is written at a resistor; of a circuit that somebody drew, its name too."""
-        bank = self.circuit.resistors
-        value = si(1.0 / self.circuit.conductances[k])
-        return value if bank.groups else f"{self.circuit.part_names('resistors')[k]} {value}"
+    def ohms(self, k: int) -> tuple[str, str]:
+        """What is written at a resistor: its name, as netlist and parts list have it, and its ohms."""
+        return self.circuit.part_names("resistors")[k], si(1.0 / self.circuit.conductances[k])
 
     def said(self, kind: str, k: int) -> str:
         """What is written at a part."""
