@@ -464,7 +464,7 @@ def test_compile_takes_an_amplifier_and_an_error(tmp_path, cli, capsys):
     save(network, tmp_path / "w.npz")
     np.savetxt(tmp_path / "X.csv", inputs, delimiter=",")
     out = ["-o", tmp_path / "c.npz", "--diode", "1N4148", "--inputs", tmp_path / "X.csv"]
-    told = cli("compile", tmp_path / "w.npz", *out, "--amplifier", "TL074", "--error", "2")
+    told = cli("compile", tmp_path / "w.npz", *out, "--amplifier", "TL074", "--error", "2%")
     assert "10 amplifiers TL074" in told
     assert "the cheapest within 0.02" in told
     assert "certificate: none, as" in told

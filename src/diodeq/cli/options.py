@@ -94,9 +94,17 @@ class Finite(click.FloatRange):
         return found
 
 
+class Percent(Finite):
+    """A number in per cent, with or without the sign."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        """The number."""
+        return super().convert(value.strip().removesuffix("%") if isinstance(value, str) else value, param, context)
+
+
 POSITIVE = Finite(min=0.0, min_open=True)
 # Of resistors, for a certificate.
-PERCENT = Finite(min=0.0, max=100.0, max_open=True)
+PERCENT = Percent(min=0.0, max=100.0, max_open=True)
 
 
 SIMULATOR = click.option(

@@ -101,7 +101,7 @@ def plan(
         if getattr(stage.activation, "name", "") not in ACTIVATIONS:
             raise NotRealizableError(
                 f"stage {k} has the activation {stage.activation}, for which there is no active rectifier",
-                "use another --realization",
+                "use another realization",
                 arguments=("realization",),
             )
     volts, drop = reach(supplied, diode)
