@@ -127,7 +127,7 @@ def _moving(circuit: Circuit, group: Group, slews: bool) -> Circuit:
     banks = {
         **put.banks,
         "buffers": circuit.buffers.with_values(values),
-        "resistors": _some(circuit.resistors, kept),
+        "resistors": circuit.resistors.kept(kept),
     }
     return circuit.with_banks(banks, nodes=nodes, models=(*circuit.models, *curves), trainable=circuit.mask[kept])
 
@@ -214,12 +214,3 @@ class Added:
         """No part that was added is."""
         count = len(self.banks.get("resistors", self._circuit.resistors))
         return np.append(self._circuit.mask, np.zeros(count - len(self._circuit.mask), bool))
-
-
-def _some(bank: Bank, kept: Bools) -> Bank:
-    """Some of the parts, in the groups that they were in."""
-    edges = np.cumsum([0, *(count for _, count in bank.groups)])
-    groups = tuple(
-        (name, int(kept[start:end].sum())) for (name, _), start, end in zip(bank.groups, edges, edges[1:], strict=False)
-    )
-    return replace(bank.some(kept), groups=groups)

@@ -135,9 +135,7 @@ def _within(
     step: Callable[[], object],
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Bounds [B, n_out] beside the drawn outputs [B, n_out], and which decisions are kept, [B]."""
-    rows = np.zeros((drawn.shape[1], len(circuit.nodes)))
-    np.add.at(rows, (np.arange(len(rows)), circuit.outputs[:, 0]), 1.0)
-    np.subtract.at(rows, (np.arange(len(rows)), circuit.outputs[:, 1]), 1.0)
+    rows = circuit.output_injections(np.eye(drawn.shape[1]))
     chosen = _decisions(drawn)
     bounds, kept = np.zeros_like(drawn), np.ones(len(drawn), bool)
     for piece in pieces(box):
@@ -145,11 +143,11 @@ def _within(
         outputs = point.outputs
         for sample, best in enumerate(chosen.tolist()):
             where = enclose(passive, piece, point, sample)
-            off = where.reach(rows) + np.abs(outputs[sample] - drawn[sample])
-            bounds[sample] = np.maximum(bounds[sample], off)
+            off = where.reach(rows)
+            bounds[sample] = np.maximum(bounds[sample], off + np.abs(outputs[sample] - drawn[sample]))
             if len(rows) == 1:
                 sign = 1.0 if best else -1.0
-                kept[sample] &= sign * outputs[sample, 0] > where.reach(rows)[0]
+                kept[sample] &= sign * outputs[sample, 0] > off[0]
             else:
                 others = np.delete(np.arange(len(rows)), best)
                 gaps = outputs[sample, best] - outputs[sample, others]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -69,6 +70,13 @@ class Bank:
             tuple(name for name, kept in zip(self.names, chosen.tolist(), strict=True) if kept) if self.names else ()
         )
         return Bank(self.terminals[chosen], self.values[chosen], names)
+
+    def kept(self, chosen: NDArray[np.bool_]) -> Bank:
+        """Some of the parts, in the groups that they were in; groups without any go."""
+        ends = np.cumsum([0, *(count for _, count in self.groups)]).tolist()
+        counts = [int(chosen[first:last].sum()) for first, last in itertools.pairwise(ends)]
+        groups = tuple((label, n) for (label, _), n in zip(self.groups, counts, strict=True) if n)
+        return replace(self.some(chosen), groups=groups)
 
     def with_values(self, values: ArrayLike) -> Bank:
         """The same parts with other values [n]; an array that is read-only is not copied."""

@@ -7,6 +7,7 @@ parts leads to an output go with all their parts: nothing that is measured depen
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,21 +141,14 @@ def without(circuit: Circuit, stays: Bools) -> Circuit:
         if kind == "resistors":
             here[~stays] = False
             chosen = here
-        banks[kind] = _some(parts, here, number)
+        left = parts.kept(here)
+        banks[kind] = replace(left, terminals=number[left.terminals].astype(np.int32))
     return circuit.with_banks(
         banks,
         nodes=tuple(name for name, here in zip(circuit.nodes, held.tolist(), strict=True) if here),
         outputs=number[circuit.outputs].astype(np.int32),
         trainable=circuit.mask[chosen],
     )
-
-
-def _some(parts: Bank, here: Bools, number: NDArray[np.int64]) -> Bank:
-    names = tuple(name for name, stays in zip(parts.names, here.tolist(), strict=True) if stays) if parts.names else ()
-    edges = np.cumsum([0, *(count for _, count in parts.groups)])
-    counts = [int(here[a:b].sum()) for a, b in itertools.pairwise(edges.tolist())]
-    groups = tuple((label, n) for (label, _), n in zip(parts.groups, counts, strict=True) if n)
-    return Bank(number[parts.terminals[here]].astype(np.int32), parts.values[here], names, groups)
 
 
 def _place(group: NDArray[Any], rank: Floats) -> NDArray[np.int64]:
