@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from diodeq.arrays import real
 from diodeq.board import programmable, schematic
-from diodeq.board.bench import Bench, bench
+from diodeq.board.completed import Bench, bench
 from diodeq.board.brackets import legal
 from diodeq.board.copper import Layout
 from diodeq.board.divided import boards

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diodeq.board.bench import Bench, joined
+from diodeq.board.completed import Bench, joined
 from diodeq.board.blocks import Block
 from diodeq.board.copper import Layout
 from diodeq.board.layout import Plan, laid_out
