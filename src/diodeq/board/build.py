@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from diodeq.arrays import real
 from diodeq.board import programmable, schematic
-from diodeq.board.completed import Bench, bench
 from diodeq.board.brackets import legal
+from diodeq.board.completed import Bench, bench
 from diodeq.board.copper import Layout
 from diodeq.board.divided import boards
 from diodeq.board.layout import Plan, roomy

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diodeq.board.completed import Bench, joined
 from diodeq.board.blocks import Block
+from diodeq.board.completed import Bench, joined
 from diodeq.board.copper import Layout
 from diodeq.board.layout import Plan, laid_out
 from diodeq.board.matrix import matrix

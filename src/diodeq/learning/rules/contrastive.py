@@ -1,8 +1,9 @@
 """Contrastive learning: outputs clamped at their targets against outputs left free, squared voltages compared.
 
 Huijzer, Chaffey, Besselink & van Waarde, arXiv:2503.00349: in networks of linear resistors this is projected gradient
-descent on a convex function, the difference of the two powers. No such guarantee is known for circuits with diodes.
-The idea: Movellan, Connectionist Models Summer School, 1991.
+descent on a convex function, the difference of the two powers. With one-ports it is, too, where the clamps hold every
+node; with hidden nodes the function is convex in neither (``learning/holding.py``, guide/theory.md §9). The idea:
+Movellan, Connectionist Models Summer School, 1991.
 """
 
 from __future__ import annotations
