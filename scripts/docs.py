@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,7 @@ CONFIG = {
     "use_directory_urls": False,  # so that the folder can be read without a server
     "theme": {
         "name": "material",
+        "custom_dir": str(HERE / "site"),  # search in pages that no server sends, without fetching what does it
         "font": False,
         "features": ["navigation.sections", "navigation.footer", "content.code.copy"],
         "palette": [
@@ -107,8 +110,17 @@ def nav() -> list[object]:
     return [*found, {"Reference": [{"Commands": "commands.md"}, {"import diodeq": "reference.md"}]}]
 
 
+def fetched(site: Path) -> int:
+    """1, and a line for each, where a page would fetch something from elsewhere."""
+    pattern = re.compile(r"<(?:script|img|link|iframe)[^>]* (?:src|href)=[\"']?(https?:)?//")
+    those = [page for page in sorted(site.rglob("*.html")) if pattern.search(page.read_text(encoding="utf-8"))]
+    for page in those:
+        print(f"{page} fetches something from elsewhere", file=sys.stderr)
+    return int(bool(those))
+
+
 def main() -> int:
-    """Build it, and return mkdocs' exit code."""
+    """Build it, and return mkdocs' exit code, or 1 where a page needs a connection."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=HERE.parent / "build" / "site")
     site = parser.parse_args().folder.resolve()
@@ -130,7 +142,9 @@ def main() -> int:
             "--config-file",
             str(config),
         ]
-        done = subprocess.run([*command, "--site-dir", str(site)], check=False).returncode
+        quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+        done = subprocess.run([*command, "--site-dir", str(site)], check=False, env=quiet).returncode
+    done = done or fetched(site)
     if done == 0:
         print(f"{site / 'index.html'}")
     return done

@@ -156,3 +156,19 @@ def test_the_classifier_goes_on_learning():
     mixed = np.random.default_rng(0).permutation(len(x))
     scores = [model.partial_fit(x[mixed], y[mixed], classes=[0, 1, 2]).score(x, y) for _ in range(6)]
     assert scores[-1] > max(0.85, scores[0])
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        (lambda: diodeq.train("xor", epoch=1), "epochs"),
+        (lambda: diodeq.train("xor", symulator="wave"), "simulator"),
+        (lambda: diodeq.compile(diodeq.Network([diodeq.Stage([[1.0]], [0.0])]), max_gains=3), "max_gain"),
+        (lambda: diodeq.layered((1, 2, 1), toplogy="dense"), "topology"),
+        (lambda: diodeq.front("xor", "nowhere", epoch=3), "epochs"),
+    ],
+)
+def test_an_option_that_there_is_not_names_the_nearest(call, meant):
+    with pytest.raises(diodeq.DiodeqError, match=f"has no option '.*'; did you mean {meant}") as caught:
+        call()
+    assert isinstance(caught.value, TypeError)

@@ -160,6 +160,7 @@ def test_every_command_has_help_with_an_example(name, capsys):
     subcommands = getattr(command, "commands", {}).values()
     for each in subcommands or [command]:
         assert "Example: diodeq" in (each.help or ""), each.name
+        assert (each.help or "").splitlines()[0].endswith("."), "lists of commands show the first line"
         assert any("--json" in option.opts for option in each.params), each.name
 
 

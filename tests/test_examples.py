@@ -12,7 +12,7 @@ LEAVES = {
     1: {"iris.npz", "iris.net"},
     4: {"branches.svg"},
     5: {"drawer.cir"},
-    10: {"parts.csv", "board.asc", "board.cir"},
+    10: {"iris"},
 }
 # What share is right at the end, at least: chance is a third of the flowers, half of the points.
 RIGHT = {1: 80, 2: 90, 4: 80, 5: 60, 6: 80, 9: 60, 10: 60}

@@ -1,5 +1,6 @@
 """Installed packages add engines, rules, dialects, devices and data sets; a broken one says so in a sentence."""
 
+import json
 import subprocess
 import sys
 import time
@@ -163,9 +164,41 @@ def test_a_broken_package_is_named_in_a_sentence(tmp_path, monkeypatch, group, h
 def test_what_fails_at_work_is_a_sentence_too(tmp_path, monkeypatch, group, module):
     attribute, use = USES[group]
     install(tmp_path, monkeypatch, {group: {"mine": f"package0_module:{attribute}"}}, module)
-    with pytest.raises(InputError, match="mine failed: "):
+    with pytest.raises(InputError, match="mine of package0 failed: "):
         use()
     sys.modules.pop("package0_module", None)
+
+
+ANSWERS = """
+from diodeq.simulators.base import OperatingPoint
+from diodeq.simulators.wave import WaveSimulator
+class Engine(WaveSimulator):
+    def operate(self, circuit, drives): %s
+    small_signal = operate
+def engine(*options, workers, time_limit): return Engine()
+"""
+
+
+@pytest.mark.parametrize("answer", ["return None", "return 1 / 0", "return super().operate(circuit, drives[:-1])"])
+def test_an_engine_that_answers_nothing_is_named(tmp_path, monkeypatch, capsys, answer):
+    install(tmp_path, monkeypatch, {"diodeq.engines": {"mine": "package0_module:engine"}}, ANSWERS % answer)
+    with pytest.raises(InputError, match="the engine mine of package0 failed: ") as caught:
+        diodeq.simulate(diodeq.layered((1, 2, 1)), [[1.0]], simulator="mine")
+    assert "uninstall the package" in caught.value.remedy
+    assert main(["doctor", "--json"]) == 5
+    said = capsys.readouterr()
+    assert "the engine mine of package0 failed" in said.err
+    assert json.loads(said.out)["engines"]["mine"]["works"] is False
+    sys.modules.pop("package0_module", None)
+
+
+def test_kinds_of_files_are_nobody_elses(tmp_path, monkeypatch):
+    names = dict.fromkeys(("csv", "iris", "mine"), "package0_module:data")
+    install(tmp_path, monkeypatch, {"diodeq.data": names}, "def data(argument): ...")
+    with pytest.raises(UsageError) as caught:
+        datasets.load("nothing")
+    known = caught.value.remedy
+    assert [known.count(name) for name in ("csv", "iris", "mine")] == [1, 1, 1]
 
 
 def test_names_of_the_house_are_nobody_elses_and_those_of_two_nobodys(tmp_path, monkeypatch):

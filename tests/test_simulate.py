@@ -99,7 +99,13 @@ def test_blocks_answer_what_all_rows_at_once_would(engine: Fake, capsys: pytest.
 
 def test_json_is_the_document_it_would_be_at_once(engine: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--json", "--units", "volts", "-o", "y.csv") == 0
-    wanted = {"simulator": "fake 1", "units": "volts", "output_names": ["cat", "dog"], "unique": True}
+    wanted = {
+        "simulator": "fake 1",
+        "units": "volts",
+        "outputs_are": "volts",
+        "output_names": ["cat", "dog"],
+        "unique": True,
+    }
     wanted["outputs"] = outputs(X).tolist()
     assert capsys.readouterr().out == json.dumps(wanted, indent=2) + "\n"
     assert np.array_equal(np.loadtxt("y.csv", delimiter=","), outputs(X))

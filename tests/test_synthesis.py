@@ -124,8 +124,10 @@ def test_every_resistor_is_in_the_range_and_counts_are_right():
     for made in compiled.report.stages:
         for kind, count in made.parts.items():
             total[kind] = total.get(kind, 0) + count
-    # The bias rail of the diodes belongs to the remedy, and stands in the report only when it is not ground.
     assert total == dict(compiled.report.parts)
+    for remedy, sources in (("none", 1), ("bias", 2)):  # a rail that the diodes do not need is none
+        report = compile_network(Network([Stage([[0.5]], [0.0])]), remedy=remedy, diode="1N4148").report
+        assert report.stages[0].parts["voltage_sources"] == report.parts["voltage_sources"] == sources
     assert deviation(simulate(Oracle(), compiled.circuit, x), solve(net, x).outputs) <= 1e-4
 
 

@@ -67,6 +67,10 @@ class UsageError(DiodeqError):
     exit_code = 2
 
 
+class UnknownOptionError(UsageError, TypeError):
+    """A keyword that a function does not take."""
+
+
 class InputError(DiodeqError):
     """A file or an array that cannot be read or used as given."""
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -25,7 +25,8 @@ GROUPS = {
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """Members of the house, and those that installed packages add in ``group``; a name of the house is never another's.
+    """Members of the house, and those that installed packages add in ``group``; a name of the house is never another's,
+    nor is one of ``taken``, which mean something else already.
 
     ``sound(member)`` says whether what a package adds is of the kind that the group is for. Names can be listed without
     importing any package.
@@ -34,9 +35,9 @@ class Registry(Mapping[str, T], Generic[T]):
         InputError: a member is asked for whose package cannot be imported or has something else there.
     """
 
-    def __init__(self, own: dict[str, T], group: str, sound: Callable[[Any], bool]) -> None:
+    def __init__(self, own: dict[str, T], group: str, sound: Callable[[Any], bool], taken: Container[str] = ()) -> None:
         self.own, self.group = own, group
-        self._sound = sound
+        self._sound, self._taken = sound, taken
         self._loaded: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
@@ -55,11 +56,16 @@ class Registry(Mapping[str, T], Generic[T]):
     def __len__(self) -> int:
         return sum(1 for _ in self)  # not of a list, which would ask for its length
 
+    def whose(self, name: str) -> str:
+        """An added member as errors call it, with the package that adds it."""
+        return f"{name} of {_package(self._added[name][0])}"
+
     @cached_property
     def _added(self) -> dict[str, list[importlib.metadata.EntryPoint]]:
         found: dict[str, list[importlib.metadata.EntryPoint]] = {}
         for entry in importlib.metadata.entry_points(group=self.group):
-            found.setdefault(entry.name, []).append(entry)
+            if entry.name not in self._taken:
+                found.setdefault(entry.name, []).append(entry)
         return found
 
     def _load(self, name: str) -> T:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq.analysis.quantization import drawn_drives
+from diodeq.api.options import demand_known
 from diodeq.circuit import Circuit
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.ladder import ladder
@@ -26,12 +27,12 @@ def compile(network: Network, realization: str = "auto", *, diode: str | Model =
     """A network's weights as a circuit of resistors, diodes and, where they must be, amplifiers or transformers.
 
     ``options`` are those of `synthesis.compile_network`: technology, volts_per_unit, remedy, inputs, max_gain,
-    allow_nonunique, title. The result has the ``circuit``, the ``report`` of what was done and what it costs, and the
-    ``network`` that it computes.
+    allow_nonunique, amplifier, title. The result has the ``circuit``, the ``report`` of what was done and what it
+    costs, and the ``network`` that it computes.
 
     Raises:
         NotRealizableError: the weights or the range of conductances do not allow it, with the numbers.
-        UsageError: an unknown realization, diode or remedy.
+        UsageError: an unknown realization, diode, remedy or option.
 
     Example:
         >>> import diodeq
@@ -40,6 +41,7 @@ def compile(network: Network, realization: str = "auto", *, diode: str | Model =
         >>> [stage.realization for stage in compiled.report.stages]
         ['passive']
     """
+    demand_known("compile", options, compile_network, "realization")
     return compile_network(network, realization, diode=diode, **options)
 
 
@@ -50,7 +52,7 @@ def layered(widths: Sequence[int], diode: str | Model = "1N4148", volts: float =
     `synthesis.layered`: unit, topology, lateral, seed, technology, median, spread, units, temperature, title.
 
     Raises:
-        UsageError: a number out of range, an unknown diode or topology.
+        UsageError: a number out of range, an unknown diode, topology or option.
 
     Example:
         >>> import diodeq
@@ -58,6 +60,7 @@ def layered(widths: Sequence[int], diode: str | Model = "1N4148", volts: float =
         >>> len(circuit.resistors), len(circuit.diodes)
         (172, 10)
     """
+    demand_known("layered", options, whole, "diode", "volts")
     return whole(widths, catalogue.get(diode) if isinstance(diode, str) else diode, volts, **options)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from diodeq.api.options import demand_known
 from diodeq.devices.units import Unit
 from diodeq.learning.compare import Comparison
 from diodeq.learning.compare import compare as run_comparison
@@ -61,7 +62,7 @@ def front(
         >>> [point["resistors"] for point in found["points"]]
         [68.0, 20.0]
     """
-    data, recipe = _recipe(data, target, numbers)
+    data, recipe = _recipe("front", data, target, numbers)
     diode = diode or Unit.parse(recipe.unit).kind.diode
     asked = Front(data, recipe, tuple(parts), tuple(power), tuple(seeds), diode, simulator)
     return run_front(asked, Path(out), workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
@@ -116,7 +117,7 @@ def compare(
         >>> [entry["solves_per_sample"] for entry in found["rules"]]
         [2]
     """
-    data, recipe = _recipe(data, target, numbers)
+    data, recipe = _recipe("compare", data, target, numbers)
     known = tuple(rules) or tuple(RULES)
     asked = Comparison(
         *(data, known, recipe, budget, tuple(seeds), tuple(rates), tuple(tuning_seeds)),
@@ -127,6 +128,7 @@ def compare(
     return run_comparison(asked, Path(out), workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
 
 
-def _recipe(data: str, target: str | None, numbers: dict[str, Any]) -> tuple[str, Recipe]:
+def _recipe(function: str, data: str, target: str | None, numbers: dict[str, Any]) -> tuple[str, Recipe]:
+    demand_known(function, numbers, Recipe, "parts", "power", "rules", "rates", "seeds", "target")
     data = targeted(data, target)
     return data, recipe_for(data, task=numbers.get("task") or "").with_given(**numbers)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.api.options import demand_known
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.errors import UsageError
@@ -80,6 +81,7 @@ def train(
         >>> len(run.circuit.resistors), len(run.metrics), run.data.classes
         (172, 2, ('setosa', 'versicolor', 'virginica'))
     """
+    demand_known("train", numbers, Recipe, "start", "diode", "simulator", "on_epoch")
     said = Recipe().with_given(seed=numbers.get("seed"), task=numbers.get("task"))
     if isinstance(data, (str, Path)):
         loaded = datasets.load(str(data), said.seed, said.task)

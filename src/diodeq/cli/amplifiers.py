@@ -30,8 +30,9 @@ FIGURES: dict[str, tuple[str, str]] = {
 @click.argument("name", required=False)
 @JSON
 def amplifiers(name: str | None, as_json: bool) -> None:
-    """List the operational amplifiers, or show NAME. Your own come from $DIODEQ_AMPLIFIERS or
-    ~/.config/diodeq/amplifiers.toml.
+    """List the operational amplifiers, or show NAME.
+
+    Your own come from $DIODEQ_AMPLIFIERS or ~/.config/diodeq/amplifiers.toml.
 
     Example: diodeq devices amplifiers TL074
     """

@@ -21,7 +21,7 @@ from diodeq.cli.networks import open_network
 from diodeq.cli.options import JSON, PERCENT, STRICT, WEIGHTS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology, get
-from diodeq.errors import InputError, NotRealizableError, SimulationError
+from diodeq.errors import InputError, NotRealizableError, SimulationError, UsageError
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.datasets import load as load_data
 from diodeq.learning.tuning import Tuned
@@ -77,7 +77,7 @@ DRAWN = 64
     help="Then fine-tune it by hardware linearization to answer as the network does, on a data set of `diodeq train`,"
     " whose inputs serve as --inputs too where those are not given.",
 )
-@click.option("--tune-epochs", type=click.IntRange(1), default=1, show_default=True, help="Passes through DATA.")
+@click.option("--tune-epochs", type=click.IntRange(1), help="Passes through DATA of --tune.  [default: 1]")
 @click.option("--nearest", is_flag=True, help="Replace each W by the closest that is passive, and save those weights.")
 @click.option(
     "--technology",
@@ -107,7 +107,7 @@ def compile_command(
     remedy: str,
     inputs: Path | None,
     tune: str | None,
-    tune_epochs: int,
+    tune_epochs: int | None,
     nearest: bool,
     technology: str | None,
     low: float | None,
@@ -125,6 +125,8 @@ def compile_command(
 
     Example: diodeq compile weights.npz -o circuit.npz --diode 1N4148
     """
+    if tune_epochs is not None and tune is None:
+        raise UsageError("--tune-epochs has no meaning where nothing is tuned", "add --tune DATA, or leave it out")
     hardware = get(technology) if technology else Technology()
     limits: dict[str, Any] = {"low": low, "high": high, "supply": supply, "diode": diode}
     hardware = replace(hardware, **{name: value for name, value in limits.items() if value is not None})
@@ -154,7 +156,7 @@ def compile_command(
         compiled = compile_network(network, realization, amplifier=amplifier, **options)
         _demand_exact(compiled, error)
     compiled = replace(compiled, report=replace(compiled.report, distances=distances))
-    tuned = None if data is None else _tuned(compiled, data, hardware, tune_epochs)
+    tuned = None if data is None else _tuned(compiled, data, hardware, tune_epochs or 1)
     if tuned is not None:
         compiled = replace(compiled, circuit=tuned.circuit)
     feasible = _feasible(compiled, hardware, rows)

@@ -49,8 +49,9 @@ devices.add_command(import_parts)
 @devices.command("list")
 @JSON
 def list_devices(as_json: bool) -> None:
-    """List the diodes with their forward voltage at 27 °C. Your own come from $DIODEQ_DEVICES or
-    ~/.config/diodeq/devices.toml.
+    """List the diodes with their forward voltage at 27 °C.
+
+    Your own come from $DIODEQ_DEVICES or ~/.config/diodeq/devices.toml.
 
     Example: diodeq devices list
     """

@@ -89,13 +89,12 @@ def front(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Train circuits on DATA within every number of --parts and every --power, and show what accuracy, or R², they
-    reach.
+    """Train circuits on DATA within every number of --parts and every --power, and show what they reach.
 
-    Milliwatts are those of held-out samples: the median one (of the median seed) and the worst of all. What no other
-    line is as good as, in accuracy, resistors and milliwatts, is marked. Each run is that of `diodeq train DATA --parts
-    N --power W --seed S`, in a folder under --out. Interrupted, the same command goes on; finished runs are not
-    repeated, so that seeds and limits may be added later.
+    That is accuracy, or R². Milliwatts are those of held-out samples: the median one (of the median seed) and the worst
+    of all. What no other line is as good as, in accuracy, resistors and milliwatts, is marked. Each run is that of
+    `diodeq train DATA --parts N --power W --seed S`, in a folder under --out. Interrupted, the same command goes on;
+    finished runs are not repeated, so that seeds and limits may be added later.
 
     Example: diodeq front iris --parts 30,60 --power 1mW,10mW --simulator wave --out front --plot front.svg
     """

@@ -40,8 +40,10 @@ def import_parts(
     replace: bool,
     as_json: bool,
 ) -> None:
-    """Add the diodes of a vendor's SPICE file to your catalogue: .model cards, and .subckt of diodes, resistors and
-    constant sources: one of two pins is one device, of more pins it is each that lies between two of them.
+    """Add the diodes of a vendor's SPICE file to your catalogue.
+
+    They are .model cards, and .subckt of diodes, resistors and constant sources: one of two pins is one device, of more
+    pins it is each that lies between two of them.
 
     A transistor (level 1 MOSFET, bipolar, junction FET) becomes a diode, gate at drain or base at collector, a junction
     FET a current limiter, gate at source: `devices show` says which terminal is at which pin.

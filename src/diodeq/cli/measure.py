@@ -53,12 +53,11 @@ def measure(
     time_limit: float,
     as_json: bool,
 ) -> None:
-    """Measure any two-pin part in ngspice and add its curve to your catalogue: a .model of any type, a .subckt, or a
-    card that is given itself.
+    """Measure any two-pin part in ngspice and add its curve to your catalogue.
 
-    A transistor is tied as a diode, base to collector or gate to drain, a JFET as a current limiter, gate to source;
-    --pins ties it in another way. Current flows in at pin a and out at pin c. Netlists print the part itself where
-    the dialect can, else the curve.
+    A part is a .model of any type, a .subckt, or a card that is given itself. A transistor is tied as a diode, base to
+    collector or gate to drain, a JFET as a current limiter, gate to source; --pins ties it in another way. Current
+    flows in at pin a and out at pin c. Netlists print the part itself where the dialect can, else the curve.
 
     The file is read and checked line by line: commands, files that it names and code models are refused.
 

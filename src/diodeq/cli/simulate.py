@@ -76,7 +76,12 @@ def simulate(
         if output is not None:
             shown.append(Rows(stack.enter_context(written(output)), ends))
         if as_json:
-            head = {"units": units, "output_names": list(loaded.output_names), "unique": several is None}
+            head = {
+                "units": units,
+                "outputs_are": _unit(loaded, units),
+                "output_names": list(loaded.output_names),
+                "unique": several is None,
+            }
             shown.append(Document({**head, "classes": named} if named else head, ends))
         elif output is None:
             seen = sys.stdout.isatty()

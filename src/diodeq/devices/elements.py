@@ -46,6 +46,10 @@ class Rail:
     level: float
     drops: float
 
+    def volts(self, volts_per_unit: float, bias: float) -> float:
+        """Its voltage; a rail at 0 V is ground, which needs no source."""
+        return self.level * volts_per_unit + self.drops * bias
+
 
 class MadeToMeasure(Protocol):
     """A part that is made for an element."""

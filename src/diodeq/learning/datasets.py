@@ -90,7 +90,7 @@ def load(spec: str, seed: int = 0, task: str = "") -> Dataset:
             raise UsageError(f"{spec} is of {found.task}, not of {task}", "leave --task out")
         return found
     if kind in ADDED:
-        what = f"the data set {kind}"
+        what = f"the data set {ADDED.whose(kind)}"
         with trusted(what):
             given = ADDED[kind](spec.partition(":")[2])
             raw = given if isinstance(given, dataset_files.Raw) else _raw(*given)
@@ -313,9 +313,6 @@ BUILT_IN: dict[str, Callable[[], dataset_files.Raw]] = {
     "friedman": _friedman,
 }
 
-ADDED: Registry[Callable[[str], Any]] = Registry({}, "diodeq.data", sound=callable)
-"""What installed packages add: functions from what stands behind the name and a colon, or "", to (X, y) or `Raw`"""
-
 FILES: dict[str, Callable[[Path], dataset_files.Raw]] = {
     "idx": dataset_files.read_idx,
     "npz": dataset_files.read_npz,
@@ -326,3 +323,6 @@ TABLES: dict[str, Callable[[Path, str], dataset_files.Raw]] = {
     "parquet": dataset_tables.read_parquet,
     "arff": dataset_tables.read_arff,
 }
+
+ADDED: Registry[Callable[[str], Any]] = Registry({}, "diodeq.data", callable, {*BUILT_IN, *FILES, *TABLES})
+"""What installed packages add: functions from what stands behind the name and a colon, or "", to (X, y) or `Raw`"""

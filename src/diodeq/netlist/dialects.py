@@ -55,5 +55,5 @@ def full_deck(
     listing = list_circuit(check(circuit), drives, title, notes, remarks)
     if dialect in DIALECTS.own:
         return Deck(DIALECTS[dialect].write(listing), dialect)
-    with trusted(f"the netlist dialect {dialect}"):
+    with trusted(f"the netlist dialect {DIALECTS.whose(dialect)}"):
         return Deck(DIALECTS[dialect].write(listing), dialect)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from diodeq.errors import UsageError
 from diodeq.plugins import Registry, trusted
 from diodeq.pool import TIME_LIMIT
+from diodeq.simulators.added import PARTS, AddedSimulator
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
 from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.simulators.wave import WaveSimulator
@@ -42,12 +43,13 @@ def create(name: str, workers: int | None = None, time_limit: float = TIME_LIMIT
     make = ENGINES[engine]
     if engine in ENGINES.own:
         return make(*options, workers=workers, time_limit=time_limit)
-    with trusted(f"the engine {engine}"):
+    what = f"the engine {ENGINES.whose(engine)}"
+    with trusted(what):
         made = make(*options, workers=workers, time_limit=time_limit)
-        missing = [part for part in ("operate", "small_signal", "version", "__enter__") if not hasattr(made, part)]
+        missing = [part for part in PARTS if not hasattr(made, part)]
         if missing:
             raise TypeError(f"it makes a {type(made).__name__} without {', '.join(missing)}, which is no Simulator")
-    return made
+    return AddedSimulator(made, what, engine)
 
 
 __all__ = ["ENGINES", "AdjointSolution", "OperatingPoint", "Simulator", "create"]

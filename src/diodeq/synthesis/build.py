@@ -197,7 +197,7 @@ def _elements(
     scale: Floats = plan.core.row_scale
     places: dict[str, Index] = {"node": units, "0": np.zeros_like(units)}
     for rail in element.rails:
-        volts = rail.level * volts_per_unit + rail.drops * bias
+        volts = rail.volts(volts_per_unit, bias)
         if volts == 0.0:
             places[rail.name] = places["0"]
             continue

@@ -108,8 +108,10 @@ def compile_cascade(
     report = Report.of(
         circuit,
         stages=tuple(
-            _stage_report(k, stage, found, refused, supplied is not None)
-            for k, (stage, (found, refused)) in enumerate(zip(network.stages, candidates, strict=True))
+            _stage_report(k, stage, found, refused, volts, bias, supplied is not None)
+            for k, (stage, (found, refused), bias) in enumerate(
+                zip(network.stages, candidates, choice.biases, strict=True)
+            )
         ),
         choice=choice,
         considered=considered,
@@ -218,21 +220,29 @@ def _margin_of(stage: Stage, core: Core, margin: float) -> float:
 
 
 def _stage_report(
-    k: int, stage: Stage, found: dict[str, StagePlan], refused: dict[str, str], amplified: bool
+    k: int,
+    stage: Stage,
+    found: dict[str, StagePlan],
+    refused: dict[str, str],
+    volts_per_unit: float,
+    bias: float,
+    amplified: bool,
 ) -> StageReport:
-    (name, plan), *others = found.items()
+    counted = {name: parts_of(plan, k == 0, volts_per_unit, bias, amplified) for name, plan in found.items()}
+    name, *others = found
+    plan = found[name]
     scale = plan.core.row_scale
     return StageReport(
         activation=str(stage.activation),
         units=stage.size,
         realization=name,
         refused=refused,
-        alternatives={other: parts_of(alternative, k == 0, amplified) for other, alternative in others},
+        alternatives={other: counted[other] for other in others},
         margin=plan.margin,
         siemens=plan.siemens,
         gain=plan.gain,
         row_scale=(float(scale.min(initial=1.0)), float(scale.max(initial=1.0))) if len(scale) else (1.0, 1.0),
         conductance_range=plan.conductance_range,
         pairs=plan.pairs,
-        parts=parts_of(plan, k == 0, amplified),
+        parts=counted[name],
     )

@@ -32,13 +32,15 @@ UNIT_COSTS: dict[str, float] = {
 OTHER_COST = 10.0
 
 
-def parts_of(plan: StagePlan, first: bool, amplified: bool = False) -> dict[str, int]:
-    """How many parts of each kind a stage takes; its inputs' drivers are sources in the first stage, else buffers, or
-    ``amplified`` with their gains' resistors, as are pumps."""
+def parts_of(
+    plan: StagePlan, first: bool, volts_per_unit: float, bias: float, amplified: bool = False
+) -> dict[str, int]:
+    """How many parts of each kind a stage takes whose diodes have a ``bias`` in V; its inputs' drivers are sources in
+    the first stage, else buffers, or ``amplified`` with their gains' resistors, as are pumps."""
     core, element, feed = plan.core, plan.element, plan.feed
     own = plan.feedback_columns
     driven = np.unique(2 * feed.columns + plan.inverted) // 2
-    feedback, bias = int((driven < own).sum()), int((driven == plan.bias_column).sum())
+    feedback, constant = int((driven < own).sum()), int((driven == plan.bias_column).sum())
     drivers = int((driven < plan.bias_column).sum()) - feedback
     buffers, gains, pumps = feedback + (0 if first else drivers), 0, 0
     if amplified:
@@ -48,6 +50,7 @@ def parts_of(plan: StagePlan, first: bool, amplified: bool = False) -> dict[str,
         inverted = inverted[np.isin(inverted, isolated)]
         pumps = len(np.unique(feed.rows[plan.pumped]))
         buffers, gains = straight + len(inverted), 2 * (straight * (plan.gain > 1.0) + len(inverted) + pumps)
+    rails = [rail for rail in element.rails if rail.volts(volts_per_unit, bias) != 0.0]
     copies, chains = len(np.unique(core.copied.rows)), len(np.unique(core.turns.rows))
     counts = {
         "resistors": len(core.resistors.rows)
@@ -58,7 +61,7 @@ def parts_of(plan: StagePlan, first: bool, amplified: bool = False) -> dict[str,
         + plan.size * len(element.resistors)
         + gains,
         "diodes": plan.size * len(element.diodes) + (int((plan.own.which != NOTHING).sum()) if plan.own else 0),
-        "voltage_sources": bias + (drivers if first else 0) + len(element.rails) * (plan.size > 0),
+        "voltage_sources": constant + (drivers if first else 0) + len(rails) * (plan.size > 0),
         "current_sources": plan.size * len(element.currents),
         "transformers": copies + len(core.turns.rows),
         "gyrators": len(core.gyrators.rows) + (int(plan.own.currents.sum()) if plan.own else 0),
