@@ -1,0 +1,81 @@
+"""How many channels of each sort a bench has, and between which codes; both ends of a link keep to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.errors import InputError
+from diodeq.printable import counted
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Span:
+    """``count`` channels whose codes are ``low`` to ``high``; at ``rest`` they do nothing."""
+
+    count: int
+    low: int
+    high: int
+    rest: int = 0
+
+    def demand(self, name: str, codes: Any) -> Ints:
+        """The codes as int64[count], or one row a sample where ``codes`` has two dimensions.
+
+        Raises:
+            InputError: another number of channels, no whole numbers, or a code out of the range.
+        """
+        found = np.asarray(codes)
+        if found.dtype.kind not in "iu" or found.ndim not in (1, 2) or found.shape[-1] != self.count:
+            raise InputError(
+                f"codes of shape {found.shape} do not fit {counted(self.count, name)}", "give one whole number each"
+            )
+        bad = np.argwhere((found < self.low) | (found > self.high))
+        if len(bad):
+            where = tuple(bad[0].tolist())
+            raise InputError(f"{name} {where[-1]} cannot take code {found[where]}", f"give {self.low} to {self.high}")
+        return found.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The channels of a bench by sort; ``holds.count`` is 0 where outputs cannot be held."""
+
+    taps: Span
+    drives: Span
+    injections: Span
+    holds: Span
+    reads: Span
+
+    def every(self) -> tuple[Span, ...]:
+        """All sorts, in the order in which both ends say them."""
+        return self.taps, self.drives, self.injections, self.holds, self.reads
+
+    def demand_row(self, drives: Any, injections: Any, holds: Any = None) -> tuple[Ints, Ints, Ints | None]:
+        """What ``Body.read`` is given, checked. Raises ``InputError``."""
+        driven = self.drives.demand("drive", np.atleast_2d(drives))
+        injected = self.injections.demand("injection", np.atleast_2d(injections))
+        held = None if holds is None else self._held(np.atleast_2d(holds))
+        if len(driven) != len(injected) or (held is not None and len(held) != len(driven)):
+            raise InputError("drives, injections and holds have different numbers of samples", "give as many rows each")
+        return driven, injected, held
+
+    def demand_same(self, found: Sequence[Span], where: str) -> None:
+        """Raises ``InputError`` where the bench at ``where`` has other channels than its description."""
+        for each, ours, theirs in zip(fields(self), self.every(), found, strict=True):
+            if (ours.count, ours.low, ours.high) != (theirs.count, theirs.low, theirs.high):
+                raise InputError(
+                    f"the bench at {where} has {theirs.count} {each.name} of codes {theirs.low} to {theirs.high},"
+                    f" and its description {ours.count} of codes {ours.low} to {ours.high}",
+                    "correct the description, or connect the bench that it describes",
+                )
+
+    def _held(self, holds: Any) -> Ints:
+        if not self.holds.count:
+            raise InputError("this bench cannot hold its outputs", "choose a rule that injects currents")
+        return self.holds.demand("hold", holds)
