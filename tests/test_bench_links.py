@@ -105,7 +105,7 @@ def test_a_bad_cable_costs_time_and_nothing_else(how):
 
     with served(how) as (server, told, _):
         inner = SerialLink(server.where) if how == "pty" else TcpLink(*address(server.where))
-        body = LineBody(Noisy(inner, 1), SPANS, patience=0.04)
+        body = LineBody(Noisy(inner, 1), SPANS, patience=0.05, tries=20)
         found = worked(body)
         body.close()
         assert (told.readings, told.settings) == (15, 3), "executed once each"

@@ -43,7 +43,7 @@ def _scpi(entries: Entries, spans: Spans) -> Body:
         entries["settle"],
         entries["patience"],
         entries["error"],
-        entries["rest"],
+        entries["rest"] or ([] if own else ["*RST"]),
         "" if own else "SYST:CHAN?",
         entries["identity"] or None,
     )

@@ -14,7 +14,6 @@ from diodeq.simulators.bench.links.spans import Ints, Span, Spans
 from diodeq.simulators.bench.links.transports import Transport
 
 TRIES = 4
-"""How often a line is sent that nobody answers before the bench counts as lost."""
 AGAIN = 0.1
 """Seconds that an answer may still take after the bench said that a line was damaged: it may have meant another."""
 
@@ -24,14 +23,22 @@ class LineBody:
 
     Every line is numbered and checked at both ends. One that got lost or damaged is sent again under its number, and
     the bench answers a number that it has carried out already with the answer that it gave. ``patience`` is how many
-    seconds an answer may take.
+    seconds an answer may take, ``tries`` how often a line is sent that nobody answers before the bench counts as lost.
 
     Raises:
         SimulatorMissingError: nobody answers, or not in this protocol.
         InputError: the bench has other channels, or ``identity`` is given and not its own.
     """
 
-    def __init__(self, transport: Transport, spans: Spans, patience: float = 2.0, identity: str | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        spans: Spans,
+        patience: float = 2.0,
+        identity: str | None = None,
+        tries: int = TRIES,
+    ) -> None:
+        self._tries = tries
         self._transport, self._spans, self._patience = transport, spans, patience
         self._sequence = secrets.randbelow(wire.SEQUENCES)
         try:
@@ -152,11 +159,11 @@ class LineBody:
         """Whether the bench forgot what was staged, because nobody spoke to it for a while."""
         return words[:2] == ["no", "staged"]
 
-    def _ask(self, command: str, tries: int = TRIES, refusals: bool = False) -> list[str]:
+    def _ask(self, command: str, tries: int = 0, refusals: bool = False) -> list[str]:
         """The words of the answer without its number: the first is ``ok``, or with ``refusals`` perhaps ``no``."""
         self._sequence = self._number()
         line = wire.framed(f"{self._sequence} {command}")
-        end = time.monotonic() + tries * self._patience
+        end = time.monotonic() + (tries or self._tries) * self._patience
         while (now := time.monotonic()) < end:
             self._transport.write(line)
             words = self._answer(now + self._patience)

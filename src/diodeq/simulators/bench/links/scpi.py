@@ -183,6 +183,8 @@ class ScpiBody:
         self._let_go()
         for command in self._rest:
             self._write(self._main, command)
+        if self._rest:
+            self._demand_fine(self._main, "rest")
 
     def close(self) -> None:
         """At rest, and the link released."""
