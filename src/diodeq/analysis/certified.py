@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.analysis.box import Box
 from diodeq.analysis.certificate import doubt
-from diodeq.analysis.comparison import Box
 from diodeq.analysis.enclosure import enclose
 from diodeq.analysis.passive import Passive
 from diodeq.circuit import Circuit
@@ -19,8 +19,8 @@ from diodeq.circuit.bank import Floats
 from diodeq.errors import InputError
 from diodeq.simulators.base import Simulator
 
-# Kelvins that are bounded at a time: a diode's volts move by 2 mV a kelvin, and what moves little is bounded tightly.
-KELVINS = 5.0
+# Resistors times samples that are bounded at a time.
+ENTRIES = 1 << 21
 # Among these a sample's largest tolerance is looked for: a seventh apart, up to 50 %.
 TOLERANCES = np.geomspace(1e-4, 0.5, 64)
 
@@ -78,7 +78,7 @@ def certify(
 ) -> list[Certified]:
     """What is proved of the boards in each box, for input volts ``drives`` float64[B, n_in] and class numbers.
 
-    ``tell`` is called with the number of samples that are done, of all boxes and their ``pieces``.
+    ``tell`` is called with the number of samples that are done, of all boxes and their pieces.
 
     Raises:
         InputError: no outputs, or a circuit that is not of resistors, one-ports that never fall, and sources.
@@ -118,13 +118,6 @@ def largest_tolerances(circuit: Circuit, drives: Floats, engine: Simulator, box:
             kept[rows[keeps]], lost[rows[~keeps]] = number, number
 
 
-def pieces(box: Box) -> list[Box]:
-    """The box cut into narrow ranges of temperature."""
-    count = max(1, int(np.ceil((box.hot - box.cold) / KELVINS)))
-    edges = np.linspace(box.cold, box.hot, count + 1).tolist()
-    return [replace(box, cold=low, hot=high) for low, high in itertools.pairwise(edges)]
-
-
 def _within(
     passive: Passive,
     circuit: Circuit,
@@ -136,24 +129,35 @@ def _within(
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Bounds [B, n_out] beside the drawn outputs [B, n_out], and which decisions are kept, [B]."""
     rows = circuit.output_injections(np.eye(drawn.shape[1]))
+    count = len(rows)
     chosen = _decisions(drawn)
     bounds, kept = np.zeros_like(drawn), np.ones(len(drawn), bool)
-    for piece in pieces(box):
+    at_once = max(1, ENTRIES // max(1, len(circuit.resistors)))
+    for piece in box.pieces():
         point = engine.operate(piece.centre(circuit), drives)
-        outputs = point.outputs
-        for sample, best in enumerate(chosen.tolist()):
-            where = enclose(passive, piece, point, sample)
-            off = where.reach(rows)
-            bounds[sample] = np.maximum(bounds[sample], off + np.abs(outputs[sample] - drawn[sample]))
-            if len(rows) == 1:
-                sign = 1.0 if best else -1.0
-                kept[sample] &= sign * outputs[sample, 0] > off[0]
-            else:
-                others = np.delete(np.arange(len(rows)), best)
-                gaps = outputs[sample, best] - outputs[sample, others]
-                kept[sample] &= bool((gaps > where.reach(rows[best] - rows[others])).all())
-            step()
+        for at in range(0, len(drives), at_once):
+            some = slice(at, at + at_once)
+            outputs, best = point.outputs[some], chosen[some]
+            where = enclose(passive, piece, point, some)
+            pairs, gaps = _rivals(rows, best, outputs)
+            off = where.reach(np.concatenate([np.broadcast_to(rows, (len(best), *rows.shape)), pairs], axis=1))
+            bounds[some] = np.maximum(bounds[some], off[:, :count] + np.abs(outputs - drawn[some]))
+            kept[some] &= (gaps > off[:, count:]).all(axis=1)
+            for _ in best:
+                step()
     return bounds, kept
+
+
+def _rivals(rows: Floats, best: NDArray[np.intp], outputs: Floats) -> tuple[Floats, Floats]:
+    """What each decision hangs on: rows [B, k, N] of the ``best`` output less every other (of one output, its sign),
+    and their volts [B, k]."""
+    if len(rows) == 1:
+        signs = np.where(best, 1.0, -1.0)[:, None]
+        return signs[:, :, None] * rows, signs * outputs
+    numbers = np.arange(len(rows))
+    others = np.array([np.delete(numbers, one) for one in best.tolist()], np.intp)
+    gaps = np.take_along_axis(outputs, best[:, None], 1) - np.take_along_axis(outputs, others, 1)
+    return rows[best][:, None] - rows[others], gaps
 
 
 def _decisions(outputs: Floats) -> NDArray[np.intp]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import demand_none
@@ -23,15 +25,16 @@ Index = NDArray[np.intp]
 @dataclass(frozen=True, eq=False)
 class Wires:
     """Two-terminal parts that a free node has: which of their bank they are, int[n]; ``nodes`` int[n, 2] and ``ends``,
-    the same as numbers of free nodes, their count for a held one.
+    the same as numbers of free nodes, their ``count`` for a held one.
 
     Each is met from every free end it has: ``part`` int[m], from ``near`` to ``far`` (nodes), from ``here`` to
-    ``there`` (ends), ``turned`` where that is against its direction.
+    ``there`` (ends), ``turned`` where that is against its direction; in the order of ``here``.
     """
 
     number: Index
     nodes: Index
     ends: Index
+    count: int
     part: Index
     near: Index
     far: Index
@@ -46,56 +49,72 @@ class Wires:
         number = np.flatnonzero((ends < count).any(axis=1) & (nodes[:, 0] != nodes[:, 1]))
         nodes, ends = nodes[number], ends[number]
         part, turned = np.nonzero(ends < count)
-        rows = np.arange(len(part))
+        order = np.argsort(ends[part, turned], kind="stable")
+        part, turned = part[order], turned[order]
         return Wires(
             number,
             nodes,
             ends,
+            count,
             part,
-            nodes[part][rows, turned],
-            nodes[part][rows, 1 - turned],
-            ends[part][rows, turned],
-            ends[part][rows, 1 - turned],
+            nodes[part, turned],
+            nodes[part, 1 - turned],
+            ends[part, turned],
+            ends[part, 1 - turned],
             turned.astype(bool),
         )
 
-    def matrix(self, siemens: Floats, count: int) -> Floats:
-        """The conductance matrix [count, count] of these parts at ``siemens`` for each way they are met, [m]."""
-        found = np.bincount(self.here * (count + 1) + self.here, siemens, (count + 1) ** 2).astype(np.float64)
-        found -= np.bincount(self.here * (count + 1) + self.there, siemens, (count + 1) ** 2)
-        return np.asarray(found.reshape(count + 1, count + 1)[:count, :count])
+    def meet(self, weights: Floats | None = None) -> sparse.csr_array:
+        """What sums at each free node over the ways parts are met, sparse [count, m], with ``weights`` [m] or 1."""
+        m = len(self.here)
+        starts = np.searchsorted(self.here, np.arange(self.count + 1))
+        return sparse.csr_array((np.ones(m) if weights is None else weights, np.arange(m), starts), (self.count, m))
+
+    @cached_property
+    def _at(self) -> sparse.csr_array:
+        """Which entries of a flat matrix [count * count] each way a part is met adds to, sparse [count * count, m]."""
+        m, whole = len(self.here), np.flatnonzero(self.there < self.count)
+        rows = np.concatenate([self.here * (self.count + 1), self.here[whole] * self.count + self.there[whole]])
+        columns = np.concatenate([np.arange(m), whole])
+        signs = np.concatenate([np.ones(m), -np.ones(len(whole))])
+        return sparse.csr_array((signs, (rows, columns)), shape=(self.count**2, m))
+
+    def matrix(self, siemens: Floats) -> Floats:
+        """The conductance matrices [B, count, count] of these parts at ``siemens`` [m, B] for each way they are met."""
+        return np.ascontiguousarray((self._at @ siemens).T).reshape(-1, self.count, self.count)
 
     def between(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-        """The least and the largest voltage across each, [n], for node voltages [N] within ``low`` and ``high``."""
+        """The least and the largest voltage across each, [n, B], for node voltages [N, B] within ``low``, ``high``."""
         first, second = self.nodes.T
         return low[first] - high[second], high[first] - low[second]
 
     def weigh(self, rows: Floats, amperes: Floats) -> Floats:
-        """The sums [k] of ``amperes`` [n] through each, times the magnitude of what ``rows`` [k, count] have across."""
-        count = rows.shape[1]
-        whole = (self.ends < count).all(axis=1)
+        """The sums [B, k] of ``amperes`` [n, B] through each, times the magnitude of what ``rows`` [B, k, count] have
+        across."""
+        whole = (self.ends < self.count).all(axis=1)
         at = self.ends[~whole].min(axis=1)
-        found = np.abs(rows) @ np.bincount(at, amperes[~whole], count)
+        alone = sparse.csr_array((np.ones(len(at)), (at, np.arange(len(at)))), shape=(self.count, len(at)))
+        found = np.abs(rows) @ (alone @ amperes[~whole]).T[:, :, None]
         if whole.any():
             first, second = self.ends[whole].T
-            found += np.abs(rows[:, first] - rows[:, second]) @ amperes[whole]
-        return np.asarray(found)
+            found += np.abs(rows[:, :, first] - rows[:, :, second]) @ amperes[whole].T[:, :, None]
+        return np.asarray(found[:, :, 0])
 
 
 @dataclass(frozen=True, eq=False)
 class Passive:
     """A circuit of resistors, one-ports and sources as its ``free`` nodes int[n] see it: those that no source holds.
 
-    ``models`` int[d] is what the one-ports that a free node has follow. ``volts`` and ``amperes`` float64[N] are what
-    constant sources hold nodes at and send into them, as magnitudes.
+    ``models`` int[d] is what the one-ports that a free node has follow. ``holds`` sparse [N, sources] is what a volt of
+    each source does to each held node, and ``sends`` what an ampere of each sends into each node.
     """
 
     free: Index
     resistors: Wires
     ports: Wires
     models: Index
-    volts: Floats
-    amperes: Floats
+    holds: sparse.csr_array
+    sends: sparse.csr_array
 
     @staticmethod
     def of(circuit: Circuit) -> Passive:
@@ -122,15 +141,19 @@ class Passive:
         place[free] = np.arange(len(free))
         ports = Wires.of(one_port_ends(circuit).astype(np.intp), place, len(free))
         resistors = Wires.of(circuit.resistors.terminals.astype(np.intp), place, len(free))
-        return Passive(
-            free, resistors, ports, one_port_models(circuit)[ports.number].astype(np.intp), *_constants(circuit)
-        )
+        models = one_port_models(circuit)[ports.number].astype(np.intp)
+        return Passive(free, resistors, ports, models, *_sources(circuit))
 
 
-def _constants(circuit: Circuit) -> tuple[Floats, Floats]:
-    """What constant sources give each node, as magnitudes that add up: volts [N] of those that voltage sources hold,
-    one on another, and amperes [N] that current sources send into it or take."""
-    volts, sources = np.zeros(len(circuit.nodes)), np.abs(circuit.voltage_sources.values)
+def _sources(circuit: Circuit) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """``holds`` and ``sends``: sources hold one on another."""
+    count, sources = len(circuit.nodes), len(circuit.voltage_sources)
+    sends = -incidence(circuit, "current_sources")
+    every = sources + sends.shape[1]
+    holds = sparse.csr_array((count, every))
     for tier in source_tree(circuit)[0]:
-        volts[tier.nodes] = sources[tier.sources] + (0.0 if tier.parents is None else volts[tier.parents])
-    return volts, abs(incidence(circuit, "current_sources")) @ np.abs(circuit.current_sources.values)
+        nodes, numbers = np.arange(count)[tier.nodes], np.arange(sources)[tier.sources]
+        if tier.parents is not None:
+            holds = holds + sparse.csr_array((np.ones(len(nodes)), (nodes, tier.parents)), (count, count)) @ holds
+        holds = holds + sparse.csr_array((tier.signs, (nodes, numbers)), (count, every))
+    return holds, sparse.csr_array(sparse.hstack([sparse.csr_array((count, sources)), sends]))

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.analysis.box import Box
 from diodeq.analysis.certificate import CERTIFIED_UP_TO, CircuitCertificate, certify_circuit, doubt
-from diodeq.analysis.comparison import Box
 from diodeq.analysis.enclosure import enclose
 from diodeq.analysis.montecarlo import TASK, Study, alone, board_of
 from diodeq.analysis.passive import Passive
@@ -219,9 +219,9 @@ def _bound(
         else:
             box = Box(tolerance, cold=study.circuit.temperature, hot=study.circuit.temperature)
             centre = engine.operate(box.centre(study.circuit), study.drives)
-            found = [enclose(passive, box, centre, row) for row in range(len(volts))]
-            off = [np.maximum(each.above - v, v - each.below)[nodes] for each, v in zip(found, volts, strict=True)]
-            return np.linalg.norm(np.stack(off), axis=1), "comparison"
+            found = enclose(passive, box, centre)
+            off = np.maximum(found.above - volts, volts - found.below)[:, nodes]
+            return np.linalg.norm(off, axis=1), "comparison"
     # Resistances off by t are conductances off by up to t / (1 - t).
     return certificate.displacement(study.circuit, volts, tolerance / (1.0 - tolerance)), "margin"
 

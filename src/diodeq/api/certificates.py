@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from diodeq.analysis.box import Box
 from diodeq.analysis.certified import Certified
 from diodeq.analysis.certified import certify as certified
-from diodeq.analysis.comparison import Box
 from diodeq.api.running import labels_in, volts_of
 from diodeq.circuit import Circuit
 from diodeq.pool import TIME_LIMIT

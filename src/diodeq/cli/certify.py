@@ -72,8 +72,8 @@ def certify(
 
     Example: diodeq certify run/circuit.npz --data digits --tolerance 1% --temperature 20:30
     """
-    from diodeq.analysis.certified import largest_tolerances, pieces
-    from diodeq.analysis.comparison import Box
+    from diodeq.analysis.box import Box
+    from diodeq.analysis.certified import largest_tolerances
     from diodeq.api.certificates import certify as proved
     from diodeq.simulators import create
 
@@ -96,7 +96,7 @@ def certify(
         raise UsageError(f"circuit {loaded.title!r} decides nothing: its outputs are quantities", "leave --largest out")
     drives, labels = drives[:samples], None if labels is None else labels[:samples]
     began = time.perf_counter()
-    with bar("samples", len(drives) * len(pieces(box)) * len(tolerances)) as tell:
+    with bar("samples", len(drives) * len(box.pieces()) * len(tolerances)) as tell:
         found = proved(
             *(loaded, drives, labels),
             tolerances=tolerances,
