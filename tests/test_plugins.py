@@ -85,7 +85,7 @@ def test_one_of_each_is_used_by_name(extension, tmp_path, capsys):
 
 def test_names_are_listed_and_completed_without_importing_anything(extension, tmp_path, capsys):
     sys.modules.pop("diodeq_extension", None)
-    assert [*ENGINES] == ["ngspice", "wave", "counting"]
+    assert [*ENGINES] == ["ngspice", "wave", "bench", "counting"]
     with pytest.raises(UsageError, match="spiral"):
         datasets.load("spirall")
     assert {"signs", "table"} <= {*RULES, *DIALECTS}

@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from circuits import CIRCUITS, DRIVES
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.inputs import Inputs
+from diodeq.circuit.nudges import with_clamps, with_nudges
 from diodeq.devices import catalogue
 from diodeq.devices.diode.law import law
 from diodeq.errors import InexactRuleWarning, UsageError
@@ -22,7 +23,7 @@ from diodeq.learning.gradcheck import thinned
 from diodeq.learning.losses import cross_entropy, half_mean_square, squared_error
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import RULES, named, written
-from diodeq.learning.rules.nudges import nonreciprocal, output_conductance, with_clamps, with_nudges
+from diodeq.learning.rules.nudges import nonreciprocal, output_conductance
 from diodeq.learning.solves import Counted
 from diodeq.simulators import create
 from oracle import Oracle

@@ -14,10 +14,11 @@ from diodeq.learning.datasets import targeted
 from diodeq.learning.front import Front
 from diodeq.learning.front import front as run_front
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.recipes import recipe_for
+from diodeq.learning.recipes import recipe_for, within
 from diodeq.learning.rules import RULES
 from diodeq.learning.runs import OnRun
 from diodeq.pool import TIME_LIMIT
+from diodeq.simulators import conductance_range
 
 
 def front(
@@ -62,7 +63,7 @@ def front(
         >>> [point["resistors"] for point in found["points"]]
         [68.0, 20.0]
     """
-    data, recipe = _recipe("front", data, target, numbers)
+    data, recipe = _recipe("front", data, target, simulator, numbers)
     diode = diode or Unit.parse(recipe.unit).kind.diode
     asked = Front(data, recipe, tuple(parts), tuple(power), tuple(seeds), diode, simulator)
     return run_front(asked, Path(out), workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
@@ -117,7 +118,7 @@ def compare(
         >>> [entry["solves_per_sample"] for entry in found["rules"]]
         [2]
     """
-    data, recipe = _recipe("compare", data, target, numbers)
+    data, recipe = _recipe("compare", data, target, simulator, numbers)
     known = tuple(rules) or tuple(RULES)
     asked = Comparison(
         *(data, known, recipe, budget, tuple(seeds), tuple(rates), tuple(tuning_seeds)),
@@ -128,7 +129,10 @@ def compare(
     return run_comparison(asked, Path(out), workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
 
 
-def _recipe(function: str, data: str, target: str | None, numbers: dict[str, Any]) -> tuple[str, Recipe]:
+def _recipe(
+    function: str, data: str, target: str | None, simulator: str, numbers: dict[str, Any]
+) -> tuple[str, Recipe]:
     demand_known(function, numbers, Recipe, "parts", "power", "rules", "rates", "seeds", "target")
     data = targeted(data, target)
-    return data, recipe_for(data, task=numbers.get("task") or "").with_given(**numbers)
+    usual = within(recipe_for(data, task=numbers.get("task") or ""), conductance_range(simulator), numbers)
+    return data, usual.with_given(**numbers)

@@ -20,8 +20,8 @@ from diodeq.learning.datasets import Dataset
 from diodeq.learning.initial import brought, fresh, technology_of
 from diodeq.learning.metrics import Metrics
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.recipes import recipe_for, suited
-from diodeq.simulators import create
+from diodeq.learning.recipes import recipe_for, suited, within
+from diodeq.simulators import conductance_range, create
 
 Floats = NDArray[np.float64]
 Data = str | Path | Dataset | tuple[ArrayLike, ArrayLike]
@@ -91,7 +91,7 @@ def train(
         usual = suited(loaded)
     if start is not None:  # what it says itself
         usual = replace(usual, encode="", beta=start.scaling.output_scale)
-    recipe = usual.with_given(**numbers)
+    recipe = within(usual, conductance_range(simulator), numbers).with_given(**numbers)
     technology = technology_of(recipe, diode)
     circuit = fresh(recipe, diode, loaded, technology) if start is None else brought(check(start), recipe, loaded)
     metrics = []

@@ -30,10 +30,10 @@ def doctor(as_json: bool) -> None:
 
     Example: diodeq doctor
     """
-    from diodeq.simulators import ENGINES
+    from diodeq.simulators import BENCH, ENGINES
     from diodeq.simulators.selftest import self_test
 
-    engines = {name: self_test(name) for name in ENGINES}
+    engines = {name: self_test(name) for name in ENGINES if name != BENCH}
     found = {
         "diodeq": __version__,
         "python": platform.python_version(),

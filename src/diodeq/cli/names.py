@@ -76,7 +76,7 @@ def _forms() -> Iterable[str]:
     return forms()
 
 
-ENGINE = Known("simulator", lambda: ENGINES, "[ngspice|wave[:numba|:torch[:cuda]][:float32]]")
+ENGINE = Known("simulator", lambda: ENGINES, "[ngspice|wave[:numba|:torch[:cuda]][:float32]|bench:FILE[:OPTION…]]")
 FORM = Known("form", _forms)
 RULE, RULES = Name("rule", _rules), Name("rules", lambda: ["all", *_rules()], lists=True)
 DATA, DIODE = Name("data", _data), Name("diode", _diodes)

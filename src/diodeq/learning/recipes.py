@@ -6,6 +6,7 @@ Found on seeds 10 and up; seeds 0 to 4 were only used to report.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,8 @@ RECIPES: dict[str, Recipe] = {
 }
 SOME = {"classification": Recipe(rate=0.1, smoothing=0.1), "regression": Recipe(task="regression", **QUANTITY)}
 """For any other data of a task, but for …"""
+MEDIAN = 1.0 / 3.0
+"""Where between the ends of a range, in logarithms, initial conductances have their median"""
 SUITED = ("hidden", "batch_size", "epochs")
 """… what ``suited`` chooses"""
 # So many updates teach a circuit, in no fewer and no more epochs than these.
@@ -75,3 +78,15 @@ def suited(data: Dataset) -> Recipe:
     batch = next((size for most, size in BATCHES if samples < most), LARGEST_BATCH)
     epochs = min(max(math.ceil(UPDATES * batch / samples), EPOCHS[0]), EPOCHS[1])
     return replace(SOME[data.task], hidden=(min(max(round(width), 6), WIDEST),), epochs=epochs, batch_size=batch)
+
+
+def within(recipe: Recipe, ends: tuple[float, float] | None, given: Collection[str] = ()) -> Recipe:
+    """The recipe on hardware whose conductances have these ``ends`` in siemens, where its entries were not ``given``:
+    its taps decide what it takes, so no power is asked for."""
+    if ends is None:
+        return recipe
+    low, high = ends
+    changes = {"low": low, "high": high, "median": low * (high / low) ** MEDIAN, "power": 0.0}
+    if {"low", "high"} & set(given):
+        changes = {"power": 0.0}
+    return replace(recipe, **{name: value for name, value in changes.items() if name not in given})

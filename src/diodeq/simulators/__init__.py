@@ -1,14 +1,19 @@
 """The engines. Each follows the ``Simulator`` protocol of ``base.py``."""
 
 from collections.abc import Callable
+from functools import partial
 
 from diodeq.errors import UsageError
 from diodeq.plugins import Registry, trusted
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators.added import PARTS, AddedSimulator
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
+from diodeq.simulators.bench import BenchSimulator, described
 from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.simulators.wave import WaveSimulator
+
+BENCH = "bench"
+"""The engine that is named with a description of what is on the table, so it is none without"""
 
 
 def _ngspice(*options: str, workers: int | None, time_limit: float) -> NgspiceSimulator:
@@ -21,14 +26,24 @@ def _wave(*options: str, workers: int | None, time_limit: float) -> WaveSimulato
     return WaveSimulator(*options, workers=workers)  # it has no processes whose time could be limited
 
 
+def _bench(*options: str, workers: int | None, time_limit: float) -> BenchSimulator:
+    makes: dict[str, Callable[..., Simulator]] = {"ngspice": _ngspice, "wave": _wave}
+    found = [each for each in options[1:] if each in makes]
+    if len(found) > 1:
+        raise UsageError(f"a bench computes with {' and '.join(found)}", "name one of them")
+    make = partial(makes[found[0] if found else "wave"], workers=workers, time_limit=time_limit)
+    return BenchSimulator(described(*(each for each in options if each not in makes)), make=make)
+
+
 # Called with options, ``workers`` and ``time_limit``.
 ENGINES: Registry[Callable[..., Simulator]] = Registry(
-    {"ngspice": _ngspice, "wave": _wave}, "diodeq.engines", sound=callable
+    {"ngspice": _ngspice, "wave": _wave, BENCH: _bench}, "diodeq.engines", sound=callable
 )
 
 
 def create(name: str, workers: int | None = None, time_limit: float = TIME_LIMIT) -> Simulator:
-    """The engine called ``name``, with its options after colons: ``ngspice``, ``wave``, ``wave:torch:float32``.
+    """The engine called ``name``, with its options after colons: ``ngspice``, ``wave``, ``wave:torch:float32``,
+    ``bench:iris:no-noise``.
 
     ``time_limit`` is how many seconds of processor time a process of it may take for a deck of ordinary size.
 
@@ -52,4 +67,16 @@ def create(name: str, workers: int | None = None, time_limit: float = TIME_LIMIT
     return AddedSimulator(made, what, engine)
 
 
-__all__ = ["ENGINES", "AdjointSolution", "OperatingPoint", "Simulator", "create"]
+def conductance_range(name: str) -> tuple[float, float] | None:
+    """The least and the largest conductance in siemens that trainable resistors can have on the engine called ``name``:
+    those of a bench's taps; None where it takes any.
+
+    Raises:
+        UsageError: as ``create`` does.
+        InputError: a bench's description cannot be read.
+    """
+    engine, *options = name.split(":")
+    return _bench(*options, workers=None, time_limit=TIME_LIMIT).ends if engine == BENCH else None
+
+
+__all__ = ["BENCH", "ENGINES", "AdjointSolution", "OperatingPoint", "Simulator", "conductance_range", "create"]

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.nudges import with_clamps
 from diodeq.learning.losses import Loss
 from diodeq.learning.rules.base import Gradient
-from diodeq.learning.rules.nudges import contrast, output_conductance, with_clamps
+from diodeq.learning.rules.nudges import contrast, output_conductance
 from diodeq.simulators.base import Simulator
 
 Floats = NDArray[np.float64]

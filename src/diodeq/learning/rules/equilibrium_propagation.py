@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.nudges import with_nudges
 from diodeq.learning.losses import Loss
 from diodeq.learning.rules.base import Gradient, caution, positive
-from diodeq.learning.rules.nudges import contrast, nonreciprocal, output_conductance, with_nudges
+from diodeq.learning.rules.nudges import contrast, nonreciprocal, output_conductance
 from diodeq.simulators.base import Simulator
 
 Floats = NDArray[np.float64]

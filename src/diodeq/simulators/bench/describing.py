@@ -1,0 +1,175 @@
+"""Descriptions of benches from TOML: every entry known, every number possible, or one sentence that names it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from diodeq.devices.hardware import programmable
+from diodeq.documents import toml
+from diodeq.errors import DiodeqError, InputError, UsageError
+from diodeq.files import read_bytes
+from diodeq.simulators.bench.description import (
+    EXACT,
+    Amplifiers,
+    Description,
+    Drives,
+    Injections,
+    Limits,
+    Reading,
+    Reads,
+    Settling,
+    Taps,
+    Temperature,
+)
+
+SIZE = 1 << 20
+"""Bytes of a description, at most"""
+
+
+def load(spec: str) -> Description:
+    """The description in a file, or the shipped one of a name.
+
+    Raises:
+        InputError: it cannot be read, or is no description; the sentence names the entry.
+        UsageError: there is neither such a file nor such a name.
+    """
+    if spec in shipped():
+        content = (_FOLDER / f"{spec}.toml").read_bytes()
+    else:
+        if not Path(spec).exists():
+            near = get_close_matches(spec, shipped(), n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(f"there is no bench {spec!r}", f"{hint}give a file, or one of {', '.join(shipped())}")
+        try:
+            content = read_bytes(spec, SIZE)
+        except OSError as error:
+            raise InputError(f"{spec} cannot be read: {error.strerror or error}", "give a TOML file") from error
+    return read(content, spec)
+
+
+def shipped() -> list[str]:
+    """The names of the descriptions that come along."""
+    return sorted(each.name.removesuffix(".toml") for each in _FOLDER.iterdir() if each.name.endswith(".toml"))
+
+
+def read(content: bytes, place: str) -> Description:
+    """A description from TOML; errors begin with ``place``."""
+    try:
+        table = toml(content)
+    except ValueError as error:
+        raise InputError(f"{place} is no TOML: {error}", "correct it") from error
+    link = table.pop("link", {})
+    if not isinstance(link, dict):
+        raise InputError(f"{place}: link is no table", "write [link]")
+    table.setdefault("name", Path(place).stem)
+    found: Description = _section(Description, table, place, "")
+    sha = hashlib.sha256(content).hexdigest()
+    return replace(found, link=tuple(sorted(link.items())), sha256=sha)
+
+
+_FOLDER = files("diodeq.simulators.bench") / "descriptions"
+_OWN = ("link", "sha256", "options")
+SECTIONS: dict[str, Any] = {
+    "drives": Drives,
+    "holds": Drives,
+    "reads": Reads,
+    "injections": Injections,
+    "taps": Taps,
+    "settling": Settling,
+    "temperature": Temperature,
+    "amplifiers": Amplifiers,
+    "limits": Limits,
+    "reading": Reading,
+}
+_WHOLE = {"bits": (1, EXACT), "channels": (0, 4096), "repeats": (1, 4096), "seed": (0, 2**63 - 1)}
+_SHARES = {"tolerance", "series_tolerance", "wiper_tolerance", "gain", "complement", "rails", "mismatch", "crosstalk"}
+_POSITIVE = {"ohms", "least", "drift_seconds", "period", "amplitude", "volts", "amperes", "compliance"}
+_SIGNED = {"low", "high"}
+
+
+def _section(kind: Any, table: dict[str, Any], place: str, prefix: str) -> Any:
+    known = [each.name for each in fields(kind) if each.name not in _OWN]
+    made: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise InputError(f"{place}: there is no entry {prefix}{key}", f"{hint}use some of {', '.join(known)}")
+        if not prefix and key in SECTIONS:
+            if not isinstance(value, dict):
+                raise InputError(f"{place}: {key} is no table", f"write [{key}]")
+            made[key] = _section(SECTIONS[key], value, place, f"{key}.")
+        else:
+            made[key] = value_of(key, value, f"{place}: {prefix}{key}")
+    found = kind(**made)
+    demand(found, place)
+    return found
+
+
+def value_of(key: str, value: Any, called: str) -> Any:
+    """One entry; raises ``InputError`` that begins with what it is ``called``."""
+    if key in ("name", "about", "source", "circuit", "part"):
+        if not isinstance(value, str):
+            raise InputError(f"{called} is no text", f'write {key} = "…"')
+        return value
+    if key == "nodes":
+        if isinstance(value, str) and value in ("all", "outputs"):
+            return value
+        if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+            return tuple(value)
+        raise InputError(f"{called} names no nodes", 'write "all", "outputs" or a list of names')
+    if key == "quantized":
+        if not isinstance(value, bool):
+            raise InputError(f"{called} is neither true nor false", "write one of them")
+        return value
+    if key == "range":
+        ends = value if isinstance(value, (list, tuple)) else ()
+        if len(ends) != 2 or not all(_finite(each) for each in ends) or not ends[0] < ends[1]:
+            raise InputError(f"{called} is no range", "write [LOW, HIGH]")
+        return float(ends[0]), float(ends[1])
+    if key in _WHOLE:
+        low, high = _WHOLE[key]
+        if type(value) is not int or not low <= value <= high:
+            raise InputError(f"{called} = {value!r} is not possible", f"give a whole number from {low} to {high}")
+        return value
+    if not _finite(value) and not (key in ("compliance", "volts", "amperes") and value == math.inf):
+        raise InputError(f"{called} = {value!r} is no number", "give one")
+    number = float(value)
+    if key not in _SIGNED and (number < 0.0 or (key in _POSITIVE and number == 0.0)):
+        raise InputError(f"{called} = {number:g} is not possible", "give a number above 0")
+    if key in _SHARES and number >= 1.0:
+        raise InputError(f"{called} = {number:g} is all or more of it", "give a share below 1; 1 % is 0.01")
+    return number
+
+
+def _finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def demand(found: Any, place: str) -> None:
+    """Raises ``InputError`` where entries of a section contradict each other."""
+    if isinstance(found, Injections) and not found.range[0] < 0.0 < found.range[1]:
+        raise InputError(f"{place}: injections.range has currents of one sign only", "give [-AMPERES, AMPERES]")
+    if isinstance(found, Temperature):
+        ends = (found.low, found.high)
+        if math.isnan(found.low) != math.isnan(found.high) or not (
+            math.isnan(found.low) or -273.15 < ends[0] <= ends[1]
+        ):
+            raise InputError(f"{place}: temperature.low and high are no range", "give both, in °C")
+    if isinstance(found, Taps):
+        if found.part:
+            try:
+                part = programmable.get(found.part)
+            except DiodeqError as error:
+                raise InputError(f"{place}: taps.part: {error.problem}", error.remedy) from None
+            if found.ohms not in part.versions:
+                versions = ", ".join(f"{each:g}" for each in part.versions)
+                raise InputError(f"{place}: the {part.name} has no version of {found.ohms:g} Ω", f"use {versions}")
+        elif not found.least < found.ohms:
+            raise InputError(f"{place}: taps.least is not below taps.ohms", "give the range of resistances")

@@ -1,0 +1,169 @@
+"""What is on the table: a bench's channels, ranges, taps and imperfections, as a TOML file says them.
+
+A description is a value: ``describing`` reads it from a file, ``options`` makes another one out of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+EXACT = 48
+"""Bits of a converter that rounds nothing worth a word"""
+
+
+@dataclass(frozen=True)
+class Drives:
+    """Converters that set the inputs, one for each column, in volts; ``offset`` and ``gain`` (relative) are standard
+    deviations from channel to channel, ``complement`` that of the gain of every source which follows an input, such
+    as the inverter of a dual rail, and ``rails`` that of constant sources."""
+
+    range: tuple[float, float] = (-5.12, 5.12)
+    bits: int = 12
+    offset: float = 0.0
+    gain: float = 0.0
+    complement: float = 0.0
+    rails: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Converters that read nodes, in volts.
+
+    ``nodes`` are "all" that no source holds, "outputs", or names. ``offset`` and ``gain`` (relative) are standard
+    deviations from channel to channel, ``offset_drift`` volts per kelvin; ``noise`` is the standard deviation of a
+    reading, ``flicker`` that of 1/f noise over all its octaves. A converter has ``channels`` nodes behind a multiplexer
+    (0: one each) and takes ``seconds`` a reading; meanwhile what is held droops by the part ``droop`` a second, and the
+    part ``crosstalk`` of the channel before is still there.
+    """
+
+    nodes: str | tuple[str, ...] = "all"
+    range: tuple[float, float] = (-5.12, 5.12)
+    bits: int = 12
+    offset: float = 0.0
+    offset_drift: float = 0.0
+    gain: float = 0.0
+    noise: float = 0.0
+    flicker: float = 0.0
+    channels: int = 0
+    seconds: float = 10e-6
+    droop: float = 0.0
+    crosstalk: float = 0.0
+
+
+@dataclass(frozen=True)
+class Injections:
+    """Pumps that push currents into the outputs, in amperes: one a node, so a differential output has two.
+
+    ``mismatch`` is the standard deviation of each pump's gain, ``offset`` that of what it gives when it should give
+    nothing; ``compliance`` volts are as far as it reaches, ``ohms`` away (infinite: any).
+    """
+
+    range: tuple[float, float] = (-500e-6, 500e-6)
+    bits: int = 12
+    mismatch: float = 0.0
+    offset: float = 0.0
+    compliance: float = math.inf
+    ohms: float = 1e3
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Programmable resistors, one for each trainable resistor of the circuit: ``series`` ohms and a digital
+    potentiometer, ``part`` of ``devices technologies`` in its version of ``ohms``, or without a part any resistance
+    from ``ohms`` down to ``least``.
+
+    ``tolerance`` of the end-to-end resistance (uniform within ±), ``series_tolerance``, ``wiper_tolerance`` of the
+    wiper's (all relative), ``nonlinearity`` standard deviation of each tap in taps, ``drift`` relative standard
+    deviation over ``drift_seconds``, ``tempco`` relative per kelvin, uniform within ±.
+    """
+
+    part: str = ""
+    ohms: float = 100e3
+    least: float = 100.0
+    series: float = 0.0
+    tolerance: float = 0.0
+    series_tolerance: float = 0.0
+    wiper_tolerance: float = 0.0
+    nonlinearity: float = 0.0
+    drift: float = 0.0
+    drift_seconds: float = 86400.0
+    tempco: float = 0.0
+    quantized: bool = True
+
+
+@dataclass(frozen=True)
+class Settling:
+    """``seconds`` from a step of the drives to the first reading (0: as long as it takes); a connected end of a part
+    has ``wiring`` farads, a node that is read ``load`` more."""
+
+    seconds: float = 0.0
+    wiring: float = 2e-12
+    load: float = 10e-12
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Between ``low`` and ``high`` °C, wandering in ``period`` seconds; without them the circuit's own."""
+
+    low: float = math.nan
+    high: float = math.nan
+    period: float = 3600.0
+
+
+@dataclass(frozen=True)
+class Amplifiers:
+    """Buffers between the nodes and what reads them: standard deviations of their ``offset`` in volts and of the
+    ``bias`` current that they draw, in amperes."""
+
+    offset: float = 0.0
+    bias: float = 0.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What no command may exceed: ``volts`` of a drive, ``amperes`` of an injection."""
+
+    volts: float = math.inf
+    amperes: float = math.inf
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the host reads: a gradient by currents of either sign whose largest is ``amplitude`` amperes, everything
+    ``repeats`` times; ``pause`` seconds go by from one row of readings to the next."""
+
+    amplitude: float = 50e-6
+    repeats: int = 1
+    pause: float = 0.0
+
+
+@dataclass(frozen=True)
+class Description:
+    """A bench. ``source`` says where its figures are from, ``link`` how it is spoken to (empty: its twin, computed
+    here), ``circuit`` names the netlist beside it that it is, "" where it takes any."""
+
+    name: str
+    about: str = ""
+    source: str = ""
+    circuit: str = ""
+    seed: int = 0
+    drives: Drives = field(default_factory=Drives)
+    holds: Drives | None = None
+    reads: Reads = field(default_factory=Reads)
+    injections: Injections = field(default_factory=Injections)
+    taps: Taps = field(default_factory=Taps)
+    settling: Settling = field(default_factory=Settling)
+    temperature: Temperature = field(default_factory=Temperature)
+    amplifiers: Amplifiers = field(default_factory=Amplifiers)
+    limits: Limits = field(default_factory=Limits)
+    reading: Reading = field(default_factory=Reading)
+    link: tuple[tuple[str, Any], ...] = ()
+    sha256: str = ""
+    options: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> Drives:
+        """The converters that hold outputs; like those of the drives unless something else is said."""
+        return self.holds or self.drives

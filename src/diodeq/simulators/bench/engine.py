@@ -1,0 +1,219 @@
+"""The host's side of a bench: the simulator protocol over a body that speaks codes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from diodeq.arrays import real
+from diodeq.circuit import Circuit
+from diodeq.circuit.fold import Folded, FoldPlan
+from diodeq.circuit.nudges import CLAMP, NUDGE, without
+from diodeq.devices.one_ports import one_ports
+from diodeq.errors import SimulationError, UsageError
+from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint, Simulator, demand_injections
+from diodeq.simulators.bench.body import Body, Ints
+from diodeq.simulators.bench.channels import Channels
+from diodeq.simulators.bench.codes import TapTable
+from diodeq.simulators.bench.description import Description
+from diodeq.simulators.bench.twin import Twin
+from diodeq.simulators.two_sided import demand_reciprocal, two_sided
+from diodeq.simulators.wave import WaveSimulator
+
+Join = Callable[[Description, Circuit], Body]
+
+
+@dataclass(frozen=True, eq=False)
+class BenchPoint(OperatingPoint):
+    """What a bench read; ``modelled`` are the conductances that the host believes its diodes to have."""
+
+    modelled: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+
+
+class BenchSimulator:
+    """A circuit on the table behind the simulator protocol: trainable resistors become taps, input volts codes, and
+    node voltages are what the converters read, so no two readings are alike.
+
+    Node voltages that sources hold are those that were asked for; nodes that are not read come from the nominal
+    circuit at the taps that were set (``_filled``). ``small_signal`` is two settlings with currents of either sign.
+    Conductances of diodes are those that their models have at the voltages read.
+
+    Args:
+        description: of the bench.
+        join: makes the body for a circuit; the twin unless given.
+
+    Raises (from every method): ``NotRealizableError`` for what the bench cannot be told.
+    """
+
+    name = "bench"
+
+    def __init__(
+        self, description: Description, join: Join | None = None, make: Callable[[], Simulator] = WaveSimulator
+    ):
+        self.description = description
+        self._join = join or (lambda described, circuit: Twin(described, circuit, make))
+        self._model, self._readings = make(), 0
+        self._body: Body | None = None
+        self._channels: Channels | None = None
+        self._folded: Folded | None = None
+        self._plain: Circuit | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def version(self) -> str:
+        """Such as ``bench iris 3f0c… on wave (…)``."""
+        own = self.description
+        return f"bench {' '.join([own.name, own.sha256[:12], *own.options])} on {self._model.version}"
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a run's summary says of the bench."""
+        own = self.description
+        return {"name": own.name, "sha256": own.sha256, "options": list(own.options), "readings": self.readings}
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the largest conductance of a tap."""
+        return TapTable(self.description.taps).ends
+
+    @property
+    def readings(self) -> int:
+        """How many rows were read; a twin that is told goes on from there."""
+        return getattr(self._body, "readings", self._readings)
+
+    @readings.setter
+    def readings(self, count: int) -> None:
+        self._readings = count
+        if isinstance(self._body, Twin):
+            self._body.readings = count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with self._lock:
+            if self._body is not None:
+                self._readings = self.readings
+                self._body.close()
+            self._body = self._plain = self._channels = self._folded = None
+            self._model.__exit__(*exc)
+
+    def operate(self, circuit: Circuit, drives: Floats) -> BenchPoint:
+        """The readings for input volts ``drives`` float64[B, n_in]; what ``with_nudges`` and ``with_clamps`` add goes
+        to the pumps and to what holds the outputs."""
+        with self._lock:
+            circuit.source_values(drives)  # refuses what does not fit
+            given = np.atleast_2d(real("the input volts", drives))
+            plain, what = without(circuit)
+            self._connect(plain)
+            own, added = np.split(given, [len(plain.inputs)], axis=1)
+            repeats = self.description.reading.repeats
+            asked = np.repeat(own, repeats, axis=0), np.repeat(added, repeats, axis=0)
+            volts = self._read(asked[0], asked[1] if what == NUDGE else None, asked[1] if what == CLAMP else None)
+            volts = volts.reshape(len(given), repeats, -1).mean(axis=1)
+            self._filled(circuit, given, volts)
+            ports = one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
+            ends = circuit.diodes.terminals
+            frozen = np.asarray(ports.conductance(volts[:, ends[:, 0]] - volts[:, ends[:, 1]]))
+            return BenchPoint(circuit, given, volts, frozen, {}, frozen)
+
+    def small_signal(
+        self, operating_point: OperatingPoint, injections: Floats, nodes: Floats | None = None
+    ) -> AdjointSolution:
+        """What two readings with currents of either sign say of the linearized circuit.
+
+        Raises:
+            SimulationError: the circuit is not reciprocal, or its diodes are to be frozen as they are not.
+            UsageError: currents into ``nodes``, where a bench has no pumps.
+        """
+        point = operating_point
+        if nodes is not None and np.any(nodes):
+            raise UsageError("a bench has pumps at its outputs alone", "leave the power out of the loss")
+        demand_reciprocal(point.circuit)
+        if isinstance(point, BenchPoint) and point.diode_conductances is not point.modelled:
+            raise SimulationError(
+                "a bench cannot freeze diodes: they conduct as they do", "use a rule that lets them, or an exact engine"
+            )
+        injected, _ = demand_injections(point, injections, None)
+        with self._lock:
+            plain, _ = without(point.circuit)
+            self._connect(plain)
+            own, reading = point.drives[:, : len(plain.inputs)], self.description.reading
+            volts = two_sided(self._read, own, injected, reading.amplitude, reading.repeats)
+            self._filled_adjoint(point, injected, volts)
+            return AdjointSolution(volts)
+
+    def _connect(self, plain: Circuit) -> None:
+        """Put the circuit on the table and set its taps."""
+        before = self._plain
+        if before is plain:
+            return
+        if before is None or self._body is None or not _alike(before, plain):
+            if self._body is not None:
+                self._readings = self.readings
+                self._body.close()
+            self._channels = Channels.of(plain, self.description)
+            self._folded = FoldPlan.of(plain).fold(plain)
+            self._body = self._join(self.description, plain)
+            self.readings = self._readings
+        assert self._channels is not None
+        self._body.set_taps(self._channels.taps.encode(plain.conductances[plain.mask]))
+        self._plain = plain
+
+    def _read(self, drives: Floats, amperes: Floats | None, held: Floats | None = None) -> Floats:
+        """Node voltages float64[B, N] as they are read; those that are not are 0."""
+        at, body, plain = self._channels, self._body, self._plain
+        assert at is not None
+        assert body is not None
+        assert plain is not None
+        assert self._folded is not None
+        codes = at.drives.encode(drives, "input")
+        none: Ints = np.zeros((len(drives), len(plain.outputs)), np.int64)
+        pumps = none if amperes is None else at.injections.encode(amperes, "output")
+        holds = None if held is None else at.holds.encode(held, "output")
+        volts = self._folded.known_voltages(plain.source_values(drives))
+        volts[:, at.read] = at.reads.decode(body.read(codes, pumps, holds))
+        return volts
+
+    def _nominal(self, circuit: Circuit) -> Circuit:
+        """The circuit as the host believes it to be at the taps that were set."""
+        assert self._channels is not None
+        values, table = circuit.conductances.copy(), self._channels.taps
+        values[circuit.mask] = table.decode(table.encode(values[circuit.mask]))
+        return circuit.with_conductances(values)
+
+    def _filled(self, circuit: Circuit, drives: Floats, volts: Floats) -> None:
+        """Put what is not read in its place, from the model."""
+        assert self._channels is not None
+        missing = self._channels.missing
+        if len(missing):
+            volts[:, missing] = self._model.operate(self._nominal(circuit), drives).node_voltages[:, missing]
+
+    def _filled_adjoint(self, point: OperatingPoint, injected: Floats, volts: Floats) -> None:
+        """The same of what currents change."""
+        assert self._channels is not None
+        missing = self._channels.missing
+        if len(missing):
+            modelled = self._model.operate(self._nominal(point.circuit), point.drives)
+            volts[:, missing] = self._model.small_signal(modelled, injected).node_voltages[:, missing]
+
+
+def _alike(one: Circuit, other: Circuit) -> bool:
+    """Whether two plain circuits differ in trainable conductances at most."""
+    if one.mask is not other.mask and not np.array_equal(one.mask, other.mask):
+        return False
+    if not (one.same_topology(other) and one.same_one_ports(other)):
+        return False
+    fixed = ~one.mask
+    if not np.array_equal(one.conductances[fixed], other.conductances[fixed]):
+        return False
+    kinds = {*one.others, *other.others} | {"voltage_sources", "current_sources", "transformers"}
+    kinds |= {"gyrators", "buffers", "mirrors"}
+    return all(
+        one.bank(kind) is other.bank(kind) or np.array_equal(one.bank(kind).values, other.bank(kind).values)
+        for kind in kinds
+    )

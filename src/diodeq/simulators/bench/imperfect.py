@@ -1,0 +1,214 @@
+"""The things on a twin's table as they really are: what each deviates by is a function of the seed and its name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.circuit import Bank, Circuit, Inputs
+from diodeq.circuit.kinds import source_kinds
+from diodeq.simulators.bench import draws
+from diodeq.simulators.bench.body import Ints
+from diodeq.simulators.bench.channels import Channels
+from diodeq.simulators.bench.description import Description, Drives
+
+Floats = NDArray[np.float64]
+MEASURED_AT = 25.0
+"""°C at which resistors have their values and offsets are looked at"""
+TICKS = 64
+"""In so many steps taps drift and the temperature wanders in their periods."""
+
+
+@dataclass(frozen=True, eq=False)
+class Imperfect:
+    """A circuit's parts on a bench, and its channels."""
+
+    channels: Channels
+
+    @property
+    def circuit(self) -> Circuit:
+        return self.channels.circuit
+
+    @property
+    def description(self) -> Description:
+        return self.channels.description
+
+    def normal(self, what: str, *counters: Ints | draws.Keys | int) -> Floats:
+        """Of the bench's seed."""
+        return draws.normal(self.description.seed, what, *counters)
+
+    @cached_property
+    def tick(self) -> float:
+        """Seconds in which nothing drifts or gets warmer; infinite where nothing ever does."""
+        own = self.description
+        periods = [own.taps.drift_seconds] if own.taps.drift else []
+        periods += [own.temperature.period] if own.temperature.low < own.temperature.high else []
+        return min(periods, default=math.inf) / TICKS
+
+    def temperature(self, seconds: float) -> float:
+        """°C."""
+        own = self.description.temperature
+        if math.isnan(own.low):
+            return self.circuit.temperature
+        at = seconds / own.period
+        before = math.floor(at)
+        first, second = (float(draws.uniform(self.description.seed, "temperature", before + k)) for k in (0, 1))
+        return own.low + (own.high - own.low) * (first + (at - before) * (second - first))
+
+    # --- what conducts ---
+
+    @cached_property
+    def board(self) -> Circuit:
+        """The circuit whose inputs are the values of all its sources, in their order, and then amperes into each of
+        ``Channels.free``."""
+        circuit, free = self.circuit, self.channels.free
+        old = circuit.current_sources
+        ends = np.column_stack([np.zeros(len(free), np.int32), free.astype(np.int32)])
+        added = Bank(np.concatenate([old.terminals, ends]), np.zeros(len(old) + len(free)))
+        held = circuit.voltage_sources
+        count = len(held) + len(added)
+        each = np.arange(count, dtype=np.int32)
+        inputs = Inputs(each, each, np.ones(count), tuple(f"s{k}" for k in range(count)))
+        zeroed = held.with_values(np.zeros(len(held)))
+        return replace(circuit, voltage_sources=zeroed, current_sources=added, inputs=inputs, units=None)
+
+    def conductances(self, codes: Ints, seconds: float) -> Floats:
+        """Of all resistors with the taps at ``codes``, float64[n_resistors]."""
+        circuit, taps, table = self.circuit, self.description.taps, self.channels.taps
+        found = 1.0 / (circuit.conductances * (1.0 + self._fixed))
+        track, wiper = table.parts(codes)
+        if taps.nonlinearity and table.stepped:
+            step = taps.ohms / (table.count - 1)
+            track = np.maximum(track + taps.nonlinearity * step * self.normal("nonlinearity", self._names, codes), 0.0)
+        track = track * self._track
+        if taps.drift:
+            moved = self._walk(seconds / taps.drift_seconds) - self._walk(0.0)
+            track = track * np.maximum(1.0 + taps.drift * moved, 0.1)
+        ohms = taps.series * self._series + track + wiper * self._wiper
+        if taps.tempco:
+            ohms = ohms * (1.0 + self._tempco * (self.temperature(seconds) - MEASURED_AT))
+        found[circuit.mask] = ohms
+        return 1.0 / found
+
+    @cached_property
+    def _names(self) -> draws.Keys:
+        """Of the trainable resistors, by the nodes that they join: they stay those of a pruned circuit."""
+        nodes, ends = self.circuit.nodes, self.circuit.resistors.terminals[self.circuit.mask]
+        return draws.keys(f"{nodes[a]} {nodes[b]}" for a, b in ends.tolist())
+
+    def _spread(self, what: str, share: float) -> Floats:
+        """Factors within ± a share."""
+        return 1.0 + share * (2.0 * draws.uniform(self.description.seed, what, self._names) - 1.0)
+
+    @cached_property
+    def _track(self) -> Floats:
+        return self._spread("tolerance", self.description.taps.tolerance)
+
+    @cached_property
+    def _series(self) -> Floats:
+        return self._spread("series", self.description.taps.series_tolerance)
+
+    @cached_property
+    def _wiper(self) -> Floats:
+        return self._spread("wiper", self.description.taps.wiper_tolerance)
+
+    @cached_property
+    def _tempco(self) -> Floats:
+        return self._spread("tempco", self.description.taps.tempco) - 1.0
+
+    @cached_property
+    def _fixed(self) -> Floats:
+        """What resistors that are not programmed deviate by."""
+        share = self.description.taps.series_tolerance
+        drawn = draws.uniform(self.description.seed, "fixed", np.arange(len(self.circuit.resistors)))
+        return np.asarray(share * (2.0 * drawn - 1.0))
+
+    def _walk(self, time: float) -> Floats:
+        return draws.walk(self.description.seed, "drift", self._names, time)
+
+    # --- what drives ---
+
+    def sources(self, drives: Ints) -> Floats:
+        """What the sources give at codes of the inputs, [B, n_sources]."""
+        volts = self._converted("drives", self.description.drives, self.channels.drives.decode(drives))
+        constant, gains = self._sources
+        return np.asarray(constant + volts @ gains.T)
+
+    def held(self, codes: Ints) -> Floats:
+        """What holds the outputs, volts [B, n_outputs]."""
+        return self._converted("holds", self.description.held, self.channels.holds.decode(codes))
+
+    def _converted(self, what: str, own: Drives, volts: Floats) -> Floats:
+        channels = np.arange(volts.shape[1])
+        gain = 1.0 + own.gain * self.normal(f"{what} gain", channels)
+        return volts * gain + own.offset * self.normal(f"{what} offset", channels)
+
+    @cached_property
+    def _sources(self) -> tuple[Floats, Floats]:
+        """Constant values of the sources, and what an input's volt adds to each."""
+        circuit, own = self.circuit, self.description.drives
+        constant = np.concatenate([circuit.bank(kind).values for kind in source_kinds()])
+        constant = constant * (1.0 + own.rails * self.normal("rails", np.arange(len(constant))))
+        gains = circuit.inputs.gains(len(constant)).toarray()
+        gains *= 1.0 + own.complement * self.normal("complement", np.arange(len(constant)))[:, None]
+        return constant, gains
+
+    def pumped(self, codes: Ints) -> Floats:
+        """Amperes that the pumps push into each of ``Channels.free``, [B, n_free], where nothing limits them; what the
+        buffers draw is in it."""
+        amperes = self.channels.injections.decode(codes)
+        to_first, to_second, always = self._pumps
+        return np.asarray(amperes @ to_first - amperes @ to_second + always)
+
+    @cached_property
+    def _pumps(self) -> tuple[Floats, Floats, Floats]:
+        """What an ampere of each output's channel pushes into and out of the free nodes [n_outputs, n_free], and what
+        always flows into them [n_free]."""
+        own, outputs, free = self.description.injections, self.circuit.outputs, self.channels.free
+        place = np.full(len(self.circuit.nodes), -1)
+        place[free] = np.arange(len(free))
+        found = np.zeros((2, len(outputs), len(free)))
+        always = np.zeros(len(free))
+        for side in (0, 1):
+            at = place[outputs[:, side]]
+            numbers = np.flatnonzero(at >= 0)
+            found[side, numbers, at[numbers]] = 1.0 + own.mismatch * self.normal("mismatch", numbers, side)
+            np.add.at(always, at[numbers], own.offset * self.normal("pump offset", numbers, side))
+        read = np.isin(free, self.channels.read)
+        always[read] -= self.description.amplifiers.bias * self.normal("bias", self._reads)
+        return found[0], found[1], always
+
+    @cached_property
+    def pumps(self) -> Floats:
+        """How many pumps there are at each of ``Channels.free``."""
+        return np.asarray((self._pumps[0] != 0).sum(axis=0) + (self._pumps[1] != 0).sum(axis=0))
+
+    # --- what reads ---
+
+    @cached_property
+    def _reads(self) -> draws.Keys:
+        return draws.keys(self.circuit.nodes[node] for node in self.channels.read.tolist())
+
+    def read(self, volts: Floats, numbers: Ints, seconds: float) -> Ints:
+        """The codes of readings ``numbers`` [B] of node voltages [B, n_reads]."""
+        own, seed, names = self.description.reads, self.description.seed, self._reads
+        found = volts + self.description.amplifiers.offset * self.normal("buffer", names)
+        places = self.channels.positions
+        if own.droop:
+            found = found * np.exp(-own.droop * own.seconds * places)
+        if own.crosstalk:
+            before = np.roll(found, 1, axis=1)
+            found = np.where(places > 0, found + own.crosstalk * (before - found), found)
+        found = found * (1.0 + own.gain * self.normal("gain", names)) + own.offset * self.normal("offset", names)
+        if own.offset_drift:
+            away = self.temperature(seconds) - MEASURED_AT
+            found = found + own.offset_drift * away * self.normal("offset drift", names)
+        if own.noise:
+            found = found + own.noise * draws.normal(seed, "noise", names, numbers[:, None])
+        if own.flicker:
+            found = found + own.flicker * draws.flicker(seed, "flicker", names, numbers)
+        return self.channels.reads.sampled(found)

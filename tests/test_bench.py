@@ -1,0 +1,203 @@
+"""The bench: its descriptions, its twin, and what learning rules read through it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from diodeq.circuit.nudges import with_clamps, with_nudges, without
+from diodeq.errors import InputError, NotRealizableError, SimulationError, UsageError
+from diodeq.learning import datasets
+from diodeq.learning.initial import fresh, technology_of
+from diodeq.learning.objective import bind
+from diodeq.learning.recipes import recipe_for, within
+from diodeq.learning.rules import named
+from diodeq.simulators import conductance_range, create
+from diodeq.simulators.bench import Twin, changed, described, load, shipped
+from diodeq.simulators.bench.channels import Channels
+from diodeq.simulators.bench.codes import Converter, TapTable
+from diodeq.simulators.bench.describing import read
+from diodeq.simulators.bench.options import IMPERFECTIONS
+
+BENCH = "bench:iris"
+LEARNED = ("hardware-linearization", "equilibrium-propagation", "coupled-learning", "perturbation:samples=3")
+
+
+@pytest.fixture(scope="module")
+def learning():
+    """A circuit on the taps of the bench, input volts and a loss."""
+    data = datasets.load("iris")
+    recipe = within(recipe_for("iris"), conductance_range(BENCH))
+    circuit = fresh(recipe, "1N4148", data, technology_of(recipe, "1N4148"))
+    circuit = circuit.with_conductances(np.clip(circuit.conductances, 1.01 * recipe.low, 0.99 * recipe.high))
+    drives = circuit.scaling.to_volts(data.x_train[:12])
+    return circuit, drives, bind(recipe, circuit, data.y_train[:12])
+
+
+def apart(found, wanted):
+    return np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+
+
+@pytest.mark.filterwarnings("ignore::diodeq.errors.InexactRuleWarning")
+@pytest.mark.parametrize("rule", [*LEARNED, "contrastive"])
+def test_without_imperfections_gradients_are_exact(rule, learning):
+    circuit, drives, loss = learning
+    if rule == "contrastive":  # its targets are volts away
+        drives, loss = drives[:3], lambda volts: (0.5 * float(np.mean((volts**2).sum(axis=1))), volts / len(volts))
+    exact = named(rule)(create("wave"), circuit, drives, loss)
+    found = named(rule)(create(f"{BENCH}:ideal"), circuit, drives, loss)
+    assert apart(found.conductances, exact.conductances) < 1e-6
+    np.testing.assert_allclose(found.outputs, exact.outputs, rtol=0, atol=1e-9)
+
+
+def codes(twin, rows, seed=0):
+    """Codes of drives and injections within reach."""
+    random = np.random.default_rng(seed)
+    at, counts = twin.channels, twin.channels.counts
+    drives = random.integers(-1000, 1000, (rows, counts["drives"]))
+    pumps = random.integers(at.injections.first // 8, at.injections.last // 8, (rows, counts["injections"]))
+    return drives, pumps
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_batch_reads_as_its_rows_one_at_a_time(held, learning):
+    """With everything that changes from reading to reading, across several ticks of drift and temperature."""
+    circuit, _, _ = learning
+    own = changed(load("iris"), "temperature.period=2", "taps.drift_seconds=3", "reading.pause=0.03")
+    batch, single = Twin(own, circuit), Twin(own, circuit)
+    drives, pumps = codes(batch, 12)
+    holds = pumps // 4 if held else None
+    whole = batch.read(drives, pumps, holds)
+    rows = [single.read(drives[[k]], pumps[[k]], None if holds is None else holds[[k]]) for k in range(12)]
+    np.testing.assert_array_equal(np.vstack(rows), whole)
+    assert batch.readings == single.readings == 12
+    later = Twin(own, circuit, readings=12)
+    np.testing.assert_array_equal(later.read(drives, pumps, holds), batch.read(drives, pumps, holds))
+    assert (later.read(drives, pumps, holds) != whole).any()
+    other = Twin(changed(own, "seed=2"), circuit)
+    assert (other.read(drives, pumps, holds) != whole).mean() > 0.5
+
+
+@pytest.mark.parametrize("name", IMPERFECTIONS)
+def test_each_imperfection_does_something_and_can_be_switched_off(name, learning):
+    circuit, _, _ = learning
+    others = [f"no-{each}" for each in IMPERFECTIONS if each != name]
+    given = ["pumps.compliance=0.3"] if name == "compliance" else []
+    given += ["temperature.period=1", "taps.drift_seconds=1", "settling.seconds=1e-7"]
+    with_it, without_it = (
+        Twin(changed(load("iris"), *given, *off), circuit) for off in (others, [*others, f"no-{name}"])
+    )
+    amperes = np.full((4, 3), 100e-6) * [[1], [-1], [1], [0]]
+    volts = []
+    for twin in (with_it, without_it):
+        at = twin.channels
+        twin.set_taps(at.taps.encode(circuit.conductances))
+        twin.readings = 2000
+        read = twin.read(at.drives.encode(np.full((4, 4), 2.0), ""), at.injections.encode(amperes, ""))
+        volts.append(at.reads.decode(read))
+    change = np.abs(volts[0] - volts[1]).max()
+    assert 1e-6 < change < 1.0
+    np.testing.assert_allclose(volts[1][0], volts[1][2], rtol=0, atol=1e-12)  # nothing is left that changes by itself
+
+
+def test_nudged_and_clamped_circuits_are_recognized(learning):
+    circuit, _, _ = learning
+    for transformed, what in ((with_nudges(circuit), "nudge"), (with_clamps(circuit), "clamp"), (circuit, "")):
+        plain, found = without(transformed)
+        assert found == what
+        assert plain.same_topology(circuit)
+        assert plain.inputs.names == circuit.inputs.names
+        np.testing.assert_array_equal(plain.scaling.scale, circuit.scaling.scale)
+    assert without(without(with_clamps(with_nudges(circuit)))[0])[1] == "nudge"
+
+
+def test_converters_and_taps_round_to_the_nearest_code():
+    eight = Converter(-4.096, 4.096, 16)
+    assert (eight.step, eight.first, eight.last) == (125e-6, -32768, 32767)  # ADS1115 at ±4.096 V
+    assert Converter(0.0, 4.096, 12).last == 4095  # MCP4822
+    np.testing.assert_array_equal(eight.encode(np.array([[0.0, 6.3e-5, -1.0]]), ""), [[0, 1, -8000]])
+    assert eight.sampled(np.array([9.0]))[0] == 32767
+    with pytest.raises(NotRealizableError, match=r"sample 0 asks for 5 V at input 1, .* 4\.1 V"):
+        eight.encode(np.array([[0.0, 5.0]]), "input")
+    assert Converter(-5.0, 5.0, 12, most=1.0).last == 409
+    table = TapTable(load("iris").taps)
+    every = np.arange(256)
+    np.testing.assert_array_equal(table.encode(table.decode(every)), every)
+    assert table.decode(np.array([255]))[0] == pytest.approx(1.0 / (2490.0 + 45.0 + 255 / 256 * 100e3))
+    with pytest.raises(NotRealizableError, match=r"is to have 1 MΩ, and the bench's taps have .*--conductances"):
+        table.encode(np.array([1e-6]))
+
+
+@pytest.mark.parametrize("nodes", ["outputs", ["h1_0", "h1_3", "y0_p"]])
+def test_nodes_that_cannot_be_read_come_from_the_model(nodes, learning):
+    circuit, drives, loss = learning
+    option = f"reads.nodes={nodes!r}".replace("'", '"')
+    bench = create(f"{BENCH}:ideal:{option}")
+    exact = named("hardware-linearization")(create("wave"), circuit, drives, loss)
+    assert apart(named("hardware-linearization")(bench, circuit, drives, loss).conductances, exact.conductances) < 1e-6
+    count = 6 if nodes == "outputs" else len(nodes)
+    assert len(Channels.of(circuit, bench.description).read) == count
+
+
+def test_what_a_bench_cannot_do_is_said_in_a_sentence(learning):
+    circuit, drives, loss = learning
+    bench = create(BENCH)
+    with pytest.raises(SimulationError, match="cannot freeze diodes"), pytest.warns():
+        named("frozen-switch")(bench, circuit, drives, loss)
+    with pytest.raises(NotRealizableError, match="where the bench has"):
+        bench.operate(circuit, drives + 9.0)
+    with pytest.raises(InputError, match="reads node nowhere, which the circuit does not have"):
+        create(f'{BENCH}:reads.nodes=["nowhere"]').operate(circuit, drives)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[reads]\nbist = 8\n", r"no entry reads.bist; did you mean bits\?"),
+        ("[reads]\nbits = 8.5\n", "whole number from 1 to 48"),
+        ("[reads]\nrange = [1, 1]\n", r"reads.range is no range; write \[LOW, HIGH\]"),
+        ("[taps]\npart = 'MCP9999'\n", "no programmable resistor called 'MCP9999'"),
+        ("[taps]\npart = 'MCP4251'\nohms = 3\n", "no version of 3 Ω"),
+        ("[taps]\ntolerance = 20\n", "1 % is 0.01"),
+        ("[temperature]\nlow = 3\n", "give both"),
+        ("[injections]\nrange = [0, 1]\n", "one sign only"),
+        ("reads = 3\n", r"write \[reads\]"),
+        ("x = [\n", "is no TOML"),
+    ],
+)
+def test_descriptions_that_make_no_sense_are_refused(text, words):
+    with pytest.raises(InputError, match=words) as caught:
+        read(text.encode(), "my.toml")
+    assert str(caught.value).startswith("my.toml")
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("bench", "no bench is named"),
+        ("bench:iriss", "did you mean iris"),
+        ("bench:iris:no-fun", "no option 'no-fun'"),
+        ("bench:iris:adc.bits=0", "from 1 to 48"),
+        ("bench:iris:adc.bats=3", "no entry adc.bats"),
+        ("bench:iris:wave:ngspice", "name one of them"),
+    ],
+)
+def test_names_that_say_nothing_are_refused(spec, words):
+    with pytest.raises(UsageError, match=words):
+        create(spec)
+
+
+def test_options_are_of_a_bench_and_its_version():
+    own = described("iris", "ideal", "adc.bits=8", "seed=3")
+    assert (own.reads.bits, own.drives.bits, own.seed) == (8, 48, 3)
+    assert "iris" in shipped()
+    version = create("bench:iris:no-noise").version
+    assert version.startswith(f"bench iris {load('iris').sha256[:12]} no-noise on wave (")
+
+
+def test_ngspice_computes_a_twin_too(learning):
+    circuit, drives, _ = learning
+    with create(f"{BENCH}:ngspice", workers=1) as one:
+        found = one.operate(circuit, drives[:1]).node_voltages
+        assert "ngspice" in one.version
+    np.testing.assert_allclose(found, create(BENCH).operate(circuit, drives[:1]).node_voltages, rtol=0, atol=1e-12)
