@@ -20,11 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 from diodeq.arrays import real
 from diodeq.circuit import Circuit
 from diodeq.circuit.graph import held_nodes
+from diodeq.circuit.nudges import with_clamps
 from diodeq.circuit.products import branch_products
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.learning.power import has_content
-from diodeq.learning.rules.nudges import contrast, with_clamps
+from diodeq.learning.rules.nudges import contrast
 from diodeq.simulators.base import Simulator
 
 Floats = NDArray[np.float64]

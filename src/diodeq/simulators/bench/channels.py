@@ -13,6 +13,7 @@ from diodeq.circuit.graph import driven_nodes
 from diodeq.errors import InputError
 from diodeq.simulators.bench.codes import Converter, TapTable
 from diodeq.simulators.bench.description import Description
+from diodeq.simulators.bench.links.spans import Span, Spans
 
 Index = NDArray[np.intp]
 
@@ -95,6 +96,19 @@ class Channels:
         own = self.description
         scan = (int(self.positions.max(initial=0)) + 1) * own.reads.seconds
         return own.settling.seconds + scan + own.reading.pause
+
+    @property
+    def spans(self) -> Spans:
+        """The channels and their codes, as links keep to them."""
+        counts, table = self.counts, self.taps
+        outputs = counts["injections"]
+        return Spans(
+            Span(counts["taps"], 0, table.count - 1),
+            Span(counts["drives"], self.drives.first, self.drives.last),
+            Span(outputs, self.injections.first, self.injections.last),
+            Span(outputs, self.holds.first, self.holds.last),
+            Span(counts["reads"], self.reads.first, self.reads.last),
+        )
 
     @property
     def counts(self) -> dict[str, int]:

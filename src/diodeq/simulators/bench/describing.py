@@ -27,6 +27,7 @@ from diodeq.simulators.bench.description import (
     Taps,
     Temperature,
 )
+from diodeq.simulators.bench.links import checked
 
 SIZE = 1 << 20
 """Bytes of a description, at most"""
@@ -70,7 +71,14 @@ def read(content: bytes, place: str) -> Description:
     table.setdefault("name", Path(place).stem)
     found: Description = _section(Description, table, place, "")
     sha = hashlib.sha256(content).hexdigest()
-    return replace(found, link=tuple(sorted(link.items())), sha256=sha)
+    return replace(found, link=_link(link, place), sha256=sha)
+
+
+def _link(link: dict[str, Any], place: str) -> dict[str, Any]:
+    try:
+        return checked(link)
+    except InputError as error:
+        raise InputError(f"{place}: {error.problem}", error.remedy) from None
 
 
 _FOLDER = files("diodeq.simulators.bench") / "descriptions"

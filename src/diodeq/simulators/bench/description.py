@@ -6,6 +6,7 @@ A description is a value: ``describing`` reads it from a file, ``options`` makes
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,7 +160,7 @@ class Description:
     amplifiers: Amplifiers = field(default_factory=Amplifiers)
     limits: Limits = field(default_factory=Limits)
     reading: Reading = field(default_factory=Reading)
-    link: tuple[tuple[str, Any], ...] = ()
+    link: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     options: tuple[str, ...] = ()
 

@@ -20,6 +20,7 @@ from diodeq.simulators.bench.body import Body, Ints
 from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.codes import TapTable
 from diodeq.simulators.bench.description import Description
+from diodeq.simulators.bench.links import connect
 from diodeq.simulators.bench.twin import Twin
 from diodeq.simulators.two_sided import demand_reciprocal, two_sided
 from diodeq.simulators.wave import WaveSimulator
@@ -55,7 +56,7 @@ class BenchSimulator:
         self, description: Description, join: Join | None = None, make: Callable[[], Simulator] = WaveSimulator
     ):
         self.description = description
-        self._join = join or (lambda described, circuit: Twin(described, circuit, make))
+        self._join, self._make = join or self._joined, make
         self._model, self._readings = make(), 0
         self._body: Body | None = None
         self._channels: Channels | None = None
@@ -146,6 +147,12 @@ class BenchSimulator:
             volts = two_sided(self._read, own, injected, reading.amplitude, reading.repeats)
             self._filled_adjoint(point, injected, volts)
             return AdjointSolution(volts)
+
+    def _joined(self, description: Description, circuit: Circuit) -> Body:
+        """The bench that the description's link speaks to, or its twin."""
+        if description.link:
+            return connect(description.link, Channels.of(circuit, description).spans)
+        return Twin(description, circuit, self._make)
 
     def _connect(self, plain: Circuit) -> None:
         """Put the circuit on the table and set its taps."""
