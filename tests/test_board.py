@@ -4,7 +4,9 @@ import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,15 +15,17 @@ import pytest
 
 from diodeq.board import build, proof
 from diodeq.board.brackets import quoted
-from diodeq.board.copper import Track
+from diodeq.board.copper import Track, label_box
 from diodeq.board.drivers import driven
 from diodeq.board.lanes import packed
 from diodeq.board.parasitics import RESISTIVITY, THICKNESS, Surroundings, copper, realistic
 from diodeq.board.programmable import SERIES, rungs, tables
+from diodeq.board.silk import printed
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.inputs import Inputs
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
+from diodeq.devices.diode.model import DiodeModel
 from diodeq.errors import InputError, NotRealizableError
 from diodeq.netlist.reading.deck import Notes
 from diodeq.netlist.reading.kicad.brackets import parsed
@@ -68,6 +72,35 @@ def programmed():
     return quantize(layered(), rungs("MCP4251")).circuit
 
 
+def leafy():
+    """A node that one resistor alone is at, and inputs and supplies that nothing is at."""
+    circuit = layered(2, 3, 1)
+    names = (*circuit.nodes, "leaf", "idle")
+    ends = [*circuit.resistors.terminals.tolist(), (2, len(circuit.nodes))]
+    values = [*circuit.conductances, 1e-5]
+    sources = circuit.voltage_sources
+    return replace(
+        circuit, nodes=names, trainable=None,
+        resistors=bank("resistors", [(a, b, g) for (a, b), g in zip(ends, values, strict=True)]),
+        voltage_sources=bank("voltage_sources", [
+            *((a, b, v) for (a, b), v in zip(sources.terminals.tolist(), sources.values, strict=True)),
+            (len(names) - 1, 0, 3.0),
+        ]),
+    )  # fmt: skip
+
+
+def renamed():
+    """What a bench adds is called otherwise, whatever a circuit's own parts and nodes are called."""
+    circuit = layered()
+    taken = ("inject_y0", "r1_wiper", "pot_plus", "spi_sck", "cs1", "amp_high", "h0_out", "x0_n_sum", "b" * 200)
+    names = (*circuit.nodes[: len(circuit.nodes) - len(taken)], *taken)
+    called = (*(f"{stem}{k}" for k in range(1, 5) for stem in ("ri", "rtrunk", "rleak", "rc", "rf")),)
+    called += tuple(f"r{k}" for k in range(len(called), len(circuit.resistors)))
+    parts = replace(circuit.resistors, names=called)
+    sources = replace(circuit.voltage_sources, names=tuple(f"vpot{k + 1}" for k in range(len(circuit.voltage_sources))))
+    return replace(circuit, nodes=names, resistors=parts, voltage_sources=sources)
+
+
 CASES = {
     "two layers": (layered, ""),
     "couplings within a layer": (lambda: layered(within=4), ""),
@@ -76,9 +109,17 @@ CASES = {
     "a column too many for references": (lambda: layered(8, 30, 4, 0.1), ""),
     "amplifiers": (amplified, ""),
     "potentiometers": (programmed, "MCP4251"),
+    "leaves": (lambda: quantize(leafy(), rungs("MCP4251")).circuit, "MCP4251"),
+    "names taken": (lambda: quantize(renamed(), rungs("MCP4251")).circuit, "MCP4251"),
     "shift registers": (lambda: quantize(layered(2, 3, 1), rungs("MCP4131")).circuit, "MCP4131"),
 }
 DRIVE = (1.0, -0.7, 0.4)
+
+
+@cache
+def made(case):
+    make, part = CASES[case]
+    return build(make(), "b", potentiometer=part)
 
 
 def drives(circuit):
@@ -131,6 +172,50 @@ def test_schematic_and_board_are_the_circuit(case, tmp_path):
     # every resistor is there once, by the name that the netlist has for it
     if case not in ("amplifiers",):
         assert {name.upper() for name in circuit.part_names("resistors")} <= {key[0] for key in wanted}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_net_has_a_single_pin(case):
+    parts = [*made(case).boards[0][0].parts, *made(case).bench.sources]
+    pins = Counter(net for part in parts for _, net in part.nets if net)
+    assert [net for net, count in pins.items() if count == 1] == []
+
+
+@pytest.mark.parametrize("dress", ["", "amplifiers", "MCP4251"])
+def test_names_of_nodes_and_parts_change_nothing_but_names(dress):
+    first, second = (quantize(each, rungs("MCP4251")).circuit for each in (layered(), renamed()))
+    if dress == "amplifiers":
+        second = replace(second, nodes=tuple("h1" if node == "amp_high" else node for node in second.nodes))
+        first, second = (driven(each, True, True, "TL074") for each in (first, second))
+    part = "" if dress == "amplifiers" else dress
+    first, second = (build(each, "b", potentiometer=part) for each in (first, second))
+    figures, others = first.to_json(), second.to_json()
+    assert [figures[key] for key in ("parts", "nets", "pads")] == [others[key] for key in ("parts", "nets", "pads")]
+    assert second.layout.size[0] < first.layout.size[0] + 30.0  # a name of 200 letters is shortened
+    references = [p.reference for p in [*second.boards[0][0].parts, *second.bench.sources]]
+    assert len(set(references)) == len(references)
+
+
+def test_kicad_takes_m_of_a_diode_for_a_number_of_diodes():
+    model = DiodeModel("graded", (("is", 1.23456789e-12), ("isr", 1e-10), ("nr", 2.0), ("m", 0.4), ("vj", 0.6)))
+    built = build(replace(layered(), models=(model,)), "b")
+    fields = dict(next(p for p in built.parts if p.reference == "D1").fields)["Sim.Params"].split()
+    assert "MJ=0.4" in fields
+    assert not any(field.startswith("M=") for field in fields)
+    assert "IS=0.00000000000123456789" in fields  # all digits
+    assert "SOD-123 stands for the package of graded, which is not known" in built.notes
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_printed_is_on_no_pad_and_on_nothing_printed(case):
+    layout = made(case).layout
+    references = printed(layout)
+    assert references
+    texts = np.array([label_box(label) for label in (*references.values(), *layout.labels)])
+    pads = np.array([box for placed in layout.placed for _, _, box, _ in placed.pads()])
+    both = np.concatenate([texts, pads])
+    pairs = proof.near(both, np.zeros(len(both), int), 0)
+    assert not any((a < len(references) and a != b) or (b < len(references) and a != b) for a, b in pairs.tolist())
 
 
 @pytest.mark.parametrize("case", ["diodes with three pins", "couplings within a layer", "dense"])
@@ -222,6 +307,23 @@ def test_a_folder_that_is_there_stays(tmp_path, capsys):
     assert main(["board", str(circuit), "-o", str(tmp_path / "none" / "b")]) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c.npz"]
     capsys.readouterr()
+
+
+def test_what_cannot_be_written_is_noticed_before_anything_is(tmp_path, capsys):
+    layered().save(tmp_path / "c.npz")
+    words = ["board", str(tmp_path / "c.npz"), "-o", str(tmp_path / "b")]
+    assert main([*words, "--parasitics", str(tmp_path / "none" / "p.npz")]) == 3
+    assert main([*words, "--parasitics", str(tmp_path)]) == 3
+    assert main([*words, "--parasitics", str(tmp_path / "b")]) == 2
+    assert not (tmp_path / "b").exists()
+    (tmp_path / "b" / "b.kicad_pcb").mkdir(parents=True)
+    assert main([*words, "--overwrite"]) == 3
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["b.kicad_pcb"]
+    (tmp_path / "b" / "b.kicad_pcb").rmdir()
+    (tmp_path / "b" / "diodeq.3d").touch()
+    assert main([*words, "--overwrite"]) == 3
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["diodeq.3d"]
+    assert "diodeq.3d" in capsys.readouterr().err
 
 
 def test_options_exclude_each_other(tmp_path, capsys):

@@ -97,6 +97,23 @@ def written(path: str | Path) -> Iterator[Callable[[str | bytes | memoryview], N
             os.replace(temporary, path)
 
 
+def demand_place(path: str | Path, overwrite: bool = True, folder: bool = False) -> None:
+    """Ask whether a file, or a ``folder``, can be written at ``path``, before what goes there is computed.
+
+    Raises:
+        InputError: it exists and is not to be overwritten, is of the other kind, or its folder cannot be written to.
+    """
+    path = Path(path)
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise InputError(f"{path} exists", "choose another place, or add --overwrite")
+    with _refused(path):
+        if path.exists() and path.is_dir() != folder:
+            code = errno.ENOTDIR if folder else errno.EISDIR
+            raise OSError(code, os.strerror(code), str(path))
+        with tempfile.TemporaryFile(dir=path if folder and path.exists() else path.parent):
+            pass
+
+
 def write_folder(path: str | Path, files: Mapping[str, str | bytes], overwrite: bool = False) -> None:
     """Write files, by their names in it, into a folder that appears when all are there.
 
@@ -106,9 +123,15 @@ def write_folder(path: str | Path, files: Mapping[str, str | bytes], overwrite: 
         InputError: it exists, or its place cannot be written to; nothing is left behind.
     """
     path = Path(path)
-    if not overwrite and (path.exists() or path.is_symlink()):
-        raise InputError(f"{path} exists", "choose another place, or add --overwrite")
-    with _refused(path), tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as staging:
+    demand_place(path, overwrite, folder=True)
+    for name in files if path.exists() else ():
+        for parent in Path(name).parents[:-1]:
+            if (path / parent).exists():
+                demand_place(path / parent, folder=True)
+        if (path / name).is_dir():
+            demand_place(path / name)
+    beside = path if path.exists() else path.parent  # on the same disk
+    with _refused(path), tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=beside) as staging:
         made = Path(staging) / "made"
         for name, content in files.items():
             place = made / name

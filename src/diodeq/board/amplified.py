@@ -81,8 +81,8 @@ def packages(circuit: Circuit, names: Sequence[str]) -> Packages:
             for place in places[len(members) :]:  # a spare one follows ground
                 joined |= {
                     place[0]: GROUND,
-                    place[1]: f"spare_{members[0]}_{place[2]}",
-                    place[2]: f"spare_{members[0]}_{place[2]}",
+                    place[1]: f"spare.{members[0]}.{place[2]}",
+                    place[2]: f"spare.{members[0]}.{place[2]}",
                 }
             title = f"{known.spice_name}_{members[0]}"
             library.append(_wrapped(title, channels, [models[number] for number in members], swing))

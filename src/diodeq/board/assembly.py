@@ -7,12 +7,12 @@ from itertools import count
 
 import numpy as np
 
-from diodeq.board.brackets import legal
+from diodeq.board.brackets import digits, legal
 from diodeq.board.parts import GROUND, Part
 from diodeq.board.purchase import diode_package, resistor_number
 from diodeq.board.symbols import symbol
 from diodeq.circuit import KINDS, Circuit
-from diodeq.circuit.amplifiers import inside
+from diodeq.circuit.amplifiers import amplifiers, inside
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import first_source, idle
 from diodeq.circuit.schematic.layers import layers
@@ -80,7 +80,7 @@ def resistors(circuit: Circuit, names: list[str]) -> Iterator[Part]:
             (("1", names[first]), ("2", names[second])),
             sheet,
             "resistor 1 %",
-            (("Sim.Device", "R"), ("Sim.Pins", "1=+ 2=-"), ("Sim.Params", f"r={shortest(ohms)}")),
+            (("Sim.Device", "R"), ("Sim.Pins", "1=+ 2=-"), ("Sim.Params", f"r={digits(ohms)}")),
             True,
             resistor_number(ohms),
         )
@@ -100,7 +100,10 @@ def diodes(circuit: Circuit, names: list[str]) -> Iterator[Part]:
             )
         anode, cathode = ends[k]
         footprint, number = diode_package(model.name)
-        card = " ".join(f"{key}={shortest(value)}" for key, value in model.at_rest().card())
+        # KiCad takes M for the number of diodes in parallel.
+        card = " ".join(
+            f"{'MJ' if key == 'm' else key.upper()}={digits(value)}" for key, value in model.at_rest().full_card()
+        )
         sot = footprint == "SOT-23"
         yield Part(
             called[k],
@@ -124,8 +127,9 @@ def sources(circuit: Circuit, names: list[str], drives: Floats) -> Iterator[Part
     called, ends = references(circuit.part_names("voltage_sources")), circuit.voltage_sources.terminals.tolist()
     start = first_source(circuit, "voltage_sources")
     unused = idle(circuit, "voltage_sources") | inside(circuit, "voltage_sources")
-    held = [circuit.nodes[node] in MODELLED for node in circuit.voltage_sources.terminals[:, 0].tolist()]
-    unused |= np.array(held, bool)
+    if amplifiers(circuit):
+        held = [circuit.nodes[node] in MODELLED for node in circuit.voltage_sources.terminals[:, 0].tolist()]
+        unused |= np.array(held, bool)
     for k in np.flatnonzero(~unused).tolist():
         signed = float(volts[start + k])
         # KiCad prints a negative number with six digits, a positive one as it stands.
@@ -141,7 +145,7 @@ def sources(circuit: Circuit, names: list[str], drives: Floats) -> Iterator[Part
                 ("Sim.Device", "V"),
                 ("Sim.Type", "DC"),
                 ("Sim.Pins", pins),
-                ("Sim.Params", f"dc={shortest(abs(signed))}"),
+                ("Sim.Params", f"dc={digits(abs(signed))}"),
             ),
             simulated=True,
         )

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from diodeq.board.copper import APART, BACK, LANE, VIA
+from diodeq.board.brackets import shortened
+from diodeq.board.copper import APART, BACK, LANE, LETTER, VIA
 from diodeq.board.lanes import packed
 from diodeq.board.packages import Pad
 from diodeq.board.parts import Part
@@ -114,6 +115,8 @@ class Blocks:
         out = max((pad.width // 2 - pad.x for pad in part.package.pads), default=0)
         x = edge + out + _OUT + VIA
         pen.part(part, x, middle)
+        if not part.kind:  # a test point
+            pen.say(shortened(part.value), x + part.package.room[2] + _OUT, middle)
         for way in ways:
             pad = way.pad
             start = x + pad.x
@@ -130,7 +133,8 @@ class Blocks:
 
 
 def _wide(part: Part) -> int:
-    return part.package.room[2] - part.package.room[0] + _OUT + VIA
+    said = 0 if part.kind else _OUT + len(shortened(part.value)) * LETTER
+    return part.package.room[2] - part.package.room[0] + _OUT + VIA + said
 
 
 def _ways(part: Part, middle: int) -> Iterator[_Way]:

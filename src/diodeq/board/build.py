@@ -16,11 +16,12 @@ from diodeq.board.brackets import legal
 from diodeq.board.completed import Bench, bench
 from diodeq.board.copper import Layout
 from diodeq.board.divided import boards
-from diodeq.board.layout import Plan, roomy
+from diodeq.board.layout import Plan
 from diodeq.board.parts import Part, nets
 from diodeq.board.picture import picture
 from diodeq.board.project import libraries, project, settings
 from diodeq.board.proof import demand_sound
+from diodeq.board.purchase import unpackaged
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import amplifiers
 from diodeq.circuit.check import check
@@ -106,6 +107,11 @@ def build(
     volts = np.zeros(len(circuit.inputs)) if drives is None else real("the input volts", drives)
     found = bench(circuit, volts, potentiometer)
     made = boards(found, size)
+    guessed = unpackaged(circuit)
+    notes = [
+        *notes,
+        *[f"SOD-123 stands for the package of {' and '.join(guessed)}, which is not known"] * bool(guessed),
+    ]
     for _, layout in made:
         demand_sound(layout)
     options = " ".join(f"{key}={value}" for key, value in (AMPLIFIED if amplifiers(circuit) else TOLERANCES))
@@ -114,14 +120,14 @@ def build(
     files: dict[str, str] = {}
     if len(made) == 1:
         plan, layout = made[0]
-        files |= project(name, title, [*found.sources, *plan.parts], layout, said, directives, roomy(plan))
+        files |= project(name, title, [*found.sources, *plan.parts], layout, said, directives)
         files[f"{name}.svg"] = picture(layout)
     else:
         whole = found.plan(found.bridges, found.blocks)
         files[f"{name}.kicad_pro"] = settings(name)
         files |= schematic.schematics(name, title, [*found.sources, *whole.parts], said, directives)
         for k, (plan, layout) in enumerate(made, 1):
-            files |= project(f"{name}-{k}", f"{title}, board {k}", plan.parts, layout, said, [], roomy(plan))
+            files |= project(f"{name}-{k}", f"{title}, board {k}", plan.parts, layout, said, [])
             files[f"{name}-{k}.svg"] = picture(layout)
         everything = [part for plan, _ in made for part in plan.parts]
         files |= libraries([*found.sources, *everything, *whole.parts])

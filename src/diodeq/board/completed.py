@@ -10,6 +10,7 @@ import numpy as np
 from diodeq.board import amplified, assembly, programmable
 from diodeq.board.assembly import SUPPLIES
 from diodeq.board.blocks import Block
+from diodeq.board.brackets import unused
 from diodeq.board.connectors import PINS
 from diodeq.board.layout import Plan
 from diodeq.board.parts import GROUND, Part, nets
@@ -23,7 +24,7 @@ from diodeq.netlist.bom import engineering
 
 INJECTION = 1e6
 """Ohms from a pin of its own to each node of an output: a volt there is a microampere here."""
-INJECT = "inject_"
+INJECT = "inject."
 MOST = 100_000
 """Resistors and diodes of a circuit that becomes boards."""
 _HOLES = 4
@@ -41,6 +42,8 @@ class Bench:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     bus: tuple[str, ...]
+    nodes: frozenset[str]
+    """The nets that are nodes of the circuit."""
     sources: tuple[Part, ...]
     models: Mapping[str, str]
     taps: tuple[programmable.Tap, ...] = ()
@@ -55,7 +58,8 @@ class Bench:
     ) -> Plan:
         """A board with some of the parts, which has ``shared`` nets in common with others where it is ``divided``."""
         used = joined(bridges, blocks)
-        pointed = [net for net in used if net in nets(bridges) and not net.startswith(INJECT)]
+        crossed = set(nets(bridges))
+        pointed = [net for net in used if net in crossed and not net.startswith(INJECT)]
         connectors = [
             *_connectors("supply", [net for net in (GROUND, *self.supplies) if net in used]),
             *_connectors("inputs", [net for net in self.inputs if net in used]),
@@ -64,10 +68,12 @@ class Bench:
             *_connectors("inject", [net for net in used if net.startswith(INJECT)]),
             *_connectors("link", [net for net in used if net in shared]),
         ]
+        ported = {net for part in connectors for _, net in part.nets}
+        hidden = [net for net in used if net in self.nodes and net not in crossed and net not in ported]
         return Plan(
             tuple(bridges),
             tuple(replace(part, reference=f"J{k}") for k, part in enumerate(connectors, 1)),
-            tuple(blocks),
+            (*blocks, *(Block(_test_point(net, k)) for k, net in enumerate(hidden, len(pointed) + 1))),
             tuple(_test_point(net, k) for k, net in enumerate(pointed, 1)),
             tuple(Part(f"H{k}", "M3", symbol("Hole"), "Hole_M3", (), SUPPLIES) for k in range(1, _HOLES + 1)),
             {GROUND, *self.supplies, *self.inputs},
@@ -126,7 +132,8 @@ def bench(circuit: Circuit, drives: Floats, potentiometer: str = "") -> Bench:
         tuple(net for net in driven if net in used),
         tuple(outputs),
         bus,
-        tuple(sources),
+        frozenset(names),
+        tuple(part for part in sources if all(net in used or net == GROUND for _, net in part.nets)),
         {file: text for file, text in models.items() if text},
         taps,
     )
@@ -154,13 +161,11 @@ def _decoupling(supplies: Sequence[str], used: int) -> Iterator[Part]:
 
 
 def _injection(outputs: Sequence[str], taken: Collection[str]) -> Iterator[Part]:
-    prefix = "RI"
-    while any(reference.startswith(prefix) for reference in taken):
-        prefix += "I"
-    for k, net in enumerate(outputs, 1):
+    names = unused("RI{}", range(1, len(outputs) + 1), taken)
+    for name, net in zip(names, outputs, strict=True):
         ends = (("1", f"{INJECT}{net}"), ("2", net))
         value, number = engineering(INJECTION), resistor_number(INJECTION)
-        yield Part(f"{prefix}{k}", value, symbol("R"), "R_0603", ends, SUPPLIES, "resistor 1 %", number=number)
+        yield Part(name, value, symbol("R"), "R_0603", ends, SUPPLIES, "resistor 1 %", number=number)
 
 
 def _connectors(what: str, found: Sequence[str]) -> Iterator[Part]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
+from diodeq.board.brackets import shortened
 from diodeq.board.copper import FRONT, LANE
 from diodeq.board.parts import Part
 from diodeq.board.pen import Pen
@@ -90,5 +91,5 @@ class _Pins:
         self.apart = _PITCH // 2 if any(pad.x < 0 for pad in pads) else _PITCH
         self.labels: dict[int, str] = {}
         for pad in pads:
-            net = joined[pad.number]
+            net = shortened(joined[pad.number])
             self.labels[pad.y] = f"{self.labels[pad.y]} {net}" if pad.y in self.labels else net

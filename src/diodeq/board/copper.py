@@ -15,6 +15,10 @@ LANE = 635
 APART = VIA + CLEAR
 """From a via to the next on one lane."""
 FRONT, BACK = 0, 1
+WIDTH = 0.95
+"""Of a letter on the silkscreen, in heights of the text."""
+LETTER = int(WIDTH * 800)
+"""Of one of the usual height."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,11 @@ class Placed:
         """Where a place of its package is on the board."""
         across, along = {0: (x, y), 90: (y, -x), 180: (-x, -y), 270: (-y, x)}[self.turn]
         return self.x + across, self.y + along
+
+    def within(self, x: int, y: int) -> tuple[int, int]:
+        """Where a place of the board is on its package."""
+        x, y = x - self.x, y - self.y
+        return {0: (x, y), 90: (-y, x), 180: (-x, -y), 270: (y, -x)}[self.turn]
 
     def box(self, box: Box) -> Box:
         """Where a box of its package is on the board."""
@@ -129,3 +138,12 @@ def hull(boxes: Iterable[Box]) -> Box:
     """The box around boxes."""
     sides = list(zip(*boxes, strict=True))
     return min(sides[0]), min(sides[1]), max(sides[2]), max(sides[3])
+
+
+def label_box(label: Label) -> Box:
+    """About what a text covers."""
+    long, half = int(WIDTH * label.size * len(label.text)), label.size * 6 // 10
+    before = {"left": 0, "middle": long // 2, "right": long}[label.side]
+    if label.turn == 90:
+        return label.x - half, label.y - long + before, label.x + half, label.y + before
+    return label.x - before, label.y - half, label.x - before + long, label.y + half

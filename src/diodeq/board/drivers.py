@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from diodeq.board.brackets import unused
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.amplifiers import amplifiers
 from diodeq.circuit.bank import Bools
@@ -45,15 +46,15 @@ def driven(circuit: Circuit, complement: bool, buffers: bool, part: str) -> Circ
     if pairs:
         minus, plus = np.array(list(pairs)), np.array(list(pairs.values()))
         out, into = ends[minus, 0], ends[plus, 0]
-        sums = parts.nodes(f"{circuit.nodes[node]}_sum" for node in out.tolist())
+        sums = parts.nodes(unused("{}_sum", (circuit.nodes[node] for node in out.tolist()), circuit.nodes))
         for label, side, other, mark in (("from", into, sums, "c"), ("back", sums, out, "f")):
-            names = [f"r{mark}{k}" for k in range(1, len(out) + 1)]
+            names = unused(f"r{mark}{{}}", range(1, len(out) + 1), circuit.part_names("resistors"))
             parts.add("resistors", f"complements: {label}", side, other, values=1.0 / OHMS, names=names)
         added.add(0, sums, out)
     outputs = circuit.outputs.astype(np.int64)
     if buffers:
         read = np.setdiff1d(np.unique(outputs), np.flatnonzero(held_nodes(circuit)))
-        followers = parts.nodes(f"{circuit.nodes[node]}_out" for node in read.tolist())
+        followers = parts.nodes(unused("{}_out", (circuit.nodes[node] for node in read.tolist()), circuit.nodes))
         added.add(read, followers, followers)
         place = np.arange(len(circuit.nodes))
         place[read] = followers

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 from diodeq.board.blocks import Block, Blocks
 from diodeq.board.connectors import Connectors
-from diodeq.board.copper import APART, LANE, Label, Layout, Placed, hull
+from diodeq.board.copper import APART, LANE, WIDTH, Label, Layout, Placed, hull, label_box
 from diodeq.board.grid import Grid
 from diodeq.board.lanes import packed
 from diodeq.board.matrix import ends, matrix
-from diodeq.board.packages import Box
 from diodeq.board.parts import Part
 from diodeq.board.pen import Pen
 
@@ -29,7 +28,7 @@ STRIP = 7000
 """Above and below all else: room for screws and for what the board is called."""
 EDGE = 1500
 _CORNER = 3700  # from a corner to the middle of its hole
-_LETTER = 0.95  # the width of a letter, in heights of a text
+_SMALLEST = 800  # letters on the silkscreen
 
 
 @dataclass(frozen=True)
@@ -114,16 +113,7 @@ def _framed(pen: Pen, plan: Plan) -> Layout:
     out.outline = (x0, y0, x1, y1)
     places = [(x, y) for y in (y0 + _CORNER, y1 - _CORNER) for x in (x0 + _CORNER, x1 - _CORNER)]
     out.placed += [Placed(part, x, y) for part, (x, y) in zip(plan.holes, places, strict=True)]
-    room = (x1 - x0 - 4 * _CORNER) / (_LETTER * max(1, len(plan.title)))
-    if room >= 700:
+    room = (x1 - x0 - 4 * _CORNER) / (WIDTH * max(1, len(plan.title)))
+    if room >= _SMALLEST:
         out.labels.append(Label(plan.title, x0 + 2 * _CORNER, y0 + _CORNER, 0, int(min(2000, room))))
     return out.moved(-x0, -y0)
-
-
-def label_box(label: Label) -> Box:
-    """About what a text covers."""
-    long, half = int(_LETTER * label.size * len(label.text)), label.size * 6 // 10
-    before = {"left": 0, "middle": long // 2, "right": long}[label.side]
-    if label.turn == 90:
-        return label.x - half, label.y - long + before, label.x + half, label.y + before
-    return label.x - before, label.y - half, label.x - before + long, label.y + half

@@ -18,6 +18,7 @@ import numpy as np
 
 from diodeq.board import proof
 from diodeq.board.assembly import net_names, references
+from diodeq.board.brackets import unused
 from diodeq.board.build import Built
 from diodeq.board.copper import BACK, DRILL, FRONT, VIA, Track
 from diodeq.circuit import Bank, Circuit
@@ -111,15 +112,15 @@ def realistic(built: Built, around: Surroundings) -> Circuit:
     own = circuit.resistors.groups or (("resistors", len(called)),)
     part_names = (
         *circuit.part_names("resistors"),
-        *(f"rtrunk{k}" for k in range(1, len(pins) + 1)),
-        *(f"rleak{k}" for k in range(1, len(leaks) + 1)),
+        *unused("rtrunk{}", range(1, len(pins) + 1), circuit.part_names("resistors")),
+        *unused("rleak{}", range(1, len(leaks) + 1), circuit.part_names("resistors")),
     )
     sources = circuit.voltage_sources
     driven = np.array([[outside.get(n, n) if n else 0 for n in row] for row in sources.terminals.tolist()], np.int32)
     inside = hub.astype(np.int32)
     return replace(
         circuit,
-        nodes=(*circuit.nodes, *(f"{circuit.nodes[node]}_pin" if node else "board_ground" for node in held)),
+        nodes=(*circuit.nodes, *unused("{}_pin", (circuit.nodes[n] if n else "ground" for n in held), circuit.nodes)),
         resistors=Bank(
             np.concatenate([inside[ends], added]),
             np.concatenate([values, extra]),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from diodeq.board.brackets import at, identifier, millimetres, quoted
-from diodeq.board.copper import DRILL, VIA, Layout, Placed
+from diodeq.board.copper import DRILL, VIA, Label, Layout, Placed
 from diodeq.board.packages import Box, Package, Pad
 from diodeq.board.parts import Part, nets
 from diodeq.board.schematic import part_identifier, sheet_path
+from diodeq.board.silk import SIZE, mark, marked, printed
 from diodeq.board.symbols import LIBRARY
 
 VERSION = "20240108"  # of KiCad 8, which 9 reads too
@@ -19,11 +20,11 @@ _LAYERS = (
     (49, "F.Fab", "user"),
 )  # fmt: skip
 _COPPER = ("F.Cu", "B.Cu")
-_LETTERS = 4  # of a reference, beside a chip
 
 
-def board(name: str, title: str, layout: Layout, parts: Iterable[Part], referenced: bool) -> str:
-    """The text of the file; ``referenced``: whether the references of parts are on the silkscreen."""
+def board(name: str, title: str, layout: Layout, parts: Iterable[Part]) -> str:
+    """The text of the file."""
+    references = printed(layout)
     soldered = [part for part in parts if part.footprint]
     unused = [_open(part, pad.number) for part in soldered for pad in part.package.pads if _alone(part, pad)]
     numbers = {net: k for k, net in enumerate(["", *nets(soldered), *unused])}
@@ -37,7 +38,7 @@ def board(name: str, title: str, layout: Layout, parts: Iterable[Part], referenc
         f" (layers {layers})",
         " (setup (pad_to_mask_clearance 0.05) (allow_soldermask_bridges_in_footprints no))",
         *(f" (net {number} {quoted(net)})" for net, number in numbers.items()),
-        *(_footprint(name, each, numbers, referenced) for each in layout.placed),
+        *(_footprint(name, each, numbers, references.get(each.part.reference)) for each in layout.placed),
     ]
     for k, track in enumerate(layout.tracks):
         body.append(
@@ -83,18 +84,17 @@ def _font(size: int, justify: str = "") -> str:
     return f"(effects (font (size {tall} {tall}) (thickness {millimetres(max(120, size * 15 // 100))})){justify})"
 
 
-def _footprint(name: str, placed: Placed, numbers: dict[str, int], referenced: bool) -> str:
+def _footprint(name: str, placed: Placed, numbers: dict[str, int], label: Label | None) -> str:
     part, package = placed.part, placed.part.package
-    where = at(*_text_place(placed, package), placed.turn % 180 + 90 if _slim(package) else 0)
-    fits = len(part.reference) <= _LETTERS or not _slim(package)
-    layer = "F.SilkS" if referenced and fits and part.kind else "F.Fab"
+    where = at(0, 0) if label is None else at(*placed.within(label.x, label.y), label.turn)
+    layer = "F.Fab" if label is None else "F.SilkS"
     path = f"{sheet_path(name, part.sheet).split('/', 2)[2]}/{part_identifier(name, part)[1:-1]}"
     own = (name, "footprint", part.reference)
     lines = [
         f' (footprint {quoted(f"{LIBRARY}:{package.name}")} (layer "F.Cu") (uuid {identifier(*own)})'
         f" {at(placed.x, placed.y, placed.turn)}",
         f'  (property "Reference" {quoted(part.reference)} {where} (layer "{layer}")'
-        f" (uuid {identifier(*own, 'reference')}) {_font(800 if layer == 'F.SilkS' else 400)})",
+        f" (uuid {identifier(*own, 'reference')}) {_font(400 if label is None else SIZE)})",
         *(
             f'  (property "{key}" {quoted(value)} (at 0 0 {placed.turn}) (layer "F.Fab") (hide yes)'
             f" (uuid {identifier(*own, key)}) {_font(800)})"
@@ -110,17 +110,6 @@ def _footprint(name: str, placed: Placed, numbers: dict[str, int], referenced: b
         said = f" (net {numbers[net]} {quoted(net)})" if net else ""
         lines.append(_pad(pad, placed.turn, said, identifier(*own, "pad", str(k))))
     return "\n".join(lines) + ")"
-
-
-def _slim(package: Package) -> bool:
-    return len(package.pads) <= 3 and not package.through
-
-
-def _text_place(placed: Placed, package: Package) -> tuple[int, int]:
-    """Beside slim parts, on the right as they lie; below or above others."""
-    if _slim(package):
-        return (package.room[2] + 350) * (1 if placed.turn == 0 else -1), 0
-    return 0, package.room[1] - 500
 
 
 def footprint(package: Package) -> str:
@@ -152,7 +141,7 @@ def _shapes(package: Package, own: tuple[str, ...], bought: bool) -> Iterator[st
     yield f"  (attr {kind}{unlisted})"
     yield _rectangle(package.room, "F.CrtYd", 50, identifier(*own, "room"))
     yield _rectangle(package.body, "F.Fab", 100, identifier(*own, "body"))
-    if package.name in ("SOD-123", "SOT-23") or "SOIC" in package.name or "Header" in package.name:
+    if marked(package):
         yield _mark(package, identifier(*own, "mark"))
     if package.height:
         yield (
@@ -163,10 +152,10 @@ def _shapes(package: Package, own: tuple[str, ...], bought: bool) -> Iterator[st
 
 def _mark(package: Package, identity: str) -> str:
     """A line at the first pin."""
-    pad, y0 = package.pads[0], package.room[1] + 100
-    half = pad.width // 2
+    x0, y0, x1, y1 = mark(package)
+    half = (y1 - y0) // 2
     return (
-        f"  (fp_line (start {_xy(pad.x - half, y0)}) (end {_xy(pad.x + half, y0)})"
+        f"  (fp_line (start {_xy(x0 + half, y0 + half)}) (end {_xy(x1 - half, y0 + half)})"
         f' (stroke (width 0.15) (type solid)) (layer "F.SilkS") (uuid {identity}))'
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from diodeq.board.brackets import shortened
 from diodeq.board.copper import BACK, FRONT, RAIL, TRACK, Label, Layout, Placed, Track, Via
 from diodeq.board.parts import Part
 
@@ -50,4 +51,4 @@ class Pen:
     def point(self, net: str, x: int, y: int, turn: int = 0) -> None:
         """The test point of a net, named to its right or (90) above it."""
         self.part(self._points.pop(net), x, y)
-        self.say(net, *((x + 900, y) if turn == 0 else (x, y - 900)), turn)
+        self.say(shortened(net), *((x + 900, y) if turn == 0 else (x, y - 900)), turn)

@@ -12,7 +12,7 @@ import numpy as np
 
 from diodeq.board.assembly import SUPPLIES, references
 from diodeq.board.blocks import Block
-from diodeq.board.brackets import legal
+from diodeq.board.brackets import legal, unused
 from diodeq.board.parts import GROUND, Part
 from diodeq.board.purchase import Chip, chip, resistor_number
 from diodeq.board.symbols import Symbol, boxed, symbol
@@ -26,7 +26,7 @@ SERIES = 2490.0
 """Ohms in series with each: what a code of 0 cannot go below."""
 LIBRARY = "potentiometers.lib"
 SHEET = "potentiometers"
-PLUS, MINUS = "pot_plus", "pot_minus"
+PLUS, MINUS = "pot.plus", "pot.minus"
 VOLTS = 2.5
 """Of their supplies, on either side of ground; their logic is between them too."""
 DIRECT = 8
@@ -106,7 +106,7 @@ def programmed(circuit: Circuit, names: Sequence[str], part: str, units: int, ca
             k, pick = members[channel]
             name = called[k]
             first, second = (names[node] for node in ends[k])
-            middle = f"{name.lower()}_wiper"
+            middle = f"{name.lower()}.wiper"
             joined |= {b: first, a: middle, w: middle}
             ohms, code = float(single.ohms[pick]), int(single.code[pick])
             lines.append(f"r_{channel} p{b} p{w} {shortest(ohms - SERIES)}")
@@ -142,12 +142,12 @@ def programmed(circuit: Circuit, names: Sequence[str], part: str, units: int, ca
                 tuple(above),
             )
         )
-    bus = ["spi_sck", "spi_sdi"] + ["spi_sdo"] * ("SDO" in known.pins.values())
+    bus = ["spi.sck", "spi.sdi"] + ["spi.sdo"] * ("SDO" in known.pins.values())
     registers, selects = _registers(len(groups), units + len(groups), capacitors)
     return Programmed(
         (*blocks, *registers),
         tuple(bridges),
-        tuple(_sources()),
+        tuple(_sources(unused("VPOT{}", (1, 2), references(circuit.part_names("voltage_sources"))))),
         "\n".join(library) + "\n",
         tuple(taps),
         (MINUS, PLUS, *bus, *selects),
@@ -159,7 +159,14 @@ def _pairs(joined: dict[int, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _digital(known: Chip, select: int) -> dict[int, str]:
-    nets = {"CS": f"cs{select + 1}", "SCK": "spi_sck", "SDI": "spi_sdi", "SDO": "spi_sdo", "PLUS": PLUS, "MINUS": MINUS}
+    nets = {
+        "CS": f"cs.{select + 1}",
+        "SCK": "spi.sck",
+        "SDI": "spi.sdi",
+        "SDO": "spi.sdo",
+        "PLUS": PLUS,
+        "MINUS": MINUS,
+    }
     return {pin: nets[use] for pin, use in known.pins.items()}
 
 
@@ -180,14 +187,14 @@ def _model(unit: str, known: Chip, lines: Sequence[str]) -> str:
 def _registers(count: int, units: int, capacitors: int) -> tuple[list[Block], list[str]]:
     """Shift registers that select one of many packages, and the nets of the connector that do so."""
     if count <= DIRECT:
-        return [], [f"cs{k + 1}" for k in range(count)]
+        return [], [f"cs.{k + 1}" for k in range(count)]
     made = []
     for k in range(-(-count // 8)):
-        outputs = {pin: f"cs{8 * k + at + 1}" for at, pin in enumerate(_REGISTER) if 8 * k + at < count}
-        joined = {8: MINUS, 10: PLUS, 11: "cs_clock", 12: "cs_latch", 13: MINUS, 16: PLUS} | outputs
-        joined |= {14: "cs_data" if k == 0 else f"cs_chain{k}"}
+        outputs = {pin: f"cs.{8 * k + at + 1}" for at, pin in enumerate(_REGISTER) if 8 * k + at < count}
+        joined = {8: MINUS, 10: PLUS, 11: "cs.clock", 12: "cs.latch", 13: MINUS, 16: PLUS} | outputs
+        joined |= {14: "cs.data" if k == 0 else f"cs.chain{k}"}
         if k + 1 < -(-count // 8):
-            joined[9] = f"cs_chain{k + 1}"
+            joined[9] = f"cs.chain{k + 1}"
         above = Part(
             f"C{capacitors + k + 1}", "100n", symbol("C"), "C_0603", (("1", PLUS), ("2", MINUS)), SHEET, "capacitor"
         )
@@ -202,16 +209,14 @@ def _registers(count: int, units: int, capacitors: int) -> tuple[list[Block], li
             number="Nexperia 74HC595D",
         )
         made.append(Block(part, (above,)))
-    return made, ["cs_data", "cs_clock", "cs_latch"]
+    return made, ["cs.data", "cs.clock", "cs.latch"]
 
 
-def _sources() -> Iterator[Part]:
-    for k, (net, pins) in enumerate(((PLUS, "1=+ 2=-"), (MINUS, "1=- 2=+")), 1):
+def _sources(names: Sequence[str]) -> Iterator[Part]:
+    for name, net, pins in zip(names, (PLUS, MINUS), ("1=+ 2=-", "1=- 2=+"), strict=True):
         fields = (("Sim.Device", "V"), ("Sim.Type", "DC"), ("Sim.Pins", pins), ("Sim.Params", f"dc={shortest(VOLTS)}"))
         value = shortest(VOLTS if net == PLUS else -VOLTS)
-        yield Part(
-            f"VPOT{k}", value, symbol("V"), "", (("1", net), ("2", GROUND)), SUPPLIES, fields=fields, simulated=True
-        )
+        yield Part(name, value, symbol("V"), "", (("1", net), ("2", GROUND)), SUPPLIES, fields=fields, simulated=True)
 
 
 def _symbol(part: str, known: Chip) -> Symbol:

@@ -20,13 +20,12 @@ def project(
     layout: Layout,
     notes: Sequence[str],
     directives: Sequence[str],
-    referenced: bool,
 ) -> dict[str, str]:
     """The files of a project by their names in its folder."""
     return {
         f"{name}.kicad_pro": settings(name),
         **schematic.schematics(name, title, parts, notes, directives),
-        f"{name}.kicad_pcb": pcb.board(name, title, layout, parts, referenced),
+        f"{name}.kicad_pcb": pcb.board(name, title, layout, parts),
         f"{name}-parts.csv": parts_list(parts),
         **libraries(parts),
     }

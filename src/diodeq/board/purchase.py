@@ -28,6 +28,13 @@ def diode_package(model: str) -> tuple[str, str]:
     return footprint, number
 
 
+def unpackaged(circuit: Circuit) -> list[str]:
+    """The models of a circuit's diodes for which `diode_package` is a guess."""
+    own = circuit.diodes.values[~inside(circuit, "diodes")]
+    named = [circuit.models[int(k)].name for k in np.unique(own)]
+    return [name for name in named if name not in _table()["diodes"]]
+
+
 def on_series(ohms: float) -> bool:
     """Whether a resistance is one that shops have: of E24, E48 or E96."""
     return preferred.series_of(np.array([ohms])) not in ("", "E192")

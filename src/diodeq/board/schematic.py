@@ -24,9 +24,13 @@ def schematics(
     # Ground's symbol is a pin that wants power, as those of packages are.
     wants = ((net, _kind(part, pin)) for part in parts for pin, net in part.nets)
     powered = sorted({net for net, kind in wants if net == GROUND or (net and kind == "power_in")})
+    first: dict[str, str] = {}  # the sheet that each net is on first: its flag is beside a part
+    for part in parts:
+        for _, net in part.nets:
+            first.setdefault(net, part.sheet)
     for page, sheet in enumerate(sheets):
         mine = [part for part in parts if part.sheet == sheet]
-        flags = powered if page == 0 else []
+        flags = [net for net in powered if first[net] == sheet]
         files[f"{name}-{sheet}.kicad_sch"] = _Page(name, sheet, page + 2).text(title, mine, flags)
     return files
 

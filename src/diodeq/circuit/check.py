@@ -89,8 +89,9 @@ def _names(what: str, names: Iterable[str], taken: dict[str, str], prefix: str =
                 f"{what} {name} must begin with {prefix!r}", f"call it {prefix}_{name}", **_about(what, name)
             )
         if name in taken:
+            other = "another" if taken[name] == what else f"a {what}"
             raise CircuitError(
-                f"the name {name} is used by a {taken[name]} and by a {what}",
+                f"the name {name} is used by a {taken[name]} and by {other}",
                 "rename one of them",
                 **_about(what, name),
             )

@@ -20,7 +20,7 @@ from diodeq.cli.quantizing import moved
 from diodeq.cli.terminal import complain, say
 from diodeq.devices.hardware.ladder import ladder
 from diodeq.errors import SimulatorMissingError, UsageError
-from diodeq.files import write_folder
+from diodeq.files import demand_place, write_folder
 from diodeq.printable import change, counted
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator
@@ -121,6 +121,13 @@ def board(
 
     if fixed and programmable:
         raise UsageError("--fixed and --programmable exclude each other", "give one of them")
+    if not (0.0 < contact < np.inf and 0.0 < surface < np.inf):
+        raise UsageError("--contact and --surface must be above 0", "leave them out for a clean board")
+    demand_place(output, overwrite, folder=True)
+    if parasitics is not None and parasitics.parent != output:
+        if parasitics.resolve() == output.resolve():
+            raise UsageError(f"{parasitics} would be the project's folder and a file", "give --parasitics another name")
+        demand_place(parasitics)
     loaded = Circuit.load(circuit)
     amplifiers = complement == "amplifier", buffers
     with create(simulator, 1, time_limit) as engine:
@@ -139,8 +146,6 @@ def board(
             files |= _fabricated(name, made.files)
     copper = None
     if parasitics is not None:
-        if not (0.0 < contact < np.inf and 0.0 < surface < np.inf):
-            raise UsageError("--contact and --surface must be above 0", "leave them out for a clean board")
         real = realistic(made, Surroundings(contact, surface))
         with create(simulator, 1, time_limit) as engine:
             copper = cost(engine, changed, real, drawn_drives(changed))
