@@ -172,3 +172,16 @@ def test_an_option_that_there_is_not_names_the_nearest(call, meant):
     with pytest.raises(diodeq.DiodeqError, match=f"has no option '.*'; did you mean {meant}") as caught:
         call()
     assert isinstance(caught.value, TypeError)
+
+
+def test_a_state_dict_is_told_its_activations(tmp_path):
+    random = np.random.default_rng(0)
+    arrays = {"0.weight": random.normal(size=(3, 2)), "2.weight": random.normal(size=(1, 3))}
+    np.savez(tmp_path / "net.npz", **arrays, **{"0.bias": np.zeros(3), "2.bias": np.zeros(1)})
+    network = diodeq.load(tmp_path / "net.npz", activation="relu")
+    assert [str(stage.activation) for stage in network.stages] == ["relu", "identity"]
+    with pytest.raises(InputError, match="does not say the activations"):
+        diodeq.load(tmp_path / "net.npz")
+    diodeq.save(diodeq.layered((1, 2, 1)), tmp_path / "circuit.npz")
+    with pytest.raises(InputError, match="holds a circuit"):
+        diodeq.load(tmp_path / "circuit.npz", activation="relu")

@@ -192,6 +192,24 @@ def test_an_engine_that_answers_nothing_is_named(tmp_path, monkeypatch, capsys, 
     sys.modules.pop("package0_module", None)
 
 
+@pytest.mark.parametrize("answer", ["None", "1 / 0", "Gradient(np.zeros(3), 0.0, np.zeros((1, 2)))"])
+def test_a_rule_that_finds_nothing_is_named(tmp_path, monkeypatch, capsys, answer):
+    module = f"""
+from dataclasses import dataclass
+import numpy as np
+from diodeq.learning.rules import Gradient
+@dataclass(frozen=True)
+class Rule:
+    name, finds_others, inexact, cost = "mine", False, lambda self, circuit: None, lambda self, circuit: 1
+    def __call__(self, *asked, also=()): return {answer}
+rule = Rule()
+"""
+    install(tmp_path, monkeypatch, {"diodeq.rules": {"mine": "package0_module:rule"}}, module)
+    assert main(["train", "xor", "--rule", "mine", "--simulator", "wave", "--out", str(tmp_path / "run")]) == 3
+    assert "the learning rule mine failed: " in capsys.readouterr().err
+    sys.modules.pop("package0_module", None)
+
+
 def test_kinds_of_files_are_nobody_elses(tmp_path, monkeypatch):
     names = dict.fromkeys(("csv", "iris", "mine"), "package0_module:data")
     install(tmp_path, monkeypatch, {"diodeq.data": names}, "def data(argument): ...")

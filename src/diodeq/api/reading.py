@@ -21,14 +21,23 @@ DECKS = frozenset({".cir", ".net", ".sp", ".spi", ".spice", ".ckt", ".asc", ".ki
 """Endings of decks and schematics."""
 
 
-def load(path: str | Path, *, outputs: Sequence[str] = (), inputs: Sequence[str] = ()) -> Circuit | Network:
+def load(
+    path: str | Path,
+    *,
+    outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    activation: str | None = None,
+    layers: Sequence[str] | None = None,
+    margin: float | None = None,
+) -> Circuit | Network:
     """What a file holds: a circuit that diodeq wrote or a deck or schematic (`Circuit`), or weights (`Network`).
 
     ``inputs`` and ``outputs`` name a deck's sources to drive and nodes to read, where the deck itself does not say.
+    ``activation``, ``layers`` and ``margin`` say of weights what a state dict does not: ``"relu"`` is of all layers but
+    the last, ``"relu,identity"`` of each.
 
     Raises:
-        InputError: the file cannot be read, naming what is wrong with it, or it holds weights and ``inputs`` or
-            ``outputs`` were given.
+        InputError: the file cannot be read, naming what is wrong with it, or is not what was said of it.
 
     Example:
         >>> import diodeq
@@ -37,13 +46,16 @@ def load(path: str | Path, *, outputs: Sequence[str] = (), inputs: Sequence[str]
         ('x0', 'x1')
     """
     path = Path(path)
+    said = activation, layers, margin
+    if said != (None, None, None) and (path.suffix.lower() in DECKS or _is_circuit(path)):
+        raise InputError(f"{path} holds a circuit and no weights", "leave activation, layers and margin out")
     if path.suffix.lower() in DECKS:
         return import_deck(path, inputs, outputs).circuit
     if inputs or outputs:
         raise InputError(f"{path} is no deck, whose inputs and outputs could be named", "leave inputs and outputs out")
-    if path.suffix.lower() == ".npz" and _is_circuit(path):
+    if _is_circuit(path):
         return Circuit.load(path)
-    return weights_files.load(path)
+    return weights_files.load(path, *said)
 
 
 def save(thing: Circuit | Network, path: str | Path) -> None:
@@ -67,7 +79,7 @@ def save(thing: Circuit | Network, path: str | Path) -> None:
 def _is_circuit(path: Path) -> bool:
     """Whether an archive has a circuit's arrays; what cannot be read is for a reader to complain of."""
     try:
-        return "nodes" in archives.read(path, {"nodes"})
+        return path.suffix.lower() == ".npz" and "nodes" in archives.read(path, {"nodes"})
     except (InputError, OSError):
         return False
 

@@ -10,8 +10,8 @@ from diodeq.analysis.verify import Verification
 from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
 from diodeq.learning.losses import Loss, cross_entropy, usual
-from diodeq.learning.rules import named
-from diodeq.learning.rules.base import Gradient
+from diodeq.learning.rules import gradient_of, named
+from diodeq.learning.rules.base import Gradient, Rule
 from diodeq.measures import Labels
 from diodeq.network import Network
 from diodeq.simulators import create
@@ -49,7 +49,7 @@ def gradient(
     inputs: ArrayLike,
     targets: ArrayLike | Loss,
     *,
-    rule: str = "hardware-linearization",
+    rule: str | Rule = "hardware-linearization",
     simulator: str = "wave",
     units: str = "network",
 ) -> Gradient:
@@ -58,7 +58,7 @@ def gradient(
     ``targets`` are class numbers int[B], for the cross-entropy of the outputs' scores, of a regression the quantities
     float64[B, n_out], for the squared error of scaled ones, or a function from outputs in volts float64[B, n_out] to
     the loss and its gradient. ``rule`` is a name of the learning rules with options, such as
-    ``"equilibrium-propagation:beta=0.1"``.
+    ``"equilibrium-propagation:beta=0.1"``, or a rule of your own.
 
     Raises:
         UsageError: there is no such rule, simulator or units.
@@ -75,7 +75,7 @@ def gradient(
     loss = targets if callable(targets) else _usual(circuit, targets)
     drives = volts_of(circuit, inputs, units)
     with create(simulator) as engine:
-        return named(rule)(engine, circuit, drives, loss)
+        return gradient_of(named(rule), engine, circuit, drives, loss)
 
 
 def verify(

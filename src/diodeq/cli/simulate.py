@@ -78,7 +78,7 @@ def simulate(
         if as_json:
             head = {
                 "units": units,
-                "outputs_are": _unit(loaded, units),
+                "outputs_are": _unit(loaded, units, named),
                 "output_names": list(loaded.output_names),
                 "unique": several is None,
             }
@@ -87,7 +87,7 @@ def simulate(
             seen = sys.stdout.isatty()
             shown.append(Seen(loaded.output_names, ends or named) if seen else Rows(_out, ends))
             if seen:
-                mention(f"outputs are {_unit(loaded, units)}")
+                mention(f"outputs are {_unit(loaded, units, named)}")
         advance = stack.enter_context(_bar(inputs, hidden=sys.stdout.isatty() and output is None))
         engine = stack.enter_context(create(simulator, workers, time_limit))
         for rows in blocks(loaded, inputs, _rows_at_once(loaded), advance):
@@ -121,12 +121,14 @@ def _demand_classes(circuit: Circuit, named: Sequence[str]) -> Sequence[str]:
     return named or circuit.output_names
 
 
-def _unit(circuit: Circuit, units: str) -> str:
-    """What the numbers that are printed are."""
+def _unit(circuit: Circuit, units: str, classes: Sequence[str]) -> str:
+    """What the numbers that are printed are; those of ``classes`` are scores."""
     scale = circuit.scaling.output_scale
     if units == "network" and circuit.scaling.regresses:
         return "in the units of what was learned"
-    return "volts" if units == "volts" or scale == 1.0 else f"in the network's units, {scale:g} to a volt"
+    if units == "volts" or scale == 1.0:
+        return "volts"
+    return f"scores, {scale:g} to a volt" if classes else f"in the network's units, {scale:g} to a volt"
 
 
 def _answer(

@@ -14,7 +14,7 @@ from diodeq.circuit import Circuit
 from diodeq.errors import CircuitError
 from diodeq.learning.gradcheck import thinned
 from diodeq.learning.losses import Loss
-from diodeq.learning.rules import RULES, named
+from diodeq.learning.rules import RULES, gradient_of, named
 from diodeq.learning.solves import Counted
 from diodeq.simulators.base import Simulator
 
@@ -98,7 +98,7 @@ def audit(
         part = few if rule.name == "finite-difference" else circuit
         counted, began = Counted(simulator), time.perf_counter()
         try:
-            gradient = rule(counted, part, drives, loss).conductances
+            gradient = gradient_of(rule, counted, part, drives, loss).conductances
         except CircuitError as error:
             # Such as outputs that a source holds already and no clamp can move.
             rows.append(Audited(spec, rule.inexact(circuit), failed=error.problem))

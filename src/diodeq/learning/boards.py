@@ -11,7 +11,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.devices.hardware.technology import Technology
 from diodeq.learning.losses import Loss
-from diodeq.learning.rules import Gradient, Rule
+from diodeq.learning.rules import Gradient, Rule, gradient_of
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.variation import Board, draw
 
@@ -39,8 +39,8 @@ def on_board(
         others = replace(technology, variation=replace(spread, tolerance=0.0, shape="uniform"))
         board = draw(circuit, others, random, corners=True)
         rises = np.zeros(len(circuit.resistors))
-        rises[circuit.mask] = np.sign(rule(simulator, board.circuit, drives, loss).conductances)
+        rises[circuit.mask] = np.sign(gradient_of(rule, simulator, board.circuit, drives, loss).conductances)
         factor = 1.0 / (1.0 - spread.tolerance * rises)
         board = Board(board.circuit.with_conductances(board.circuit.conductances * factor), board.slope * factor)
-    found = rule(simulator, board.circuit, drives, loss, also=also)
+    found = gradient_of(rule, simulator, board.circuit, drives, loss, also)
     return replace(found, conductances=found.conductances * board.slope[circuit.mask])

@@ -20,7 +20,7 @@ from diodeq.learning.objective import bind, demand, fits, labels_of, score
 from diodeq.learning.parametrization import Parametrization
 from diodeq.learning.power import Steering, contributions
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.rules import named
+from diodeq.learning.rules import gradient_of, named
 from diodeq.learning.snapshots import Snapshot, parametrization, remaining, update_of
 from diodeq.learning.tasks import TASKS
 from diodeq.learning.updates import State
@@ -101,7 +101,7 @@ def train(
             if recipe.robust:
                 found = on_board(rule, technology, random, *asked, turned.kinds)
             else:
-                found = rule(*asked, also=turned.kinds)
+                found = gradient_of(rule, *asked, turned.kinds)
             if not math.isfinite(found.loss):
                 raise SimulationError(f"the loss of epoch {epoch} is not a number", "lower the rate or the volts")
             found, trim = steering.joined(found, now, volts)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
-from diodeq.learning.rules.base import Gradient, Rule
+from diodeq.learning.losses import Loss
+from diodeq.learning.rules.base import Floats, Gradient, Rule
 from diodeq.learning.rules.contrastive import Contrastive
 from diodeq.learning.rules.coupled_learning import CoupledLearning
 from diodeq.learning.rules.equilibrium_propagation import EquilibriumPropagation
@@ -15,7 +20,8 @@ from diodeq.learning.rules.frequency_propagation import FrequencyPropagation
 from diodeq.learning.rules.frozen_switch import FrozenSwitch
 from diodeq.learning.rules.hardware_linearization import HardwareLinearization
 from diodeq.learning.rules.perturbation import Perturbation
-from diodeq.plugins import Registry
+from diodeq.plugins import Registry, trusted
+from diodeq.simulators.base import Simulator
 
 
 def _is_rule(thing: Any) -> bool:
@@ -77,6 +83,21 @@ def named(spec: str | Rule) -> Rule:
     return found
 
 
+def gradient_of(
+    rule: Rule, simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss, also: Sequence[str] = ()
+) -> Gradient:
+    """What a rule finds; raises ``InputError`` where one that is not of this house fails or finds no gradient."""
+    if type(rule) in map(type, RULES.own.values()):
+        return rule(simulator, circuit, drives, loss, also=also)
+    with trusted(f"the learning rule {rule.name}"):
+        found = rule(simulator, circuit, drives, loss, also=also)
+        if not isinstance(found, Gradient):
+            raise TypeError(f"it answers {type(found).__name__} and no Gradient")
+        if np.shape(found.conductances) != (int(circuit.mask.sum()),):
+            raise ValueError(f"it finds {np.shape(found.conductances)} for {int(circuit.mask.sum())} conductances")
+    return found
+
+
 def described() -> str:
     """All rules with their options; those that packages add by name, as nothing of them is imported."""
     return ", ".join([*map(written, RULES.own.values()), *(name for name in RULES if name not in RULES.own)])
@@ -90,4 +111,4 @@ def written(rule: Rule) -> str:
     return ":".join([rule.name, *(f"{key}={text}" for key, text in texts.items())])
 
 
-__all__ = ["RULES", "Gradient", "Rule", "described", "named", "written"]
+__all__ = ["RULES", "Gradient", "Rule", "described", "gradient_of", "named", "written"]
