@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from bench_body import SPANS, Small, link, served
+from bench_body import SPANS, Noisy, Small, link, served
 from diodeq.errors import DiodeqError, InputError, SimulationError, SimulatorMissingError
 from diodeq.simulators.bench.links import connect, wire
 from diodeq.simulators.bench.links.spans import Span, Spans
@@ -72,30 +72,6 @@ def test_another_bench_than_described_is_refused(how):
             connect(link(how, server.where), other)
         with pytest.raises(InputError, match="not 'large'"):
             connect({**link(how, server.where), "identity": "large"}, SPANS)
-
-
-class Noisy:
-    """A cable that loses, damages and doubles lines, both ways."""
-
-    def __init__(self, inner, seed):
-        self.where, self._inner, self._random = inner.where, inner, np.random.default_rng(seed)
-        self.close = inner.close
-
-    def write(self, line):
-        self._inner.write(self._spoiled(line))
-
-    def line(self, deadline):
-        found = self._inner.line(deadline)
-        return None if found is None else self._spoiled(found)
-
-    def _spoiled(self, line):
-        kind = self._random.integers(12)
-        if kind == 0:
-            return b"" if line.endswith(b"\n") else b"\xff"
-        if kind == 1:
-            at = self._random.integers(len(line))
-            return line[:at] + bytes([line[at] ^ (1 << self._random.integers(7))]) + line[at + 1 :]
-        return line * 2 if kind == 2 and line.endswith(b"\n") else line
 
 
 @pytest.mark.parametrize("how", ["pty", "tcp"])
