@@ -76,8 +76,10 @@ GPU = ("wave:numba:float32", "wave:torch:cuda:float32", "wave:torch:cuda")
 WAVES = (
     "wave",
     "wave:float32",
+    "wave:mixed",
     "wave:numba",
     "wave:numba:float32",
+    "wave:numba:mixed",
     "wave:torch",
     "wave:torch:float32",
     "wave:torch:cuda",
@@ -411,14 +413,14 @@ def main() -> None:
     options = parser.parse_args()
     document: dict[str, Any] = {"processor": processor(), "cores": processors.count()}
     if options.epoch:
-        engines = options.engines or WAVES[:4]
+        engines = options.engines or WAVES[:6]
         document["epoch"] = [
             apart(epoch, options.epoch, options, name, engine)
             for name, engine in itertools.product(options.circuits or ["784-1024-10"], engines)
         ]
     elif options.latency:
         document["latency"] = latency(
-            options.circuits or ["64-32-10", "784-256-10"], options.engines or list(WAVES[:4])
+            options.circuits or ["64-32-10", "784-256-10"], options.engines or list(WAVES[:6])
         )
     elif options.start:
         document["start"] = start(options.engines or ["wave:numba", "wave:numba:float32"])

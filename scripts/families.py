@@ -40,7 +40,7 @@ from legal import SETTINGS
 from sketch import Case
 from truth import Found, Truth, deck, operating_points
 
-ENGINES = ("ngspice", "wave", "wave:float32")
+ENGINES = ("ngspice", "wave", "wave:float32", "wave:mixed")
 WRONG = 1e-6
 NARROW, SHARE = 1e-5, 1e-12
 WRONG_ADJOINT = 1e-6

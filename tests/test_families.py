@@ -80,11 +80,17 @@ def test_both_engines_are_right(family, seed, wave, ngspice):
 
 @pytest.mark.parametrize(("family", "seed"), LESSONS)
 def test_lessons(family, seed, wave, ngspice, reference):
-    engines = [wave, create("wave:float32"), ngspice, *([reference] if family == "bridges" else [])]
+    engines = [
+        wave,
+        create("wave:float32"),
+        create("wave:mixed"),
+        ngspice,
+        *([reference] if family == "bridges" else []),
+    ]
     demand_right(make(family, seed), seed, engines, 1e-6, 1e-6)
 
 
-@pytest.mark.parametrize("engine", ["wave", "wave:float32", "ngspice"])
+@pytest.mark.parametrize("engine", ["wave", "wave:float32", "wave:mixed", "ngspice"])
 def test_what_needs_more_than_any_circuit_conducts_is_refused(engine):
     """Sources of hundreds of volts across diodes without a resistance: the law's tangent has an answer, no part has."""
     case = make("legal-c", 71077)

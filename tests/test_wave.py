@@ -496,7 +496,7 @@ def test_answers_do_not_depend_on_the_batch(wave):
     assert np.array_equal(together, wave.operate(circuit.with_conductances(circuit.conductances), drives).node_voltages)
 
 
-@pytest.mark.parametrize("name", ["wave", "wave:float32", "ngspice"])
+@pytest.mark.parametrize("name", ["wave", "wave:float32", "wave:mixed", "ngspice"])
 def test_loss_gradients_of_any_size_keep_their_digits(name):
     """A row's answer is its own, whatever those beside it are; what no number holds is refused."""
     sizes = np.array([[1e-310], [1e-50], [1e-30], [1e30], [1e40], [1e300]])
@@ -577,6 +577,25 @@ def test_float32_is_right_to_the_accuracy_stated(diode, backend):
             assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max()
 
 
+@pytest.mark.parametrize("backend", installed("numpy", "numba", "torch", "torch:cuda"))
+@pytest.mark.parametrize("diode", ["1N4148", "BZX84C3V3", "1N5711", "ideal"])
+def test_mixed_is_right_to_the_accuracy_stated(diode, backend):
+    model = catalogue.get(diode)
+    deep = {str(widths): layered(widths, model, 5.0, seed=1) for widths in ((3, 6, 5, 2), (3, 40, 30, 30, 2))}
+    random = np.random.default_rng(2)
+    with create(f"wave:{backend}:mixed") as mixed, create("wave") as wave:
+        for name, circuit in (deep | {name: CIRCUITS[name](diode) for name in CIRCUITS}).items():
+            drives = np.eye(70, len(circuit.inputs)) * 5.0 if name in deep else DRIVES
+            point, exact = mixed.operate(circuit, drives), wave.operate(circuit, drives)
+            assert isinstance(mixed._prepared.method, Layers) or name not in deep
+            assert point.node_voltages.dtype == np.float64
+            assert point.error.max() <= 1e-8 + 1e-12 * np.abs(point.node_voltages).max()
+            assert np.abs(point.node_voltages - exact.node_voltages).max() <= 1e-8
+            injected = random.normal(size=exact.outputs.shape)
+            found, wanted = (engine.small_signal(exact, injected).node_voltages for engine in (mixed, wave))
+            assert (np.abs(found - wanted).max(axis=1) <= 1e-7 * np.abs(wanted).max(axis=1)).all()
+
+
 def test_options_that_cannot_be_met():
     for name in (
         "wave:fast",
@@ -584,6 +603,7 @@ def test_options_that_cannot_be_met():
         "wave:cuda",
         "wave:numba:cuda",
         "wave:float32:float64",
+        "wave:mixed:float32",
         "ngspice:torch",
     ):
         with pytest.raises(UsageError):

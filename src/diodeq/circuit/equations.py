@@ -255,24 +255,26 @@ class EquationsPlan:
         return self.flows.sign * stamp_values(circuit)[self.flows.source]
 
     @cached_property
-    def terms(self) -> tuple[Index, Index, Index]:
-        """The entries of the matrix that are one term alone, which terms these are, and all other terms."""
+    def terms(self) -> tuple[tuple[Index, Floats, Index], tuple[Index, Floats, Index]]:
+        """The entries of the matrix that are one term alone, with its sign and the value it comes from; and the same of
+        all other terms."""
         lone = np.bincount(self.slot, minlength=self.pattern.nnz) == 1
         single = lone[self.slot]
-        which = np.flatnonzero(single)
-        return self.slot[which], which, np.flatnonzero(~single)
+        which = (np.flatnonzero(each) for each in (single, ~single))
+        alone, several = ((self.slot[each], self.sign[each], self.source[each]) for each in which)
+        return alone, several
 
     def fill(self, circuit: Circuit, number: Any = np.float64) -> Equations:
         """The equations of a circuit of this topology, in numbers of a type."""
         values = stamp_values(circuit).astype(number, copy=False)
         terms = np.zeros(self.pattern.nnz, number)
-        alone, single, several = self.terms
-        terms[alone] = self.sign[single] * values[self.source[single]]
-        added = self.sign[several] * values[self.source[several]]
+        (alone, sign, source), (several, signs, sources) = self.terms
+        terms[alone] = sign * values[source]
+        added = signs * values[sources]
         if number is np.float64:
-            terms += np.bincount(self.slot[several], added, self.pattern.nnz)
+            terms += np.bincount(several, added, self.pattern.nnz)
         else:
-            np.add.at(terms, self.slot[several], added)
+            np.add.at(terms, several, added)
         matrix = sparse.csr_array((terms, self.pattern.indices, self.pattern.indptr), shape=self.pattern.shape)
         return Equations(circuit, self, matrix)
 

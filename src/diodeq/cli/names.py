@@ -76,7 +76,9 @@ def _forms() -> Iterable[str]:
     return forms()
 
 
-ENGINE = Known("simulator", lambda: ENGINES, "[ngspice|wave[:numba|:torch[:cuda]][:float32]|bench:FILE[:OPTION…]]")
+ENGINE = Known(
+    "simulator", lambda: ENGINES, "[ngspice|wave[:numba|:torch[:cuda]][:float32|:mixed]|bench:FILE[:OPTION…]]"
+)
 FORM = Known("form", _forms)
 RULE, RULES = Name("rule", _rules), Name("rules", lambda: ["all", *_rules()], lists=True)
 DATA, DIODE = Name("data", _data), Name("diode", _diodes)

@@ -2,7 +2,8 @@
 
 numpy is the default; with numba (extra ``numba``) the diodes are solved by a compiled loop, the rest stays numpy;
 PyTorch (extra ``torch``) computes on all cores or on a GPU. float64 is the default; float32 is for training, where it
-halves the time and promises voltages to 1e-5 of the largest.
+halves the time and promises voltages to 1e-5 of the largest; mixed computes corrections in float32 and what they
+correct in float64, to 1e-8 V.
 """
 
 from __future__ import annotations
@@ -23,17 +24,23 @@ Array = Any
 
 @dataclass(frozen=True)
 class Precision:
-    """What counts as settled while iterating, volts off absolutely and as a share of the largest at work; and the share
-    of the largest voltage that may be off beyond what ``circuit.proof`` promises."""
+    """What counts as settled while iterating, volts off absolutely and as a share of the largest at work, and for
+    linear equations as a share; what may be off beyond what ``circuit.proof`` promises: a share of the largest voltage,
+    volts, and a share of adjoint voltages; the type of numbers."""
 
     absolute: float
     relative: float
-    promised: float
+    linear: float
+    promised: float = 0.0
+    volts: float = 0.0
+    adjoint: float = 0.0
+    number: str = "float64"
 
 
 PRECISIONS: dict[str, Precision] = {
-    "float64": Precision(4e-12, 2e-13, 0.0),
-    "float32": Precision(5e-7, 2e-6, 1e-5),
+    "float64": Precision(4e-12, 2e-13, 1e-11),
+    "float32": Precision(5e-7, 2e-6, 2e-6, promised=1e-5, adjoint=1e-5, number="float32"),
+    "mixed": Precision(1e-11, 2e-13, 5e-9, volts=9e-9, adjoint=9e-8),
 }
 BACKENDS = ("numpy", "numba", "torch")
 DEVICES = ("cpu", "cuda")
@@ -41,11 +48,13 @@ DEVICES = ("cpu", "cuda")
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """A backend's namespace ``xp``, a device of it and the type of its numbers; ``fused`` where numba helps numpy."""
+    """A backend's namespace ``xp``, a device of it and the type of its numbers; ``rough`` is that of corrections;
+    ``fused`` where numba helps numpy."""
 
     xp: Any
     device: Any
     dtype: Any
+    rough: Any
     precision: Precision
     version: str
     fused: bool = False
@@ -73,7 +82,7 @@ class Arrays:
         import array_api_compat.numpy as xp
 
         version = ", ".join([f"numpy {np.__version__}", *([_numba()] if backend == "numba" else []), precision])
-        return Arrays(xp, "cpu", getattr(xp, precision), PRECISIONS[precision], version, backend == "numba")
+        return Arrays(xp, "cpu", *_numbers(xp, precision), PRECISIONS[precision], version, backend == "numba")
 
     @property
     def plain(self) -> bool:
@@ -82,8 +91,13 @@ class Arrays:
 
     @property
     def number(self) -> str:
-        """The name of the precision."""
-        return next(name for name, precision in PRECISIONS.items() if precision is self.precision)
+        """The name of the type of numbers."""
+        return self.precision.number
+
+    @property
+    def mixed(self) -> bool:
+        """Whether corrections are computed in other numbers than what they correct."""
+        return self.rough is not self.dtype
 
     @property
     def in_numpy(self) -> bool:
@@ -120,7 +134,11 @@ class Arrays:
 
     @property
     def _real(self) -> Any:
-        return np.float64 if self.precision is PRECISIONS["float64"] else np.float32
+        return np.dtype(self.number).type
+
+    def roughly(self, array: Array) -> Array:
+        """A backend's array in the numbers of corrections; itself where it is."""
+        return self.xp.astype(array, self.rough, copy=False) if self.mixed else array
 
     def multiply(self, left: NDArray[np.float64], right: Array) -> NDArray[np.float64]:
         """The product of an array in numpy and one of the backend's, in numpy."""
@@ -157,7 +175,12 @@ def _torch(device: str, precision: str) -> Arrays:
     import array_api_compat.torch as xp
 
     version = f"PyTorch {torch.__version__} on {device}, {precision}"
-    return Arrays(xp, torch.device(device), getattr(xp, precision), PRECISIONS[precision], version)
+    return Arrays(xp, torch.device(device), *_numbers(xp, precision), PRECISIONS[precision], version)
+
+
+def _numbers(xp: Any, precision: str) -> tuple[Any, Any]:
+    number = getattr(xp, PRECISIONS[precision].number)
+    return number, xp.float32 if precision == "mixed" else number
 
 
 __all__ = ["Array", "Arrays", "Precision", "array_namespace"]

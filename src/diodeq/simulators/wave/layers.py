@@ -37,9 +37,10 @@ SWEEPS = 60
 # How far the last of them may move a voltage, in what counts as settled elsewhere, by the bits of a number: it leaves a
 # tenth of its move, or less, and the judge counts that.
 MOVING = {64: 30.0, 32: 1.0}
-# Products of conjugate gradients, and how near they come as a share of the largest voltage.
+# Sweeps whose products need not be exact, and the volts of a move whose rounding in single precision is nothing.
+ROUGH, LITTLE = 2, 3e-4
+# Products of conjugate gradients.
 PRODUCTS = 60
-ADJOINT = {64: 1e-11, 32: 2e-6}
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,13 +141,15 @@ class Nodes:
 @dataclass(frozen=True, eq=False)
 class Layers:
     """The two sets of nodes and ``coupling`` [first, second], the siemens between them, where both ways of counting
-    voltages are taken in. ``rescue`` makes another method for samples that do not converge."""
+    voltages are taken in; ``rough`` is the same in the numbers of corrections. ``rescue`` makes another method for
+    samples that do not converge."""
 
     first: Nodes
     second: Nodes
     coupling: Array
     arrays: Arrays
     rescue: Callable[[], Method]
+    rough: Array
 
     @staticmethod
     def of(
@@ -156,7 +159,8 @@ class Layers:
         first, second = (Nodes.of(each, equations, diodes, arrays) for each in plan.sets)
         coupling = np.zeros((len(plan.sets[0].at), len(plan.sets[1].at)))
         coupling.ravel()[plan.places] = plan.signs * equations.matrix.data[plan.entries]
-        return Layers(first, second, arrays.put(coupling), arrays, rescue)
+        couples = arrays.put(coupling)
+        return Layers(first, second, couples, arrays, rescue, arrays.roughly(couples))
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
@@ -166,15 +170,25 @@ class Layers:
         alone = first.meet(into)[0]
         moving = MOVING[xp.finfo(into.dtype).bits]
         tolerance = moving * (allowed.absolute + allowed.relative * xp.max(xp.abs(alone), axis=1))
-        start = second.meet(beyond + alone @ self.coupling)[0]
-        widths = [width for nodes in (first, second) for width in (len(nodes.sign), *2 * [nodes.diodes.count])]
-        found = [xp.zeros((len(right), each), dtype=into.dtype, device=into.device) for each in widths]
+        push, pull = (
+            Following(start, *matrices, self.arrays)
+            for start, matrices in (
+                (beyond, (self.coupling, self.rough)),
+                (into, (self.coupling.T, self.rough.T)),
+            )
+        )
+        start = second.meet(push.roughly(alone))[0]
+        found: list[Array] = []
 
         def sweep(y: Array, rows: Array) -> Array:
-            one = first.meet(into[rows] + y @ self.coupling.T)
-            other = second.meet(beyond[rows] + one[0] @ self.coupling)
-            for whole, part in zip(found, (*one, *other), strict=True):
-                whole[rows] = part
+            all_ = len(rows) == len(right)
+            one = first.meet(pull(y, None if all_ else rows))
+            other = second.meet(push(one[0], None if all_ else rows))
+            if all_:
+                found[:] = *one, *other
+            else:
+                for whole, part in zip(found, (*one, *other), strict=True):
+                    whole[rows] = part
             return other[0]
 
         _, missing = settle(sweep, start, tolerance, SWEEPS)
@@ -220,14 +234,17 @@ class Layers:
     def _conjugate(self, first: Array, second: Array, right: Array) -> tuple[Array, Array]:
         """Voltages of the second set for currents ``right`` into it, where conductances [B, n] leave each node of
         either set, and which rows bool[B] converged."""
-        xp = self.arrays.xp
-        share = ADJOINT[xp.finfo(right.dtype).bits]
+        xp, share = self.arrays.xp, self.arrays.precision.linear
         y, rest = xp.zeros_like(right), right
         along = step = rest / second
         power = xp.sum(rest * step, axis=1)
         converged = xp.zeros_like(power) > 0.0
-        for _ in range(PRODUCTS):
-            drawn = second * along - ((along @ self.coupling.T) / first) @ self.coupling
+        coupling, own, roughly = self.coupling, first, self.arrays.roughly
+        for turn in range(PRODUCTS):
+            if turn == 1:  # steps are small now, and so is their rounding
+                coupling, own = self.rough, roughly(first)
+            through = ((roughly(along) if turn else along) @ coupling.T) / own
+            drawn = second * along - through @ coupling
             work = xp.sum(along * drawn, axis=1)
             length = xp.where(work > 0.0, power / xp.where(work > 0.0, work, xp.ones_like(work)), xp.zeros_like(work))
             y = y + length[:, None] * along
@@ -260,6 +277,43 @@ class Layers:
         for whole, one, other in zip(ports, of_first, (i, g), strict=True):
             whole[:, self.first.ports], whole[:, self.second.ports] = take(one), take(other)
         return Settled(self._unknowns(x, y), *ports)
+
+
+class Following:
+    """``start`` [B, n] and the products with ``matrix`` of rows that move less and less.
+
+    With ``rough`` in other numbers the first products are taken there. The next is exact, and once little moves only
+    that is multiplied, roughly: the rounding is a share of the move.
+    """
+
+    def __init__(self, start: Array, matrix: Array, rough: Array, arrays: Arrays) -> None:
+        self._start, self._matrix, self._rough, self._arrays = start, matrix, rough, arrays
+        self._turn, self._seen, self._sums = 0, start, start
+
+    def roughly(self, given: Array) -> Array:
+        """Once, in the rough numbers."""
+        return self._start + self._arrays.roughly(given) @ self._rough
+
+    def __call__(self, given: Array, rows: Array | None) -> Array:
+        """For all rows, or some of those that came before."""
+        start = self._start if rows is None else self._start[rows]
+        self._turn += 1
+        if not self._arrays.mixed:
+            return start + given @ self._matrix
+        if self._turn <= ROUGH:
+            return start + self._arrays.roughly(given) @ self._rough
+        sums = None
+        if self._turn > ROUGH + 1:
+            moved = given - (self._seen if rows is None else self._seen[rows])
+            if float(self._arrays.xp.max(self._arrays.xp.abs(moved))) <= LITTLE:
+                sums = (self._sums if rows is None else self._sums[rows]) + self._arrays.roughly(moved) @ self._rough
+        if sums is None:
+            sums = start + given @ self._matrix
+        if rows is None:
+            self._seen, self._sums = given, sums
+        else:
+            self._seen[rows], self._sums[rows] = given, sums
+        return sums
 
 
 def _loaded(nodes: Nodes, conductances: Array) -> Array:

@@ -107,7 +107,7 @@ class WaveSimulator:
 
     One-ports follow their laws with gmin = 1e-12 S as in ngspice. Every answer is judged by ``circuit.proof``; what the
     fast methods leave short of the promise is corrected by Newton's method or refused. In float32 the promise is 1e-5
-    of the largest voltage.
+    of the largest voltage, in mixed 1e-8 V.
 
     Args:
         options: of ``arrays.BACKENDS``, ``PRECISIONS`` and ``DEVICES``; float64 in numpy by default.
@@ -201,7 +201,8 @@ class WaveSimulator:
     def _rounding(self, volts: Floats) -> Floats:
         """Volts [B] by which the backend's numbers may be off beside the judge's promise, for voltages [B, N]."""
         high = largest(volts)
-        return self._arrays.precision.promised * np.where(high <= HIGHEST, high, 0.0)
+        allowed = self._arrays.precision
+        return allowed.volts + allowed.promised * np.where(high <= HIGHEST, high, 0.0)
 
     def _contracted(
         self, at: Prepared, unknowns: Floats, missed: Floats, conductances: Floats, right: Floats
@@ -244,7 +245,7 @@ class WaveSimulator:
 
     def _promised_adjoint(self, at: Prepared, unknowns: Floats) -> Floats:
         """The judge's promise, and the backend's."""
-        wide = self._arrays.precision.promised * largest(unknowns[:, : at.equations.nodes])
+        wide = self._arrays.precision.adjoint * largest(unknowns[:, : at.equations.nodes])
         return at.judge.promised_adjoint(unknowns) + wide
 
     def _linear(
