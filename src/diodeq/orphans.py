@@ -9,10 +9,10 @@ was forked from the parent keeps the pipe open; a thread that looks for the pare
 from __future__ import annotations
 
 import fcntl
-import multiprocessing
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from functools import cache
@@ -39,7 +39,8 @@ def leave_with(parent: int, pipe: int) -> None:
 
 def leave_with_starter() -> None:
     """``leave_with`` for a process that ``multiprocessing`` spawned; nothing in any other."""
-    parent = multiprocessing.parent_process()
+    spawning = sys.modules.get("multiprocessing.process")  # which only such a process has loaded before this
+    parent = None if spawning is None else spawning.parent_process()
     if parent is not None and parent.pid is not None:
         leave_with(parent.pid, parent.sentinel)
 

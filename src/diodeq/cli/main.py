@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,9 @@ class Commands(Mapping[str, click.Command]):
 
     def _help(self, name: str) -> str | None:
         module, attribute = self._places[name].split(":")
-        tree = ast.parse(pkgutil.get_data("diodeq.cli", f"{module}.py") or b"")
-        found = (each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == attribute)
-        return next(map(ast.get_docstring, found), None)
+        source = (pkgutil.get_data("diodeq.cli", f"{module}.py") or b"").decode()
+        docstring = source.partition(f"\ndef {attribute}(")[2].partition('"""')[2].partition('"""')[0]
+        return cleandoc(docstring) or None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
