@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diodeq.analysis.capacitance import capacitances
 from diodeq.analysis.noise import output_noise
 from diodeq.analysis.sensitivity import rank
 from diodeq.analysis.settling import settle
 from diodeq.analysis.verify import verify
 from diodeq.circuit import Inputs, bank, check
 from diodeq.circuit.amplifiers import groups_of, inside
+from diodeq.circuit.capacitance import capacitances
 from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.power import dissipated, dissipation
 from diodeq.circuit.supplies import Supplied

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from diodeq.circuit import Circuit
 from diodeq.circuit.nudges import with_clamps, with_nudges, without
 from diodeq.errors import InputError, NotRealizableError, SimulationError, UsageError
 from diodeq.learning import datasets
+from diodeq.learning.experiment import Experiment, conduct
 from diodeq.learning.initial import fresh, technology_of
 from diodeq.learning.objective import bind
 from diodeq.learning.recipes import recipe_for, within
-from diodeq.learning.rules import named
+from diodeq.learning.rules import named, written
 from diodeq.simulators import conductance_range, create
-from diodeq.simulators.bench import Twin, changed, described, load, shipped
+from diodeq.simulators.bench import BenchSimulator, Twin, changed, described, load, shipped
 from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.codes import Converter, TapTable
 from diodeq.simulators.bench.describing import read
 from diodeq.simulators.bench.options import IMPERFECTIONS
+from diodeq.simulators.two_sided import best_amplitude, reader, two_sided
 
 BENCH = "bench:iris"
 LEARNED = ("hardware-linearization", "equilibrium-propagation", "coupled-learning", "perturbation:samples=3")
@@ -195,9 +201,74 @@ def test_options_are_of_a_bench_and_its_version():
     assert version.startswith(f"bench iris {load('iris').sha256[:12]} no-noise on wave (")
 
 
-def test_ngspice_computes_a_twin_too(learning):
+def test_ngspice_computes_a_twin_too(learning, ngspice):
     circuit, drives, _ = learning
-    with create(f"{BENCH}:ngspice", workers=1) as one:
-        found = one.operate(circuit, drives[:1]).node_voltages
-        assert "ngspice" in one.version
+    bench = BenchSimulator(load("iris"), make=lambda: ngspice)
+    assert "ngspice" in bench.version
+    found = bench.operate(circuit, drives[:1]).node_voltages
     np.testing.assert_allclose(found, create(BENCH).operate(circuit, drives[:1]).node_voltages, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("option", ["amplitude=1e-6", "amplitude=auto", "amplitude=1e-6:repeats=2", "lock-in=1"])
+def test_gradients_read_with_currents_are_exact_on_an_exact_engine(option, learning):
+    circuit, drives, loss = learning
+    wave = create("wave")
+    exact = named("hardware-linearization")(wave, circuit, drives, loss).conductances
+    rule = named(f"hardware-linearization:{option}")
+    assert named(written(rule)) == rule
+    with pytest.warns() if rule.inexact(circuit) else nullcontext():
+        assert apart(rule(wave, circuit, drives, loss).conductances, exact) < 1e-6
+
+
+def test_a_tone_too_fast_for_the_nodes_tells_less_and_less(learning):
+    circuit, drives, loss = learning
+    wave = create("wave")
+    exact = named("hardware-linearization")(wave, circuit, drives, loss).conductances
+    with pytest.warns():
+        errors = [
+            apart(named(f"hardware-linearization:lock-in={f}")(wave, circuit, drives, loss).conductances, exact)
+            for f in (1e5, 1e6, 1e7, 1e9)
+        ]
+    assert errors == sorted(errors)
+    assert errors[0] < 0.01 < 0.9 < errors[-1]
+
+
+def test_the_amplitude_that_is_chosen_is_near_the_best(learning):
+    """Of a bench whose readings are noisy: errors of the answers themselves, against the exact ones."""
+    circuit, drives, loss = learning
+    bench, exact = create(f"{BENCH}:ideal:reads.noise=1e-3:pumps.range=[-0.1, 0.1]:limits.amperes=1"), create("wave")
+    point = exact.operate(circuit, drives)
+    injections = loss(point.outputs)[1]
+    injections /= np.abs(injections).max(axis=1, keepdims=True)
+    wanted = exact.small_signal(point, injections).node_voltages
+    chosen = best_amplitude(reader(bench, circuit), circuit, drives, injections)
+    assert chosen.noise == pytest.approx(1e-3, rel=0.2)
+
+    def missed(amplitude: float) -> float:
+        found = [two_sided(reader(bench, circuit), drives, injections, amplitude) - wanted for _ in range(3)]
+        return float(np.sqrt(np.mean(np.stack(found)[:, :, wanted.any(axis=0)] ** 2)))
+
+    errors = [missed(factor * chosen.best) for factor in (0.25, 1.0, 4.0)]
+    assert errors[1] < 0.5 * min(errors[0], errors[2])
+    assert errors[1] == pytest.approx(chosen.error(chosen.best), rel=0.5)
+
+
+def test_an_interrupted_run_on_a_twin_goes_on_in_the_same_bits(tmp_path):
+    recipe = within(replace(recipe_for("iris"), epochs=2, hidden=(4,)), conductance_range(BENCH))
+    experiment = Experiment("iris", recipe, simulator=BENCH)
+    whole = conduct(experiment, tmp_path / "whole")
+    assert whole["bench"]["sha256"] == load("iris").sha256
+
+    def stop(metrics):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        conduct(experiment, tmp_path / "cut", on_epoch=stop)
+    again = conduct(experiment, tmp_path / "cut", "resume")
+    assert again["bench"]["readings"] == whole["bench"]["readings"]
+    assert again["test_accuracy"] == whole["test_accuracy"]
+    first, second = (Circuit.load(tmp_path / name / "circuit.npz").conductances for name in ("whole", "cut"))
+    np.testing.assert_array_equal(first, second)
+    changed_one = replace(experiment, simulator=f"{BENCH}:seed=5")
+    with pytest.raises(UsageError, match="another recipe"):
+        conduct(changed_one, tmp_path / "cut", "resume")

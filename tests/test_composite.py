@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from circuits import DRIVES, everything, plain
 from decks import run_ngspice, run_ngspice_as_ltspice, run_python, run_xyce_in_ngspice
-from diodeq.analysis.capacitance import capacitances
 from diodeq.analysis.extract import kernel_of
 from diodeq.analysis.noise import output_noise
 from diodeq.analysis.settling import settle
 from diodeq.circuit import Circuit, Inputs, bank
+from diodeq.circuit.capacitance import capacitances
 from diodeq.cli.devices import devices
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.composite.model import CompositeModel

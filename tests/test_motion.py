@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from circuits import CIRCUITS, DRIVES, plain
-from diodeq.analysis.capacitance import capacitances, time_constants
+from diodeq.analysis.capacitance import time_constants
 from diodeq.analysis.settling import settle
 from diodeq.circuit import Circuit, Inputs, bank
+from diodeq.circuit.capacitance import capacitances
 from diodeq.circuit.motion import Moving, derivative
 from diodeq.devices import catalogue
 from diodeq.errors import SimulationError

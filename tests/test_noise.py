@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from circuits import CIRCUITS, DRIVES, plain
-from diodeq.analysis.capacitance import capacitances
 from diodeq.analysis.noise import NoiseFigures, output_noise
 from diodeq.circuit import Circuit, Inputs, bank
+from diodeq.circuit.capacitance import capacitances
 from diodeq.cli.main import main
 from diodeq.devices import DiodeModel
 from diodeq.devices.diode.law import law

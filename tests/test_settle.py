@@ -9,10 +9,11 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 from circuits import CIRCUITS, DRIVES, plain
-from diodeq.analysis.capacitance import capacitances, time_constants
+from diodeq.analysis.capacitance import time_constants
 from diodeq.analysis.energy import multiply_accumulates, supplied
 from diodeq.analysis.settling import levels, settle
 from diodeq.circuit import Circuit, Inputs, bank
+from diodeq.circuit.capacitance import capacitances
 from diodeq.circuit.graph import driven_nodes
 from diodeq.cli.main import main
 from diodeq.devices import DiodeModel

@@ -20,6 +20,7 @@ import numpy as np
 from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.amplifiers import Group, Index, figures, groups_of, label
 from diodeq.circuit.bank import Bank, Bools, Floats
+from diodeq.circuit.capacitance import inner
 from diodeq.devices.amplifier import Amplifier
 from diodeq.devices.curve.model import GMIN, CurveModel
 from diodeq.devices.diode.temperature import BOLTZMANN, ZERO_CELSIUS
@@ -47,19 +48,6 @@ def poles(circuit: Circuit) -> Floats:
         siemens = first.conductance(np.zeros(len(at))) * circuit.mirrors.values[group.at("mirrors", "input")]
         found[at] = siemens / (2.0 * math.pi * figures(group).bandwidth)
     return found
-
-
-def inner(circuit: Circuit) -> Index:
-    """The nodes inside of amplifiers: those before the gain's inputs, which offsets make, and from there to the output
-    but for it."""
-    found = [np.zeros(0, np.int64)]
-    for group in groups_of(circuit):
-        gain, out = (circuit.buffers.terminals[group.at("buffers", end)] for end in ("gain", "out"))
-        found += [gain[:, 0].astype(np.int64), out[:, 2].astype(np.int64)]
-        for kind, purpose in (("voltage_sources", "offset"), ("diodes", "out")):
-            at = group.at(kind, purpose)
-            found.append(circuit.bank(kind).terminals[at[at >= 0], 0])
-    return np.unique(np.concatenate(found))
 
 
 def constants(circuit: Circuit) -> Floats:

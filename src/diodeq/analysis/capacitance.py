@@ -1,11 +1,11 @@
-"""Where a circuit's capacitance is, and the times it makes."""
+"""The times that a circuit's capacitance makes."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from diodeq.analysis.amplifiers import constants, inner
-from diodeq.circuit import KINDS, Circuit
+from diodeq.analysis.amplifiers import constants
+from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import driven_nodes
 from diodeq.devices.one_ports import one_ports
@@ -13,29 +13,6 @@ from diodeq.errors import InputError
 
 # What conducting one-ports are driven with, where their own times are looked at.
 _VOLTS = 1.0
-
-
-def capacitances(circuit: Circuit, wiring: float, load: float) -> Floats:
-    """float64[N] farads from each node to ground.
-
-    Args:
-        circuit: the circuit; its diodes' own capacitances are in their models.
-        wiring: farads that every connected end of a part (not of a source) adds to its node: a pad and its piece of
-            wire, so that a node with a thousand parts has a thousand times the wire. What is inside of an operational
-            amplifier has none.
-        load: farads at every node that an output reads.
-
-    Raises:
-        InputError: one of them is negative or not finite.
-    """
-    for name, value in (("wiring", wiring), ("load", load)):
-        if not 0.0 <= value < np.inf:
-            raise InputError(f"a {name} capacitance of {value:g} F is impossible", "give farads of at least 0")
-    ends = [circuit.bank(kind).terminals.ravel() for kind, spec in KINDS.items() if not spec.source]
-    farads = wiring * np.bincount(np.concatenate(ends), minlength=len(circuit.nodes)).astype(np.float64)
-    farads[np.unique(circuit.outputs)] += load
-    farads[0] = farads[inner(circuit)] = 0.0
-    return farads
 
 
 def time_constants(circuit: Circuit, farads: Floats) -> tuple[float, float]:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.analysis.amplifiers import in_time, poles
-from diodeq.analysis.capacitance import capacitances, demand_time, time_constants
+from diodeq.analysis.capacitance import demand_time, time_constants
 from diodeq.analysis.energy import SETTLINGS_PER_GRADIENT, supplied
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
+from diodeq.circuit.capacitance import capacitances
 from diodeq.circuit.one_ports import laws_of
 from diodeq.circuit.power import dissipated
 from diodeq.errors import InputError, SimulationError, numbered

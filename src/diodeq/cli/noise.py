@@ -67,8 +67,8 @@ def noise(
 
     Example: diodeq noise run/circuit.npz --inputs X.csv --bandwidth 10meg
     """
-    from diodeq.analysis.capacitance import capacitances
     from diodeq.analysis.noise import output_noise
+    from diodeq.circuit.capacitance import capacitances
     from diodeq.simulators.ngspice import NgspiceSimulator
 
     if picture is not None:

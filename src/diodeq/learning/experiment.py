@@ -33,7 +33,7 @@ from diodeq.measures import scored
 from diodeq.netlist.listing import circuit_digest
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
-from diodeq.simulators.base import Simulator, batches
+from diodeq.simulators.base import Counting, Simulator, batches
 
 OnEpoch = Callable[[Metrics], None]
 Picture = Callable[[Path, list[dict[str, Any]], dict[str, Any]], None]
@@ -111,7 +111,7 @@ def conduct(
     recipe = experiment.recipe
     technology = technology_of(experiment.recipe, experiment.diode)
     data = data or datasets.load(experiment.data, recipe.seed, recipe.task)
-    document = {"experiment": experiment.to_json(), "data_digest": _digest(data)}
+    document: dict[str, Any] = {"experiment": experiment.to_json(), "data_digest": _digest(data)}
     if mode == "resume":
         document = _same_data(out, document)
         circuit = Circuit.load(out / "circuit.npz")
@@ -128,6 +128,7 @@ def conduct(
         if on_engine is not None:
             on_engine(simulator)
         folder = stack.enter_context(opened(out, mode))
+        _bring(simulator, document, mode, out)
         if mode == "resume":
             snapshot = checkpoint.load(folder.file("checkpoint.npz"), snapshot)
             folder.rewind(snapshot.epoch)
@@ -140,12 +141,16 @@ def conduct(
             snapshot, metrics = epoch
             # Metrics first: a line too many can be dropped when resuming, a missing one cannot be made up.
             folder.append(metrics)
+            if isinstance(simulator, Counting):
+                document["readings"] = simulator.readings
             checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
             if on_epoch is not None:
                 on_epoch(metrics)
         circuit = snapshots.result(circuit, snapshot, recipe, technology)
         summary = summarize(experiment, circuit, data, simulator, snapshot)
         summary["simulator_version"] = version
+        if isinstance(simulator, Counting):
+            summary["bench"] = simulator.described
         learned = folder.metrics()[: snapshot.epoch]
         summary["solves"] = learned[-1].get("solves", 0) if learned else 0
         if verify_with:
@@ -154,6 +159,20 @@ def conduct(
             picture(folder.file("training.svg"), folder.metrics(), summary)
         folder.write_results(circuit, summary)
     return summary
+
+
+def _bring(simulator: Simulator, document: dict[str, Any], mode: str, out: Path) -> None:
+    """A bench to where the run's last checkpoint left it; raises ``InputError`` where it is another."""
+    if not isinstance(simulator, Counting):
+        return
+    found = simulator.described["sha256"]
+    if mode == "resume" and document.get("bench") != found:
+        raise InputError(
+            f"the description of the bench changed since the run {out} began",
+            "put the old one back or train again with --overwrite",
+        )
+    document["bench"] = found
+    simulator.readings = document.setdefault("readings", 0)
 
 
 def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circuit:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,26 @@ class Monitored(Protocol):
     @property
     def health(self) -> Health:
         """At this moment."""
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """An engine whose answers depend on how many it gave: a bench, or its twin.
+
+    ``readings`` may be set, to go on where another one was; ``described`` says what is on the table.
+    """
+
+    readings: int
+
+    @property
+    def resolution(self) -> float:
+        """Volts by which its rounding makes a reading wrong, root mean square."""
+        ...
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What it is, as a JSON document."""
         ...
 
 

@@ -65,11 +65,13 @@ def named(spec: str | Rule) -> Rule:
         raise UsageError(f"there is no rule {name!r}", f"use one of {', '.join(RULES)}")
     rule: Any = RULES[name]
     known = {each.name: getattr(rule, each.name) for each in dataclasses.fields(rule)}
+    shown = {key.replace("_", "-"): value for key, value in known.items()}
     given: dict[str, Any] = {}
     for option in options:
         key, _, text = option.partition("=")
+        key = key.replace("-", "_")
         if key not in known:
-            has = f"it has {', '.join(f'{each}={value}' for each, value in known.items())}" if known else "it has none"
+            has = f"it has {', '.join(f'{each}={value}' for each, value in shown.items())}" if known else "it has none"
             raise UsageError(f"the rule {name} has no option {key!r}", has)
         if key in given:
             raise UsageError(f"the rule {spec!r} gives {key} twice", "give it once")
@@ -108,7 +110,7 @@ def written(rule: Rule) -> str:
     made: Any = rule
     values = {each.name: getattr(made, each.name) for each in dataclasses.fields(made)}
     texts = {key: ("no", "yes")[value] if isinstance(value, bool) else value for key, value in values.items()}
-    return ":".join([rule.name, *(f"{key}={text}" for key, text in texts.items())])
+    return ":".join([rule.name, *(f"{key.replace('_', '-')}={text}" for key, text in texts.items())])
 
 
 __all__ = ["RULES", "Gradient", "Rule", "described", "gradient_of", "named", "written"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -75,6 +76,12 @@ class BenchSimulator:
         """What a run's summary says of the bench."""
         own = self.description
         return {"name": own.name, "sha256": own.sha256, "options": list(own.options), "readings": self.readings}
+
+    @property
+    def resolution(self) -> float:
+        """Volts by which rounding to codes makes a reading wrong: evenly spread within a code."""
+        own = self.description.reads
+        return (own.range[1] - own.range[0]) / 2.0**own.bits / math.sqrt(12.0)
 
     @property
     def ends(self) -> tuple[float, float]:
