@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
+from diodeq.cli.bits import BITS, try_bits
 from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.cli.terminal import say
@@ -18,8 +19,9 @@ from diodeq.simulators import create
 
 @click.command("quantize")
 @click.argument("circuit", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=WRITTEN, help="The circuit to write (.npz).")
+@click.option("-o", "--output", type=WRITTEN, help="The circuit to write (.npz).")
 @quantizing
+@BITS
 @click.option("--plot", "picture", type=WRITTEN, help="Draw conductances before and after (.svg, .png, .pdf).")
 @STRICT
 @SIMULATOR
@@ -28,7 +30,12 @@ from diodeq.simulators import create
 @JSON
 def quantize_command(
     circuit: Path,
-    output: Path,
+    output: Path | None,
+    bits: str | None,
+    tolerance: float,
+    activation: str | None,
+    layers: tuple[str, ...] | None,
+    margin: float | None,
     picture: Path | None,
     strict: bool,
     simulator: str,
@@ -41,9 +48,26 @@ def quantize_command(
 
     The result is a circuit like any other: simulate it, export it, train it on (train --from OUTPUT --quantize E24).
 
+    With --bits it tries several numbers of values, of a circuit's resistors or of a network's weights, and says of each
+    what it costs and what is proved: one equilibrium for every input, and decisions that no board changes.
+
     Example: diodeq quantize run/circuit.npz --series E24 -o e24.npz
     """
     asked = Parts.taken(parts)
+    weights = {"activation": activation, "layers": layers, "margin": margin}
+    if bits is not None:
+        given = next(
+            (name for name, value in (("-o", output), ("--plot", picture), ("--strict", strict)) if value), None
+        )
+        if given:
+            raise UsageError(f"{given} has no meaning with --bits, which writes nothing", "leave it out")
+        try_bits(circuit, bits, asked, tolerance, weights, (simulator, workers, time_limit), as_json)
+        return
+    given = next((f"--{name}" for name, value in weights.items() if value is not None), None)
+    if given:
+        raise UsageError(f"{given} has no meaning without --bits", "leave it out")
+    if output is None:
+        raise UsageError("there is no file to write the circuit to", "add -o OUTPUT, or --bits 2:8")
     ladder = asked.ladder()
     if ladder is None:
         raise UsageError("there are no parts to choose from", "add --series E24, --programmable AD5206 or --levels 16")

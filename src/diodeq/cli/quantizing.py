@@ -96,7 +96,7 @@ class Parts:
             raise UsageError(f"{self.programmable} is no part", f"write --levels {self.programmable}")
         if self.levels and self.ohms is None:
             raise UsageError(f"--levels {self.levels} needs a range", "add --ohms LOW HIGH, such as --ohms 1k 100k")
-        low, high = (0.0, np.inf) if self.ohms is None else _siemens(self.ohms)
+        low, high = (0.0, np.inf) if self.ohms is None else siemens(self.ohms)
         return ladder(f"{named[0]}:{self.pairs}" if self.pairs else named[0], low, high)
 
     def apply(
@@ -106,7 +106,7 @@ class Parts:
         ``InputError`` if there is nothing to do."""
         if not len(circuit.resistors):
             raise InputError(f"circuit {circuit.title!r} has no resistors", "there is nothing to quantize")
-        drives, labels, clipped = self._drives(circuit, file)
+        drives, labels, clipped = self.drives(circuit, file)
         if self.scale == "auto":
             quantized = best_scaled(engine, circuit, found, drives)
         else:
@@ -115,7 +115,7 @@ class Parts:
         moved = cost(engine, circuit, quantized.circuit, drives, labels, survey)
         return quantized, moved, survey.found(clipped)
 
-    def _drives(self, circuit: Circuit, file: Path) -> tuple[Floats, Labels | None, int]:
+    def drives(self, circuit: Circuit, file: Path) -> tuple[Floats, Labels | None, int]:
         """Input volts, class numbers, and how many values the circuit's limit cut."""
         if self.inputs is None:
             if self.labelled:
@@ -173,7 +173,8 @@ def moved(found: Cost, outputs: int, drawn: bool, simulator: str) -> str:
     )
 
 
-def _siemens(ohms: tuple[float, float]) -> tuple[float, float]:
+def siemens(ohms: tuple[float, float]) -> tuple[float, float]:
+    """The least and the largest conductance of a range of resistances; raises ``UsageError`` where it is none."""
     low, high = ohms
     if not 0.0 < low < high < np.inf:
         raise UsageError(f"--ohms {low:g} {high:g} is no range", "give the least resistance, then the largest")

@@ -92,9 +92,14 @@ def certify_stage(stage: Stage) -> StageCertificate:
     gain = float(np.linalg.norm(stage.U, 2)) if stage.U.size else 0.0
     if stage.W is None or not stage.size:
         return StageCertificate(margin, kappa, None, True, gain / kappa, math.inf)
-    # Rounding of the eigenvalue solver: a margin below it could as well be zero or negative.
-    unique = bool(kappa > 4.0 * np.finfo(np.float64).eps * stage.size * (1.0 + float(np.linalg.norm(stage.W))))
+    unique = is_above_rounding(kappa, stage)
     return StageCertificate(margin, kappa, unit, unique, gain / kappa if unique else math.inf, kappa if unique else 0.0)
+
+
+def is_above_rounding(kappa: float, stage: Stage) -> bool:
+    """Whether a margin is above the eigenvalue solver's rounding: below, it could as well be zero or negative."""
+    size = 0.0 if stage.W is None else float(np.linalg.norm(stage.W))
+    return bool(kappa > 4.0 * np.finfo(np.float64).eps * stage.size * (1.0 + size))
 
 
 def weakest_direction(stage: Stage) -> tuple[float, int | None]:
