@@ -90,7 +90,8 @@ def test_the_firmware_on_a_bad_cable_does_nothing_twice(built):
 
 HOSTILE = [
     "drive 0 2048", "drive 3 0 0", "drive -1 0", "inject 0 -2049", "inject 0 99999999999", "tap 0 257", "tap 32 0",
-    "tap 0 -1", "tap", "hold 0 1", "read 0", "read 1", "read", "get 32", "more 8", "set 1", "hello", "hello 2", "",
+    "tap 0 -1", "tap", "hold 0 1", "read 0 1", "read 1 1", "read 0 2", "read 0", "read",
+    "get 32", "more 8", "set 1", "hello", "hello 2", "",
     "__init__", "drive 0 1e3", "drive 0 0x1",
 ]  # fmt: skip
 
@@ -104,7 +105,7 @@ def test_nothing_moves_the_firmware_out_of_its_limits(built):
             return wire.unframed(link.line(time.monotonic() + 2.0) or b"")
 
         assert asked(wire.framed("7 ping")) == "7 no session"
-        assert asked(wire.framed("7 hello 1")).startswith("7 ok diodeq-bench 1 128 400 32 4 2 0 8 ")
+        assert asked(wire.framed("7 hello 1")).startswith("7 ok diodeq-bench 1 128 400 1 32 4 2 0 8 ")
         for number, text in enumerate(HOSTILE, 8):
             assert asked(wire.framed(f"{number} {text}")).startswith(f"{number} no "), text
         assert asked(wire.framed(f"{7 + len(HOSTILE)} ping")) == f"{7 + len(HOSTILE)} no sequence"
@@ -129,7 +130,7 @@ def test_the_firmware_rests_and_forgets_where_nobody_speaks(built):
         for command in ("drive 0 5 5 5 5", "inject 0 9 9"):
             body._ask(command)
         time.sleep(0.8)
-        assert body._ask("read 0", refusals=True)[:2] == ["no", "staged"]
+        assert body._ask("read 0 1", refusals=True)[:2] == ["no", "staged"]
         worked(body)
         body.close()
     assert told[-1] == [2048] * 6

@@ -280,6 +280,7 @@ static void hello(void)
     add_P(PSTR("ok diodeq-bench 1"));
     add_number(LINE);
     add_number(SILENCE_MS);
+    add_number(1); /* a sample at a time */
     add_number(TAPS);
     add_number(DRIVES);
     add_number(INJECTIONS);
@@ -332,7 +333,7 @@ static void obey(const char *word)
             add_P(PSTR("no channel"));
         else
             more(number[0]);
-    else if (!strcmp_P(word, PSTR("read")) && numbers == 1)
+    else if (!strcmp_P(word, PSTR("read")) && numbers == 2 && number[1] == 1)
         if (number[0] == 0)
             read_all();
         else

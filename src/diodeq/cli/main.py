@@ -69,6 +69,7 @@ COMMANDS = Commands(
         "quantize": "quantize:quantize_command",
         "crossbar": "crossbar:crossbar",
         "board": "board:board",
+        "bench": "bench:bench",
         "montecarlo": "montecarlo:montecarlo",
         "certify": "certify:certify",
         "settle": "settle:settle",

@@ -102,6 +102,8 @@ def _group(sort: str, table: Entries, count: int) -> Group:
     channels = found["channels"]
     if channels and (len(channels) != count or not all(type(each) is int for each in channels)):
         raise InputError(f"link.{sort}.channels does not name {count} channels", "give a whole number for each")
+    if found["rows"] < 1 or (channels and found["rows"] > 1):
+        raise InputError(f"link.{sort}.rows is {found['rows']}", "leave it out, or number channels from 1")
     if not found["step"]:
         raise InputError(f"link.{sort}.step is 0", "give what a code is worth")
     if count and not found["get" if sort == "reads" else "set"]:

@@ -61,7 +61,8 @@ class Desk:
             if command in COMMANDS:
                 return COMMANDS[command](self, numbers)
             at, codes = (numbers[0], numbers[1:]) if numbers else (0, [])
-            self._staged.stage(SORTS[command], range(at, at + len(codes)), codes)
+            rows = 1 if command == "tap" else wire.ROWS
+            self._staged.stage(SORTS[command], range(at, at + len(codes)), codes, rows)
             return "ok"
         except Refusal as refusal:
             return f"no {refusal}"
@@ -78,7 +79,7 @@ class Desk:
         self._found = []
         self.leave()
         counts = [each.count for each in self._staged.spans.every()]
-        told = " ".join(map(str, (wire.VERSION, wire.LINE, round(1000 * self.silence), *counts)))
+        told = " ".join(map(str, (wire.VERSION, wire.LINE, round(1000 * self.silence), wire.ROWS, *counts)))
         return f"ok {wire.NAME} {told} {self._staged.body.identity}"[: wire.LINE // 2]
 
     def limits(self, numbers: list[int]) -> str:
@@ -97,10 +98,10 @@ class Desk:
         return _from(self._staged.body.taps().tolist(), numbers)
 
     def read(self, numbers: list[int]) -> str:
-        """Read what was staged, outputs held (1) or not (0)."""
-        if numbers not in ([0], [1]):
+        """Read so many staged samples, outputs held (1) or not (0)."""
+        if len(numbers) != 2 or numbers[0] not in (0, 1) or not 1 <= numbers[1] <= wire.ROWS:
             raise Refusal("command")
-        self._found = self._staged.read(bool(numbers[0]))
+        self._found = self._staged.read(bool(numbers[0]), numbers[1])
         return _from(self._found, [0])
 
     def more(self, numbers: list[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +69,11 @@ class IioBody:
                 self._put("injections", injections[row])
                 time.sleep(self._settle)
                 found[row] = [self._get(path) for path in self._files["reads"]]
-        finally:
-            self.rest()
+        except BaseException:
+            with suppress(DiodeqError):
+                self.rest()
+            raise
+        self.rest()
         return np.clip(found, self._spans.reads.low, self._spans.reads.high)
 
     def rest(self) -> None:

@@ -35,6 +35,7 @@ class Instrument:
     def __init__(self, staged: Staged) -> None:
         self._staged = staged
         self._errors: deque[str] = deque(maxlen=ERRORS)
+        self._found: list[int] = []
         self.silence, self.watch = staged.silence, staged.watch
 
     def leave(self) -> None:
@@ -80,9 +81,10 @@ class Instrument:
         return NOTHING if header.endswith("?") else None
 
     def stage(self, sort: str, rest: str) -> None:
-        """Codes for channels counted from 1, joined by commas, then the channels."""
+        """Codes for channels counted from 1, joined by commas, then the channels; those of the next sample are numbered
+        on."""
         codes, channels = self._parts(sort, rest)
-        self._staged.stage(sort, channels, codes)
+        self._staged.stage(sort, channels, codes, _rows(sort))
 
     def taps(self, rest: str) -> str:
         """The taps of some channels."""
@@ -90,11 +92,25 @@ class Instrument:
         codes = self._staged.body.taps()
         return ",".join(str(codes[channel]) for channel in channels)
 
-    def measure(self, rest: str) -> str:
-        """What some channels read."""
+    def initiate(self, rest: str) -> None:
+        """Read so many samples."""
+        rows = wire.whole([rest or "1"])
+        self._found = []
+        if rows is None or not 1 <= rows[0] <= wire.ROWS:
+            raise Refusal("command")
+        self._found = self._staged.read(self._staged.holding, rows[0])
+
+    def fetch(self, rest: str) -> str:
+        """What some channels read; those of the next sample are numbered on."""
         _, channels = self._parts("reads", rest)
-        found = self._staged.read(self._staged.holding)
-        return ",".join(str(found[channel]) for channel in channels)
+        if channels[-1] >= len(self._found):
+            raise Refusal("channel")
+        return ",".join(str(self._found[channel]) for channel in channels)
+
+    def measure(self, rest: str) -> str:
+        """Read one sample, and fetch."""
+        self.initiate("")
+        return self.fetch(rest)
 
     def error(self, rest: str) -> str:
         """The oldest error."""
@@ -114,7 +130,7 @@ class Instrument:
         codes = wire.whole([word.strip() for word in words.split(",") if word.strip()])
         if found is None or codes is None:
             raise Refusal("command")
-        count: int = getattr(self._staged.spans, sort).count
+        count: int = getattr(self._staged.spans, sort).count * _rows(sort)
         channels: list[int] = []
         for word in found[1].split(","):
             ends = wire.whole(word.split(":"))
@@ -124,6 +140,10 @@ class Instrument:
             if len(channels) > count:
                 raise Refusal("channel")
         return codes, channels
+
+
+def _rows(sort: str) -> int:
+    return 1 if sort == "taps" else wire.ROWS
 
 
 def _header(text: str) -> re.Pattern[str]:
@@ -150,5 +170,7 @@ _COMMANDS: dict[re.Pattern[str], Callable[[Instrument, str], str | None]] = {
     **{_header(text): _staging(sort) for text, sort in _SORTS.items()},
     _header("SOURce:RESistance:CODE?"): Instrument.taps,
     _header("OUTPut:HOLD:RELease"): lambda self, rest: self._staged.release(),
+    _header("INITiate"): Instrument.initiate,
+    _header("FETCh:VOLTage:CODE?"): Instrument.fetch,
     _header("MEASure:VOLTage:CODE?"): Instrument.measure,
 }

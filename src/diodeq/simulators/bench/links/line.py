@@ -77,16 +77,18 @@ class LineBody:
         """What the channels read, int64[B, n_reads]; see ``Body``."""
         drives, injections, holds = self._spans.demand_row(drives, injections, holds)
         found = np.empty((len(drives), self._spans.reads.count), np.int64)
-        for row in range(len(drives)):
+        for at in range(0, len(drives), self._rows):
+            rows = slice(at, at + self._rows)
+            count = len(drives[rows])
             for attempt in (0, 1):
-                self._stage("drive", drives[row])
-                self._stage("inject", injections[row])
+                self._stage("drive", drives[rows].ravel())
+                self._stage("inject", injections[rows].ravel())
                 if holds is not None:
-                    self._stage("hold", holds[row])
-                words = self._ask(f"read {int(holds is not None)}", refusals=attempt == 0)
+                    self._stage("hold", holds[rows].ravel())
+                words = self._ask(f"read {int(holds is not None)} {count}", refusals=attempt == 0)
                 if not self._stale(words):
                     break
-            found[row] = self._numbers("more", self._spans.reads, words)
+            found[rows] = self._numbers("more", self._spans.reads, words, count).reshape(count, -1)
         return found
 
     def rest(self) -> None:
@@ -106,15 +108,15 @@ class LineBody:
         self._transport.write(b"\n")  # ends what a former session may have left
         words = self._ask(f"hello {wire.VERSION}")
         where = self._transport.where
-        told = wire.whole(words[2:10]) if words[1:2] == [wire.NAME] else None
-        if told is None or len(told) != 8:
+        told = wire.whole(words[2:11]) if words[1:2] == [wire.NAME] else None
+        if told is None or len(told) != 9:
             raise SimulatorMissingError(f"{where} answers, but is no bench", "check the port's name")
-        version, self._limit, _, *counts = told
-        if version != wire.VERSION or self._limit < wire.SHORTEST:
+        version, self._limit, _, self._rows, *counts = told
+        if version != wire.VERSION or self._limit < wire.SHORTEST or self._rows < 1:
             raise SimulatorMissingError(
                 f"the bench at {where} speaks version {version} of the protocol", "flash the firmware of this version"
             )
-        self._identity = " ".join(words[10:])
+        self._identity = " ".join(words[11:])
         ranges = wire.whole(self._ask("limits")[1:])
         if ranges is None or len(ranges) != 10:
             raise SimulatorMissingError(f"the bench at {where} does not say its limits", "flash its firmware again")
@@ -132,17 +134,18 @@ class LineBody:
             self._ask(head.partition(" ")[2])
             at += n
 
-    def _numbers(self, command: str, span: Span, words: Sequence[str]) -> Ints:
+    def _numbers(self, command: str, span: Span, words: Sequence[str], rows: int = 1) -> Ints:
         """As many codes as the channel has; what the first answer did not hold is asked for."""
         found: list[int] = []
+        wanted = span.count * rows
         while True:
             codes = wire.whole(words[1:])
-            if codes is None or len(found) + len(codes) > span.count or (not codes and len(found) < span.count):
+            if codes is None or len(found) + len(codes) > wanted or (not codes and len(found) < wanted):
                 raise SimulatorMissingError(
                     f"the bench at {self._transport.where} answers with something else than codes", "check its firmware"
                 )
             found += codes
-            if len(found) == span.count:
+            if len(found) == wanted:
                 break
             words = self._ask(f"{command} {len(found)}")
         if found and not span.low <= min(found) <= max(found) <= span.high:

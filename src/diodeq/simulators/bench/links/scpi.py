@@ -8,6 +8,7 @@ import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,12 +16,16 @@ from typing import Any
 import numpy as np
 
 from diodeq.errors import DiodeqError, InputError, SimulationError, SimulatorMissingError
+from diodeq.simulators.bench.links import wire
 from diodeq.simulators.bench.links.spans import Ints, Span, Spans
 
 AT_ONCE = 100
 """Spans of one command."""
 NOTHING = 9.9e37
 """What SCPI has for no number, and all beyond."""
+ERRORS = 32
+"""Errors that an instrument keeps, at most."""
+FINE = re.compile(r"\s*[+-]?0\b")
 _PLACE = re.compile(r"\{(code|value|channel|codes|values|list)(?::(\.[0-9]{1,2}[efg]))?\}")
 _EACH = re.compile(r"\{(?:code|value|channel)\b")
 
@@ -32,15 +37,18 @@ class Group:
     ``set`` and ``get`` are commands with places: {code}, {value} and {channel} where each channel takes one of its own,
     or {codes}, {values} and {list} where several go together. A value is ``(code - zero) * step``; ``channels`` are the
     instrument's own numbers, from 1 where none are given. ``resource`` is an instrument of its own, ``apply`` a command
-    after all channels are set, ``release`` one that ends holding.
+    after all channels are set, ``start`` one before all are asked for, in which {rows} is the number of samples,
+    ``release`` one that ends holding. Of ``rows`` samples that go together the channels are numbered on.
     """
 
     set: str = ""
     get: str = ""
     apply: str = ""
+    start: str = ""
     release: str = ""
     step: float = 1.0
     zero: int = 0
+    rows: int = 1
     channels: tuple[int, ...] = ()
     resource: str = ""
 
@@ -81,7 +89,7 @@ SERVED: dict[str, Group] = {
     "drives": Group("SOUR:VOLT:CODE {codes},{list}"),
     "injections": Group("SOUR:CURR:CODE {codes},{list}"),
     "holds": Group("OUTP:HOLD:CODE {codes},{list}", release="OUTP:HOLD:REL"),
-    "reads": Group(get="MEAS:VOLT:CODE? {list}"),
+    "reads": Group(get="FETC:VOLT:CODE? {list}", start="INIT {rows}", rows=wire.ROWS),
 }
 """The commands of a served twin: those of a description that has none of its own."""
 
@@ -161,18 +169,23 @@ class ScpiBody:
         drives, injections, holds = self._spans.demand_row(drives, injections, holds)
         found = np.empty((len(drives), self._spans.reads.count), np.int64)
         try:
-            for row in range(len(drives)):
+            for at in range(0, len(drives), self._groups["reads"].rows):
+                rows = slice(at, at + self._groups["reads"].rows)
+                count = len(drives[rows])
                 if holds is None:
                     self._let_go()
-                self._command("drives", drives[row])
-                self._command("injections", injections[row])
+                self._command("drives", drives[rows].ravel())
+                self._command("injections", injections[rows].ravel())
                 if holds is not None:
                     self._held = True
-                    self._command("holds", holds[row])
+                    self._command("holds", holds[rows].ravel())
                 time.sleep(self._settle)
-                found[row] = self._measured("reads", self._spans.reads)
-        finally:
-            self.rest()
+                found[rows] = self._measured("reads", self._spans.reads, count).reshape(count, -1)
+        except BaseException:
+            with suppress(DiodeqError):
+                self.rest()
+            raise
+        self.rest()
         return found
 
     def rest(self) -> None:
@@ -219,10 +232,12 @@ class ScpiBody:
             self._write(name, command)
         self._demand_fine(name, sort)
 
-    def _measured(self, sort: str, span: Span) -> Ints:
+    def _measured(self, sort: str, span: Span, rows: int = 1) -> Ints:
         group, found = self._groups[sort], []
         name = group.resource or self._main
-        for query, count in group.queries(span.count):
+        if group.start:
+            self._write(name, group.start.replace("{rows}", str(rows)))
+        for query, count in group.queries(span.count * rows):
             said = self._query(name, query)
             try:
                 values = [float(word) for word in said.split(",")]
@@ -241,10 +256,12 @@ class ScpiBody:
         return np.clip(codes, span.low, span.high)  # as a converter of that range reads
 
     def _demand_fine(self, name: str, what: str) -> None:
-        if self._error:
-            said = self._query(name, self._error).strip()
-            if not re.match(r"[+-]?0\b", said):
-                raise SimulationError(f"the instrument at {name} says {said[:200]!r} to {what}", "see its manual")
+        said = self._query(name, self._error).strip() if self._error else "0"
+        if not FINE.match(said):
+            for _ in range(ERRORS):  # what follows from it is of no interest
+                if FINE.match(self._query(name, self._error)):
+                    break
+            raise SimulationError(f"the instrument at {name} says {said[:200]!r} to {what}", "see its manual")
 
     def _demand(self, said: str) -> None:
         try:

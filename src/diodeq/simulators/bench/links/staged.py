@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from diodeq.simulators.bench.body import Body
-from diodeq.simulators.bench.links.spans import Span, Spans
+from diodeq.simulators.bench.links.spans import Ints, Span, Spans
 
 SILENCE = 5.0
 """Seconds without a sound line after which a bench goes to rest by itself."""
@@ -33,7 +33,7 @@ class Staged:
     def __init__(self, body: Body, spans: Spans, silence: float, complain: Callable[[str], None]) -> None:
         self.body, self.spans, self.silence, self.complain = body, spans, silence, complain
         self._heard, self._resting = time.monotonic(), True
-        self._codes = self._nothing()
+        self._codes: dict[str, dict[int, int]] = self._nothing()
 
     def heard(self) -> None:
         """The other end is there."""
@@ -52,41 +52,44 @@ class Staged:
         except Exception as error:
             self.complain(f"the bench does not go to rest: {error}")
 
-    def stage(self, sort: str, places: Sequence[int], codes: Sequence[int]) -> None:
-        """Remember codes for channels counted from 0; raises ``Refusal``, and then remembers none."""
+    def stage(self, sort: str, places: Sequence[int], codes: Sequence[int], rows: int = 1) -> None:
+        """Remember codes for channels counted from 0, on through ``rows`` samples; raises ``Refusal``, and then
+        remembers none."""
         span: Span = getattr(self.spans, sort)
-        if not codes or len(codes) != len(places) or not all(0 <= place < span.count for place in places):
+        if not codes or len(codes) != len(places) or not all(0 <= place < span.count * rows for place in places):
             raise Refusal("channel")
         if not all(span.low <= code <= span.high for code in codes):
             raise Refusal("limit", f"{span.low} {span.high}")
-        for place, code in zip(places, codes, strict=True):
-            self._codes[sort][place] = code
+        self._codes[sort].update(zip(places, codes, strict=True))
 
     def set_taps(self) -> None:
         """Set the taps; raises ``Refusal`` where not all were staged."""
-        self.body.set_taps(np.array(self._whole("taps"), np.int64))
+        self.body.set_taps(self._whole("taps", 1)[0])
 
-    def read(self, held: bool) -> list[int]:
-        """Read once; raises ``Refusal`` where not all was staged."""
-        rows = [np.array([self._whole(sort)], np.int64) for sort in ("drives", "injections")]
-        holds = np.array([self._whole("holds")], np.int64) if held else None
-        found: list[int] = self.body.read(rows[0], rows[1], holds)[0].tolist()
+    def read(self, held: bool, rows: int = 1) -> list[int]:
+        """Read so many samples, one after the other; raises ``Refusal`` where not all was staged."""
+        drives, injections = self._whole("drives", rows), self._whole("injections", rows)
+        found: list[int] = (
+            self.body.read(drives, injections, self._whole("holds", rows) if held else None).ravel().tolist()
+        )
         return found
 
     def release(self) -> None:
         """Outputs are not held any more."""
-        self._codes["holds"] = self._nothing()["holds"]
+        self._codes["holds"].clear()
 
     @property
     def holding(self) -> bool:
         """Whether an output was staged to be held."""
-        return any(code is not None for code in self._codes["holds"])
+        return bool(self._codes["holds"])
 
-    def _whole(self, sort: str) -> list[int]:
-        found = [code for code in self._codes[sort] if code is not None]
-        if len(found) < len(self._codes[sort]):
-            raise Refusal("staged", sort)
-        return found
+    def _whole(self, sort: str, rows: int) -> Ints:
+        codes, count = self._codes[sort], getattr(self.spans, sort).count
+        try:
+            found = [codes[place] for place in range(rows * count)]
+        except KeyError:
+            raise Refusal("staged", sort) from None
+        return np.array(found, np.int64).reshape(rows, count)
 
-    def _nothing(self) -> dict[str, list[int | None]]:
-        return {sort: [None] * getattr(self.spans, sort).count for sort in SORTS}
+    def _nothing(self) -> dict[str, dict[int, int]]:
+        return {sort: {} for sort in SORTS}

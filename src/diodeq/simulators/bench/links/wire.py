@@ -16,6 +16,8 @@ SEQUENCES = 1 << 16
 """Sequence numbers begin again at 0 after so many."""
 LINE = 4096
 """Bytes of the longest line that the twin takes; a microcontroller says its own."""
+ROWS = 32
+"""Samples that the twin reads at one command; a microcontroller says its own."""
 SHORTEST = 64
 LARGEST = 1 << 62
 """What a number is at most."""
