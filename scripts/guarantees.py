@@ -7,7 +7,7 @@ the function lies above the chord, "steps up" the share of steps of 1.9 / L afte
 largest less the least end value of one circuit's starts over the least, "gap" by how much an end value may be above
 the least there is, where the function is convex. Conductances are projected onto their range after every step.
 
-Examples: scripts/guarantees
+Examples: scripts/guarantees resistors --steps 3000
           scripts/guarantees --simulator ngspice --circuits 2 --segments 50 --starts 3 --steps 200
           scripts/guarantees --json > guarantees.json
 """
@@ -50,6 +50,8 @@ SETTINGS = {
     "diodes, every node held": (True, FREE),
     "diodes, hidden nodes": (True, 2),
 }
+
+PARTS = ["resistors", "diodes"]
 
 
 @dataclass
@@ -183,6 +185,7 @@ def shown(all_found: list[Found], title: str) -> Table:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=PARTS, metavar="PARTS", help=f"some of {', '.join(PARTS)}; all")
     parser.add_argument("--simulator", default="wave")
     parser.add_argument("--circuits", type=int, default=5, help="of each kind (5)")
     parser.add_argument("--segments", type=int, default=200, help="of each circuit (200)")
@@ -191,9 +194,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="the first circuit's seed (0)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
+    unknown = sorted(set(options.parts) - set(PARTS))
+    if unknown:
+        parser.error(f"there are no circuits of {unknown[0]!r}; choose some of {', '.join(PARTS)}")
     console = Console(stderr=True)
     with create(options.simulator) as engine:
-        all_found = [measure(engine, setting, options, console) for setting in SETTINGS]
+        chosen = [name for name in SETTINGS if name.partition(",")[0] in options.parts]
+        all_found = [measure(engine, setting, options, console) for setting in chosen]
         version = engine.version
     if options.json:
         document: dict[str, Any] = {"simulator": version, "settings": [asdict(each) for each in all_found]}

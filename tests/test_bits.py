@@ -241,4 +241,4 @@ def test_training_with_few_bits_proves_what_rounding_afterwards_does_not(monkeyp
     assert after["change"] > 0.3 > trained["change"]
     assert trained["proof"] == eight["proof"] == "change"
     assert trained["accuracy"] > after["accuracy"] - 0.02
-    assert trained["splitting"] == trained["forward"] == 1.0
+    assert trained["converges"] == 1.0
