@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import diodeq
 from diodeq.circuit import Circuit
 from diodeq.circuit.nudges import with_clamps, with_nudges, without
+from diodeq.cli.main import main
 from diodeq.errors import InputError, NotRealizableError, SimulationError, UsageError
 from diodeq.learning import datasets
 from diodeq.learning.experiment import Experiment, conduct
@@ -272,3 +275,31 @@ def test_an_interrupted_run_on_a_twin_goes_on_in_the_same_bits(tmp_path):
     changed_one = replace(experiment, simulator=f"{BENCH}:seed=5")
     with pytest.raises(UsageError, match="another recipe"):
         conduct(changed_one, tmp_path / "cut", "resume")
+
+
+def test_the_published_board_learns_xor(tmp_path):
+    """Four patterns, 16 potentiometers, inputs that are switched between two levels."""
+    patterns = np.array([(-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0)] * 3)
+    found = diodeq.train(
+        *((patterns, patterns[:, 0] != patterns[:, 1]),),
+        start=diodeq.bench_circuit("xor"), simulator="bench:xor", epochs=12, rate=0.2, batch_size=4, encode="",
+    )  # fmt: skip
+    assert found.score == 1.0
+    with pytest.raises(UsageError, match="takes any circuit"):
+        diodeq.bench_circuit("iris")
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_what_a_bench_is_can_be_shown(name, tmp_path, capsys):
+    assert main(["bench", "show", name]) == 0
+    assert "gradients: currents of ±" in capsys.readouterr().out
+    assert main(["bench", "show", f"{name}:ideal", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["name"], found["imperfections"]) == (name, {})
+    assert diodeq.bench(name)["imperfections"].keys() <= IMPERFECTIONS.keys()
+    assert main(["bench", "show", name, "--circuit", str(tmp_path / "none.npz")]) == 3
+    if load(name).circuit:
+        board = tmp_path / "board.npz"
+        assert main(["bench", "circuit", name, "-o", str(board)]) == 0
+        assert main(["bench", "show", name, "--circuit", str(board)]) == 0
+        assert "16 taps, 4 reads" in capsys.readouterr().out

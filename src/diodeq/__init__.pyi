@@ -1,4 +1,6 @@
 from . import devices as devices
+from .api.benches import bench as bench
+from .api.benches import bench_circuit as bench_circuit
 from .api.certificates import certify as certify
 from .api.making import compile as compile
 from .api.making import layered as layered

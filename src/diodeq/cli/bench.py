@@ -5,14 +5,17 @@ from __future__ import annotations
 import rich_click as click
 
 from diodeq.cli.bench_serve import serve
+from diodeq.cli.bench_show import bench_circuit, show
 
 
 @click.group()
 def bench() -> None:
     """A circuit on the table, or its twin: train with --simulator bench:DESCRIPTION.
 
-    Example: diodeq bench serve iris --circuit run/circuit.npz --pty
+    Example: diodeq bench show iris
     """
 
 
+bench.add_command(show)
+bench.add_command(bench_circuit)
 bench.add_command(serve)

@@ -14,6 +14,7 @@ from diodeq.devices.hardware import programmable
 from diodeq.documents import toml
 from diodeq.errors import DiodeqError, InputError, UsageError
 from diodeq.files import read_bytes
+from diodeq.simulators.bench.boards import BOARDS
 from diodeq.simulators.bench.description import (
     EXACT,
     Amplifiers,
@@ -162,6 +163,10 @@ def _finite(value: Any) -> bool:
 
 def demand(found: Any, place: str) -> None:
     """Raises ``InputError`` where entries of a section contradict each other."""
+    if isinstance(found, Description) and found.circuit and found.circuit not in BOARDS:
+        raise InputError(
+            f"{place}: there is no board {found.circuit!r}", f"use one of {', '.join(BOARDS)}, or leave it out"
+        )
     if isinstance(found, Injections) and not found.range[0] < 0.0 < found.range[1]:
         raise InputError(f"{place}: injections.range has currents of one sign only", "give [-AMPERES, AMPERES]")
     if isinstance(found, Temperature):

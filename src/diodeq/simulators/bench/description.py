@@ -143,7 +143,7 @@ class Reading:
 @dataclass(frozen=True)
 class Description:
     """A bench. ``source`` says where its figures are from, ``link`` how it is spoken to (empty: its twin, computed
-    here), ``circuit`` names the netlist beside it that it is, "" where it takes any."""
+    here), ``circuit`` names the board of ``boards`` that it is, "" where it takes any."""
 
     name: str
     about: str = ""

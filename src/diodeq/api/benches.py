@@ -1,0 +1,101 @@
+"""Benches: what a description says, in numbers, and the circuit that comes with one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from diodeq.circuit import Circuit
+from diodeq.errors import UsageError
+from diodeq.simulators.bench import described
+from diodeq.simulators.bench.boards import board
+from diodeq.simulators.bench.channels import Channels
+from diodeq.simulators.bench.codes import Converter, TapTable
+from diodeq.simulators.bench.options import IMPERFECTIONS, changed
+
+
+def bench(spec: str, circuit: Circuit | None = None) -> dict[str, Any]:
+    """A bench in numbers, as a JSON document: ranges, what a code is worth, imperfections, seconds a gradient.
+
+    Args:
+        spec: a shipped name or a TOML file, with options after colons: ``iris:no-noise:adc.bits=8``.
+        circuit: on it; of the board that the description names unless given, if it names one.
+
+    Raises:
+        UsageError: there is no such bench or option.
+        InputError: the file is no description, or it does not fit the circuit.
+
+    Example:
+        >>> import diodeq
+        >>> found = diodeq.bench("xor")
+        >>> found["channels"], found["reads"]["step"]
+        ({'drives': 2, 'taps': 16, 'reads': 4, 'injections': 2}, 0.000125)
+    """
+    own = described(*spec.removeprefix("bench:").split(":"))
+    if circuit is None and own.circuit:
+        circuit = board(own.circuit)
+    table = TapTable(own.taps)
+    low, high = table.ends
+    found: dict[str, Any] = {
+        "name": own.name,
+        "about": own.about,
+        "source": own.source,
+        "sha256": own.sha256,
+        "options": list(own.options),
+        "circuit": own.circuit,
+        "seed": own.seed,
+        "link": dict(own.link),
+    }
+    for name, unit, section in (
+        ("drives", "V", own.drives),
+        ("holds", "V", own.held),
+        ("reads", "V", own.reads),
+        ("injections", "A", own.injections),
+    ):
+        step = Converter(*section.range, section.bits, unit).step
+        found[name] = {"range": list(section.range), "bits": section.bits, "unit": unit, "step": step}
+    found["taps"] = {
+        "part": own.taps.part,
+        "codes": table.count if table.stepped else None,
+        "ohms": [1.0 / high, 1.0 / low],
+        "siemens": [low, high],
+        "largest_step": table.spacing - 1.0,
+    }
+    found["imperfections"] = {
+        name: {
+            f"{section}.{key}": asdict(own)[section][key]
+            for section, key, off in entries
+            if (asdict(own)[section] or {}).get(key, off) != off
+        }
+        for name, entries in IMPERFECTIONS.items()
+        if _differs(own, name)
+    }
+    found["reading"] = asdict(own.reading)
+    if circuit is not None:
+        at = Channels.of(circuit, own)
+        rows = own.reading.repeats * 3
+        found |= {"channels": at.counts, "seconds_a_reading": at.seconds, "seconds_a_gradient": rows * at.seconds}
+    return found
+
+
+def bench_circuit(spec: str) -> Circuit:
+    """The circuit of the board that a description names.
+
+    Raises:
+        UsageError: it names none, or there is no such bench.
+
+    Example:
+        >>> import diodeq
+        >>> len(diodeq.bench_circuit("xor").resistors)
+        16
+    """
+    own = described(*spec.removeprefix("bench:").split(":"))
+    if not own.circuit:
+        raise UsageError(f"the bench {own.name} takes any circuit that fits its channels", "train one on it")
+    return board(own.circuit)
+
+
+def _differs(own: Any, name: str) -> bool:
+    """Whether a bench has an imperfection."""
+    without, before = asdict(changed(own, f"no-{name}")), asdict(own)
+    return any(repr(without[key]) != repr(before[key]) for key in before if key != "options")
