@@ -18,9 +18,10 @@ from diodeq.board.brackets import quoted
 from diodeq.board.copper import Track, label_box
 from diodeq.board.drivers import driven
 from diodeq.board.lanes import packed
-from diodeq.board.parasitics import RESISTIVITY, THICKNESS, Surroundings, copper, realistic
+from diodeq.board.parasitics import Surroundings, realistic
 from diodeq.board.programmable import SERIES, rungs, tables
 from diodeq.board.silk import printed
+from diodeq.board.webs import RESISTIVITY, THICKNESS, webs
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.inputs import Inputs
 from diodeq.cli.main import main
@@ -371,7 +372,7 @@ def test_boards_of_a_size_share_out_the_parts(tmp_path):
     circuit = layered(6, 12, 4, 0.5)
     whole, some = build(circuit, "b"), build(circuit, "b", size=(75.0, 70.0))
     assert len(some.boards) > 1
-    assert all(layout.size[0] <= 75.0 and layout.size[1] <= 70.0 for _, layout in some.boards)
+    assert all(max(layout.size) <= 75.0 and min(layout.size) <= 70.0 for _, layout in some.boards)
     wanted = sorted((p.reference, p.nets) for p in whole.boards[0][0].bridges)
     assert sorted((p.reference, p.nets) for plan, _ in some.boards for p in plan.bridges) == wanted
     # A net on two boards is at a connector of both.
@@ -384,6 +385,12 @@ def test_boards_of_a_size_share_out_the_parts(tmp_path):
     assert {"b.kicad_sch", "b.kicad_pro", "b-1.kicad_pcb", "b-2.kicad_sch"} <= some.files.keys()
     with pytest.raises(NotRealizableError, match="too small"):
         build(circuit, "b", size=(20.0, 20.0))
+
+
+def test_a_board_may_be_turned():
+    built = build(layered(), "b")
+    width, height = built.layout.size
+    assert len(build(layered(), "b", size=(height, width)).boards) == 1
 
 
 def divider():
@@ -404,6 +411,32 @@ def test_contacts_are_in_series_with_what_they_carry(contact):
     assert 0.0 < ideal - found < 2e-4  # tenths of an ohm of copper
 
 
+@pytest.mark.parametrize("size", [None, (95.0, 95.0)])
+@pytest.mark.parametrize("case", ["couplings within a layer", "amplifiers", "potentiometers"])
+def test_copper_that_conducts_perfectly_changes_nothing(case, size, monkeypatch):
+    monkeypatch.setattr("diodeq.board.webs.RESISTIVITY", 1e-14)
+    make, part = CASES[case]
+    circuit = make()
+    found = build(circuit, "b", potentiometer=part, size=size)
+    real = realistic(found, Surroundings(1e-6, 1e18))
+    assert len(real.resistors) > len(circuit.resistors)
+    with create("wave") as engine:
+        wanted, got = (engine.operate(each, drives(circuit)[None]).outputs for each in (circuit, real))
+    np.testing.assert_allclose(got, wanted, atol=1e-7)
+
+
+def test_boards_share_nets_through_contacts():
+    circuit = layered(3, 6, 2)
+    many = build(circuit, "b", size=(50.0, 50.0))
+    with create("wave") as engine:
+        wanted, small, large = (
+            engine.operate(each, drives(circuit)[None]).outputs
+            for each in (circuit, *(realistic(many, Surroundings(ohms, 1e18)) for ohms in (1e-6, 30.0)))
+        )
+    assert len(many.boards) > 1
+    assert np.abs(large - wanted).max() > 10.0 * np.abs(small - wanted).max()
+
+
 def test_surfaces_leak():
     circuit = layered()
     built = build(circuit, "b")
@@ -417,7 +450,7 @@ def test_surfaces_leak():
 
 def test_a_star_of_copper_has_the_resistance_between_pads():
     built = build(divider(), "b")
-    web = copper(built)["b"]
+    web = webs(built.layout)["b"]
     _, branches = web.star([("R1", "2"), ("R2", "1")])
     lengths = [t.length / t.width for t in built.layout.tracks if t.net == "b"]
     between = sum(branches)

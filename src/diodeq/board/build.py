@@ -95,7 +95,7 @@ def build(
     """The project of a circuit; ``drives`` float64[n_in] are the volts that its schematic is simulated with (0).
 
     Its conductances are `programmable.rungs` of a ``potentiometer``, where that is named. Boards are no larger than
-    ``size`` in mm, width and height: where one does not do, each has a project of its own, NAME-1 and so on, beside
+    ``size`` in mm, as they are or turned: where one does not do, each has a project of its own, NAME-1 and so on, beside
     the schematic of all.
 
     Raises:
@@ -114,7 +114,10 @@ def build(
     ]
     for _, layout in made:
         demand_sound(layout)
-    options = " ".join(f"{key}={value}" for key, value in (AMPLIFIED if amplifiers(circuit) else TOLERANCES))
+    given = dict(AMPLIFIED if amplifiers(circuit) else TOLERANCES)
+    if not amplifiers(circuit):
+        given["abstol"] = "1e-15"  # ngspice alone reaches no less where volts stand upon small resistors
+    options = " ".join(f"{key}={value}" for key, value in given.items())
     directives = [f".options {options} temp={circuit.temperature:g} tnom=27", ".op"]
     title, said = _text(circuit.title) or "circuit", [_text(note) for note in (*circuit.notes, *notes)]
     files: dict[str, str] = {}

@@ -19,7 +19,7 @@ _CUTS = 4
 
 
 def boards(bench: Bench, size: tuple[float, float] | None) -> list[tuple[Plan, Layout]]:
-    """The boards of a circuit, none larger than ``size`` in mm, width and height; one where no size is asked for.
+    """The boards of a circuit, none larger than ``size`` in mm, its sides either way; one where no size is asked for.
 
     Raises:
         NotRealizableError: no board so small holds even a part, or it takes too many.
@@ -41,7 +41,8 @@ def boards(bench: Bench, size: tuple[float, float] | None) -> list[tuple[Plan, L
 
 
 def _fits(layout: Layout, size: tuple[float, float]) -> bool:
-    return layout.size[0] <= size[0] and layout.size[1] <= size[1]
+    """As it is or turned."""
+    return all(side <= most for side, most in zip(sorted(layout.size), sorted(size), strict=True))
 
 
 def _divided(bench: Bench, whole: Plan, cut: int, size: tuple[float, float]) -> list[tuple[Plan, Layout]]:

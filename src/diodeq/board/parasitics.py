@@ -2,35 +2,32 @@
 
 The copper of a net is solved exactly, then stands for a star: a trunk from its connector to a hub, which all of its
 currents share (the mean of what each two of its pads share), and a branch to each pad, which is added to the resistor
-there. A diode's own branch, of milliohms, is left out. So voltages stay those of nodes that circuits have, and no part
-of a milliohm is among megohms.
+there. A diode's own branch, of milliohms, is left out, and so are those of amplifiers. So voltages stay those of nodes
+that circuits have, and no part of a milliohm is among megohms.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from diodeq.board import proof
+from diodeq.board import amplified, proof
 from diodeq.board.assembly import net_names, references
 from diodeq.board.brackets import unused
 from diodeq.board.build import Built
-from diodeq.board.copper import BACK, DRILL, FRONT, VIA, Track
-from diodeq.circuit import Bank, Circuit
-from diodeq.circuit.amplifiers import demand_none
-from diodeq.errors import InputError
+from diodeq.board.copper import BACK, FRONT, VIA, Layout
+from diodeq.board.purchase import chip
+from diodeq.board.webs import Web, webs
+from diodeq.circuit import KINDS, Bank, Circuit
+from diodeq.circuit.amplifiers import groups_of, inside, pins
+from diodeq.circuit.bank import Ints
 
-RESISTIVITY = 1.72e-8
-"""Of copper at 20 °C, in Ω m."""
-THICKNESS, PLATING, BOARD = 35e-6, 20e-6, 1.6e-3
-"""Of tracks, of the walls of vias, and of the board, in m."""
 REACH = 1000
 """Micrometres between nets across which leakage counts."""
+Pad = tuple[str, str]  # a part's reference and its pin
 
 
 @dataclass(frozen=True)
@@ -41,97 +38,98 @@ class Surroundings:
     surface: float = 1e12
 
 
-class _Web:
-    """Nodes and resistors of one net's copper, as they are found."""
+class _Hubs:
+    """Where each node is on each board; ``joined`` are the ends of a contact and a trunk in series.
 
-    def __init__(self) -> None:
-        self.nodes: dict[tuple[int, int, int], int] = {}  # layer, x, y
-        self.rows: list[tuple[int, int, float]] = []  # two nodes and siemens
-        self.pads: dict[tuple[str, str], int] = {}
-        self.pin: int | None = None  # the first connector's
+    They lead there from outside or, for a net of several boards, from the point where they meet.
+    """
 
-    def node(self, layer: int, x: int, y: int) -> int:
-        return self.nodes.setdefault((layer, x, y), len(self.nodes))
+    def __init__(self, circuit: Circuit, names: Sequence[str], copper: Sequence[Mapping[str, Web]]) -> None:
+        self._boards = {node: [b for b, found in enumerate(copper) if net in found] for node, net in enumerate(names)}
+        sources = circuit.voltage_sources.terminals[~inside(circuit, "voltage_sources")]
+        self.held = {0} | {node for node in np.unique(sources).tolist() if self._boards[node]}
+        self.joined: dict[tuple[int, int], tuple[int, int]] = {}
+        self.outside: dict[int, int] = {}
+        self._hubs: dict[tuple[int, int], int] = {}
+        added: list[str] = []
 
-    def star(self, ends: Sequence[tuple[str, str]]) -> tuple[float, list[float]]:
-        """Ohms from the net's pin to its hub, and from there to each of some pads."""
-        places = [self.pads[end] for end in ends]
-        root = places[0] if self.pin is None else self.pin
-        a, b, g = (
-            (np.array(column) for column in zip(*self.rows, strict=True)) if self.rows else (np.zeros(0, int),) * 3
-        )
-        laplacian = np.zeros((len(self.nodes), len(self.nodes)))
-        for row, column, value in ((a, a, g), (b, b, g), (a, b, -g), (b, a, -g)):
-            np.add.at(laplacian, (row, column), value)
-        others = np.flatnonzero(np.arange(len(self.nodes)) != root)
-        shared = np.zeros_like(laplacian)
-        shared[np.ix_(others, others)] = np.linalg.inv(laplacian[np.ix_(others, others)])
-        found = shared[np.ix_(places, places)]
-        count = len(places)
-        trunk = (found.sum() - np.trace(found)) / (count * (count - 1)) if count > 1 else float(found[0, 0])
-        return float(trunk), (np.maximum(np.diag(found) - trunk, 0.0) if count > 1 else np.zeros(1)).tolist()
+        def new(name: str) -> int:
+            added.append(name)
+            return len(circuit.nodes) + len(added) - 1
+
+        for node, boards in self._boards.items():
+            own = node in self.held and node != 0
+            if own:
+                self.outside[node] = new(f"{circuit.nodes[node]}_pin")
+            for b in boards:
+                if (own and b == boards[0]) or (node not in self.held and len(boards) == 1):
+                    self._hubs[node, b] = node
+                else:
+                    name = circuit.nodes[node] if node else "ground"
+                    self._hubs[node, b] = new(f"{name}_board{b + 1}" if len(copper) > 1 else f"{name}_board")
+                if self._hubs[node, b] != node or own:
+                    self.joined[node, b] = self.outside.get(node, node), self._hubs[node, b]
+        self.added = unused("{}", added, circuit.nodes)
+
+    def at(self, node: int, board: int) -> int:
+        """The node of the circuit with copper for one of the circuit, as a part on a board sees it."""
+        boards = self._boards[node]
+        return self._hubs[node, board if board in boards else boards[0]] if boards else node
+
+    def first(self, node: int) -> int:
+        """The first board that a node is on."""
+        return (self._boards[node] or [0])[0]
 
 
 def realistic(built: Built, around: Surroundings) -> Circuit:
-    """The circuit of a board with what its copper does; inputs and supplies drive connectors' pins from outside.
+    """The circuit of its boards with what their copper does; inputs and supplies drive connectors' pins from outside.
 
-    Raises:
-        InputError: it has amplifiers or potentiometers, or is on several boards.
+    A net of several boards meets in one point, from which a contact leads to each.
     """
     circuit = built.circuit
-    demand_none(circuit, "the resistance of a board's copper")
-    if len(built.boards) > 1 or built.bench.taps:
-        raise InputError("parasitics are known of one board of fixed resistors", "leave --size and --programmable out")
-    names = net_names(circuit)
-    webs = copper(built)
+    names, copper = net_names(circuit), [webs(layout) for _, layout in built.boards]
+    hubs = _Hubs(circuit, names, copper)
+    where = {part.reference: b for b, (plan, _) in enumerate(built.boards) for part in plan.parts}
+    boards = _boards_of_parts(built, circuit, names, where)
     called, ends = references(circuit.part_names("resistors")), circuit.resistors.terminals
-    at: dict[int, list[int]] = defaultdict(list)
-    for k, pair in enumerate(ends.tolist()):
-        for side, node in enumerate(pair):
-            at[node].append(2 * k + side)
-    branches, trunks = np.zeros(2 * len(called)), {}
-    for node, places in at.items():
-        trunks[node], found = webs[names[node]].star([(called[k // 2], "12"[k % 2]) for k in places])
-        branches[places] = found
-    values = 1.0 / (1.0 / circuit.conductances + branches.reshape(-1, 2).sum(axis=1))
-    held = sorted({node for row in circuit.voltage_sources.terminals.tolist() for node in row if node in trunks} | {0})
-    count = len(circuit.nodes)
-    outside = {node: count + k for k, node in enumerate(held)}
-    # Outside, ground is node 0; the board's own has the new number.
-    hub = np.arange(count)
-    hub[0] = outside[0]
-    pins = [(0, outside[0]), *((outside[node], node) for node in held if node)]
-    trunk = [1.0 / (around.contact + trunks.get(node, 0.0)) for node in (0, *(node for node in held if node))]
-    number = {net: int(hub[k]) for k, net in enumerate(names)}
-    leaks = [
-        (number[a], number[b], g) for (a, b), g in _leaks(built, around.surface).items() if {a, b} <= number.keys()
-    ]
-    added = np.array([[a, b] for a, b in pins] + [[a, b] for a, b, _ in leaks], np.int32)
-    extra = np.array(trunk + [g for _, _, g in leaks])
-    labels = (("trunks and contacts", len(pins)), ("leakage", len(leaks)))
-    own = circuit.resistors.groups or (("resistors", len(called)),)
-    part_names = (
-        *circuit.part_names("resistors"),
-        *unused("rtrunk{}", range(1, len(pins) + 1), circuit.part_names("resistors")),
-        *unused("rleak{}", range(1, len(leaks) + 1), circuit.part_names("resistors")),
+    own = np.flatnonzero(~inside(circuit, "resistors")).tolist()
+    pads, middles = _pads(built, [called[k] for k in own])
+    at: dict[tuple[int, int], dict[tuple[int, int], Pad]] = defaultdict(dict)
+    for k, both in zip(own, pads, strict=True):
+        for side, pad in enumerate(both):
+            boards["resistors"][k, side] = where[pad[0]]
+            at[int(ends[k, side]), where[pad[0]]][k, side] = pad
+    trunks, ohms = dict.fromkeys(hubs.joined, 0.0), 1.0 / circuit.conductances
+    for (node, b), found in at.items():
+        trunks[node, b], branches = copper[b][names[node]].star(list(found.values()))
+        for (k, _), more in zip(found, branches, strict=True):
+            ohms[k] += more
+    for k, (net, wiper, other) in middles.items():
+        ohms[own[k]] += _between(copper, [(where[pad[0]], pad) for pad in (wiper, other)], net, around.contact)
+    contacts = [(*hubs.joined[place], 1.0 / (around.contact + trunks[place])) for place in hubs.joined]
+    leaks = [(a, b, g) for (a, b), g in _leaked(built, names, hubs, around.surface).items() if a != b]
+    extra = [*contacts, *leaks]
+    parts = circuit.part_names("resistors")
+    groups = circuit.resistors.groups or (("resistors", len(parts)),)
+    labels = (("trunks and contacts", len(contacts)), ("leakage", len(leaks)))
+    banks = {kind: _moved(circuit.bank(kind), boards[kind], hubs) for kind in KINDS if len(circuit.bank(kind))}
+    banks["resistors"] = Bank(
+        np.concatenate(
+            [_moved(circuit.resistors, boards["resistors"], hubs).terminals, *([[a, b]] for a, b, _ in extra)]
+        ),
+        np.concatenate([1.0 / ohms, [g for _, _, g in extra]]),
+        (
+            *parts,
+            *unused("rtrunk{}", range(1, len(contacts) + 1), parts),
+            *unused("rleak{}", range(1, len(leaks) + 1), parts),
+        ),
+        (*groups, *(label for label in labels if label[1])),
     )
-    sources = circuit.voltage_sources
-    driven = np.array([[outside.get(n, n) if n else 0 for n in row] for row in sources.terminals.tolist()], np.int32)
-    inside = hub.astype(np.int32)
-    return replace(
-        circuit,
-        nodes=(*circuit.nodes, *unused("{}_pin", (circuit.nodes[n] if n else "ground" for n in held), circuit.nodes)),
-        resistors=Bank(
-            np.concatenate([inside[ends], added]),
-            np.concatenate([values, extra]),
-            part_names,
-            (*own, *(label for label in labels if label[1])),
-        ),
-        diodes=Bank(
-            inside[circuit.diodes.terminals], circuit.diodes.values, circuit.diodes.names, circuit.diodes.groups
-        ),
-        voltage_sources=Bank(driven.reshape(-1, 2), sources.values, sources.names, sources.groups),
-        outputs=inside[circuit.outputs],
+    outputs = [[hubs.at(node, hubs.first(pair[0])) for node in pair] for pair in circuit.outputs.tolist()]
+    return circuit.with_banks(
+        banks,
+        nodes=(*circuit.nodes, *hubs.added),
+        outputs=np.array(outputs, np.int32).reshape(-1, 2),
         trainable=np.concatenate([circuit.mask, np.zeros(len(extra), bool)]),
         notes=(
             *circuit.notes,
@@ -140,46 +138,73 @@ def realistic(built: Built, around: Surroundings) -> Circuit:
     )
 
 
-def copper(built: Built) -> dict[str, _Web]:
-    """The copper of each net."""
-    layout = built.layout
-    through = RESISTIVITY * BOARD / (math.pi * DRILL * 1e-6 * PLATING)
-    webs: dict[str, _Web] = defaultdict(_Web)
-    joints: dict[tuple[str, int], set[tuple[int, int]]] = defaultdict(set)
-    holes = [(via.net, via.x, via.y) for via in layout.vias]
-    for placed in layout.placed:
-        for number, net, box, drilled in placed.pads():
-            web, x, y = webs[net], (box[0] + box[2]) // 2, (box[1] + box[3]) // 2
-            web.pads[placed.part.reference, number] = node = web.node(FRONT, x, y)
-            joints[net, FRONT].add((x, y))
-            if placed.part.reference.startswith("J") and web.pin is None:
-                web.pin = node
-            if drilled:
-                holes.append((net, x, y))
-    for net, x, y in holes:
-        webs[net].rows.append((webs[net].node(FRONT, x, y), webs[net].node(BACK, x, y), 1.0 / through))
-        for layer in (FRONT, BACK):
-            joints[net, layer].add((x, y))
-    for track in layout.tracks:
-        joints[track.net, track.layer] |= {(track.x0, track.y0), (track.x1, track.y1)}
-    for track in layout.tracks:
-        on = sorted(point for point in joints[track.net, track.layer] if _lies(point, track))
-        web = webs[track.net]
-        for (x0, y0), (x1, y1) in pairwise(on):
-            squares = (abs(x1 - x0) + abs(y1 - y0)) / track.width
-            first, second = (web.node(track.layer, x, y) for x, y in ((x0, y0), (x1, y1)))
-            web.rows.append((first, second, THICKNESS / (RESISTIVITY * squares)))
-    return webs
+def _moved(bank: Bank, boards: Ints, hubs: _Hubs) -> Bank:
+    """A bank at the nodes of its boards; where a board is -1, outside."""
+    pairs = zip(bank.terminals.tolist(), boards.tolist(), strict=True)
+    rows = [
+        [hubs.outside.get(node, node) if b < 0 else hubs.at(node, b) for node, b in zip(row, at, strict=True)]
+        for row, at in pairs
+    ]
+    return Bank(np.array(rows, np.int32).reshape(bank.terminals.shape), bank.values, bank.names, bank.groups)
 
 
-def _lies(point: tuple[int, int], track: Track) -> bool:
-    low, high = sorted((track.x0, track.x1)), sorted((track.y0, track.y1))
-    return low[0] <= point[0] <= low[1] and high[0] <= point[1] <= high[1]
+def _boards_of_parts(built: Built, circuit: Circuit, names: Sequence[str], where: Mapping[str, int]) -> dict[str, Ints]:
+    """By kind, the board that each end of each part is on; -1 of sources, which are outside."""
+    found = {kind: np.zeros(circuit.bank(kind).terminals.shape, np.int32) for kind in KINDS}
+    found["voltage_sources"][:] = -1
+    for k, name in enumerate(references(circuit.part_names("diodes"))):
+        found["diodes"][k] = where.get(name, 0)
+    outputs = {
+        part.net(pin.number): b
+        for b, (plan, _) in enumerate(built.boards)
+        for part in plan.parts
+        for pin in part.symbol.pins
+        if part.sheet == amplified.SHEET and pin.name.startswith("out")
+    }
+    nodes = pins(circuit)
+    for group in groups_of(circuit):
+        for number, *places in zip(group.numbers, *(at.tolist() for at in group.places.values()), strict=True):
+            for (kind, _), k in zip(group.places, places, strict=True):
+                if k >= 0:
+                    found[kind][k] = outputs[names[nodes[number][2]]]
+    return found
 
 
-def _leaks(built: Built, surface: float) -> dict[tuple[str, str], float]:
+def _pads(built: Built, called: Sequence[str]) -> tuple[list[tuple[Pad, Pad]], dict[int, tuple[str, Pad, Pad]]]:
+    """The two pads of each resistor, and, of those that are potentiometers, the net in the middle with its pads."""
+    ends, middles = [((name, "1"), (name, "2")) for name in called], {}
+    units = {part.reference: part for part in built.parts}
+    taps = {tap.resistor: tap for tap in built.bench.taps}
+    for k, name in enumerate(called):
+        if name in taps:
+            unit = units[taps[name].unit]
+            _, wiper, end = (str(pin) for pin in chip(unit.value).channels[taps[name].channel])
+            ends[k] = (unit.reference, end), (name, "2")
+            middles[k] = unit.net(wiper), (unit.reference, wiper), (name, "1")
+    return ends, middles
+
+
+def _between(copper: Sequence[Mapping[str, Web]], pads: Sequence[tuple[int, Pad]], net: str, contact: float) -> float:
+    """Ohms between two pads of a net, each on its board."""
+    (first, a), (second, b) = pads
+    if first == second:
+        return sum(copper[first][net].star([a, b])[1])
+    return 2.0 * contact + sum(copper[board][net].star([pad])[0] for board, pad in pads)
+
+
+def _leaked(built: Built, names: Sequence[str], hubs: _Hubs, surface: float) -> dict[tuple[int, int], float]:
+    """Siemens between nodes over the surfaces of all boards."""
+    numbers, found = {net: node for node, net in enumerate(names)}, defaultdict[tuple[int, int], float](float)
+    for b, (_, layout) in enumerate(built.boards):
+        for (first, second), g in _leaks(layout, surface).items():
+            if first in numbers and second in numbers:
+                found[hubs.at(numbers[first], b), hubs.at(numbers[second], b)] += g
+    return found
+
+
+def _leaks(layout: Layout, surface: float) -> dict[tuple[str, str], float]:
     """Siemens between each two nets over the surface: those of copper side by side, nothing shading it."""
-    layout, boxes, layers, nets = built.layout, [], [], []
+    boxes, layers, nets = [], [], []
     for track in layout.tracks:
         boxes.append(track.box)
         layers.append(track.layer)

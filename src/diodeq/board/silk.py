@@ -11,7 +11,7 @@ from diodeq.board.packages import Box, Package
 SIZE = 800
 _CELL = 4000
 _APART = 150  # from pads
-_BESIDE = 350  # from a part to the middle of its reference
+_BESIDE = 400  # from a part to the middle of its reference
 
 
 def printed(layout: Layout) -> dict[str, Label]:
