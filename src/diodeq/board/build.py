@@ -95,8 +95,8 @@ def build(
     """The project of a circuit; ``drives`` float64[n_in] are the volts that its schematic is simulated with (0).
 
     Its conductances are `programmable.rungs` of a ``potentiometer``, where that is named. Boards are no larger than
-    ``size`` in mm, as they are or turned: where one does not do, each has a project of its own, NAME-1 and so on, beside
-    the schematic of all.
+    ``size`` in mm, as they are or turned: where one does not do, each has a project of its own, NAME-1 and so on,
+    beside the schematic of all.
 
     Raises:
         CircuitError: the circuit is not sound.
