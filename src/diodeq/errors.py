@@ -101,6 +101,10 @@ class SimulatorMissingError(DiodeqError):
     exit_code = 5
 
 
+class BenchLostError(SimulatorMissingError):
+    """A bench does not answer, or does not answer any more; it goes to rest by itself."""
+
+
 class SimulationError(DiodeqError):
     """The simulator failed, or found no answer that could be proved (``circuit.proof``).
 
@@ -121,6 +125,10 @@ class ToleranceError(DiodeqError):
 
 class InexactRuleWarning(UserWarning):
     """A learning rule is used on a circuit where what it finds is not the gradient; the command line prints it once."""
+
+
+class BenchWarning(UserWarning):
+    """A bench is not as it was left; the command line prints it once."""
 
 
 @contextmanager

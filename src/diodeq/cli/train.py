@@ -25,7 +25,7 @@ from diodeq.cli.train_shown import shown
 from diodeq.devices.hardware import technology
 from diodeq.devices.hardware.ladder import own_range
 from diodeq.devices.units import Unit
-from diodeq.errors import NotRealizableError, UsageError
+from diodeq.errors import BenchLostError, NotRealizableError, UsageError
 from diodeq.files import write_atomically
 from diodeq.interrupts import EXIT_CODE, received
 from diodeq.learning import datasets
@@ -289,12 +289,12 @@ def _interruptible(data: str, out: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        onward = f"go on with: diodeq train {shlex.quote(data)} --out {shlex.quote(str(out))} --resume"
+        if isinstance(error, BenchLostError) and (out / "checkpoint.npz").exists():
+            raise BenchLostError(error.problem, f"{error.remedy}, then {onward}") from error
         if not received(error):
             raise
-        if (out / "checkpoint.npz").exists():
-            words = f"go on with: diodeq train {shlex.quote(data)} --out {shlex.quote(str(out))} --resume"
-        else:
-            words = "nothing was trained yet"
+        words = onward if (out / "checkpoint.npz").exists() else "nothing was trained yet"
         complain(f"interrupted; {words}")
         raise Exit(EXIT_CODE) from None
 

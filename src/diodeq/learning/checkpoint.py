@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from diodeq.documents import from_json
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
 from diodeq.learning.recipe import digest
-from diodeq.learning.snapshots import Snapshot
+from diodeq.learning.snapshots import Partial, Snapshot
 from diodeq.learning.updates import State
 
 FORMAT = "diodeq-checkpoint"
 VERSION = 3
-READS = (2, 3)  # 2, of diodeq 0.1.0, knew neither pruning nor a weight of power
+WITHIN = 4  # within an epoch, which 3 does not know
+READS = (2, 3, 4)  # 2, of diodeq 0.1.0, knew neither pruning nor a weight of power
 _COUNTS = ("epoch", "best_epoch")
 _MEASURED = ("best_loss", "seconds", "learning_seconds", "weight")
 
@@ -29,13 +31,16 @@ def save(path: Path, snapshot: Snapshot, document: dict[str, Any]) -> None:
     """Write both atomically; ``document`` is JSON and says what is trained and how. Raises ``InputError``."""
     header = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if snapshot.partial is None else WITHIN,
         "document": document,
         "digest": digest(document),
         "steps": snapshot.state.steps,
         **{name: getattr(snapshot, name) for name in (*_COUNTS, *_MEASURED)},
     }
     arrays: dict[str, Any] = {f"slot_{k}": slot for k, slot in enumerate(snapshot.state.slots)}
+    if (partial := snapshot.partial) is not None:
+        header["partial"] = {"done": partial.done, "loss": partial.loss, "random": _spelled(partial.random)}
+        arrays["outputs"] = partial.outputs
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, parameters=snapshot.parameters, best=snapshot.best, stays=snapshot.stays, **arrays)
@@ -60,7 +65,26 @@ def load(path: Path, like: Snapshot) -> Snapshot:
         raise InputError(f"{path} belongs to another circuit or update", "train again with --overwrite")
     state = State(header["steps"], slots)
     numbers = {name: header[name] for name in (*_COUNTS, *_MEASURED)}
-    return Snapshot(parameters=arrays["parameters"], best=arrays["best"], stays=stays, state=state, **numbers)
+    found = Snapshot(parameters=arrays["parameters"], best=arrays["best"], stays=stays, state=state, **numbers)
+    return replace(found, partial=_partial(path, header["partial"], arrays)) if "partial" in header else found
+
+
+def _partial(path: Path, said: Any, arrays: dict[str, Any]) -> Partial:
+    """Where the epoch stands; raises ``InputError``."""
+    try:
+        done, loss, outputs = said["done"], float(said["loss"]), arrays["outputs"]
+        generator = np.random.default_rng(0).bit_generator
+        generator.state = state = {**said["random"], "state": {k: int(v) for k, v in said["random"]["state"].items()}}
+        if type(done) is not int or outputs.shape[:1] != (done,) or not np.isfinite(outputs).all():
+            raise ValueError("no outputs")
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{path} is not a readable checkpoint", "train again with --overwrite") from error
+    return Partial(done, loss, outputs, state)
+
+
+def _spelled(random: dict[str, Any]) -> dict[str, Any]:
+    """A generator's state with its large numbers as text."""
+    return {**random, "state": {name: str(number) for name, number in random["state"].items()}}
 
 
 def _slots(arrays: dict[str, Any]) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.circuit.survey import Survey
 from diodeq.devices.hardware.technology import Technology
-from diodeq.errors import InputError, UsageError
+from diodeq.errors import BenchWarning, InputError, UsageError
 from diodeq.learning import checkpoint, datasets, snapshots, trainer
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.initial import brought, fresh, in_range, technology_of
@@ -32,6 +33,7 @@ from diodeq.learning.trainer import OnBatch
 from diodeq.measures import scored
 from diodeq.netlist.listing import circuit_digest
 from diodeq.pool import TIME_LIMIT
+from diodeq.printable import counted
 from diodeq.simulators import create
 from diodeq.simulators.base import Counting, Simulator, batches
 
@@ -132,18 +134,30 @@ def conduct(
         if mode == "resume":
             snapshot = checkpoint.load(folder.file("checkpoint.npz"), snapshot)
             folder.rewind(snapshot.epoch)
+            if isinstance(simulator, Counting) and simulator.lasting:
+                _compare(simulator, snapshots.current(circuit, snapshot, recipe, technology), document.get("taps"))
         else:
             circuit.save(folder.file("circuit.npz"))
             checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
         if on_start is not None:
             on_start(circuit, data, snapshot.epoch)
-        for epoch in trainer.train(circuit, data, simulator, recipe, technology, snapshot, on_batch):
+
+        def keep(reached: Snapshot) -> None:
+            if isinstance(simulator, Counting):
+                document["readings"] = simulator.readings
+                if simulator.lasting:
+                    now = snapshots.current(circuit, reached, recipe, technology)
+                    document["taps"] = simulator.taps(now)[0].tolist()
+            checkpoint.save(folder.file("checkpoint.npz"), reached, document)
+
+        # On a bench that is there an epoch may take hours.
+        lasts = isinstance(simulator, Counting) and simulator.lasting
+        given = (circuit, data, simulator, recipe, technology, snapshot, on_batch)
+        for epoch in trainer.train(*given, on_step=keep if lasts else None):
             snapshot, metrics = epoch
             # Metrics first: a line too many can be dropped when resuming, a missing one cannot be made up.
             folder.append(metrics)
-            if isinstance(simulator, Counting):
-                document["readings"] = simulator.readings
-            checkpoint.save(folder.file("checkpoint.npz"), snapshot, document)
+            keep(snapshot)
             if on_epoch is not None:
                 on_epoch(metrics)
         circuit = snapshots.result(circuit, snapshot, recipe, technology)
@@ -173,6 +187,21 @@ def _bring(simulator: Simulator, document: dict[str, Any], mode: str, out: Path)
         )
     document["bench"] = found
     simulator.readings = document.setdefault("readings", 0)
+
+
+def _compare(simulator: Counting, circuit: Circuit, left: Any) -> None:
+    """Warn where a bench's taps are neither where the last checkpoint ``left`` them nor where ``circuit`` has them."""
+    found, asked = simulator.taps(circuit)
+    if np.array_equal(found, asked) or found.tolist() == left:
+        return
+    before = np.asarray(left if isinstance(left, list) and len(left) == len(asked) else asked)
+    moved = np.flatnonzero(found != before)
+    warnings.warn(
+        f"{len(moved)} of {counted(len(found), 'tap')} of the bench are not where the run left them (tap {moved[0]} is"
+        f" at {found[moved[0]]}, not {before[moved[0]]}): it was switched off, or is another; they are set again",
+        BenchWarning,
+        stacklevel=2,
+    )
 
 
 def build(experiment: Experiment, data: Dataset, technology: Technology) -> Circuit:

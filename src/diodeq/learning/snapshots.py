@@ -24,8 +24,20 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
+class Partial:
+    """Where an epoch stands of which ``done`` samples are learned: ``loss`` is the sum of theirs, ``outputs``
+    float64[done, n_out] what they gave, ``random`` the state of the generator."""
+
+    done: int
+    loss: float
+    outputs: Floats
+    random: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """All that training needs to go on after ``epoch`` epochs: with the recipe it determines every later bit.
+    """All that training needs to go on after ``epoch`` epochs and a ``partial`` one: with the recipe it determines
+    every later bit.
 
     ``parameters`` float64[n_trainable] are θ of the recipe's space, ``state`` the update's. ``best`` are the parameters
     at the end of the epoch with the lowest training loss so far, ``best_epoch`` and ``best_loss`` say which. The random
@@ -44,6 +56,7 @@ class Snapshot:
     best_loss: float = math.inf
     seconds: float = 0.0
     learning_seconds: float = 0.0
+    partial: Partial | None = None
 
 
 def start(circuit: Circuit, recipe: Recipe, technology: Technology) -> Snapshot:
@@ -76,6 +89,11 @@ def result(circuit: Circuit, snapshot: Snapshot, recipe: Recipe, technology: Tec
     """The circuit that training leaves of the one that it began with."""
     left = remaining(circuit, snapshot.stays)
     return check(parametrization(recipe, technology).turn(left, chosen(snapshot, recipe)))
+
+
+def current(circuit: Circuit, snapshot: Snapshot, recipe: Recipe, technology: Technology) -> Circuit:
+    """The circuit that training has reached."""
+    return parametrization(recipe, technology).turn(remaining(circuit, snapshot.stays), snapshot.parameters)
 
 
 def chosen(snapshot: Snapshot, recipe: Recipe) -> Floats:

@@ -21,7 +21,7 @@ from diodeq.learning.parametrization import Parametrization
 from diodeq.learning.power import Steering, contributions
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import gradient_of, named
-from diodeq.learning.snapshots import Snapshot, parametrization, remaining, update_of
+from diodeq.learning.snapshots import Partial, Snapshot, parametrization, remaining, update_of
 from diodeq.learning.tasks import TASKS
 from diodeq.learning.updates import State
 from diodeq.measures import scored
@@ -39,6 +39,7 @@ SCORED = 1024
 
 
 OnBatch = Callable[[int, int, float], None]
+OnStep = Callable[[Snapshot], None]
 
 
 def train(
@@ -50,11 +51,13 @@ def train(
     snapshot: Snapshot,
     on_batch: OnBatch | None = None,
     span: Span = PRUNED,
+    on_step: OnStep | None = None,
 ) -> Iterator[tuple[Snapshot, Metrics]]:
     """Train from ``snapshot`` to the recipe's last epoch; one new snapshot and its metrics per epoch. ``circuit`` is
     the one that training began with, whatever was pruned since; it is pruned within ``span`` of the epochs.
 
-    ``on_batch(epoch, samples, mean loss so far)`` is called after every batch.
+    ``on_batch(epoch, samples, mean loss so far)`` is called after every batch, and ``on_step(snapshot)`` after every
+    one but an epoch's last.
 
     Raises:
         InputError: the circuit does not fit the data.
@@ -76,7 +79,10 @@ def train(
         epoch = snapshot.epoch + 1
         random = np.random.default_rng([recipe.seed, 1, epoch])
         order = random.permutation(len(drives))
-        if (recipe.parts or recipe.fan_in) and first <= snapshot.epoch <= last:
+        before = snapshot.partial
+        if before is not None:
+            random.bit_generator.state = before.random
+        elif (recipe.parts or recipe.fan_in) and first <= snapshot.epoch <= last:
             goal = _goal(recipe.parts, len(circuit.resistors), (snapshot.epoch - first + 1) / (last - first + 1))
             drawn = drives[order[:SCORED]]
             snapshot, left = _pruned(left, snapshot, turned, simulator, drawn, goal, recipe.fan_in)
@@ -88,9 +94,9 @@ def train(
         steering = Steering(
             simulator, snapshot.weight, recipe.power * scale if steers else 0.0, steps, trims=snapshot.epoch >= last
         )
-        total, seen = 0.0, []
+        total, seen = (before.loss, [before.outputs]) if before is not None else (0.0, [])
         order = order[: (steps - snapshot.epoch * per_epoch) * recipe.batch_size]
-        for at in range(0, len(order), recipe.batch_size):
+        for at in range(before.done if before is not None else 0, len(order), recipe.batch_size):
             batch = order[at : at + recipe.batch_size]
             volts = drives[batch]
             if recipe.noise:
@@ -112,6 +118,19 @@ def train(
             seen.append(found.outputs)
             if on_batch is not None:
                 on_batch(epoch, at + len(batch), total / (at + len(batch)))
+            if on_step is not None and at + len(batch) < len(order):
+                spent, generator = time.perf_counter() - began, dict(random.bit_generator.state)
+                on_step(
+                    replace(
+                        snapshot,
+                        parameters=parameters.copy(),  # updates write into them
+                        state=state.copy(),
+                        weight=steering.weight,
+                        seconds=snapshot.seconds + spent,
+                        learning_seconds=snapshot.learning_seconds + spent,
+                        partial=Partial(at + len(batch), total, np.concatenate(seen), generator),
+                    )
+                )
         learning = time.perf_counter() - began
         test = score(simulator, now, data.x_test, data.y_test)
         loss = total / len(order)
@@ -127,6 +146,7 @@ def train(
             best_loss=loss if better else snapshot.best_loss,
             seconds=snapshot.seconds + time.perf_counter() - began,
             learning_seconds=snapshot.learning_seconds + learning,
+            partial=None,
         )
         yield (
             snapshot,

@@ -122,6 +122,15 @@ class Counting(Protocol):
         """What it is, as a JSON document."""
         ...
 
+    @property
+    def lasting(self) -> bool:
+        """Whether its taps stay as they are when this process ends."""
+        ...
+
+    def taps(self, circuit: Circuit) -> tuple[Ints, Ints]:
+        """The codes at which its taps are, read back, and those that ``circuit`` asks for; nothing is set."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Spread:

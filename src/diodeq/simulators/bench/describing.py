@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from dataclasses import fields, replace
 from difflib import get_close_matches
@@ -69,9 +70,10 @@ def read(content: bytes, place: str) -> Description:
     link = table.pop("link", {})
     if not isinstance(link, dict):
         raise InputError(f"{place}: link is no table", "write [link]")
+    # Without the link: a board on another port, and its twin at the other end of one, are the same bench.
+    sha = hashlib.sha256(json.dumps(table, sort_keys=True, default=str).encode()).hexdigest()
     table.setdefault("name", Path(place).stem)
     found: Description = _section(Description, table, place, "")
-    sha = hashlib.sha256(content).hexdigest()
     return replace(found, link=_link(link, place), sha256=sha)
 
 

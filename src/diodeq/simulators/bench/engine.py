@@ -99,6 +99,18 @@ class BenchSimulator:
         if isinstance(self._body, Twin):
             self._body.readings = count
 
+    @property
+    def lasting(self) -> bool:
+        """Whether the taps stay as they are when this process ends: those of a twin in it go with it."""
+        return bool(self.description.link)
+
+    def taps(self, circuit: Circuit) -> tuple[Ints, Ints]:
+        """The codes at which the taps are, read back, and those that ``circuit`` asks for; nothing is set."""
+        with self._lock:
+            plain, _ = without(circuit)
+            body, channels = self._join_to(plain)
+            return body.taps(), channels.taps.encode(plain.conductances[plain.mask])
+
     def __enter__(self) -> Self:
         return self
 
@@ -163,20 +175,23 @@ class BenchSimulator:
 
     def _connect(self, plain: Circuit) -> None:
         """Put the circuit on the table and set its taps."""
-        before = self._plain
-        if before is plain:
-            return
-        if before is None or self._body is None or not _alike(before, plain):
+        if self._plain is not plain:
+            body, channels = self._join_to(plain)
+            body.set_taps(channels.taps.encode(plain.conductances[plain.mask]))
+            self._plain = plain
+
+    def _join_to(self, plain: Circuit) -> tuple[Body, Channels]:
+        """The body that the circuit is, and its channels; the taps are as they are."""
+        if self._body is None or self._channels is None or not _alike(self._channels.circuit, plain):
             if self._body is not None:
                 self._readings = self.readings
                 self._body.close()
+            self._body = self._plain = None
             self._channels = Channels.of(plain, self.description)
             self._folded = FoldPlan.of(plain).fold(plain)
             self._body = self._join(self.description, plain)
             self.readings = self._readings
-        assert self._channels is not None
-        self._body.set_taps(self._channels.taps.encode(plain.conductances[plain.mask]))
-        self._plain = plain
+        return self._body, self._channels
 
     def _read(self, drives: Floats, amperes: Floats | None, held: Floats | None = None) -> Floats:
         """Node voltages float64[B, N] as they are read; those that are not are 0."""

@@ -90,7 +90,7 @@ def connect(link: Entries, spans: Spans) -> Body:
 
     Raises:
         InputError: the link is not sound, or the bench is another than described.
-        SimulatorMissingError: it does not answer, or what speaks to it is not installed.
+        BenchLostError: it does not answer, or what speaks to it is not installed.
     """
     entries = checked(link)
     return KINDS[entries["kind"]][1](entries, spans)

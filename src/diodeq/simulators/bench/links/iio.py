@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diodeq.errors import DiodeqError, InputError, SimulatorMissingError
+from diodeq.errors import BenchLostError, DiodeqError, InputError
 from diodeq.simulators.bench.links.spans import Ints, Spans
 
 ROOT = "/sys/bus/iio/devices"
@@ -25,7 +25,7 @@ class IioBody:
 
     Raises:
         InputError: another number of files than channels, or a name that leaves ``root``.
-        SimulatorMissingError: a file is missing or not to be used.
+        BenchLostError: a file is missing or not to be used.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class IioBody:
 
     def _there(self, path: Path) -> None:
         if not path.exists():
-            raise SimulatorMissingError(f"there is no {path}", "load the driver, or correct the [link]")
+            raise BenchLostError(f"there is no {path}", "load the driver, or correct the [link]")
 
     def _put(self, sort: str, codes: Ints) -> None:
         for path, code in zip(self._files[sort], codes.tolist(), strict=True):
@@ -115,12 +115,10 @@ class IioBody:
         except OSError as error:
             raise self._lost(path, error) from None
         except ValueError:
-            raise SimulatorMissingError(f"{path} holds no whole number", "name a _raw file") from None
+            raise BenchLostError(f"{path} holds no whole number", "name a _raw file") from None
 
-    def _lost(self, path: Path, error: OSError) -> SimulatorMissingError:
-        return SimulatorMissingError(
-            f"{path} cannot be used: {error.strerror or error}", "check the device and your rights, then go on"
-        )
+    def _lost(self, path: Path, error: OSError) -> BenchLostError:
+        return BenchLostError(f"{path} cannot be used: {error.strerror or error}", "check the device and your rights")
 
 
 def _spread(name: str) -> list[str]:

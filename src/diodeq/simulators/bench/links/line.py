@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diodeq.errors import DiodeqError, InputError, SimulationError, SimulatorMissingError
+from diodeq.errors import BenchLostError, DiodeqError, InputError, SimulationError
 from diodeq.simulators.bench.links import wire
 from diodeq.simulators.bench.links.spans import Ints, Span, Spans
 from diodeq.simulators.bench.links.transports import Transport
@@ -26,7 +26,7 @@ class LineBody:
     seconds an answer may take, ``tries`` how often a line is sent that nobody answers before the bench counts as lost.
 
     Raises:
-        SimulatorMissingError: nobody answers, or not in this protocol.
+        BenchLostError: nobody answers, or not in this protocol.
         InputError: the bench has other channels, or ``identity`` is given and not its own.
     """
 
@@ -110,16 +110,16 @@ class LineBody:
         where = self._transport.where
         told = wire.whole(words[2:11]) if words[1:2] == [wire.NAME] else None
         if told is None or len(told) != 9:
-            raise SimulatorMissingError(f"{where} answers, but is no bench", "check the port's name")
+            raise BenchLostError(f"{where} answers, but is no bench", "check the port's name")
         version, self._limit, _, self._rows, *counts = told
         if version != wire.VERSION or self._limit < wire.SHORTEST or self._rows < 1:
-            raise SimulatorMissingError(
+            raise BenchLostError(
                 f"the bench at {where} speaks version {version} of the protocol", "flash the firmware of this version"
             )
         self._identity = " ".join(words[11:])
         ranges = wire.whole(self._ask("limits")[1:])
         if ranges is None or len(ranges) != 10:
-            raise SimulatorMissingError(f"the bench at {where} does not say its limits", "flash its firmware again")
+            raise BenchLostError(f"the bench at {where} does not say its limits", "flash its firmware again")
         found = [Span(n, *ranges[2 * k : 2 * k + 2]) for k, n in enumerate(counts)]
         self._spans.demand_same(found, where)
         if identity is not None and identity != self._identity:
@@ -141,7 +141,7 @@ class LineBody:
         while True:
             codes = wire.whole(words[1:])
             if codes is None or len(found) + len(codes) > wanted or (not codes and len(found) < wanted):
-                raise SimulatorMissingError(
+                raise BenchLostError(
                     f"the bench at {self._transport.where} answers with something else than codes", "check its firmware"
                 )
             found += codes
@@ -179,13 +179,13 @@ class LineBody:
             if words[1:2] == ["body"]:
                 raise SimulationError(f"the bench at {where} says: {' '.join(words[2:])}", "see to it and go on")
             if words[1:2] in (["session"], ["sequence"]):
-                raise SimulatorMissingError(
+                raise BenchLostError(
                     f"the bench at {where} was started again, or another program speaks to it", "leave it to one"
                 )
-            raise SimulatorMissingError(f"the bench at {where} refuses {command.split()[0]}: {told}", "check firmware")
-        raise SimulatorMissingError(
+            raise BenchLostError(f"the bench at {where} refuses {command.split()[0]}: {told}", "check firmware")
+        raise BenchLostError(
             f"the bench at {self._transport.where} does not answer {command.split()[0]}",
-            "check cable, power and speed, then go on",
+            "check cable, power and speed",
         )
 
     def _answer(self, deadline: float) -> list[str] | None:
@@ -195,9 +195,7 @@ class LineBody:
             if words[0] == str(self._sequence) and words[1:2] in (["ok"], ["no"]):
                 return words[1:]
             if words == [wire.NAK, "no", "busy"]:
-                raise SimulatorMissingError(
-                    f"another program speaks to the bench at {self._transport.where}", "end it first"
-                )
+                raise BenchLostError(f"another program speaks to the bench at {self._transport.where}", "end it first")
             if words[0] == wire.NAK:
                 deadline = min(deadline, time.monotonic() + AGAIN)
         return None

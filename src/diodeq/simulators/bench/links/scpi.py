@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from diodeq.errors import DiodeqError, InputError, SimulationError, SimulatorMissingError
+from diodeq.errors import BenchLostError, DiodeqError, InputError, SimulationError, SimulatorMissingError
 from diodeq.simulators.bench.links import wire
 from diodeq.simulators.bench.links.spans import Ints, Span, Spans
 
@@ -101,7 +101,7 @@ class ScpiBody:
     are commands beside those that set drives and injections to rest; ``ask`` is a query of the channels, "" for none.
 
     Raises:
-        SimulatorMissingError: pyvisa is not installed, or an instrument does not answer.
+        BenchLostError: pyvisa is not installed, or an instrument does not answer.
         InputError: the instrument is another, or has other channels.
     """
 
@@ -161,7 +161,7 @@ class ScpiBody:
         if self._groups["taps"].get:
             return self._measured("taps", self._spans.taps)
         if self._set is None:
-            raise SimulatorMissingError(f"the taps at {self._main} cannot be read back", "give taps a get, or set them")
+            raise BenchLostError(f"the taps at {self._main} cannot be read back", "give taps a get, or set them")
         return self._set.copy()
 
     def read(self, drives: Ints, injections: Ints, holds: Ints | None = None) -> Ints:
@@ -269,7 +269,7 @@ class ScpiBody:
         except ValueError:
             numbers = []
         if len(numbers) != 15:
-            raise SimulatorMissingError(f"the instrument at {self._main} is no bench", "give the commands it has")
+            raise BenchLostError(f"the instrument at {self._main} is no bench", "give the commands it has")
         found = [Span(*numbers[k : k + 3]) for k in range(0, 15, 3)]
         self._spans.demand_same(found, self._main)
 
@@ -289,8 +289,8 @@ class ScpiBody:
                 return do()
         except (Error, UserWarning, OSError, ValueError, EOFError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise SimulatorMissingError(
-                f"the instrument at {name} cannot be spoken to: {reason}", "check cable and power, then go on"
+            raise BenchLostError(
+                f"the instrument at {name} cannot be spoken to: {reason}", "check cable and power"
             ) from None
 
     def _release(self) -> None:

@@ -6,7 +6,7 @@ import socket
 import time
 from typing import Any, Protocol
 
-from diodeq.errors import InputError, SimulatorMissingError, UsageError
+from diodeq.errors import BenchLostError, InputError, SimulatorMissingError, UsageError
 
 LONGEST = 1 << 16
 """Bytes of an answer that does not end, which are then thrown away."""
@@ -19,7 +19,7 @@ class Transport(Protocol):
     where: str
 
     def write(self, line: bytes) -> None:
-        """Send a line whole; raises ``SimulatorMissingError`` where the other end has gone."""
+        """Send a line whole; raises ``BenchLostError`` where the other end has gone."""
         ...
 
     def line(self, deadline: float) -> bytes | None:
@@ -54,7 +54,7 @@ class SerialLink:
     """A serial port or a pseudo-terminal, through pyserial.
 
     Raises:
-        SimulatorMissingError: pyserial is not installed, or the port cannot be opened.
+        BenchLostError: pyserial is not installed, or the port cannot be opened.
     """
 
     def __init__(self, port: str, baud: int = 115200) -> None:
@@ -70,7 +70,7 @@ class SerialLink:
         except ValueError as error:
             raise InputError(f"the serial port {port} cannot be used at {baud} baud", "correct the [link]") from error
         except self._failed as error:
-            raise SimulatorMissingError(f"the bench's port {port} cannot be opened: {_reason(error)}", _CHECK) from None
+            raise BenchLostError(f"the bench's port {port} cannot be opened: {_reason(error)}", _CHECK) from None
 
     def write(self, line: bytes) -> None:
         """Send a line whole."""
@@ -99,7 +99,7 @@ class SerialLink:
 
 
 class TcpLink:
-    """A TCP socket; raises ``SimulatorMissingError`` where nobody listens."""
+    """A TCP socket; raises ``BenchLostError`` where nobody listens."""
 
     def __init__(self, host: str, port: int, patience: float = 5.0) -> None:
         self.where = f"tcp:{host}:{port}"
@@ -108,9 +108,7 @@ class TcpLink:
             self._socket = socket.create_connection((host, port), patience)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
-            raise SimulatorMissingError(
-                f"the bench at {self.where} cannot be reached: {_reason(error)}", _CHECK
-            ) from None
+            raise BenchLostError(f"the bench at {self.where} cannot be reached: {_reason(error)}", _CHECK) from None
 
     def write(self, line: bytes) -> None:
         """Send a line whole."""
@@ -151,8 +149,8 @@ def address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _gone(where: str, error: object) -> SimulatorMissingError:
-    return SimulatorMissingError(f"the bench at {where} has gone: {_reason(error)}", f"{_CHECK}, then go on")
+def _gone(where: str, error: object) -> BenchLostError:
+    return BenchLostError(f"the bench at {where} has gone: {_reason(error)}", f"{_CHECK}")
 
 
 def _reason(error: object) -> str:

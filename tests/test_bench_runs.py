@@ -1,0 +1,182 @@
+"""Training on a bench at the other end of a link: the bits of the twin in process, and what becomes of a run whose
+cable is pulled, whose process is killed, or whose line has garbage on it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from diodeq.circuit import Circuit
+from diodeq.cli.main import main
+from diodeq.learning import checkpoint, datasets, snapshots, trainer
+from diodeq.learning.initial import fresh, technology_of
+from diodeq.learning.recipe import Recipe
+from diodeq.simulators import create
+from diodeq.simulators.bench import described
+from diodeq.simulators.bench.serving import serving
+
+DESCRIPTION = """
+seed = 7
+[reads]
+noise = 1e-3
+offset = 2e-3
+[taps]
+part = "MCP4251"
+ohms = 100e3
+series = 2490.0
+tolerance = 0.2
+drift = 1e-3
+[temperature]
+low = 15.0
+high = 35.0
+[reading]
+pause = 1.0
+"""
+WAYS = {"pty": "", "tcp": "127.0.0.1:0", "scpi": "127.0.0.1:0"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with data, the description of a twin, and a run on it in this process."""
+    folder = tmp_path_factory.mktemp("bench")
+    random = np.random.default_rng(0)
+    x = random.choice([-1.0, 1.0], (64, 2)) + 0.2 * random.standard_normal((64, 2))
+    np.savez(folder / "xor.npz", X=x, y=(x[:, 0] * x[:, 1] < 0).astype(int))
+    (folder / "twin.toml").write_text(DESCRIPTION)
+    assert train(folder, "twin", "run") == 0
+    return folder
+
+
+def words(folder, bench, out, *more):
+    given = ["--simulator", f"bench:{folder / bench}.toml", "--epochs", "2", "--hidden", "4", "--batch-size", "8"]
+    return ["train", f"npz:{folder / 'xor.npz'}", *given, "--out", str(folder / out), *more]
+
+
+def train(folder, bench, out, *more):
+    return main(words(folder, bench, out, *more))
+
+
+@contextmanager
+def on_link(folder, way, name, where=""):
+    """The twin served, ``name``.toml that finds it, and what it was told; it can be unplugged."""
+    told = []
+    circuit = Circuit.load(folder / "run" / "circuit.npz")
+    with serving(described(str(folder / "twin.toml")), circuit, way, where or WAYS[way], 0.5, told.append) as found:
+        server, link = found
+        entries = "".join(f'{key} = "{value}"\n' for key, value in link.items())
+        (folder / f"{name}.toml").write_text(f"{DESCRIPTION}\n[link]\npatience = 1.0\n{entries}")
+        pulled = threading.Event()
+        thread = threading.Thread(target=server.run, args=(pulled.is_set,))
+        thread.start()
+        try:
+            yield link, pulled, told
+        finally:
+            pulled.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_has_the_same_bits_on_every_link(place, way):
+    with on_link(place, way, way):
+        assert train(place, way, f"run-{way}") == 0
+    one, other = (Circuit.load(place / name / "circuit.npz") for name in ("run", f"run-{way}"))
+    np.testing.assert_array_equal(one.conductances, other.conductances)
+    summaries = [json.loads((place / name / "summary.json").read_text()) for name in ("run", f"run-{way}")]
+    for key in ("train_accuracy", "test_accuracy", "best_loss"):
+        assert summaries[0][key] == summaries[1][key]
+
+
+def test_a_pulled_cable_is_one_sentence_and_the_run_goes_on(place, capsys):
+    """The twin is another one afterwards, so its taps are not where they were left."""
+    name = place / "board"
+    with on_link(place, "pty", "cut", str(name)) as (_, pulled, _told):
+        saved = place / "run-cut" / "checkpoint.npz"
+
+        def pull():
+            while not (saved.exists() and checkpoint.read_document(saved).get("taps")):
+                time.sleep(0.005)
+            pulled.set()
+
+        thread = threading.Thread(target=pull)
+        thread.start()
+        assert train(place, "cut", "run-cut") == 5
+        thread.join()
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert "does not answer" in said[0] or "has gone" in said[0]
+    assert said[0].endswith(f"--out {place / 'run-cut'} --resume")
+    with on_link(place, "pty", "cut", str(name)):
+        assert main(["train", f"npz:{place / 'xor.npz'}", "--out", str(place / "run-cut"), "--resume"]) == 0
+    assert "are not where the run left them (tap 0 is at" in capsys.readouterr().err
+    assert (place / "run-cut" / "summary.json").exists()
+
+
+def test_a_killed_run_goes_on_within_its_epoch(place):
+    with on_link(place, "tcp", "killed"):  # four steps an epoch
+        saved = place / "run-killed" / "checkpoint.npz"
+        command = [sys.executable, "-m", "diodeq", *words(place, "killed", "run-killed", "--epochs", "3")]
+        with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}) as process:
+            while not (saved.exists() and checkpoint.read_document(saved).get("taps")):
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+        before = checkpoint.read_document(saved)
+        assert main(["train", f"npz:{place / 'xor.npz'}", "--out", str(place / "run-killed"), "--resume"]) == 0
+    assert len(before["taps"]) == Circuit.load(place / "run" / "circuit.npz").mask.sum()
+    epochs = [json.loads(line)["epoch"] for line in (place / "run-killed" / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == list(range(1, 4))
+
+
+def test_garbage_on_the_line_changes_nothing(place):
+    name = place / "noisy"
+    with on_link(place, "pty", "garbage", str(name)):
+        done = threading.Event()
+
+        def shout():
+            random = np.random.default_rng(1)
+            with open(name, "wb", buffering=0) as line:
+                while not done.is_set():
+                    line.write(random.bytes(40) + b"\n")
+                    time.sleep(0.003)
+
+        thread = threading.Thread(target=shout)
+        thread.start()
+        try:
+            assert train(place, "garbage", "run-garbage") == 0
+        finally:
+            done.set()
+            thread.join()
+    one, other = (Circuit.load(place / each / "circuit.npz") for each in ("run", "run-garbage"))
+    np.testing.assert_array_equal(one.conductances, other.conductances)
+
+
+def test_an_epoch_goes_on_in_the_same_bits_from_any_of_its_steps(place, tmp_path):
+    data = datasets.load(f"npz:{place / 'xor.npz'}")
+    recipe = Recipe(epochs=2, hidden=(4,), batch_size=8, noise=0.05)
+    technology = technology_of(recipe, "1N4148")
+    circuit = fresh(recipe, "1N4148", data, technology)
+    begun, within = snapshots.start(circuit, recipe, technology), []
+
+    def run(snapshot, keep):
+        given = (circuit, data, create("wave"), recipe, technology, snapshot)
+        return list(trainer.train(*given, on_step=keep))[-1]
+
+    whole, metrics = run(begun, within.append)
+    assert len(within) == 2 * (math.ceil(len(data.x_train) / 8) - 1)
+    for step in (within[0], within[-1]):
+        checkpoint.save(tmp_path / "step.npz", step, {})
+        loaded = checkpoint.load(tmp_path / "step.npz", begun)
+        assert loaded.partial.done == step.partial.done
+        found, theirs = run(loaded, None)
+        np.testing.assert_array_equal(found.parameters, whole.parameters)
+        assert (theirs.loss, theirs.train) == (metrics.loss, metrics.train)
