@@ -131,6 +131,22 @@ def test_decisions_that_are_proved_are_the_rounded_networks(bits, cascade):
         assert kept(network, few, drawn.states, x).mean() > 0.5
 
 
+def test_a_change_of_w_alone_or_of_the_read_out_alone_counts():
+    """At x = 1 a state of 1 / 1.3 becomes one of 1 / 1.333, under a bias of 0.76; a weight of 0.6 becomes 2/3, above
+    what was 0.63: both decisions change."""
+    x, eye, zero = np.ones((1, 1)), np.array([[1.0], [1.0]]), np.zeros(2)
+    recurrent = Stage(eye, zero, np.diag([-1.0, -0.3]))
+    still = Stage(eye, zero, np.zeros((2, 2)))
+    for first, weights, bias in (
+        (recurrent, [[0.0, 1.0], [0.0, 0.0]], [0.0, 0.76]),
+        (still, [[0.6, 0.0], [0.0, 1.0]], [0.0, -0.37]),
+    ):
+        network = Network((first, Stage(np.array(weights), np.array(bias), None, "identity")))
+        drawn, few = solve(network, x), prove(network, 3)
+        assert drawn.outputs.argmax() != solve(few.network, x).outputs.argmax()
+        assert not kept(network, few, drawn.states, x).any()
+
+
 def test_a_sign_in_the_margin_is_noticed(monkeypatch):
     """Deliberate mistakes in the bound are seen by what the tests above ask: the margin of the wrong sign proves what
     has several equilibria, and a displacement without the margin keeps decisions that change."""
@@ -204,6 +220,10 @@ def test_a_circuits_bits(files, capsys):
     assert document["least_unique"] == 16
     assert main(["quantize", "c.npz", "--bits", "6", "--tolerance", "0.1%", "--simulator", "wave"]) == 0
     assert "certified" in capsys.readouterr().out
+    circuit = plain()
+    replace(circuit, units=replace(circuit.scaling, target_scale=np.ones(2), target_offset=np.zeros(2))).save("q.npz")
+    assert main(["quantize", "q.npz", "--bits", "6", "--simulator", "wave"]) == 0
+    assert "outputs are off by at most" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

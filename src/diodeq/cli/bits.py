@@ -20,7 +20,7 @@ from diodeq.cli.quantizing import Parts, siemens
 from diodeq.cli.terminal import mention, say
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError, UsageError
-from diodeq.measures import Labels
+from diodeq.measures import Labels, measure_for
 from diodeq.network import Network
 from diodeq.printable import counted, percent
 from diodeq.simulators import create
@@ -158,7 +158,8 @@ def _of_circuit(
     levels = [each for each in found if each.name.isdigit()]
     counts = [int(each.name) for each in levels]
     unique = _least([each.unique for each in levels], counts)
-    enough = None if drawn is None else share(drawn) - MAY_LOSE
+    decides = not circuit.scaling.regresses
+    enough = share(drawn) - MAY_LOSE if decides and drawn is not None else None
     kept = None if enough is None else _least([(each.share or 0.0) >= enough for each in levels], counts)
     if as_json:
         document = {"file": str(path), "of": "circuit", "samples": len(drives), "simulator": version}
@@ -166,15 +167,16 @@ def _of_circuit(
         document |= {"tolerance": tolerance, "drawn": proved, "rows": [each.to_json() for each in found]}
         print_json({**document, "least_unique": unique, "least_certified": kept})
         return
-    Terminal(least=WIDE).print(_circuit_table(found, labels, tolerance))
+    Terminal(least=WIDE).print(_circuit_table(found, labels, tolerance, decides))
     if drawn is None:
         mention(f"boards of circuit {circuit.title!r} are not bounded: diodeq certify says why")
         return
-    say(
-        f"as drawn {percent(share(drawn))} certified; "
-        + ("no number of levels comes" if kept is None else f"from {kept} levels on they come")
-        + f" within {percent(MAY_LOSE)} of that, on every board of {percent(tolerance)} ({version})"
-    )
+    board = f"on every board of {percent(tolerance)} ({version})"
+    if not decides:
+        say(f"as drawn outputs are off by at most {drawn.bounds.max():.3g} V {board}")
+        return
+    least = "no number of levels comes" if kept is None else f"from {kept} levels on they come"
+    say(f"as drawn {percent(share(drawn))} certified; {least} within {percent(MAY_LOSE)} of that, {board}")
 
 
 def _least(proved: Sequence[bool], counts: Sequence[int]) -> int | None:
@@ -209,27 +211,26 @@ def _network_table(found: list[FewWeights], labelled: bool, sampled: bool) -> An
     return table
 
 
-def _circuit_table(found: list[FewValues], labels: Labels | None, tolerance: float) -> Any:
+def _circuit_table(found: list[FewValues], labels: Labels | None, tolerance: float, decides: bool) -> Any:
     from rich.table import Table
 
     table = Table()
-    for column in (
-        "values",
-        "one operating point",
-        "outputs off by, rms",
-        *(["accuracy"] if labels is not None else []),
-    ):
+    known = [] if labels is None else [measure_for(labels).name]
+    boards = f"{'certified' if decides else 'boards off by'} at {percent(tolerance)}"
+    shares = [*known, *(["decided as drawn"] if decides else []), boards]
+    for column in ("values", "one operating point", "outputs off by, rms", *shares):
         table.add_column(column, justify="right")
-    table.add_column("decided as drawn", justify="right")
-    table.add_column(f"certified at {percent(tolerance)}", justify="right")
     for each in found:
-        known = each.cost.known().partition(",")[0].partition(" ")[2]
+        measured = [each.cost.known().partition(",")[0].removeprefix(f"{name} ") for name in known]
+        bound = "–"
+        if each.certified is not None:
+            bound = percent(each.share or 0.0) if decides else f"{each.certified.bounds.max():.3g} V"
         table.add_row(
             _named(each.name),
             "proved" if each.unique else "not proved",
             percent(each.cost.relative),
-            *([known] if labels is not None else []),
-            percent(each.cost.agreement),
-            "–" if each.share is None else percent(each.share),
+            *measured,
+            *([percent(each.cost.agreement)] if decides else []),
+            bound,
         )
     return table
