@@ -16,8 +16,8 @@ import pytest
 
 from circuits import plain
 from diodeq import files, tables
+from diodeq.api import streams
 from diodeq.circuit import Circuit
-from diodeq.cli import simulate
 from diodeq.cli.main import main
 from diodeq.errors import InputError, SimulationError
 from diodeq.simulators import create
@@ -67,9 +67,9 @@ def outputs(drives: Any) -> Any:
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Fake]:
     """A fake in the place of every engine, blocks of 5 rows, and a folder with a circuit and inputs."""
     made = Fake()
-    monkeypatch.setattr(simulate, "create", lambda name, workers, time_limit: made)
-    monkeypatch.setattr(simulate, "ROWS", 5)
-    monkeypatch.setattr(simulate, "_rows_at_once", lambda circuit: simulate.ROWS)
+    monkeypatch.setattr(streams, "create", lambda name, workers, time_limit: made)
+    monkeypatch.setattr(streams, "ROWS", 5)
+    monkeypatch.setattr(streams, "rows_at_once", lambda circuit: streams.ROWS)
     monkeypatch.chdir(tmp_path)
     circuit = plain()
     # Outputs that are measured from ground.
@@ -115,7 +115,7 @@ def test_a_header_is_optional_and_blank_lines_count_for_nothing(engine: Fake) ->
     """Also where the header is all of what the first block would hold."""
     rows = Path("x.csv").read_text()
     for rows_at_once in (1, 5, 100):
-        simulate.ROWS = rows_at_once
+        streams.ROWS = rows_at_once
         Path("x.csv").write_text("\n X0 , x1 ,x2\n\n" + rows.replace("\n", "\n\n"))
         assert run("-o", "y.csv") == 0
         assert np.array_equal(np.loadtxt("y.csv", delimiter=",", ndmin=2), outputs(X))
@@ -180,7 +180,7 @@ def test_rows_are_answered_while_others_are_still_to_come(engine: Fake, tmp_path
 
     feeder = threading.Thread(target=feed)
     engine.before = lambda: state.append(done.is_set())
-    simulate.ROWS = 1000
+    streams.ROWS = 1000
     feeder.start()
     assert main(["simulate", "c.npz", "--inputs", f"/dev/fd/{reading}", "-o", "y.csv", "--units", "volts"]) == 0
     feeder.join()
@@ -329,7 +329,7 @@ def test_errors_name_rows_of_the_file(engine: Fake, monkeypatch: pytest.MonkeyPa
     np.savetxt(
         "x.csv", np.where(np.arange(COUNT)[:, None] == 6, 1e60, X), delimiter=",", header="x0,x1,x2", comments=""
     )
-    monkeypatch.setattr(simulate, "create", create)
+    monkeypatch.setattr(streams, "create", create)
     assert main(["simulate", "c.npz", "--inputs", "x.csv", "--units", "volts", "--simulator", "wave:float32"]) == 3
     assert "input volts of row 7 are too large for float32" in capsys.readouterr().err
 

@@ -65,6 +65,8 @@ class Verification:
     displacement: float
     tolerance: float
     labels: Labels | None
+    engine: str
+    """what solved the circuit"""
 
     def budget(self, stage: int) -> dict[str, dict[str, Any]]:
         """Per entry of ``BUDGET``: largest and root mean square error, relative to the largest value, and the unit."""
@@ -168,6 +170,7 @@ def verify(
         displacement=float(np.max(displacement)),
         tolerance=tolerance,
         labels=labels,
+        engine=simulator.version,
     )
 
 
@@ -202,4 +205,5 @@ def _without_levels(
         displacement=float("inf"),
         tolerance=tolerance,
         labels=labels,
+        engine=simulator.version,
     )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from diodeq.analysis.box import Box
 from diodeq.analysis.certified import Certified
 from diodeq.analysis.certified import certify as certified
-from diodeq.api.running import labels_in, volts_of
+from diodeq.api.units import labels_in, volts_of
 from diodeq.circuit import Circuit
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create

@@ -7,18 +7,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from diodeq.analysis import verify as comparison
 from diodeq.analysis.verify import Verification
+from diodeq.api.units import labels_in, volts_of
 from diodeq.circuit import Circuit
-from diodeq.errors import UsageError
 from diodeq.learning.losses import Loss, cross_entropy, usual
 from diodeq.learning.rules import gradient_of, named
 from diodeq.learning.rules.base import Gradient, Rule
-from diodeq.measures import Labels
 from diodeq.network import Network
+from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
 from diodeq.simulators.ngspice import NgspiceReference
 
 Floats = NDArray[np.float64]
-UNITS = ("network", "volts")
 
 
 def simulate(circuit: Circuit, inputs: ArrayLike, *, simulator: str = "wave", units: str = "network") -> Floats:
@@ -86,11 +85,14 @@ def verify(
     *,
     tolerance: float = 0.01,
     simulator: str = "wave",
+    workers: int | None = None,
+    time_limit: float = TIME_LIMIT,
 ) -> Verification:
     """How far a circuit is from the network that it was compiled from, or that was extracted from it, and why.
 
     ``inputs`` float64[B, n_in] in network units, ``labels`` class numbers int[B] or quantities float64[B, n_out];
-    ``tolerance`` is a share of every resistance, for the certificate.
+    ``tolerance`` is a share of every resistance, for the certificate. ngspice solves a few samples once more, with as
+    many ``workers`` as the ``simulator``.
 
     Raises:
         InputError: the circuit is not this network's, or labels do not fit.
@@ -109,7 +111,7 @@ def verify(
     wanted = labels_in(circuit, labels)
     if wanted is not None and wanted.ndim == 2:
         wanted = wanted.astype(np.float64) * circuit.scaling.output_scale
-    with create(simulator) as engine, NgspiceReference(None) as reference:
+    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         return comparison.verify(engine, reference, circuit, network, rows, wanted, tolerance)
 
 
@@ -119,20 +121,3 @@ def _usual(circuit: Circuit, targets: ArrayLike) -> Loss:
     if not scaling.regresses:
         return cross_entropy(targets, scaling.output_scale)  # which says what is wrong with them
     return usual(labels_in(circuit, targets), scaling.output_scale)
-
-
-def labels_in(circuit: Circuit, labels: ArrayLike | None, units: str = "network") -> Labels | None:
-    """Class numbers as they are, of quantities the volts of the outputs that stand for them."""
-    if labels is None or not circuit.scaling.regresses:
-        return None if labels is None else np.asarray(labels, np.int64)
-    values = np.asarray(labels, np.float64)
-    values = values.reshape(len(values), -1)
-    return circuit.scaling.target_volts(values) if units == "network" else values
-
-
-def volts_of(circuit: Circuit, inputs: ArrayLike, units: str) -> Floats:
-    """Input volts float64[B, n_in]; raises ``UsageError`` for units that there are not."""
-    if units not in UNITS:
-        raise UsageError(f"there are no units {units!r}", f"choose {' or '.join(UNITS)}")
-    rows = np.atleast_2d(np.asarray(inputs, np.float64))
-    return circuit.scaling.to_volts(rows) if units == "network" else rows

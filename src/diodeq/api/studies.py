@@ -17,7 +17,7 @@ from diodeq.analysis.montecarlo import Measured, Study
 from diodeq.analysis.quantization import Cost, cost, drawn_drives
 from diodeq.analysis.sensitivity import certified, rank
 from diodeq.analysis.settling import ScaledSettling, levels
-from diodeq.api.running import labels_in, volts_of
+from diodeq.api.units import labels_in, volts_of
 from diodeq.circuit import Circuit
 from diodeq.devices.hardware.technology import Technology, variation_of
 from diodeq.learning.losses import usual

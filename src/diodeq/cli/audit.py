@@ -78,10 +78,7 @@ def audit(
 
     Example: diodeq audit run/circuit.npz --inputs X.csv --rules all --plot audit.svg
     """
-    from diodeq.learning.audit import audit as compare
-    from diodeq.learning.audit import sweep
-    from diodeq.learning.losses import usual
-    from diodeq.simulators import create
+    from diodeq.api.audits import audit as audited
 
     if picture is not None:
         from diodeq.report.figures import demand_drawable
@@ -90,10 +87,17 @@ def audit(
     loaded = Circuit.load(circuit)
     rows, labels = rows_of(loaded, inputs, labelled, circuit)
     drives = volts(loaded, rows, inputs, units)
-    loss = usual(labels, loaded.scaling.output_scale)
-    with create(simulator, workers, time_limit) as engine:
-        found = compare(engine, loaded, drives, loss, rules, limit)
-        curves = sweep(engine, loaded, drives, loss, SIZES) if picture is not None else {}
+    answer = audited(
+        *(loaded, drives, labels),
+        rules=rules,
+        limit=limit,
+        sizes=SIZES if picture is not None else (),
+        units="volts",
+        simulator=simulator,
+        workers=workers,
+        time_limit=time_limit,
+    )
+    found, curves = answer.rules, answer.curves
     if picture is not None:
         from diodeq.report.audit_plot import audit_figure
         from diodeq.report.figures import render

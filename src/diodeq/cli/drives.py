@@ -55,11 +55,9 @@ def rows_of(
     return rows[:, :count], wanted
 
 
-def scores_of(circuit: Circuit, labels: Labels | None) -> Labels | None:
-    """Labels beside a network's outputs, of which those of a regression are scores and not volts."""
-    if labels is None or labels.ndim == 1:
-        return labels
-    return labels.astype(np.float64) * circuit.scaling.output_scale
+def quantities_of(circuit: Circuit, labels: Labels | None) -> Labels | None:
+    """Labels in the user's units, in which those of a regression are quantities and not volts."""
+    return labels if labels is None or labels.ndim == 1 else circuit.scaling.from_volts(labels)
 
 
 def blocks(

@@ -22,7 +22,6 @@ from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.netlist.deck import digest
 from diodeq.netlist.dialects import DIALECTS
-from diodeq.simulators import create
 
 DECKS, LISTS = ("linearized_at", "inject", "simulator", "time_limit"), ("ladder", "simulator", "time_limit")
 # The options that mean something to some forms alone.
@@ -95,11 +94,10 @@ def export(
     own["ladder"] = ladder = asked.ladder()
     loaded, said, cost = Circuit.load(circuit), "", {}
     if ladder is not None:
-        with create(own["simulator"], time_limit=own["time_limit"]) as engine:
-            quantized, moved, feasible = asked.apply(loaded, circuit, ladder, engine)
-            said = words(quantized, moved, feasible, engine.version, asked.inputs is None) + "\n"
-            cost = {"quantized": document(quantized, moved, feasible, engine.version)}
-        loaded = quantized.circuit
+        changed = asked.apply(loaded, circuit, ladder, simulator=own["simulator"], time_limit=own["time_limit"])
+        said = words(changed, asked.inputs is None) + "\n"
+        cost = {"quantized": document(changed)}
+        loaded = changed.circuit
     drives = row_of(loaded, at or linearized_at, row, units)
     linearized = None
     if linearized_at is not None:

@@ -27,15 +27,12 @@ def extract(circuit: Path, output: Path, alpha: float | None, as_json: bool) -> 
 
     Example: diodeq extract run/circuit.npz -o network.npz
     """
-    from diodeq.analysis.certificate import doubt
-    from diodeq.analysis.extract import kernel_of
+    from diodeq.api.extraction import extract as extracted
     from diodeq.network.weights import save
 
-    loaded = Circuit.load(circuit)
-    kernel = kernel_of(loaded)
-    network = kernel.network(alpha)
-    save(network, output)
-    several, step = doubt(loaded), alpha or kernel.step
+    found = extracted(Circuit.load(circuit), alpha)
+    save(found.network, output)
+    kernel, step, several = found.kernel, found.alpha, found.several
     if as_json:
         print_json(
             {

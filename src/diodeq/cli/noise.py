@@ -67,9 +67,7 @@ def noise(
 
     Example: diodeq noise run/circuit.npz --inputs X.csv --bandwidth 10meg
     """
-    from diodeq.analysis.noise import output_noise
-    from diodeq.circuit.capacitance import capacitances
-    from diodeq.simulators.ngspice import NgspiceSimulator
+    from diodeq.api.noise import noise as noise_of
 
     if picture is not None:
         from diodeq.report.figures import demand_drawable
@@ -77,15 +75,22 @@ def noise(
         demand_drawable(picture)
     loaded = Circuit.load(circuit)
     drives, labels = rows_of(inputs, loaded, labelled, units, samples, circuit)
-    with NgspiceSimulator(workers, time_limit) as engine:
-        found = output_noise(engine, loaded, capacitances(loaded, wiring, load), drives, bandwidth)
-        version = engine.version
+    answer = noise_of(
+        *(loaded, drives),
+        bandwidth=bandwidth,
+        wiring=wiring,
+        load=load,
+        units="volts",
+        workers=workers,
+        time_limit=time_limit,
+    )
+    found = answer.figures
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.noise_plot import noise_figure
 
         write_atomically(picture, render(noise_figure(found), picture))
-    document = _document(found, labels, seed, version, wiring, load)
+    document = _document(found, labels, seed, answer.version, wiring, load)
     if as_json:
         print_json(document)
     else:

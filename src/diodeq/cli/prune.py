@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from diodeq.analysis.quantization import Cost, cost, drawn_drives
+from diodeq.analysis.quantization import Cost
+from diodeq.api.changes import Changed, prune_at_cost
 from diodeq.circuit import Circuit
-from diodeq.circuit.feasibility import Feasibility
-from diodeq.circuit.survey import Survey
 from diodeq.cli.names import DATA, RULE
 from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, print_json
 from diodeq.cli.quantizing import moved
 from diodeq.cli.samples import TARGET, split_of, task_of, values_of
 from diodeq.cli.terminal import mention, say
+from diodeq.cli.train_progress import Progress
 from diodeq.cli.train_shown import shown
-from diodeq.devices.hardware.ladder import ladder, own_range
 from diodeq.errors import UsageError
 from diodeq.learning import datasets
-from diodeq.learning.objective import fits, labels_of
-from diodeq.learning.prune import has_more, open_to_pruning, pruned, trained
-from diodeq.learning.recipe import Recipe
+from diodeq.learning.prune import has_more
 from diodeq.learning.recipes import recipe_for
 from diodeq.learning.rules import described
-from diodeq.learning.trainer import SCORED
 from diodeq.printable import counted
-from diodeq.simulators import create
 
-# Between that of a circuit learned anew and that of one which is only tuned: what is pruned has to be made up for.
-RATE = 0.05
 # Nodes that are named.
 NAMED = 8
 # What --series calls no series.
@@ -114,50 +107,46 @@ def prune(
     if data is None:
         _demand_none(epochs=epochs, seed=seed, target=target)
     loaded = Circuit.load(circuit)
-    before = open_to_pruning(loaded)
-    most = parts or 0, fan_in or 0
-    stays = not has_more(before, *most)
     series = values_of(circuit, loaded) if series is None else "" if series == ANY else series
-    scored = drives = drawn_drives(before)
-    samples, labels, clipped = None, None, 0
+    asked: dict[str, Any] = {"fan_in": fan_in or 0, "series": series}
+    begin: AbstractContextManager[Progress] = nullcontext(Progress())
     if data is not None:
         data = datasets.targeted(data, target)
         seed = split_of(circuit, data) if seed is None else seed
         samples = datasets.load(data, seed, task_of(loaded, data))
-        fits(before, samples)
-        scored, drives = (before.scaling.to_volts(x) for x in (samples.x_train[:SCORED], samples.x_test))
-        labels, clipped = labels_of(before, samples.y_test), before.scaling.clipped(samples.x_test)
-    with create(simulator, workers, time_limit) as engine:
-        if stays:
-            after = loaded
-        elif data is None or samples is None or epochs == 0:
-            after = pruned(before, engine, scored, *most)
-        else:
-            given = {"parts": parts, "fan_in": fan_in, "epochs": epochs, "rule": rule, "seed": seed}
-            recipe = _recipe(recipe_for(data, samples), before, series, **given)
-            with shown(recipe.epochs, False, False, output) as progress:
-                progress.start(before, samples, 0)
-                after = trained(before, samples, engine, recipe, progress.batch, progress.epoch)
-        single = ladder(series, *Recipe().range_with(after.conductances)).single if series else None
-        survey = Survey(after, made_of=single)
-        found = cost(engine, before, after, drives, labels, survey)
-        feasible = survey.found(clipped)
-        version = engine.version
+        recipe = recipe_for(data, samples)
+        asked |= {"data": samples, "recipe": recipe, "epochs": epochs, "rule": rule, "seed": seed}
+        if epochs != 0 and has_more(loaded, parts or 0, fan_in or 0):
+            begin = shown(epochs or recipe.epochs, False, False, output)
+    with begin as progress:
+        if data is not None:
+            progress.start(loaded, samples, 0)
+        changed = prune_at_cost(
+            *(loaded, parts or 0),
+            **asked,
+            simulator=simulator,
+            workers=workers,
+            time_limit=time_limit,
+            on_batch=progress.batch,
+            on_epoch=progress.epoch,
+        )
+    after = changed.circuit
     if strict:
-        feasible.demand("train with a lower --supply or --power, or leave --strict out; nothing was written")
-    if not stays:
-        note = f"pruned from {counted(len(before.resistors), 'resistor')} to {len(after.resistors):,}"
-        after = replace(after, notes=(*after.notes, note))
+        changed.feasibility.demand("train with a lower --supply or --power, or leave --strict out; nothing was written")
     after.save(output)
-    document = _document(loaded, after, series, found, feasible, version)
-    if stays:
+    document = _document(loaded, changed, series)
+    if after is loaded:
         mention(f"{circuit} has {counted(len(loaded.resistors), 'resistor')}, no more than allowed: it stays")
     if as_json:
         print_json({"file": str(output), **document})
         return
-    if not stays and document["made_trainable"]:
+    if after is not loaded and document["made_trainable"]:
         mention(f"{counted(document['made_trainable'], 'resistor')} that were not trainable could go too")
-    say("\n".join([*_words(document, found, len(after.outputs)), feasible.sentence(), f"wrote {output}"]))
+    say(
+        "\n".join(
+            [*_words(document, changed.cost, len(after.outputs)), changed.feasibility.sentence(), f"wrote {output}"]
+        )
+    )
 
 
 def _demand_none(**given: Any) -> None:
@@ -166,18 +155,8 @@ def _demand_none(**given: Any) -> None:
             raise UsageError(f"--{name} has no meaning where nothing is trained", "leave it out, or add --data")
 
 
-def _recipe(usual: Recipe, circuit: Circuit, series: str, **given: Any) -> Recipe:
-    """The data's own recipe for a circuit that exists: its own logits a volt, and neither noise nor power to steer to,
-    which are of the supply that the data's own circuit would have."""
-    low, high = (own_range(series) if series else None) or (None, None)
-    return usual.with_given(**given, low=low, high=high).with_given(
-        quantize=series, rate=RATE, beta=circuit.scaling.output_scale, noise=0.0, power=0.0, power_weight=0.0
-    )
-
-
-def _document(
-    before: Circuit, after: Circuit, series: str, found: Cost, feasible: Feasibility, version: str
-) -> dict[str, Any]:
+def _document(before: Circuit, changed: Changed, series: str) -> dict[str, Any]:
+    after = changed.circuit
     left = set(after.nodes)
     return {
         **{f"{kind}_before": len(before.bank(kind)) for kind in ("resistors", "diodes")},
@@ -187,9 +166,9 @@ def _document(
         "gone": [name for name in before.nodes if name not in left],
         "made_trainable": int((~before.mask).sum()),
         "series": series,
-        "simulator": version,
-        **found.to_json(),
-        "feasibility": feasible.to_json(),
+        "simulator": changed.version,
+        **changed.cost.to_json(),
+        "feasibility": changed.feasibility.to_json(),
     }
 
 

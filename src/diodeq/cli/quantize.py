@@ -14,7 +14,6 @@ from diodeq.cli.quantizing import Parts, document, quantizing, words
 from diodeq.cli.terminal import say
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
-from diodeq.simulators import create
 
 
 @click.command("quantize")
@@ -72,11 +71,10 @@ def quantize_command(
     if ladder is None:
         raise UsageError("there are no parts to choose from", "add --series E24, --programmable AD5206 or --levels 16")
     loaded = Circuit.load(circuit)
-    with create(simulator, workers, time_limit) as engine:
-        quantized, cost, feasible = asked.apply(loaded, circuit, ladder, engine)
-        version = engine.version
+    changed = asked.apply(loaded, circuit, ladder, simulator=simulator, workers=workers, time_limit=time_limit)
+    quantized = changed.quantized
     if strict:
-        feasible.demand("choose other parts, lower the supply or leave --strict out; nothing was written")
+        changed.feasibility.demand("choose other parts, lower the supply or leave --strict out; nothing was written")
     if picture is not None:
         from diodeq.report.figures import render
         from diodeq.report.quantize_plot import quantize_figure
@@ -84,7 +82,7 @@ def quantize_command(
         write_atomically(picture, render(quantize_figure(quantized, loaded.title), picture))
     quantized.circuit.save(output)
     if as_json:
-        print_json({"file": str(output), **document(quantized, cost, feasible, version)})
+        print_json({"file": str(output), **document(changed)})
         return
-    say(words(quantized, cost, feasible, version, asked.inputs is None))
+    say(words(changed, asked.inputs is None))
     say(f"wrote {output}")

@@ -9,22 +9,19 @@ from typing import Any, Self
 import numpy as np
 import rich_click as click
 
-from diodeq.analysis.quantization import Cost, best_scaled, cost, drawn_drives
+from diodeq.analysis.quantization import Cost, drawn_drives
+from diodeq.api.changes import Exchanged, quantize_at_cost
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.circuit.feasibility import Feasibility
-from diodeq.circuit.survey import Survey
-from diodeq.cli.drives import rows_of, volts
+from diodeq.cli.drives import quantities_of, rows_of, volts
 from diodeq.cli.options import Amount, together
 from diodeq.cli.samples import LABELLED
 from diodeq.devices.hardware.ladder import PAIRS, Ladder, ladder
 from diodeq.devices.hardware.preferred import SERIES
-from diodeq.errors import InputError, UsageError
+from diodeq.errors import UsageError
 from diodeq.measures import Labels
 from diodeq.netlist.bom import engineering
 from diodeq.printable import change, counted, percent
-from diodeq.simulators.base import Simulator
-from diodeq.synthesis.quantize import Quantized, quantize
 
 # --series, --programmable, --levels, --pairs, --ohms, --scale, --inputs and --labelled.
 quantizing = together(
@@ -99,34 +96,35 @@ class Parts:
         low, high = (0.0, np.inf) if self.ohms is None else siemens(self.ohms)
         return ladder(f"{named[0]}:{self.pairs}" if self.pairs else named[0], low, high)
 
-    def apply(
-        self, circuit: Circuit, file: Path, found: Ladder, engine: Simulator
-    ) -> tuple[Quantized, Cost, Feasibility]:
-        """The quantized circuit of a ``file``, what it costs in ``engine`` and what it asks of its parts; raises
-        ``InputError`` if there is nothing to do."""
-        if not len(circuit.resistors):
-            raise InputError(f"circuit {circuit.title!r} has no resistors", "there is nothing to quantize")
-        drives, labels, clipped = self.drives(circuit, file)
-        if self.scale == "auto":
-            quantized = best_scaled(engine, circuit, found, drives)
-        else:
-            quantized = quantize(circuit, found, _number(self.scale))
-        survey = Survey(quantized.circuit, made_of=found.single)
-        moved = cost(engine, circuit, quantized.circuit, drives, labels, survey)
-        return quantized, moved, survey.found(clipped)
+    def apply(self, circuit: Circuit, file: Path, found: Ladder, **asked: Any) -> Exchanged:
+        """The quantized circuit of a ``file`` and what it costs; ``asked`` says of what simulator."""
+        scale = self.scale if self.scale == "auto" else _number(self.scale)
+        rows, labels = self._rows(circuit, file)
+        return quantize_at_cost(
+            circuit, found, scale=scale, inputs=rows, labels=quantities_of(circuit, labels), **asked
+        )
 
     def drives(self, circuit: Circuit, file: Path) -> tuple[Floats, Labels | None, int]:
         """Input volts, class numbers, and how many values the circuit's limit cut."""
+        rows, labels = self._rows(circuit, file)
+        if rows is None:
+            return drawn_drives(circuit), None, 0
+        return volts(circuit, rows, self.inputs), labels, circuit.scaling.clipped(rows)
+
+    def _rows(self, circuit: Circuit, file: Path) -> tuple[Floats | None, Labels | None]:
+        """Rows in the user's units and class numbers, None where no file is given."""
         if self.inputs is None:
             if self.labelled:
                 raise UsageError("--labelled has no meaning without --inputs", "add --inputs X.csv")
-            return drawn_drives(circuit), None, 0
+            return None, None
         rows, labels = rows_of(circuit, self.inputs, self.labelled, file)
-        return volts(circuit, rows, self.inputs), labels, circuit.scaling.clipped(rows)
+        volts(circuit, rows, self.inputs)  # which says of a value by its place that it is none
+        return rows, labels
 
 
-def document(quantized: Quantized, found: Cost, feasible: Feasibility, simulator: str) -> dict[str, Any]:
+def document(changed: Exchanged) -> dict[str, Any]:
     """What was done, what it costs and asks for, for --json."""
+    quantized = changed.quantized
     errors = np.abs(quantized.errors)
     return {
         "parts": quantized.ladder.name,
@@ -135,15 +133,16 @@ def document(quantized: Quantized, found: Cost, feasible: Feasibility, simulator
         "resistors": len(errors),
         "outside": quantized.beyond,
         "median_relative_error": float(np.median(errors)) if len(errors) else 0.0,
-        "simulator": simulator,
-        **found.to_json(),
-        "feasibility": feasible.to_json(),
+        "simulator": changed.version,
+        **changed.cost.to_json(),
+        "feasibility": changed.feasibility.to_json(),
         "volts_allowed": quantized.ladder.single.span if np.isfinite(quantized.ladder.single.span) else None,
     }
 
 
-def words(quantized: Quantized, found: Cost, feasible: Feasibility, simulator: str, drawn: bool) -> str:
+def words(changed: Exchanged, drawn: bool) -> str:
     """The same in sentences, one a line."""
+    found, quantized = changed.cost, changed.quantized
     single, errors = quantized.ladder.single, np.abs(quantized.errors)
     scaled = f" after all conductances times {quantized.scale:.4g}" if quantized.scale != 1.0 else ""
     lines = [
@@ -152,10 +151,10 @@ def words(quantized: Quantized, found: Cost, feasible: Feasibility, simulator: s
         f" within {100 * np.median(errors) if len(errors) else 0:.2g} %, {quantized.beyond:,} lay outside"
         f" {engineering(1 / quantized.ladder.high)} … {engineering(1 / quantized.ladder.low)} ohm"
     ]
-    lines.append(moved(found, len(quantized.circuit.outputs), drawn, simulator))
+    lines.append(moved(found, len(quantized.circuit.outputs), drawn, changed.version))
     if known := found.known():
         lines.append(known)
-    lines.append(feasible.sentence())
+    lines.append(changed.feasibility.sentence())
     if found.apart > single.span:
         lines.append(
             f"note: nodes come {found.apart:.3g} V apart, but {single.part} takes {single.span:g} V between its"

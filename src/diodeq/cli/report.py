@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -14,6 +14,9 @@ from diodeq.cli.options import JSON, PERCENT, TIME_LIMIT, WEIGHTS, WORKERS, WRIT
 from diodeq.cli.terminal import say
 from diodeq.errors import InputError, UsageError
 from diodeq.files import write_atomically
+
+if TYPE_CHECKING:
+    from diodeq.api.reports import Page
 
 
 @click.command()
@@ -64,7 +67,7 @@ def report(
         if weights or inputs or labelled or activation or layers or margin:
             raise UsageError("a run brings its own data", "leave --weights, what belongs to it, and --inputs out")
         out = out or subject / "report.html"
-        page, document = _run(subject, simulator, workers, time_limit)
+        page = _run(subject, simulator, workers, time_limit)
     else:
         if weights is None:
             raise UsageError(
@@ -75,27 +78,28 @@ def report(
             raise UsageError(f"the report of {subject} compares it with its network on samples", "add --inputs X.csv")
         out = out or subject.with_suffix(".html")
         given = (weights, activation, layers, margin)
-        page, document = _circuit(
-            subject, given, inputs, labelled, tolerance, simulator or "ngspice", workers, time_limit
-        )
-    write_atomically(out, page)
+        page = _circuit(subject, given, inputs, labelled, tolerance, simulator or "ngspice", workers, time_limit)
+    write_atomically(out, page.html)
+    size = len(page.html.encode())
     if as_json:
-        print_json({"page": str(out), "bytes": len(page.encode()), **document})
+        print_json({"page": str(out), "bytes": size, **page.document})
     else:
-        say(f"{out}: {len(page.encode()) / 1000:.0f} kB, opens in any browser")
+        say(f"{out}: {size / 1000:.0f} kB, opens in any browser")
 
 
-def _run(path: Path, simulator: str | None, workers: int | None, time_limit: float) -> tuple[str, dict[str, Any]]:
+def _run(path: Path, simulator: str | None, workers: int | None, time_limit: float) -> Page:
+    from diodeq.api.reports import report_run
     from diodeq.cli.reproduce import command
-    from diodeq.report.run_evidence import gather, summary_of
-    from diodeq.report.run_report import run_page
-    from diodeq.simulators import create
 
-    with create(simulator or summary_of(path)["simulator"], workers, time_limit) as engine:
-        evidence = gather(path, engine)
     # In the folder where the run was made, its own name is taken.
-    line, unset = command(evidence.experiment, f"{path.resolve().name}-again")
-    return run_page(evidence, line, unset), {**evidence.to_json(), "command": line}
+    out = f"{path.resolve().name}-again"
+    return report_run(
+        path,
+        simulator=simulator,
+        workers=workers,
+        time_limit=time_limit,
+        again=lambda experiment: command(experiment, out),
+    )
 
 
 def _circuit(
@@ -107,29 +111,23 @@ def _circuit(
     simulator: str,
     workers: int | None,
     time_limit: float,
-) -> tuple[str, dict[str, Any]]:
-    from diodeq.analysis import verify as analysis
-    from diodeq.circuit.survey import Survey
-    from diodeq.cli.drives import rows_of, scores_of
+) -> Page:
+    from diodeq.api.reports import report_circuit
+    from diodeq.cli.drives import quantities_of, rows_of
     from diodeq.cli.networks import open_network
     from diodeq.cli.reproduce import this_command
-    from diodeq.report.circuit_report import circuit_page
-    from diodeq.simulators import create
-    from diodeq.simulators.ngspice import NgspiceReference
 
-    weights = given[0]
     loaded, network = Circuit.load(path), open_network(*given, as_json=False).network
     rows, labels = rows_of(loaded, inputs, labelled, path)
-    labels = scores_of(loaded, labels)
-    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
-        found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
-        version = engine.version
-    digests = _digests(weights=weights, inputs=inputs)
-    survey, point = Survey(loaded), found.point
-    survey.add(point.drives, point.node_voltages, point.branch_currents)
-    feasible = survey.found(loaded.scaling.clipped(rows))
-    page = circuit_page(loaded, found, feasible, version, this_command(), digests)
-    return page, {**found.to_json(), "feasibility": feasible.to_json()}
+    return report_circuit(
+        *(loaded, network, rows, quantities_of(loaded, labels)),
+        tolerance=tolerance / 100.0,
+        simulator=simulator,
+        workers=workers,
+        time_limit=time_limit,
+        command=this_command(),
+        digests=_digests(weights=given[0], inputs=inputs),
+    )
 
 
 def _digests(**files: Path) -> list[tuple[str, str]]:

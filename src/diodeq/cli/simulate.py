@@ -4,14 +4,13 @@ blocks."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-import numpy as np
 import rich_click as click
 
-from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit import Circuit
 from diodeq.cli.drives import blocks, classes_of, volts
 from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN
 from diodeq.cli.outputs import Document, Rows, Seen
@@ -19,12 +18,7 @@ from diodeq.cli.terminal import complain, mention
 from diodeq.errors import SimulationError, UsageError
 from diodeq.files import written
 from diodeq.printable import counted
-from diodeq.simulators import create
-from diodeq.simulators.base import Simulator
 from diodeq.tables import Floats
-
-# Rows of a block, and the most numbers that an array of a block may have.
-ROWS, NUMBERS = 4096, 1 << 22
 
 
 @click.command()
@@ -63,6 +57,7 @@ def simulate(
     Example: diodeq simulate run/circuit.npz --inputs X.csv --units network -o Y.csv
     """
     from diodeq.analysis.certificate import doubt
+    from diodeq.api.streams import rows_at_once, simulate_blocks
 
     loaded = Circuit.load(circuit)
     several = doubt(loaded)
@@ -89,18 +84,22 @@ def simulate(
             if seen:
                 mention(f"outputs are {_unit(loaded, units, named)}")
         advance = stack.enter_context(_bar(inputs, hidden=sys.stdout.isatty() and output is None))
-        engine = stack.enter_context(create(simulator, workers, time_limit))
-        for rows in blocks(loaded, inputs, _rows_at_once(loaded), advance):
-            answers, failures = _answer(engine, loaded, volts(loaded, rows, inputs, units, done), done, keep_going)
-            if units == "network":
-                with np.errstate(over="ignore"):
-                    answers = loaded.scaling.from_volts(answers)
-            for row, reason in sorted(failures.items()):
+        read = _sound(loaded, inputs, units, blocks(loaded, inputs, rows_at_once(loaded), advance))
+        answers = simulate_blocks(
+            *(loaded, read),
+            keep_going=keep_going,
+            units=units,
+            simulator=simulator,
+            workers=workers,
+            time_limit=time_limit,
+        )
+        for block in stack.enter_context(closing(answers)):
+            for row, reason in sorted(block.failures.items()):
                 complain(f"row {done + row + 1} has no answer: {reason}")
             for each in shown:
-                each.add(answers, engine.version)
-            done, failed = done + len(rows), failed + len(failures)
-            clipped += loaded.scaling.clipped(rows) if units == "network" else 0
+                each.add(block.outputs, block.version)
+            done, failed = done + len(block.outputs), failed + len(block.failures)
+            clipped += block.clipped
         for each in shown:
             each.end()
     if clipped:
@@ -131,29 +130,13 @@ def _unit(circuit: Circuit, units: str, classes: Sequence[str]) -> str:
     return f"scores, {scale:g} to a volt" if classes else f"in the network's units, {scale:g} to a volt"
 
 
-def _answer(
-    engine: Simulator, circuit: Circuit, drives: Floats, before: int, keep_going: bool
-) -> tuple[Floats, Mapping[int, str]]:
-    """Output volts float64[B, n_out], and why the rows that are NaN there have none; ``before`` rows came before."""
-    try:
-        return engine.operate(circuit, drives).outputs, {}
-    except SimulationError as error:
-        failures, point = error.failures, error.answered
-        if keep_going and failures and point is not None:
-            return point.outputs, failures
-        if failures:
-            row = min(failures)
-            raise SimulationError(f"row {before + row + 1} has no answer: {failures[row]}", error.remedy) from error
-        if before and error.sample is None:
-            words = f"after row {before}, from where samples count: {error.problem}"
-            raise SimulationError(words, error.remedy) from error
-        raise
-
-
-def _rows_at_once(circuit: Circuit) -> int:
-    """As many rows as engines like to solve together, fewer where their voltages and conductances would fill memory."""
-    most = len(circuit.nodes) + sum(len(circuit.bank(kind)) for kind in KINDS if kind != "resistors")
-    return max(64, min(ROWS, NUMBERS // (most + len(circuit.inputs))))
+def _sound(circuit: Circuit, path: Path | None, units: str, read: Iterator[Floats]) -> Iterator[Floats]:
+    """The same rows; one that stands for no voltage is named by its place in the file."""
+    done = 0
+    for rows in read:
+        volts(circuit, rows, path, units, done)
+        yield rows
+        done += len(rows)
 
 
 def _out(text: str) -> None:

@@ -9,7 +9,7 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import groups_of
-from diodeq.cli.drives import rows_of, scores_of
+from diodeq.cli.drives import quantities_of, rows_of
 from diodeq.cli.options import JSON, PERCENT, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
 from diodeq.cli.terminal import mention, say
 from diodeq.files import write_atomically
@@ -59,18 +59,20 @@ def verify(
 
     Example: diodeq verify circuit.npz --weights weights.npz --inputs X.csv --plot parity.svg
     """
-    from diodeq.analysis import verify as analysis
     from diodeq.analysis.programs import DOUBTFUL, compare
+    from diodeq.api.running import verify as verified
     from diodeq.cli.networks import open_network
-    from diodeq.simulators import create
-    from diodeq.simulators.ngspice import NgspiceReference
 
     loaded, opened = Circuit.load(circuit), open_network(weights, activation, layers, margin, as_json)
     network = opened.network
     rows, labels = rows_of(loaded, inputs, labelled, circuit)
-    labels = scores_of(loaded, labels)
-    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
-        found = analysis.verify(engine, reference, loaded, network, rows, labels, tolerance / 100.0)
+    found = verified(
+        *(loaded, network, rows, quantities_of(loaded, labels)),
+        tolerance=tolerance / 100.0,
+        simulator=simulator,
+        workers=workers,
+        time_limit=time_limit,
+    )
     program = compare(weights, network, rows)
     if program.difference is not None and program.difference > DOUBTFUL:
         mention(f"the network as it was read does not compute what its file does: {program.sentence()}")

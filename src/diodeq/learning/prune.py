@@ -42,7 +42,7 @@ def has_more(circuit: Circuit, parts: int, fan_in: int) -> bool:
     """Whether the circuit has more resistors than ``parts``, or a node more than ``fan_in`` towards the inputs (0: any
     number)."""
     ends = circuit.resistors.terminals
-    return bool(0 < parts < len(ends) or 0 < fan_in < np.bincount(ends.max(axis=1)).max())
+    return bool(0 < parts < len(ends) or 0 < fan_in < np.bincount(ends.max(axis=1)).max(initial=0))
 
 
 def pruned(circuit: Circuit, simulator: Simulator, drives: Floats, parts: int, fan_in: int = 0) -> Circuit:

@@ -28,8 +28,8 @@ def circuit_page(
     command: str,
     digests: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """The report as one HTML page; ``found`` is what the circuit asks for, ``engine`` solved it, ``command`` wrote the
-    page; ``digests`` names what it read."""
+    """The report as one HTML page; ``found`` is what the circuit asks for, ``engine`` solved it, ``command``, if any,
+    wrote the page; ``digests`` names what it read."""
     levels = verification.levels
     samples = counted(len(levels["network"][-1]), "sample")
     agreement, score = verification.agreement(), verification.score()
@@ -68,10 +68,10 @@ def circuit_page(
             "How to do it again",
             [
                 *circuit.notes,
-                "This command writes the page again; its files are named as from the folder it was given in.",
+                *(["This command writes the page again; its files are named as from its folder."] if command else []),
             ],
             [
-                Code(command),
+                *([Code(command)] if command else []),
                 Table("What was solved, and with what.", (), rows, plain=True),
             ],
         ),

@@ -27,7 +27,7 @@ _siemens = partial(quantity, unit="S")
 
 
 def run_page(evidence: Evidence, command: str, unset: Sequence[str] = ()) -> str:
-    """The report as one HTML page; ``command`` repeats the run, but for the recipe entries ``unset``."""
+    """The report as one HTML page; ``command``, if any, repeats the run, but for the recipe entries ``unset``."""
     summary, circuit, measure = evidence.summary, evidence.circuit, evidence.measure
     typical = float(np.median(sum(share.watts for share in evidence.power)))
     engine = "the same engine" if evidence.engine == summary["simulator_version"] else evidence.engine
@@ -275,8 +275,9 @@ def _power(evidence: Evidence) -> Section:
 
 def _again(evidence: Evidence, command: str, unset: Sequence[str]) -> Section:
     experiment, summary = evidence.experiment, evidence.summary
+    by = "This command trains" if command else "Its recipe trains"
     text = [
-        "This command trains the same circuit, to the same bits with these versions and this kernel of linear algebra:"
+        f"{by} the same circuit, to the same bits with these versions and this kernel of linear algebra:"
         " other processors may round the last digit differently, and training carries that on. Everything random"
         f" derives from the seed {experiment.recipe.seed}: the split, the initial values, the order of samples."
     ]
@@ -297,7 +298,7 @@ def _again(evidence: Evidence, command: str, unset: Sequence[str]) -> Section:
         "How to do it again",
         text,
         [
-            Code(command),
+            *([Code(command)] if command else []),
             Table("What ran, on what, with which result.", (), rows, plain=True),
             Table("The recipe, defaults included.", (), recipe, plain=True),
         ],
