@@ -303,3 +303,46 @@ def test_what_a_bench_is_can_be_shown(name, tmp_path, capsys):
         assert main(["bench", "circuit", name, "-o", str(board)]) == 0
         assert main(["bench", "show", name, "--circuit", str(board)]) == 0
         assert "16 taps, 4 reads" in capsys.readouterr().out
+
+
+def test_rules_are_compared_while_a_bench_gets_worse(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = ["compare", "iris", "--bench", "iris:no-noise", "--out", "lab", "--rates", "0.1", "--seeds", "0"]
+    command += ["--rules", "hardware-linearization,frozen-switch", "--budget", "250"]
+    command += ["--sweep", "adc.bits=2:2", "--sweep", "reads.noise=0"]
+    assert main([*command, "--plot", "lab.svg", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["bench"] == "bench:iris:no-noise"
+    assert [(each["entry"], [at["value"] for at in each["points"]]) for each in found["sweeps"]] == [
+        ("adc.bits", ["2"]),
+        ("reads.noise", ["0"]),
+    ]
+    good, bad = found["sweeps"][1]["points"][0]["rules"]
+    worse, _ = found["sweeps"][0]["points"][0]["rules"]
+    assert good["test_accuracy"]["mean"] > worse["test_accuracy"]["mean"]
+    assert "cannot freeze diodes" in bad["runs"][0]["failed"]
+    assert "frozen-switch" in (tmp_path / "lab.svg").read_text()
+    for words, said in (
+        (["--sweep", "adc.bits=3"], "there is none"),
+        (["--bench", "iris", "--sweep", "adc.bats=3"], "no entry adc.bats"),
+        (["--bench", "iris", "--sweep", "adc.bits"], "says no values"),
+    ):
+        assert main(["compare", "iris", "--budget", "300", "--out", "other", *words]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_centered_clamps_leave_nothing_of_an_offset(learning):
+    """A gentle clamp drowns in what is wrong with it, unless it is compared with another clamp."""
+    circuit, drives, _ = learning
+
+    def loss(volts):
+        return 0.5 * float(np.mean((volts**2).sum(axis=1))), volts / len(volts)
+
+    def error(rule: str, bench: str) -> float:
+        with pytest.warns():
+            exact, found = (named(rule)(create(each), circuit, drives, loss).conductances for each in ("wave", bench))
+        return apart(found, exact)
+
+    offset = f"{BENCH}:ideal:holds.offset=3e-3"
+    assert error("coupled-learning", offset) > 0.1
+    assert error("coupled-learning:centered=yes", offset) < 1e-3

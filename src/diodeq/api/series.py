@@ -13,6 +13,7 @@ from diodeq.learning.compare import compare as run_comparison
 from diodeq.learning.datasets import targeted
 from diodeq.learning.front import Front
 from diodeq.learning.front import front as run_front
+from diodeq.learning.lab import Sweep, lab
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for, within
 from diodeq.learning.rules import RULES
@@ -86,6 +87,7 @@ def compare(
     time_limit: float = TIME_LIMIT,
     cluster: str = "",
     on_run: OnRun | None = None,
+    sweeps: Sequence[str] = (),
     **numbers: Any,
 ) -> dict[str, Any]:
     """Learning rules side by side, each with as many circuit solves and at its own best rate, as a JSON document.
@@ -106,6 +108,8 @@ def compare(
         time_limit: of each.
         cluster: as of ``diodeq.cluster.mapper``.
         on_run: called with runs done, runs in all and what comes next.
+        sweeps: of a bench as the engine: entries of its description with values, such as ``"adc.bits=8:16"``; then all
+            rules are compared with each value, and the document has what ``learning.lab`` says.
         numbers: of the recipe, as in `train`.
 
     Raises:
@@ -126,6 +130,10 @@ def compare(
         simulator,
         verify_with,
     )
+    if sweeps:
+        chosen = [Sweep.parse(each) for each in sweeps]
+        shared: Any = {"workers": workers, "time_limit": time_limit, "cluster": cluster, "on_run": on_run}
+        return lab(asked, chosen, Path(out), **shared)
     return run_comparison(asked, Path(out), workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
 
 

@@ -22,8 +22,10 @@ from diodeq.cli.options import (
 from diodeq.cli.samples import TARGET, TASK
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
+from diodeq.errors import UsageError
 from diodeq.learning.rules import described
 from diodeq.measures import ACCURACY, measure_of
+from diodeq.simulators import BENCH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,6 +60,14 @@ RATES = "0.01,0.03,0.1,0.3"
 @click.option("--diode", type=DIODE, default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
 @click.option("--batch-size", type=int, help="Samples per update.")
 @SIMULATOR
+@click.option("--bench", metavar="DESCRIPTION", help="Train on a bench, a TOML file or a shipped name: see the guide.")
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="ENTRY=VALUES",
+    help="Of the bench: compare with each value, adc.bits=8:16 or reads.noise=0,1e-3; repeatable.",
+)
 @click.option("--verify-with", type=ENGINE, help="Evaluate the results once more in this engine.")
 @WORKERS
 @TIME_LIMIT
@@ -71,6 +81,7 @@ def compare(
     job_script: bool,
     picture: Path | None,
     as_json: bool,
+    bench: str | None,
     **given: Any,
 ) -> None:
     """Train circuits on DATA by several learning rules, each with the same number of circuit solves.
@@ -92,10 +103,48 @@ def compare(
     from diodeq.api import series
     from diodeq.cli.console import counting_bar, document_out
 
+    if bench is not None:
+        given["simulator"] = f"{BENCH}:{bench}"
+    elif given["sweeps"]:
+        raise UsageError("--sweep changes entries of a bench, and there is none", "name one with --bench")
     given["verify_with"] = given["verify_with"] or ""
     with counting_bar() as on_run:
         document = series.compare(data, out, **given, on_run=on_run)
-    document_out(document, out / "compare.json", picture, _figure, None if as_json else _table)
+    drawn, shown = (_lab_figure, _lab_table) if given["sweeps"] else (_figure, _table)
+    document_out(document, out / "compare.json", picture, drawn, None if as_json else shown)
+
+
+def _lab_figure(document: dict[str, Any]) -> Figure:
+    from diodeq.report.lab_plot import lab_figure
+
+    return lab_figure(document)
+
+
+def _lab_table(document: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    points = [(each["entry"], at) for each in document["sweeps"] for at in each["points"]]
+    names = list(dict.fromkeys(rule["rule"] for _, at in points for rule in at["rules"]))
+    title = f"{document['data']} on {document['bench']}: held-out, mean ± deviation over {len(document['seeds'])} seeds"
+    table = Table(title=title, title_justify="left")
+    table.add_column("with", no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold")
+    for entry, at in points:
+        found = {rule["rule"]: rule for rule in at["rules"]}
+        table.add_row(f"{entry}={at['value']}", *(_lab_cell(found.get(name, {})) for name in names))
+    return table
+
+
+def _lab_cell(entry: dict[str, Any]) -> str:
+    """What a rule reached, or that it did nothing."""
+    if "runs" not in entry:
+        return "no step"
+    if all("failed" in run for run in entry["runs"]):
+        return "failed"
+    measure = measure_of(next(run for run in entry["runs"] if "failed" not in run))
+    moments = entry[f"test_{measure.key}"]
+    return f"{measure.number(moments['mean'])} ± {measure.number(moments['deviation'])}"
 
 
 def _figure(document: dict[str, Any]) -> Figure:

@@ -27,11 +27,15 @@ Floats = NDArray[np.float64]
 class CoupledLearning:
     """Free against gently clamped; ``eta`` is how far the clamp goes of the way to the target, above 0 to 1.
 
+    ``centered`` compares with a clamp as far on the other side instead: offsets of what holds the outputs, which a
+    gentle clamp drowns in, then cancel.
+
     Raises:
         UsageError: ``eta`` is out of range.
     """
 
     eta: float = 0.01
+    centered: bool = False
     name: ClassVar[str] = "coupled-learning"
     finds_others: ClassVar[bool] = False
 
@@ -44,7 +48,7 @@ class CoupledLearning:
     ) -> Gradient:
         """The rule's step, in the units of a gradient."""
         caution(self, circuit, also)
-        return clamped_contrast(simulator, circuit, drives, loss, self.eta)
+        return clamped_contrast(simulator, circuit, drives, loss, self.eta, self.centered)
 
     def inexact(self, circuit: Circuit) -> str | None:
         """Always: outputs that are harder to move weigh more."""
@@ -54,5 +58,5 @@ class CoupledLearning:
         )
 
     def cost(self, circuit: Circuit) -> int:
-        """The free and the clamped equilibrium."""
-        return 2
+        """The free and the clamped equilibrium, or two."""
+        return 3 if self.centered else 2
