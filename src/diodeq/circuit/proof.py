@@ -95,6 +95,13 @@ class Judge:
             np.abs(missed), float(np.finfo(missed.dtype).eps) * largest(unknowns[:, : self.equations.nodes])
         )
 
+    @cached_property
+    def ohms(self) -> Floats | None:
+        """By how many volts an ampere that any answer misses at each unknown may have moved it, float64[n]; None where
+        there is no such ``bound``, or where sources hold nodes."""
+        weights = self._weights
+        return None if weights is None or weights.pull is not None else weights.largest * weights.inverse
+
     def settle(self, unknowns: Floats, right: Floats, *, anew: bool) -> tuple[Floats, Floats, Floats]:
         """Operating points [B, n] corrected until they are as good as promised, where they can be.
 

@@ -20,9 +20,11 @@ from scipy.sparse import linalg as sparse_linalg
 
 from diodeq.circuit.blocks import run
 from diodeq.circuit.equations import Equations, EquationsPlan
+from diodeq.circuit.proof import PROMISED, PROMISED_ADJOINT, Judge
 from diodeq.processors import single_threaded
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
+from diodeq.simulators.wave.following import Following
 from diodeq.simulators.wave.method import Method, Settled
 from diodeq.simulators.wave.splitting import settle
 
@@ -34,11 +36,14 @@ Index = NDArray[np.intp]
 STEPS, MILLIONTH = 40, 1e-6
 # Few circuits need a fifth of this many sweeps; what is left then is for another method.
 SWEEPS = 60
-# How far the last of them may move a voltage, in what counts as settled elsewhere, by the bits of a number: it leaves a
-# tenth of its move, or less, and the judge counts that.
+# How far the last of them may move a voltage, in what counts as settled elsewhere, by the bits of a number, where the
+# judge has no bound: it leaves a tenth of its move, or less.
 MOVING = {64: 30.0, 32: 1.0}
-# Sweeps whose products need not be exact, and the volts of a move whose rounding in single precision is nothing.
-ROUGH, LITTLE = 2, 3e-4
+# The shares of what the judge allows that sweeps, in the worst case, and conjugate gradients may leave; the rest is for
+# rounding.
+SWEPT, LEFT = 0.7, 0.5
+# A sweep is taken to leave no less of what it moves, so that its own rounding counts.
+EASY = 0.2
 # Products of conjugate gradients.
 PRODUCTS = 60
 
@@ -150,17 +155,22 @@ class Layers:
     arrays: Arrays
     rescue: Callable[[], Method]
     rough: Array
+    ohms: Array | None
+    moving: float | None
 
     @staticmethod
-    def of(
-        plan: LayersPlan, equations: Equations, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]
-    ) -> Layers:
+    def of(plan: LayersPlan, judge: Judge, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]) -> Layers:
         """The plan's sets with their values."""
+        equations = judge.equations
         first, second = (Nodes.of(each, equations, diodes, arrays) for each in plan.sets)
         coupling = np.zeros((len(plan.sets[0].at), len(plan.sets[1].at)))
         coupling.ravel()[plan.places] = plan.signs * equations.matrix.data[plan.entries]
         couples = arrays.put(coupling)
-        return Layers(first, second, couples, arrays, rescue, arrays.roughly(couples))
+        ohms = moving = None
+        if judge.ohms is not None:  # a sweep that moves the second set by a volt leaves so much to judge in the first
+            ohms = arrays.put(judge.ohms[second.at])
+            moving = float((np.abs(coupling).sum(axis=1) * judge.ohms[first.at]).max())
+        return Layers(first, second, couples, arrays, rescue, arrays.roughly(couples), ohms, moving)
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
@@ -168,8 +178,13 @@ class Layers:
         first, second = self.first, self.second
         into, beyond = self._into(right)
         alone = first.meet(into)[0]
-        moving = MOVING[xp.finfo(into.dtype).bits]
-        tolerance = moving * (allowed.absolute + allowed.relative * xp.max(xp.abs(alone), axis=1))
+        high = xp.max(xp.abs(alone), axis=1)
+        tolerance = allowed.absolute + allowed.relative * high
+        if self.moving is None:
+            tolerance = MOVING[xp.finfo(into.dtype).bits] * tolerance
+        else:
+            most = SWEPT * (PROMISED + allowed.volts + allowed.promised * high) / max(self.moving, EASY)
+            tolerance = xp.maximum(tolerance, most)
         push, pull = (
             Following(start, *matrices, self.arrays)
             for start, matrices in (
@@ -207,11 +222,11 @@ class Layers:
         frozen = self.arrays.put(conductances)
         into, beyond = self._into(right)
         own, beside = (_loaded(each, frozen[:, each.ports]) for each in (first, second))
-        fed = bool(xp.any(into != 0.0))
-        pushed = beyond + (into / own) @ self.coupling if fed else beyond
-        y, converged = self._conjugate(own, beside, pushed)
+        fed = run(np.flatnonzero(take(xp.any(into != 0.0, axis=0))))  # usually currents enter the outputs alone
+        pushed = beyond + (into[:, fed] / own[:, fed]) @ self.coupling[fed]
+        y, converged = self._conjugate(own, beside, pushed, xp.max(xp.abs(into / own), axis=1))
         back = y @ self.coupling.T
-        x = (into + back if fed else back) / own
+        x = (into + back) / own
         unknowns, through = self._unknowns(x, y), np.empty(conductances.shape, take(x[:0]).dtype)
         for nodes, volts in ((first, x), (second, y)):
             through[:, nodes.ports] = take(frozen[:, nodes.ports] * volts[:, nodes.places])
@@ -231,10 +246,10 @@ class Layers:
             found[:, nodes.at] = take(nodes.sign * leaving)
         return found
 
-    def _conjugate(self, first: Array, second: Array, right: Array) -> tuple[Array, Array]:
+    def _conjugate(self, first: Array, second: Array, right: Array, high: Array) -> tuple[Array, Array]:
         """Voltages of the second set for currents ``right`` into it, where conductances [B, n] leave each node of
-        either set, and which rows bool[B] converged."""
-        xp, share = self.arrays.xp, self.arrays.precision.linear
+        either set, and which rows bool[B] converged. ``high`` [B] volts are about the largest in the first set."""
+        xp, allowed = self.arrays.xp, self.arrays.precision
         y, rest = xp.zeros_like(right), right
         along = step = rest / second
         power = xp.sum(rest * step, axis=1)
@@ -250,7 +265,12 @@ class Layers:
             y = y + length[:, None] * along
             rest = rest - length[:, None] * drawn
             step = rest / second
-            converged = xp.max(xp.abs(step), axis=1) <= share * xp.max(xp.abs(y), axis=1)
+            largest = xp.max(xp.abs(y), axis=1)
+            if self.ohms is None:
+                converged = xp.max(xp.abs(step), axis=1) <= allowed.linear * largest
+            else:
+                share = LEFT * (PROMISED_ADJOINT + allowed.adjoint)
+                converged = xp.max(xp.abs(rest * self.ohms), axis=1) <= share * xp.maximum(largest, LEFT * high)
             if xp.all(converged):
                 break
             before, power = power, xp.sum(rest * step, axis=1)
@@ -277,43 +297,6 @@ class Layers:
         for whole, one, other in zip(ports, of_first, (i, g), strict=True):
             whole[:, self.first.ports], whole[:, self.second.ports] = take(one), take(other)
         return Settled(self._unknowns(x, y), *ports)
-
-
-class Following:
-    """``start`` [B, n] and the products with ``matrix`` of rows that move less and less.
-
-    With ``rough`` in other numbers the first products are taken there. The next is exact, and once little moves only
-    that is multiplied, roughly: the rounding is a share of the move.
-    """
-
-    def __init__(self, start: Array, matrix: Array, rough: Array, arrays: Arrays) -> None:
-        self._start, self._matrix, self._rough, self._arrays = start, matrix, rough, arrays
-        self._turn, self._seen, self._sums = 0, start, start
-
-    def roughly(self, given: Array) -> Array:
-        """Once, in the rough numbers."""
-        return self._start + self._arrays.roughly(given) @ self._rough
-
-    def __call__(self, given: Array, rows: Array | None) -> Array:
-        """For all rows, or some of those that came before."""
-        start = self._start if rows is None else self._start[rows]
-        self._turn += 1
-        if not self._arrays.mixed:
-            return start + given @ self._matrix
-        if self._turn <= ROUGH:
-            return start + self._arrays.roughly(given) @ self._rough
-        sums = None
-        if self._turn > ROUGH + 1:
-            moved = given - (self._seen if rows is None else self._seen[rows])
-            if float(self._arrays.xp.max(self._arrays.xp.abs(moved))) <= LITTLE:
-                sums = (self._sums if rows is None else self._sums[rows]) + self._arrays.roughly(moved) @ self._rough
-        if sums is None:
-            sums = start + given @ self._matrix
-        if rows is None:
-            self._seen, self._sums = given, sums
-        else:
-            self._seen[rows], self._sums[rows] = given, sums
-        return sums
 
 
 def _loaded(nodes: Nodes, conductances: Array) -> Array:

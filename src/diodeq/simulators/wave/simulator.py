@@ -300,7 +300,7 @@ class WaveSimulator:
         same = prepared is not None and prepared.folded.circuit.same_one_ports(small)
         diodes = prepared.diodes if prepared is not None and same else Diodes.of(small, self._arrays)
         judge = Judge(equations, diodes.ports)
-        prepared = Prepared(circuit, folded, narrow, judge, diodes, self._method(plans, equations, diodes))
+        prepared = Prepared(circuit, folded, narrow, judge, diodes, self._method(plans, judge, diodes))
         self._plans, self._prepared = plans, prepared
         return prepared
 
@@ -319,8 +319,9 @@ class WaveSimulator:
             scattered = folded.scattered if issparse(folded.scattered) else put(folded.scattered)
         return folded, replace(folded, couplings=tuple(put(each) for each in folded.couplings), scattered=scattered)
 
-    def _method(self, plans: Plans, equations: Equations, diodes: Diodes) -> Method:
+    def _method(self, plans: Plans, judge: Judge, diodes: Diodes) -> Method:
         """The way of solving that fits the circuit's shape."""
+        equations = judge.equations
 
         @cache
         def general() -> Method:
@@ -331,7 +332,7 @@ class WaveSimulator:
                 return Unaided(diodes.count)
 
         if plans.layers is not None:
-            return Layers.of(plans.layers, equations, diodes, self._arrays, general)
+            return Layers.of(plans.layers, judge, diodes, self._arrays, general)
         if plans.leaves is None:
             return general()
         return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
