@@ -6,9 +6,10 @@ its resistors is a matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,15 @@ class Wiring:
 
     def __init__(self, terminals: NDArray[np.int32]) -> None:
         self.terminals = terminals
+        self._last: tuple[tuple[NDArray[Any], ...], Any] = (), None
+
+    def remembered(self, key: tuple[NDArray[Any], ...], find: Callable[[], Any]) -> Any:
+        """What ``find`` finds for the arrays of a key, or found when it was last asked with the same."""
+        before, found = self._last
+        if len(before) != len(key) or not all(map(np.array_equal, before, key)):
+            found = find()
+            self._last = key, found
+        return found
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:

@@ -253,10 +253,18 @@ class FoldPlan:
         couplings = tuple(feed.coupling(each) for feed, each in zip(self.feeds, fed, strict=True))
         return Folded(self, folded, couplings, self._scattered(edge * self.edge_sign, emptier))
 
+    @cached_property
+    def _entries(self) -> tuple[Index, Index, Index]:
+        """Which entry of a sparse ``scattered`` each edge adds to, every entry's column, and where rows begin."""
+        places, slot = np.unique(self.edge_free * len(self.rails) + self.edge_rail, return_inverse=True)
+        rows, columns = np.divmod(places, max(len(self.rails), 1))
+        return slot, columns, np.searchsorted(rows, np.arange(len(self.kept) + 1))
+
     def _scattered(self, edge: Floats, emptier: int) -> Floats | sparse.csr_array:
         kept, rails = len(self.kept), len(self.rails)
         if kept * rails > emptier * max(len(edge), 1):
-            return sparse.csr_array((edge, (self.edge_free, self.edge_rail)), shape=(kept, rails))
+            slot, columns, begin = self._entries
+            return sparse.csr_array((np.bincount(slot, edge, len(columns)), columns, begin), shape=(kept, rails))
         found = np.bincount(self.edge_rail * kept + self.edge_free, weights=edge, minlength=kept * rails)
         return np.asarray(found.reshape(rails, kept), np.float64)
 

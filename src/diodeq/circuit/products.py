@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from diodeq.circuit import dots
 from diodeq.circuit.bank import Bools, Floats, Ints
-from diodeq.circuit.blocks import Block, Index, run
+from diodeq.circuit.blocks import Block, Index, Wiring, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.rails import MirroredNodes, dual_rails, stand_ins
@@ -36,9 +38,8 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats, *, ever
             _of_block(block, rails, voltages, adjoint, own, quiet, block.matrix(found))
     rest = resistors.wiring.rest
     if len(rest):
-        rest = rest[mask[rest]]
         still = driven_nodes(circuit) if adjoint is voltages else quiet
-        found[rest] = _of_rest(resistors.terminals[rest], rails, voltages, adjoint, own, still)
+        found[rest[mask[rest]]] = _of_rest(resistors.wiring, mask, rails, voltages, adjoint, own, still)
     return found if mask.all() else found[mask]
 
 
@@ -83,46 +84,75 @@ def _of_rails(halves: MirroredNodes, voltages: Floats, adjoint: Floats, own: Flo
     share(lambda band: multiply(left[band]), bands(len(left), *right.shape))
 
 
-def _of_rest(terminals: Ints, rails: Index, voltages: Floats, adjoint: Floats, own: Floats, still: Bools) -> Floats:
-    """For any resistors: from all pairs of nodes at once, unless that would compute too many that are not asked for.
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """How what branches [n] from ``a`` to ``b`` ask for is read off the products of ``touched`` nodes' voltages with
+    ``active`` nodes' adjoint ones: of the branches ``moves``, entries ``ahead`` (row, column) times ``signs``, and of
+    those that are ``loose`` entries ``back`` too."""
+
+    a: Ints
+    b: Ints
+    touched: Index
+    active: Index
+    moves: Bools
+    ahead: tuple[Index, Index]
+    signs: Floats
+    loose: Bools
+    back: tuple[Index, Index]
+
+    @staticmethod
+    def of(terminals: Ints, mirrored: Index, still: Bools) -> _Pairs:
+        """Nodes that stand ``still`` bool[N] need no column; of pairs of nodes that are ``mirrored`` one stands for
+        both."""
+        a, b = np.where(still[terminals[:, 1:]], terminals[:, ::-1], terminals).T
+        stand, sign = stand_ins(len(still), mirrored)
+        touched, active = np.zeros((2, len(still)), bool)
+        loose = ~still[a]
+        touched[stand[a]] = touched[b[loose]] = True
+        active[a[loose]] = active[b[~still[b]]] = True
+        rows, columns = np.cumsum(touched) - 1, np.cumsum(active) - 1
+        moves = active[b]
+        ahead = rows[stand[a[moves]]], columns[b[moves]]
+        back = rows[b[loose]], columns[a[loose]]
+        chosen = np.flatnonzero(touched), np.flatnonzero(active)
+        return _Pairs(a, b, *chosen, moves, ahead, sign[a[moves]], loose, back)
+
+
+def _of_rest(
+    wiring: Wiring, mask: Bools, rails: Index, voltages: Floats, adjoint: Floats, own: Floats, still: Bools
+) -> Floats:
+    """For the resistors ``mask`` bool[n] that are in no block: from all pairs of nodes at once, unless that would
+    compute too many that are not asked for.
 
     Nodes that stand ``still`` bool[N] have no adjoint voltage, or where it is the voltage itself no need of a column:
     C_ab is C_ba there.
     """
     whole = adjoint is voltages
-    a, b = np.where(still[terminals[:, 1:]], terminals[:, ::-1], terminals).T
     mirrored = rails[still[rails].all(axis=1)]
-    opposite = _opposite(*(voltages[:, run(each)] for each in mirrored.T))
-    stand, sign = stand_ins(voltages.shape[1], mirrored[opposite])
-    touched, active = np.zeros((2, voltages.shape[1]), bool)
-    loose = ~still[a]
-    touched[stand[a]] = touched[b[loose]] = True
-    active[a[loose]] = active[b[~still[b]]] = True
-    size = int(np.count_nonzero(touched) * np.count_nonzero(active))
-    alone = dots.pays(len(terminals), size, len(voltages))
-    if (not alone and size > max(WASTE * len(terminals), ENTRIES)) or (whole and still[b].any()):
-        return _by_gathering(terminals, voltages, adjoint)
-    left, right = voltages[:, run(np.flatnonzero(touched))], adjoint[:, run(np.flatnonzero(active))]
-    rows, columns = np.cumsum(touched) - 1, np.cumsum(active) - 1
-    if alone:
+    mirrored = mirrored[_opposite(*(voltages[:, run(each)] for each in mirrored.T))]
 
-        def summed(one: Ints, other: Ints) -> Floats:
-            return dots.dots(left, right, rows[one], columns[other])
+    def chosen() -> Ints:
+        return wiring.terminals[wiring.rest[mask[wiring.rest]]]
 
-    else:
-        pairs = product(left.T, right)
+    at = wiring.remembered((mask, mirrored, still), lambda: _Pairs.of(chosen(), mirrored, still))
+    size = len(at.touched) * len(at.active)
+    alone = dots.pays(len(at.a), size, len(voltages))
+    if (not alone and size > max(WASTE * len(at.a), ENTRIES)) or (whole and still[at.b].any()):
+        return _by_gathering(chosen(), voltages, adjoint)
+    left, right = voltages[:, run(at.touched)], adjoint[:, run(at.active)]
+    pairs = None if alone else product(left.T, right)
 
-        def summed(one: Ints, other: Ints) -> Floats:
-            return np.asarray(pairs[rows[one], columns[other]])
+    def summed(rows: Index, columns: Index) -> Floats:
+        return dots.dots(left, right, rows, columns) if pairs is None else np.asarray(pairs[rows, columns])
 
-    found = np.zeros(len(terminals))
-    moves = active[b]
-    found[moves] = sign[a[moves]] * summed(stand[a[moves]], b[moves])
-    found[~loose & whole] *= 2.0
-    if loose.any():
-        found[loose] += summed(b[loose], a[loose])
-    found -= own[a]
-    found -= own[b]
+    found = np.zeros(len(at.a))
+    found[at.moves] = at.signs * summed(*at.ahead)
+    if whole:
+        found[~at.loose] *= 2.0
+    if len(at.back[0]):
+        found[at.loose] += summed(*at.back)
+    found -= own[at.a]
+    found -= own[at.b]
     return found
 
 
