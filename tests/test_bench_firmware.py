@@ -13,7 +13,7 @@ import pytest
 
 from bench_body import Noisy
 from diodeq.errors import InputError, SimulationError
-from diodeq.simulators.bench.links import connect, wire
+from diodeq.simulators.bench.links import opened, wire
 from diodeq.simulators.bench.links.line import LineBody
 from diodeq.simulators.bench.links.spans import Span, Spans
 from diodeq.simulators.bench.links.transports import SerialLink
@@ -69,7 +69,7 @@ def worked(body):
 
 def test_the_firmware_does_what_it_is_told(built):
     with running(built) as (port, told):
-        body = connect({"kind": "serial", "port": port}, SPANS)
+        body = opened({"kind": "serial", "port": port}, SPANS)
         assert body.identity == "atmega328 mcp4251 mcp4822 ads1115"
         assert body.taps().tolist() == [128] * 32, "as the potentiometers wake up"
         worked(body)
@@ -126,7 +126,7 @@ def test_nothing_moves_the_firmware_out_of_its_limits(built):
 
 def test_the_firmware_rests_and_forgets_where_nobody_speaks(built):
     with running(built) as (port, told):
-        body = connect({"kind": "serial", "port": port}, SPANS)
+        body = opened({"kind": "serial", "port": port}, SPANS)
         for command in ("drive 0 5 5 5 5", "inject 0 9 9"):
             body._ask(command)
         time.sleep(0.8)
@@ -138,10 +138,10 @@ def test_the_firmware_rests_and_forgets_where_nobody_speaks(built):
 
 def test_chips_that_are_absent_are_said_and_drives_are_dropped(built):
     with running(built, "no-adc") as (port, told):
-        body = connect({"kind": "serial", "port": port}, SPANS)
+        body = opened({"kind": "serial", "port": port}, SPANS)
         with pytest.raises(SimulationError, match="the converter does not answer for channel 0"):
             body.read(np.full((1, 4), 100), np.zeros((1, 2), int))
         body.close()
     assert told[-2:] == [[2148] * 4 + [2048] * 2, [2048] * 6]
     with running(built, "no-pots") as (port, _), pytest.raises(SimulationError, match="does not tell tap 0"):
-        connect({"kind": "serial", "port": port}, SPANS)
+        opened({"kind": "serial", "port": port}, SPANS)

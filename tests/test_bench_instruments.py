@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
 from diodeq.errors import InputError, SimulationError, SimulatorMissingError
-from diodeq.simulators.bench.links import checked, connect
+from diodeq.simulators.bench.links import checked, opened
 from diodeq.simulators.bench.links.spans import Span, Spans
 
 SPANS = Spans(Span(2, 0, 256), Span(3, -2048, 2047), Span(1, -100, 100), Span(0, 0, 0), Span(2, -500, 499))
@@ -53,7 +59,7 @@ def instruments(folder, readings="+1.004E+00,-9.8E+01", allowed=ALLOWED, **more)
     lines = "\n".join(f'      - {{q: "{each}"}}' for each in allowed)
     path = folder / "instruments.yaml"
     path.write_text(SUPPLY.format(readings=readings, dialogues=lines))
-    return connect({**LINK, "backend": f"{path}@sim", "patience": 0.3, **more}, SPANS)
+    return opened({**LINK, "backend": f"{path}@sim", "patience": 0.3, **more}, SPANS)
 
 
 def test_instruments_are_told_in_their_own_words(tmp_path):
@@ -92,9 +98,9 @@ def test_without_the_back_end_the_remedy_is_said(monkeypatch):
     for name in ("pyvisa", "serial"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
     with pytest.raises(SimulatorMissingError, match=r"pyvisa is not installed; pip install 'diodeq\[bench\]'"):
-        connect(LINK, SPANS)
+        opened(LINK, SPANS)
     with pytest.raises(SimulatorMissingError, match=r"pyserial is not installed; pip install 'diodeq\[bench\]'"):
-        connect({"kind": "serial", "port": "/dev/null"}, SPANS)
+        opened({"kind": "serial", "port": "/dev/null"}, SPANS)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +133,7 @@ def test_entries_of_a_link_are_checked(link, words):
 )
 def test_commands_of_a_link_are_checked(sort, entries, words):
     with pytest.raises(InputError, match=words):
-        connect({**LINK, sort: entries}, SPANS)
+        opened({**LINK, sort: entries}, SPANS)
 
 
 # --- Linux -----------------------------------------------------------------------------------------------------------
@@ -155,7 +161,7 @@ def board(folder):
 
 
 def test_a_board_under_linux_is_its_files(tmp_path):
-    bench = connect(board(tmp_path), SPANS)
+    bench = opened(board(tmp_path), SPANS)
     assert bench.identity.endswith("mcp4251 iio:device1 iio:device2")
     assert bench.taps().tolist() == [12, 12]
     bench.set_taps(np.array([256, 3]))
@@ -171,7 +177,7 @@ def test_a_board_under_linux_is_its_files(tmp_path):
 
 
 def test_drives_are_at_rest_when_a_file_goes_in_the_middle(tmp_path):
-    bench = connect(board(tmp_path), SPANS)
+    bench = opened(board(tmp_path), SPANS)
     (tmp_path / "iio:device2/in_voltage1_raw").unlink()
     with pytest.raises(SimulatorMissingError, match="in_voltage1_raw cannot be used: No such file"):
         bench.read(np.array([[1, 2, 3]]), np.array([[-4]]))
@@ -190,4 +196,27 @@ def test_drives_are_at_rest_when_a_file_goes_in_the_middle(tmp_path):
 )
 def test_files_that_are_none_are_one_sentence(tmp_path, sort, names, error, words):
     with pytest.raises(error, match=words):
-        connect({**board(tmp_path), sort: names}, SPANS)
+        opened({**board(tmp_path), sort: names}, SPANS)
+
+
+def test_drives_are_dropped_when_the_process_is_killed(tmp_path):
+    """Nobody else would: a converter keeps its code."""
+    link, drive = board(tmp_path), tmp_path / "iio:device1/out_voltage0_raw"
+    said = [[each.count, each.low, each.high, each.rest] for each in SPANS.every()]
+    program = f"""
+import os, signal
+from diodeq.simulators.bench.links import connect
+from diodeq.simulators.bench.links.spans import Span, Spans
+bench = connect({link!r}, Spans(*(Span(*each) for each in {said!r})))
+import numpy
+bench._body._put("drives", numpy.array([1, 2, 3]))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == -signal.SIGKILL
+    for _ in range(400):
+        if drive.read_text() == "0\n":
+            break
+        assert drive.read_text() in ("1\n", "")
+        time.sleep(0.05)
+    assert drive.read_text() == "0\n"

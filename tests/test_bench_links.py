@@ -11,7 +11,7 @@ import pytest
 
 from bench_body import SPANS, Noisy, Small, link, served
 from diodeq.errors import DiodeqError, InputError, SimulationError, SimulatorMissingError
-from diodeq.simulators.bench.links import connect, wire
+from diodeq.simulators.bench.links import opened, wire
 from diodeq.simulators.bench.links.spans import Span, Spans
 
 WAYS = ["pty", "tcp", "scpi"]
@@ -33,7 +33,7 @@ def worked(body, seed=0):
 @pytest.mark.parametrize("how", WAYS)
 def test_the_same_bits_come_through_every_link(how):
     with served(how) as (server, told, said):
-        body = connect(link(how, server.where), SPANS)
+        body = opened(link(how, server.where), SPANS)
         found = worked(body)
         assert "small" in body.identity
         body.close()
@@ -46,7 +46,7 @@ def test_the_same_bits_come_through_every_link(how):
 @pytest.mark.parametrize("how", WAYS)
 def test_no_code_goes_beyond_limits_from_either_end(how):
     with served(how) as (server, told, _):
-        body = connect(link(how, server.where), SPANS)
+        body = opened(link(how, server.where), SPANS)
         good = np.full((1, 6), 5), np.full((1, 2), 5)
         for drives, injections in [(np.full((1, 6), 4096), good[1]), (good[0], np.full((1, 2), -1))]:
             with pytest.raises(InputError, match="cannot take code"):
@@ -69,9 +69,9 @@ def test_another_bench_than_described_is_refused(how):
     with served(how) as (server, _, _):
         other = Spans(Span(39, 0, 256), *SPANS.every()[1:])
         with pytest.raises(InputError, match="has 40 taps of codes 0 to 256, and its description 39"):
-            connect(link(how, server.where), other)
+            opened(link(how, server.where), other)
         with pytest.raises(InputError, match="not 'large'"):
-            connect({**link(how, server.where), "identity": "large"}, SPANS)
+            opened({**link(how, server.where), "identity": "large"}, SPANS)
 
 
 @pytest.mark.parametrize("how", ["pty", "tcp"])
@@ -132,7 +132,7 @@ def test_nothing_that_comes_in_ends_it_or_moves_anything(how):
         assert not told.settings
         time.sleep(0.1)
         other = "tcp" if how == "pty" else how
-        body = connect(link(other, server.where), SPANS)
+        body = opened(link(other, server.where), SPANS)
         assert worked(body).shape == worked(Small()).shape
         body.close()
     assert not said
@@ -146,9 +146,9 @@ def test_one_speaks_at_a_time_and_a_silent_one_gives_way(how):
             first.sendall(b"*IDN?\n")
             first.recv(100)
             with pytest.raises(SimulatorMissingError):
-                connect({**link(how, server.where), "patience": 0.2}, SPANS)
+                opened({**link(how, server.where), "patience": 0.2}, SPANS)
             time.sleep(0.5)
-            body = connect(link(how, server.where), SPANS)
+            body = opened(link(how, server.where), SPANS)
             worked(body)
             body.close()
     assert told.readings == 123
@@ -157,7 +157,7 @@ def test_one_speaks_at_a_time_and_a_silent_one_gives_way(how):
 @pytest.mark.parametrize("how", WAYS)
 def test_where_nobody_speaks_the_bench_rests_and_forgets(how):
     with served(how, silence=0.15) as (server, told, _):
-        body = connect(link(how, server.where), SPANS)
+        body = opened(link(how, server.where), SPANS)
         row = np.full((1, 6), 3000), np.full((1, 2), 2048)
         first = body.read(*row)
         before = told.rests
@@ -172,7 +172,7 @@ def test_where_nobody_speaks_the_bench_rests_and_forgets(how):
 @pytest.mark.parametrize("how", WAYS)
 def test_what_goes_wrong_in_the_bench_is_said_at_this_end(how):
     with served(how) as (server, told, _):
-        body = connect(link(how, server.where), SPANS)
+        body = opened(link(how, server.where), SPANS)
         told.broken = "the pump of output 1 is at its compliance"
         with pytest.raises(SimulationError, match="compliance"):
             body.read(np.full((1, 6), 3000), np.full((1, 2), 2048))
@@ -184,15 +184,15 @@ def test_what_goes_wrong_in_the_bench_is_said_at_this_end(how):
 @pytest.mark.parametrize("how", WAYS)
 def test_a_bench_that_goes_away_is_one_sentence(how):
     with served(how) as (server, _, _):
-        body = connect({**link(how, server.where), "patience": 0.3}, SPANS)
+        body = opened({**link(how, server.where), "patience": 0.3}, SPANS)
         worked(body)
     with pytest.raises(SimulatorMissingError, match=r"check cable"):
         worked(body)
     body.close()
     with pytest.raises(SimulatorMissingError, match=r"check cable"):
-        connect(link(how, server.where), SPANS)
+        opened(link(how, server.where), SPANS)
 
 
 def test_a_port_that_answers_with_something_else_is_no_bench():
     with served("scpi") as (server, _, _), pytest.raises(SimulatorMissingError, match="does not answer hello"):
-        connect({"kind": "tcp", "address": server.where, "patience": 0.1}, SPANS)
+        opened({"kind": "tcp", "address": server.where, "patience": 0.1}, SPANS)

@@ -9,6 +9,7 @@ from typing import Any
 
 from diodeq.errors import InputError
 from diodeq.simulators.bench.body import Body
+from diodeq.simulators.bench.links.guard import Guarded
 from diodeq.simulators.bench.links.iio import ROOT, IioBody
 from diodeq.simulators.bench.links.line import LineBody
 from diodeq.simulators.bench.links.scpi import SERVED, Group, ScpiBody
@@ -70,6 +71,9 @@ KINDS: dict[str, tuple[dict[str, Any], Callable[[Entries, Spans], Body]]] = {
 }
 """By ``kind``: the entries with what they are where they are not given, and what opens the link."""
 
+UNWATCHED = ("scpi", "iio")
+"""What keeps its drives when nobody speaks any more"""
+
 
 def checked(link: Entries) -> dict[str, Any]:
     """The entries of a ``[link]``, whole; an empty one stays so.
@@ -92,6 +96,12 @@ def connect(link: Entries, spans: Spans) -> Body:
         InputError: the link is not sound, or the bench is another than described.
         BenchLostError: it does not answer, or what speaks to it is not installed.
     """
+    body = opened(link, spans)
+    return Guarded(body, link, spans) if link["kind"] in UNWATCHED else body
+
+
+def opened(link: Entries, spans: Spans) -> Body:
+    """As ``connect``, without a process that puts the bench to rest when this one is killed."""
     entries = checked(link)
     return KINDS[entries["kind"]][1](entries, spans)
 
@@ -139,4 +149,4 @@ def _filled(called: str, table: Entries, like: Entries, skip: str = "") -> dict[
 
 _SAID = {str: "text", float: "number", int: "whole number", list: "list", dict: "table"}
 
-__all__ = ["KINDS", "Spans", "checked", "connect"]
+__all__ = ["KINDS", "Spans", "checked", "connect", "opened"]
