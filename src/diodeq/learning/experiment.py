@@ -134,7 +134,7 @@ def conduct(
         if mode == "resume":
             snapshot = checkpoint.load(folder.file("checkpoint.npz"), snapshot)
             folder.rewind(snapshot.epoch)
-            if isinstance(simulator, Counting) and simulator.lasting:
+            if isinstance(simulator, Counting):
                 _compare(simulator, snapshots.current(circuit, snapshot, recipe, technology), document.get("taps"))
         else:
             circuit.save(folder.file("circuit.npz"))
@@ -145,13 +145,12 @@ def conduct(
         def keep(reached: Snapshot) -> None:
             if isinstance(simulator, Counting):
                 document["readings"] = simulator.readings
-                if simulator.lasting:
-                    now = snapshots.current(circuit, reached, recipe, technology)
-                    document["taps"] = simulator.taps(now)[0].tolist()
+                if (taps := simulator.taps(snapshots.current(circuit, reached, recipe, technology))) is not None:
+                    document["taps"] = taps[0].tolist()
             checkpoint.save(folder.file("checkpoint.npz"), reached, document)
 
         # On a bench that is there an epoch may take hours.
-        lasts = isinstance(simulator, Counting) and simulator.lasting
+        lasts = isinstance(simulator, Counting) and simulator.taps(circuit) is not None
         given = (circuit, data, simulator, recipe, technology, snapshot, on_batch)
         for epoch in trainer.train(*given, on_step=keep if lasts else None):
             snapshot, metrics = epoch
@@ -191,7 +190,10 @@ def _bring(simulator: Simulator, document: dict[str, Any], mode: str, out: Path)
 
 def _compare(simulator: Counting, circuit: Circuit, left: Any) -> None:
     """Warn where a bench's taps are neither where the last checkpoint ``left`` them nor where ``circuit`` has them."""
-    found, asked = simulator.taps(circuit)
+    taps = simulator.taps(circuit)
+    if taps is None:
+        return
+    found, asked = taps
     if np.array_equal(found, asked) or found.tolist() == left:
         return
     before = np.asarray(left if isinstance(left, list) and len(left) == len(asked) else asked)

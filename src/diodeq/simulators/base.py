@@ -100,7 +100,6 @@ class Monitored(Protocol):
     @property
     def health(self) -> Health:
         """At this moment."""
-        ...
 
 
 @runtime_checkable
@@ -115,21 +114,14 @@ class Counting(Protocol):
     @property
     def resolution(self) -> float:
         """Volts by which its rounding makes a reading wrong, root mean square."""
-        ...
 
     @property
     def described(self) -> dict[str, Any]:
         """What it is, as a JSON document."""
-        ...
 
-    @property
-    def lasting(self) -> bool:
-        """Whether its taps stay as they are when this process ends."""
-        ...
-
-    def taps(self, circuit: Circuit) -> tuple[Ints, Ints]:
-        """The codes at which its taps are, read back, and those that ``circuit`` asks for; nothing is set."""
-        ...
+    def taps(self, circuit: Circuit) -> tuple[Ints, Ints] | None:
+        """The codes at which its taps are, read back, and those that ``circuit`` asks for; nothing is set. None where
+        they do not outlast this process."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -99,13 +99,11 @@ class BenchSimulator:
         if isinstance(self._body, Twin):
             self._body.readings = count
 
-    @property
-    def lasting(self) -> bool:
-        """Whether the taps stay as they are when this process ends: those of a twin in it go with it."""
-        return bool(self.description.link)
-
-    def taps(self, circuit: Circuit) -> tuple[Ints, Ints]:
-        """The codes at which the taps are, read back, and those that ``circuit`` asks for; nothing is set."""
+    def taps(self, circuit: Circuit) -> tuple[Ints, Ints] | None:
+        """The codes at which the taps are, read back, and those that ``circuit`` asks for; nothing is set. None of a
+        twin in this process, which goes with it."""
+        if not self.description.link:
+            return None
         with self._lock:
             plain, _ = without(circuit)
             body, channels = self._join_to(plain)
