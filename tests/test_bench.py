@@ -91,7 +91,7 @@ def test_a_batch_reads_as_its_rows_one_at_a_time(held, learning):
 def test_each_imperfection_does_something_and_can_be_switched_off(name, learning):
     circuit, _, _ = learning
     others = [f"no-{each}" for each in IMPERFECTIONS if each != name]
-    given = ["pumps.compliance=0.3"] if name == "compliance" else []
+    given = {"compliance": ["pumps.compliance=0.3"], "diodes": ["diodes.saturation=0.3"]}.get(name, [])
     given += ["temperature.period=1", "taps.drift_seconds=1", "settling.seconds=1e-7"]
     with_it, without_it = (
         Twin(changed(load("iris"), *given, *off), circuit) for off in (others, [*others, f"no-{name}"])

@@ -25,6 +25,7 @@ FLOORS = [
     {"netlist", "synthesis"},
     {"board", "simulators"},
     {"learning", "analysis"},
+    {"benches"},
     {"report", "torch"},
     {"api"},
     {"cli"},

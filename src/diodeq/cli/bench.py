@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
+from diodeq.cli.bench_calibrate import calibrate
 from diodeq.cli.bench_serve import serve
 from diodeq.cli.bench_show import bench_circuit, show
 
@@ -19,3 +20,4 @@ def bench() -> None:
 bench.add_command(show)
 bench.add_command(bench_circuit)
 bench.add_command(serve)
+bench.add_command(calibrate)

@@ -173,7 +173,7 @@ def _with_diodes(circuit: Circuit, spread: Variation, rng: np.random.Generator) 
     emission = 1.0 + spread.emission * np.clip(rng.standard_normal(count), -3.0, 3.0)
     drawn = [circuit.models[k] for k in circuit.diodes.values.astype(int).tolist()]
     models = tuple(
-        model if own else _deviating(model, f"{model.name}-{k}", float(s), float(e))
+        model if own else deviating(model, f"{model.name}-{k}", float(s), float(e))
         for k, (model, s, e, own) in enumerate(
             zip(drawn, saturation, emission, inside(circuit, "diodes").tolist(), strict=True), 1
         )
@@ -181,7 +181,8 @@ def _with_diodes(circuit: Circuit, spread: Variation, rng: np.random.Generator) 
     return replace(circuit, models=models, diodes=circuit.diodes.with_values(np.arange(count)))
 
 
-def _deviating(model: Model, name: str, saturation: float, emission: float) -> Model:
+def deviating(model: Model, name: str, saturation: float, emission: float) -> Model:
+    """A one-port under another name whose currents and voltages are larger by factors, as IS and N of a diode are."""
     if isinstance(model, CurveModel):
         # As IS and N do: every current and every voltage by one factor.
         volts, amperes = (emission * v for v in model.volts), (saturation * i for i in model.amperes)

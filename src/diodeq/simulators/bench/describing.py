@@ -19,7 +19,9 @@ from diodeq.simulators.bench.boards import BOARDS
 from diodeq.simulators.bench.description import (
     EXACT,
     Amplifiers,
+    Calibrated,
     Description,
+    Diodes,
     Drives,
     Injections,
     Limits,
@@ -95,12 +97,15 @@ SECTIONS: dict[str, Any] = {
     "settling": Settling,
     "temperature": Temperature,
     "amplifiers": Amplifiers,
+    "diodes": Diodes,
     "limits": Limits,
     "reading": Reading,
+    "calibrated": Calibrated,
 }
 _WHOLE = {"bits": (1, EXACT), "channels": (0, 4096), "repeats": (1, 4096), "seed": (0, 2**63 - 1)}
 _SHARES = {"tolerance", "series_tolerance", "wiper_tolerance", "gain", "complement", "rails", "mismatch", "crosstalk"}
 _POSITIVE = {"ohms", "least", "drift_seconds", "period", "amplitude", "volts", "amperes", "compliance"}
+_RELATIVE = {"read_gains", "drive_gains", "rails", "complements", "pump_gains", "tracks", "ends", "fixed"}
 _SIGNED = {"low", "high"}
 
 
@@ -144,6 +149,8 @@ def value_of(key: str, value: Any, called: str) -> Any:
         if len(ends) != 2 or not all(_finite(each) for each in ends) or not ends[0] < ends[1]:
             raise InputError(f"{called} is no range", "write [LOW, HIGH]")
         return float(ends[0]), float(ends[1])
+    if called.endswith(f"calibrated.{key}") and key != "circuit":
+        return _numbers(key, value, called)
     if key in _WHOLE:
         low, high = _WHOLE[key]
         if type(value) is not int or not low <= value <= high:
@@ -157,6 +164,18 @@ def value_of(key: str, value: Any, called: str) -> Any:
     if key in _SHARES and number >= 1.0:
         raise InputError(f"{called} = {number:g} is all or more of it", "give a share below 1; 1 % is 0.01")
     return number
+
+
+def _numbers(key: str, value: Any, called: str) -> tuple[float, ...]:
+    """Deviations of channels and parts; none that would turn a sign round."""
+    whole = key in ("taps", "codes")
+    listed = isinstance(value, (list, tuple))
+    if not listed or not all(type(each) is int and each >= 0 if whole else _finite(each) for each in value):
+        raise InputError(f"{called} is no list of {'whole ' if whole else ''}numbers", "calibrate again")
+    least = -1.0 if key in _RELATIVE else -math.inf
+    if not all(each > least for each in value):
+        raise InputError(f"{called} has a deviation of {min(value):g}, which turns its sign round", "calibrate again")
+    return tuple(value) if whole else tuple(map(float, value))
 
 
 def _finite(value: Any) -> bool:
@@ -177,6 +196,8 @@ def demand(found: Any, place: str) -> None:
             math.isnan(found.low) or -273.15 < ends[0] <= ends[1]
         ):
             raise InputError(f"{place}: temperature.low and high are no range", "give both, in °C")
+    if isinstance(found, Calibrated) and not len(found.taps) == len(found.codes) == len(found.ohms):
+        raise InputError(f"{place}: calibrated.taps, codes and ohms are not equally many", "calibrate again")
     if isinstance(found, Taps):
         if found.part:
             try:

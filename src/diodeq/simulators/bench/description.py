@@ -123,6 +123,14 @@ class Amplifiers:
 
 
 @dataclass(frozen=True)
+class Diodes:
+    """Standard deviations of the logarithms of saturation currents and emission coefficients from diode to diode."""
+
+    saturation: float = 0.0
+    emission: float = 0.0
+
+
+@dataclass(frozen=True)
 class Limits:
     """What no command may exceed: ``volts`` of a drive, ``amperes`` of an injection."""
 
@@ -141,9 +149,42 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Calibrated:
+    """What a calibration found of a bench with the circuit of digest ``circuit``, as deviations from what the rest of
+    the description says; what is empty deviates by nothing.
+
+    Offsets and gains (relative) of readings and of drives, gains of every source's constant part (``rails``) and of
+    what it follows (``complements``), of the pumps (all first ends of outputs, then all second), amperes that always
+    flow into nodes that no source holds (``leaks``); relative deviations of potentiometers (``tracks``), of what is in
+    series with them (``ends``) and of resistors that are not programmed (``fixed``); ohms by which single taps
+    (``tap``, ``code``) deviate from these; logarithms of the diodes' saturation currents over their model's, and of
+    their emission coefficient's.
+    """
+
+    circuit: str = ""
+    read_offsets: tuple[float, ...] = ()
+    read_gains: tuple[float, ...] = ()
+    drive_offsets: tuple[float, ...] = ()
+    drive_gains: tuple[float, ...] = ()
+    rails: tuple[float, ...] = ()
+    complements: tuple[float, ...] = ()
+    pump_gains: tuple[float, ...] = ()
+    leaks: tuple[float, ...] = ()
+    tracks: tuple[float, ...] = ()
+    ends: tuple[float, ...] = ()
+    fixed: tuple[float, ...] = ()
+    saturations: tuple[float, ...] = ()
+    emissions: tuple[float, ...] = ()
+    taps: tuple[int, ...] = ()
+    codes: tuple[int, ...] = ()
+    ohms: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Description:
-    """A bench. ``source`` says where its figures are from, ``link`` how it is spoken to (empty: its twin, computed
-    here), ``circuit`` names the board of ``boards`` that it is, "" where it takes any."""
+    """A bench. ``source`` says where its figures are from, ``calibrated`` what the host believes beside, ``link`` how
+    it is spoken to (empty: its twin, computed here), ``circuit`` names the board of ``boards`` that it is, "" where it
+    takes any."""
 
     name: str
     about: str = ""
@@ -158,8 +199,10 @@ class Description:
     settling: Settling = field(default_factory=Settling)
     temperature: Temperature = field(default_factory=Temperature)
     amplifiers: Amplifiers = field(default_factory=Amplifiers)
+    diodes: Diodes = field(default_factory=Diodes)
     limits: Limits = field(default_factory=Limits)
     reading: Reading = field(default_factory=Reading)
+    calibrated: Calibrated | None = None
     link: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     options: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from diodeq.circuit.nudges import CLAMP, NUDGE, without
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import SimulationError, UsageError
 from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint, Simulator, demand_injections
+from diodeq.simulators.bench.belief import Belief
 from diodeq.simulators.bench.body import Body, Ints
 from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.codes import TapTable
@@ -61,6 +62,7 @@ class BenchSimulator:
         self._model, self._readings = make(), 0
         self._body: Body | None = None
         self._channels: Channels | None = None
+        self._belief: Belief | None = None
         self._folded: Folded | None = None
         self._plain: Circuit | None = None
         self._lock = threading.RLock()
@@ -106,8 +108,8 @@ class BenchSimulator:
             return None
         with self._lock:
             plain, _ = without(circuit)
-            body, channels = self._join_to(plain)
-            return body.taps(), channels.taps.encode(plain.conductances[plain.mask])
+            body, _ = self._join_to(plain)
+            return body.taps(), self._tapped(plain.conductances[plain.mask])
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +119,7 @@ class BenchSimulator:
             if self._body is not None:
                 self._readings = self.readings
                 self._body.close()
-            self._body = self._plain = self._channels = self._folded = None
+            self._body = self._plain = self._channels = self._folded = self._belief = None
             self._model.__exit__(*exc)
 
     def operate(self, circuit: Circuit, drives: Floats) -> BenchPoint:
@@ -134,7 +136,8 @@ class BenchSimulator:
             volts = self._read(asked[0], asked[1] if what == NUDGE else None, asked[1] if what == CLAMP else None)
             volts = volts.reshape(len(given), repeats, -1).mean(axis=1)
             self._filled(circuit, given, volts)
-            ports = one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
+            known = circuit if self._belief is None else self._belief.with_diodes(circuit)
+            ports = one_ports(known.models, known.diodes.values, circuit.temperature)
             ends = circuit.diodes.terminals
             frozen = np.asarray(ports.conductance(volts[:, ends[:, 0]] - volts[:, ends[:, 1]]))
             return BenchPoint(circuit, given, volts, frozen, {}, frozen)
@@ -167,15 +170,13 @@ class BenchSimulator:
 
     def _joined(self, description: Description, circuit: Circuit) -> Body:
         """The bench that the description's link speaks to, or its twin."""
-        if description.link:
-            return connect(description.link, Channels.of(circuit, description).spans)
-        return Twin(description, circuit, self._make)
+        return body_of(description, circuit, self._make)
 
     def _connect(self, plain: Circuit) -> None:
         """Put the circuit on the table and set its taps."""
         if self._plain is not plain:
-            body, channels = self._join_to(plain)
-            body.set_taps(channels.taps.encode(plain.conductances[plain.mask]))
+            body, _ = self._join_to(plain)
+            body.set_taps(self._tapped(plain.conductances[plain.mask]))
             self._plain = plain
 
     def _join_to(self, plain: Circuit) -> tuple[Body, Channels]:
@@ -186,6 +187,7 @@ class BenchSimulator:
                 self._body.close()
             self._body = self._plain = None
             self._channels = Channels.of(plain, self.description)
+            self._belief = Belief.of(self._channels, own) if (own := self.description.calibrated) else None
             self._folded = FoldPlan.of(plain).fold(plain)
             self._body = self._join(self.description, plain)
             self.readings = self._readings
@@ -198,19 +200,31 @@ class BenchSimulator:
         assert body is not None
         assert plain is not None
         assert self._folded is not None
-        codes = at.drives.encode(drives, "input")
-        none: Ints = np.zeros((len(drives), len(plain.outputs)), np.int64)
-        pumps = none if amperes is None else at.injections.encode(amperes, "output")
+        belief = self._belief
+        codes = at.drives.encode(drives, "input") if belief is None else belief.driven(drives)
+        pumps: Ints = np.zeros((len(drives), len(plain.outputs)), np.int64)
+        if amperes is not None:
+            pumps = at.injections.encode(amperes, "output") if belief is None else belief.pushed(amperes)
         holds = None if held is None else at.holds.encode(held, "output")
-        volts = self._folded.known_voltages(plain.source_values(drives))
-        volts[:, at.read] = at.reads.decode(body.read(codes, pumps, holds))
+        sources = plain.source_values(drives) if belief is None else belief.sources(codes)
+        volts = self._folded.known_voltages(sources)
+        found = body.read(codes, pumps, holds)
+        volts[:, at.read] = at.reads.decode(found) if belief is None else belief.meant(found)
         return volts
+
+    def _tapped(self, conductances: Floats) -> Ints:
+        """The codes of taps for conductances [n_taps]."""
+        assert self._channels is not None
+        return self._channels.taps.encode(conductances) if self._belief is None else self._belief.tapped(conductances)
 
     def _nominal(self, circuit: Circuit) -> Circuit:
         """The circuit as the host believes it to be at the taps that were set."""
         assert self._channels is not None
-        values, table = circuit.conductances.copy(), self._channels.taps
-        values[circuit.mask] = table.decode(table.encode(values[circuit.mask]))
+        belief, codes = self._belief, self._tapped(circuit.conductances[circuit.mask])
+        if belief is not None:
+            return belief.with_diodes(circuit).with_conductances(belief.conductances(codes))
+        values = circuit.conductances.copy()
+        values[circuit.mask] = self._channels.taps.decode(codes)
         return circuit.with_conductances(values)
 
     def _filled(self, circuit: Circuit, drives: Floats, volts: Floats) -> None:
@@ -227,6 +241,13 @@ class BenchSimulator:
         if len(missing):
             modelled = self._model.operate(self._nominal(point.circuit), point.drives)
             volts[:, missing] = self._model.small_signal(modelled, injected).node_voltages[:, missing]
+
+
+def body_of(description: Description, circuit: Circuit, make: Callable[[], Simulator] = WaveSimulator) -> Body:
+    """What a description's link speaks to, or its twin."""
+    if description.link:
+        return connect(description.link, Channels.of(circuit, description).spans)
+    return Twin(description, circuit, make)
 
 
 def _alike(one: Circuit, other: Circuit) -> bool:

@@ -15,6 +15,7 @@ from diodeq.simulators.bench import draws
 from diodeq.simulators.bench.body import Ints
 from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.description import Description, Drives
+from diodeq.synthesis.variation import deviating
 
 Floats = NDArray[np.float64]
 MEASURED_AT = 25.0
@@ -64,7 +65,24 @@ class Imperfect:
     @cached_property
     def board(self) -> Circuit:
         """The circuit whose inputs are the values of all its sources, in their order, and then amperes into each of
-        ``Channels.free``."""
+        ``Channels.free``, with its diodes as they are."""
+        circuit, own = self.plain_board, self.description.diodes
+        if not (own.saturation or own.emission) or not len(circuit.diodes):
+            return circuit
+        number = np.arange(len(circuit.diodes))
+        factors = (
+            np.exp(share * self.normal(what, number)).tolist()
+            for what, share in (("saturation", own.saturation), ("emission", own.emission))
+        )
+        models = tuple(
+            deviating(circuit.models[at], f"made-{k}", *each)
+            for k, (at, *each) in enumerate(zip(circuit.diodes.values.tolist(), *factors, strict=True), 1)
+        )
+        return replace(circuit, models=models, diodes=circuit.diodes.with_values(number))
+
+    @cached_property
+    def plain_board(self) -> Circuit:
+        """The same with the circuit's own diodes."""
         circuit, free = self.circuit, self.channels.free
         old = circuit.current_sources
         ends = np.column_stack([np.zeros(len(free), np.int32), free.astype(np.int32)])
@@ -148,13 +166,17 @@ class Imperfect:
         return volts * gain + own.offset * self.normal(f"{what} offset", channels)
 
     @cached_property
+    def nominal_sources(self) -> tuple[Floats, Floats]:
+        """Constant values of the sources [n_sources], and what an input's volt adds to each [n_sources, n_drives]."""
+        constant = np.concatenate([self.circuit.bank(kind).values for kind in source_kinds()])
+        return constant, self.circuit.inputs.gains(len(constant)).toarray()
+
+    @cached_property
     def _sources(self) -> tuple[Floats, Floats]:
-        """Constant values of the sources, and what an input's volt adds to each."""
-        circuit, own = self.circuit, self.description.drives
-        constant = np.concatenate([circuit.bank(kind).values for kind in source_kinds()])
+        """The same as they are."""
+        own, (constant, gains) = self.description.drives, self.nominal_sources
         constant = constant * (1.0 + own.rails * self.normal("rails", np.arange(len(constant))))
-        gains = circuit.inputs.gains(len(constant)).toarray()
-        gains *= 1.0 + own.complement * self.normal("complement", np.arange(len(constant)))[:, None]
+        gains = gains * (1.0 + own.complement * self.normal("complement", np.arange(len(constant)))[:, None])
         return constant, gains
 
     def pumped(self, codes: Ints) -> Floats:
@@ -165,19 +187,24 @@ class Imperfect:
         return np.asarray(amperes @ to_first - amperes @ to_second + always)
 
     @cached_property
+    def joined(self) -> Floats:
+        """Which of the free nodes the pumps of each output's first and second end are at, [2, n_outputs, n_free]."""
+        place = np.full(len(self.circuit.nodes), -1)
+        place[self.channels.free] = np.arange(len(self.channels.free))
+        at = place[self.circuit.outputs.T]
+        found = np.zeros((*at.shape, len(self.channels.free)))
+        side, output = np.nonzero(at >= 0)
+        found[side, output, at[side, output]] = 1.0
+        return found
+
+    @cached_property
     def _pumps(self) -> tuple[Floats, Floats, Floats]:
         """What an ampere of each output's channel pushes into and out of the free nodes [n_outputs, n_free], and what
         always flows into them [n_free]."""
-        own, outputs, free = self.description.injections, self.circuit.outputs, self.channels.free
-        place = np.full(len(self.circuit.nodes), -1)
-        place[free] = np.arange(len(free))
-        found = np.zeros((2, len(outputs), len(free)))
-        always = np.zeros(len(free))
-        for side in (0, 1):
-            at = place[outputs[:, side]]
-            numbers = np.flatnonzero(at >= 0)
-            found[side, numbers, at[numbers]] = 1.0 + own.mismatch * self.normal("mismatch", numbers, side)
-            np.add.at(always, at[numbers], own.offset * self.normal("pump offset", numbers, side))
+        own, free = self.description.injections, self.channels.free
+        numbers, sides = np.arange(len(self.circuit.outputs))[None], np.array([[0], [1]])
+        found = self.joined * (1.0 + own.mismatch * self.normal("mismatch", numbers, sides))[:, :, None]
+        always = (self.joined * (own.offset * self.normal("pump offset", numbers, sides))[:, :, None]).sum(axis=(0, 1))
         read = np.isin(free, self.channels.read)
         always[read] -= self.description.amplifiers.bias * self.normal("bias", self._reads)
         return found[0], found[1], always
@@ -185,7 +212,7 @@ class Imperfect:
     @cached_property
     def pumps(self) -> Floats:
         """How many pumps there are at each of ``Channels.free``."""
-        return np.asarray((self._pumps[0] != 0).sum(axis=0) + (self._pumps[1] != 0).sum(axis=0))
+        return np.asarray(self.joined.sum(axis=(0, 1)))
 
     # --- what reads ---
 

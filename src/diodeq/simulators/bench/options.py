@@ -44,6 +44,7 @@ IMPERFECTIONS: dict[str, tuple[Off, ...]] = {
         ("taps", "tempco", 0.0),
         ("reads", "offset_drift", 0.0),
     ),
+    "diodes": (("diodes", "saturation", 0.0), ("diodes", "emission", 0.0)),
     "bias": (("amplifiers", "bias", 0.0),),
 }
 """What can be switched off, by name: sections, entries and what they are without"""

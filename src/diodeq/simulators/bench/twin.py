@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit import KINDS, Circuit
+from diodeq.circuit import Circuit
 from diodeq.circuit.nudges import with_clamps
-from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.simulators.base import OperatingPoint, Simulator
 from diodeq.simulators.bench.body import Ints
@@ -18,6 +17,7 @@ from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.codes import Converter
 from diodeq.simulators.bench.description import Description
 from diodeq.simulators.bench.imperfect import Imperfect
+from diodeq.simulators.bench.settling import unsettled
 from diodeq.simulators.wave import WaveSimulator
 
 Floats = NDArray[np.float64]
@@ -122,7 +122,7 @@ class Twin:
             point = self._holding.operate(clamped, np.hstack([*given, self.parts.held(held)]))
         volts = point.node_voltages[:, self.channels.read]
         if own.settling.seconds:
-            volts = volts[:-1] + (volts[-1] - volts[:-1]) * self._left(point)[:-1]
+            volts = volts[:-1] + (volts[-1] - volts[:-1]) * unsettled(point, self.channels)[0][:-1]
         return np.asarray(volts[where.ravel()])
 
     def _limited(self, engine: Simulator, circuit: Circuit, sources: Floats, pumped: Floats) -> OperatingPoint:
@@ -142,33 +142,6 @@ class Twin:
             pumped = limited
             point = engine.operate(circuit, np.hstack([sources, pumped]))
         return point
-
-    def _left(self, point: OperatingPoint) -> Floats:
-        """The part of a step that is left when each channel is read, [B, n_reads]: every node by its own time, its
-        capacitance over what conducts there."""
-        circuit, own, read = point.circuit, self.channels.description, self.channels.read
-        size, ends = len(circuit.nodes), circuit.diodes.terminals
-        siemens = np.bincount(circuit.resistors.terminals.ravel(), np.repeat(circuit.conductances, 2), minlength=size)
-        farads = own.settling.wiring * np.bincount(
-            np.concatenate([circuit.bank(k).terminals.ravel() for k, spec in KINDS.items() if not spec.source]),
-            minlength=size,
-        )
-        farads[read] += own.settling.load
-        conducting, charged = (np.tile(each, (len(point.node_voltages), 1)) for each in (siemens, farads))
-        if len(ends):
-            ports = one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
-            volts = point.node_voltages[:, ends[:, 0]] - point.node_voltages[:, ends[:, 1]]
-            for side in (0, 1):
-                np.add.at(conducting.T, ends[:, side], point.diode_conductances.T)
-                np.add.at(charged.T, ends[:, side], ports.capacitance(volts).T)
-        when = own.settling.seconds + self.channels.positions * own.reads.seconds
-        rate = np.divide(
-            conducting[:, read],
-            charged[:, read],
-            out=np.full((len(charged), len(read)), np.inf),
-            where=charged[:, read] > 0,
-        )
-        return np.asarray(np.exp(-when * rate))
 
     def _tables(self, seconds: float) -> tuple[Circuit, Circuit]:
         """The circuit on the table at a time, and the one whose outputs are held."""

@@ -1,0 +1,38 @@
+"""What is left of a step when a node is read before it has settled."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.circuit import KINDS
+from diodeq.devices.one_ports import one_ports
+from diodeq.simulators.base import OperatingPoint
+from diodeq.simulators.bench.channels import Channels
+
+Floats = NDArray[np.float64]
+
+
+def unsettled(point: OperatingPoint, channels: Channels) -> tuple[Floats, Floats]:
+    """The part of a step that is left when each channel is read, [B, n_reads], every node by its own time, its
+    capacitance over what conducts there; and by how much that falls with each siemens more at the node."""
+    circuit, own, read = point.circuit, channels.description, channels.read
+    size, ends = len(circuit.nodes), circuit.diodes.terminals
+    siemens = np.bincount(circuit.resistors.terminals.ravel(), np.repeat(circuit.conductances, 2), minlength=size)
+    farads = own.settling.wiring * np.bincount(
+        np.concatenate([circuit.bank(k).terminals.ravel() for k, spec in KINDS.items() if not spec.source]),
+        minlength=size,
+    )
+    farads[read] += own.settling.load
+    conducting, charged = (np.tile(each, (len(point.node_voltages), 1)) for each in (siemens, farads))
+    if len(ends):
+        ports = one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
+        volts = point.node_voltages[:, ends[:, 0]] - point.node_voltages[:, ends[:, 1]]
+        for side in (0, 1):
+            np.add.at(conducting.T, ends[:, side], point.diode_conductances.T)
+            np.add.at(charged.T, ends[:, side], ports.capacitance(volts).T)
+    when = own.settling.seconds + channels.positions * own.reads.seconds
+    slow = charged[:, read] > 0
+    rate = np.divide(conducting[:, read], charged[:, read], out=np.full(slow.shape, np.inf), where=slow)
+    left = np.exp(-when * rate)
+    return left, left * np.divide(when, charged[:, read], out=np.zeros(slow.shape), where=slow)

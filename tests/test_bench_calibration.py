@@ -1,0 +1,174 @@
+"""A bench is calibrated against a twin whose deviations are hidden, and is one that is known afterwards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from diodeq.api import bench_studies
+from diodeq.api.making import layered
+from diodeq.benches.calibrate import joined, measured
+from diodeq.benches.model import moved, predicted, sensitivities
+from diodeq.circuit.one_ports import laws_of
+from diodeq.cli.main import main
+from diodeq.errors import InputError, NotRealizableError
+from diodeq.learning.rules import named
+from diodeq.simulators import create
+from diodeq.simulators.bench import BenchSimulator, Twin, described
+from diodeq.simulators.bench.belief import Belief, spreads
+from diodeq.simulators.bench.describing import read
+from diodeq.simulators.bench.imperfect import Imperfect
+from diodeq.simulators.bench.links import checked
+from diodeq.simulators.bench.writing import written
+from diodeq.simulators.wave import WaveSimulator
+
+# What stays unknown to a common factor is as good as the pumps: these were measured.
+HIDDEN = ("diodes.saturation=0.3", "diodes.emission=0.02", "pumps.mismatch=1e-3", "no-temperature", "no-drift")
+
+
+@pytest.fixture(scope="module")
+def circuit():
+    """Twenty programmable resistors, two diodes."""
+    return on_taps(layered((2, 2, 1)))
+
+
+def on_taps(circuit):
+    """With conductances in the range of the bench's."""
+    random = np.random.default_rng(3)
+    return circuit.with_conductances(np.exp(random.uniform(np.log(1.5e-5), np.log(2e-4), len(circuit.resistors))))
+
+
+@pytest.fixture(scope="module")
+def found(circuit):
+    return bench_studies.calibrate(described("iris", *HIDDEN), circuit, check=True)
+
+
+def test_a_hidden_twin_is_found(circuit, found):
+    own = described("iris", *HIDDEN)
+    belief, channels = found.found.belief, joined(own, circuit)
+    real = Imperfect(channels)
+    codes = channels.taps.encode(circuit.conductances[circuit.mask])
+    ohms = 1.0 / real.conductances(codes, 0.0)[circuit.mask]
+    nominal = 1.0 / channels.taps.decode(codes)
+    assert len(ohms) == 20
+    assert np.abs(ohms / nominal - 1).max() > 0.1
+    assert np.abs(belief.ohms(codes) / ohms - 1).max() < 5e-3
+    offsets = own.reads.offset * real.normal("offset", real._reads)
+    offsets += own.amplifiers.offset * real.normal("buffer", real._reads)
+    assert np.abs(belief.values["read_offsets"] - offsets).max() < 0.5 * channels.reads.step
+    for amperes in (1e-6, 1e-5, 1e-4):
+        truth, believed = (volts(each, amperes) for each in (real.board, belief.board))
+        assert np.abs(truth - volts(circuit, amperes)).max() > 5e-3
+        assert np.abs(truth - believed).max() < 1e-3
+
+
+def volts(circuit, amperes):
+    """Of the diodes at a current."""
+    laws = laws_of(circuit)
+    return np.array(
+        [brentq(lambda v, k=k: laws.take([k]).current([v])[0] - amperes, 0, 2, xtol=1e-9) for k in range(len(laws))]
+    )
+
+
+def test_uncertainties_are_honest(circuit, found):
+    """What is found is off by about what is said, and the readings to come are explained down to the noise."""
+    own, made = described("iris", *HIDDEN), found.found
+    real = Imperfect(joined(own, circuit))
+    truths = {
+        "read_gains": own.reads.gain * real.normal("gain", real._reads),
+        "pump_gains": own.injections.mismatch
+        * real.normal("mismatch", np.arange(1)[None], np.array([[0], [1]])).ravel(),
+        "tracks": real._track - 1.0,
+    }
+    for name, truth in truths.items():
+        off = (made.belief.values[name] - truth) / made.left[name]
+        assert np.sqrt(np.mean(off**2)) < 2.5, name
+    assert made.excess < 1.5
+    assert made.missed[1] == pytest.approx(np.sqrt(np.mean(made.noise**2)), rel=0.3)
+    (before, after), (others, then) = found.check["own_taps"], found.check["other_taps"]
+    assert after < 0.02 * before
+    assert then < 0.2 * others
+    assert {"drive_gains", "ends"} <= set(made.untold)
+
+
+@pytest.mark.parametrize(("settling", "off"), [("settling.seconds=0", 1e-6), ("settling.seconds=1e-5", 2e-3)])
+def test_derivatives_of_readings_are_those_of_differences(settling, off, circuit):
+    channels = joined(described("iris", *HIDDEN, settling), circuit)
+    random = np.random.default_rng(0)
+    some = {name: 0.5 * each * random.standard_normal(len(each)) for name, each in spreads(channels).items()}
+    engine, belief = WaveSimulator(workers=1), moved(Belief.of(channels), some)
+    codes = channels.taps.encode(circuit.conductances[circuit.mask])
+    belief = replace(belief, taps=np.arange(20), codes=codes, values=belief.values | {"ohms": np.full(20, 30.0)})
+    at = measured(Twin(channels.description, circuit), engine, belief, codes, 4, random)
+    _, found = sensitivities(engine, belief, at)
+    assert set(found) == set(belief.values)
+    for name, each in found.items():
+        if not each.shape[2]:
+            continue
+        along = random.standard_normal(each.shape[2])
+        small = {"leaks": 1e-9, "ohms": 0.1}.get(name, 1e-5)
+        up, down = (
+            predicted(engine, moved(belief, {name: s * small * along}), at.taps, at.drives, at.pumps) for s in (1, -1)
+        )
+        np.testing.assert_allclose(each @ along, (up - down) / (2 * small), rtol=0, atol=off * np.abs(each).max())
+
+
+def test_a_calibrated_bench_reads_and_sets_what_it_means(circuit, found, tmp_path):
+    own = found.description
+    assert read(found.to_toml().encode(), "x.toml").calibrated == own.calibrated
+    before, after = (BenchSimulator(each) for each in (described("iris", *HIDDEN), own))
+    drives = np.random.default_rng(1).uniform(-3, 3, (40, 2))
+    wanted = create("wave").operate(circuit, drives).node_voltages
+    missed = [np.sqrt(np.mean((each.operate(circuit, drives).node_voltages - wanted) ** 2)) for each in (before, after)]
+    # What is left is that a tap is a step.
+    assert missed[1] < 0.3 * missed[0]
+    held = replace(own, reads=replace(own.reads, nodes="outputs"))
+    point = BenchSimulator(replace(held, calibrated=None)).operate(circuit, drives)
+    rule = named("hardware-linearization")
+    with pytest.raises(InputError, match=r"calibrated.read_offsets .* has 4 numbers for 2"):
+        rule(BenchSimulator(held), circuit, drives, lambda volts: (0.0, volts))
+    assert np.isfinite(point.node_voltages).all()
+    with pytest.raises(InputError, match="was calibrated with another circuit"):
+        after.operate(on_taps(layered((2, 3, 1))), drives)
+    with pytest.raises(NotRealizableError, match="where the bench has"):
+        after.operate(circuit, drives + 9.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("read_gains = [0.1, -2.0]", "deviation of -2, which turns its sign round"),
+        ("tracks = 3", "calibrated.tracks is no list of numbers"),
+        ("taps = [1.5]", "no list of whole numbers"),
+        ("taps = [1]", "not equally many"),
+        ("tracs = [0]", "did you mean tracks"),
+    ],
+)
+def test_a_calibration_that_makes_no_sense_is_refused(text, words):
+    with pytest.raises(InputError, match=words):
+        read(f"[calibrated]\n{text}\n".encode(), "my.toml")
+
+
+def test_descriptions_read_back_as_they_were_written():
+    own = described("iris", *HIDDEN, "seed=4", 'reads.nodes=["a", "b"]')
+    link = {"kind": "tcp", "address": "127.0.0.1:7000"}
+    again = read(written(replace(own, link=link), 'of "mine"\n[x]').encode(), "x.toml")
+    assert replace(again, sha256=own.sha256, options=own.options, link={}) == own
+    assert dict(again.link) == dict(checked(link))
+
+
+def test_the_command_writes_a_description_to_train_with(circuit, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    circuit.save("c.npz")
+    words = ["bench", "calibrate", "iris:seed=2", "c.npz", "-o", "new.toml", "--codes", "2"]
+    assert main([*words, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["missed_volts_after"] < 0.05 * said["missed_volts_before"]
+    assert main(["simulate", "c.npz", "--simulator", "bench:new.toml", "--random", "1"]) in (0, 2)
+    assert described("new.toml").seed == 2
+    assert main([*words[:2], "iriss", *words[3:]]) == 2
+    assert "did you mean iris" in capsys.readouterr().err
