@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -11,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import diodeq
 from bench_body import Noisy
 from diodeq.errors import InputError, SimulationError
+from diodeq.simulators.bench.channels import Channels
+from diodeq.simulators.bench.describing import read
 from diodeq.simulators.bench.links import opened, wire
 from diodeq.simulators.bench.links.line import LineBody
 from diodeq.simulators.bench.links.spans import Span, Spans
@@ -20,7 +24,7 @@ from diodeq.simulators.bench.links.transports import SerialLink
 
 FIRMWARE = Path(__file__).parent.parent / "scripts" / "firmware"
 SPANS = Spans(
-    Span(32, 0, 256), Span(4, -2048, 2047), Span(2, -2048, 2047), Span(0, 0, 0), Span(8, -16384, 16383)
+    Span(32, 0, 256), Span(4, -2048, 2047), Span(2, -2048, 2047), Span(2, -99, 99), Span(8, -16384, 16383)
 )  # fmt: skip
 NEEDED = [shutil.which(name) for name in ("avr-gcc", "make", "cc")]
 pytestmark = pytest.mark.skipif(
@@ -145,3 +149,11 @@ def test_chips_that_are_absent_are_said_and_drives_are_dropped(built):
     assert told[-2:] == [[2148] * 4 + [2048] * 2, [2048] * 6]
     with running(built, "no-pots") as (port, _), pytest.raises(SimulationError, match="does not tell tap 0"):
         opened({"kind": "serial", "port": port}, SPANS)
+
+
+def test_the_guide_describes_the_firmware():
+    guide = (Path(diodeq.__file__).parent / "guide" / "instruments.md").read_text()
+    text = re.findall(r"^```toml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)[-1]
+    at = Channels(diodeq.layered((4, 3, 2)), read(text.encode(), "guide"), np.arange(0), np.arange(0)).spans
+    for ours, theirs in zip(at.every(), SPANS.every(), strict=True):
+        assert theirs == SPANS.holds or (ours.low, ours.high, ours.rest) == (theirs.low, theirs.high, theirs.rest)

@@ -32,6 +32,8 @@ def _tcp(entries: Entries, spans: Spans) -> Body:
 
 def _scpi(entries: Entries, spans: Spans) -> Body:
     own = {sort: entries[sort] for sort in SERVED if entries[sort]}
+    if own and "holds" not in own:
+        spans = spans.without_holds()
     groups = {sort: _group(sort, own[sort], getattr(spans, sort).count) for sort in own} or SERVED
     for sort in SERVED:
         if own and sort not in own and getattr(spans, sort).count:

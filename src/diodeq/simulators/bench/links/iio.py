@@ -35,6 +35,7 @@ class IioBody:
         root: str = ROOT,
         settle: float = 0.0,
     ) -> None:
+        spans = spans.without_holds()
         self._spans, self._settle, self._root = spans, settle, root
         self._files = {sort: self._named(sort, names) for sort, names in files.items()}
         for sort, paths in self._files.items():
@@ -60,8 +61,6 @@ class IioBody:
     def read(self, drives: Ints, injections: Ints, holds: Ints | None = None) -> Ints:
         """What the channels read, int64[B, n_reads]; see ``Body``."""
         drives, injections, _ = self._spans.demand_row(drives, injections, holds)
-        if holds is not None:
-            raise InputError("a bench on IIO files cannot hold its outputs", "choose a rule that injects currents")
         found = np.empty((len(drives), self._spans.reads.count), np.int64)
         try:
             for row in range(len(drives)):

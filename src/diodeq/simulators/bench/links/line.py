@@ -121,7 +121,7 @@ class LineBody:
         if ranges is None or len(ranges) != 10:
             raise BenchLostError(f"the bench at {where} does not say its limits", "flash its firmware again")
         found = [Span(n, *ranges[2 * k : 2 * k + 2]) for k, n in enumerate(counts)]
-        self._spans.demand_same(found, where)
+        self._spans = self._spans.found(found, where)
         if identity is not None and identity != self._identity:
             raise InputError(
                 f"the bench at {where} is {self._identity!r}, not {identity!r}", "connect the one that is described"

@@ -271,7 +271,7 @@ class ScpiBody:
         if len(numbers) != 15:
             raise BenchLostError(f"the instrument at {self._main} is no bench", "give the commands it has")
         found = [Span(*numbers[k : k + 3]) for k in range(0, 15, 3)]
-        self._spans.demand_same(found, self._main)
+        self._spans = self._spans.found(found, self._main)
 
     def _write(self, name: str, command: str) -> None:
         self._tried(name, lambda: self._opened[name].write(command))

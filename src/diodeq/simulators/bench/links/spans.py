@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -65,15 +65,26 @@ class Spans:
             raise InputError("drives, injections and holds have different numbers of samples", "give as many rows each")
         return driven, injected, held
 
-    def demand_same(self, found: Sequence[Span], where: str) -> None:
-        """Raises ``InputError`` where the bench at ``where`` has other channels than its description."""
-        for each, ours, theirs in zip(fields(self), self.every(), found, strict=True):
-            if (ours.count, ours.low, ours.high) != (theirs.count, theirs.low, theirs.high):
+    def found(self, theirs: Sequence[Span], where: str) -> Spans:
+        """The channels that the bench at ``where`` says to have, in the order of ``every``; one may hold no outputs.
+
+        Raises:
+            InputError: others than its description has.
+        """
+        for name, ours, other in zip((each.name for each in fields(self)), self.every(), theirs, strict=True):
+            if name == "holds" and not other.count:
+                continue
+            if (ours.count, ours.low, ours.high) != (other.count, other.low, other.high):
                 raise InputError(
-                    f"the bench at {where} has {theirs.count} {each.name} of codes {theirs.low} to {theirs.high},"
-                    f" and its description {ours.count} of codes {ours.low} to {ours.high}",
+                    f"the bench at {where} has {other.count} {name} of codes {other.low} to {other.high}, and its"
+                    f" description {ours.count} of codes {ours.low} to {ours.high}",
                     "correct the description, or connect the bench that it describes",
                 )
+        return self if theirs[3].count else self.without_holds()
+
+    def without_holds(self) -> Spans:
+        """Those of a bench that cannot hold its outputs."""
+        return replace(self, holds=Span(0, 0, 0))
 
     def _held(self, holds: Any) -> Ints:
         if not self.holds.count:
