@@ -15,7 +15,8 @@ import pytest
 
 from diodeq.board import build, proof
 from diodeq.board.brackets import quoted
-from diodeq.board.copper import Track, label_box
+from diodeq.board.connectors import turns
+from diodeq.board.copper import LANE, Track, label_box
 from diodeq.board.drivers import driven
 from diodeq.board.lanes import packed
 from diodeq.board.parasitics import Surroundings, realistic
@@ -343,6 +344,9 @@ def test_the_parts_list_counts_what_the_board_has():
     resistors = [row for row in rows if row[2] == "resistor 1 %"]
     assert sum(int(row[-1]) for row in resistors) == len(layered().resistors) + 2
     assert {row[1]: row[4] for row in resistors}["47k"] == "Yageo RC0603FR-0747KL"
+    larger = build(layered(2, 3, 1), "b", chip="0805").files["b-parts.csv"]
+    assert ",R_0805,Yageo RC0805FR-0747KL," in larger
+    assert "R_0603" not in larger
 
 
 def test_taps_make_the_resistances():
@@ -496,3 +500,22 @@ def test_kicad_writes_gerbers(tmp_path):
     assert main(["board", str(tmp_path / "c.npz"), "-o", str(tmp_path / "b"), "--gerbers"]) == 0
     made = {path.suffix for path in Path(tmp_path / "b" / "fabrication").iterdir()}
     assert {".gtl", ".gbl", ".gm1", ".drl", ".csv"} <= made
+
+
+def test_ways_from_pins_to_heights_turn_without_meeting():
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        starts = np.cumsum(random.integers(2, 5, 12) * LANE)
+        ends = np.cumsum(random.integers(1, 8, 12) * LANE) + int(random.integers(-20, 10)) * LANE
+        ways = list(zip(starts.tolist(), ends.tolist(), strict=True))
+        tracks = []
+        for k, ((start, end), turn) in enumerate(zip(ways, turns(ways), strict=True)):
+            x, far = turn * LANE, 100 * LANE
+            tracks += [
+                (k, (-LANE, start, x, start)),
+                (k, (x, min(start, end), x, max(start, end))),
+                (k, (x, end, far, end)),
+            ]
+        boxes = np.array([box for _, box in tracks])
+        pairs = proof.near(boxes, np.zeros(len(boxes), int), LANE)
+        assert all(tracks[a][0] == tracks[b][0] for a, b in pairs.tolist())

@@ -62,7 +62,7 @@ def demand_buildable(circuit: Circuit) -> None:
         )
 
 
-def resistors(circuit: Circuit, names: list[str]) -> Iterator[Part]:
+def resistors(circuit: Circuit, names: list[str], chip: str) -> Iterator[Part]:
     """A chip resistor for each, on the sheet of its layer."""
     sheets = _sheets(circuit)
     own = np.flatnonzero(~inside(circuit, "resistors")).tolist()
@@ -76,13 +76,13 @@ def resistors(circuit: Circuit, names: list[str]) -> Iterator[Part]:
             called[k],
             value,
             symbol("R"),
-            "R_0603",
+            f"R_{chip}",
             (("1", names[first]), ("2", names[second])),
             sheet,
             "resistor 1 %",
             (("Sim.Device", "R"), ("Sim.Pins", "1=+ 2=-"), ("Sim.Params", f"r={digits(ohms)}")),
             True,
-            resistor_number(ohms),
+            resistor_number(ohms, chip),
         )
 
 

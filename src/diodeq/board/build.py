@@ -21,12 +21,15 @@ from diodeq.board.parts import Part, nets
 from diodeq.board.picture import picture
 from diodeq.board.project import libraries, project, settings
 from diodeq.board.proof import demand_sound
-from diodeq.board.purchase import unpackaged
+from diodeq.board.purchase import CHIPS, unpackaged
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import amplifiers
 from diodeq.circuit.check import check
 from diodeq.netlist.listing import AMPLIFIED, TOLERANCES, plain
 from diodeq.printable import counted
+
+LONGEST = 400.0
+"""mm of a side above which a note says that `build` divides."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,13 @@ def build(
     notes: Sequence[str] = (),
     potentiometer: str = "",
     size: tuple[float, float] | None = None,
+    chip: str = CHIPS[0],
 ) -> Built:
     """The project of a circuit; ``drives`` float64[n_in] are the volts that its schematic is simulated with (0).
 
     Its conductances are `programmable.rungs` of a ``potentiometer``, where that is named. Boards are no larger than
     ``size`` in mm, as they are or turned: where one does not do, each has a project of its own, NAME-1 and so on,
-    beside the schematic of all.
+    beside the schematic of all. Resistors have the size ``chip``, 0603 or 0805.
 
     Raises:
         CircuitError: the circuit is not sound.
@@ -105,13 +109,15 @@ def build(
     check(circuit)
     name = legal(name) or "board"
     volts = np.zeros(len(circuit.inputs)) if drives is None else real("the input volts", drives)
-    found = bench(circuit, volts, potentiometer)
+    found = bench(circuit, volts, potentiometer, chip)
     made = boards(found, size)
     guessed = unpackaged(circuit)
     notes = [
         *notes,
         *[f"SOD-123 stands for the package of {' and '.join(guessed)}, which is not known"] * bool(guessed),
     ]
+    if size is None and max(made[0][1].size) > LONGEST:
+        notes = [*notes, f"a board of more than {LONGEST:g} mm is more than many houses make; add --size"]
     for _, layout in made:
         demand_sound(layout)
     given = dict(AMPLIFIED if amplifiers(circuit) else TOLERANCES)

@@ -14,7 +14,7 @@ from diodeq.board.brackets import unused
 from diodeq.board.connectors import PINS
 from diodeq.board.layout import Plan
 from diodeq.board.parts import GROUND, Part, nets
-from diodeq.board.purchase import resistor_number
+from diodeq.board.purchase import CHIPS, resistor_number
 from diodeq.board.symbols import header, symbol
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
@@ -88,10 +88,11 @@ def joined(bridges: Sequence[Part], blocks: Sequence[Block]) -> list[str]:
     return nets([*bridges, *(part for block in blocks for part in block.parts)])
 
 
-def bench(circuit: Circuit, drives: Floats, potentiometer: str = "") -> Bench:
+def bench(circuit: Circuit, drives: Floats, potentiometer: str = "", chip: str = CHIPS[0]) -> Bench:
     """The circuit with all that a bench wants of it; ``drives`` float64[n_in] are what it is simulated with.
 
-    Resistors are chips, or ``potentiometer`` packages where that is named: all conductances are its `rungs` then.
+    Resistors are chips of a size of `CHIPS`, or ``potentiometer`` packages where that is named: all conductances are
+    its `rungs` then.
 
     Raises:
         NotRealizableError: a part that nobody can solder, or a source that is not against ground.
@@ -110,20 +111,20 @@ def bench(circuit: Circuit, drives: Floats, potentiometer: str = "") -> Bench:
     bus: tuple[str, ...] = ()
     taps: tuple[programmable.Tap, ...] = ()
     if potentiometer:
-        pots = programmable.programmed(circuit, names, potentiometer, len(blocks), capacitors)
+        pots = programmable.programmed(circuit, names, potentiometer, chip, len(blocks), capacitors)
         blocks += pots.blocks
         capacitors += sum(len(block.above) for block in pots.blocks)
         bridges, bus, models[programmable.LIBRARY] = [*pots.bridges, *bridges], pots.bus, pots.library
         sources += pots.sources
         taps = pots.taps
     else:
-        bridges = [*assembly.resistors(circuit, names), *bridges]
+        bridges = [*assembly.resistors(circuit, names, chip), *bridges]
     supplied, driven = _held(circuit, names)
     used = set(joined(bridges, blocks))
     supplies = [net for net in supplied if net in used]
     outputs = [names[node] for node in np.unique(circuit.outputs).tolist() if node]
     injected = [net for net in outputs if net not in supplied and net not in driven]
-    bridges += [*_decoupling(supplies, capacitors), *_injection(injected, {part.reference for part in bridges})]
+    bridges += [*_decoupling(supplies, capacitors), *_injection(injected, {part.reference for part in bridges}, chip)]
     return Bench(
         circuit.title,
         tuple(bridges),
@@ -160,12 +161,12 @@ def _decoupling(supplies: Sequence[str], used: int) -> Iterator[Part]:
             yield Part(f"C{number}", value, symbol("C"), footprint, (("1", net), ("2", GROUND)), SUPPLIES, "capacitor")
 
 
-def _injection(outputs: Sequence[str], taken: Collection[str]) -> Iterator[Part]:
+def _injection(outputs: Sequence[str], taken: Collection[str], chip: str) -> Iterator[Part]:
     names = unused("RI{}", range(1, len(outputs) + 1), taken)
     for name, net in zip(names, outputs, strict=True):
         ends = (("1", f"{INJECT}{net}"), ("2", net))
-        value, number = engineering(INJECTION), resistor_number(INJECTION)
-        yield Part(name, value, symbol("R"), "R_0603", ends, SUPPLIES, "resistor 1 %", number=number)
+        value, number = engineering(INJECTION), resistor_number(INJECTION, chip)
+        yield Part(name, value, symbol("R"), f"R_{chip}", ends, SUPPLIES, "resistor 1 %", number=number)
 
 
 def _connectors(what: str, found: Sequence[str]) -> Iterator[Part]:

@@ -61,10 +61,15 @@ def roomy(plan: Plan) -> bool:
     return not plan.tight and len({net for part in plan.bridges for net in ends(part)}) <= 2 * _FEW
 
 
+def _tight(plan: Plan) -> int:
+    rooms = (part.package.room for part in plan.bridges if part.kind.startswith("resistor"))
+    return max([TIGHT, *(room[2] - room[0] for room in rooms)])
+
+
 def laid_out(plan: Plan) -> Layout:
     """The board of a plan, its upper left corner at (0, 0)."""
     pen = Pen(plan.supplies, {net: part for part in plan.test_points for _, net in part.nets})
-    pitch = ROOMY if roomy(plan) else TIGHT
+    pitch = ROOMY if roomy(plan) else _tight(plan)
     grid = Grid(pen, matrix(plan.bridges, plan.held, pitch), pitch)
     in_packages = {net for block in plan.blocks for part in block.parts for _, net in part.nets}
     ported = {net for part in plan.connectors for _, net in part.nets}

@@ -75,8 +75,11 @@ def rungs(part: str, ohms: float = SERIES) -> Ladder:
     return replace(found, single=single, conductances=1.0 / (1.0 / found.conductances + ohms))
 
 
-def programmed(circuit: Circuit, names: Sequence[str], part: str, units: int, capacitors: int) -> Programmed:
-    """The packages for a circuit whose conductances are `rungs` of a part; ``units`` and ``capacitors`` are there."""
+def programmed(circuit: Circuit, names: Sequence[str], part: str, size: str, units: int, capacitors: int) -> Programmed:
+    """The packages for a circuit whose conductances are `rungs` of a part, in series with chips.
+
+    So many ``units`` and ``capacitors`` are there already.
+    """
     known, steps = chip(part), rungs(part)
     own = np.flatnonzero(~inside(circuit, "resistors"))
     picks = steps.picks[steps.nearest(circuit.conductances[own]), 0]
@@ -111,7 +114,7 @@ def programmed(circuit: Circuit, names: Sequence[str], part: str, units: int, ca
             ohms, code = float(single.ohms[pick]), int(single.code[pick])
             lines.append(f"r_{channel} p{b} p{w} {shortest(ohms - SERIES)}")
             taps.append(Tap(name, unit, select, channel, code, channel << known.shift | code, version, ohms))
-            bridges.append(_series(name, middle, second))
+            bridges.append(_series(name, middle, second, size))
         library.append(_model(unit, known, lines))
         above = []
         capacitors += 1
@@ -170,11 +173,20 @@ def _digital(known: Chip, select: int) -> dict[int, str]:
     return {pin: nets[use] for pin, use in known.pins.items()}
 
 
-def _series(name: str, middle: str, other: str) -> Part:
+def _series(name: str, middle: str, other: str, size: str) -> Part:
     fields = (("Sim.Device", "R"), ("Sim.Pins", "1=+ 2=-"), ("Sim.Params", f"r={shortest(SERIES)}"))
-    value, number = engineering(SERIES), resistor_number(SERIES)
+    value, number = engineering(SERIES), resistor_number(SERIES, size)
     return Part(
-        name, value, symbol("R"), "R_0603", (("1", middle), ("2", other)), SHEET, "resistor 1 %", fields, True, number
+        name,
+        value,
+        symbol("R"),
+        f"R_{size}",
+        (("1", middle), ("2", other)),
+        SHEET,
+        "resistor 1 %",
+        fields,
+        True,
+        number,
     )
 
 

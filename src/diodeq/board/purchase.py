@@ -47,8 +47,12 @@ def odd_values(circuit: Circuit) -> int:
     return int(np.isin(1.0 / circuit.conductances[~inside(circuit, "resistors")], odd).sum())
 
 
-def resistor_number(ohms: float) -> str:
-    """The manufacturer's number of a resistor of 1 %, empty for a value that is in no series."""
+CHIPS = ("0603", "0805")
+"""Sizes of resistors, in hundredths of an inch; the first where nobody says which."""
+
+
+def resistor_number(ohms: float, chip: str) -> str:
+    """The manufacturer's number of a resistor of 1 % in a size of `CHIPS`, empty for a value that is in no series."""
     if not 1.0 <= ohms <= 1e7 or not on_series(ohms):
         return ""
     text = engineering(ohms)
@@ -56,7 +60,7 @@ def resistor_number(ohms: float) -> str:
     digits = text.rstrip("kMG")
     code = digits.replace(".", letter) if "." in digits else digits + letter
     form: str = _table()["resistors"]["form"]
-    return form.format(code=code)
+    return form.format(chip=chip, code=code)
 
 
 def amplifier_number(name: str) -> str:

@@ -60,6 +60,7 @@ def _size(context: click.Context, parameter: click.Parameter, value: str | None)
 )
 @click.option("--buffers", is_flag=True, help="Read the outputs through followers.")
 @click.option("--amplifier", default="TL074", show_default=True, help="That of --complement amplifier and --buffers.")
+@click.option("--package", type=click.Choice(["0603", "0805"]), default="0603", show_default=True, help="Of resistors.")
 @click.option("--size", metavar="WxH", callback=_size, help="No board larger than so many mm, such as 100x100.")
 @click.option(
     "--parasitics",
@@ -95,6 +96,7 @@ def board(
     complement: str,
     buffers: bool,
     amplifier: str,
+    package: str,
     size: tuple[float, float] | None,
     parasitics: Path | None,
     contact: float,
@@ -139,7 +141,7 @@ def board(
         notes.append(
             f"nodes come {moves.apart:.3g} V apart, but {programmable} takes {span:g} V; train with --supply 2.5"
         )
-    made = build(changed, output.name, row_of(loaded, at, row, units), notes, programmable or "", size)
+    made = build(changed, output.name, row_of(loaded, at, row, units), notes, programmable or "", size, package)
     files: dict[str, str | bytes] = {**made.files}
     if gerbers:
         for name in (file.removesuffix(".kicad_pcb") for file in made.files if file.endswith(".kicad_pcb")):
