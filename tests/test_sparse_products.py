@@ -1,10 +1,13 @@
 """Products with what is stored only: the same numbers as those of whole matrices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from diodeq.circuit import dots
+from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.products import branch_products
 from diodeq.devices import catalogue
 from diodeq.simulators.wave import WaveSimulator
@@ -68,3 +71,16 @@ def test_voltages_and_adjoint_may_differ_in_precision(monkeypatch):
     whole = branch_products(circuit, volts, adjoint)
     monkeypatch.setattr(dots, "WORTH", 1)
     np.testing.assert_allclose(branch_products(circuit, volts, adjoint), whole, rtol=1e-9)
+
+
+def test_what_a_wiring_remembers_is_only_for_the_same_question():
+    circuit = layered((64, 30, 4), catalogue.get("1N4148"), 5.0, topology="random:0.1", seed=1)
+    rng = np.random.default_rng(4)
+    circuit = replace(circuit, trainable=rng.random(len(circuit.resistors)) < 0.5)
+    volts, all_ = rng.normal(size=(2, 20, len(circuit.nodes)))
+    free = np.where(driven_nodes(circuit), 0.0, all_)
+    a, b = circuit.resistors.terminals.T
+    for adjoint, every in 2 * [(free, False), (all_, False), (free, True), (volts, False), (volts, True)]:
+        wanted = -((volts[:, a] - volts[:, b]) * (adjoint[:, a] - adjoint[:, b])).sum(axis=0)
+        found = branch_products(circuit, volts, adjoint, every=every)
+        np.testing.assert_allclose(found, wanted if every else wanted[circuit.mask], rtol=0, atol=1e-9)
