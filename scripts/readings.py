@@ -1,8 +1,9 @@
 """What readings of a bench do to gradients and to learning: the figures of guide/bench.md.
 
 ``curves``: the error of the answers to currents over their amplitude, for bits and noise, with the optimum that a
-measurement of the noise predicts. ``cycles``: how the loss of a circuit goes on at a constant rate when what holds its
-outputs is off by some millivolts, and what cures it. ``taps``: learning with and without values kept finer than a tap.
+measurement of the noise predicts. ``dither``: few bits and repeated readings, with noise and without. ``cycles``: how
+the loss of a circuit goes on at a constant rate when what holds its outputs is off by some millivolts, and what cures
+it. ``taps``: learning with and without values kept finer than a tap.
 """
 
 from __future__ import annotations
@@ -78,6 +79,27 @@ def curves(data: str) -> dict[str, object]:
     return found
 
 
+def dither(data: str) -> dict[str, object]:
+    """Errors of the gradient against the exact one over repeats, with few bits, and no noise or so many codes of it."""
+    loaded, recipe, circuit = begun(data)
+    drives, exact = circuit.scaling.to_volts(loaded.x_train[:64]), create("wave")
+    loss = bind(recipe, circuit, loaded.y_train[:64])
+    wanted = named("hardware-linearization")(exact, circuit, drives, loss).conductances
+    found: dict[str, object] = {}
+    for bits in (5, 6, 8):
+        code = 10.24 / 2**bits
+        for codes in (0.0, 0.5):
+            errors = {}
+            for repeats in (1, 4, 16, 64):
+                change = f"adc.bits={bits}:reads.noise={codes * code}:reading.amplitude=2e-4:reading.repeats={repeats}"
+                bench = create(f"bench:{data}:ideal:{change}")
+                got = named("hardware-linearization")(bench, circuit, drives, loss).conductances
+                errors[repeats] = float(np.linalg.norm(got - wanted) / np.linalg.norm(wanted))
+            found[f"{bits} bits, noise of {codes} codes"] = errors
+            print(bits, codes, *(f"{each:.3g}" for each in errors.values()), flush=True)
+    return found
+
+
 def cycles(data: str, epochs: int) -> dict[str, object]:
     """Training losses epoch by epoch at a constant rate, and what an exact engine says of the circuit at the end."""
     found: dict[str, object] = {}
@@ -141,13 +163,14 @@ def tapped(table: TapTable, siemens: np.ndarray, random: np.random.Generator | N
 def main() -> None:
     """Measure what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("what", choices=["curves", "cycles", "taps"])
+    parser.add_argument("what", choices=["curves", "cycles", "dither", "taps"])
     parser.add_argument("--data", default="iris")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--out", help="JSON")
     given = parser.parse_args()
     warnings.simplefilter("ignore", InexactRuleWarning)
     made = {"curves": lambda: curves(given.data), "cycles": lambda: cycles(given.data, given.epochs)}
+    made["dither"] = lambda: dither(given.data)
     made["taps"] = lambda: taps(given.data, given.epochs)
     found = made[given.what]()
     if given.out:
