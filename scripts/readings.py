@@ -15,7 +15,7 @@ import warnings
 import numpy as np
 
 from diodeq.circuit import Circuit
-from diodeq.errors import InexactRuleWarning, NotRealizableError
+from diodeq.errors import InexactRuleWarning
 from diodeq.learning import datasets
 from diodeq.learning.datasets import Dataset
 from diodeq.learning.initial import fresh, technology_of
@@ -30,7 +30,7 @@ from diodeq.simulators.bench.codes import TapTable
 from diodeq.simulators.two_sided import best_amplitude, reader, two_sided
 
 AMPLITUDES = np.geomspace(5e-6, 5e-3, 10)
-RULES = ("coupled-learning", "coupled-learning:centered=yes", "coupled-learning:eta=0.3")
+RULES = ("hardware-linearization", "coupled-learning", "coupled-learning:centered=yes", "coupled-learning:eta=0.3")
 WIDE = "pumps.range=[-0.1,0.1]:limits.amperes=1"
 """Pumps for any amplitude, of 48 bits where the bench is ideal"""
 
@@ -101,10 +101,10 @@ def dither(data: str) -> dict[str, object]:
 
 
 def cycles(data: str, epochs: int) -> dict[str, object]:
-    """Training losses epoch by epoch at a constant rate, and what an exact engine says of the circuit at the end."""
+    """Training losses epoch by epoch at a constant rate."""
     found: dict[str, object] = {}
     for rule in RULES:
-        for bench in ("ideal", "ideal:holds.offset=1e-3", "ideal:holds.offset=3e-3", "ideal:holds.offset=0.01"):
+        for bench in ("ideal", "ideal:holds.offset=3e-3", "ideal:holds.offset=0.01"):
             losses = learned(data, f"bench:{data}:{bench}", rule, epochs)
             found[f"{rule} {bench}"] = losses
             least = int(np.argmin(losses))
@@ -124,10 +124,10 @@ def taps(data: str, epochs: int) -> dict[str, object]:
 
 
 def learned(data: str, engine: str, rule: str, epochs: int, rate: float = 0.03, how: str = "finer") -> list[float]:
-    """Losses of the training samples by an exact engine after every epoch, at a constant rate of Adam; as many as came
-    before the circuit asked for more than the bench has."""
+    """Losses of the training samples on the bench after every epoch, at a constant rate; by gradient descent
+    with momentum (Adam)."""
     loaded, recipe, circuit = begun(data)
-    bench, exact = create(engine), create("wave")
+    bench = create(engine)
     turned = parametrization(recipe, technology_of(recipe, "1N4148"))
     table = TapTable(bench.description.taps)
     theta = turned.read(circuit)
@@ -140,16 +140,12 @@ def learned(data: str, engine: str, rule: str, epochs: int, rate: float = 0.03, 
         order = random.permutation(len(drives))
         for at in range(0, len(order), recipe.batch_size):
             batch = order[at : at + recipe.batch_size]
-            try:
-                gradient = finder(bench, now, drives[batch], bind(recipe, circuit, loaded.y_train[batch]))
-            except NotRealizableError as error:  # it has run away
-                print(f"after {len(losses)} epochs: {error.problem}")
-                return losses
+            gradient = finder(bench, now, drives[batch], bind(recipe, circuit, loaded.y_train[batch]))
             now, state = turned.step(now, gradient, update, theta, state)
             if how != "finer":
                 now = now.with_conductances(tapped(table, now.conductances, random if how == "dithered" else None))
                 theta[:] = turned.read(now)
-        losses.append(bind(recipe, circuit, loaded.y_train)(exact.operate(now, drives).outputs)[0])
+        losses.append(bind(recipe, circuit, loaded.y_train)(bench.operate(now, drives).outputs)[0])
     return losses
 
 
