@@ -97,7 +97,7 @@ def boards(circuit, box, count, seed=1):
         values, currents = sources.values.copy(), circuit.current_sources.values
         values[constant] *= 1.0 + box.supply * shift
         change = random.uniform(-1.0, 1.0, len(currents))
-        board = circuit.with_conductances(circuit.conductances / (1.0 + box.tolerances * off))
+        board = circuit.with_conductances(circuit.conductances / (1.0 + box.of_parts(circuit) * off))
         board = board.with_values("current_sources", currents * (1.0 + box.supply * np.sign(change)))
         board = replace(board.with_values("voltage_sources", values), models=_models(circuit, box, random, number % 2))
         yield replace(board, temperature=box.cold + where * (box.hot - box.cold))

@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import inside
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.kinds import source_kinds
+from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.diode.temperature import BOLTZMANN, CHARGE, ZERO_CELSIUS
 from diodeq.devices.one_ports import Model, OnePorts, one_ports
 from diodeq.errors import InputError
 
 Index = NDArray[np.intp]
+NONE = np.zeros(0, np.intp)
 
 # What the models of diodes may say where several laws are meant.
 WARMED = frozenset(("is", "n", "rs", "bv", "ibv", "nbv", "eg", "xti", "tnom"))
@@ -46,14 +49,15 @@ class Box:
     inputs: float | Floats = 0.0
     own: Floats | None = None
 
-    @property
-    def tolerances(self) -> float | Floats:
-        """Of all resistors, or of each, float64[R]."""
-        return self.tolerance if self.own is None else self.own
+    def of_parts(self, circuit: Circuit) -> Floats:
+        """The tolerance of each resistor, float64[R]; those inside amplifiers have none."""
+        if self.own is not None:
+            return self.own
+        return np.where(inside(circuit, "resistors"), 0.0, self.tolerance)
 
     def centre(self, circuit: Circuit) -> Circuit:
         """The board in the middle of them: conductances are from ``G / (1 + t)`` to ``G / (1 - t)``."""
-        middle = circuit.with_conductances(circuit.conductances / (1.0 - np.square(self.tolerances)))
+        middle = circuit.with_conductances(circuit.conductances / (1.0 - self.of_parts(circuit) ** 2))
         return replace(middle, temperature=0.5 * (self.cold + self.hot))
 
     def pieces(self) -> list[Box]:
@@ -61,6 +65,12 @@ class Box:
         count = max(1, int(np.ceil((self.hot - self.cold) / KELVINS)))
         edges = np.linspace(self.cold, self.hot, count + 1).tolist()
         return [replace(self, cold=low, hot=high) for low, high in itertools.pairwise(edges)]
+
+    @property
+    def of_resistors_alone(self) -> bool:
+        """Whether nothing but resistors is off, all by the same share."""
+        others = self.supply or any(self.parameters) or np.any(self.inputs) or self.own is not None
+        return self.cold == self.hot and not others
 
     def sources(self, circuit: Circuit) -> tuple[Floats, sparse.csr_array]:
         """By how many volts or amperes [s] each source may be off, and what each input's deviation, as large as may be,
@@ -74,11 +84,13 @@ class Box:
         """The shares by which diodes' own parameters may be off."""
         return self.saturation, self.emission, self.series
 
-    def laws(self, models: Sequence[Model], which: Index) -> tuple[OnePorts, ...]:
-        """The laws of one-ports that follow ``models[which]``, with the least and with the largest currents."""
+    def laws(self, models: Sequence[Model], which: Index, fixed: Index = NONE) -> tuple[OnePorts, ...]:
+        """The laws of one-ports that follow ``models[which]``, with the least and with the largest currents; models
+        ``fixed`` are inside amplifiers and have no tolerances."""
         ends: list[tuple[float, tuple[Model, ...]]] = []
         for celsius, sign in ((self.cold, -1.0), (self.hot, 1.0)):
-            made = [self._moved(model, sign) if number in which else model for number, model in enumerate(models)]
+            moved = np.setdiff1d(which, fixed)
+            made = [self._moved(model, sign) if number in moved else model for number, model in enumerate(models)]
             if (celsius, tuple(made)) not in ends:
                 ends.append((celsius, tuple(made)))
         return tuple(one_ports(made, which, celsius) for celsius, made in ends)
@@ -94,7 +106,7 @@ class Box:
             given[key] = model.get(key) * (1.0 + sign * share)
         return replace(model, parameters=tuple(given.items()))
 
-    def nested(self, models: Sequence[Model], which: Index) -> tuple[Floats, Floats] | None:
+    def nested(self, models: Sequence[Model], which: Index, fixed: Index = NONE) -> tuple[Floats, Floats] | None:
         """The voltages [d] between which all laws are between those of ``laws``; None where there is but one.
 
         With temperature: of ``Is(T) (exp(v / n Vt) - 1)`` with SPICE's ``d ln Is / dT = (EG / n Vt + XTI / n) / T`` the
@@ -106,15 +118,17 @@ class Box:
         """
         if self.hot == self.cold and not any(self.parameters):
             return None
-        low, high = np.empty(len(models)), np.empty(len(models))
+        low, high = np.full(len(models), -np.inf), np.full(len(models), np.inf)
         for number in np.unique(which).tolist():
             model = models[number]
+            if isinstance(model, CurveModel) and (number in fixed or not any(self.parameters)):
+                continue  # the same at all temperatures
             if not isinstance(model, DiodeModel) or not {key for key, _ in model.at_rest().parameters} <= WARMED:
                 raise InputError(
                     f"the current of {model.name} is not known to grow with temperature alone",
                     "leave out --temperature, or give one temperature, and no tolerances of diodes",
                 )
-            if self.emission and not self.cold == self.hot == model.get("tnom"):
+            if self.emission and number not in fixed and not self.cold == self.hot == model.get("tnom"):
                 raise InputError(
                     f"what N of {model.name} does to IS at other temperatures is not bounded",
                     f"leave out --temperature or the tolerance of N (at {model.get('tnom'):g} °C it is)",

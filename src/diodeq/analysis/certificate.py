@@ -122,13 +122,9 @@ class CircuitCertificate:
 def doubt(circuit: Circuit) -> str | None:
     """Why it is not proved that a sound circuit has one operating point at most; None where it is: its one-ports' laws
     never fall, and it is passive or has a certificate."""
-    used = np.unique(one_port_models(circuit))
-    laws = one_ports(circuit.models, used, circuit.temperature)
-    reach = np.full(len(used), REACH)
-    for k in np.flatnonzero(~(laws.chord(-reach, reach)[0] >= 0.0))[:1].tolist():
-        return (
-            f"the current of a {circuit.models[used[k]].name} falls at one voltage as that rises (ISR or IKR do that)"
-        )
+    reason = falling(circuit)
+    if reason is not None:
+        return reason
     if all(spec.passive for spec in kinds_of(circuit).values()):
         return None
     active = "it has amplifiers, and nothing proves the contrary"
@@ -138,6 +134,18 @@ def doubt(circuit: Circuit) -> str | None:
         return None if certify_circuit(circuit).unique else active
     except InputError:
         return active
+
+
+def falling(circuit: Circuit) -> str | None:
+    """Which one-port's law is not proved to rise everywhere, in words; None where all do."""
+    used = np.unique(one_port_models(circuit))
+    laws = one_ports(circuit.models, used, circuit.temperature)
+    reach = np.full(len(used), REACH)
+    for k in np.flatnonzero(~(laws.chord(-reach, reach)[0] >= 0.0))[:1].tolist():
+        return (
+            f"the current of a {circuit.models[used[k]].name} falls at one voltage as that rises (ISR or IKR do that)"
+        )
+    return None
 
 
 def certify_circuit(circuit: Circuit) -> CircuitCertificate:

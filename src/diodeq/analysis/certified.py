@@ -10,17 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.analysis.bounds import KINDS, Bounds
 from diodeq.analysis.box import Box
-from diodeq.analysis.certificate import doubt
-from diodeq.analysis.enclosure import enclose
-from diodeq.analysis.passive import Passive
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.errors import InputError
 from diodeq.simulators.base import Simulator
 
-# Resistors times samples that are bounded at a time.
-ENTRIES = 1 << 21
 # Among these a sample's largest tolerance is looked for: a seventh apart, up to 50 %.
 TOLERANCES = np.geomspace(1e-4, 0.5, 64)
 
@@ -33,13 +29,15 @@ class Certified:
 
     ``bounds`` float64[B, n_out]: volts by which each output may be off the drawn circuit's. ``kept`` bool[B]: whether
     no board changes the sample's decision (the highest output; of one output, whether it is positive). ``right``
-    bool[B]: whether the drawn circuit's decision is the label's, None without labels.
+    bool[B]: whether the drawn circuit's decision is the label's, None without labels. ``kinds`` int[B]: by which of
+    ``bounds.KINDS`` each sample is bounded.
     """
 
     box: Box
     bounds: Floats
     kept: NDArray[np.bool_]
     right: NDArray[np.bool_] | None
+    kinds: NDArray[np.intp]
 
     @property
     def accuracy(self) -> float | None:
@@ -51,9 +49,16 @@ class Certified:
         """The share of samples that every board decides as their labels."""
         return None if self.right is None else float(np.mean(self.right & self.kept))
 
+    @property
+    def bound(self) -> str:
+        """The weakest of ``bounds.KINDS`` that any sample's bounds are of."""
+        return KINDS[int(self.kinds.max(initial=0))]
+
     def to_json(self) -> dict[str, Any]:
         """As a plain dict; a bound is None where there is none."""
         largest = float(self.bounds.max(initial=0.0))
+        median = float(np.median(self.bounds.max(axis=1)))
+        count = np.bincount(self.kinds, minlength=len(KINDS)).tolist()
         return {
             "tolerance": self.box.tolerance,
             "supply": self.box.supply,
@@ -63,8 +68,10 @@ class Certified:
             "accuracy": self.accuracy,
             "certified_accuracy": self.certified_accuracy,
             "certified_decisions": float(np.mean(self.kept)),
+            "bound": self.bound,
+            "bounded_by": {kind: number for kind, number in zip(KINDS, count, strict=True) if number},
             "largest_bound_volts": largest if np.isfinite(largest) else None,
-            "median_bound_volts": float(np.median(self.bounds.max(axis=1))) if np.isfinite(largest) else None,
+            "median_bound_volts": median if np.isfinite(median) else None,
         }
 
 
@@ -81,20 +88,17 @@ def certify(
     ``tell`` is called with the number of samples that are done, of all boxes and their pieces.
 
     Raises:
-        InputError: no outputs, or a circuit that is not of resistors, one-ports that never fall, and sources.
+        InputError: no outputs, or a one-port whose law falls.
     """
     if not len(circuit.outputs) or not len(drives):
         raise InputError(f"circuit {circuit.title!r} has no outputs or no samples", "give it some")
-    passive = Passive.of(circuit)
-    reason = doubt(circuit)
-    if reason is not None:
-        raise InputError(f"circuit {circuit.title!r} is not certified: {reason}", "look at it by simulation")
+    bounding = Bounds.of(circuit)
     drawn = engine.operate(circuit, drives).outputs
     found, done = [], itertools.count(1)
     for box in boxes:
-        bounds, kept = _within(passive, circuit, drives, drawn, box, engine, lambda: tell(next(done)))
+        bounds, kept, kinds = _within(bounding, drives, drawn, box, engine, lambda: tell(next(done)))
         right = None if labels is None else _decisions(drawn) == labels
-        found.append(Certified(box, bounds, kept, right))
+        found.append(Certified(box, bounds, kept, right, kinds))
     return found
 
 
@@ -103,7 +107,7 @@ def largest_tolerances(circuit: Circuit, drives: Floats, engine: Simulator, box:
 
     ``box`` says all but the tolerance.
     """
-    passive = Passive.of(circuit)
+    bounding = Bounds.of(circuit)
     drawn = engine.operate(circuit, drives).outputs
     kept, lost = np.full(len(drives), -1), np.full(len(drives), len(TOLERANCES))
     while True:
@@ -114,38 +118,39 @@ def largest_tolerances(circuit: Circuit, drives: Floats, engine: Simulator, box:
         for number in np.unique(middle[open_]).tolist():
             rows = np.flatnonzero(open_ & (middle == number))
             one = replace(box, tolerance=float(TOLERANCES[number]))
-            _, keeps = _within(passive, circuit, drives[rows], drawn[rows], one, engine, lambda: None)
+            _, keeps, _ = _within(bounding, drives[rows], drawn[rows], one, engine, lambda: None)
             kept[rows[keeps]], lost[rows[~keeps]] = number, number
 
 
 def _within(
-    passive: Passive,
-    circuit: Circuit,
+    bounding: Bounds,
     drives: Floats,
     drawn: Floats,
     box: Box,
     engine: Simulator,
     step: Callable[[], object],
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Bounds [B, n_out] beside the drawn outputs [B, n_out], and which decisions are kept, [B]."""
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.intp]]:
+    """Bounds [B, n_out] beside the drawn outputs [B, n_out], which decisions are kept, [B], and by which ``KINDS``."""
+    circuit = bounding.circuit
     rows = circuit.output_injections(np.eye(drawn.shape[1]))
     count = len(rows)
     chosen = _decisions(drawn)
     bounds, kept = np.zeros_like(drawn), np.ones(len(drawn), bool)
-    at_once = max(1, ENTRIES // max(1, len(circuit.resistors)))
+    kinds = np.zeros(len(drawn), np.intp)
     for piece in box.pieces():
         point = engine.operate(piece.centre(circuit), drives)
-        for at in range(0, len(drives), at_once):
-            some = slice(at, at + at_once)
+        for at in range(0, len(drives), bounding.at_once):
+            some = slice(at, at + bounding.at_once)
             outputs, best = point.outputs[some], chosen[some]
-            where = enclose(passive, piece, point, some)
             pairs, gaps = _rivals(rows, best, outputs)
-            off = where.reach(np.concatenate([np.broadcast_to(rows, (len(best), *rows.shape)), pairs], axis=1))
+            every = np.concatenate([np.broadcast_to(rows, (len(best), *rows.shape)), pairs], axis=1)
+            off, by = bounding.reach(piece, point, some, every)
+            kinds[some] = np.maximum(kinds[some], by)
             bounds[some] = np.maximum(bounds[some], off[:, :count] + np.abs(outputs - drawn[some]))
             kept[some] &= (gaps > off[:, count:]).all(axis=1)
             for _ in best:
                 step()
-    return bounds, kept
+    return bounds, kept, kinds
 
 
 def _rivals(rows: Floats, best: NDArray[np.intp], outputs: Floats) -> tuple[Floats, Floats]:

@@ -75,7 +75,7 @@ class Boards:
             passive,
             np.ascontiguousarray(volts.T),
             circuit.conductances[number],
-            np.broadcast_to(box.tolerances, (len(circuit.resistors),))[number],
+            box.of_parts(circuit)[number],
             _apart(passive.holds, sources, inputs),
             np.asarray(passive.sends @ circuit.source_values(point.drives[samples]).T)[passive.free],
             _apart(passive.sends, sources, inputs)[passive.free],

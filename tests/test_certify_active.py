@@ -1,0 +1,128 @@
+"""Certificates of circuits with buffers, transformers, gyrators and amplifiers: no board is outside."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from diodeq.analysis.bounds import Bounds
+from diodeq.analysis.box import Box
+from diodeq.analysis.certified import certify
+from diodeq.circuit.amplifiers import inside
+from diodeq.devices import catalogue
+from diodeq.network import Network, Stage
+from diodeq.simulators import create
+from diodeq.synthesis.compile import compile_network
+
+
+@pytest.fixture(scope="module")
+def wave():
+    with create("wave", 1) as engine:
+        yield engine
+
+
+def perceptron():
+    random = np.random.default_rng(1)
+    first = Stage(random.normal(size=(3, 2)), random.normal(size=3))
+    return Network([first, Stage(random.normal(size=(2, 3)), random.normal(size=2), activation="identity")])
+
+
+def equilibrium():
+    random = np.random.default_rng(2)
+    a, p = 0.6 * random.normal(size=(3, 3)), 0.4 * random.normal(size=(3, 3))
+    w = 0.5 * np.eye(3) - a.T @ a + p - p.T
+    return Network([Stage(random.normal(size=(3, 2)), random.normal(size=3), w)])
+
+
+CIRCUITS = {
+    "buffers": (perceptron, "buffered", {}),
+    "transformers and gyrators": (equilibrium, "transformer-gyrator", {}),
+    "amplifiers": (perceptron, "precision", {"amplifier": "TL074"}),
+}
+
+
+def made(name):
+    network, realization, more = CIRCUITS[name]
+    return compile_network(network(), realization, diode="1N4148", **more).circuit
+
+
+def boards(circuit, box, count):
+    random = np.random.default_rng(3)
+    for number in range(count):
+        off = random.uniform(-1.0, 1.0, len(circuit.resistors))
+        off = np.sign(off) if number % 2 else off
+        yield circuit.with_conductances(circuit.conductances / (1.0 + box.of_parts(circuit) * off))
+
+
+def corner(circuit, box, drives, wave):
+    """How far the first output of a sample moves to the corner of its gradient."""
+    centre, ends = box.centre(circuit), circuit.resistors.terminals
+    one = wave.operate(centre, drives)
+    adjoint = wave.small_signal(one, np.eye(1, len(circuit.outputs)))
+    across = [(each[:, ends[:, 0]] - each[:, ends[:, 1]])[0] for each in (one.node_voltages, adjoint.node_voltages)]
+    off = np.sign(across[0] * across[1]) * box.of_parts(circuit)
+    found = [wave.operate(circuit.with_conductances(circuit.conductances / (1 + s * off)), drives) for s in (1, -1)]
+    return max(abs(each.outputs[0, 0] - one.outputs[0, 0]) for each in found)
+
+
+@pytest.mark.parametrize("box", [Box(0.002), Box(0.01)], ids=str)
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_no_board_is_outside_and_the_worst_corner_is_near(name, box, wave):
+    circuit = made(name)
+    drives = np.random.default_rng(0).uniform(-1.0, 1.0, (4, len(circuit.inputs)))
+    drives = circuit.scaling.to_volts(drives)
+    point = wave.operate(box.centre(circuit), drives)
+    rows = np.broadcast_to(
+        circuit.output_injections(np.eye(len(circuit.outputs))), (4, len(circuit.outputs), len(circuit.nodes))
+    )
+    off, kinds = Bounds.of(circuit).reach(box, point, slice(None), rows)
+    assert (kinds == 1).sum() >= 3
+    for board in boards(circuit, box, 16):
+        assert (np.abs(wave.operate(board, drives).outputs - point.outputs) <= off).all()
+    for row in np.flatnonzero(kinds == 1).tolist():
+        assert off[row, 0] <= 1.5 * corner(circuit, box, drives[row : row + 1], wave) + 1e-5
+
+
+def test_amplifiers_insides_have_no_tolerance():
+    circuit = made("amplifiers")
+    own = inside(circuit, "resistors")
+    assert own.any()
+    assert not Box(0.01).of_parts(circuit)[own].any()
+    assert np.array_equal(Box(0.01).centre(circuit).conductances[own], circuit.conductances[own])
+
+
+def test_the_norm_bounds_where_nothing_else_does_and_says_so(wave):
+    circuit = made("buffers")
+    drives = circuit.scaling.to_volts(np.random.default_rng(0).uniform(-1.0, 1.0, (3, len(circuit.inputs))))
+    (near,) = certify(circuit, drives, None, [Box(0.01)], wave)
+    (far,) = certify(circuit, drives, None, [Box(0.6)], wave)
+    assert (near.bound, near.to_json()["bounded_by"]) == ("krawczyk", {"krawczyk": 3})
+    assert far.bound in ("norm", "none")
+    (other,) = certify(circuit, drives, None, [Box(0.6, supply=0.01)], wave)
+    assert other.bound == "none"
+    assert not other.kept.any()
+
+
+def test_sources_diodes_and_temperature_are_in_the_bounds(wave):
+    circuit = made("buffers")
+    drives = circuit.scaling.to_volts(np.random.default_rng(0).uniform(-1.0, 1.0, (3, len(circuit.inputs))))
+    box = Box(0.001, supply=0.002, cold=25.0, hot=29.0, saturation=0.1, series=0.1, inputs=0.01)
+    point = wave.operate(box.centre(circuit), drives)
+    rows = np.broadcast_to(circuit.output_injections(np.eye(2)), (3, 2, len(circuit.nodes)))
+    off, kinds = Bounds.of(circuit).reach(box, point, slice(None), rows)
+    assert (kinds == 1).all()
+    random = np.random.default_rng(4)
+    model, sources = circuit.models[0], circuit.voltage_sources.values
+    assert model == catalogue.get("1N4148")
+    for number in range(16):
+        board = next(boards(circuit, box, 1))
+        share = np.sign(random.uniform(-1.0, 1.0, 2))
+        given = dict(model.parameters)
+        given |= {"is": model.get("is") * (1.0 + 0.1 * share[0]), "rs": model.get("rs") * (1.0 + 0.1 * share[1])}
+        board = replace(board, models=(replace(model, parameters=tuple(given.items())), *circuit.models[1:]))
+        board = board.with_values(
+            "voltage_sources", sources * (1.0 + 0.002 * np.sign(random.uniform(-1, 1, len(sources))))
+        )
+        board = replace(board, temperature=25.0 if number % 2 else 29.0)
+        moved = drives + 0.01 * np.sign(random.uniform(-1.0, 1.0, drives.shape))
+        assert (np.abs(wave.operate(board, moved).outputs - point.outputs) <= off).all()
