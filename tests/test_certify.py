@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 
 import diodeq
+from diodeq.analysis.assignment import assign
 from diodeq.analysis.box import Box
-from diodeq.analysis.certified import certify, largest_tolerances
+from diodeq.analysis.certified import certify, largest_tolerances, radii
 from diodeq.analysis.comparison import Boards
 from diodeq.analysis.enclosure import enclose
 from diodeq.analysis.passive import Passive
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import bank
-from diodeq.circuit.inputs import Inputs
+from diodeq.circuit.inputs import Inputs, Units
 from diodeq.circuit.proof import attainable
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.one_ports import one_ports
-from diodeq.errors import InputError
+from diodeq.errors import InputError, UsageError
 from diodeq.simulators import create
 from diodeq.synthesis.layered import layered
 
@@ -252,6 +253,34 @@ def test_certified_decisions_are_kept_by_every_board_and_lost_ones_are_near(wave
     assert near.kept.all()
 
 
+def test_the_resistors_that_matter_are_tight_and_keep_what_all_tight_ones_keep(wave):
+    circuit = small()
+    drives = volts(circuit, 20)
+    (tight,) = certify(circuit, drives, None, [Box(0.01)], wave)
+    (loose,) = certify(circuit, drives, None, [Box(0.1)], wave)
+    found = assign(circuit, drives, Box(0.0), 0.01, 0.1, wave)
+    assert 0 < found.tightened.sum() < len(circuit.resistors)
+    assert loose.kept.sum() < tight.kept.sum()
+    assert (found.kept >= tight.kept).all()
+    (again,) = certify(circuit, drives, None, [Box(0.0, own=found.tolerances)], wave)
+    assert np.array_equal(again.kept, found.kept)
+    with pytest.raises(UsageError, match="tighter one first"):
+        assign(circuit, drives, Box(0.0), 0.1, 0.01, wave)
+
+
+def test_inputs_within_their_radius_keep_decisions(wave):
+    circuit = replace(small(), units=Units(np.zeros(4), np.array([1.0, 2.0, 1.0, 0.5]), limit=5.0))
+    drives = volts(circuit, 12)
+    found = radii(circuit, drives, wave, Box(0.01))
+    chosen = wave.operate(circuit, drives).outputs.argmax(axis=1)
+    assert (found > 0.0).sum() >= 6
+    for sign in itertools.product((-1.0, 1.0), repeat=4):
+        moved = drives + found[:, None] * circuit.scaling.scale * np.array(sign)
+        assert np.array_equal(wave.operate(circuit, moved).outputs.argmax(axis=1), chosen)
+    wider = replace(Box(0.01), inputs=2.0 * found.max() * circuit.scaling.scale)
+    assert not certify(circuit, drives, None, [wider], wave)[0].kept.all()
+
+
 def test_a_circuit_is_certified_at_its_own_temperature(wave):
     circuit = replace(small(), temperature=85.0)
     drives = volts(circuit)
@@ -432,5 +461,17 @@ def test_the_command_says_what_is_proved(name, tmp_path, capsys):
     assert picture.stat().st_size > 1000
     assert main(command) == 0
     assert "bounds of every board" in capsys.readouterr().out
+    more = ["--assign", "1%,5%", "--radius", "--diodes", "is=10%,rs=5%", "--input-error", "1m", "--tolerance", "1%"]
+    assert main([*command, *more, "--json"]) == 0
+    wider = json.loads(capsys.readouterr().out)
+    assert wider["largest_bound_volts"] > found["tolerances"][0]["largest_bound_volts"]
+    assert wider["tolerances"][0]["bounded_by"] == {"componentwise": 4}
+    assert len(wider["radii"]) == 4
+    assert wider["assignment"]["tight_resistors"] == len(wider["assignment"]["which_are_tight"])
+    assert main([*command, *more]) == 0
+    assert "inputs may be off" in capsys.readouterr().out
+    assert main([*command, "--assign", "1%"]) == 2
+    assert main([*command, "--diodes", "vj=1%"]) == 2
+    assert "is=30%" in capsys.readouterr().err
     assert main([*command, "--tolerance", "x"]) == 2
     assert "tolerance" in capsys.readouterr().err

@@ -19,6 +19,8 @@ from diodeq.simulators.base import Simulator
 
 # Among these a sample's largest tolerance is looked for: a seventh apart, up to 50 %.
 TOLERANCES = np.geomspace(1e-4, 0.5, 64)
+# And among these, its largest deviation of inputs.
+RADII = np.geomspace(1e-5, 1.0, 64)
 
 Tell = Callable[[int], object]
 
@@ -107,17 +109,35 @@ def largest_tolerances(circuit: Circuit, drives: Floats, engine: Simulator, box:
 
     ``box`` says all but the tolerance.
     """
+    return _largest(circuit, drives, engine, TOLERANCES, lambda each: replace(box, tolerance=each))
+
+
+def radii(circuit: Circuit, drives: Floats, engine: Simulator, box: Box) -> Floats:
+    """How far all inputs at once may be off, in the user's units, with each sample's decision kept, float64[B]: the
+    largest of ``RADII`` times the largest range of a feature that the supply allows; 0 where none is.
+
+    ``box`` says all but the inputs.
+    """
+    scale = np.abs(circuit.scaling.scale)
+    unit = float(np.abs(drives).max(initial=0.0) / scale.max(initial=1e-300))
+    return unit * _largest(circuit, drives, engine, RADII, lambda each: replace(box, inputs=each * unit * scale))
+
+
+def _largest(
+    circuit: Circuit, drives: Floats, engine: Simulator, sizes: Floats, boxed: Callable[[float], Box]
+) -> Floats:
+    """The largest of ``sizes`` whose box is certified to keep each sample's decision, float64[B]; 0 where none is."""
     bounding = Bounds.of(circuit)
     drawn = engine.operate(circuit, drives).outputs
-    kept, lost = np.full(len(drives), -1), np.full(len(drives), len(TOLERANCES))
+    kept, lost = np.full(len(drives), -1), np.full(len(drives), len(sizes))
     while True:
         middle = (kept + lost) // 2
         open_ = lost - kept > 1
         if not open_.any():
-            return np.asarray(np.append(TOLERANCES, 0.0)[kept], np.float64)
+            return np.asarray(np.append(sizes, 0.0)[kept], np.float64)
         for number in np.unique(middle[open_]).tolist():
             rows = np.flatnonzero(open_ & (middle == number))
-            one = replace(box, tolerance=float(TOLERANCES[number]))
+            one = boxed(float(sizes[number]))
             _, keeps, _ = _within(bounding, drives[rows], drawn[rows], one, engine, lambda: None)
             kept[rows[keeps]], lost[rows[~keeps]] = number, number
 
@@ -142,7 +162,7 @@ def _within(
         for at in range(0, len(drives), bounding.at_once):
             some = slice(at, at + bounding.at_once)
             outputs, best = point.outputs[some], chosen[some]
-            pairs, gaps = _rivals(rows, best, outputs)
+            pairs, gaps = rivals(rows, best, outputs)
             every = np.concatenate([np.broadcast_to(rows, (len(best), *rows.shape)), pairs], axis=1)
             off, by = bounding.reach(piece, point, some, every)
             kinds[some] = np.maximum(kinds[some], by)
@@ -153,7 +173,7 @@ def _within(
     return bounds, kept, kinds
 
 
-def _rivals(rows: Floats, best: NDArray[np.intp], outputs: Floats) -> tuple[Floats, Floats]:
+def rivals(rows: Floats, best: NDArray[np.intp], outputs: Floats) -> tuple[Floats, Floats]:
     """What each decision hangs on: rows [B, k, N] of the ``best`` output less every other (of one output, its sign),
     and their volts [B, k]."""
     if len(rows) == 1:

@@ -96,7 +96,7 @@ class Enclosure:
         passive = boards.passive
         wanted = np.broadcast_to(rows[..., passive.free], (len(self._off), rows.shape[-2], len(passive.free)))
         held = np.abs(np.where(boards.supply > 0.0, rows, 0.0)) @ boards.supply
-        x = np.ascontiguousarray(np.linalg.solve(self._matrix.swapaxes(1, 2), wanted.swapaxes(1, 2)).swapaxes(1, 2))
+        x = self._adjoint(wanted)
         rest = np.abs(wanted - x @ self._matrix)
         slack = np.abs(self._matrix).sum(axis=2) * boards.slack[:, None]
         with np.errstate(invalid="ignore"):
@@ -107,6 +107,18 @@ class Enclosure:
         plainly = (np.abs(wanted) @ self._off[:, :, None])[:, :, 0]
         found = np.fmin(found * (1.0 + ROUNDING), plainly) + held
         return np.where(self._bounded[:, None], found, np.inf)
+
+    def taken(self, rows: Floats) -> Floats:
+        """The volts float64[B, k, n] of ``reach`` that each of ``passive.resistors`` takes."""
+        x = self._adjoint(rows[..., self._boards.passive.free])
+        padded = np.concatenate([x, np.zeros((*x.shape[:2], 1))], axis=2)
+        first, second = self._boards.passive.resistors.ends.T
+        return np.asarray(np.abs(padded[:, :, first] - padded[:, :, second]) * self._through.T[:, None, :])
+
+    def _adjoint(self, wanted: Floats) -> Floats:
+        """Solutions [B, k, n] of the transposed matrices and ``wanted`` [B, k, n]."""
+        solutions = np.linalg.solve(self._matrix.swapaxes(1, 2), wanted.swapaxes(1, 2))
+        return np.ascontiguousarray(solutions.swapaxes(1, 2))
 
 
 def _chords(boards: Boards, lowest: Floats, highest: Floats) -> list[tuple[Floats, Floats]]:

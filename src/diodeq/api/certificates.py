@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +13,7 @@ from diodeq.analysis.certified import Certified
 from diodeq.analysis.certified import certify as certified
 from diodeq.api.units import labels_in, volts_of
 from diodeq.circuit import Circuit
+from diodeq.errors import UsageError
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
 
@@ -24,6 +26,8 @@ def certify(
     tolerances: Sequence[float] = (0.01,),
     supply: float = 0.0,
     temperatures: tuple[float, float] | None = None,
+    diodes: Mapping[str, float] | None = None,
+    input_error: float = 0.0,
     units: str = "network",
     simulator: str = "wave",
     workers: int | None = None,
@@ -33,15 +37,17 @@ def certify(
     """Bounds of every output on every board, and which decisions no board can change, for each tolerance.
 
     Args:
-        circuit: of resistors, diodes (or other one-ports) and sources.
+        circuit: any; bounds are tighter for those of resistors, diodes (or other one-ports) and sources.
         inputs: float64[B, n_in]. labels: class numbers int[B]. units: of inputs.
         tolerances: of all resistances, shares. supply: of constant sources, a share.
         temperatures: °C, the coldest and the hottest; the circuit's own by default.
+        diodes: of their IS, N and RS, shares, as {"is": 0.3}. input_error: volts by which every input may be off.
         simulator, workers, time_limit: what solves the board in the middle.
         on_sample: called with the number of samples that are done.
 
     Raises:
-        InputError: the circuit has other parts, laws that fall, or none that are known to grow with temperature.
+        InputError: the circuit has laws that fall, or none that are known to grow with temperature.
+        UsageError: diodes have no such parameter.
 
     Example:
         >>> import diodeq
@@ -52,6 +58,32 @@ def certify(
     drives = volts_of(circuit, inputs, units)
     known = None if labels is None or circuit.scaling.regresses else labels_in(circuit, labels, units)
     classes = None if known is None else known.astype(np.int64)
-    boxes = [Box(each, supply, *(temperatures or (circuit.temperature,) * 2)) for each in tolerances]
+    box = boxed(circuit, supply=supply, temperatures=temperatures, diodes=diodes, input_error=input_error)
+    boxes = [replace(box, tolerance=each) for each in tolerances]
     with create(simulator, workers, time_limit) as engine:
         return certified(circuit, drives, classes, boxes, engine, on_sample)
+
+
+def boxed(
+    circuit: Circuit,
+    *,
+    tolerance: float = 0.0,
+    supply: float = 0.0,
+    temperatures: tuple[float, float] | None = None,
+    diodes: Mapping[str, float] | None = None,
+    input_error: float = 0.0,
+) -> Box:
+    """The boards of a circuit whose parts are off by so much at most; arguments as of `certify`.
+
+    Raises:
+        UsageError: diodes have no such parameter, or a share is none.
+    """
+    own = dict(diodes or {})
+    unknown = sorted(set(own) - {"is", "n", "rs"})
+    if unknown or not all(0.0 <= share < 1.0 for share in own.values()):
+        raise UsageError(
+            f"{unknown[0] if unknown else own!r} is no tolerance of diodes", "write such as is=30%,n=2%,rs=20%"
+        )
+    cold, hot = temperatures or (circuit.temperature,) * 2
+    shares = (own.get("is", 0.0), own.get("n", 0.0), own.get("rs", 0.0))
+    return Box(tolerance, supply, cold, hot, *shares, inputs=input_error)

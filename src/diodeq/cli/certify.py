@@ -11,7 +11,7 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.cli.console import bar
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.variation import Variation
@@ -29,6 +29,23 @@ def _tolerances(context: click.Context, parameter: click.Parameter, value: str) 
     return tuple(Variation.parse(f"tolerance={word}").tolerance for word in value.split(","))
 
 
+def _pair(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    found = _tolerances(context, parameter, value)
+    if len(found) != 2:
+        raise UsageError(f"{value!r} is not two tolerances", "write the tighter and the looser one, such as 1%,5%")
+    return found
+
+
+def _shares(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, float]:
+    found = {}
+    for word in (value or "").split(",") if value else ():
+        key, _, share = word.partition("=")
+        found[key.strip().lower()] = Variation.parse(f"tolerance={share}").tolerance
+    return found
+
+
 @click.command("certify")
 @click.argument("circuit", type=click.Path(path_type=Path))
 @sampled
@@ -44,7 +61,11 @@ def _tolerances(context: click.Context, parameter: click.Parameter, value: str) 
 )
 @click.option("--supply", metavar="T", default="0%", show_default=True, help="Of every constant source.")
 @click.option("--temperature", metavar="COLD:HOT", help="°C, such as 0:70.  [default: the circuit's own]")
+@click.option("--diodes", callback=_shares, metavar="is=T,n=T,rs=T", help="Of diodes' parameters, such as is=30%.")
+@click.option("--input-error", type=Amount("V"), default=0.0, help="Volts by which every input may be off.")
 @click.option("--largest", is_flag=True, help="Find the largest tolerance that keeps each sample's decision, too.")
+@click.option("--radius", is_flag=True, help="Find how far inputs may be off, with resistors as drawn, too.")
+@click.option("--assign", callback=_pair, metavar="TIGHT,LOOSE", help="Find which resistors must be tight: 1%,5%.")
 @click.option("--plot", "picture", type=WRITTEN, help="Draw certified accuracy over tolerance (.svg, .png, .pdf).")
 @SIMULATOR
 @WORKERS
@@ -56,7 +77,11 @@ def certify(
     tolerances: tuple[float, ...],
     supply: str,
     temperature: str | None,
+    diodes: dict[str, float],
+    input_error: float,
     largest: bool,
+    radius: bool,
+    assign: tuple[float, ...] | None,
     picture: Path | None,
     simulator: str,
     workers: int | None,
@@ -66,14 +91,15 @@ def certify(
 ) -> None:
     """Prove for each sample how far any board of CIRCUIT can be off, and whether any can change the decision.
 
-    A bound, not a sample of boards: every resistor, source and temperature may be anywhere in its range. It is for
-    circuits of resistors, diodes and sources, as `diodeq train` makes them. Resistors' own change with temperature is
-    not in it: add it to --tolerance.
+    A bound, not a sample of boards: every resistor, source and temperature may be anywhere in its range. It is
+    tightest for circuits of resistors, diodes and sources, as `diodeq train` makes them. Resistors' own change with
+    temperature is not in it: add it to --tolerance.
 
     Example: diodeq certify run/circuit.npz --data digits --tolerance 1% --temperature 20:30
     """
-    from diodeq.analysis.box import Box
-    from diodeq.analysis.certified import largest_tolerances
+    from diodeq.analysis.assignment import assign as assigned
+    from diodeq.analysis.certified import largest_tolerances, radii
+    from diodeq.api.certificates import boxed
     from diodeq.api.certificates import certify as proved
     from diodeq.simulators import create
 
@@ -87,21 +113,24 @@ def certify(
     if temperature is not None:
         given_range = Variation.parse(f"temperature={temperature}")
         cold, hot = given_range.coldest, given_range.hottest
-    box = Box(tolerances[0], spread.supply_error, cold, hot)
+    asked: dict[str, Any] = {"supply": spread.supply_error, "temperatures": (cold, hot)}
+    box = boxed(loaded, **asked, diodes=diodes, input_error=input_error)
     drives, labels = Samples(**given).read(circuit, loaded)
     if drives is None:
         raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
     decides = not loaded.scaling.regresses
-    if largest and not decides:
-        raise UsageError(f"circuit {loaded.title!r} decides nothing: its outputs are quantities", "leave --largest out")
+    for option, wanted in (("--largest", largest), ("--radius", radius), ("--assign", assign)):
+        if wanted and not decides:
+            raise UsageError(f"circuit {loaded.title!r} decides nothing, it has quantities", f"leave {option} out")
     drives, labels = drives[:samples], None if labels is None else labels[:samples]
     began = time.perf_counter()
     with bar("samples", len(drives) * len(box.pieces()) * len(tolerances)) as tell:
         found = proved(
             *(loaded, drives, labels),
             tolerances=tolerances,
-            supply=box.supply,
-            temperatures=(box.cold, box.hot),
+            **asked,
+            diodes=diodes,
+            input_error=input_error,
             units="volts",
             simulator=simulator,
             workers=workers,
@@ -110,6 +139,8 @@ def certify(
         )
     with create(simulator, workers, time_limit) as engine:
         most = largest_tolerances(loaded, drives, engine, box) if largest else None
+        around = radii(loaded, drives, engine, box) if radius else None
+        parts = assigned(loaded, drives, box, assign[0], assign[1], engine) if assign else None
         version = engine.version
     document = {
         "circuit": loaded.title,
@@ -119,6 +150,17 @@ def certify(
         **{key: found[-1].to_json()[key] for key in ("accuracy", "certified_accuracy", "largest_bound_volts")},
         "tolerances": [each.to_json() for each in found],
         "largest_tolerances": None if most is None else most.tolist(),
+        "radii": None if around is None else around.tolist(),
+        "assignment": None
+        if parts is None
+        else {
+            "tight": parts.tight,
+            "loose": parts.loose,
+            "tight_resistors": int(parts.tightened.sum()),
+            "loose_resistors": int((~parts.tightened).sum()),
+            "certified_decisions": float(np.mean(parts.kept)),
+            "which_are_tight": np.flatnonzero(parts.tightened).tolist(),
+        },
     }
     if picture is not None:
         from diodeq.report.certified_plot import certified_figure
@@ -135,6 +177,15 @@ def certify(
     if most is not None:
         low, middle = np.percentile(most, [5, 50]).tolist()
         say(f"a sample keeps its decision up to {percent(middle)} in the median, 95 % of them up to {percent(low)}")
+    if around is not None:
+        low, middle = np.percentile(around, [5, 50]).tolist()
+        say(f"inputs may be off by {middle:.3g} (in their units) in the median, in 95 % of samples by {low:.3g}")
+    if parts is not None:
+        tight, loose = int(parts.tightened.sum()), int((~parts.tightened).sum())
+        say(
+            f"{percent(float(np.mean(parts.kept)))} of decisions are certified with {tight:,} resistors of"
+            f" {100 * parts.tight:g} % and {loose:,} of {100 * parts.loose:g} %, as with all of {100 * parts.tight:g} %"
+        )
     say(
         f"{counted(len(drives), 'sample')}, {document['seconds']:.3g} s ({version}): bounds of every board, none drawn;"
         " resistors' own change with temperature is not in them"
@@ -150,12 +201,14 @@ def _table(found: list[Certified], decides: bool) -> Table:
     titles = {"accuracy": "accuracy", "certified_accuracy": "certified", "certified_decisions": "decisions kept"}
     for column in ("resistors", *(titles[name] for name in shares), "outputs off by"):
         table.add_column(column, justify="right")
+    table.add_column("bound")
     for each in found:
         numbers = each.to_json()
-        volts = numbers["largest_bound_volts"]
+        volts, lacking = numbers["largest_bound_volts"], numbers["bounded_by"].get("none", 0)
         table.add_row(
             f"{100 * each.box.tolerance:g} %",
             *(percent(numbers[name]) for name in shares),
-            "no bound" if volts is None else f"at most {volts:.3g} V",
+            f"no bound of {lacking} samples" if volts is None else f"at most {volts:.3g} V",
+            each.bound,
         )
     return table
