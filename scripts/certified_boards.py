@@ -1,0 +1,62 @@
+"""Boards against their certificates: how near random and corner boards come to the bounds of every output.
+
+Example: python scripts/certified_boards.py run/circuit.npz --data digits --tolerance 1% --boards 100000 --ngspice 1000
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from diodeq.analysis.bounds import Bounds
+from diodeq.analysis.box import Box
+from diodeq.circuit import Circuit
+from diodeq.devices.hardware.variation import Variation
+from diodeq.learning import datasets
+from diodeq.simulators import create
+
+
+def main() -> None:
+    """Print how many boards were looked at, how near the nearest came and whether any was outside."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("circuit", type=Path)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--tolerance", default="1%")
+    parser.add_argument("--boards", type=int, default=100_000)
+    parser.add_argument("--ngspice", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=4)
+    given = parser.parse_args()
+    circuit, box = Circuit.load(given.circuit), Box(Variation.parse(f"tolerance={given.tolerance}").tolerance)
+    drives = circuit.scaling.to_volts(datasets.load(given.data, 0).x_test[: given.samples])
+    shape = (len(drives), len(circuit.outputs), len(circuit.nodes))
+    rows = np.broadcast_to(circuit.output_injections(np.eye(len(circuit.outputs))), shape)
+    for name, count in (("wave", given.boards), ("ngspice", given.ngspice)):
+        with create(name, 1) as engine:
+            point = engine.operate(box.centre(circuit), drives)
+            allowed, _ = Bounds.of(circuit).reach(box, point, slice(None), rows)
+            ends = circuit.resistors.terminals
+            single = engine.operate(box.centre(circuit), np.repeat(drives, len(circuit.outputs), axis=0))
+            adjoint = engine.small_signal(single, np.tile(np.eye(len(circuit.outputs)), (len(drives), 1)))
+            volts, back = (
+                each.node_voltages[:, ends[:, 0]] - each.node_voltages[:, ends[:, 1]] for each in (single, adjoint)
+            )
+            worst = np.sign(volts * back)
+            random, nearest, outside = np.random.default_rng(0), 0.0, 0
+            for number in range(count):
+                if number % 3 == 0:  # anywhere
+                    off = random.uniform(-1.0, 1.0, len(ends))
+                elif number % 3 == 1:  # a corner
+                    off = random.choice((-1.0, 1.0), len(ends))
+                else:  # a corner near an output's worst one
+                    off = random.choice((-1.0, 1.0)) * worst[random.integers(len(worst))]
+                    off = np.where(random.uniform(size=len(ends)) < random.choice((0.0, 0.01, 0.1)), -off, off)
+                board = circuit.with_conductances(circuit.conductances / (1.0 + box.of_parts(circuit) * off))
+                share = np.abs(engine.operate(board, drives).outputs - point.outputs) / allowed
+                nearest, outside = max(nearest, float(share.max())), outside + bool((share > 1.0).any())
+        print(f"{name}: {count:,} boards of {len(drives)} samples, {outside} outside, the nearest at {nearest:.4f}")
+
+
+if __name__ == "__main__":
+    main()
