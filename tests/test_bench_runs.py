@@ -180,3 +180,76 @@ def test_an_epoch_goes_on_in_the_same_bits_from_any_of_its_steps(place, tmp_path
         found, theirs = run(loaded, None)
         np.testing.assert_array_equal(found.parameters, whole.parameters)
         assert (theirs.loss, theirs.train) == (metrics.loss, metrics.train)
+
+
+def test_a_log_is_replayed_on_the_twin(place, monkeypatch, capsys, tmp_path):
+    log, run = tmp_path / "session.jsonl", place / "run" / "circuit.npz"
+    monkeypatch.setenv("DIODEQ_BENCH_LOG", str(log))
+    assert train(place, "twin", "run-logged", "--epochs", "1") == 0
+    monkeypatch.delenv("DIODEQ_BENCH_LOG")
+    with log.open("a") as file:
+        file.write('{"taps":[1,')  # its process was killed
+    command = ["bench", "replay", str(log), str(place / "twin.toml"), "--circuit", str(run), "--json"]
+    capsys.readouterr()
+    assert main(command) == 0
+    same = json.loads(capsys.readouterr().out)
+    assert same["samples"] > 100
+    assert all(each["worst"] == 0.0 for each in same["channels"])
+    assert main([*command[:3], f"{place / 'twin.toml'}:no-offsets", *command[4:]]) == 0
+    apart = json.loads(capsys.readouterr().out)["channels"]
+    assert np.mean([abs(each["mean"]) for each in apart]) == pytest.approx(1.6e-3, rel=0.5), "those of the description"
+    assert main(command[:-1]) == 0
+    assert capsys.readouterr().out.count("root mean square 0 V") == len(apart)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "has no readings"),
+        ("x\n", "line 1 of"),
+        ("[]\n", "no entry of a log"),
+        ('{"taps":[1]}\n', "cannot be replayed"),
+        ('{"taps":[0.5]}\n', "something else than codes"),
+        ('{"drives":[[1,1]],"reads":[[1]]}\n', "cannot be replayed"),
+        ('{"drives":[[1,1]],"injections":[[0,0]],"reads":[[1]]}\n', "reads 1 channels"),
+    ],
+)
+def test_what_is_no_log_is_one_sentence(place, tmp_path, capsys, text, words):
+    (tmp_path / "log").write_text(text)
+    run = str(place / "run" / "circuit.npz")
+    assert main(["bench", "replay", str(tmp_path / "log"), str(place / "twin.toml"), "--circuit", run]) == 3
+    assert words in capsys.readouterr().err
+
+
+def test_serve_says_where_and_leaves_nothing_behind(place, tmp_path):
+    """On xor, whose board is known."""
+    name = tmp_path / "board"
+    command = [sys.executable, "-m", "diodeq", "bench", "serve", "xor", "--pty", "--name", str(name), "--json"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            said = b""
+            while b"\n}" not in said:
+                said += process.stdout.readline()
+            assert json.loads(said)["link"] == {"kind": "serial", "port": str(name)}
+            assert name.is_symlink()
+            process.send_signal(number)
+            assert process.wait(20) == code
+        assert not name.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "give one of --pty, --tcp and --scpi"),
+        (["--pty", "--tcp", "127.0.0.1:0"], "give one of"),
+        (["--tcp", "127.0.0.1:0", "--name", "x"], "--name has no meaning"),
+        (["--tcp", "nowhere"], "'nowhere' is no address"),
+        (["--scpi", "127.0.0.1:99999"], "is no address"),
+    ],
+)
+def test_a_twin_that_cannot_be_served_is_one_sentence(capsys, more, words):
+    assert main(["bench", "serve", "xor", *more]) == 2
+    assert words in capsys.readouterr().err
+    assert main(["bench", "serve", "iris", "--pty"]) == 2
+    assert "takes any circuit; add --circuit" in capsys.readouterr().err

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
-from diodeq.simulators.bench import described
+from diodeq.simulators.bench import Twin, described
+from diodeq.simulators.bench import log as log_of
 from diodeq.simulators.bench.boards import board
 from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.codes import Converter, TapTable
 from diodeq.simulators.bench.options import IMPERFECTIONS, changed
+from diodeq.simulators.bench.serving import on_table
 
 
 def bench(spec: str, circuit: Circuit | None = None) -> dict[str, Any]:
@@ -99,3 +102,28 @@ def _differs(own: Any, name: str) -> bool:
     """Whether a bench has an imperfection."""
     without, before = asdict(changed(own, f"no-{name}")), asdict(own)
     return any(repr(without[key]) != repr(before[key]) for key in before if key != "options")
+
+
+def replay(log: str | Path, spec: str, circuit: Circuit | None = None) -> dict[str, Any]:
+    """How a logged session with a bench differs from the twin of a description, as a JSON document: for every channel
+    the mean difference, its root mean square and the worst, in volts.
+
+    Args:
+        log: what ``DIODEQ_BENCH_LOG`` had written.
+        spec: a shipped name or a TOML file, with options after colons.
+        circuit: that was on the table; of the board that the description names unless given.
+
+    Raises:
+        UsageError: there is no such bench or option, or no circuit is named.
+        InputError: a file cannot be read, or the log is of another bench.
+    """
+    own = described(*spec.removeprefix("bench:").split(":"))
+    twin = Twin(own, on_table(own, circuit))
+    found, at = log_of.replay(log, twin), twin.channels
+    names = [at.circuit.nodes[node] for node in at.read]
+    columns = {"mean": found.mean, "rms": found.rms, "worst": found.worst}
+    channels = [
+        {"node": name, **{key: float(codes[k] * at.reads.step) for key, codes in columns.items()}, "line": int(line)}
+        for k, (name, line) in enumerate(zip(names, found.line, strict=True))
+    ]
+    return {"log": str(log), "bench": found.bench, "samples": found.rows, "channels": channels}

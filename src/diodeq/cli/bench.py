@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from diodeq.cli.bench_calibrate import calibrate
+from diodeq.cli.bench_replay import replay
 from diodeq.cli.bench_serve import serve
 from diodeq.cli.bench_show import bench_circuit, show
 
@@ -20,4 +21,5 @@ def bench() -> None:
 bench.add_command(show)
 bench.add_command(bench_circuit)
 bench.add_command(serve)
+bench.add_command(replay)
 bench.add_command(calibrate)

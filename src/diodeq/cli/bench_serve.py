@@ -17,7 +17,11 @@ from diodeq.errors import UsageError
 
 @click.command()
 @click.argument("description")
-@click.option("--circuit", required=True, type=click.Path(path_type=Path), help="The circuit that is on the table.")
+@click.option(
+    "--circuit",
+    type=click.Path(path_type=Path),
+    help="The circuit that is on the table; else the board that the description names.",
+)
 @click.option("--pty", is_flag=True, help="On a new pseudo-terminal, as a board on a serial port.")
 @click.option("--name", type=click.Path(path_type=Path), help="Make this a link to the pseudo-terminal meanwhile.")
 @click.option("--tcp", metavar="HOST:PORT", help="The same protocol on a TCP port; 0 is any free one.")
@@ -33,7 +37,7 @@ from diodeq.errors import UsageError
 @JSON
 def serve(
     description: str,
-    circuit: Path,
+    circuit: Path | None,
     pty: bool,
     name: Path | None,
     tcp: str | None,
@@ -50,7 +54,7 @@ def serve(
     Example: diodeq bench serve iris --circuit run/circuit.npz --tcp 127.0.0.1:7000
     """
     from diodeq.simulators.bench import described
-    from diodeq.simulators.bench.serving import serving
+    from diodeq.simulators.bench.serving import on_table, serving
 
     ways = {"pty": "" if pty else None, "tcp": tcp, "scpi": scpi}
     chosen = {way: where for way, where in ways.items() if where is not None}
@@ -61,7 +65,8 @@ def serve(
     (way, where), *_ = chosen.items()
     described_as = described(*description.split(":"))
     ended: list[int] = []
-    with serving(described_as, Circuit.load(circuit), way, str(name or where), silence, complain) as (server, link):
+    board = on_table(described_as, None if circuit is None else Circuit.load(circuit))
+    with serving(described_as, board, way, str(name or where), silence, complain) as (server, link):
         signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
         _tell(described_as.name, link, as_json)
         server.run(lambda: bool(ended))

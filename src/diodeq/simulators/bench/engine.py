@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.codes import TapTable
 from diodeq.simulators.bench.description import Description
 from diodeq.simulators.bench.links import connect
+from diodeq.simulators.bench.log import VARIABLE, Logged
 from diodeq.simulators.bench.twin import Twin
 from diodeq.simulators.two_sided import demand_reciprocal, two_sided
 from diodeq.simulators.wave import WaveSimulator
@@ -98,7 +100,7 @@ class BenchSimulator:
     @readings.setter
     def readings(self, count: int) -> None:
         self._readings = count
-        if isinstance(self._body, Twin):
+        if hasattr(self._body, "readings"):
             self._body.readings = count
 
     def taps(self, circuit: Circuit) -> tuple[Ints, Ints] | None:
@@ -189,7 +191,8 @@ class BenchSimulator:
             self._channels = Channels.of(plain, self.description)
             self._belief = Belief.of(self._channels, own) if (own := self.description.calibrated) else None
             self._folded = FoldPlan.of(plain).fold(plain)
-            self._body = self._join(self.description, plain)
+            body, log = self._join(self.description, plain), os.environ.get(VARIABLE)
+            self._body = Logged(body, log) if log else body
             self.readings = self._readings
         return self._body, self._channels
 

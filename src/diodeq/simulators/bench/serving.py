@@ -11,6 +11,7 @@ from typing import Any
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.errors import UsageError
+from diodeq.simulators.bench.boards import board
 from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.description import Description
 from diodeq.simulators.bench.links.desk import Desk
@@ -52,6 +53,16 @@ def serving(
         yield server, _link(way, where if way == "pty" and where else server.where)
     finally:
         server.close()
+
+
+def on_table(description: Description, circuit: Circuit | None) -> Circuit:
+    """The circuit, or where none is given that of the board which the description names; raises ``UsageError`` where it
+    names none."""
+    if circuit is not None:
+        return circuit
+    if not description.circuit:
+        raise UsageError(f"the bench {description.name} takes any circuit", "add --circuit run/circuit.npz")
+    return board(description.circuit)
 
 
 def _link(way: str, where: str) -> Mapping[str, Any]:

@@ -1,0 +1,155 @@
+"""What a bench was told and what it read, a JSON document a line, and the same told to another body."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diodeq.documents import from_json
+from diodeq.errors import DiodeqError, InputError
+from diodeq.files import open_binary
+from diodeq.simulators.bench.body import Body, Ints
+
+VARIABLE = "DIODEQ_BENCH_LOG"
+"""Names the file that sessions are written to."""
+LONGEST = 1 << 24
+"""Bytes of a line that is read, at most"""
+
+
+class Logged:
+    """``body``, and every word with it at the end of ``path``; raises ``InputError`` where that cannot be written."""
+
+    def __init__(self, body: Body, path: str | Path) -> None:
+        self._body, self._path = body, Path(path)
+        self._add({"bench": body.identity})
+
+    @property
+    def identity(self) -> str:
+        """Of the body."""
+        return self._body.identity
+
+    @property
+    def readings(self) -> int:
+        """Of the body, where it counts them."""
+        return int(self._body.readings)  # type: ignore[attr-defined]
+
+    @readings.setter
+    def readings(self, count: int) -> None:
+        self._body.readings = count  # type: ignore[attr-defined]
+        self._add({"readings": count})
+
+    def set_taps(self, codes: Ints) -> None:
+        """Set every programmable resistor, int64[n_taps]."""
+        self._body.set_taps(codes)
+        self._add({"taps": codes.tolist()})
+
+    def taps(self) -> Ints:
+        """The codes as they are read back, int64[n_taps]."""
+        return self._body.taps()
+
+    def read(self, drives: Ints, injections: Ints, holds: Ints | None = None) -> Ints:
+        """What the channels read, int64[B, n_reads]; see ``Body``."""
+        found = self._body.read(drives, injections, holds)
+        told = {
+            "drives": drives,
+            "injections": injections,
+            **({} if holds is None else {"holds": holds}),
+            "reads": found,
+        }
+        self._add({name: codes.tolist() for name, codes in told.items()})
+        return found
+
+    def rest(self) -> None:
+        """Drives at 0 V, injections at 0 A, holds released."""
+        self._body.rest()
+
+    def close(self) -> None:
+        """At rest, and the link released."""
+        self._body.close()
+
+    def _add(self, document: dict[str, Any]) -> None:
+        try:
+            with self._path.open("a", encoding="ascii") as file:
+                file.write(json.dumps(document, separators=(",", ":")) + "\n")
+        except OSError as error:
+            raise InputError(
+                f"{self._path}, which {VARIABLE} names, cannot be written: {error.strerror}", "name another file"
+            ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class Replayed:
+    """How a log differs from another body's readings, in codes, by channel: ``mean``, root mean square and ``worst``
+    float64[n_reads] of ``rows`` samples; ``line`` int[n_reads] of the log has the worst. ``bench`` is what was logged.
+    """
+
+    bench: str
+    rows: int
+    mean: NDArray[np.float64]
+    rms: NDArray[np.float64]
+    worst: NDArray[np.float64]
+    line: NDArray[np.int64]
+
+
+def replay(path: str | Path, body: Body) -> Replayed:
+    """Tell ``body`` what the log at ``path`` says that a bench was told, and compare what they read. A last line that
+    was cut short is left out.
+
+    Raises:
+        InputError: the file cannot be read, is no log, or is of a bench with other channels; the sentence names the
+            line.
+    """
+    bench, rows, differences, lines = "", 0, [], []
+    try:
+        with open_binary(path) as file:
+            number = 0
+            while line := file.readline(LONGEST):
+                number += 1
+                if not line.endswith(b"\n"):
+                    if len(line) == LONGEST:
+                        raise ValueError("it is too long")
+                    break
+                try:
+                    said = from_json(line)
+                    if not isinstance(said, dict):
+                        raise ValueError("it is no entry of a log")
+                    bench = str(said.get("bench", bench))
+                    if "readings" in said and hasattr(body, "readings"):
+                        body.readings = int(said["readings"])
+                    if "taps" in said:
+                        body.set_taps(_codes(said["taps"], 1))
+                    if "reads" in said:
+                        asked = [_codes(said[name], 2) for name in ("drives", "injections", "holds") if name in said]
+                        theirs = _codes(said["reads"], 2)
+                        ours = body.read(*asked)
+                        if ours.shape != theirs.shape:
+                            raise ValueError(f"it reads {theirs.shape[1]} channels, not {ours.shape[1]}")
+                        rows += len(theirs)
+                        differences.append(theirs - ours)
+                        lines.append(np.full(len(theirs), number))
+                except (DiodeqError, ValueError, KeyError, TypeError, IndexError) as error:
+                    reason = getattr(error, "problem", None) or error
+                    raise InputError(
+                        f"line {number} of {path} cannot be replayed: {reason}", "give its bench"
+                    ) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}", "give a log") from error
+    if not rows:
+        raise InputError(f"{path} has no readings", f"write one by {VARIABLE}=FILE diodeq train …")
+    off, places = np.concatenate(differences).astype(np.float64), np.concatenate(lines)
+    most = np.abs(off).argmax(axis=0)
+    return Replayed(
+        bench, rows, off.mean(axis=0), np.sqrt((off**2).mean(axis=0)), np.abs(off).max(axis=0), places[most]
+    )
+
+
+def _codes(value: Any, dimensions: int) -> Ints:
+    found = np.array(value)
+    if found.ndim != dimensions or found.dtype.kind != "i":
+        raise ValueError("it has something else than codes")
+    return found.astype(np.int64)
