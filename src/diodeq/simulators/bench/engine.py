@@ -101,7 +101,7 @@ class BenchSimulator:
     def readings(self, count: int) -> None:
         self._readings = count
         if hasattr(self._body, "readings"):
-            self._body.readings = count
+            self._body.readings = count  # type: ignore[union-attr]
 
     def taps(self, circuit: Circuit) -> tuple[Ints, Ints] | None:
         """The codes at which the taps are, read back, and those that ``circuit`` asks for; nothing is set. None of a
