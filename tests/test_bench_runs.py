@@ -76,7 +76,12 @@ def on_link(folder, way, name, where=""):
         entries = "".join(f'{key} = "{value}"\n' for key, value in link.items())
         (folder / f"{name}.toml").write_text(f"{DESCRIPTION}\n[link]\npatience = 1.0\n{entries}")
         pulled = threading.Event()
-        thread = threading.Thread(target=server.run, args=(pulled.is_set,))
+
+        def serve():
+            server.run(pulled.is_set)
+            server.close()  # a pseudo-terminal hangs up
+
+        thread = threading.Thread(target=serve)
         thread.start()
         try:
             yield link, pulled, told
@@ -113,7 +118,7 @@ def test_a_pulled_cable_is_one_sentence_and_the_run_goes_on(place, capsys):
         thread.join()
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
-    assert "does not answer" in said[0] or "has gone" in said[0]
+    assert "has gone" in said[0]
     assert said[0].endswith(f"--out {place / 'run-cut'} --resume")
     with on_link(place, "pty", "cut", str(name)):
         assert main(["train", f"npz:{place / 'xor.npz'}", "--out", str(place / "run-cut"), "--resume"]) == 0
@@ -124,7 +129,7 @@ def test_a_pulled_cable_is_one_sentence_and_the_run_goes_on(place, capsys):
 def test_a_killed_run_goes_on_within_its_epoch(place):
     with on_link(place, "tcp", "killed"):  # four steps an epoch
         saved = place / "run-killed" / "checkpoint.npz"
-        command = [sys.executable, "-m", "diodeq", *words(place, "killed", "run-killed", "--epochs", "3")]
+        command = [sys.executable, "-m", "diodeq", *words(place, "killed", "run-killed", "--epochs", "2")]
         with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}) as process:
             while not (saved.exists() and checkpoint.read_document(saved).get("taps")):
                 assert process.poll() is None
@@ -134,7 +139,7 @@ def test_a_killed_run_goes_on_within_its_epoch(place):
         assert main(["train", f"npz:{place / 'xor.npz'}", "--out", str(place / "run-killed"), "--resume"]) == 0
     assert len(before["taps"]) == Circuit.load(place / "run" / "circuit.npz").mask.sum()
     epochs = [json.loads(line)["epoch"] for line in (place / "run-killed" / "metrics.jsonl").read_text().splitlines()]
-    assert epochs == list(range(1, 4))
+    assert epochs == list(range(1, 3))
 
 
 def test_garbage_on_the_line_changes_nothing(place):
