@@ -73,7 +73,7 @@ def bench(spec: str, circuit: Circuit | None = None) -> dict[str, Any]:
         for name, entries in IMPERFECTIONS.items()
         if _differs(own, name)
     }
-    found["reading"] = asdict(own.reading)
+    found["reading"] = {**asdict(own.reading), "amplitude": own.amplitude}
     if circuit is not None:
         at = Channels.of(circuit, own)
         rows = own.reading.repeats * 3

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+FAINT = 1e-3
+"""The part of the amplitude that exact readings resolve"""
 EXACT = 48
 """Bits of a converter that rounds nothing worth a word"""
 
@@ -206,6 +208,13 @@ class Description:
     link: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     options: tuple[str, ...] = ()
+
+    @property
+    def amplitude(self) -> float:
+        """Amperes of the largest current that a gradient is read with: as described, but where readings are neither
+        rounded nor noisy a small part of it, with which every circuit is straight."""
+        exact = self.reads.bits == EXACT and not (self.reads.noise or self.reads.flicker)
+        return self.reading.amplitude * (FAINT if exact else 1.0)
 
     @property
     def held(self) -> Drives:

@@ -166,7 +166,7 @@ class BenchSimulator:
             plain, _ = without(point.circuit)
             self._connect(plain)
             own, reading = point.drives[:, : len(plain.inputs)], self.description.reading
-            volts = two_sided(self._read, own, injected, reading.amplitude, reading.repeats)
+            volts = two_sided(self._read, own, injected, self.description.amplitude, reading.repeats)
             self._filled_adjoint(point, injected, volts)
             return AdjointSolution(volts)
 

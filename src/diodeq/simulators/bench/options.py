@@ -48,8 +48,6 @@ IMPERFECTIONS: dict[str, tuple[Off, ...]] = {
     "bias": (("amplifiers", "bias", 0.0),),
 }
 """What can be switched off, by name: sections, entries and what they are without"""
-FAINT = 1e-3
-"""An ideal bench's readings resolve this part of the amplitude, which makes them linear."""
 ALIASES = {"adc": "reads", "dac": "drives", "pump": "injections", "pumps": "injections", "tap": "taps"}
 
 
@@ -69,8 +67,7 @@ def _changed(found: Description, option: str) -> Description:
     if option == "ideal":
         for name in IMPERFECTIONS:
             found = _without(found, name)
-        faint = found.reading.amplitude * FAINT
-        return replace(found, reading=replace(found.reading, amplitude=faint, repeats=1))
+        return found
     if option.startswith("no-") and option[3:] in IMPERFECTIONS:
         return _without(found, option[3:])
     path, equals, text = option.partition("=")
