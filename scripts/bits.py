@@ -35,7 +35,7 @@ from rich.table import Table
 
 from diodeq.errors import DiodeqError, SimulationError
 from diodeq.learning import datasets
-from diodeq.network import Network, Stage, certify, gradient, solve
+from diodeq.network import Network, Stage, certify_network, loss_gradient, solve
 from diodeq.network.rounding import Rounded, on_grid, prove
 from diodeq.network.solve import Solution
 from diodeq.network.weights import save
@@ -152,7 +152,8 @@ def train(
 def _slopes(p: Parameters, x: Floats, y: np.ndarray, bits: int) -> tuple[dict[str, Floats], int]:
     """Of the loss of a batch by every parameter, and how many samples are right."""
     network = p.network(bits)
-    if bits and not certify(network).unique:  # nothing to be differentiated: this batch sees the weights as they are
+    # Else nothing is to be differentiated: this batch sees the weights as they are.
+    if bits and not certify_network(network).unique:
         network = p.network()
     z, _ = split(network.stages[0], x, 100, 1.0 / math.sqrt(p.m * np.linalg.norm(network.stages[0].H, 2)), 1e-5)
     scores = z @ network.stages[1].U.T + network.stages[1].b
@@ -160,7 +161,7 @@ def _slopes(p: Parameters, x: Floats, y: np.ndarray, bits: int) -> tuple[dict[st
     shares /= shares.sum(axis=1, keepdims=True)
     right = int((scores.argmax(axis=1) == y).sum())
     shares[np.arange(len(y)), y] -= 1.0
-    first, second = gradient(network, Solution(x, (z, scores), (0.0, 0.0), (0, 0)), shares / len(y)).stages
+    first, second = loss_gradient(network, Solution(x, (z, scores), (0.0, 0.0), (0, 0)), shares / len(y)).stages
     by_W = first.W
     if bits:
         W, most = p.W, reach(p.m, len(p.W), bits)

@@ -30,7 +30,7 @@ from diodeq.circuit import Circuit
 from diodeq.devices import catalogue
 from diodeq.errors import DiodeqError
 from diodeq.learning.drives import drive_gradients
-from diodeq.network import gradient, solve
+from diodeq.network import loss_gradient, solve
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator
 from families import FAMILIES, SETTINGS, Case, make
@@ -81,7 +81,7 @@ def compare(case: Case, sort: str, engine: Simulator, score: Score) -> None:
         score.circuits += 1
         network = kernel.network()
         solution = solve(network, drives)
-        back = gradient(network, solution, injections).x
+        back = loss_gradient(network, solution, injections).x
     except DiodeqError:
         score.refused += 1
         return

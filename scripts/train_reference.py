@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from diodeq.files import write_atomically
-from diodeq.network import certify, solve, weights
+from diodeq.network import certify_network, solve, weights
 
 MARGIN = 0.5
 """The monDEQ's m: the least conductance of its circuit's units to ground, in units of an isolated unit's."""
@@ -137,7 +137,7 @@ def evaluated(path: Path, x: np.ndarray, y: np.ndarray, x_train: np.ndarray, y_t
     """What the written file computes, by diodeq's reference solution in float64."""
     network = weights.load(path, "relu" if path.stem.endswith("-mon") else None)
     held_out, seen = solve(network, x), solve(network, x_train)
-    certificate = certify(network)
+    certificate = certify_network(network)
     return {
         "file": str(path),
         "widths": list(network.widths),

@@ -2,7 +2,7 @@
 
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.composite.model import CompositeModel
-from diodeq.devices.composite.parts import Part
+from diodeq.devices.composite.parts import CompositePart
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.transistor.model import TransistorModel
 
@@ -13,11 +13,11 @@ SAMPLES = {
     "composite": CompositeModel(
         "composed",
         (
-            Part("diode", "a", "n", diode=SILICON),
-            Part("diode", "n", "c", diode=catalogue.get("BAT54")),
-            Part("ohms", "n", "c", 1e5, 1e-3),
-            Part("diode", "c", "m", diode=SILICON),
-            Part("volts", "m", "a", 0.7, -2e-3),
+            CompositePart("diode", "a", "n", diode=SILICON),
+            CompositePart("diode", "n", "c", diode=catalogue.get("BAT54")),
+            CompositePart("ohms", "n", "c", 1e5, 1e-3),
+            CompositePart("diode", "c", "m", diode=SILICON),
+            CompositePart("volts", "m", "a", 0.7, -2e-3),
         ),
     ),
     "transistor": TransistorModel("squared", "PMOS", {"vto": -0.4, "kp": 1e-3, "lambda": 0.02, "gamma": 0.3}),

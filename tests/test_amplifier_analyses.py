@@ -28,7 +28,7 @@ from diodeq.errors import InputError
 from diodeq.learning.power import power_gradient
 from diodeq.netlist.listing import tolerances_for
 from diodeq.simulators import create
-from diodeq.synthesis.amplifiers import Amplifiers
+from diodeq.synthesis.amplifiers import AmplifierParts
 from diodeq.synthesis.compile import compile_network
 from diodeq.synthesis.parts import Parts
 from diodeq.synthesis.variation import vary
@@ -157,7 +157,7 @@ def test_a_large_step_takes_as_long_as_the_slew_rate_says(parts, ngspice):
 def inverting(part, ohms, times):
     """An inverting amplifier of a gain, and a resistor after it."""
     made = Parts()
-    amplifiers = Amplifiers(made, part, 12.0)
+    amplifiers = AmplifierParts(made, part, 12.0)
     x, minus, y, z = made.nodes(["x", "minus", "y", "z"])
     (source,) = made.add("voltage_sources", "input", [x], 0, values=0.0)
     made.add("resistors", "input", x, minus, values=times / ohms)

@@ -29,7 +29,7 @@ from diodeq.network import Activation, Network, Stage
 from diodeq.network.solve import solve
 from diodeq.network.weights import save
 from diodeq.simulators import create
-from diodeq.synthesis.amplifiers import Amplifiers
+from diodeq.synthesis.amplifiers import AmplifierParts
 from diodeq.synthesis.cheapest import cheapest
 from diodeq.synthesis.compile import compile_network
 from diodeq.synthesis.parts import Parts
@@ -124,7 +124,7 @@ def test_the_command_lists_and_shows_them(cli):
 def follower(part, rail, ohms=1e4):
     """A voltage follower with a load, driven by its one input."""
     parts = Parts()
-    amplifiers = Amplifiers(parts, part, rail)
+    amplifiers = AmplifierParts(parts, part, rail)
     x, y = parts.nodes(["x", "y"])
     (source,) = parts.add("voltage_sources", "input", [x], 0, values=0.0)
     amplifiers.add([x], [y], [y])
@@ -150,7 +150,7 @@ def test_a_follower_is_off_by_its_offset_and_by_one_over_its_gain(wave):
 def test_an_input_current_flows_through_what_feeds_the_input(wave):
     part = Amplifier("mine", (0.0, 36.0), (1.5, 1.0), 1e6, bias=1e-6)
     parts = Parts()
-    amplifiers = Amplifiers(parts, part, 12.0)
+    amplifiers = AmplifierParts(parts, part, 12.0)
     x, y = parts.nodes(["x", "y"])
     parts.add("resistors", "source", x, 0, values=1e-5)
     amplifiers.add([x], [y], [y])

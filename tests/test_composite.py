@@ -20,7 +20,7 @@ from diodeq.circuit.capacitance import capacitances
 from diodeq.cli.devices import devices
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.composite.model import CompositeModel
-from diodeq.devices.composite.parts import Part
+from diodeq.devices.composite.parts import CompositePart
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.one_ports import from_json, one, voltage_at
@@ -192,22 +192,24 @@ def test_what_is_no_such_device_is_refused_by_line(name, tmp_path):
 
 
 def diode(name, start="a", end="c"):
-    return Part("diode", start, end, diode=name if isinstance(name, DiodeModel) else catalogue.get(name))
+    return CompositePart("diode", start, end, diode=name if isinstance(name, DiodeModel) else catalogue.get(name))
 
 
 SMALL = DiodeModel("small", {"is": 3e-12, "n": 1.3, "rs": 2.0})
 PAIR = CompositeModel("pair", (diode("1N4148"), diode("BAT54", "c", "a")), "two drawers", "antiparallel")
 TWO_WAY = CompositeModel("two-way", (diode("BZX84C3V3", "n", "a"), diode("BZX84C3V3", "n", "c")))
-LEAKING = CompositeModel("leaking", (diode("1N4148"), Part("ohms", "a", "c", 1e6, 1e-3)))
-STACKED = CompositeModel("stacked", (diode("1N4148", "a", "n"), diode("BAT54", "n", "c"), Part("ohms", "n", "c", 1e7)))
+LEAKING = CompositeModel("leaking", (diode("1N4148"), CompositePart("ohms", "a", "c", 1e6, 1e-3)))
+STACKED = CompositeModel(
+    "stacked", (diode("1N4148", "a", "n"), diode("BAT54", "n", "c"), CompositePart("ohms", "n", "c", 1e7))
+)
 BIASED = CompositeModel(
     "biased",
     (
         diode("1N4148"),
         diode("1N4148", "m", "a"),
-        Part("volts", "c", "m", 1.5, -1e-3, 1e-6),
-        Part("amperes", "a", "c", 1e-7, 2e-3),
-        Part("ohms", "a", "c", 2e5),
+        CompositePart("volts", "c", "m", 1.5, -1e-3, 1e-6),
+        CompositePart("amperes", "a", "c", 1e-7, 2e-3),
+        CompositePart("ohms", "a", "c", 2e5),
     ),
 )
 
@@ -260,14 +262,14 @@ def test_all_that_decides_the_law_is_on_the_card(change):
 
 
 def test_a_resistor_that_vanishes_with_the_temperature_is_refused():
-    model = CompositeModel("cold", (diode("1N4148"), Part("ohms", "a", "c", 1e3, 0.02)))
+    model = CompositeModel("cold", (diode("1N4148"), CompositePart("ohms", "a", "c", 1e3, 0.02)))
     assert one(model, 27.0).current(np.array([0.1]))[0] > 1e-4
     with pytest.raises(InputError, match="do not hold there"):
         one(model, -40.0)
 
 
 def test_what_carries_no_current_makes_no_difference():
-    loose = (diode("BAT54", "a", "x"), Part("ohms", "n", "y", 1.0))
+    loose = (diode("BAT54", "a", "x"), CompositePart("ohms", "n", "y", 1.0))
     plain_one, more = (one(replace(STACKED, parts=(*STACKED.parts, *extra))) for extra in ((), loose))
     v = np.linspace(-2.0, 1.0, 20)
     np.testing.assert_array_equal(plain_one.current(v), more.current(v))
@@ -290,7 +292,7 @@ def random_net(random):
             numbers = {"is": 10.0 ** random.uniform(-14, -7), "n": random.uniform(1, 2), "rs": random.uniform(0.1, 5)}
             parts.append(diode(DiodeModel("d", numbers), start, end))
         else:
-            parts.append(Part("ohms", start, end, 10.0 ** random.uniform(0, 7)))
+            parts.append(CompositePart("ohms", start, end, 10.0 ** random.uniform(0, 7)))
     return parts
 
 
@@ -376,12 +378,12 @@ def test_equal_diodes_in_series_are_counted_with_their_resistances():
 STORING = DiodeModel("storing", {"is": 1e-12, "n": 1.2, "cjo": 4e-12, "tt": 5e-9})
 SLOW = DiodeModel("slow", {"is": 1e-9, "n": 1.8, "cjo": 90e-12, "vj": 0.6})
 CHARGES = {
-    "behind a resistor": (diode(STORING, "a", "m"), Part("ohms", "m", "c", 50.0)),
-    "of two in series": (diode(STORING, "a", "m"), diode(SLOW, "m", "c"), Part("ohms", "m", "c", 300.0)),
-    "of two equal in parallel": (diode(STORING), diode(STORING), Part("ohms", "a", "c", 1e3)),
+    "behind a resistor": (diode(STORING, "a", "m"), CompositePart("ohms", "m", "c", 50.0)),
+    "of two in series": (diode(STORING, "a", "m"), diode(SLOW, "m", "c"), CompositePart("ohms", "m", "c", 300.0)),
+    "of two equal in parallel": (diode(STORING), diode(STORING), CompositePart("ohms", "a", "c", 1e3)),
     "of two unlike, beside others": (
         diode(STORING, "a", "m"),
-        Part("ohms", "m", "n", 20.0),
+        CompositePart("ohms", "m", "n", 20.0),
         diode(SLOW, "n", "c"),
         diode(SLOW, "c", "m"),
         diode(STORING, "n", "c"),
@@ -458,7 +460,7 @@ def test_every_dialect_prints_the_same_circuit(name, waved, tmp_path):
 
 
 def test_a_parameter_that_a_dialect_does_not_know_is_refused_inside_too():
-    model = CompositeModel("knee", (diode(DiodeModel("k", {"ikr": 1e-3})), Part("ohms", "a", "c", 1e6)))
+    model = CompositeModel("knee", (diode(DiodeModel("k", {"ikr": 1e-3})), CompositePart("ohms", "a", "c", 1e6)))
     with pytest.raises(InputError, match="which LTspice does not know"):
         full_deck(of(plain(), model), "ltspice", DRIVES[0])
 

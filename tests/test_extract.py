@@ -18,8 +18,8 @@ from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import InputError, NotRealizableError, UsageError
 from diodeq.learning.drives import drive_gradients
-from diodeq.network import Activation, Network, Stage, gradient, solve
-from diodeq.network.certificate import certify
+from diodeq.network import Activation, Network, Stage, loss_gradient, solve
+from diodeq.network.certificate import certify_network
 from diodeq.network.units import NOTHING, OnePortUnits
 from diodeq.network.weights import load, save
 from diodeq.simulators import create
@@ -136,7 +136,7 @@ def test_implicit_gradients_are_hardware_linearization(name, wave):
     drives = np.concatenate([DRIVES, DRIVES[:, :1]], axis=1)[:, : len(circuit.inputs)]
     injections = np.random.default_rng(2).normal(size=(len(drives), len(circuit.outputs)))
     network = kernel_of(circuit).network(2e3)
-    found = gradient(network, solve(network, drives), injections)
+    found = loss_gradient(network, solve(network, drives), injections)
     point = wave.operate(circuit, drives)
     adjoint = wave.small_signal(point, injections)
     step = 1e-4
@@ -201,7 +201,7 @@ def test_a_cascade_comes_back_as_one(diode, ngspice, wave):
     assert np.linalg.eigvalsh((kernel.H + kernel.H.T) / 2.0)[0] < 0.0 < kernel.margin
     network = kernel.network()
     assert network.widths == (3, 4, 5, 3, 3)
-    assert certify(network).unique
+    assert certify_network(network).unique
     x = np.random.default_rng(1).normal(size=(6, 3))
     solution, right = solve(network, x), in_units(engine, circuit, x)
     assert np.abs(solution.outputs - right).max() <= 1e-8
@@ -210,7 +210,7 @@ def test_a_cascade_comes_back_as_one(diode, ngspice, wave):
     injections = np.random.default_rng(2).normal(size=right.shape)
     point = engine.operate(circuit, circuit.scaling.to_volts(x))
     exact = drive_gradients(point, engine.small_signal(point, injections), injections)
-    back = gradient(network, solution, injections).x
+    back = loss_gradient(network, solution, injections).x
     assert np.abs(back - exact).max() <= 1e-6 * np.abs(exact).max()
 
 
@@ -321,7 +321,7 @@ def test_networks_are_their_circuits_with_parts_of_every_family(family, seed, pa
     assert np.abs(solution.outputs - point.outputs).max() <= 1e-8
     injections = np.random.default_rng(seed).normal(size=point.outputs.shape)
     exact = drive_gradients(point, wave.small_signal(point, injections), injections)
-    found = gradient(network, solution, injections).x
+    found = loss_gradient(network, solution, injections).x
     assert np.abs(found - exact).max() <= 1e-6 * np.abs(exact).max() + 1e-15
 
 

@@ -24,7 +24,7 @@ from diodeq.circuit.survey import Survey
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.composite.model import CompositeModel
-from diodeq.devices.composite.parts import Part
+from diodeq.devices.composite.parts import CompositePart
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.hardware.ladder import ladder
@@ -325,7 +325,9 @@ def test_where_no_bound_is_known_it_is_said(name, reason, wave):
 
 
 def test_a_one_port_that_gives_power_has_no_bound():
-    battery = CompositeModel("battery", (Part("volts", "a", "m", 1.5), Part("diode", "m", "c", diode=DIODE)))
+    battery = CompositeModel(
+        "battery", (CompositePart("volts", "a", "m", 1.5), CompositePart("diode", "m", "c", diode=DIODE))
+    )
     assert power_bound(one_diode(diode=battery), 1.0).reason == "a one-port gives power"
 
 

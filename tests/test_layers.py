@@ -88,3 +88,35 @@ def test_no_circle_of_imports():
 def test_files_stay_small():
     long = {str(path): n for path, _ in rooms() if (n := len(path.read_text().splitlines())) > 350}
     assert not long
+
+
+# Two of one name, each known in its own room alone: a package with its capacitors, a dense block of resistors.
+TWICE = {"Block"}
+# What `import diodeq` calls as the room below does that it hands on to.
+HANDED_ON = {
+    *("audit", "certify", "compare", "front", "layered", "load", "quantize", "save", "settle", "train", "verify"),
+    "bench",  # a board with all that a bench wants of it
+}
+
+
+def test_every_class_is_defined_once():
+    places = {}
+    for path, _ in rooms():
+        for each in ast.parse(path.read_text()).body:
+            if isinstance(each, ast.ClassDef) and not each.name.startswith("_"):
+                places.setdefault(each.name, []).append(str(path.relative_to(ROOT)))
+    assert {name for name, found in places.items() if len(found) > 1} == TWICE, {
+        name: found for name, found in places.items() if len(found) > 1
+    }
+
+
+def test_what_the_door_offers_means_one_thing():
+    """Commands are called as the function that each calls; nothing else is, but what those hand on to."""
+    others = set()
+    for path, room in rooms():
+        if room in ("api", "cli"):
+            continue
+        for each in ast.parse(path.read_text()).body:
+            if isinstance(each, ast.FunctionDef) and each.name in diodeq.__all__:
+                others.add(each.name)
+    assert others == HANDED_ON

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from diodeq.errors import InputError, SimulationError
-from diodeq.network import ACTIVATIONS, Activation, Network, Stage, certificate, certify, gradient, solve
+from diodeq.network import ACTIVATIONS, Activation, Network, Stage, certificate, certify_network, loss_gradient, solve
 from diodeq.network.resolvents import SATURATION
 from diodeq.network.solve import solve_each
 
@@ -257,7 +257,7 @@ def test_zeros_and_duplicates_and_one_unit_and_none():
     W, U, b = monotone(rng, 4, 0.5), rng.standard_normal((4, 2)), rng.standard_normal(4)
     W[1], U[1], b[1] = 0.0, 0.0, 0.0  # a row of zeros is the unit z = relu(0)
     U[3], b[3], W[3], W[:, 3] = U[2], b[2], W[2], W[:, 2]  # duplicated rows
-    assert certify(Network((Stage(U, b, W),))).margin > 0
+    assert certify_network(Network((Stage(U, b, W),))).margin > 0
     z = solve(Network((Stage(U, b, W),)), [[1.0, -2.0], [0.0, 0.0]]).outputs
     assert (z[:, 1] == 0.0).all()
     assert z[:, 2] == pytest.approx(z[:, 3])
@@ -269,8 +269,8 @@ def test_zeros_and_duplicates_and_one_unit_and_none():
     empty = Network((Stage(np.zeros((0, 2)), [], np.zeros((0, 0))), Stage(np.zeros((2, 0)), [1.0, -1.0])))
     solution = solve(empty, [[1.0, 2.0]])
     assert np.array_equal(solution.outputs, [[1.0, 0.0]])
-    assert gradient(empty, solution, [[1.0, 1.0]]).x == pytest.approx(0.0)
-    assert certify(empty).unique
+    assert loss_gradient(empty, solution, [[1.0, 1.0]]).x == pytest.approx(0.0)
+    assert certify_network(empty).unique
 
 
 @pytest.mark.parametrize("spec", ["relu", "identity", "diode-relu:0.05"])
@@ -299,7 +299,7 @@ def test_gradient_is_that_of_finite_differences(spec):
     parts = (stage(rng, 3, 6, spec), stage(rng, 6, 4, spec, None), stage(rng, 4, 2, spec, 0.6))
     x, weight = rng.standard_normal((3, 3)), rng.standard_normal((3, 2))
     network = Network(parts)
-    found = gradient(network, solve(network, x), weight)
+    found = loss_gradient(network, solve(network, x), weight)
 
     def loss(stages, x):
         return float((solve(Network(stages), x, 1e-13).outputs * weight).sum())
@@ -336,10 +336,10 @@ def test_gradient_refuses_what_does_not_fit():
     network = Network((Stage([[1.0]], [1.0], [[1.0]], Activation("hard-tanh", 1.0)),))
     solution = solve(network, [[1.0]])
     with pytest.raises(InputError, match=r"shape \(2,\)"):
-        gradient(network, solution, [1.0, 2.0])
+        loss_gradient(network, solution, [1.0, 2.0])
     half = Network((Stage([[0.0]], [0.0], [[1.0]], Activation("hard-tanh", 1.0)),))  # any z up to 1 is an equilibrium
     with pytest.raises(SimulationError, match="stage 0"):
-        gradient(half, solve(half, [[0.0]]), [[1.0]])
+        loss_gradient(half, solve(half, [[0.0]]), [[1.0]])
 
 
 # --- certificate --------------------------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ def test_margin_is_the_lowest_eigenvalue(seed):
     W = 2.0 * rng.standard_normal((n, n)) / np.sqrt(n) if seed % 2 else monotone(rng, n, 0.2)
     H = np.eye(n) - W
     values, vectors = np.linalg.eigh((H + H.T) / 2)
-    found = certify(Network((Stage(np.ones((n, 1)), np.zeros(n), W),))).stages[0]
+    found = certify_network(Network((Stage(np.ones((n, 1)), np.zeros(n), W),))).stages[0]
     assert found.margin == pytest.approx(values[0], abs=1e-12)
     assert abs(vectors[found.unit, 0]) == pytest.approx(np.abs(vectors[:, 0]).max())
     assert found.unique == (values[0] > 1e-12)
@@ -398,7 +398,7 @@ def test_thousands_of_units_that_nothing_couples_cost_nothing():
     size = 4000
     network = Network((Stage(np.ones((size, 1)), np.zeros(size), np.zeros((size, size)), Activation("identity")),))
     began = time.process_time()
-    assert certify(network).stages[0].margin == 1.0
+    assert certify_network(network).stages[0].margin == 1.0
     assert np.array_equal(solve(network, [[0.5]]).outputs, np.full((1, size), 0.5))
     assert time.process_time() - began < 8.0
 
@@ -407,7 +407,7 @@ def test_thousands_of_units_that_nothing_couples_cost_nothing():
 def test_lipschitz_bound_and_radius_hold(spec):
     rng = np.random.default_rng(8)
     network = Network((stage(rng, 3, 8, spec, 0.2), stage(rng, 8, 4, spec, None)))
-    bound = certify(network)
+    bound = certify_network(network)
     x = rng.standard_normal((64, 3))
     step = 0.1 * rng.standard_normal((64, 3))
     moved = solve(network, x + step).outputs - solve(network, x).outputs
@@ -417,13 +417,13 @@ def test_lipschitz_bound_and_radius_hold(spec):
     first = network.stages[0]
     away = rng.standard_normal((8, 8))
     away *= 0.999 * bound.radius / np.linalg.norm(away, 2)
-    assert certify(Network((Stage(first.U, first.b, first.W + away, first.activation),))).unique
+    assert certify_network(Network((Stage(first.U, first.b, first.W + away, first.activation),))).unique
 
 
 def test_verdict_without_a_margin():
     W = np.diag([0.0, 1.5, 0.0])
     weak = Stage(np.ones((3, 1)), np.zeros(3), W)
-    found = certify(Network((Stage(np.ones((1, 1)), [0.0]), weak)))
+    found = certify_network(Network((Stage(np.ones((1, 1)), [0.0]), weak)))
     assert found.weakest == 1
     assert found.stages[1].unit == 1
     assert found.margin == pytest.approx(-0.5)
@@ -431,5 +431,5 @@ def test_verdict_without_a_margin():
     assert found.lipschitz == np.inf
     assert found.radius == 0.0
     compressed = Stage(weak.U, weak.b, W, Activation("asinh", 1.0))  # its element adds a conductance of at least 1
-    assert certify(Network((compressed,))).stages[0].monotonicity == pytest.approx(0.5)
-    assert certify(Network((compressed,))).unique
+    assert certify_network(Network((compressed,))).stages[0].monotonicity == pytest.approx(0.5)
+    assert certify_network(Network((compressed,))).unique

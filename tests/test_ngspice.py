@@ -214,7 +214,7 @@ def test_wrong_answers_break_kirchhoffs_laws(ngspice):
     forward = ngspice_jobs.Forward(
         folded.circuit, folded.injections(sources, known), folded.source_voltages(sources, known)
     )
-    adjoint = ngspice_jobs.Adjoint(
+    adjoint = ngspice_jobs.AdjointJob(
         transpose(folded.circuit), np.ones((4, len(folded.circuit.nodes))), np.full((4, 4), 1e-5)
     )
 

@@ -12,7 +12,7 @@ import pytest
 
 from diodeq.devices import DiodeModel, catalogue
 from diodeq.devices.composite.model import CompositeModel
-from diodeq.devices.composite.parts import Part
+from diodeq.devices.composite.parts import CompositePart
 from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.law import law
 from diodeq.devices.one_ports import FAMILIES, Joined, OnePorts, from_json, one_ports
@@ -42,7 +42,11 @@ CURVES = (
 
 def between(what, start="a", end="c"):
     """A diode, or so many ohms."""
-    return Part("ohms", start, end, what) if isinstance(what, float) else Part("diode", start, end, diode=what)
+    return (
+        CompositePart("ohms", start, end, what)
+        if isinstance(what, float)
+        else CompositePart("diode", start, end, diode=what)
+    )
 
 
 # A law that falls, as KNEES' does by its IKR, meets another in series in more points than one.

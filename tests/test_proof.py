@@ -13,7 +13,7 @@ from diodeq.circuit.equations import EquationsPlan, parts, total
 from diodeq.circuit.jacobian import DENSE_BELOW, Jacobian
 from diodeq.circuit.one_ports import laws_of
 from diodeq.circuit.proof import Judge
-from diodeq.circuit.update import Update
+from diodeq.circuit.update import PortUpdate
 from diodeq.devices import catalogue
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import SimulationError
@@ -121,7 +121,7 @@ def test_one_inverse_serves_circuits_that_are_not_reciprocal(name, transposed):
     circuit = CIRCUITS[name]()
     equations = EquationsPlan.of(circuit).fill(circuit)
     matrix, ports = equations.matrix.toarray(), equations.ports
-    update = Update.of(matrix, ports, np.full(ports.shape[0], 1e-4))
+    update = PortUpdate.of(matrix, ports, np.full(ports.shape[0], 1e-4))
     assert np.abs(update.seen - update.seen.T).max() > 1e-3 * np.abs(update.seen).max()
     conductances = np.exp(rng.uniform(np.log(1e-9), np.log(1e-1), (5, ports.shape[0])))
     right = rng.normal(size=(5, len(matrix)))

@@ -31,7 +31,7 @@ from diodeq.learning.checkpoint import read_document
 from diodeq.learning.experiment import Experiment, beginning, stored
 from diodeq.learning.recipes import recipe_for
 from diodeq.report import run_report
-from diodeq.report.page import Code, Fact, Picture, Section, Table, render
+from diodeq.report.page import Code, Fact, PageSection, PageTable, Picture, render
 from diodeq.simulators import create
 from diodeq.simulators.selftest import one_diode
 
@@ -337,8 +337,8 @@ def test_a_new_run_drops_the_report_of_the_last(tmp_path):
 
 def test_text_is_escaped():
     evil = "<script>alert('&')</script>"
-    blocks = [Table(evil, (evil,), ((evil,),)), Code(evil), Picture("<svg></svg>", evil)]
-    page = render(evil, evil, evil, [Fact(evil, evil, evil)], [Section(evil, [evil], blocks)])
+    blocks = [PageTable(evil, (evil,), ((evil,),)), Code(evil), Picture("<svg></svg>", evil)]
+    page = render(evil, evil, evil, [Fact(evil, evil, evil)], [PageSection(evil, [evil], blocks)])
     assert "<script" not in page
     assert Reader(page).text.count("alert") == 14
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diodeq.analysis.programs import compare
+from diodeq.analysis.programs import against_program
 from diodeq.circuit import Circuit, check
 from diodeq.cli.main import main
 from diodeq.network import ACTIVATIONS, Activation, Network, Stage, weights
@@ -144,13 +144,13 @@ def test_programs_are_asked_for_the_same_outputs(name):
     path = NETWORKS / f"{name}.onnx"
     network = weights.load(path)
     x = np.random.default_rng(0).normal(size=(4, network.widths[0]))
-    found = compare(path, network, x)
+    found = against_program(path, network, x)
     assert found.program.startswith("onnxruntime ")
     assert found.difference < 1e-6
 
 
 def test_weights_alone_are_no_program(tmp_path):
     weights.save(cascade(), tmp_path / "w.npz")
-    found = compare(tmp_path / "w.npz", cascade(), X)
+    found = against_program(tmp_path / "w.npz", cascade(), X)
     assert found.difference is None
     assert "diodeq's own solver" in found.sentence()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from diodeq.errors import InputError
-from diodeq.network import Activation, Network, Stage, certify, solve, weights
+from diodeq.network import Activation, Network, Stage, certify_network, solve, weights
 
 U0, B0 = np.arange(12.0).reshape(3, 4) / 10, np.array([0.1, -0.2, 0.3])
 U1, B1 = np.array([[1.0, -2.0, 0.5], [0.0, 1.0, -1.0]]), np.array([0.5, -0.5])
@@ -117,7 +117,7 @@ def test_monotone_parameterization(tmp_path, m):
     arrays = rewritten(W0=None, A0=A[:2], P0=P, m0=m)  # A may have any number of rows
     network = weights.load(npz(tmp_path, **arrays))
     assert np.allclose(network.stages[0].W, 0.75 * np.eye(3) - A[:2].T @ A[:2] + P - P.T, 1e-14, 1e-14)
-    assert certify(network).margin == pytest.approx(0.25)
+    assert certify_network(network).margin == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(

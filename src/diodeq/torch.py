@@ -20,7 +20,7 @@ from diodeq.circuit import Circuit
 from diodeq.circuit.products import branch_products
 from diodeq.errors import InputError
 from diodeq.learning.drives import drive_gradients
-from diodeq.network import Network, Stage, gradient, solve
+from diodeq.network import Network, Stage, loss_gradient, solve
 from diodeq.printable import counted
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator
@@ -126,7 +126,7 @@ class _Equilibrium(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, back: torch.Tensor) -> tuple[Any, ...]:
-        found = gradient(ctx.network, ctx.solution, _array(back))
+        found = loss_gradient(ctx.network, ctx.solution, _array(back))
         pulled = [
             torch.from_numpy(getattr(found.stages[int(name[1:])], name[0])).to(like)
             for (name, _), like in zip(_named(ctx.network), ctx.weights, strict=True)

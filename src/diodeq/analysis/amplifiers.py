@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from diodeq.circuit import KINDS, Circuit
-from diodeq.circuit.amplifiers import Group, Index, figures, groups_of, label
+from diodeq.circuit.amplifiers import AmplifierGroup, Index, figures, groups_of, label
 from diodeq.circuit.bank import Bank, Bools, Floats
 from diodeq.circuit.capacitance import inner
 from diodeq.devices.amplifier import Amplifier
@@ -92,7 +92,7 @@ def _extended(circuit: Circuit, farads: Floats) -> Floats:
     return found
 
 
-def _moving(circuit: Circuit, group: Group, slews: bool) -> Circuit:
+def _moving(circuit: Circuit, group: AmplifierGroup, slews: bool) -> Circuit:
     known = figures(group)
     gain, through, out = group.at("buffers", "gain"), group.at("resistors", "gain"), group.at("buffers", "out")
     a, b = circuit.buffers.terminals[gain, 0], circuit.buffers.terminals[out, 2]
@@ -168,7 +168,7 @@ def noisy(circuit: Circuit, farads: Floats) -> tuple[Circuit, Floats]:
     return circuit, _extended(circuit, farads)
 
 
-def _inputs(circuit: Circuit, group: Group) -> dict[str, Index]:
+def _inputs(circuit: Circuit, group: AmplifierGroup) -> dict[str, Index]:
     """The nodes of both inputs, before the offset in series with one."""
     gain = circuit.buffers.terminals[group.at("buffers", "gain")].astype(np.int64)
     plus, offset = gain[:, 2], group.at("voltage_sources", "offset")
@@ -180,7 +180,7 @@ def _inputs(circuit: Circuit, group: Group) -> dict[str, Index]:
 class Added:
     """Parts inside of a group's amplifiers beside those that a circuit has."""
 
-    def __init__(self, circuit: Circuit, group: Group) -> None:
+    def __init__(self, circuit: Circuit, group: AmplifierGroup) -> None:
         self.banks: dict[str, Bank] = {}
         self._circuit, self._group = circuit, group
 

@@ -23,7 +23,7 @@ Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
-class Wires:
+class NodeParts:
     """Two-terminal parts that a free node has: which of their bank they are, int[n]; ``nodes`` int[n, 2] and ``ends``,
     the same as numbers of free nodes, their ``count`` for a held one.
 
@@ -43,7 +43,7 @@ class Wires:
     turned: NDArray[np.bool_]
 
     @staticmethod
-    def of(nodes: Index, place: Index, count: int) -> Wires:
+    def of(nodes: Index, place: Index, count: int) -> NodeParts:
         """Of all those between ``nodes`` int[n, 2] of the circuit."""
         ends = place[nodes]
         number = np.flatnonzero((ends < count).any(axis=1) & (nodes[:, 0] != nodes[:, 1]))
@@ -51,7 +51,7 @@ class Wires:
         part, turned = np.nonzero(ends < count)
         order = np.argsort(ends[part, turned], kind="stable")
         part, turned = part[order], turned[order]
-        return Wires(
+        return NodeParts(
             number,
             nodes,
             ends,
@@ -110,8 +110,8 @@ class Passive:
     """
 
     free: Index
-    resistors: Wires
-    ports: Wires
+    resistors: NodeParts
+    ports: NodeParts
     models: Index
     holds: sparse.csr_array
     sends: sparse.csr_array
@@ -139,8 +139,8 @@ class Passive:
         free = np.flatnonzero(~held)
         place = np.full(len(held), len(free))
         place[free] = np.arange(len(free))
-        ports = Wires.of(one_port_ends(circuit).astype(np.intp), place, len(free))
-        resistors = Wires.of(circuit.resistors.terminals.astype(np.intp), place, len(free))
+        ports = NodeParts.of(one_port_ends(circuit).astype(np.intp), place, len(free))
+        resistors = NodeParts.of(circuit.resistors.terminals.astype(np.intp), place, len(free))
         models = one_port_models(circuit)[ports.number].astype(np.intp)
         return Passive(free, resistors, ports, models, *_sources(circuit))
 

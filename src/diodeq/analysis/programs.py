@@ -21,7 +21,7 @@ DOUBTFUL = 1e-3
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ProgramComparison:
     """``program`` and the largest difference of its outputs from the network's, over its largest output.
 
     ``difference`` is None where no other program could be asked, and ``reason`` says why.
@@ -42,28 +42,28 @@ class Comparison:
         return {"program": self.program, "max": self.difference, "reason": self.reason or None}
 
 
-def compare(path: Path, network: Network, x: Floats) -> Comparison:
+def against_program(path: Path, network: Network, x: Floats) -> ProgramComparison:
     """The network's outputs for ``x`` float64[B, n_in] beside those of the program that runs its file, if there is one.
 
     Raises:
         InputError: the program cannot run the file.
     """
     if path.suffix.lower() != ".onnx":
-        return Comparison(OWN, reason=f"{path.suffix} files hold weights, which no other program runs alone")
+        return ProgramComparison(OWN, reason=f"{path.suffix} files hold weights, which no other program runs alone")
     try:
         runtime = import_module("onnxruntime")
     except ImportError:
-        return Comparison(OWN, reason="pip install diodeq[verify] lets onnxruntime run the file itself")
+        return ProgramComparison(OWN, reason="pip install diodeq[verify] lets onnxruntime run the file itself")
     try:
         found = _run(runtime, path, x)
     except InputError:
         raise
     except Exception as error:  # its errors have no public base class
-        return Comparison(OWN, reason=f"onnxruntime could not run the file ({type(error).__name__})")
+        return ProgramComparison(OWN, reason=f"onnxruntime could not run the file ({type(error).__name__})")
     own = solve(network, x).outputs
     scale = float(np.max(np.abs(found), initial=0.0)) or 1.0
     difference = float(np.max(np.abs(found - own), initial=0.0)) / scale
-    return Comparison(f"onnxruntime {runtime.__version__}", difference)
+    return ProgramComparison(f"onnxruntime {runtime.__version__}", difference)
 
 
 def _run(runtime: Any, path: Path, x: Floats) -> Floats:

@@ -34,7 +34,7 @@ FINISHED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Settling:
+class SettlingTimes:
     """How B rows settle, each from the operating point of the inputs before it.
 
     ``times`` float64[B, n_out] s: from then on the output stays within ``band`` volts of its final value. ``decided``
@@ -69,7 +69,7 @@ def settle(
     before: Floats,
     after: Floats,
     tolerance: float = 1e-3,
-) -> Settling:
+) -> SettlingTimes:
     """How the outputs settle when the input volts step from ``before`` to ``after``, float64[B, n_in].
 
     Args:
@@ -108,7 +108,7 @@ def settle(
             slowest = times[row].max(), row, wave
     assert slowest is not None
     power = dissipated(end.circuit, end.node_voltages)
-    return Settling(circuit, times, decided, end.outputs, span, band, power, energy, slowest[1], slowest[2])
+    return SettlingTimes(circuit, times, decided, end.outputs, span, band, power, energy, slowest[1], slowest[2])
 
 
 def _resting(engine: DynamicSimulator, moving: Circuit, straight: Circuit, drives: Floats) -> OperatingPoint:
@@ -216,7 +216,7 @@ class ScaledSettling:
     """
 
     scale: float
-    settling: Settling
+    settling: SettlingTimes
     agreement: float
     accuracy: float | None
 

@@ -22,7 +22,7 @@ ROWS, NUMBERS = 4096, 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class BlockAnswers:
     """Of a block of rows: ``outputs`` float64[B, n_out], NaN in rows without an answer, of which ``failures`` say why;
     how many values the circuit's limit ``clipped``; the ``version`` of the engine."""
 
@@ -47,7 +47,7 @@ def simulate_blocks(
     simulator: str = "wave",
     workers: int | None = None,
     time_limit: float = TIME_LIMIT,
-) -> Generator[Answers, None, None]:
+) -> Generator[BlockAnswers, None, None]:
     """What `simulate` gives for blocks of rows float64[B, n_in], each when it is asked for.
 
     Args:
@@ -79,7 +79,7 @@ def simulate_blocks(
                     outputs = circuit.scaling.from_volts(outputs)
                 clipped = circuit.scaling.clipped(rows)
             done += len(rows)
-            yield Answers(outputs, engine.version, failures, clipped)
+            yield BlockAnswers(outputs, engine.version, failures, clipped)
 
 
 def _answer(

@@ -34,7 +34,7 @@ MAY_LOSE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Boards(Sequence[Measured]):
+class MonteCarlo(Sequence[Measured]):
     """Random boards, each as it was measured, and the ``document`` of what they come to: distributions, yield, which
     parts matter, and a certificate beside the worst that was seen."""
 
@@ -71,7 +71,7 @@ def monte_carlo(
     log: Path | None = None,
     resume: bool = False,
     on_board: Callable[[int], None] | None = None,
-) -> Boards:
+) -> MonteCarlo:
     """Random boards of a circuit, each simulated with ``inputs`` float64[B, n_in] in the circuit's units.
 
     Board k depends on ``seed`` and k alone.
@@ -130,7 +130,7 @@ def monte_carlo(
         "ranking": ranking.to_json(),
         "certificate": bound,
     }
-    return Boards(tuple(done), document)
+    return MonteCarlo(tuple(done), document)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +202,7 @@ def crossbar(
 
 
 @dataclass(frozen=True, eq=False)
-class Settled:
+class SettlingStudy:
     """How a circuit settles at each scale of its admittances, and the ``version`` of ngspice that says so."""
 
     levels: tuple[ScaledSettling, ...]
@@ -222,7 +222,7 @@ def settle(
     units: str = "network",
     workers: int | None = None,
     time_limit: float = TIME_LIMIT,
-) -> Settled:
+) -> SettlingStudy:
     """How long a circuit takes until its outputs stay near their final values when inputs step, and its joules.
 
     Args:
@@ -255,4 +255,4 @@ def settle(
     classes = None if labels is None else np.asarray(labels, np.int64)
     with NgspiceSimulator(workers, time_limit) as engine:
         found = levels(engine, circuit, (wiring, load), before, after, tolerance, scales, classes)
-        return Settled(tuple(found), engine.version)
+        return SettlingStudy(tuple(found), engine.version)

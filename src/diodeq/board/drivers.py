@@ -14,7 +14,7 @@ from diodeq.circuit.graph import first_source, held_nodes, idle
 from diodeq.circuit.inputs import Inputs
 from diodeq.devices import amplifier
 from diodeq.errors import InputError
-from diodeq.synthesis.amplifiers import Amplifiers
+from diodeq.synthesis.amplifiers import AmplifierParts
 from diodeq.synthesis.parts import Parts
 
 OHMS = 10e3
@@ -42,7 +42,7 @@ def driven(circuit: Circuit, complement: bool, buffers: bool, part: str) -> Circ
     dropped = np.zeros(len(ends), bool)
     dropped[list(pairs)] = True
     parts = _reopened(circuit, dropped)
-    added = Amplifiers(parts, known, known.rail(None))
+    added = AmplifierParts(parts, known, known.rail(None))
     if pairs:
         minus, plus = np.array(list(pairs)), np.array(list(pairs.values()))
         out, into = ends[minus, 0], ends[plus, 0]

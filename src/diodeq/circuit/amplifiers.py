@@ -49,7 +49,7 @@ def demand_none(circuit: Circuit, doing: str) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class AmplifierGroup:
     """All amplifiers of a circuit that are called ``name``: their ``numbers``, as in ``u7``, and where their parts are.
 
     ``places`` has, by kind and purpose (``("buffers", "gain")``), indices int64[n] into the bank, -1 where an amplifier
@@ -65,7 +65,7 @@ class Group:
         return self.places.get((kind, purpose), np.full(len(self.numbers), -1))
 
 
-def groups_of(circuit: Circuit) -> list[Group]:
+def groups_of(circuit: Circuit) -> list[AmplifierGroup]:
     """The operational amplifiers of a circuit by the name of their catalogue's entry."""
     found: dict[str, dict[str, dict[tuple[str, str], int]]] = {}
     for kind in KINDS:
@@ -81,11 +81,11 @@ def groups_of(circuit: Circuit) -> list[Group]:
     for name, members in found.items():
         keys = dict.fromkeys(key for parts in members.values() for key in parts)
         places = {key: np.array([parts.get(key, -1) for parts in members.values()]) for key in keys}
-        made.append(Group(name, tuple(members), places))
+        made.append(AmplifierGroup(name, tuple(members), places))
     return made
 
 
-def figures(group: Group) -> Amplifier:
+def figures(group: AmplifierGroup) -> Amplifier:
     """What the catalogue says of a circuit's amplifiers; raises `InputError` where it has none such."""
     try:
         return amplifier.get(group.name)

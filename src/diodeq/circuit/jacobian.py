@@ -14,7 +14,7 @@ from diodeq.circuit.bank import Floats
 from diodeq.circuit.elimination import Extended, eliminate
 from diodeq.circuit.equations import Equations
 from diodeq.circuit.flows import kinds_of
-from diodeq.circuit.update import Update, inverted, solved_drawn
+from diodeq.circuit.update import PortUpdate, inverted, solved_drawn
 from diodeq.processors import single_threaded
 
 # Jacobians of up to so many unknowns are inverted one by one, and in extended precision, where their condition asks for
@@ -109,8 +109,8 @@ class Jacobian:
         return self.equations.plan.resistive and not self.equations.branches
 
     @cached_property
-    def _update(self) -> Update:
-        return Update.of(self.equations.matrix.toarray(), self.equations.plan.into, 1.0 / self._rough_resistances)
+    def _update(self) -> PortUpdate:
+        return PortUpdate.of(self.equations.matrix.toarray(), self.equations.plan.into, 1.0 / self._rough_resistances)
 
     @cached_property
     def _matrix(self) -> Any:

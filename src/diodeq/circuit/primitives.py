@@ -28,7 +28,7 @@ Primitive = tuple[str, tuple[str, ...], float | None]
 
 
 @dataclass(frozen=True)
-class Run:
+class PrimitiveRun:
     """Consecutive parts of one kind that serve one purpose; ``primitives`` can be read once."""
 
     kind: str
@@ -37,7 +37,7 @@ class Run:
     primitives: Iterator[Primitive]
 
 
-def lower(circuit: Circuit, drives: ArrayLike | None = None) -> Iterator[Run]:
+def lower(circuit: Circuit, drives: ArrayLike | None = None) -> Iterator[PrimitiveRun]:
     """The circuit's parts as runs of primitives, in the order of ``KINDS`` and of each bank's groups.
 
     ``drives`` float64[n_in] are the volts (or amperes) of the inputs, 0 by default. A transformer called t1 becomes
@@ -90,7 +90,7 @@ def demand_legal_names(circuit: Circuit) -> None:
                     )
 
 
-def _runs(circuit: Circuit, sources: NDArray[np.float64]) -> Iterator[Run]:
+def _runs(circuit: Circuit, sources: NDArray[np.float64]) -> Iterator[PrimitiveRun]:
     counts = [len(circuit.bank(kind)) for kind in source_kinds()]
     values = dict(zip(source_kinds(), np.split(sources, np.cumsum(counts)[:-1]), strict=True))
     for kind, spec in KINDS.items():
@@ -105,7 +105,9 @@ def _runs(circuit: Circuit, sources: NDArray[np.float64]) -> Iterator[Run]:
         for label, count in parts.groups or ((f"{spec.singular}s", len(parts)),):
             chosen = slice(start, start + count)
             columns = [[circuit.nodes[i] for i in column] for column in parts.terminals[chosen].T.tolist()]
-            yield Run(kind, label, count, _primitives(kind, circuit, names[chosen], columns, numbers[chosen].tolist()))
+            yield PrimitiveRun(
+                kind, label, count, _primitives(kind, circuit, names[chosen], columns, numbers[chosen].tolist())
+            )
             start += count
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from diodeq.circuit.amplifiers import Group, Index, groups_of, inside
+from diodeq.circuit.amplifiers import AmplifierGroup, Index, groups_of, inside
 from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import incidence
@@ -38,7 +38,7 @@ class Supplied:
     within stands for the supplies."""
 
     circuit: Circuit
-    group: Group
+    group: AmplifierGroup
     outputs: Index
     plus: Index
     minus: Index

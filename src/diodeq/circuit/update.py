@@ -16,7 +16,7 @@ from diodeq.circuit.elimination import equilibrated
 
 
 @dataclass(frozen=True, eq=False)
-class Update:
+class PortUpdate:
     """Solves ``(A + portsᵀ diag(g) ports) x = b`` for any g from the ``inverse`` [n, n] at g = ``reference`` [D].
 
     ``ports`` is sparse [D, n], ``seen`` [D, D] ports · inverse · portsᵀ, ``condition`` that of the reference.
@@ -29,11 +29,11 @@ class Update:
     condition: float
 
     @staticmethod
-    def of(matrix: Floats, ports: Any, reference: Floats) -> Update:
+    def of(matrix: Floats, ports: Any, reference: Floats) -> PortUpdate:
         """From A [n, n] and the ports; of infinite condition where the reference is singular."""
         at_reference = matrix + (ports.T @ (reference[:, None] * ports.toarray()))
         inverse, condition = inverted(at_reference[None])
-        return Update(ports, reference, inverse[0], ports @ (ports @ inverse[0].T).T, float(condition[0]))
+        return PortUpdate(ports, reference, inverse[0], ports @ (ports @ inverse[0].T).T, float(condition[0]))
 
     def solve(self, right: Floats, conductances: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
         """Solutions [B, n] for ``right`` [B, n] and ``conductances`` [B, D], and about their condition

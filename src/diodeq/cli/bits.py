@@ -16,7 +16,7 @@ from diodeq.cli.console import WIDE, Terminal, bar
 from diodeq.cli.drives import labels_of
 from diodeq.cli.networks import open_network
 from diodeq.cli.options import WEIGHTS, print_json, together
-from diodeq.cli.quantizing import Parts, siemens
+from diodeq.cli.quantizing import PartOptions, siemens
 from diodeq.cli.terminal import mention, say
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import InputError, UsageError
@@ -81,7 +81,7 @@ def is_circuit(path: Path) -> bool:
 def try_bits(
     path: Path,
     word: str,
-    parts: Parts,
+    parts: PartOptions,
     tolerance: float,
     weights: dict[str, Any],
     engine: tuple[str, int | None, float],
@@ -109,7 +109,7 @@ def try_bits(
     _of_network(path, loaded.network, [int(each) for each in values], parts, as_json)
 
 
-def _of_network(path: Path, network: Network, bits: list[int], parts: Parts, as_json: bool) -> None:
+def _of_network(path: Path, network: Network, bits: list[int], parts: PartOptions, as_json: bool) -> None:
     from diodeq.analysis.bits import of_network
 
     rows, labels = _rows(network, parts)
@@ -131,7 +131,7 @@ def _of_network(path: Path, network: Network, bits: list[int], parts: Parts, as_
     )
 
 
-def _rows(network: Network, parts: Parts) -> tuple[Floats | None, Labels | None]:
+def _rows(network: Network, parts: PartOptions) -> tuple[Floats | None, Labels | None]:
     if parts.inputs is None:
         if parts.labelled:
             raise UsageError("--labelled has no meaning without --inputs", "add --inputs X.csv")
@@ -142,7 +142,12 @@ def _rows(network: Network, parts: Parts) -> tuple[Floats | None, Labels | None]
 
 
 def _of_circuit(
-    path: Path, values: list[str], parts: Parts, tolerance: float, engine: tuple[str, int | None, float], as_json: bool
+    path: Path,
+    values: list[str],
+    parts: PartOptions,
+    tolerance: float,
+    engine: tuple[str, int | None, float],
+    as_json: bool,
 ) -> None:
     from diodeq.analysis.bits import boards_of, of_circuit, share
 

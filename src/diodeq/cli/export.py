@@ -16,7 +16,7 @@ from diodeq.circuit.bank import Floats
 from diodeq.cli.drives import row_of
 from diodeq.cli.names import FORM
 from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, print_json
-from diodeq.cli.quantizing import Parts, document, quantizing, words
+from diodeq.cli.quantizing import PartOptions, document, quantizing, words
 from diodeq.cli.terminal import say
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
@@ -90,7 +90,7 @@ def export(
         raise UsageError("--inject has no meaning without --linearized-at", "add --linearized-at X.csv or leave it out")
     if at is None and linearized_at is None and _given("row"):
         raise UsageError("--row has no meaning without --at or --linearized-at", "add --at X.csv or leave it out")
-    asked = Parts.taken(own)
+    asked = PartOptions.taken(own)
     own["ladder"] = ladder = asked.ladder()
     loaded, said, cost = Circuit.load(circuit), "", {}
     if ladder is not None:

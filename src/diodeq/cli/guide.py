@@ -21,7 +21,7 @@ _PICTURE = re.compile(r"!\[([^]]*)\]\([^)]*\)")
 
 
 @dataclass(frozen=True)
-class Page:
+class GuidePage:
     """A page: the name by which it is asked for, what it is called, its chapter, and what it is about in a line."""
 
     page: str
@@ -35,14 +35,14 @@ def text_of(page: str) -> str:
     return (pkgutil.get_data("diodeq", f"guide/{page}.md") or b"").decode()
 
 
-def pages() -> list[Page]:
+def pages() -> list[GuidePage]:
     """All pages, in the order of the index."""
     found, chapter = [], ""
     for heading, title, page, about in _CHAPTER.findall(text_of(INDEX)):
         if heading:
             chapter = heading
         else:
-            found.append(Page(page, title, chapter, about))
+            found.append(GuidePage(page, title, chapter, about))
     return found
 
 
@@ -74,7 +74,7 @@ def guide(page: str | None, as_json: bool) -> None:
         say(text.removesuffix("\n"))
 
 
-def _list(known: list[Page]) -> None:
+def _list(known: list[GuidePage]) -> None:
     width = max(len(each.page) for each in known)
     chapter = ""
     for each in known:

@@ -15,7 +15,7 @@ from diodeq.cli.terminal import mention, say
 from diodeq.devices import catalogue
 from diodeq.devices.curve.file import read_curve
 from diodeq.devices.transistor.model import TransistorModel
-from diodeq.devices.vendor.file import Part, read_parts
+from diodeq.devices.vendor.file import VendorPart, read_parts
 from diodeq.devices.vendor.transistors import sized
 from diodeq.errors import UsageError
 from diodeq.printable import printable
@@ -113,7 +113,7 @@ def _tell(document: dict[str, Any]) -> None:
         say(f"  left out: {phrase}")
 
 
-def _sized(part: Part, instance: str) -> Part:
+def _sized(part: VendorPart, instance: str) -> VendorPart:
     if not isinstance(part.model, TransistorModel):
         raise UsageError(f"--instance is for transistors, and {part.model.name} is none", "choose with --only")
     return dataclasses.replace(part, model=sized(part.model, instance))
@@ -139,7 +139,7 @@ def _import_curve(file: Path, name: str | None, origin: str | None, replace: boo
     say(f"wrote {path}")
 
 
-def _found(part: Part) -> dict[str, Any]:
+def _found(part: VendorPart) -> dict[str, Any]:
     pins = dict(zip(("anode", "cathode"), part.pins, strict=True)) if part.pins else None
     first = next((name for name, pin in (pins or {}).items() if pin == part.first), None)
     return {"line": part.line, "pins": pins, "first_pin": first, "ignored": list(part.ignored)}

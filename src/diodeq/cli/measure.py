@@ -98,7 +98,7 @@ def _temperatures(given: str) -> list[float]:
     return found
 
 
-def _document(found: ngspice.Measured) -> dict[str, Any]:
+def _document(found: ngspice.MeasuredCurve) -> dict[str, Any]:
     return {
         **found.model.to_json(),
         "spice_name": found.model.spice_name,

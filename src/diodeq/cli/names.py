@@ -33,7 +33,7 @@ class Name(click.ParamType):  # type: ignore[type-arg]
         ]
 
 
-class Known(Name):
+class KnownName(Name):
     """One of the names, perhaps with options after colons, which others judge."""
 
     def __init__(self, what: str, names: Names, metavar: str = "") -> None:
@@ -76,9 +76,9 @@ def _forms() -> Iterable[str]:
     return forms()
 
 
-ENGINE = Known(
+ENGINE = KnownName(
     "simulator", lambda: ENGINES, "[ngspice|wave[:numba|:torch[:cuda]][:float32|:mixed]|bench:FILE[:OPTION…]]"
 )
-FORM = Known("form", _forms)
+FORM = KnownName("form", _forms)
 RULE, RULES = Name("rule", _rules), Name("rules", lambda: ["all", *_rules()], lists=True)
 DATA, DIODE = Name("data", _data), Name("diode", _diodes)

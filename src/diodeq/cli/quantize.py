@@ -10,7 +10,7 @@ import rich_click as click
 from diodeq.circuit import Circuit
 from diodeq.cli.bits import BITS, try_bits
 from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, print_json
-from diodeq.cli.quantizing import Parts, document, quantizing, words
+from diodeq.cli.quantizing import PartOptions, document, quantizing, words
 from diodeq.cli.terminal import say
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
@@ -52,7 +52,7 @@ def quantize_command(
 
     Example: diodeq quantize run/circuit.npz --series E24 -o e24.npz
     """
-    asked = Parts.taken(parts)
+    asked = PartOptions.taken(parts)
     weights = {"activation": activation, "layers": layers, "margin": margin}
     if bits is not None:
         given = next(

@@ -58,7 +58,7 @@ quantizing = together(
 
 
 @dataclass(frozen=True)
-class Parts:
+class PartOptions:
     """The values of the options."""
 
     series: str | None

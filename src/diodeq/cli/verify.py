@@ -59,7 +59,7 @@ def verify(
 
     Example: diodeq verify circuit.npz --weights weights.npz --inputs X.csv --plot parity.svg
     """
-    from diodeq.analysis.programs import DOUBTFUL, compare
+    from diodeq.analysis.programs import DOUBTFUL, against_program
     from diodeq.api.running import verify as verified
     from diodeq.cli.networks import open_network
 
@@ -73,7 +73,7 @@ def verify(
         workers=workers,
         time_limit=time_limit,
     )
-    program = compare(weights, network, rows)
+    program = against_program(weights, network, rows)
     if program.difference is not None and program.difference > DOUBTFUL:
         mention(f"the network as it was read does not compute what its file does: {program.sentence()}")
     if picture is not None:

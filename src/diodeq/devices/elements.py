@@ -118,7 +118,7 @@ class MadeElu:
 
 
 @dataclass(frozen=True)
-class Branch:
+class DiodeBranch:
     """A diode between the node and a rail, with a resistor of so many g0 or none; ``outwards``: away from the node."""
 
     rail: str
@@ -150,14 +150,14 @@ class ActivationElement:
         return any(rail.drops for rail in self.rails)
 
     @property
-    def branches(self) -> tuple[Branch, ...]:
+    def branches(self) -> tuple[DiodeBranch, ...]:
         """The diodes as branches from the node to a rail or ground; only elements without bridges have them."""
         behind = {end: conductance for end, other, conductance in self.resistors if other == "node"}
         found = []
         for anode, cathode in self.diodes:
             outwards = anode == "node" or anode in behind
             own, rail = (anode, cathode) if outwards else (cathode, anode)
-            found.append(Branch(rail, outwards, behind.get(own)))
+            found.append(DiodeBranch(rail, outwards, behind.get(own)))
         return tuple(found)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from diodeq.devices import elements
 from diodeq.devices.composite.model import CompositeModel
-from diodeq.devices.composite.parts import Part
+from diodeq.devices.composite.parts import CompositePart
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.elements import ActivationElement, Rail
 from diodeq.devices.protocol import Model
@@ -22,7 +22,7 @@ from diodeq.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Kind:
+class UnitKind:
     """What is known of all units of a name.
 
     Args:
@@ -63,20 +63,20 @@ def _back_to_back(part: Model) -> Model:
             f"a zener-pair is made of two .model diodes, and {part.name} is a part of another kind",
             "name a diode such as BZX84C3V3, or hang the part alone with --unit pair or diode",
         )
-    halves = (Part("diode", "m", "a", diode=part), Part("diode", "m", "c", diode=part))
+    halves = (CompositePart("diode", "m", "a", diode=part), CompositePart("diode", "m", "c", diode=part))
     # One current goes through both, forwards through one of them; what heats one is less than what heats the two.
     own = part.ratings
     rated = Ratings(amperes=own.forward_amperes, watts=own.watts, source=own.source)
     return CompositeModel(f"{part.name}-pair", halves, part.source, f"two {part.name}, anode to anode", rated)
 
 
-KINDS: dict[str, Kind] = {
-    "diode": Kind("one diode to ground, of alternating polarity", _diode, alternating=True),
-    "pair": Kind("two antiparallel diodes to ground, or to a middle rail", _pair, ("middle rail", 0.0)),
-    "zener-pair": Kind(
+KINDS: dict[str, UnitKind] = {
+    "diode": UnitKind("one diode to ground, of alternating polarity", _diode, alternating=True),
+    "pair": UnitKind("two antiparallel diodes to ground, or to a middle rail", _pair, ("middle rail", 0.0)),
+    "zener-pair": UnitKind(
         "two Zener diodes in series to ground, anode to anode", _one_device, diode="BZX84C3V3", device=_back_to_back
     ),
-    "clamp": Kind("two diodes to rails of either sign", elements.hard_tanh, ("rails", 1.0)),
+    "clamp": UnitKind("two diodes to rails of either sign", elements.hard_tanh, ("rails", 1.0)),
 }
 
 
@@ -109,7 +109,7 @@ class Unit:
             raise UsageError(f"the unit {text!r} does not give volts", f"write {name}:2.5") from None
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> UnitKind:
         """What is known of all units of this name."""
         return KINDS[self.name]
 

@@ -17,7 +17,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.amplifiers import named
 from diodeq.circuit.flows import kinds_of
 from diodeq.circuit.kinds import source_kinds
-from diodeq.circuit.primitives import Primitive, Run, lower, used_models
+from diodeq.circuit.primitives import Primitive, PrimitiveRun, lower, used_models
 from diodeq.devices import Model
 from diodeq.printable import counted
 from diodeq.spice.numbers import shortest
@@ -187,7 +187,7 @@ def _read(circuit: Circuit) -> Iterator[str]:
         yield f"a score is {shortest(units.output_scale)} times the volts of its output"
 
 
-def _sections(circuit: Circuit, runs: Iterator[Run], remarks: Mapping[str, str]) -> Iterator[Section]:
+def _sections(circuit: Circuit, runs: Iterator[PrimitiveRun], remarks: Mapping[str, str]) -> Iterator[Section]:
     read = dict.fromkeys(KINDS, 0)
     for run in runs:
         start, read[run.kind] = read[run.kind], read[run.kind] + run.count

@@ -1,8 +1,8 @@
 """Networks: the mathematics a circuit is compiled from, and the files their weights come in."""
 
 from diodeq.network.activations import ACTIVATIONS, Activation
-from diodeq.network.certificate import Certificate, StageCertificate, certify
-from diodeq.network.gradient import NetworkGradient, StageGradient, gradient
+from diodeq.network.certificate import Certificate, StageCertificate, certify_network
+from diodeq.network.gradient import NetworkGradient, StageGradient, loss_gradient
 from diodeq.network.network import Network, Stage
 from diodeq.network.solve import Solution, solve
 
@@ -16,7 +16,7 @@ __all__ = [
     "Stage",
     "StageCertificate",
     "StageGradient",
-    "certify",
-    "gradient",
+    "certify_network",
+    "loss_gradient",
     "solve",
 ]

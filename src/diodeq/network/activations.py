@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Kind:
+class ActivationKind:
     """All that is known of the activations of one name.
 
     Args:
@@ -38,31 +38,31 @@ class Kind:
     real: Callable[[float], ActivationElement] | None = None
 
 
-ACTIVATIONS: dict[str, Kind] = {
-    "identity": Kind(ElementLaw(resolvents.identity, pieces=True), elements.identity),
-    "relu": Kind(ElementLaw(resolvents.relu, pieces=True), elements.relu),
-    "leaky-relu": Kind(
+ACTIVATIONS: dict[str, ActivationKind] = {
+    "identity": ActivationKind(ElementLaw(resolvents.identity, pieces=True), elements.identity),
+    "relu": ActivationKind(ElementLaw(resolvents.relu, pieces=True), elements.relu),
+    "leaky-relu": ActivationKind(
         ElementLaw(resolvents.leaky_relu, pieces=True), elements.leaky_relu, ("slope below zero", 0.01), 1.0
     ),
-    "hard-tanh": Kind(ElementLaw(resolvents.hard_tanh, pieces=True), elements.hard_tanh, ("limit", 1.0)),
-    "soft-threshold": Kind(
+    "hard-tanh": ActivationKind(ElementLaw(resolvents.hard_tanh, pieces=True), elements.hard_tanh, ("limit", 1.0)),
+    "soft-threshold": ActivationKind(
         ElementLaw(resolvents.soft_threshold, pieces=True),
         elements.softened_threshold,
         ("threshold", 0.5),
         real=elements.soft_threshold,
     ),
-    "asinh": Kind(ElementLaw(resolvents.asinh, strength=1.0), elements.asinh, ("scale", 1.0)),
+    "asinh": ActivationKind(ElementLaw(resolvents.asinh, strength=1.0), elements.asinh, ("scale", 1.0)),
     # A real diode is a diode-relu as it is, at the right volts per unit and bias.
-    "diode-relu": Kind(
+    "diode-relu": ActivationKind(
         ElementLaw(resolvents.diode_relu),
         elements.diode_relu,
         ("thermal voltage n V_T in network units", 0.05),
         real=elements.relu,
     ),
-    "tanh": Kind(ElementLaw(resolvents.tanh), elements.tanh, real=elements.tanh_generator),
-    "elu": Kind(ElementLaw(resolvents.elu), elements.elu, ("scale below zero", 1.0), 1.0),
+    "tanh": ActivationKind(ElementLaw(resolvents.tanh), elements.tanh, real=elements.tanh_generator),
+    "elu": ActivationKind(ElementLaw(resolvents.elu), elements.elu, ("scale below zero", 1.0), 1.0),
     # The compiler makes a tanh of it and scales: see ``synthesis.halves``.
-    "sigmoid": Kind(ElementLaw(resolvents.sigmoid, strength=3.0), None),
+    "sigmoid": ActivationKind(ElementLaw(resolvents.sigmoid, strength=3.0), None),
 }
 
 
@@ -118,7 +118,7 @@ class Activation:
         return f"{self.name}:{short if float(short) == self.parameter else repr(float(self.parameter))}"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ActivationKind:
         """What is known of all activations of this name."""
         return ACTIVATIONS[self.name]
 

@@ -80,7 +80,7 @@ class Certificate:
         return min(stage.radius for stage in self.stages)
 
 
-def certify(network: Network) -> Certificate:
+def certify_network(network: Network) -> Certificate:
     """The certificates of a network; always returns, whatever the weights."""
     return Certificate(tuple(certify_stage(stage) for stage in network.stages))
 

@@ -39,7 +39,7 @@ class NetworkGradient:
     """float64[B, n_in]: per sample"""
 
 
-def gradient(network: Network, solution: Solution, output_gradient: ArrayLike) -> NetworkGradient:
+def loss_gradient(network: Network, solution: Solution, output_gradient: ArrayLike) -> NetworkGradient:
     """The gradient of a loss whose derivative by the outputs is ``output_gradient`` (float64[B, n_out]).
 
     ``solution`` is ``solve(network, x)``. At a kink of an activation the derivative of the side on which the element

@@ -15,7 +15,7 @@ from diodeq.measures import ACCURACY, R2
 from diodeq.netlist.listing import circuit_digest
 from diodeq.printable import counted, percent
 from diodeq.report.figures import inline
-from diodeq.report.page import Code, Fact, Picture, Section, Table, render
+from diodeq.report.page import Code, Fact, PageSection, PageTable, Picture, render
 from diodeq.report.parity_plot import parity_figures
 from diodeq.report.parts import feasible, parts_section
 
@@ -64,7 +64,7 @@ def circuit_page(
         *([_decisions(verification)] if verification.decides else []),
         *([_certificate(verification, verification.certificate)] if verification.certificate is not None else []),
         parts_section(circuit),
-        Section(
+        PageSection(
             "How to do it again",
             [
                 *circuit.notes,
@@ -72,31 +72,31 @@ def circuit_page(
             ],
             [
                 *([Code(command)] if command else []),
-                Table("What was solved, and with what.", (), rows, plain=True),
+                PageTable("What was solved, and with what.", (), rows, plain=True),
             ],
         ),
     ]
     return render("diodeq circuit report", circuit.title, lead, facts, sections)
 
 
-def _parity(verification: Verification) -> Section:
+def _parity(verification: Verification) -> PageSection:
     blocks = []
     for k, figure in enumerate(parity_figures(verification)):
         count = verification.levels["network"][k].shape[1]
         caption = f"Stage {k}: each of {count} units of the circuit over the same unit in the network, in its units."
         blocks.append(Picture(inline(figure, f"parity{k}", caption), caption))
     text = "On the line a unit of the circuit has the value it has in the network."
-    return Section("Circuit against network", [text], blocks)
+    return PageSection("Circuit against network", [text], blocks)
 
 
-def _budget(verification: Verification) -> Section:
+def _budget(verification: Verification) -> PageSection:
     tables = []
     for k in range(len(verification.levels["network"])):
         rows = [
             (name, f"{entry['max']:.1e}", f"{entry['rms']:.1e}", str(entry["unit"]))
             for name, entry in verification.budget(k).items()
         ]
-        tables.append(Table(f"Error budget of stage {k}.", ("cause", "largest", "rms", "worst unit"), rows))
+        tables.append(PageTable(f"Error budget of stage {k}.", ("cause", "largest", "rms", "worst unit"), rows))
     causes = (
         "Where the error comes from: conductances that stand for other weights; the ideal circuit against the network"
         " of those weights; real diodes against ideal ones. "
@@ -113,17 +113,17 @@ def _budget(verification: Verification) -> Section:
         "The total compares the circuit with the network given."
         f" Two independent ways of solving the circuit differ by at most {verification.solver:.1e}, in network units."
     )
-    return Section("Error budget", [text], tables)
+    return PageSection("Error budget", [text], tables)
 
 
-def _decisions(verification: Verification) -> Section:
+def _decisions(verification: Verification) -> PageSection:
     agreement, score = verification.agreement(), verification.score()
     head = ("level", "decides as the network", *(("right",) if score else ()))
     rows = [(name, percent(share), *((percent(score[name]),) if score else ())) for name, share in agreement.items()]
-    return Section("Decisions", [], [Table("The highest output of every sample.", head, rows)])
+    return PageSection("Decisions", [], [PageTable("The highest output of every sample.", head, rows)])
 
 
-def _certificate(verification: Verification, certificate: CircuitCertificate) -> Section:
+def _certificate(verification: Verification, certificate: CircuitCertificate) -> PageSection:
     moved = verification.displacement
     bound = (
         f"moves the outputs by at most {moved:.3g} (Euclidean, network units)"
@@ -137,4 +137,4 @@ def _certificate(verification: Verification, certificate: CircuitCertificate) ->
         for k, level in enumerate(certificate.levels)
     ]
     head = ("level", "free nodes", "margin\N{NO-BREAK SPACE}(S)", "one-way norm\N{NO-BREAK SPACE}(S)", "tolerance")
-    return Section("Certificate", [text], [Table("Levels, each driven only by those before it.", head, rows)])
+    return PageSection("Certificate", [text], [PageTable("Levels, each driven only by those before it.", head, rows)])

@@ -23,7 +23,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Rows of text under column heads; the first column is set left, the others right unless ``plain``."""
 
     caption: str
@@ -57,12 +57,12 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A heading, sentences, and what they speak about."""
 
     title: str
     text: Sequence[str]
-    blocks: Sequence[Table | Picture | Code] = ()
+    blocks: Sequence[PageTable | Picture | Code] = ()
 
 
 def _shown(value: object) -> object:
@@ -70,7 +70,7 @@ def _shown(value: object) -> object:
     return printable(value, keep="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def render(kind: str, title: str, lead: str, facts: Sequence[Fact], sections: Sequence[Section]) -> str:
+def render(kind: str, title: str, lead: str, facts: Sequence[Fact], sections: Sequence[PageSection]) -> str:
     """The page; ``kind`` is the line above the title, ``lead`` the paragraph below it. All text is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),

@@ -8,7 +8,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.feasibility import Feasibility
 from diodeq.circuit.power import groups
 from diodeq.printable import counted
-from diodeq.report.page import Section, Table
+from diodeq.report.page import PageSection, PageTable
 from diodeq.report.quantities import quantity
 
 
@@ -18,7 +18,7 @@ def feasible(found: Feasibility) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def parts_section(circuit: Circuit) -> Section:
+def parts_section(circuit: Circuit) -> PageSection:
     """How many parts of each kind there are, by purpose."""
     rows = []
     for kind in KINDS:
@@ -34,4 +34,4 @@ def parts_section(circuit: Circuit) -> Section:
             rows.append((name if label == kind else f"{name}: {label}", f"{len(values):,}", note))
     parts = sum(len(circuit.bank(kind)) for kind in KINDS)
     text = f"{counted(parts, 'part')} between {counted(len(circuit.nodes), 'node')}."
-    return Section("Parts", [text], [Table("Parts by what they are for.", ("parts", "count", "values"), rows)])
+    return PageSection("Parts", [text], [PageTable("Parts by what they are for.", ("parts", "count", "values"), rows)])

@@ -17,7 +17,7 @@ from diodeq.netlist.listing import circuit_digest
 from diodeq.printable import counted, percent
 from diodeq.report import class_plots, conductance_plot, quantity_plot, run_plots, training_plot
 from diodeq.report.figures import inline, style
-from diodeq.report.page import Code, Fact, Picture, Section, Table, render
+from diodeq.report.page import Code, Fact, PageSection, PageTable, Picture, render
 from diodeq.report.parts import feasible, parts_section
 from diodeq.report.quantities import quantity
 from diodeq.report.run_evidence import CHECKED_SAMPLES, Evidence, layers
@@ -64,7 +64,7 @@ def run_page(evidence: Evidence, command: str, unset: Sequence[str] = ()) -> str
     return render("diodeq training report", circuit.title, lead, facts, sections)
 
 
-def _learning(evidence: Evidence) -> Section:
+def _learning(evidence: Evidence) -> PageSection:
     last = evidence.metrics[-1] if evidence.metrics else None
     scored = "Accuracy" if evidence.data.classes else "R²"
     plural = "accuracies" if evidence.data.classes else "R²"
@@ -80,17 +80,17 @@ def _learning(evidence: Evidence) -> Section:
             figure = Figure(figsize=(4.8, 3.2), layout="constrained")
             draw(figure.subplots(), evidence.metrics)
         blocks.append(Picture(inline(figure, name, caption), caption))
-    return Section("Learning curves", text, blocks)
+    return PageSection("Learning curves", text, blocks)
 
 
-def _decisions(evidence: Evidence) -> Section:
+def _decisions(evidence: Evidence) -> PageSection:
     confusion, classes = evidence.confusion, evidence.data.classes
     right, count = int(np.trace(confusion)), int(confusion.sum())
     caption = (
         "Held-out samples by class and by what the circuit takes them for: blue where it is right, red where it is"
         " wrong, the more solid the larger the share of the class."
     )
-    blocks: list[Picture | Table] = [
+    blocks: list[Picture | PageTable] = [
         Picture(inline(class_plots.confusion_figure(confusion, classes), "confusion", caption), caption)
     ]
     rows = []
@@ -98,12 +98,14 @@ def _decisions(evidence: Evidence) -> Section:
         row, column = confusion[k].sum(), confusion[:, k].sum()
         rows.append((name, str(row), _percent(confusion[k, k], row), _percent(confusion[k, k], column)))
     if len(rows) <= 2 * class_plots.NUMBERED:
-        blocks.append(Table("Each class on the held-out samples.", ("class", "samples", "recall", "precision"), rows))
+        blocks.append(
+            PageTable("Each class on the held-out samples.", ("class", "samples", "recall", "precision"), rows)
+        )
     text = [f"The circuit is right on {right} of {count} held-out samples ({percent(right / count)})."]
-    return Section("Decisions", [" ".join([*text, *_recorded(evidence)])], blocks)
+    return PageSection("Decisions", [" ".join([*text, *_recorded(evidence)])], blocks)
 
 
-def _quantities(evidence: Evidence) -> Section:
+def _quantities(evidence: Evidence) -> PageSection:
     """What a regression finds, over what it should."""
     found, wanted = evidence.circuit.scaling.from_volts(evidence.outputs), evidence.data.y_test.astype(np.float64)
     caption = "Each held-out sample: what the circuit finds over what is right, and below it how far it is off."
@@ -117,11 +119,11 @@ def _quantities(evidence: Evidence) -> Section:
     ]
     head = ("quantity", "rms error", "largest error", "standard deviation")
     text = [f"R² is {evidence.score:.4f} on {len(wanted)} held-out samples.", *_recorded(evidence)]
-    blocks: list[Picture | Table] = [
+    blocks: list[Picture | PageTable] = [
         Picture(inline(figure, "quantities", caption), caption),
-        Table("Each quantity on the held-out samples, in its own unit.", head, rows),
+        PageTable("Each quantity on the held-out samples, in its own unit.", head, rows),
     ]
-    return Section("Quantities", [" ".join(text)], blocks)
+    return PageSection("Quantities", [" ".join(text)], blocks)
 
 
 def _recorded(evidence: Evidence) -> Iterator[str]:
@@ -138,7 +140,7 @@ def _recorded(evidence: Evidence) -> Iterator[str]:
         )
 
 
-def _conductances(evidence: Evidence) -> Section:
+def _conductances(evidence: Evidence) -> PageSection:
     circuit, initial = evidence.circuit, evidence.initial
     values = circuit.conductances[circuit.mask]
     recipe = evidence.experiment.recipe
@@ -157,7 +159,7 @@ def _conductances(evidence: Evidence) -> Section:
         )
     histogram = "Distribution of the trained conductances."
     figure = conductance_plot.conductance_figure(circuit, initial)
-    blocks: list[Picture | Table] = [Picture(inline(figure, "histogram", histogram), histogram)]
+    blocks: list[Picture | PageTable] = [Picture(inline(figure, "histogram", histogram), histogram)]
     head = ("group", *(("median before",) if initial is not None else ()), "median", "least", "most")
     rows = []
     for label, part in groups(circuit, "resistors"):
@@ -166,23 +168,23 @@ def _conductances(evidence: Evidence) -> Section:
         if initial is not None:
             figures.insert(0, np.median(initial.conductances[part]))
         rows.append((label, *(_siemens(float(value)) for value in figures)))
-    blocks.append(Table("Conductances of each group of resistors after training.", head, rows))
+    blocks.append(PageTable("Conductances of each group of resistors after training.", head, rows))
     known = {"before": initial, "after": circuit} if initial is not None else {"after": circuit}
     count, most = len(list(groups(circuit, "resistors"))), conductance_plot.GROUPS
     for when, figure in zip(known, conductance_plot.conductance_maps([*known.values()]), strict=True):
         where = f"Conductances {when} training by their terminals, first by second, in logarithmic colours."
         where += f" The {most} largest of {count} groups." if count > most else ""
         blocks.append(Picture(inline(figure, f"map-{when}", where), where))
-    return Section("Conductances", [" ".join(text)], blocks)
+    return PageSection("Conductances", [" ".join(text)], blocks)
 
 
-def _schematic(circuit: Circuit) -> Iterator[Section]:
+def _schematic(circuit: Circuit) -> Iterator[PageSection]:
     svg = schematic(circuit)
     if svg:
-        yield Section("Schematic", [], [Picture(svg, "The circuit after training.", wide=True)])
+        yield PageSection("Schematic", [], [Picture(svg, "The circuit after training.", wide=True)])
 
 
-def _operation(evidence: Evidence) -> Section:
+def _operation(evidence: Evidence) -> PageSection:
     found, circuit = layers(evidence.point), evidence.circuit
     rows = [
         (
@@ -209,7 +211,7 @@ def _operation(evidence: Evidence) -> Section:
         " outputs (v⁺ − v⁻)."
     )
     shown = "Share of each class's samples for which each diode is on: none where empty, all where solid."
-    return Section(
+    return PageSection(
         "Operating points",
         [text],
         [
@@ -218,7 +220,7 @@ def _operation(evidence: Evidence) -> Section:
                 inline(class_plots.activity_figure(shares, names, starts), "activity", shown),
                 shown,
             ),
-            Table(
+            PageTable(
                 "The same voltages in volts: extremes and percentiles.",
                 ("layer", "nodes", "least", "5 %", "median", "95 %", "most"),
                 rows,
@@ -227,7 +229,7 @@ def _operation(evidence: Evidence) -> Section:
     )
 
 
-def _gradient(evidence: Evidence) -> Section:
+def _gradient(evidence: Evidence) -> PageSection:
     exact, differences = evidence.gradients
     cosine = float(exact @ differences) / (float(np.linalg.norm(exact) * np.linalg.norm(differences)) or 1.0)
     samples = min(CHECKED_SAMPLES, len(evidence.data.x_test))
@@ -237,14 +239,14 @@ def _gradient(evidence: Evidence) -> Section:
         f" largest entry, cosine {cosine:.12f}."
     )
     caption = "The gradient of the loss for each conductance, found both ways; the line is equality."
-    return Section(
+    return PageSection(
         "Gradient check",
         [text],
         [Picture(inline(run_plots.gradient_figure(exact, differences), "gradient", caption), caption)],
     )
 
 
-def _power(evidence: Evidence) -> Section:
+def _power(evidence: Evidence) -> PageSection:
     total = np.sum([share.watts for share in evidence.power], axis=0)
     rows = [
         (f"{share.kind}: {share.label}" if share.label != share.kind else share.kind,
@@ -263,17 +265,17 @@ def _power(evidence: Evidence) -> Section:
     )
     names, numbers = evidence.sorts
     figure = run_plots.power_figure(total, numbers, names)
-    return Section(
+    return PageSection(
         "Power",
         [text],
         [
             Picture(inline(figure, "power", caption), caption),
-            Table("Where it goes.", ("parts", "mean", "largest", "share"), rows),
+            PageTable("Where it goes.", ("parts", "mean", "largest", "share"), rows),
         ],
     )
 
 
-def _again(evidence: Evidence, command: str, unset: Sequence[str]) -> Section:
+def _again(evidence: Evidence, command: str, unset: Sequence[str]) -> PageSection:
     experiment, summary = evidence.experiment, evidence.summary
     by = "This command trains" if command else "Its recipe trains"
     text = [
@@ -294,13 +296,13 @@ def _again(evidence: Evidence, command: str, unset: Sequence[str]) -> Section:
         ("netlist.cir, SHA-256", evidence.netlist_digest),
     ]
     recipe = [(name.replace("_", " "), _shown(value)) for name, value in experiment.recipe.to_json().items()]
-    return Section(
+    return PageSection(
         "How to do it again",
         text,
         [
             *([Code(command)] if command else []),
-            Table("What ran, on what, with which result.", (), rows, plain=True),
-            Table("The recipe, defaults included.", (), recipe, plain=True),
+            PageTable("What ran, on what, with which result.", (), rows, plain=True),
+            PageTable("The recipe, defaults included.", (), recipe, plain=True),
         ],
     )
 

@@ -5,6 +5,6 @@ spicelib edits decks without reading them; neither keeps line numbers or bounds 
 """
 
 from diodeq.spice.expressions import Scope
-from diodeq.spice.text import Line, SpiceText, read, tokens
+from diodeq.spice.text import LogicalLine, SpiceText, read, tokens
 
-__all__ = ["Line", "Scope", "SpiceText", "read", "tokens"]
+__all__ = ["LogicalLine", "Scope", "SpiceText", "read", "tokens"]

@@ -32,7 +32,7 @@ _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*+)\s*+=(?!=)", re.ASCII)
 _SPECIAL = re.compile(r"""[{}'"=,()]""")
 
 
-class Line(NamedTuple):
+class LogicalLine(NamedTuple):
     """A logical line and the number, from 1, of the line it begins on; comments begin with ``*``."""
 
     number: int
@@ -48,7 +48,7 @@ class SpiceText:
 
     path: str
     title: str
-    lines: list[Line]
+    lines: list[LogicalLine]
     others: tuple[tuple[int, str], ...] = ()
 
     def where(self, number: int) -> tuple[str, int]:
@@ -115,10 +115,12 @@ def split(raw: str, path: str | Path, titled: bool) -> SpiceText:
     return SpiceText(str(path), title, logical(path, physical))
 
 
-def logical(path: str | Path, physical: Iterable[tuple[int, str]], lost: list[PlacedError] | None = None) -> list[Line]:
+def logical(
+    path: str | Path, physical: Iterable[tuple[int, str]], lost: list[PlacedError] | None = None
+) -> list[LogicalLine]:
     """The logical lines of numbered lines; raises ``InputError`` as `read` does, but leaves out a line that continues
     nothing where ``lost`` is to say so."""
-    lines: list[Line] = []
+    lines: list[LogicalLine] = []
     continued: dict[int, list[str]] = {}
     last = -1
     for number, text in physical:
@@ -126,7 +128,7 @@ def logical(path: str | Path, physical: Iterable[tuple[int, str]], lost: list[Pl
         if not text:
             continue
         if text[0] in "*#":
-            lines.append(Line(number, "*" + text[1:]))
+            lines.append(LogicalLine(number, "*" + text[1:]))
             continue
         if ";" in text or "$" in text or "//" in text:
             text = _INLINE.sub("", text).rstrip()
@@ -148,7 +150,7 @@ def logical(path: str | Path, physical: Iterable[tuple[int, str]], lost: list[Pl
             continued.setdefault(last, [lines[last].text]).append(text[1:])
         else:
             last = len(lines)
-            lines.append(Line(number, text))
+            lines.append(LogicalLine(number, text))
     for index, pieces in continued.items():
         whole, number = " ".join(pieces), lines[index].number
         if len(whole) > LONGEST_LINE:
@@ -156,7 +158,7 @@ def logical(path: str | Path, physical: Iterable[tuple[int, str]], lost: list[Pl
                 f"{path}, line {number}: with its continuation lines it has {len(whole):,} letters",
                 f"keep it below {LONGEST_LINE:,}",
             )
-        lines[index] = Line(number, whole)
+        lines[index] = LogicalLine(number, whole)
     return lines
 
 

@@ -27,7 +27,7 @@ GAIN_OHMS = 1e8
 KNOTS, STEEPEST = 8, 4.0
 
 
-class Amplifiers:
+class AmplifierParts:
     """What adds amplifiers of one kind to the parts of a circuit, between rails of ±``rail`` V.
 
     Raises `NotRealizableError` where they do not work there.

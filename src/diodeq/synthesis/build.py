@@ -16,7 +16,7 @@ from diodeq.circuit import Circuit, Inputs, Units
 from diodeq.devices import Model
 from diodeq.devices.elements import ActivationElement
 from diodeq.network.units import NOTHING, OnePortUnits
-from diodeq.synthesis.amplified.drivers import Drivers, Supplied, notes
+from diodeq.synthesis.amplified.drivers import Drivers, SuppliedAmplifier, notes
 from diodeq.synthesis.parts import Parts
 from diodeq.synthesis.plan import Bools, Floats, Index, StagePlan
 
@@ -29,7 +29,7 @@ def build(
     biases: Sequence[float],
     title: str,
     temperature: float = 27.0,
-    supplied: Supplied | None = None,
+    supplied: SuppliedAmplifier | None = None,
 ) -> Circuit:
     """The circuit of a cascade.
 

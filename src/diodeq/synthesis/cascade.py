@@ -16,7 +16,7 @@ from diodeq.network.certificate import weakest_direction
 from diodeq.network.units import OnePortUnits
 from diodeq.synthesis import buffered, passive, transformer_gyrator
 from diodeq.synthesis.amplified import pumped
-from diodeq.synthesis.amplified.drivers import Supplied
+from diodeq.synthesis.amplified.drivers import SuppliedAmplifier
 from diodeq.synthesis.amplified.pumped import with_pumps
 from diodeq.synthesis.amplified.scaling import Solved, homogeneous, scaled
 from diodeq.synthesis.amplified.swing import Swing, swings
@@ -52,7 +52,7 @@ def compile_cascade(
     max_gain: float,
     allow_nonunique: bool,
     title: str,
-    supplied: Supplied | None = None,
+    supplied: SuppliedAmplifier | None = None,
     solved: Solved | None = None,
 ) -> tuple[Circuit, Report]:
     """The circuit and the account of it.
@@ -156,7 +156,7 @@ def _candidates(
     max_gain: float,
     allow_nonunique: bool,
     direction: tuple[float, int | None],
-    supplied: Supplied | None,
+    supplied: SuppliedAmplifier | None,
     solved: Solved | None,
 ) -> tuple[dict[str, StagePlan], dict[str, str]]:
     """Plans by realization, the one to take first, and why others do not fit. ``direction`` is the margin of W, before

@@ -15,7 +15,7 @@ from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError, UsageError
 from diodeq.network import Network
 from diodeq.network.solve import as_inputs
-from diodeq.synthesis.amplified.drivers import Supplied
+from diodeq.synthesis.amplified.drivers import SuppliedAmplifier
 from diodeq.synthesis.amplified.rectified import compile_rectified
 from diodeq.synthesis.amplified.scaling import Solved
 from diodeq.synthesis.cascade import REALIZATIONS, compile_cascade
@@ -95,7 +95,7 @@ def compile_network(
     supplied, solved, refusal = None, None, None
     if amplifier is not None or realization == "precision":
         amplifier = amplifier if isinstance(amplifier, Amplifier) else amplifiers.get(amplifier or "ideal")
-        supplied = Supplied.of(amplifier, technology)
+        supplied = SuppliedAmplifier.of(amplifier, technology)
         if volts_per_unit is not None:
             raise UsageError(
                 "with amplifiers the volts per unit follow from their swing",

@@ -17,7 +17,7 @@ from diodeq.errors import NotRealizableError
 from diodeq.network import Stage
 from diodeq.network.units import OnePortUnits
 from diodeq.printable import counted
-from diodeq.synthesis.plan import Core, Feed, Floats, Index, StagePlan
+from diodeq.synthesis.plan import Core, Floats, Index, StageFeed, StagePlan
 
 # The row with the least room keeps this share of it for its resistor to ground, so that none is ever tiny.
 SPARE = 0.2
@@ -65,7 +65,7 @@ def fit(
     gain = 1.0 if core.pumped else _gain(load, core, max_gain)
     rows, columns = np.nonzero(weights)
     signed = weights[rows, columns] / gain
-    feed = Feed(rows, columns, signed < 0, np.abs(signed))
+    feed = StageFeed(rows, columns, signed < 0, np.abs(signed))
     ground = np.zeros(stage.size) if core.pumped else core.headroom - load / gain
     ground[ground < ROUNDING * np.abs(core.headroom)] = 0.0
     fixed = [
@@ -159,8 +159,8 @@ def _needed(own: OnePortUnits, parts: list[_Placed], technology: Technology) -> 
 
 
 def _with_pairs(
-    core: Core, feed: Feed, ground: Floats, fixed: list[_Placed], inputs: _Placed, technology: Technology
-) -> tuple[float, Feed, Floats, int]:
+    core: Core, feed: StageFeed, ground: Floats, fixed: list[_Placed], inputs: _Placed, technology: Technology
+) -> tuple[float, StageFeed, Floats, int]:
     """(g0, feed, ground, pairs) with small inputs as pairs: g0 in the middle of what the other resistors allow, or
     higher, with fewer pairs, where the rows have no room for so many."""
     _, largest = _extremes([*fixed, inputs])
@@ -187,13 +187,13 @@ def _where(parts: list[_Placed], value: float) -> str:
     return part.what.format(row=part.rows[int(np.argmax(part.values == value))])
 
 
-def _pair(core: Core, feed: Feed, ground: Floats, floor: float) -> tuple[Feed, Floats, int]:
+def _pair(core: Core, feed: StageFeed, ground: Floats, floor: float) -> tuple[StageFeed, Floats, int]:
     """Every feed below ``floor`` as the difference of two; their conductance comes out of the resistor to ground."""
     small = feed.values < floor
     rows, columns = feed.rows[small], feed.columns[small]
     # On the weight's own rail floor + w, on the other one floor.
     values = np.concatenate([np.where(small, feed.values + floor, feed.values), np.full(int(small.sum()), floor)])
-    paired = Feed(
+    paired = StageFeed(
         np.concatenate([feed.rows, rows]),
         np.concatenate([feed.columns, columns]),
         np.concatenate([feed.negative, ~feed.negative[small]]),

@@ -59,7 +59,7 @@ class Core:
     pumped: bool = False
 
 
-class Feed(NamedTuple):
+class StageFeed(NamedTuple):
     """Resistors from a rail to a unit: ``columns`` count fed-back units, then inputs, then 1 for the bias, then ground
     for what is pumped."""
 
@@ -81,7 +81,7 @@ class StagePlan:
 
     realization: str
     core: Core
-    feed: Feed
+    feed: StageFeed
     ground: Floats
     gain: float
     siemens: float

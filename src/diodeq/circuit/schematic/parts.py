@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from diodeq.circuit.kinds import KINDS
-from diodeq.circuit.schematic.pen import NODE, VALUE, Pen, Point
+from diodeq.circuit.schematic.pen import NODE, VALUE, Point, SchematicPen
 
 if TYPE_CHECKING:
     from diodeq.circuit.circuit import Circuit
 
 
-def draw_part(pen: Pen, circuit: Circuit, kind: str, number: int, at: Point, said: str) -> float:
+def draw_part(pen: SchematicPen, circuit: Circuit, kind: str, number: int, at: Point, said: str) -> float:
     """One part with its top left corner at ``at``; the width it takes."""
     nets = [circuit.nodes[node] for node in circuit.bank(kind).terminals[number].tolist()]
     name = circuit.part_names(kind)[number]
     return (_ends if len(nets) == 2 else _ports)(pen, kind, name, nets, at, said)
 
 
-def _ends(pen: Pen, kind: str, name: str, nets: list[str], at: Point, said: str) -> float:
+def _ends(pen: SchematicPen, kind: str, name: str, nets: list[str], at: Point, said: str) -> float:
     x, y = at[0], at[1]
     # The ground end hangs below; schemdraw's sources point at their positive end.
     upside_down = nets[0] == "0"
@@ -36,7 +36,7 @@ def _ends(pen: Pen, kind: str, name: str, nets: list[str], at: Point, said: str)
     return 2.2 + 0.22 * max(len(name), len(said))
 
 
-def _ports(pen: Pen, kind: str, name: str, nets: list[str], at: Point, said: str) -> float:
+def _ports(pen: SchematicPen, kind: str, name: str, nets: list[str], at: Point, said: str) -> float:
     """A two-port as a box: the first port on the left, the second on the right; plus above minus."""
     margin = 0.6 + 0.22 * max(map(len, nets))
     x, y = at[0] + margin, at[1] - 0.2

@@ -36,7 +36,7 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() and letter != "$" else " " for letter in text)
 
 
-class Pen:
+class SchematicPen:
     """Draws on one sheet; x to the right, y upward, in units of a resistor's zigzag."""
 
     def __init__(self) -> None:

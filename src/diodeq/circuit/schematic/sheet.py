@@ -13,7 +13,7 @@ from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.schematic.crossbar import Crossbar
 from diodeq.circuit.schematic.layers import Layer
 from diodeq.circuit.schematic.parts import draw_part
-from diodeq.circuit.schematic.pen import VALUE, Pen, si
+from diodeq.circuit.schematic.pen import VALUE, SchematicPen, si
 
 if TYPE_CHECKING:
     from diodeq.circuit.circuit import Circuit
@@ -25,7 +25,7 @@ class Sheet:
 
     circuit: Circuit
     volts: Floats | None
-    pen: Pen = field(default_factory=Pen)
+    pen: SchematicPen = field(default_factory=SchematicPen)
     drawn: dict[str, set[int]] = field(default_factory=lambda: {kind: set() for kind in KINDS})
     low: float = 0.0
     right: float = 0.0

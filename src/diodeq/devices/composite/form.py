@@ -20,14 +20,14 @@ class Leaf:
 
 
 @dataclass(frozen=True)
-class Group:
+class FormGroup:
     """Two or more forms in series, in order, or in parallel; none of them is a group of the same sort."""
 
     series: bool
     children: tuple[Form, ...]
 
 
-Form = Leaf | Group
+Form = Leaf | FormGroup
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Reduced:
+class ReducedForm:
     """What is left of a net between its pins: ``branches``, of forms that hang at one node (``loose``) or have both
     ends there (``shorted``) nothing."""
 
@@ -49,7 +49,7 @@ class Reduced:
     shorted: tuple[Form, ...]
 
 
-def reduced(ends: Sequence[tuple[str, str]], pins: frozenset[str]) -> Reduced:
+def reduced(ends: Sequence[tuple[str, str]], pins: frozenset[str]) -> ReducedForm:
     """Part k of the net lies from ``ends[k][0]`` to ``ends[k][1]``; nodes in ``pins`` stay."""
     branches = [Branch(Leaf(k), *nodes) for k, nodes in enumerate(ends)]
     loose: list[Form] = []
@@ -59,7 +59,7 @@ def reduced(ends: Sequence[tuple[str, str]], pins: frozenset[str]) -> Reduced:
         branches = _in_parallel([branch for branch in branches if branch.start != branch.end])
         found = _inner(branches, pins)
         if found is None:
-            return Reduced(tuple(branches), tuple(loose), tuple(shorted))
+            return ReducedForm(tuple(branches), tuple(loose), tuple(shorted))
         node, at = found
         own = [branches[k] for k in at]
         branches = [branch for k, branch in enumerate(branches) if k not in at]
@@ -76,15 +76,15 @@ def group(series: bool, forms: Sequence[Form]) -> Form:
         return forms[0]
     children: list[Form] = []
     for form in forms:
-        children += form.children if isinstance(form, Group) and form.series == series else [form]
-    return Group(series, tuple(children))
+        children += form.children if isinstance(form, FormGroup) and form.series == series else [form]
+    return FormGroup(series, tuple(children))
 
 
 def turned(form: Form) -> Form:
     """The form with its ends exchanged."""
     if isinstance(form, Leaf):
         return Leaf(form.part, not form.forward)
-    return Group(form.series, tuple(map(turned, reversed(form.children))))
+    return FormGroup(form.series, tuple(map(turned, reversed(form.children))))
 
 
 def leaves(form: Form) -> Iterator[Leaf]:

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from diodeq.devices.composite import nodes
 from diodeq.devices.composite.form import Form, Leaf
-from diodeq.devices.composite.nodes import Node, Numbers
-from diodeq.devices.composite.parts import Part
+from diodeq.devices.composite.nodes import NodeLaw, Numbers
+from diodeq.devices.composite.parts import CompositePart
 from diodeq.devices.diode.law import Law
 from diodeq.devices.evaluated import Evaluated, in_blocks, load_resistances
 from diodeq.devices.monotone import Floats, Index
@@ -24,7 +24,7 @@ BLOCK = 1 << 13  # entries solved together: their working arrays stay in cache
 class Composites(Evaluated):
     """The laws of composites of one form: number k follows entry ``which[k]`` of ``node``; a family of `OnePorts`."""
 
-    node: Node
+    node: NodeLaw
     which: Index
     part: ClassVar[str] = "composite"
 
@@ -84,23 +84,23 @@ class Builder:
     """Makes the law of composites of one form: the ``parts`` of each, at a temperature (°C), with ``gmin`` S beside
     junctions."""
 
-    parts: Sequence[Sequence[Part]]
+    parts: Sequence[Sequence[CompositePart]]
     temperature: float
     gmin: float
 
-    def law(self, forms: Sequence[Form]) -> Node:
+    def law(self, forms: Sequence[Form]) -> NodeLaw:
         """The law of forms that differ in numbers alone, one a device, with a diode in each."""
         found = self._of(forms)
         assert not isinstance(found, Thevenin | Norton)
         return found
 
-    def _of(self, forms: Sequence[Form]) -> Node | Straight:
+    def _of(self, forms: Sequence[Form]) -> NodeLaw | Straight:
         first = forms[0]
         if isinstance(first, Leaf):
             return self._leaf([form for form in forms if isinstance(form, Leaf)])
         groups = [form for form in forms if not isinstance(form, Leaf)]
         straight: list[Straight] = []
-        bent: list[Node] = []
+        bent: list[NodeLaw] = []
         for position, count in _counted(first.children, self.parts[0]):
             found = self._of([group.children[position] for group in groups])
             if isinstance(found, Thevenin | Norton):
@@ -109,12 +109,12 @@ class Builder:
                 bent.append(found if count == 1 else nodes.Repeated(found, count, first.series))
         return self._in_series(bent, straight) if first.series else self._in_parallel(bent, straight)
 
-    def _leaf(self, leaves: Sequence[Leaf]) -> Node | Straight:
+    def _leaf(self, leaves: Sequence[Leaf]) -> NodeLaw | Straight:
         own = [parts[leaf.part] for parts, leaf in zip(self.parts, leaves, strict=True)]
         diodes = [part.diode for part in own if part.diode is not None]
         if diodes:
             law = Law.of(diodes, self.temperature, self.gmin)
-            return nodes.Junction(law, not leaves[0].forward)
+            return nodes.JunctionLaw(law, not leaves[0].forward)
         values = np.array([part.at(self.temperature) for part in own])
         sign = np.array([1.0 if leaf.forward else -1.0 for leaf in leaves])
         if own[0].kind == "ohms":
@@ -122,7 +122,7 @@ class Builder:
         signed = nodes.shared(sign * values)
         return Thevenin(0.0, signed) if own[0].kind == "volts" else Norton(0.0, signed)
 
-    def _in_series(self, bent: Sequence[Node], straight: Sequence[Straight]) -> Node | Straight:
+    def _in_series(self, bent: Sequence[NodeLaw], straight: Sequence[Straight]) -> NodeLaw | Straight:
         ohms: Numbers = 0.0
         volts: Numbers = 0.0
         for each in straight:
@@ -130,7 +130,7 @@ class Builder:
             ohms, volts = ohms + own.ohms, volts + own.volts
         if not bent:
             return Thevenin(ohms, volts)
-        kept: list[Node] = list(bent)
+        kept: list[NodeLaw] = list(bent)
         if len(bent) > 1:  # what resistors there are in series is one, outside of what has to be solved
             bare = [_bare(node) for node in bent]
             kept = [node for node, *_ in bare]
@@ -138,7 +138,7 @@ class Builder:
         node = nodes.stacked(kept)
         return node if np.all(ohms == 0.0) and np.all(volts == 0.0) else nodes.Behind(node, ohms, volts)
 
-    def _in_parallel(self, bent: Sequence[Node], straight: Sequence[Straight]) -> Node | Straight:
+    def _in_parallel(self, bent: Sequence[NodeLaw], straight: Sequence[Straight]) -> NodeLaw | Straight:
         siemens: Numbers = 0.0
         amperes: Numbers = 0.0
         for each in straight:
@@ -155,12 +155,12 @@ class Builder:
             nodes.Beside(node, siemens, amperes), bool(np.any(node.rest != 0.0) or np.any(amperes != 0.0))
         )
 
-    def _rested(self, node: Any, moved: bool) -> Node:
-        found: Node = replace(node, rest=nodes.rest_of(node, len(self.parts))) if moved else node
+    def _rested(self, node: Any, moved: bool) -> NodeLaw:
+        found: NodeLaw = replace(node, rest=nodes.rest_of(node, len(self.parts))) if moved else node
         return found
 
 
-def _counted(children: Sequence[Form], parts: Sequence[Part]) -> list[tuple[int, int]]:
+def _counted(children: Sequence[Form], parts: Sequence[CompositePart]) -> list[tuple[int, int]]:
     """The position of each child that differs from those before it, and how often it is there."""
     seen: dict[Any, list[int]] = {}
     for position, child in enumerate(children):
@@ -168,7 +168,7 @@ def _counted(children: Sequence[Form], parts: Sequence[Part]) -> list[tuple[int,
     return [(positions[0], len(positions)) for positions in seen.values()]
 
 
-def spelled(form: Form, parts: Sequence[Part]) -> Any:
+def spelled(form: Form, parts: Sequence[CompositePart]) -> Any:
     """The form with its parts' values: equal where two are the same law."""
     if isinstance(form, Leaf):
         part = parts[form.part]
@@ -177,7 +177,7 @@ def spelled(form: Form, parts: Sequence[Part]) -> Any:
     return form.series, tuple(spelled(child, parts) for child in form.children)
 
 
-def outline(form: Form, parts: Sequence[Part]) -> Any:
+def outline(form: Form, parts: Sequence[CompositePart]) -> Any:
     """What forms have in common whose laws can be computed together: all but the numbers, and which are equal."""
     if isinstance(form, Leaf):
         part = parts[form.part]
@@ -186,10 +186,10 @@ def outline(form: Form, parts: Sequence[Part]) -> Any:
     return form.series, counted, tuple(outline(form.children[position], parts) for position, _ in counted)
 
 
-def _bare(node: Node) -> tuple[Node, Numbers, Numbers]:
+def _bare(node: NodeLaw) -> tuple[NodeLaw, Numbers, Numbers]:
     """A law without what resistance and volts it has in series, and these."""
-    if isinstance(node, nodes.Junction):
-        return nodes.Junction(replace(node.law, resistance=0.0), node.turned), node.law.resistance, 0.0
+    if isinstance(node, nodes.JunctionLaw):
+        return nodes.JunctionLaw(replace(node.law, resistance=0.0), node.turned), node.law.resistance, 0.0
     if isinstance(node, nodes.Repeated) and node.series:
         child, ohms, volts = _bare(node.child)
         return nodes.Repeated(child, node.count, True), ohms * node.count, volts * node.count

@@ -13,7 +13,7 @@ import numpy as np
 
 from diodeq.devices.composite.form import Form, Leaf, group, leaves, reduced, turned
 from diodeq.devices.composite.law import Builder, Composites, outline, spelled
-from diodeq.devices.composite.parts import LETTERS, Part
+from diodeq.devices.composite.parts import LETTERS, CompositePart
 from diodeq.devices.composite.printing import inside
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.entries import demand_known, demand_table, shared
@@ -38,7 +38,7 @@ class CompositeModel:
     """
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[CompositePart, ...]
     source: str = ""
     description: str = ""
     ratings: Ratings = field(default=UNRATED, compare=False)
@@ -138,7 +138,7 @@ class CompositeModel:
         parts = []
         for k, each in enumerate(given, 1):
             try:
-                parts.append(Part.from_json(each, f"d{k}"))
+                parts.append(CompositePart.from_json(each, f"d{k}"))
             except InputError as error:
                 raise InputError(f"composite {name!r}, part {k}: {error.problem}", error.remedy) from None
         return cls(parts=tuple(parts), **said)
@@ -159,7 +159,7 @@ class CompositeModel:
         return members[0] if len(members) == 1 else Joined(number, tuple(members))
 
 
-def form_of(parts: Sequence[Part]) -> Form:
+def form_of(parts: Sequence[CompositePart]) -> Form:
     """The parts between ``a`` and ``c`` in series and in parallel; raises `InputError` where they are not."""
     found = reduced([(part.start, part.end) for part in parts], frozenset(PINS))
     for form in found.shorted:
@@ -182,7 +182,7 @@ def form_of(parts: Sequence[Part]) -> Form:
     return form
 
 
-def _holds(form: Form, parts: Sequence[Part]) -> str:
+def _holds(form: Form, parts: Sequence[CompositePart]) -> str:
     """ "amperes" or "volts" where a source alone decides these, else nothing."""
     if isinstance(form, Leaf):
         kind = parts[form.part].kind
@@ -191,7 +191,7 @@ def _holds(form: Form, parts: Sequence[Part]) -> str:
     return held.pop() if len(held) == 1 else ""
 
 
-def _without_idle(form: Form, parts: Sequence[Part]) -> Form:
+def _without_idle(form: Form, parts: Sequence[CompositePart]) -> Form:
     """The form without what lies in series with a source of amperes, or across one of volts."""
     if isinstance(form, Leaf):
         return form
@@ -204,7 +204,7 @@ def _without_idle(form: Form, parts: Sequence[Part]) -> Form:
     return held[0] if held else group(form.series, children)
 
 
-def _depth(form: Form, parts: Sequence[Part]) -> int:
+def _depth(form: Form, parts: Sequence[CompositePart]) -> int:
     """How many equations are within each other, at most, to find its current."""
     if isinstance(form, Leaf):
         return 0

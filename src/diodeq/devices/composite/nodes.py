@@ -21,7 +21,7 @@ Taken = TypeVar("Taken", "Side", "Stack")
 Numbers = Any
 
 
-class Node(Protocol):
+class NodeLaw(Protocol):
     """A law between two nodes. Voltages in V, currents in A, all float64[n]; conductances are di/dv, S."""
 
     @property
@@ -42,7 +42,7 @@ class Node(Protocol):
         conductance."""
 
 
-def evaluated(node: Node, voltage: Floats) -> tuple[Floats, Floats]:
+def evaluated(node: NodeLaw, voltage: Floats) -> tuple[Floats, Floats]:
     """Currents and conductances."""
     return node.load_line(voltage, 0.0)[1:]
 
@@ -58,14 +58,14 @@ def shared(numbers: Numbers) -> Numbers:
     return given.flat[0].item() if given.size and (given == given.flat[0]).all() else given
 
 
-def rest_of(node: Node, count: int) -> Numbers:
+def rest_of(node: NodeLaw, count: int) -> Numbers:
     """The voltages at which ``count`` devices carry no current, found by looking."""
     found = at_current(lambda index, v: evaluated(node.take(index), v), np.zeros(count))
     return shared(np.where(np.isfinite(found), found, 0.0))
 
 
 @dataclass(frozen=True, eq=False)
-class Junction:
+class JunctionLaw:
     """Diodes, from anode to cathode or, ``turned``, the other way."""
 
     law: Law
@@ -98,7 +98,7 @@ class Junction:
 class Repeated:
     """So many equal laws in series, or in parallel: a law with so many times the voltage, or the current."""
 
-    child: Node
+    child: NodeLaw
     count: int
     series: bool
 
@@ -132,7 +132,7 @@ class Repeated:
 class Behind:
     """A law with a resistor and a source of volts in series."""
 
-    child: Node
+    child: NodeLaw
     ohms: Numbers
     volts: Numbers
 
@@ -166,7 +166,7 @@ class Behind:
 class Beside:
     """A law with a conductance and a source of amperes, from the first end to the second, in parallel."""
 
-    child: Node
+    child: NodeLaw
     siemens: Numbers
     amperes: Numbers
     rest: Numbers = 0.0
@@ -193,7 +193,7 @@ class Beside:
 class Side:
     """Two or more laws in parallel."""
 
-    children: tuple[Node, ...]
+    children: tuple[NodeLaw, ...]
     rest: Numbers = 0.0
 
     def take(self, index: Index) -> Self:
@@ -234,8 +234,8 @@ class Side:
 class Stack:
     """Two laws in series: the voltage of the first is where both carry the same current."""
 
-    first: Node
-    second: Node
+    first: NodeLaw
+    second: NodeLaw
 
     @property
     def rest(self) -> Numbers:
@@ -315,7 +315,7 @@ def _in_series(g1: Floats, g2: Floats) -> Floats:
     return np.where(small == np.inf, np.inf, found)
 
 
-def stacked(nodes: Sequence[Node]) -> Node:
+def stacked(nodes: Sequence[NodeLaw]) -> NodeLaw:
     """Laws in series, halved until two are left, so that equations are nested no deeper than they must be."""
     if len(nodes) == 1:
         return nodes[0]

@@ -21,7 +21,7 @@ COEFFICIENTS = ("tc1", "tc2")
 
 
 @dataclass(frozen=True)
-class Part:
+class CompositePart:
     """One part: its ``kind``, a key of ``LETTERS``, the nodes it lies between, and its value.
 
     A source of ``volts`` holds its ``start`` above its ``end``, one of ``amperes`` drives them from ``start`` through

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diodeq.devices.composite.parts import LETTERS, Part
+from diodeq.devices.composite.parts import LETTERS, CompositePart
 from diodeq.devices.two_pin import PINS, Spelling
 from diodeq.spice.numbers import shortest
 
@@ -12,7 +12,7 @@ ENTRY = "a_0"
 """The node behind the short that carries all of the current."""
 
 
-def inside(parts: Sequence[Part], carrier: str, spelling: Spelling) -> list[str]:
+def inside(parts: Sequence[CompositePart], carrier: str, spelling: Spelling) -> list[str]:
     """The lines between ``.subckt`` and ``.ends``: every part, and a ``.model`` for each different diode; before them
     the short that carries all of the current, where it is to be read."""
     found = [f"{carrier} {PINS[0]} {ENTRY} 0"] if spelling.carried else []

@@ -24,14 +24,14 @@ CURRENT = re.compile(r"\s*(?:i(?![a-z]{3})|a(?:mp|$|\W)|current|id\b|if\b)", re.
 
 
 @dataclass(frozen=True)
-class Measured:
+class CurveFile:
     """A curve, and sentences about what was done to its points, ``notes``."""
 
     model: CurveModel
     notes: tuple[str, ...]
 
 
-def read_curve(path: Path, name: str, source: str = "") -> Measured:
+def read_curve(path: Path, name: str, source: str = "") -> CurveFile:
     """The curve in a file of two columns, volts and amperes, with a header or none.
 
     Currents that fall as the voltage rises are noise: they are pooled with their neighbours to the mean of both, as
@@ -69,7 +69,7 @@ def _demand_units(path: Path, header: list[str]) -> bool:
     return len(header) == 2 and bool(CURRENT.match(header[0])) and not CURRENT.match(header[1])
 
 
-def _curve(name: str, volts: Floats, amperes: Floats, source: str) -> Measured:
+def _curve(name: str, volts: Floats, amperes: Floats, source: str) -> CurveFile:
     notes = []
     at, inverse, count = np.unique(volts, return_inverse=True, return_counts=True)
     mean = np.bincount(inverse, amperes) / count
@@ -105,7 +105,7 @@ def _curve(name: str, volts: Floats, amperes: Floats, source: str) -> Measured:
         )
     if not np.any(knots == 0.0):
         notes.append("0 A at 0 V was added")
-    return Measured(model, tuple(notes))
+    return CurveFile(model, tuple(notes))
 
 
 def _described(volts: Floats, amperes: Floats) -> str:

@@ -92,7 +92,7 @@ class Pieces:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class CurveTable:
     """The pieces of several curves in rows of one length: piece p of curve m is entry ``m * stride + p``.
 
     ``knots`` and ``currents`` (at knots) are filled up with infinity to a power of two; ``pieces`` are the columns of
@@ -106,7 +106,7 @@ class Table:
     gmin: float
 
     @staticmethod
-    def of(curves: Sequence[Pieces], gmin: float) -> Table:
+    def of(curves: Sequence[Pieces], gmin: float) -> CurveTable:
         most = max((len(each.knots) for each in curves), default=0)
         stride = 1 << max(1, most.bit_length())  # more than there are knots: at least as many as pieces
         knots = np.full((len(curves), stride), np.inf)
@@ -122,7 +122,7 @@ class Table:
             at = np.searchsorted(each.knots, each.knots, side="right")
             t = each.knots - each.anchor[at]
             currents[m, :count] = each.offset[at] + t * (each.first[at] + t * (each.second[at] + t * each.third[at]))
-        return Table(knots.ravel(), currents.ravel(), tuple(column.ravel() for column in columns), stride, gmin)
+        return CurveTable(knots.ravel(), currents.ravel(), tuple(column.ravel() for column in columns), stride, gmin)
 
     def find(self, row: Index, volts: Floats) -> Index:
         """Entries of the pieces that voltages lie on, for curves ``row`` (times the stride)."""
@@ -175,7 +175,7 @@ class Table:
 class Curves(Evaluated):
     """n one-ports that follow curves of a table: see `OnePorts`. Curves are the same at all temperatures."""
 
-    table: Table
+    table: CurveTable
     which: Index
     part: ClassVar[str] = "curve"
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from diodeq.arrays import is_finite
-from diodeq.devices.curve.law import Curves, Pieces, Table
+from diodeq.devices.curve.law import Curves, CurveTable, Pieces
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.diode.temperature import ZERO_CELSIUS
 from diodeq.devices.entries import demand_known, demand_table, shared
@@ -163,7 +163,7 @@ class CurveModel:
                     f"{model.name} was measured at {model.temperature:g} °C and says nothing about {temperature:g} °C",
                     "measure it there: `diodeq devices measure --temperature`",
                 )
-        return Curves(Table.of([model.pieces(gmin) for model in models], gmin), np.arange(len(models)))
+        return Curves(CurveTable.of([model.pieces(gmin) for model in models], gmin), np.arange(len(models)))
 
 
 def _numbers(name: str, key: str, given: Sequence[float]) -> tuple[float, ...]:

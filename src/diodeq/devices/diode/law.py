@@ -29,7 +29,7 @@ LEAST = 1e-28  # A: ngspice's epsmin, the least saturation current, and the leas
 ITERATIONS = 200  # bisection alone, the slowest path, needs about 60
 
 
-class Card(Protocol):
+class DiodeCard(Protocol):
     """What a law is made of: a name, and SPICE's parameters of a diode with ngspice's defaults."""
 
     @property
@@ -54,7 +54,7 @@ class Law(Junction):
 
     @classmethod
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what has no value is refused
-    def of(cls, models: Sequence[Card], temperature: float = 27.0, gmin: float = 1e-12) -> Self:
+    def of(cls, models: Sequence[DiodeCard], temperature: float = 27.0, gmin: float = 1e-12) -> Self:
         """One diode for each model, with constants adjusted to ``temperature`` (°C) as ngspice does, and ``gmin`` (S).
 
         Raises `InputError` if the temperature is not one at which the models make sense.
@@ -279,7 +279,7 @@ class Law(Junction):
         return v
 
 
-def law(model: Card, temperature: float = 27.0, gmin: float = 1e-12) -> Law:
+def law(model: DiodeCard, temperature: float = 27.0, gmin: float = 1e-12) -> Law:
     """The model's law with its constants adjusted to ``temperature`` (°C) as ngspice does, and ``gmin`` (S) beside it.
 
     Raises `InputError` if the temperature is not one at which the model makes sense.

@@ -20,7 +20,7 @@ LARGEST = 1e100  # amperes and siemens: beyond, numbers would end
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class TransistorGroup:
     """Transistors of one kind: the module of its formulas, and the constants of each, float64[k]."""
 
     formulas: ModuleType
@@ -38,7 +38,7 @@ class Transistors(Evaluated):
     Currents and conductances are ngspice's, gmin as ngspice has it.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[TransistorGroup, ...]
     group: Index
     row: Index
     part: ClassVar[str] = "transistor"

@@ -16,8 +16,8 @@ from diodeq.devices.diode.temperature import ZERO_CELSIUS
 from diodeq.devices.entries import demand_known, demand_table, shared
 from diodeq.devices.ratings import UNRATED, Ratings
 from diodeq.devices.transistor import bipolar, jfet, mosfet
-from diodeq.devices.transistor.law import Floats, Group, Transistors
-from diodeq.devices.transistor.parameters import KINDS, POSITIVE, Kind
+from diodeq.devices.transistor.law import Floats, TransistorGroup, Transistors
+from diodeq.devices.transistor.parameters import KINDS, POSITIVE, TransistorKind
 from diodeq.devices.two_pin import Spelling
 from diodeq.errors import InputError
 from diodeq.spice.numbers import shortest
@@ -55,7 +55,7 @@ class TransistorModel:
         object.__setattr__(self, "parameters", _checked(self.name, self.kind, pairs))
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> TransistorKind:
         """What holds for all of its kind."""
         return KINDS[self.polarity]
 
@@ -167,18 +167,18 @@ class TransistorModel:
         return Transistors(tuple(groups), np.array([present.index(each) for each in letters], np.intp), row)
 
 
-def _group(letter: str, models: Sequence[TransistorModel], temperature: float, gmin: float) -> Group:
+def _group(letter: str, models: Sequence[TransistorModel], temperature: float, gmin: float) -> TransistorGroup:
     """The laws of models of one kind."""
     listed = [model.values() for model in models]
     given: dict[str, Floats] = {key: np.array([each[key] for each in listed]) for key in listed[0]}
     with np.errstate(all="ignore"):  # what is not finite is refused
         if letter == "m":
             polarity = np.array([1.0 if model.polarity[0] == "N" else -1.0 for model in models])
-            group = Group(mosfet, mosfet.at(given, temperature, gmin, polarity))
+            group = TransistorGroup(mosfet, mosfet.at(given, temperature, gmin, polarity))
         elif letter == "q":
-            group = Group(bipolar, bipolar.at(given, temperature, gmin))
+            group = TransistorGroup(bipolar, bipolar.at(given, temperature, gmin))
         else:
-            group = Group(jfet, jfet.at(given, temperature, gmin))
+            group = TransistorGroup(jfet, jfet.at(given, temperature, gmin))
     if letter == "q":
         low = group.constants["knee"] * group.constants["saturation"] > 0.1
         if low.any():
@@ -197,7 +197,7 @@ def _group(letter: str, models: Sequence[TransistorModel], temperature: float, g
     return group
 
 
-def _checked(name: str, kind: Kind, pairs: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+def _checked(name: str, kind: TransistorKind, pairs: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
     """The pairs under ngspice's first, lower-case names, as floats in range, sorted; raises `InputError` otherwise."""
     values: dict[str, float] = {}
     for given, value in pairs:

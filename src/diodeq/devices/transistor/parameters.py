@@ -12,7 +12,7 @@ POSITIVE = 5e-324
 
 
 @dataclass(frozen=True)
-class Parameter:
+class TransistorParameter:
     """A parameter's meaning, unit, ngspice's default and least value."""
 
     meaning: str
@@ -22,7 +22,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Kind:
+class TransistorKind:
     """A kind of transistor.
 
     ``letter`` of its element, ``terminals`` of it and ``wiring`` their pins, ``law`` its parameters that count here, of
@@ -33,7 +33,7 @@ class Kind:
     letter: str
     wiring: str
     terminals: str
-    law: Mapping[str, Parameter]
+    law: Mapping[str, TransistorParameter]
     instance: tuple[str, ...]
     aliases: Mapping[str, str]
     idle: frozenset[str]
@@ -44,47 +44,47 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TNOM = Parameter("temperature at which the parameters hold", "°C", 27.0, -273.0)
-_MULTIPLIER = Parameter("so many in parallel", "", 1.0, POSITIVE)
-_AREA = Parameter("area, a factor", "", 1.0, POSITIVE)
+_TNOM = TransistorParameter("temperature at which the parameters hold", "°C", 27.0, -273.0)
+_MULTIPLIER = TransistorParameter("so many in parallel", "", 1.0, POSITIVE)
+_AREA = TransistorParameter("area, a factor", "", 1.0, POSITIVE)
 
-_MOSFET: dict[str, Parameter] = {
-    "vto": Parameter("threshold voltage", "V", 0.0),
-    "kp": Parameter("transconductance", "A/V²", 2e-5, POSITIVE),
-    "gamma": Parameter("bulk threshold", "√V", 0.0, 0.0),
-    "phi": Parameter("surface potential", "V", 0.6, POSITIVE),
-    "lambda": Parameter("channel-length modulation", "1/V", 0.0, 0.0),
-    "is": Parameter("bulk junction saturation current", "A", 1e-14, POSITIVE),
-    "ld": Parameter("lateral diffusion", "m", 0.0),
+_MOSFET: dict[str, TransistorParameter] = {
+    "vto": TransistorParameter("threshold voltage", "V", 0.0),
+    "kp": TransistorParameter("transconductance", "A/V²", 2e-5, POSITIVE),
+    "gamma": TransistorParameter("bulk threshold", "√V", 0.0, 0.0),
+    "phi": TransistorParameter("surface potential", "V", 0.6, POSITIVE),
+    "lambda": TransistorParameter("channel-length modulation", "1/V", 0.0, 0.0),
+    "is": TransistorParameter("bulk junction saturation current", "A", 1e-14, POSITIVE),
+    "ld": TransistorParameter("lateral diffusion", "m", 0.0),
     "tnom": _TNOM,
-    "w": Parameter("channel width", "m", 1e-4, POSITIVE),
-    "l": Parameter("channel length", "m", 1e-4, POSITIVE),
+    "w": TransistorParameter("channel width", "m", 1e-4, POSITIVE),
+    "l": TransistorParameter("channel length", "m", 1e-4, POSITIVE),
     "m": _MULTIPLIER,
 }
-_BIPOLAR: dict[str, Parameter] = {
-    "is": Parameter("saturation current", "A", 1e-16, POSITIVE),
-    "bf": Parameter("forward beta", "", 100.0, POSITIVE),
-    "nf": Parameter("forward emission coefficient", "", 1.0, POSITIVE),
-    "var": Parameter("reverse Early voltage, at least 2 (0: none)", "V", 0.0, 0.0),
-    "ikf": Parameter("forward knee current (0: none)", "A", 0.0, 0.0),
-    "ise": Parameter("base-emitter leakage saturation current", "A", 0.0, 0.0),
-    "ne": Parameter("base-emitter leakage emission coefficient", "", 1.5, POSITIVE),
-    "eg": Parameter("energy gap", "eV", 1.11),
-    "xtb": Parameter("beta temperature exponent", "", 0.0),
-    "xti": Parameter("saturation current temperature exponent", "", 3.0),
+_BIPOLAR: dict[str, TransistorParameter] = {
+    "is": TransistorParameter("saturation current", "A", 1e-16, POSITIVE),
+    "bf": TransistorParameter("forward beta", "", 100.0, POSITIVE),
+    "nf": TransistorParameter("forward emission coefficient", "", 1.0, POSITIVE),
+    "var": TransistorParameter("reverse Early voltage, at least 2 (0: none)", "V", 0.0, 0.0),
+    "ikf": TransistorParameter("forward knee current (0: none)", "A", 0.0, 0.0),
+    "ise": TransistorParameter("base-emitter leakage saturation current", "A", 0.0, 0.0),
+    "ne": TransistorParameter("base-emitter leakage emission coefficient", "", 1.5, POSITIVE),
+    "eg": TransistorParameter("energy gap", "eV", 1.11),
+    "xtb": TransistorParameter("beta temperature exponent", "", 0.0),
+    "xti": TransistorParameter("saturation current temperature exponent", "", 3.0),
     "tnom": _TNOM,
     "area": _AREA,
     "m": _MULTIPLIER,
 }
-_JUNCTION: dict[str, Parameter] = {
-    "vto": Parameter("threshold voltage", "V", -2.0),
-    "beta": Parameter("transconductance", "A/V²", 1e-4, POSITIVE),
-    "lambda": Parameter("channel-length modulation", "1/V", 0.0, 0.0),
-    "is": Parameter("gate junction saturation current", "A", 1e-14, POSITIVE),
-    "tcv": Parameter("threshold voltage temperature coefficient, which lowers it", "V/K", 0.0),
-    "bex": Parameter("transconductance temperature exponent", "", 0.0),
-    "eg": Parameter("energy gap", "eV", 1.11),
-    "xti": Parameter("saturation current temperature exponent", "", 0.0),
+_JUNCTION: dict[str, TransistorParameter] = {
+    "vto": TransistorParameter("threshold voltage", "V", -2.0),
+    "beta": TransistorParameter("transconductance", "A/V²", 1e-4, POSITIVE),
+    "lambda": TransistorParameter("channel-length modulation", "1/V", 0.0, 0.0),
+    "is": TransistorParameter("gate junction saturation current", "A", 1e-14, POSITIVE),
+    "tcv": TransistorParameter("threshold voltage temperature coefficient, which lowers it", "V/K", 0.0),
+    "bex": TransistorParameter("transconductance temperature exponent", "", 0.0),
+    "eg": TransistorParameter("energy gap", "eV", 1.11),
+    "xti": TransistorParameter("saturation current temperature exponent", "", 0.0),
     "tnom": _TNOM,
     "area": _AREA,
     "m": _MULTIPLIER,
@@ -121,11 +121,11 @@ _J = {
 
 # The pins of drain, gate, source and bulk; collector, base, emitter and substrate; drain, gate and source. The
 # substrate is at the collector, where it conducts nothing: alone it would be at ground.
-KINDS: dict[str, Kind] = {
-    "NMOS": Kind("m", "a a c c", **_M),  # type: ignore[arg-type]
-    "PMOS": Kind("m", "c c a a", **_M),  # type: ignore[arg-type]
-    "NPN": Kind("q", "a a c a", **_Q),  # type: ignore[arg-type]
-    "PNP": Kind("q", "c c a c", **_Q),  # type: ignore[arg-type]
-    "NJF": Kind("j", "a c c", **_J),  # type: ignore[arg-type]
-    "PJF": Kind("j", "c a a", **_J),  # type: ignore[arg-type]
+KINDS: dict[str, TransistorKind] = {
+    "NMOS": TransistorKind("m", "a a c c", **_M),  # type: ignore[arg-type]
+    "PMOS": TransistorKind("m", "c c a a", **_M),  # type: ignore[arg-type]
+    "NPN": TransistorKind("q", "a a c a", **_Q),  # type: ignore[arg-type]
+    "PNP": TransistorKind("q", "c c a c", **_Q),  # type: ignore[arg-type]
+    "NJF": TransistorKind("j", "a c c", **_J),  # type: ignore[arg-type]
+    "PJF": TransistorKind("j", "c a a", **_J),  # type: ignore[arg-type]
 }

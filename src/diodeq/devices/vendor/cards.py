@@ -43,7 +43,7 @@ class NoDiodeError(InputError):
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """A ``.model`` line taken apart: ``kind`` is lower-case, ``base`` names the model that AKO: starts from.
 
     ``notes`` say what of the line has no meaning. A card that cannot be read holds its name all the same, so that no
@@ -109,7 +109,7 @@ def _multiplied(model: DiodeModel, factor: float, *more: str) -> DiodeModel:
     return replace(model, parameters=tuple(given.items()), ratings=ratings)
 
 
-def split_card(text: str) -> Card:
+def split_card(text: str) -> ModelCard:
     """The card of a ``.model`` line, spaced in any way, a bracket never closed included, as ngspice reads it.
 
     Raises ``InputError`` for another form.
@@ -129,8 +129,8 @@ def split_card(text: str) -> Card:
     try:
         pairs = tuple(_pairs(rest, notes))
     except InputError as error:
-        return Card(name, kind or "d", base, (), wrong=error)
-    return Card(name, kind or "d", base, pairs, tuple(notes), unclosed=unclosed)
+        return ModelCard(name, kind or "d", base, (), wrong=error)
+    return ModelCard(name, kind or "d", base, pairs, tuple(notes), unclosed=unclosed)
 
 
 def _pairs(words: list[str], notes: list[str]) -> list[tuple[str, str]]:
@@ -157,14 +157,16 @@ def _pairs(words: list[str], notes: list[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def add_card(card: Card, line: int, cards: dict[str, tuple[int, Card]]) -> None:
+def add_card(card: ModelCard, line: int, cards: dict[str, tuple[int, ModelCard]]) -> None:
     """Note a card under its case-folded name; raises ``InputError`` if there is one of that name."""
     if (earlier := cards.get(card.name.casefold())) is not None:
         raise InputError(f"{card.name} is defined on line {earlier[0]} already", "keep one of the two")
     cards[card.name.casefold()] = (line, card)
 
 
-def read_card(card: Card, scope: Scope, find: Callable[[str], Sized], source: str) -> tuple[Sized, tuple[str, ...]]:
+def read_card(
+    card: ModelCard, scope: Scope, find: Callable[[str], Sized], source: str
+) -> tuple[Sized, tuple[str, ...]]:
     """The card's model, and a phrase for each parameter that was left out.
 
     ``find`` gives the model that AKO: names, and raises ``InputError`` where there is none.

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from diodeq.devices.vendor.cards import Card, add_card, split_card
-from diodeq.devices.vendor.elements import GROUND, Body, open_body
+from diodeq.devices.vendor.cards import ModelCard, add_card, split_card
+from diodeq.devices.vendor.elements import GROUND, SubcircuitBody, open_body
 from diodeq.errors import InputError, PlacedError
-from diodeq.spice import Line, SpiceText, tokens
+from diodeq.spice import LogicalLine, SpiceText, tokens
 from diodeq.spice.functions import FUNCTIONS
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import BINARY, assignments, decoded, logical
@@ -35,8 +35,8 @@ class Contents:
     """A file's lines, sorted; nothing evaluated yet. ``lost`` says what was left out, and why."""
 
     text: SpiceText
-    cards: dict[str, tuple[int, Card]] = field(default_factory=dict)
-    bodies: dict[str, Body] = field(default_factory=dict)
+    cards: dict[str, tuple[int, ModelCard]] = field(default_factory=dict)
+    bodies: dict[str, SubcircuitBody] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     lost: list[PlacedError] = field(default_factory=list)
 
@@ -74,11 +74,11 @@ class _Sorter:
     def __init__(self, found: Contents, nested: bool) -> None:
         self.found = found
         self.nested = nested
-        self.open: list[Body] = []
+        self.open: list[SubcircuitBody] = []
         self.skipping: re.Pattern[str] | None = None
-        self.card: Card | None = None
+        self.card: ModelCard | None = None
 
-    def take(self, line: Line) -> None:
+    def take(self, line: LogicalLine) -> None:
         """Take one line, or note why it is left out; raises `InputError` for one that nothing can be read without."""
         if self.skipping is not None:
             self.skipping = None if self.skipping.match(line.text) else self.skipping
@@ -107,16 +107,16 @@ class _Sorter:
         self.found.lost.append(self.found.text.error(number, problem, remedy))
 
     @property
-    def _cards(self) -> dict[str, tuple[int, Card]]:
+    def _cards(self) -> dict[str, tuple[int, ModelCard]]:
         return self.open[-1].cards if self.open else self.found.cards
 
-    def _spoil(self, card: Card, number: int) -> None:
+    def _spoil(self, card: ModelCard, number: int) -> None:
         """A card whose bracket is open goes on in a line that no + joins to it: what is read of it is not all."""
         wrong = InputError(f"it goes on in line {number}", "begin that line with +")
         line, _ = self._cards[card.name.casefold()]
         self._cards[card.name.casefold()] = (line, replace(card, wrong=wrong))
 
-    def _sort(self, line: Line) -> None:
+    def _sort(self, line: LogicalLine) -> None:
         if _ENCRYPTED.match(line.text):
             self.skipping = _DECRYPTED
             if self.open:
@@ -171,7 +171,7 @@ class _Sorter:
             "keep only .model and .subckt; nothing in such a file is ever executed or opened",
         )
 
-    def _bound(self, command: str, line: Line) -> None:
+    def _bound(self, command: str, line: LogicalLine) -> None:
         if command == ".subckt":
             if not self.nested:
                 self.finish(f"before line {line.number}")
@@ -186,7 +186,7 @@ class _Sorter:
         body = self.open.pop()
         self._define(body, self.open[-1].bodies if self.open else self.found.bodies)
 
-    def _define(self, body: Body, bodies: dict[str, Body]) -> None:
+    def _define(self, body: SubcircuitBody, bodies: dict[str, SubcircuitBody]) -> None:
         earlier = bodies.setdefault(body.name.casefold(), body)
         if earlier is not body:
             problem = f".subckt {body.name} is defined on line {earlier.line} already, which holds, as in ngspice"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diodeq.devices.vendor.elements import MEASURE, Branch
+from diodeq.devices.vendor.elements import MEASURE, VendorBranch
 from diodeq.errors import InputError
 from diodeq.spice import SpiceText
 from diodeq.spice.numbers import shown
@@ -19,13 +19,13 @@ from diodeq.spice.numbers import shown
 DEEPEST = 10
 
 
-def settled(branches: Sequence[Branch], pins: Collection[str], text: SpiceText) -> list[Branch]:
+def settled(branches: Sequence[VendorBranch], pins: Collection[str], text: SpiceText) -> list[VendorBranch]:
     """The branches that current from ``pins`` can reach, without a controlled source among them.
 
     Raises `InputError` naming the line of what is neither constant nor a conductance, or leads to ground.
     """
     net = _Net.of(branches, pins)
-    found: list[Branch] = []
+    found: list[VendorBranch] = []
     for branch in branches:
         if not net.reaches(branch):
             continue
@@ -42,12 +42,12 @@ def settled(branches: Sequence[Branch], pins: Collection[str], text: SpiceText) 
 class _Net:
     """Branches, the net that each node but ground is in, and which nets the pins are in."""
 
-    branches: Sequence[Branch]
+    branches: Sequence[VendorBranch]
     island: dict[str, str]
     own: frozenset[str]
 
     @staticmethod
-    def of(branches: Sequence[Branch], pins: Collection[str]) -> _Net:
+    def of(branches: Sequence[VendorBranch], pins: Collection[str]) -> _Net:
         parent: dict[str, str] = {}
 
         def root(node: str) -> str:
@@ -64,10 +64,10 @@ class _Net:
         island = {node: root(node) for node in list(parent)}
         return _Net(branches, island, frozenset(island[pin] for pin in pins if pin in island))
 
-    def reaches(self, branch: Branch) -> bool:
+    def reaches(self, branch: VendorBranch) -> bool:
         return any(self.island.get(node) in self.own for node in branch.ends)
 
-    def constant(self, branch: Branch, depth: int = 0) -> list[Branch]:
+    def constant(self, branch: VendorBranch, depth: int = 0) -> list[VendorBranch]:
         """The branch as one that nothing controls; none where no current flows in it."""
         if branch.kind not in ("e", "g"):
             return [branch]
@@ -88,7 +88,7 @@ class _Net:
         kind = "volts" if branch.kind == "e" else "amperes"
         return [replace(branch, kind=kind, value=value, tc1=warming[0], tc2=warming[1])]
 
-    def _between(self, branch: Branch, depth: int) -> tuple[float, tuple[float, float]]:
+    def _between(self, branch: VendorBranch, depth: int) -> tuple[float, tuple[float, float]]:
         """The volts that control a source, and their temperature coefficients, where its pins do not decide them."""
         islands = {self.island.get(node, "") for node in branch.control if node != "0"}
         if islands & self.own or "" in islands:
@@ -114,7 +114,7 @@ class _Net:
         return _solved(branch, inside), warming
 
 
-def _solved(branch: Branch, inside: Sequence[Branch]) -> float:
+def _solved(branch: VendorBranch, inside: Sequence[VendorBranch]) -> float:
     """The volts between a source's controlling nodes, in a net of resistors and constant sources."""
     nodes = sorted({node for each in inside for node in each.ends} - {"0"})
     if all("0" not in each.ends for each in inside):

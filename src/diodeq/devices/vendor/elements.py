@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from diodeq.devices.diode.model import DiodeModel
-from diodeq.devices.vendor.cards import Card, Sized, read_card
+from diodeq.devices.vendor.cards import ModelCard, Sized, read_card
 from diodeq.errors import InputError
-from diodeq.spice import Line, Scope, SpiceText, tokens
+from diodeq.spice import LogicalLine, Scope, SpiceText, tokens
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import unmarked
 
@@ -23,31 +23,31 @@ DEEPEST = 8
 
 
 @dataclass
-class Body:
+class SubcircuitBody:
     """A subcircuit while it is read: its pins, its own constants and models, and its element lines."""
 
     line: int
     name: str
     pins: list[str]
     constants: dict[str, str]
-    cards: dict[str, tuple[int, Card]] = field(default_factory=dict)
-    lines: list[Line] = field(default_factory=list)
-    bodies: dict[str, Body] = field(default_factory=dict)
+    cards: dict[str, tuple[int, ModelCard]] = field(default_factory=dict)
+    lines: list[LogicalLine] = field(default_factory=list)
+    bodies: dict[str, SubcircuitBody] = field(default_factory=dict)
     """Subcircuits defined within"""
-    outer: Body | None = None
+    outer: SubcircuitBody | None = None
     """The one that it is defined in"""
 
-    def card(self, name: str) -> tuple[int, Card] | None:
+    def card(self, name: str) -> tuple[int, ModelCard] | None:
         """The model that a name means here, if it is not one of the file's own."""
         return self.cards.get(name.casefold()) or (self.outer.card(name) if self.outer else None)
 
-    def body(self, name: str) -> Body | None:
+    def body(self, name: str) -> SubcircuitBody | None:
         """The subcircuit that a name means here, if it is not one of the file's own."""
         return self.bodies.get(name.casefold()) or (self.outer.body(name) if self.outer else None)
 
 
 @dataclass(frozen=True)
-class Branch:
+class VendorBranch:
     """What lies between two nodes: ``kind`` and ``value`` as a composite's part has them, or "e" and "g" with a gain
     and the two nodes that control it, or "short"."""
 
@@ -69,12 +69,12 @@ class Reader:
     """Reads a subcircuit's lines; ``find`` gives the diode models outside it, ``cards`` are those of any kind and
     ``bodies`` the file's own subcircuits."""
 
-    body: Body
+    body: SubcircuitBody
     text: SpiceText
     scope: Scope
     find: Callable[[str], Sized]
-    cards: Mapping[str, tuple[int, Card]]
-    bodies: Mapping[str, Body]
+    cards: Mapping[str, tuple[int, ModelCard]]
+    bodies: Mapping[str, SubcircuitBody]
     source: str
     ignored: list[str] = field(default_factory=list)
     path: tuple[str, ...] = ()
@@ -84,12 +84,12 @@ class Reader:
     left: list[int] = field(default_factory=lambda: [MOST])
     """How many lines may still be read, those of called ones as often as they are called"""
 
-    def branches(self) -> list[Branch]:
+    def branches(self) -> list[VendorBranch]:
         """All its branches, those of subcircuits that it calls among them; none for a capacitor.
 
         Raises `InputError` naming the line of what is no branch, or without a line where there are more than `MOST`.
         """
-        found: list[Branch] = []
+        found: list[VendorBranch] = []
         seen: set[str] = set()
         for line in self.body.lines:
             self.left[0] -= 1
@@ -106,7 +106,7 @@ class Reader:
                     found.append(branch)
         return found
 
-    def read(self, words: list[str], line: int) -> Branch | None:
+    def read(self, words: list[str], line: int) -> VendorBranch | None:
         """The branch of an element line; None for a capacitor. Raises `InputError` for what is none."""
         kind = words[0][:1].lower()
         if kind not in READERS:
@@ -121,7 +121,7 @@ class Reader:
         if len(words) < 4:
             raise InputError(f"{shown(words[0])} has too few fields", "give its nodes and its value")
         ends = (self._node(words[1]), self._node(words[2]))
-        return READERS[kind](self, words, Branch(name, line, "", ends))
+        return READERS[kind](self, words, VendorBranch(name, line, "", ends))
 
     def _node(self, name: str) -> str:
         name = name.lower()
@@ -129,7 +129,7 @@ class Reader:
             return "0"
         return self.pins.get(name) or ".".join([*self.path, name])
 
-    def _call(self, words: list[str]) -> list[Branch]:
+    def _call(self, words: list[str]) -> list[VendorBranch]:
         """The branches of a called subcircuit; like ngspice's, its constants are its own and then the caller's."""
         words = unmarked(words)
         given: dict[str, str | float] = {}
@@ -147,16 +147,16 @@ class Reader:
         scope = Scope({**body.constants, **given}, self.scope)
         return replace(self, body=body, scope=scope, path=(*self.path, words[0].lower()), pins=pins).branches()
 
-    def _capacitor(self, words: list[str], branch: Branch) -> None:
+    def _capacitor(self, words: list[str], branch: VendorBranch) -> None:
         self.ignored.append(f"{branch.name} is a capacitor, open in direct current")
 
-    def _inductor(self, words: list[str], branch: Branch) -> Branch:
+    def _inductor(self, words: list[str], branch: VendorBranch) -> VendorBranch:
         self.ignored.append(f"{branch.name} is an inductor, a short in direct current")
         return replace(branch, kind="short")
 
-    def _resistor(self, words: list[str], branch: Branch) -> Branch:
+    def _resistor(self, words: list[str], branch: VendorBranch) -> VendorBranch:
         plain = words[5:] if words[3].lower() == "r" and words[4:5] == ["="] else words[3:]
-        card: Card | None = None
+        card: ModelCard | None = None
         values: list[float] = []
         while plain and plain[1:2] != ["="]:
             known = self.body.card(plain[0]) or self.cards.get(plain[0].casefold())
@@ -180,7 +180,7 @@ class Reader:
         kind = "ohms" if ohms else "short"
         return replace(branch, kind=kind, value=ohms, tc1=given.get("tc1", 0.0), tc2=given.get("tc2", 0.0))
 
-    def _coefficients(self, name: str, card: Card | None, plain: list[str]) -> dict[str, float]:
+    def _coefficients(self, name: str, card: ModelCard | None, plain: list[str]) -> dict[str, float]:
         """Temperature coefficients of a resistor, from its model's card and its own line."""
         given: dict[str, float] = {}
         if card is not None:
@@ -213,7 +213,7 @@ class Reader:
             raise InputError(f"{shown(name)} is there {given['m']:g} times", "give a positive m")
         return given
 
-    def _source(self, words: list[str], branch: Branch) -> Branch:
+    def _source(self, words: list[str], branch: VendorBranch) -> VendorBranch:
         rest = words[3:]
         if rest[0].lower() == "dc":
             rest = rest[2:] if rest[1:2] == ["="] else rest[1:]
@@ -224,7 +224,7 @@ class Reader:
             return replace(branch, kind="amperes", value=value)
         return replace(branch, kind="volts" if value else "short", value=value)
 
-    def _controlled(self, words: list[str], branch: Branch) -> Branch:
+    def _controlled(self, words: list[str], branch: VendorBranch) -> VendorBranch:
         letter, rest, offset = words[0][0].lower(), words[3:], 0.0
         if rest[0].lower() == "poly":
             if rest[1:2] != ["1"] or not 5 <= len(rest) <= 12:
@@ -240,13 +240,13 @@ class Reader:
         control = (self._node(rest[0]), self._node(rest[1]))
         return replace(branch, kind=letter, value=gain, offset=offset, control=control)
 
-    def _diode(self, words: list[str], branch: Branch) -> Branch:
+    def _diode(self, words: list[str], branch: VendorBranch) -> VendorBranch:
         model, more = _diode(words, self.body, self.scope, self.find, self.source)
         self.ignored.extend(phrase for phrase in more if phrase not in self.ignored)
         return replace(branch, kind="diode", diode=model)
 
 
-READERS: dict[str, Callable[[Reader, list[str], Branch], Branch | None]] = {
+READERS: dict[str, Callable[[Reader, list[str], VendorBranch], VendorBranch | None]] = {
     "d": Reader._diode,
     "r": Reader._resistor,
     "c": Reader._capacitor,
@@ -259,7 +259,7 @@ READERS: dict[str, Callable[[Reader, list[str], Branch], Branch | None]] = {
 }
 
 
-def open_body(line: Line) -> Body:
+def open_body(line: LogicalLine) -> SubcircuitBody:
     """The empty body of a ``.subckt`` line; raises ``InputError`` without a name or pins."""
     words = unmarked(tokens(line.text)[1:])
     constants: dict[str, str] = {}
@@ -268,11 +268,11 @@ def open_body(line: Line) -> Body:
         del words[-3:]
     if len(words) < 2 or "=" in words:
         raise InputError("this .subckt has no name or no pins", "write .subckt NAME PIN PIN")
-    return Body(line.number, words[0], [pin.lower() for pin in words[1:]], constants)
+    return SubcircuitBody(line.number, words[0], [pin.lower() for pin in words[1:]], constants)
 
 
 def _diode(
-    words: list[str], body: Body, scope: Scope, find: Callable[[str], Sized], source: str
+    words: list[str], body: SubcircuitBody, scope: Scope, find: Callable[[str], Sized], source: str
 ) -> tuple[DiodeModel, tuple[str, ...]]:
     """The model of a diode's line, of its area and so many times as it says."""
     name, rest = words[3], words[4:]

@@ -10,12 +10,12 @@ from pathlib import Path
 from diodeq.devices import catalogue
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.one_ports import Model
-from diodeq.devices.vendor.cards import Card, Sized, read_card
+from diodeq.devices.vendor.cards import ModelCard, Sized, read_card
 from diodeq.devices.vendor.contents import Contents, contents_of
-from diodeq.devices.vendor.elements import Body, Reader
+from diodeq.devices.vendor.elements import Reader, SubcircuitBody
 from diodeq.devices.vendor.parts import Candidate, sound
-from diodeq.devices.vendor.parts import Part as Part
-from diodeq.devices.vendor.subcircuit import Device, devices
+from diodeq.devices.vendor.parts import VendorPart as VendorPart
+from diodeq.devices.vendor.subcircuit import Device, devices_of
 from diodeq.devices.vendor.transistors import is_transistor, read_transistor
 from diodeq.errors import InputError, PlacedError, UsageError
 from diodeq.spice import Scope
@@ -29,7 +29,7 @@ MOST = 5000
 class Found:
     """The devices of a file, and a phrase with its line for all in it that is none."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[VendorPart, ...]
     skipped: tuple[str, ...]
 
 
@@ -70,7 +70,7 @@ def read_parts(path: Path, only: Collection[str] = (), strict: bool = False) -> 
     return Found(tuple(parts), tuple(f"line {error.line}: {error.told}" for error in lost))
 
 
-def _names(part: Part) -> frozenset[str]:
+def _names(part: VendorPart) -> frozenset[str]:
     """By what it may be asked for."""
     return frozenset((part.model.name.casefold(), part.subcircuit.casefold()))
 
@@ -111,23 +111,23 @@ class _Reading:
             self.lost.append(error)
             return []
 
-    def _card(self, card: Card, line: int) -> Part:
+    def _card(self, card: ModelCard, line: int) -> VendorPart:
         if is_transistor(card):
-            return Part(*read_transistor(card, self._scope, self.source), line)
+            return VendorPart(*read_transistor(card, self._scope, self.source), line)
         sized, ignored = read_card(card, self._scope, self._finder((card.name,)), self.source)
-        return Part(sized.of(), ignored, line)
+        return VendorPart(sized.of(), ignored, line)
 
-    def _devices(self, body: Body) -> list[Candidate]:
+    def _devices(self, body: SubcircuitBody) -> list[Candidate]:
         contents = self.contents
         scope = Scope(body.constants, self._scope)
         find = self._finder(())
         reader = Reader(body, contents.text, scope, find, contents.cards, contents.bodies, self.source)
-        held, ignored = devices(reader)
+        held, ignored = devices_of(reader)
         if body.name.casefold() in contents.cards:
             ignored += (f"the .model of its name on line {contents.cards[body.name.casefold()][0]}, as a part",)
 
-        def part(device: Device) -> Part:
-            return Part(device.model, ignored, body.line, device.ends, body.pins[0], body.name)
+        def part(device: Device) -> VendorPart:
+            return VendorPart(device.model, ignored, body.line, device.ends, body.pins[0], body.name)
 
         return [Candidate(part(each), part(each.turned) if each.turned else None) for each in held]
 

@@ -11,7 +11,7 @@ from diodeq.devices.original import checked, model_type
 from diodeq.devices.two_pin import PINS
 from diodeq.devices.vendor.contents import HARMLESS
 from diodeq.errors import InputError, PlacedError, UsageError
-from diodeq.spice import Line, SpiceText, read, tokens
+from diodeq.spice import LogicalLine, SpiceText, read, tokens
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import MODEL_FILE_BYTES, split, unmarked
 
@@ -116,7 +116,7 @@ def read_library(given: str) -> Library:
     return library
 
 
-def _words(line: Line) -> list[str]:
+def _words(line: LogicalLine) -> list[str]:
     """The words of a line; none where it says nothing."""
     if line.text.startswith("*"):
         if line.text.startswith("*#"):

@@ -25,7 +25,7 @@ ALIKE = 1.02
 
 
 @dataclass(frozen=True)
-class Part:
+class VendorPart:
     """A device found in a file: its model, a phrase for each thing that was left out, and the line it begins on; of a
     subcircuit's, which of its pins are anode and cathode, which is the first, and its name."""
 
@@ -41,14 +41,14 @@ class Part:
 class Candidate:
     """A part, and the same the other way round where only its law tells which way is forward."""
 
-    part: Part
-    turned: Part | None = None
+    part: VendorPart
+    turned: VendorPart | None = None
 
 
-def sound(candidates: Sequence[Candidate], text: SpiceText, lost: list[PlacedError]) -> list[Part]:
+def sound(candidates: Sequence[Candidate], text: SpiceText, lost: list[PlacedError]) -> list[VendorPart]:
     """The parts that have a law at 27 °C, carry a milliampere and have a name of their own that a catalogue can hold,
     their pins in the order in which they conduct; ``lost`` gets an error of the others."""
-    found: list[Part] = []
+    found: list[VendorPart] = []
     seen: dict[str, int] = {}
     for part in _directed([each for each in candidates if _named(each.part, text, lost)], text, lost):
         name = part.model.name
@@ -61,7 +61,7 @@ def sound(candidates: Sequence[Candidate], text: SpiceText, lost: list[PlacedErr
     return found
 
 
-def _named(part: Part, text: SpiceText, lost: list[PlacedError]) -> bool:
+def _named(part: VendorPart, text: SpiceText, lost: list[PlacedError]) -> bool:
     if re.fullmatch(r"[!-~]{1,64}", part.model.name):
         return True
     problem = f"{shown(part.model.name)} is no name for a part"
@@ -69,7 +69,7 @@ def _named(part: Part, text: SpiceText, lost: list[PlacedError]) -> bool:
     return False
 
 
-def _directed(candidates: Sequence[Candidate], text: SpiceText, lost: list[PlacedError]) -> list[Part]:
+def _directed(candidates: Sequence[Candidate], text: SpiceText, lost: list[PlacedError]) -> list[VendorPart]:
     """All parts the way round in which they conduct; where one has no law, each half is asked alone."""
     if not candidates:
         return []

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from diodeq.devices.composite.form import Branch as Piece
-from diodeq.devices.composite.form import Form, Leaf, Reduced, leaves, reduced
+from diodeq.devices.composite.form import Form, Leaf, ReducedForm, leaves, reduced
 from diodeq.devices.composite.model import CompositeModel
-from diodeq.devices.composite.parts import LEGAL_NODE, Part
+from diodeq.devices.composite.parts import LEGAL_NODE, CompositePart
 from diodeq.devices.composite.printing import ENTRY
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.vendor.control import settled
-from diodeq.devices.vendor.elements import MEASURE, Branch, Reader
+from diodeq.devices.vendor.elements import MEASURE, Reader, VendorBranch
 from diodeq.errors import InputError
 from diodeq.spice.numbers import shown
 
@@ -31,11 +31,11 @@ class Device:
 class _Joined:
     """The branches that are no shorts, and the nodes of each once shorts have joined them."""
 
-    kept: Sequence[Branch]
+    kept: Sequence[VendorBranch]
     ends: Sequence[tuple[str, str]]
 
 
-def devices(reader: Reader) -> tuple[list[Device], tuple[str, ...]]:
+def devices_of(reader: Reader) -> tuple[list[Device], tuple[str, ...]]:
     """A subcircuit's devices, and a phrase for each thing left out.
 
     One diode with resistors in series is a diode, whose RS they join; all else between two pins is a composite. With
@@ -81,7 +81,7 @@ def devices(reader: Reader) -> tuple[list[Device], tuple[str, ...]]:
     return found, tuple(reader.ignored)
 
 
-def _joined(branches: Sequence[Branch], pins: Sequence[str]) -> dict[str, str]:
+def _joined(branches: Sequence[VendorBranch], pins: Sequence[str]) -> dict[str, str]:
     """The node that stands for each of those that shorts join: the first pin among them."""
     found: dict[str, str] = {}
 
@@ -99,7 +99,7 @@ def _joined(branches: Sequence[Branch], pins: Sequence[str]) -> dict[str, str]:
     return {node: root(node) for node in found}
 
 
-def _demand_sound(net: Reduced, kept: Sequence[Branch]) -> None:
+def _demand_sound(net: ReducedForm, kept: Sequence[VendorBranch]) -> None:
     for forms, kind, why in ((net.shorted, "volts", "is shorted"), (net.loose, "amperes", "leads nowhere")):
         for form in forms:
             for leaf in leaves(form):
@@ -150,5 +150,5 @@ def _composite(name: str, form: Form, anode: str, cathode: str, joined: _Joined,
             if node not in names:
                 names[node] = node if legal and node not in names.values() else f"n{len(names)}_"
         start, end = (names[node] for node in joined.ends[part])
-        parts.append(Part(branch.kind, start, end, branch.value, branch.tc1, branch.tc2, branch.diode))
+        parts.append(CompositePart(branch.kind, start, end, branch.value, branch.tc1, branch.tc2, branch.diode))
     return CompositeModel(name, tuple(parts), source)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from diodeq.devices.diode.model import RATINGS
 from diodeq.devices.transistor.model import TransistorModel
 from diodeq.devices.transistor.parameters import KINDS
-from diodeq.devices.vendor.cards import Card
+from diodeq.devices.vendor.cards import ModelCard
 from diodeq.errors import InputError, UsageError
 from diodeq.spice import Scope
 from diodeq.spice.numbers import number, shown
@@ -18,12 +18,12 @@ RATED = RATINGS | {"vceo", "icrating", "vds", "qg", "ron", "vdsmax"}
 _GIVEN = re.compile(r"(\w+)=(\S+)", re.ASCII)
 
 
-def is_transistor(card: Card) -> bool:
+def is_transistor(card: ModelCard) -> bool:
     """Whether the card's type is one of those in `KINDS`."""
     return card.kind.upper() in KINDS
 
 
-def read_transistor(card: Card, scope: Scope, source: str) -> tuple[TransistorModel, tuple[str, ...]]:
+def read_transistor(card: ModelCard, scope: Scope, source: str) -> tuple[TransistorModel, tuple[str, ...]]:
     """The card's model, and a phrase for each parameter that was left out.
 
     Raises `InputError` for a parameter that cannot be read, or whose law diodeq does not have.

@@ -18,7 +18,7 @@ from diodeq.netlist.reading.flatten import Flat, flatten
 from diodeq.netlist.reading.includes import expand
 from diodeq.netlist.reading.kinds import text_of
 from diodeq.netlist.reading.names import legal
-from diodeq.netlist.reading.parts import Part
+from diodeq.netlist.reading.parts import DeckPart
 from diodeq.netlist.reading.ports import Driven, choose_inputs, choose_outputs, choose_trainable
 from diodeq.netlist.reading.recognize import RecognizedElement, controls, recognize
 from diodeq.netlist.reading.sorting import sort_lines
@@ -80,8 +80,8 @@ def import_deck(
 def _circuit(deck: ParsedDeck, flat: Flat, driven: Driven, outputs: Sequence[str], trainable: Sequence[str]) -> Circuit:
     elements = recognize(flat.parts, frozenset(driven.gains), deck.notes)
     rows = {kind: elements.rows.get(kind, []) for kind in KINDS}
-    resistors: list[Part | RecognizedElement] = [*flat.parts["r"], *elements.fixed]
-    everything: dict[str, Sequence[Part | RecognizedElement]] = {
+    resistors: list[DeckPart | RecognizedElement] = [*flat.parts["r"], *elements.fixed]
+    everything: dict[str, Sequence[DeckPart | RecognizedElement]] = {
         **rows,
         "resistors": resistors,
         "diodes": flat.parts["d"],
@@ -136,7 +136,7 @@ def _line(
     error: CircuitError,
     nodes: Mapping[str, str],
     banks: Mapping[str, Bank],
-    rows: Mapping[str, Sequence[Part | RecognizedElement]],
+    rows: Mapping[str, Sequence[DeckPart | RecognizedElement]],
 ) -> int:
     """The line of the first part that the error names, else the first line at one of its nodes, else 1."""
     for kind, bank in banks.items():

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from diodeq.errors import InputError
 from diodeq.netlist.reading.deck import ParsedDeck
-from diodeq.spice import Line
+from diodeq.spice import LogicalLine
 from diodeq.spice.numbers import NUMBER, number, shown
 
 _VOLTAGE = re.compile(r"\bv\(\s*([^,()\s*]+)\s*(?:,\s*([^,()\s*]+)\s*)?\)", re.IGNORECASE)
@@ -19,7 +19,7 @@ _MEANT = frozenset(["temp", "tnom", "gmin", "rshunt", "gshunt"])
 OPENED = "no file is ever opened for a deck but what the option --include names, or what lies in a folder that it names"
 
 
-def _options(deck: ParsedDeck, line: Line, words: list[str]) -> None:
+def _options(deck: ParsedDeck, line: LogicalLine, words: list[str]) -> None:
     given = set()
     for at, word in enumerate(words):
         name = word.lower()
@@ -42,7 +42,7 @@ def _options(deck: ParsedDeck, line: Line, words: list[str]) -> None:
             deck.notes.add("gmin is 1e-12 siemens in every simulation here", value, line.number)
 
 
-def _temperature(deck: ParsedDeck, line: Line, words: list[str]) -> None:
+def _temperature(deck: ParsedDeck, line: LogicalLine, words: list[str]) -> None:
     values = [word for word in words[1:] if word != "="]
     if not values:
         raise InputError(".temp without a temperature", "give one")
@@ -54,7 +54,7 @@ def _temperature(deck: ParsedDeck, line: Line, words: list[str]) -> None:
     deck.temperatures.setdefault(".temp", []).append((line.number, values[0]))
 
 
-def _asked(deck: ParsedDeck, line: Line, words: list[str]) -> None:
+def _asked(deck: ParsedDeck, line: LogicalLine, words: list[str]) -> None:
     for plus, minus in _VOLTAGE.findall(line.text):
         name = f"{plus}-{minus}" if minus else plus
         deck.asked.setdefault((plus.lower(), minus.lower() or "0"), name.lower())
@@ -62,11 +62,11 @@ def _asked(deck: ParsedDeck, line: Line, words: list[str]) -> None:
         deck.notes.add("outputs are voltages; what else is asked for was left out", other, line.number)
 
 
-def _sweep(deck: ParsedDeck, line: Line, words: list[str]) -> None:
+def _sweep(deck: ParsedDeck, line: LogicalLine, words: list[str]) -> None:
     deck.swept.update(word.lower() for word in words[1::4])
 
 
-def _step(deck: ParsedDeck, line: Line, words: list[str]) -> None:
+def _step(deck: ParsedDeck, line: LogicalLine, words: list[str]) -> None:
     """.step [LIN|OCT|DEC] [PARAM] NAME FIRST LAST STEP, or NAME LIST FIRST …: only the first run is read."""
     rest = [word for word in words[1:] if word.lower() not in ("lin", "oct", "dec", "=")]
     constant = [word.lower() for word in rest[:1]] == ["param"]
@@ -83,7 +83,7 @@ def _step(deck: ParsedDeck, line: Line, words: list[str]) -> None:
         deck.notes.add("no sweep is done; what it changes is as it is drawn", line.text[:40], line.number)
 
 
-def _starting_point(deck: ParsedDeck, line: Line, words: list[str]) -> None:
+def _starting_point(deck: ParsedDeck, line: LogicalLine, words: list[str]) -> None:
     deck.notes.add("a starting point is not needed and was left out", words[0], line.number)
 
 
@@ -98,7 +98,7 @@ def is_standard(name: str) -> bool:
     return re.fullmatch(r"standard\.[a-z]{3}|ltc\d*\.lib", name.lower()) is not None
 
 
-def _library(deck: ParsedDeck, line: Line, words: list[str]) -> None:
+def _library(deck: ParsedDeck, line: LogicalLine, words: list[str]) -> None:
     name = base_name(line.text[len(words[0]) :]).lower()
     if not is_standard(name):
         raise InputError(
@@ -109,16 +109,16 @@ def _library(deck: ParsedDeck, line: Line, words: list[str]) -> None:
     deck.notes.add("LTspice's libraries are not opened; diodes are looked up in diodeq's catalogue", name, line.number)
 
 
-def _included(deck: ParsedDeck, line: Line, words: list[str]) -> None:
+def _included(deck: ParsedDeck, line: LogicalLine, words: list[str]) -> None:
     name = base_name(line.text[len(words[0]) :])
     raise InputError(f"it names another file, {shown(name)}, and {OPENED}", "give --include with its path")
 
 
-def _everywhere(deck: ParsedDeck, line: Line, words: list[str]) -> None:
+def _everywhere(deck: ParsedDeck, line: LogicalLine, words: list[str]) -> None:
     deck.everywhere.update(word.lower() for word in words[1:])
 
 
-COMMANDS: dict[str, Callable[[ParsedDeck, Line, list[str]], None]] = {
+COMMANDS: dict[str, Callable[[ParsedDeck, LogicalLine, list[str]], None]] = {
     ".opt": _options,
     ".opts": _options,
     ".option": _options,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from diodeq.errors import InputError
-from diodeq.spice import Line, Scope, SpiceText
+from diodeq.spice import LogicalLine, Scope, SpiceText
 
 DEEPEST = 100
 _COMMAND = re.compile(r"\.(if|elseif|else|endif)\b\s*(.*)", re.IGNORECASE)
@@ -23,19 +23,19 @@ class _Choice:
     last: bool = False
 
 
-def conditional(line: Line) -> str:
+def conditional(line: LogicalLine) -> str:
     """The word of a line that begins or ends a branch, such as "elseif"; empty for any other."""
     found = _COMMAND.match(line.text) if line.text[:1] == "." else None
     return found[1].lower() if found else ""
 
 
-def enters(line: Line) -> int:
+def enters(line: LogicalLine) -> int:
     """1 where a line opens a subcircuit, -1 where it closes one, else 0."""
     word = line.text[:7].lower()
     return word.startswith(".subckt") - word.startswith(".ends")
 
 
-def chosen(lines: Iterable[Line], scope: Scope, text: SpiceText) -> Iterator[Line]:
+def chosen(lines: Iterable[LogicalLine], scope: Scope, text: SpiceText) -> Iterator[LogicalLine]:
     """The lines outside any branch and in those taken. A condition in a branch that is not taken is never read, and
     subcircuits, which choose for each instance, stay whole.
 
@@ -61,7 +61,7 @@ def _taking(choices: list[_Choice]) -> bool:
     return not choices or choices[-1].taking
 
 
-def _step(word: str, line: Line, choices: list[_Choice], scope: Scope) -> None:
+def _step(word: str, line: LogicalLine, choices: list[_Choice], scope: Scope) -> None:
     if word == "if":
         taking = _taking(choices) and _holds(line, scope)
         if len(choices) >= DEEPEST:
@@ -79,7 +79,7 @@ def _step(word: str, line: Line, choices: list[_Choice], scope: Scope) -> None:
     choice.taken |= choice.taking
 
 
-def _holds(line: Line, scope: Scope) -> bool:
+def _holds(line: LogicalLine, scope: Scope) -> bool:
     found = _COMMAND.match(line.text)
     condition = found[2].strip() if found else ""
     if not condition:

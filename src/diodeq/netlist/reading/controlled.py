@@ -11,7 +11,7 @@ import re
 from itertools import pairwise
 
 from diodeq.errors import InputError
-from diodeq.netlist.reading.parts import FIXED, Part, Where, nodes_of, options_of
+from diodeq.netlist.reading.parts import FIXED, DeckPart, Where, nodes_of, options_of
 from diodeq.spice import Scope
 from diodeq.spice.expressions import EXCLUSIVE_OR
 from diodeq.spice.linear import Linear
@@ -32,7 +32,7 @@ _UNITS = {"value": "", "vol": "e", "cur": "g"}
 _KINDS = ("table", "laplace", "freq", "chebyshev", "spline", "delay", "pwl", "vcr", "and", "nand", "or", "nor")
 
 
-def controlled(words: list[str], where: Where) -> list[Part]:
+def controlled(words: list[str], where: Where) -> list[DeckPart]:
     """E and G: OUT OUT CONTROL CONTROL GAIN, POLY, or an expression."""
     name, letter = words[0].lower(), words[0][0].lower()
     if found := _SAID.fullmatch(where.line.text):
@@ -57,10 +57,10 @@ def controlled(words: list[str], where: Where) -> list[Part]:
         raise InputError(f"{shown(words[0])} is not a linear source of two nodes", f"write {form}")
     more = options_of(words, 6, where, ("m",) if letter == "g" else ())
     gain = where.scope.number(words[5]) * more.get("m", 1.0)
-    return [Part(letter, name, nodes, gain, "", where.line.number)]
+    return [DeckPart(letter, name, nodes, gain, "", where.line.number)]
 
 
-def copied(words: list[str], where: Where) -> list[Part]:
+def copied(words: list[str], where: Where) -> list[DeckPart]:
     """F and H: OUT OUT VSOURCE GAIN, or POLY."""
     name, letter = words[0].lower(), words[0][0].lower()
     form = f"{words[0]} OUT+ OUT- VSOURCE GAIN"
@@ -73,12 +73,12 @@ def copied(words: list[str], where: Where) -> list[Part]:
         more = options_of(words, 5, where, ("m",) if letter == "f" else ())
         gain = where.scope.number(words[4]) * more.get("m", 1.0)
         if letter == "f":
-            return [Part("f", name, nodes, gain, words[3].lower(), where.line.number)]
+            return [DeckPart("f", name, nodes, gain, words[3].lower(), where.line.number)]
         value = Linear(0.0, {("i", words[3].lower()): gain})
     return realized("i" if letter == "f" else "v", name, nodes, value, where)
 
 
-def behavioural(words: list[str], where: Where) -> list[Part]:
+def behavioural(words: list[str], where: Where) -> list[DeckPart]:
     """B: V=… or I=…"""
     found = _SAID.fullmatch(where.line.text)
     if not found or found[3].lower() not in ("v", "i") or not found[4]:
@@ -136,7 +136,7 @@ def _poly(words: list[str], wide: int, where: Where) -> Linear:
     return result
 
 
-def realized(unit: str, name: str, nodes: tuple[str, ...], value: Linear, where: Where) -> list[Part]:
+def realized(unit: str, name: str, nodes: tuple[str, ...], value: Linear, where: Where) -> list[DeckPart]:
     """The parts of a voltage ("v") or a current ("i") between two nodes; alone, a part has the name of the whole."""
     line = where.line.number
     nodes = tuple(node.lower() for node in nodes)
@@ -150,19 +150,19 @@ def realized(unit: str, name: str, nodes: tuple[str, ...], value: Linear, where:
     # The chain's links, or the same two nodes for each that stands side by side.
     between = [nodes[0], *(f"{name} link {k}" for k in range(1, count)), nodes[1]]
     ends = list(pairwise(between)) if unit == "v" else [(nodes[0], nodes[1])] * count
-    found: list[Part] = []
+    found: list[DeckPart] = []
     for (key, factor), own, pair in zip(terms, names, ends, strict=False):
         if key[0] == "v":
-            found.append(Part("e" if unit == "v" else "g", own, (*pair, *key[1:]), factor, "", line))
+            found.append(DeckPart("e" if unit == "v" else "g", own, (*pair, *key[1:]), factor, "", line))
         elif unit == "i":
-            found.append(Part("f", own, pair, factor, key[1], line))
+            found.append(DeckPart("f", own, pair, factor, key[1], line))
         else:
             inner = f"{own} ohms"
-            found.append(Part("f", f"f {own}", ("0", inner), 1.0, key[1], line))
-            found.append(Part(FIXED, f"r {own}", (inner, "0"), abs(factor), "", line))
-            found.append(Part("e", own, (*pair, inner, "0"), math.copysign(1.0, factor), "", line))
+            found.append(DeckPart("f", f"f {own}", ("0", inner), 1.0, key[1], line))
+            found.append(DeckPart(FIXED, f"r {own}", (inner, "0"), abs(factor), "", line))
+            found.append(DeckPart("e", own, (*pair, inner, "0"), math.copysign(1.0, factor), "", line))
     if count > len(terms):
-        found.append(Part(unit, names[-1], ends[-1], value.constant, "", line))
+        found.append(DeckPart(unit, names[-1], ends[-1], value.constant, "", line))
     if count > 1 or any(key[0] == "i" for key, _ in terms):
         where.note("sources of several terms became one part for each", name)
     return found

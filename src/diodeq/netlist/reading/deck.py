@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from diodeq.devices.vendor.cards import Card
-from diodeq.devices.vendor.elements import Body
+from diodeq.devices.vendor.cards import ModelCard
+from diodeq.devices.vendor.elements import SubcircuitBody
 from diodeq.errors import InputError, PlacedError
-from diodeq.spice import Line, Scope, SpiceText
+from diodeq.spice import LogicalLine, Scope, SpiceText
 from diodeq.spice.functions import Function
 from diodeq.spice.numbers import shown
 
@@ -38,9 +38,9 @@ class ParsedDeck:
     """A deck's lines by what they are; constants and values are still text. Temperatures are in °C."""
 
     text: SpiceText
-    elements: list[Line] = field(default_factory=list)
-    bodies: dict[str, Body] = field(default_factory=dict)
-    cards: dict[str, tuple[int, Card]] = field(default_factory=dict)
+    elements: list[LogicalLine] = field(default_factory=list)
+    bodies: dict[str, SubcircuitBody] = field(default_factory=dict)
+    cards: dict[str, tuple[int, ModelCard]] = field(default_factory=dict)
     faults: dict[tuple[str, str], PlacedError] = field(default_factory=dict)
     """What cannot be read and nothing may need, by subcircuit and model: ("", model), (subcircuit, "") or both."""
     constants: dict[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class ParsedDeck:
     """By what gives it (".temp", "temp", "tnom", ".step"), the line and the value of each."""
     shunts: list[tuple[int, str]] = field(default_factory=list)
     """The lines and ohms of .options rshunt=, which lie from every node to ground."""
-    libraries: list[Line] = field(default_factory=list)
+    libraries: list[LogicalLine] = field(default_factory=list)
     swept: set[str] = field(default_factory=set)
     stepped: dict[str, tuple[int, str]] = field(default_factory=dict)
     """By the constant that a .step changes, the line and the first value."""

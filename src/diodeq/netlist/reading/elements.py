@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from diodeq.errors import InputError
 from diodeq.netlist.reading import controlled, passive, sources
-from diodeq.netlist.reading.parts import FIXED, GROUND, Part, Where
+from diodeq.netlist.reading.parts import FIXED, GROUND, DeckPart, Where
 from diodeq.spice.numbers import shown
 
 
-def read_part(words: list[str], where: Where) -> list[Part]:
+def read_part(words: list[str], where: Where) -> list[DeckPart]:
     """The parts of an element line's words; none if it does nothing in direct current.
 
     Raises:
@@ -31,7 +31,7 @@ def read_part(words: list[str], where: Where) -> list[Part]:
     return [part._replace(nodes=tuple("0" if node in GROUND else node for node in part.nodes)) for part in parts]
 
 
-READERS: dict[str, Callable[[list[str], Where], list[Part]]] = {
+READERS: dict[str, Callable[[list[str], Where], list[DeckPart]]] = {
     "r": passive.resistor,
     "d": passive.diode,
     "c": passive.capacitor,

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from diodeq.devices import DiodeModel, catalogue
-from diodeq.devices.vendor.cards import Card, Sized, read_card
-from diodeq.devices.vendor.elements import Body
+from diodeq.devices.vendor.cards import ModelCard, Sized, read_card
+from diodeq.devices.vendor.elements import SubcircuitBody
 from diodeq.errors import InputError, UsageError
 from diodeq.netlist.reading.conditions import chosen, conditional
 from diodeq.netlist.reading.deck import ParsedDeck, temperatures
 from diodeq.netlist.reading.elements import read_part
 from diodeq.netlist.reading.islands import leave_islands_out
-from diodeq.netlist.reading.parts import FIXED, GROUND, SHORT, Part, Where
+from diodeq.netlist.reading.parts import FIXED, GROUND, SHORT, DeckPart, Where
 from diodeq.netlist.reading.shorts import leave_shorted_out, put_sensors_in
 from diodeq.printable import counted
-from diodeq.spice import Line, Scope, tokens
+from diodeq.spice import LogicalLine, Scope, tokens
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import unmarked
 
@@ -30,7 +30,7 @@ class Flat:
     """A deck's parts by letter, and the diode models that the diodes' ``other`` numbers count."""
 
     temperature: float
-    parts: dict[str, list[Part]] = field(default_factory=lambda: {letter: [] for letter in (*"rdviefg", FIXED)})
+    parts: dict[str, list[DeckPart]] = field(default_factory=lambda: {letter: [] for letter in (*"rdviefg", FIXED)})
     models: dict[DiodeModel, int] = field(default_factory=dict)
     count: int = 0
 
@@ -42,7 +42,7 @@ class _Place:
     path: str
     scope: Scope
     pins: dict[str, str]
-    cards: dict[str, tuple[int, Card]]
+    cards: dict[str, tuple[int, ModelCard]]
     everywhere: set[str]
     body: str = ""
     depth: int = 0
@@ -77,7 +77,7 @@ def _demand_few(deck: ParsedDeck) -> None:
     """Raises ``InputError`` for a deck whose subcircuits would take too long to be spelled out."""
     known: dict[str, int] = {}
 
-    def count(lines: Iterable[Line], above: tuple[str, ...]) -> int:
+    def count(lines: Iterable[LogicalLine], above: tuple[str, ...]) -> int:
         found = 0
         for line in lines:
             found += 1
@@ -92,7 +92,7 @@ def _demand_few(deck: ParsedDeck) -> None:
         raise deck.text.error(1, f"the deck has {parts:,} parts, more than {MOST_PARTS:,}", "give a smaller one")
 
 
-def _called(line: Line) -> str:
+def _called(line: LogicalLine) -> str:
     """The subcircuit that an X line calls, lower-case; empty for any other line."""
     if line.text[:1] not in "xX":
         return ""
@@ -114,7 +114,7 @@ class _Flattener:
         """The lines of the models and subcircuits that something names."""
         self.wired: dict[str, str] = {}
 
-    def lines(self, lines: Iterable[Line], place: _Place) -> None:
+    def lines(self, lines: Iterable[LogicalLine], place: _Place) -> None:
         for line in lines:
             try:
                 self._line(line, place)
@@ -122,7 +122,7 @@ class _Flattener:
                 with self.deck.text.at(line.number):
                     raise error from None
 
-    def _line(self, line: Line, place: _Place) -> None:
+    def _line(self, line: LogicalLine, place: _Place) -> None:
         words = tokens(line.text)
         if not words:
             raise InputError(f"{shown(line.text)} is not an element", "remove the line")
@@ -131,7 +131,7 @@ class _Flattener:
             self._instance(words, line.number, place)
             return
 
-        def card(name: str) -> tuple[Card | None, Scope]:
+        def card(name: str) -> tuple[ModelCard | None, Scope]:
             return self._card(name, place)[1], self._scope(name, place)
 
         where = Where(line, place.scope, self.deck.notes, card, self.flat.temperature, self.nominal)
@@ -145,7 +145,7 @@ class _Flattener:
         if self.flat.count > MOST_PARTS:
             raise InputError(f"the deck has more than {MOST_PARTS:,} parts", "give a smaller one")
 
-    def _take(self, part: Part, place: _Place) -> None:
+    def _take(self, part: DeckPart, place: _Place) -> None:
         if place.path:
             part = part._replace(name=place.named(part.name), nodes=tuple(map(place.node, part.nodes)))
         if part.letter == "d":
@@ -186,7 +186,7 @@ class _Flattener:
             nodes = dict.fromkeys(node for parts in self.flat.parts.values() for part in parts for node in part.nodes)
             fixed = self.flat.parts[FIXED]
             own = [node for node in nodes if node != "0" and " " not in node]
-            fixed += [Part(FIXED, f"r {node} shunt", (node, "0"), ohms, "", line) for node in own]
+            fixed += [DeckPart(FIXED, f"r {node} shunt", (node, "0"), ohms, "", line) for node in own]
 
     def settle_temperature(self) -> None:
         """Give the circuit the temperature of its diodes: nothing else in it has one."""
@@ -238,19 +238,21 @@ class _Flattener:
             raise InputError(f"{shown(words[0])} is nested too deeply, or holds itself", "flatten the subcircuits")
         path = f"{place.path}.{words[0].lower()}" if place.path else words[0].lower()
         inside = self._inside(body, path, given, nodes, place)
-        lines: Iterable[Line] = body.lines
+        lines: Iterable[LogicalLine] = body.lines
         if any(map(conditional, body.lines)):
             lines = chosen(body.lines, inside.scope, self.deck.text)
         self.lines(lines, inside)
 
-    def _inside(self, body: Body, path: str, given: dict[str, str | float], nodes: list[str], place: _Place) -> _Place:
+    def _inside(
+        self, body: SubcircuitBody, path: str, given: dict[str, str | float], nodes: list[str], place: _Place
+    ) -> _Place:
         if "m" in set(given) - set(body.constants):
             raise InputError(f"{shown(path)} is there several times", "give an X line for each")
         scope = Scope({**body.constants, **given}, place.scope)  # a caller's constants are seen, as in ngspice
         pins = dict(zip(body.pins, ("0" if node in GROUND else node for node in nodes), strict=True))
         return _Place(path, scope, pins, body.cards, self.deck.everywhere, body.name.lower(), place.depth + 1)
 
-    def _model(self, diode: Part, place: _Place) -> int:
+    def _model(self, diode: DeckPart, place: _Place) -> int:
         """The number of the model that a diode names: the subcircuit's own, the deck's, or the catalogue's."""
         name = diode.other
         local = bool(place.path) and name.casefold() in place.cards
@@ -273,7 +275,7 @@ class _Flattener:
         """The constants in which a model's numbers are: of the place where it stands."""
         return place.scope if place.path and name.casefold() in place.cards else self.outside
 
-    def _card(self, name: str, place: _Place) -> tuple[int, Card | None]:
+    def _card(self, name: str, place: _Place) -> tuple[int, ModelCard | None]:
         """The line and the card of the model that a name means in a place; raises what is wrong with it."""
         key = name.casefold()
         for body in dict.fromkeys((place.body, "")):
@@ -283,7 +285,7 @@ class _Flattener:
         self.used.add(line)
         return line, card
 
-    def _read(self, card: Card, line: int, scope: Scope) -> Sized:
+    def _read(self, card: ModelCard, line: int, scope: Scope) -> Sized:
         source = "{}, line {}".format(*self.deck.text.where(line))
         sized, ignored = read_card(card, scope, self._base(scope, (card.name,)), source)
         model = sized.model

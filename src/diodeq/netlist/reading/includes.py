@@ -12,7 +12,7 @@ from pathlib import Path
 from diodeq.errors import InputError, UsageError
 from diodeq.netlist.reading.commands import base_name, is_standard
 from diodeq.netlist.reading.deck import Notes
-from diodeq.spice import Line, SpiceText
+from diodeq.spice import LogicalLine, SpiceText
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import DECK_BYTES, decoded, split
 
@@ -40,7 +40,7 @@ def expand(text: SpiceText, named: Sequence[str | Path], notes: Notes) -> SpiceT
     return SpiceText(text.path, text.title, lines, tuple(shelf.others))
 
 
-def _word(line: Line) -> str:
+def _word(line: LogicalLine) -> str:
     return line.text.split(maxsplit=1)[0].lower() if line.text[0] == "." else ""
 
 
@@ -53,7 +53,7 @@ class _Shelf:
         self.others = list(text.others)
         self.size = self.count = 0
 
-    def expanded(self, lines: list[Line], section: str, depth: int) -> Iterator[Line]:
+    def expanded(self, lines: list[LogicalLine], section: str, depth: int) -> Iterator[LogicalLine]:
         """The lines of a file, or of a section of it, with what they include."""
         control = False
         for line in self._part(lines, section):
@@ -81,7 +81,7 @@ class _Shelf:
     def place(self) -> SpiceText:
         return SpiceText(self.text.path, "", [], tuple(self.others))
 
-    def _part(self, lines: list[Line], section: str) -> list[Line]:
+    def _part(self, lines: list[LogicalLine], section: str) -> list[LogicalLine]:
         outside, sections = self._sections(lines)
         if section:
             return sections[section]
@@ -92,10 +92,10 @@ class _Shelf:
                 self.notes.add(said, name, inside[0].number)
         return outside
 
-    def _sections(self, lines: list[Line]) -> tuple[list[Line], dict[str, list[Line]]]:
+    def _sections(self, lines: list[LogicalLine]) -> tuple[list[LogicalLine], dict[str, list[LogicalLine]]]:
         """The lines in no section, and those of each; a .lib NAME that no .endl ends begins none."""
-        outside: list[Line] = []
-        sections: dict[str, list[Line]] = {}
+        outside: list[LogicalLine] = []
+        sections: dict[str, list[LogicalLine]] = {}
         start, name = -1, ""
         for line in lines:
             outside.append(line)
@@ -111,7 +111,7 @@ class _Shelf:
                 start = -1
         return outside, sections
 
-    def _file(self, line: Line, word: str) -> tuple[Path, str] | None:
+    def _file(self, line: LogicalLine, word: str) -> tuple[Path, str] | None:
         """The file that a line names and the section of it; None for a library of LTspice's that is not there."""
         said = line.text[len(word) :].strip()
         if quoted := _QUOTED.fullmatch(said):
@@ -150,7 +150,7 @@ class _Shelf:
             return there
         return None
 
-    def _read(self, path: Path, depth: int) -> list[Line]:
+    def _read(self, path: Path, depth: int) -> list[LogicalLine]:
         self.count += 1
         if depth >= DEEPEST or self.count > MOST_FILES:
             raise InputError(
@@ -164,4 +164,4 @@ class _Shelf:
         lines = split(raw, path, titled=False).lines
         more = APART + (self.others[-1][0] if self.others else 0)
         self.others.append((more, str(path)))
-        return [Line(line.number + more, line.text) for line in lines]
+        return [LogicalLine(line.number + more, line.text) for line in lines]

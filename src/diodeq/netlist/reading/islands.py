@@ -6,13 +6,13 @@ import numpy as np
 
 from diodeq.circuit.graph import components
 from diodeq.netlist.reading.deck import Notes
-from diodeq.netlist.reading.parts import Part
+from diodeq.netlist.reading.parts import DeckPart
 
 # In these a controlled source has its own two ends first, and then what it follows.
 OWN = 2
 
 
-def _islands(parts: dict[str, list[Part]]) -> dict[str, int]:
+def _islands(parts: dict[str, list[DeckPart]]) -> dict[str, int]:
     """By node, the number of the island that paths through parts make of it; that of ground is 0.
 
     A current source is no path.
@@ -27,7 +27,7 @@ def _islands(parts: dict[str, list[Part]]) -> dict[str, int]:
     return {node: int(found[at] - found[0]) for node, at in index.items()}
 
 
-def _needed(parts: dict[str, list[Part]], place: dict[str, int]) -> set[int]:
+def _needed(parts: dict[str, list[DeckPart]], place: dict[str, int]) -> set[int]:
     """The islands that ground's depends on, by what its controlled sources follow, and those that a current enters."""
     sources = {part.name: part for part in parts["v"]}
     follows: dict[int, set[int]] = {}
@@ -50,7 +50,7 @@ def _needed(parts: dict[str, list[Part]], place: dict[str, int]) -> set[int]:
     return found
 
 
-def leave_islands_out(parts: dict[str, list[Part]], notes: Notes) -> set[str]:
+def leave_islands_out(parts: dict[str, list[DeckPart]], notes: Notes) -> set[str]:
     """Take out the parts of islands on which nothing that has a path to ground depends, and note them; their nodes.
 
     Where nothing has a path to ground all stay, for the circuit's check to refuse.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from diodeq.devices.vendor.cards import Card
+from diodeq.devices.vendor.cards import ModelCard
 from diodeq.errors import InputError
 from diodeq.netlist.reading.deck import Notes
-from diodeq.spice import Line, Scope
+from diodeq.spice import LogicalLine, Scope
 from diodeq.spice.numbers import shown
 
 GROUND = frozenset(["0", "gnd"])
@@ -20,7 +20,7 @@ HARMLESS = frozenset(["tol", "pwr", "noisy", "noise", "noiseless", "ac", "ic", "
 LEFT_OUT = "options that change nothing in direct current were left out"
 
 
-class Part(NamedTuple):
+class DeckPart(NamedTuple):
     """A part; ``value`` is in ohms, volts, amperes, a gain, siemens, or says how many diodes there are in parallel.
 
     ``letter`` is the deck's, or FIXED for a resistor inside another part; such a part's name, and that of a node inside
@@ -44,10 +44,10 @@ class Where(NamedTuple):
     """Where a line is read: its constants, the models it may name with the constants these are in, temperatures in °C,
     and where to say what is left out."""
 
-    line: Line
+    line: LogicalLine
     scope: Scope
     notes: Notes
-    card: Callable[[str], tuple[Card | None, Scope]]
+    card: Callable[[str], tuple[ModelCard | None, Scope]]
     celsius: float
     nominal: float
 

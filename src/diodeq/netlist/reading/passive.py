@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from diodeq.devices.vendor.elements import RESISTORS
 from diodeq.errors import InputError
-from diodeq.netlist.reading.parts import FIXED, SHORT, Part, Where, nodes_of, options_of, positive
+from diodeq.netlist.reading.parts import FIXED, SHORT, DeckPart, Where, nodes_of, options_of, positive
 from diodeq.spice.numbers import shown
 
 _MEGA = re.compile(r"[+-]?[\d.]+(?:e[+-]?\d+)?M(?:[Oo]hms?|Ω|Ω)?")
@@ -15,7 +15,7 @@ MOST_IN_A_ROW = 100
 _OPTIONS = ("m", "scale", "tc1", "tc2", "temp", "dtemp", "l", "w")
 
 
-def resistor(words: list[str], where: Where) -> list[Part]:
+def resistor(words: list[str], where: Where) -> list[DeckPart]:
     """A resistor of a value, or of a model's; 0 ohm is a piece of wire."""
     name, nodes = words[0].lower(), nodes_of(words, 2, "Rname NODE NODE OHMS")
     model: dict[str, float] = {}
@@ -39,11 +39,11 @@ def resistor(words: list[str], where: Where) -> list[Part]:
     ohms *= _warming(name, {**model, **more}, where)
     if ohms == 0.0:
         where.note("resistors of 0 ohm are pieces of wire, where ngspice takes 1 milliohm", name)
-        return [Part("v", f"v {name}", nodes, 0.0, SHORT, where.line.number)]
+        return [DeckPart("v", f"v {name}", nodes, 0.0, SHORT, where.line.number)]
     if -1e300 < ohms < -1e-300:
         where.note("resistors below 0 ohm became sources of a current that their own voltage controls", name)
-        return [Part("g", name, (*nodes, *nodes), 1.0 / ohms, "", where.line.number)]
-    return [Part("r", name, nodes, ohms, "", where.line.number)]
+        return [DeckPart("g", name, (*nodes, *nodes), 1.0 / ohms, "", where.line.number)]
+    return [DeckPart("r", name, nodes, ohms, "", where.line.number)]
 
 
 def _ohms(name: str, values: list[str], model: dict[str, float], more: dict[str, float], where: Where) -> float:
@@ -111,7 +111,7 @@ def _warming(name: str, given: dict[str, float], where: Where) -> float:
     return 1.0 + first * above + second * above * above
 
 
-def diode(words: list[str], where: Where) -> list[Part]:
+def diode(words: list[str], where: Where) -> list[DeckPart]:
     """A diode, or so many in a row as LTspice's ``n=`` says; their model is looked up by others."""
     nodes = nodes_of(words, 2, "Dname ANODE CATHODE MODEL")
     rest = [word for word in words[4:] if word.lower() != "off"]  # a hint to the solver
@@ -132,12 +132,12 @@ def diode(words: list[str], where: Where) -> list[Part]:
     if len(names) > 1:
         where.note("diodes with n= are so many in a row", f"{name} n={row:g}")
     return [
-        Part("d", own, pair, count, words[3], where.line.number, area=area, celsius=celsius)
+        DeckPart("d", own, pair, count, words[3], where.line.number, area=area, celsius=celsius)
         for own, pair in zip(names, pairwise(between), strict=True)
     ]
 
 
-def capacitor(words: list[str], where: Where) -> list[Part]:
+def capacitor(words: list[str], where: Where) -> list[DeckPart]:
     """Nothing, or the resistance across it."""
     name, leak = words[0].lower(), _given(words, where, "rpar")
     if leak == 0.0:
@@ -147,18 +147,18 @@ def capacitor(words: list[str], where: Where) -> list[Part]:
     return [_fixed(words, leak, where)]
 
 
-def inductor(words: list[str], where: Where) -> list[Part]:
+def inductor(words: list[str], where: Where) -> list[DeckPart]:
     """A piece of wire, or its resistance."""
     name, series, parallel = words[0].lower(), _given(words, where, "rser"), _given(words, where, "rpar")
     if series == 0.0:
         where.note("inductors are shorts in direct current and became sources of 0 V", name)
         nodes = nodes_of(words, 2, "Lname NODE NODE HENRY")
-        return [Part("v", f"v {name}", nodes, 0.0, SHORT, where.line.number)]
+        return [DeckPart("v", f"v {name}", nodes, 0.0, SHORT, where.line.number)]
     where.note("capacitors and inductors with a resistance became resistors", f"{name} Rser")
     return [_fixed(words, series if parallel == 0.0 else 1.0 / (1.0 / series + 1.0 / parallel), where)]
 
 
-def coupling(words: list[str], where: Where) -> list[Part]:
+def coupling(words: list[str], where: Where) -> list[DeckPart]:
     """Nothing: what inductors share changes no direct current."""
     where.note("couplings of inductors change nothing in direct current and were left out", words[0].lower())
     return []
@@ -172,8 +172,8 @@ def _given(words: list[str], where: Where, name: str) -> float:
     return 0.0
 
 
-def _fixed(words: list[str], ohms: float, where: Where) -> Part:
+def _fixed(words: list[str], ohms: float, where: Where) -> DeckPart:
     """What a capacitor or an inductor is in direct current, ``m`` of them in parallel."""
     nodes = nodes_of(words, 2, f"{words[0]} NODE NODE VALUE")
     count = positive(words[0], _given(words, where, "m") or 1.0)
-    return Part(FIXED, f"r {words[0].lower()}", nodes, ohms / count, "", where.line.number)
+    return DeckPart(FIXED, f"r {words[0].lower()}", nodes, ohms / count, "", where.line.number)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diodeq.errors import UsageError
 from diodeq.netlist.reading.deck import ParsedDeck
 from diodeq.netlist.reading.names import legal
-from diodeq.netlist.reading.parts import GROUND, Part
+from diodeq.netlist.reading.parts import GROUND, DeckPart
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Driven:
     constants: dict[str, float]
 
 
-def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[Part]], deck: ParsedDeck) -> Driven:
+def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[DeckPart]], deck: ParsedDeck) -> Driven:
     """The driven sources of a deck.
 
     ``wanted``: lists of ``PATTERN``, a column for every source that matches, and of ``NAME=PATTERN,-PATTERN``, one
@@ -63,7 +63,7 @@ def choose_inputs(wanted: Sequence[str], parts: Mapping[str, list[Part]], deck: 
     return driven
 
 
-def _both_spellings(sources: Iterable[Part]) -> dict[str, str]:
+def _both_spellings(sources: Iterable[DeckPart]) -> dict[str, str]:
     """The name in the deck, by that name and by the one that the circuit gives it."""
     own = {part.name: part.name for part in sources}
     spelled: dict[str, str] = {}
@@ -73,7 +73,7 @@ def _both_spellings(sources: Iterable[Part]) -> dict[str, str]:
     return spelled | own
 
 
-def _noted(sources: list[Part], deck: ParsedDeck) -> Driven:
+def _noted(sources: list[DeckPart], deck: ParsedDeck) -> Driven:
     driven = Driven([], {}, {})
     for part in sources:
         for name, value, gain in deck.inputs.get(part.line, ()):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from diodeq.netlist.reading.deck import Notes
-from diodeq.netlist.reading.parts import FIXED, Part
+from diodeq.netlist.reading.parts import FIXED, DeckPart
 
 
 class RecognizedElement(NamedTuple):
@@ -40,14 +40,14 @@ class Elements:
         self.rows.setdefault(kind, []).append(RecognizedElement(name, nodes, value, line))
 
 
-def recognize(parts: dict[str, list[Part]], kept: frozenset[str], notes: Notes) -> Elements:
+def recognize(parts: dict[str, list[DeckPart]], kept: frozenset[str], notes: Notes) -> Elements:
     """The elements of flat parts; voltage sources named in ``kept`` (inputs) stay sources whatever they sense."""
     elements = Elements(
         fixed=[RecognizedElement(part.name, part.nodes, part.value, part.line) for part in parts[FIXED]]
     )
     for part in parts["i"]:
         elements.add("current_sources", part.name, part.nodes, part.value, part.line)
-    senses: dict[str, list[Part]] = {}
+    senses: dict[str, list[DeckPart]] = {}
     for part in parts["f"]:
         senses.setdefault(part.other, []).append(part)
     used = _transformers(parts, senses, kept, elements)
@@ -62,7 +62,7 @@ def recognize(parts: dict[str, list[Part]], kept: frozenset[str], notes: Notes) 
 
 
 def _transformers(
-    parts: dict[str, list[Part]], senses: dict[str, list[Part]], kept: frozenset[str], elements: Elements
+    parts: dict[str, list[DeckPart]], senses: dict[str, list[DeckPart]], kept: frozenset[str], elements: Elements
 ) -> set[str]:
     """Add what is v1 = n v2, i2 = -n i1 by V, E and F; returns the names of the parts that this used up."""
     used: set[str] = set()
@@ -94,7 +94,7 @@ def _transformers(
     return used
 
 
-def _sensed(source: Part, copies: list[Part], kept: frozenset[str], elements: Elements) -> None:
+def _sensed(source: DeckPart, copies: list[DeckPart], kept: frozenset[str], elements: Elements) -> None:
     """Add a voltage source, and each F that copies its current as a mirror with a short of its own in series."""
     nodes = source.nodes
     steps = len(copies) + (not copies or source.value != 0.0 or source.name in kept)
@@ -106,10 +106,10 @@ def _sensed(source: Part, copies: list[Part], kept: frozenset[str], elements: El
         elements.add("mirrors", copy.name, (*copy.nodes, plus, minus), copy.value, copy.line)
 
 
-def _conductances(sources: list[Part], elements: Elements, notes: Notes) -> None:
+def _conductances(sources: list[DeckPart], elements: Elements, notes: Notes) -> None:
     """Add pairs of G as gyrators, and each other G in its own way."""
-    waiting: dict[tuple[tuple[str, ...], tuple[str, ...], float], list[Part]] = {}
-    partner: dict[str, Part | None] = {}
+    waiting: dict[tuple[tuple[str, ...], tuple[str, ...], float], list[DeckPart]] = {}
+    partner: dict[str, DeckPart | None] = {}
     for part in sources:
         out, out_sign = _sorted(part.nodes[:2])
         control, control_sign = _sorted(part.nodes[2:])
@@ -129,7 +129,7 @@ def _conductances(sources: list[Part], elements: Elements, notes: Notes) -> None
             elements.add("gyrators", _common(part.name, other.name), part.nodes, part.value, part.line)
 
 
-def _alone(part: Part, elements: Elements, notes: Notes) -> None:
+def _alone(part: DeckPart, elements: Elements, notes: Notes) -> None:
     name, line = part.name, part.line
     ends, sign = _sorted(part.nodes[:2])
     if part.value == 0.0:
@@ -159,7 +159,7 @@ def _common(first: str, second: str) -> str:
     return stem if stem == other.removesuffix("_b") else first
 
 
-def controls(parts: dict[str, list[Part]]) -> Iterator[Part]:
+def controls(parts: dict[str, list[DeckPart]]) -> Iterator[DeckPart]:
     """The F sources whose controlling source is not there."""
     known = {part.name for part in parts["v"]}
     return (part for part in parts["f"] if part.other not in known)

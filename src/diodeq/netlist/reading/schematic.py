@@ -14,7 +14,7 @@ from pathlib import Path
 from diodeq.errors import InputError
 from diodeq.netlist.reading.deck import Notes
 from diodeq.netlist.reading.nets import Wire, join
-from diodeq.netlist.symbols import REMARK, SYMBOLS, TURNS, Point, Symbol
+from diodeq.netlist.symbols import REMARK, SYMBOLS, TURNS, NetlistSymbol, Point
 from diodeq.spice import SpiceText
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import logical
@@ -53,7 +53,7 @@ class _Placed:
     attributes: dict[str, str] = field(default_factory=dict)
 
     @property
-    def symbol(self) -> Symbol:
+    def symbol(self) -> NetlistSymbol:
         found = SYMBOLS.get(self.name)
         if found is None:
             raise InputError(

@@ -8,10 +8,10 @@ import numpy as np
 
 from diodeq.circuit.graph import components
 from diodeq.netlist.reading.deck import Notes
-from diodeq.netlist.reading.parts import SHORT, Part
+from diodeq.netlist.reading.parts import SHORT, DeckPart
 
 
-def put_sensors_in(parts: dict[str, list[Part]]) -> None:
+def put_sensors_in(parts: dict[str, list[DeckPart]]) -> None:
     """Give each E whose current an F follows a source of 0 V in series, and let the F follow that."""
     sources = {part.name for part in parts["v"]}
     place = {part.name: k for k, part in enumerate(parts["e"]) if part.name not in sources}
@@ -20,11 +20,11 @@ def put_sensors_in(parts: dict[str, list[Part]]) -> None:
         follower = parts["e"][place[name]]
         inner = f"{name} inner"
         parts["e"][place[name]] = follower._replace(nodes=(inner, *follower.nodes[1:]))
-        parts["v"].append(Part("v", f"v {name}", (follower.nodes[0], inner), 0.0, "", follower.line))
+        parts["v"].append(DeckPart("v", f"v {name}", (follower.nodes[0], inner), 0.0, "", follower.line))
     parts["f"] = [part._replace(other=f"v {part.other}") if part.other in sensed else part for part in parts["f"]]
 
 
-def leave_shorted_out(parts: dict[str, list[Part]], swept: Set[str], notes: Notes) -> None:
+def leave_shorted_out(parts: dict[str, list[DeckPart]], swept: Set[str], notes: Notes) -> None:
     """Take out the sources of 0 V whose ends pieces of wire join, and note them; not those whose current is followed,
     or that are ``swept``.
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 
 from diodeq.devices.vendor.cards import add_card, split_card
-from diodeq.devices.vendor.elements import Body, open_body
+from diodeq.devices.vendor.elements import SubcircuitBody, open_body
 from diodeq.errors import InputError, PlacedError
 from diodeq.netlist.reading.commands import COMMANDS, REFUSED, WHOLE, WITHOUT_EFFECT
 from diodeq.netlist.reading.conditions import chosen, conditional, enters
 from diodeq.netlist.reading.deck import Notes, ParsedDeck
 from diodeq.printable import counted
-from diodeq.spice import Line, Scope, SpiceText, tokens
+from diodeq.spice import LogicalLine, Scope, SpiceText, tokens
 from diodeq.spice.expressions import EXCLUSIVE_OR
 from diodeq.spice.functions import Function
 from diodeq.spice.numbers import shown
@@ -45,7 +45,7 @@ def sort_lines(text: SpiceText, notes: Notes) -> ParsedDeck:
     notes.called = text.called
     deck = ParsedDeck(text, notes=notes)
     if re.match(r"\.subckt\s", text.title, re.IGNORECASE):
-        text = SpiceText(text.path, "", [Line(1, text.title), *text.lines], text.others)
+        text = SpiceText(text.path, "", [LogicalLine(1, text.title), *text.lines], text.others)
         notes.add("the first line of a deck is its title; this one opens a subcircuit, and was read", text.path, 1)
     elif re.match(r"[rdvixefg]\w*(\s+\S+){3}", text.title, re.IGNORECASE):
         notes.add("the first line of a deck is its title, although it looks like a part", text.title[:40], 1)
@@ -68,7 +68,7 @@ def sort_lines(text: SpiceText, notes: Notes) -> ParsedDeck:
     return deck
 
 
-def _uncontrolled(text: SpiceText, notes: Notes) -> Iterator[Line]:
+def _uncontrolled(text: SpiceText, notes: Notes) -> Iterator[LogicalLine]:
     """The lines up to .end and the comments right after it, without what stands in .control blocks."""
     skipping = 0  # since which line
     ended = False
@@ -90,7 +90,7 @@ def _uncontrolled(text: SpiceText, notes: Notes) -> Iterator[Line]:
         raise text.error(skipping, ".control is never ended", "add .endc after its last command")
 
 
-def _outer_branches(lines: list[Line], text: SpiceText, notes: Notes) -> list[Line]:
+def _outer_branches(lines: list[LogicalLine], text: SpiceText, notes: Notes) -> list[LogicalLine]:
     """The lines without the branches, outside subcircuits, that the deck's constants do not choose."""
     constants: dict[str, str] = {}
     functions: dict[str, Function] = {}
@@ -114,7 +114,7 @@ def _outer_branches(lines: list[Line], text: SpiceText, notes: Notes) -> list[Li
     return kept
 
 
-def _constants(line: Line, constants: dict[str, str], functions: dict[str, Function]) -> None:
+def _constants(line: LogicalLine, constants: dict[str, str], functions: dict[str, Function]) -> None:
     """Take the constants or the function of a .param or .func line."""
     if found := _FUNCTION.fullmatch(line.text):
         name, given, more = found[1].lower(), found[2], found[4]
@@ -126,7 +126,7 @@ def _constants(line: Line, constants: dict[str, str], functions: dict[str, Funct
             raise InputError(f"the function {shown(name)} is given twice", "keep one of the two")
         functions[name] = Function(arguments, said)
         if more:
-            _constants(Line(line.number, f".param {more}"), constants, functions)
+            _constants(LogicalLine(line.number, f".param {more}"), constants, functions)
         return
     if line.text.lower().startswith(".func"):
         raise InputError("this .func has no name or no arguments", "write .func NAME(X,Y) {…}")
@@ -144,12 +144,12 @@ class _Sorter:
         self.deck, self.own = deck, own
         # LTspice's ^ is no power.
         self.ltspice = any(line.text.lower().startswith(".backanno") for line in deck.text.lines)
-        self.body: Body | None = None
+        self.body: SubcircuitBody | None = None
         self.within = 0  # how many subcircuits are open within the open one
         self.branches = 0  # of .if, in it
         self.remark = ""
 
-    def take(self, line: Line) -> None:
+    def take(self, line: LogicalLine) -> None:
         deck, text = self.deck, self.deck.text
         if line.text[0] == "*":
             # A person may well write "input stage (2)" above a source.
@@ -173,14 +173,14 @@ class _Sorter:
             deck.faults.setdefault((self.body.name.lower(), ""), placed)
         self.remark = ""
 
-    def _power(self, line: Line) -> Line:
+    def _power(self, line: LogicalLine) -> LogicalLine:
         if self.ltspice:
-            return Line(line.number, line.text.replace("^", EXCLUSIVE_OR))
+            return LogicalLine(line.number, line.text.replace("^", EXCLUSIVE_OR))
         said = "^ is a power, as in ngspice; LTspice reads it as an exclusive or"
         self.deck.notes.add(said, line.text.split(maxsplit=1)[0], line.number)
         return line
 
-    def _element(self, line: Line) -> None:
+    def _element(self, line: LogicalLine) -> None:
         (self.deck.elements if self.body is None else self.body.lines).append(line)
         if self.remark.startswith("input "):
             if len(self.remark) > LONGEST_REMARK:
@@ -188,7 +188,7 @@ class _Sorter:
             if noted := _inputs(self.remark):
                 self.deck.inputs[line.number] = noted
 
-    def _command(self, line: Line) -> None:
+    def _command(self, line: LogicalLine) -> None:
         deck, body = self.deck, self.body
         words = tokens(line.text)
         command = _spelled_out(words[0].lower())
@@ -220,14 +220,14 @@ class _Sorter:
         elif command not in WITHOUT_EFFECT:
             raise InputError(f"{shown(words[0])} is not understood", REFUSED.get(command, "remove the line"))
 
-    def _open(self, line: Line) -> None:
+    def _open(self, line: LogicalLine) -> None:
         if self.body is not None:
             self.within += 1
             raise InputError("a subcircuit within a subcircuit", "define it outside")
         try:
             self.body = open_body(line)
         except InputError as error:
-            self.body = Body(line.number, "".join(tokens(line.text)[1:2]), [], {})
+            self.body = SubcircuitBody(line.number, "".join(tokens(line.text)[1:2]), [], {})
             raise error
 
     def _close(self) -> None:
@@ -243,7 +243,7 @@ class _Sorter:
             what = f"subcircuit {shown(body.name)}"
             _twice(self.deck, (body.name.lower(), ""), body.line, what, _same(earlier, body))
 
-    def _model(self, line: Line, words: list[str]) -> None:
+    def _model(self, line: LogicalLine, words: list[str]) -> None:
         deck, body = self.deck, self.body
         cards = deck.cards if body is None else body.cards
         key = (body.name.lower() if body else "", "".join(words[1:2]).casefold())
@@ -265,7 +265,7 @@ def _spelled_out(command: str) -> str:
     return next((name for name in (".meas", ".four") if command.startswith(name)), command)
 
 
-def _same(one: Body, other: Body) -> bool:
+def _same(one: SubcircuitBody, other: SubcircuitBody) -> bool:
     texts = [
         (body.pins, body.constants, [card for _, card in body.cards.values()], [line.text for line in body.lines])
         for body in (one, other)

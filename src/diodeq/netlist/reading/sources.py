@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 
 from diodeq.errors import InputError
-from diodeq.netlist.reading.parts import FIXED, LEFT_OUT, Part, Where
+from diodeq.netlist.reading.parts import FIXED, LEFT_OUT, DeckPart, Where
 from diodeq.spice.numbers import NUMBER, number, shown
 
 
@@ -97,7 +97,7 @@ def _unrepeated(words: list[str], at: int) -> list[str]:
     return [*words[:repeat], *(words[begin:end] if repeat == at else ()), *words[rest:]]
 
 
-def source(words: list[str], where: Where) -> list[Part]:
+def source(words: list[str], where: Where) -> list[DeckPart]:
     """A source, with its series resistance as a second part where it has one; not a number is the constant of one whose
     waveform is elsewhere."""
     name, line = words[0].lower(), where.line.number
@@ -157,8 +157,8 @@ def source(words: list[str], where: Where) -> list[Part]:
             raise InputError(f"{shown(words[at - 1])} of {shown(words[0])} is not understood", "give its DC value")
     if constant is None:
         constant = math.nan if elsewhere else _start(words[0], wave, noisy)
-    whole = Part(name[0], name, nodes, constant, "", line, varied)
+    whole = DeckPart(name[0], name, nodes, constant, "", line, varied)
     if series == 0.0:
         return [whole]
     inner = f"{name} inner"
-    return [whole._replace(nodes=(nodes[0], inner)), Part(FIXED, f"r {name}", (inner, nodes[1]), series, "", line)]
+    return [whole._replace(nodes=(nodes[0], inner)), DeckPart(FIXED, f"r {name}", (inner, nodes[1]), series, "", line)]

@@ -9,7 +9,7 @@ import numpy as np
 from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 from diodeq.network.weights.keys import Floats
-from diodeq.network.weights.node import Node
+from diodeq.network.weights.node import GraphNode
 from diodeq.network.weights.values import EXPORT, Value
 
 LARGEST_FLOAT32 = 3.4e38  # exporters write it, a little rounded, where there is no limit
@@ -17,12 +17,12 @@ ONE, ZERO = np.ones(()), np.zeros(())
 RELU = Activation("relu")
 
 
-def plain(node: Node) -> Value:
+def plain(node: GraphNode) -> Value:
     """An activation of ONNX's without a parameter, by its name in lower case."""
     return node.value(0).activated(node.where, Activation(node.kind.lower()))
 
 
-def leaky(node: Node) -> Value:
+def leaky(node: GraphNode) -> Value:
     """LeakyRelu, and PRelu with its slopes as constants."""
     value, slope = node.value(0), np.asarray(node.number("alpha", 0.01))
     if node.kind == "PRelu":
@@ -44,7 +44,7 @@ def leaking(where: str, value: Value, slope: Floats) -> Value:
     return value.activated(where, RELU).plus(where, below, -1.0)
 
 
-def exponential(node: Node) -> Value:
+def exponential(node: GraphNode) -> Value:
     """Elu."""
     return exponentially(node.where, node.value(0), node.number("alpha", 1.0))
 
@@ -56,12 +56,12 @@ def exponentially(where: str, value: Value, scale: float) -> Value:
     raise InputError(f"{where} has the scale {scale:g}", "use an ELU with a scale above 0 and at most 1")
 
 
-def magnitude(node: Node) -> Value:
+def magnitude(node: GraphNode) -> Value:
     """Abs: a slope of -1 below zero."""
     return leaking(node.where, node.value(0), np.asarray(-1.0))
 
 
-def clip(node: Node) -> Value:
+def clip(node: GraphNode) -> Value:
     """Clip between two constants."""
     if node.computed(1) or node.computed(2):
         raise InputError(f"{node.where} has limits that the network computes", "use constant limits")
@@ -93,7 +93,7 @@ def clipped(where: str, value: Value, low: Floats, high: Floats) -> Value:
     return value.scaled(-ONE, high).activated(where, RELU).scaled(-ONE, high) if upper else value
 
 
-def extreme(node: Node) -> Value:
+def extreme(node: GraphNode) -> Value:
     """Max or Min of what the network computes and constants."""
     places = [place for place in range(len(node.inputs)) if node.computed(place)]
     if len(places) > 1:
@@ -109,14 +109,14 @@ def extreme(node: Node) -> Value:
     return value
 
 
-def hard_sigmoid(node: Node) -> Value:
+def hard_sigmoid(node: GraphNode) -> Value:
     """``min(1, max(0, alpha x + beta))``."""
     alpha, beta = node.number("alpha", 0.2), node.number("beta", 0.5)
     value = node.value(0).scaled(np.asarray(alpha), np.asarray(beta))
     return clipped(node.where, value, ZERO, ONE)
 
 
-def shrink(node: Node) -> Value:
+def shrink(node: GraphNode) -> Value:
     """Shrink with its bias as its threshold."""
     threshold = node.number("lambd", 0.5)
     if node.number("bias", 0.0) != threshold or threshold <= 0.0:
@@ -124,7 +124,7 @@ def shrink(node: Node) -> Value:
     return node.value(0).activated(node.where, Activation("soft-threshold", threshold))
 
 
-def _limit(node: Node, place: int, name: str, missing: float) -> float:
+def _limit(node: GraphNode, place: int, name: str, missing: float) -> float:
     if node.has(place):
         value = node.constants.raw(node.named(place))
         if value.size != 1 or value.dtype.kind not in "fiu":

@@ -13,14 +13,14 @@ from diodeq.errors import InputError
 from diodeq.network.activations import Activation
 from diodeq.network.network import Network, Stage
 from diodeq.network.weights.keys import LARGEST, Floats
-from diodeq.network.weights.values import Block, Matrix, Units, Value
+from diodeq.network.weights.values import Matrix, NetworkUnits, UnitBlock, Value
 from diodeq.printable import counted
 
 DENSE = 1 << 25
 """Weights of all stages, zeros too, that any file may come to; of more than that a fourth must be other than zero."""
 
 
-def cascade(units: Units, outputs: Value) -> Network:
+def cascade(units: NetworkUnits, outputs: Value) -> Network:
     """The network whose outputs are that value.
 
     Raises:
@@ -57,7 +57,7 @@ def cascade(units: Units, outputs: Value) -> Network:
     return Network(tuple(stages))
 
 
-def _needed(blocks: list[Block], outputs: Value, starts: Floats) -> list[int]:
+def _needed(blocks: list[UnitBlock], outputs: Value, starts: Floats) -> list[int]:
     """The blocks that the outputs depend on, in order."""
     used = np.zeros(int(starts[-1]), bool)
     used[_sources(outputs.matrix)] = True
@@ -69,7 +69,7 @@ def _needed(blocks: list[Block], outputs: Value, starts: Floats) -> list[int]:
     return found[::-1]
 
 
-def _ranges(units: Units) -> tuple[Floats, Floats, Floats]:
+def _ranges(units: NetworkUnits) -> tuple[Floats, Floats, Floats]:
     """Where each block begins (and the last ends), and the least and largest value each unit can have."""
     inputs = units.inputs or 0
     sizes = [len(block.offset) for block in units.blocks]

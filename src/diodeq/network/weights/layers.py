@@ -26,7 +26,7 @@ _PART = {"parametrizations.weight.original0": "weight_g", "parametrizations.weig
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class WeightLayer:
     """``weight`` [outputs, inputs] and, if there is one, ``bias``, with the keys that an error names."""
 
     weight: NDArray[Any]
@@ -40,7 +40,7 @@ def is_part(key: str) -> bool:
     return bool(_KEY.fullmatch(key))
 
 
-def linear_layers(arrays: Arrays) -> dict[str, Layer]:
+def linear_layers(arrays: Arrays) -> dict[str, WeightLayer]:
     """Each layer by its name, in the file's order.
 
     Raises:
@@ -55,7 +55,7 @@ def linear_layers(arrays: Arrays) -> dict[str, Layer]:
     return {name: _layer(name, keys, arrays) for name, keys in parts.items()}
 
 
-def _layer(name: str, keys: dict[str, str], arrays: Arrays) -> Layer:
+def _layer(name: str, keys: dict[str, str], arrays: Arrays) -> WeightLayer:
     bias = keys.pop("bias", "")
     if not keys:
         raise InputError(f"its layer {name} has a bias but no weight", ACCEPTED)
@@ -69,7 +69,7 @@ def _layer(name: str, keys: dict[str, str], arrays: Arrays) -> Layer:
         weight = weight.T
     if "weight_g" in keys:
         weight = _normalized(key, weight, keys["weight_g"], arrays[keys["weight_g"]])
-    return Layer(weight, key, arrays[bias] if bias else None, bias)
+    return WeightLayer(weight, key, arrays[bias] if bias else None, bias)
 
 
 def _normalized(key: str, direction: NDArray[Any], gain_key: str, gain: NDArray[Any]) -> NDArray[Any]:

@@ -19,8 +19,8 @@ from diodeq.network.weights.activating import clipped, exponentially, leaking
 from diodeq.network.weights.cascade import cascade
 from diodeq.network.weights.keys import Floats
 from diodeq.network.weights.pytorch import array, package
-from diodeq.network.weights.values import Shape, Units, Value
-from diodeq.network.weights.windows import Grid
+from diodeq.network.weights.values import NetworkUnits, Shape, Value
+from diodeq.network.weights.windows import WindowGrid
 
 
 def from_module(module: Any, sample: tuple[int, ...] | None = None) -> Network:
@@ -35,7 +35,7 @@ def from_module(module: Any, sample: tuple[int, ...] | None = None) -> Network:
     torch = package()
     if not isinstance(module, torch.nn.Sequential):
         raise InputError(f"a {type(module).__name__} is not an nn.Sequential", ACCEPTED)
-    units = Units()
+    units = NetworkUnits()
     (value,) = units.samples("the module", [Shape(None, (None,) if sample is None else sample)])
     with _settled(torch, module), np.errstate(over="ignore", invalid="ignore"):  # a stage refuses what is not finite
         for name, layer in _unrolled(torch, module, ""):
@@ -119,7 +119,7 @@ def _convolution(layer: Any, where: str, value: Value) -> Value:
         before, after = tuple(n // 2 for n in wanted), tuple(n - n // 2 for n in wanted)
     else:
         before = after = (0,) * axes if layer.padding == "valid" else tuple(layer.padding)
-    grid = Grid(kernel.shape[2:], layer.stride, layer.dilation, before, after)
+    grid = WindowGrid(kernel.shape[2:], layer.stride, layer.dilation, before, after)
     places = grid.places(where, extents)
     U = windows.convolution(where, kernel, places, layer.groups, math.prod(extents))
     sample = (len(kernel), *places.shape[:axes])
@@ -132,7 +132,7 @@ def _average(layer: Any, where: str, value: Value) -> Value:
     kernel, strides, pads = (_each(n, axes) for n in (layer.kernel_size, layer.stride, layer.padding))
     if getattr(layer, "divisor_override", None) is not None:
         raise InputError(f"{where} divides by another number", "leave divisor_override out")
-    places = Grid(kernel, strides, (1,) * axes, pads, pads, layer.ceil_mode).places(where, extents)
+    places = WindowGrid(kernel, strides, (1,) * axes, pads, pads, layer.ceil_mode).places(where, extents)
     size = math.prod(kernel)
     map_ = windows.average(where, channels, places, size, math.prod(extents), layer.count_include_pad)
     return value.mapped(where, map_, (channels, *places.shape[:axes]))
@@ -143,7 +143,7 @@ def _adaptive(layer: Any, where: str, value: Value) -> Value:
     axes = len(extents)
     if _each(layer.output_size, axes) != (1,) * axes:
         raise InputError(f"{where} has an output_size other than 1", "use AvgPool with a kernel")
-    places = Grid(extents, (1,) * axes, (1,) * axes, (0,) * axes, (0,) * axes).places(where, extents)
+    places = WindowGrid(extents, (1,) * axes, (1,) * axes, (0,) * axes, (0,) * axes).places(where, extents)
     map_ = windows.average(where, channels, places, math.prod(extents), math.prod(extents), True)
     return value.mapped(where, map_, (channels, *(1,) * axes))
 

@@ -11,17 +11,17 @@ from scipy import sparse
 from diodeq.errors import InputError
 from diodeq.network.weights import shapes
 from diodeq.network.weights.constants import EXACT, places
-from diodeq.network.weights.node import Node, sample_axis
+from diodeq.network.weights.node import GraphNode, sample_axis
 from diodeq.network.weights.values import EXPORT, Indices, Shape, Value, check_sample, joined
 
 
-def flatten(node: Node) -> Value:
+def flatten(node: GraphNode) -> Value:
     """Flatten: every sample one row."""
     value = node.value(0)
     return replace(value, shape=shapes.flatten(node.where, value.shape, int(node.number("axis", 1))))
 
 
-def reshape(node: Node) -> Value:
+def reshape(node: GraphNode) -> Value:
     """Reshape that keeps every sample for itself."""
     value, target = node.value(0), node.whole(1, "shape")
     if target is None:
@@ -29,24 +29,24 @@ def reshape(node: Node) -> Value:
     return replace(value, shape=shapes.reshape(node.where, value.shape, target, bool(node.number("allowzero", 0))))
 
 
-def strings_samples(node: Node) -> bool:
+def strings_samples(node: GraphNode) -> bool:
     """Whether a Reshape puts the numbers of all samples in one row, as scikit-learn's regressors end."""
     return node.kind == "Reshape" and node.whole(1, "shape") in ([-1], [-1, 1]) and node.value(0).shape.size != 1
 
 
-def squeeze(node: Node) -> Value:
+def squeeze(node: GraphNode) -> Value:
     """Squeeze."""
     value = node.value(0)
     return replace(value, shape=shapes.squeeze(node.where, value.shape, node.whole(1, "axes")))
 
 
-def unsqueeze(node: Node) -> Value:
+def unsqueeze(node: GraphNode) -> Value:
     """Unsqueeze."""
     value = node.value(0)
     return replace(value, shape=shapes.unsqueeze(node.where, value.shape, node.whole(1, "axes")))
 
 
-def transpose(node: Node) -> Value:
+def transpose(node: GraphNode) -> Value:
     """Transpose of a sample's own axes."""
     value = node.value(0)
     index = value.index(node.where)
@@ -56,7 +56,7 @@ def transpose(node: Node) -> Value:
     return value.picked(node.where, index.transpose([axis - 1 for axis in order[1:]]))
 
 
-def concat(node: Node) -> Value:
+def concat(node: GraphNode) -> Value:
     """Concat along an axis of the samples; constants may take part."""
     parts = [_part(node, place) for place in range(len(node.inputs))]
     indices, values, before = [], [], 0
@@ -72,7 +72,7 @@ def concat(node: Node) -> Value:
     return joined(node.where, values, np.concatenate(indices, axis=axis))
 
 
-def _part(node: Node, place: int) -> Value:
+def _part(node: GraphNode, place: int) -> Value:
     """An input; a constant as a value that depends on nothing."""
     if node.computed(place):
         return node.value(place)
@@ -83,7 +83,7 @@ def _part(node: Node, place: int) -> Value:
     return Value(node.units, Shape(1, constant.shape[1:]), nothing, constant.reshape(-1))
 
 
-def split(node: Node) -> list[Value]:
+def split(node: GraphNode) -> list[Value]:
     """Split along an axis of the samples."""
     value = node.value(0)
     index = value.index(node.where)
@@ -98,7 +98,7 @@ def split(node: Node) -> list[Value]:
     return [value.picked(node.where, part) for part in np.split(index, np.cumsum(sizes)[:-1], axis=axis)]
 
 
-def slice_(node: Node) -> Value:
+def slice_(node: GraphNode) -> Value:
     """Slice along axes of the samples."""
     value = node.value(0)
     index = value.index(node.where)
@@ -115,7 +115,7 @@ def slice_(node: Node) -> Value:
     return value.picked(node.where, index)
 
 
-def gather(node: Node) -> Value:
+def gather(node: GraphNode) -> Value:
     """Gather with constant places along an axis of the samples."""
     value = node.value(0)
     index = value.index(node.where)
@@ -127,7 +127,7 @@ def gather(node: Node) -> Value:
     return value.picked(node.where, np.take(index, at, axis=axis))
 
 
-def pad(node: Node) -> Value:
+def pad(node: GraphNode) -> Value:
     """Pad with a constant, or with what a sample has at its edges."""
     value = node.value(0)
     index = value.index(node.where)
@@ -148,7 +148,7 @@ def pad(node: Node) -> Value:
     return value.picked(node.where, padded, fill)
 
 
-def reduce(node: Node) -> Value:
+def reduce(node: GraphNode) -> Value:
     """ReduceMean and ReduceSum over axes of the samples."""
     value = node.value(0)
     index = value.index(node.where)
@@ -158,14 +158,14 @@ def reduce(node: Node) -> Value:
     return _reduced(node, value, {sample_axis(node.where, axis, index.ndim) for axis in axes}, index)
 
 
-def global_average(node: Node) -> Value:
+def global_average(node: GraphNode) -> Value:
     """GlobalAveragePool: the mean of every channel."""
     value = node.value(0)
     index = value.index(node.where)
     return _reduced(node, value, set(range(1, index.ndim)), index)
 
 
-def _reduced(node: Node, value: Value, axes: set[int], index: Indices) -> Value:
+def _reduced(node: GraphNode, value: Value, axes: set[int], index: Indices) -> Value:
     kept = [axis for axis in range(index.ndim) if axis not in axes]
     count = math.prod(index.shape[axis] for axis in axes)
     flat = index.transpose([*kept, *sorted(axes)]).reshape(-1)
@@ -179,14 +179,14 @@ def _reduced(node: Node, value: Value, axes: set[int], index: Indices) -> Value:
     return value.mapped(node.where, map_, sample)
 
 
-def cast(node: Node) -> Value:
+def cast(node: GraphNode) -> Value:
     """Cast to a type that holds what passes through."""
     if node.attributes.get("to") not in EXACT:
         raise InputError(f"{node.where} rounds what passes through", f"cast to {' or '.join(EXACT.values())}")
     return node.value(0)
 
 
-def dropout(node: Node) -> Value:
+def dropout(node: GraphNode) -> Value:
     """Dropout, which does nothing after training."""
     drops = node.opset < 7 and not node.number("is_test", 0)
     if drops or not node.computed(0) or (node.has(2) and node.constants.raw(node.named(2)).any()):
@@ -194,7 +194,7 @@ def dropout(node: Node) -> Value:
     return same(node)
 
 
-def same(node: Node) -> Value:
+def same(node: GraphNode) -> Value:
     """Identity."""
     node.notes.add("left out, since it does nothing after training", node.short)
     return node.value(0)

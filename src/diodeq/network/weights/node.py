@@ -10,11 +10,11 @@ from typing import Any
 from diodeq.errors import InputError
 from diodeq.network.weights.constants import Constants
 from diodeq.network.weights.keys import Floats
-from diodeq.network.weights.values import EXPORT, Units, Value
+from diodeq.network.weights.values import EXPORT, NetworkUnits, Value
 
 
 @dataclass
-class Notes:
+class GraphNotes:
     """What was read differently from how it stands, gathered by reason."""
 
     reasons: dict[str, list[str]] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Notes:
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class GraphNode:
     """A node that takes something the network computes; ``where`` names it in a sentence."""
 
     kind: str
@@ -42,8 +42,8 @@ class Node:
     attributes: dict[str, Any]
     constants: Constants
     values: dict[str, Value]
-    units: Units
-    notes: Notes
+    units: NetworkUnits
+    notes: GraphNotes
     opset: int
 
     @property
@@ -117,4 +117,4 @@ def sample_axis(where: str, axis: int, rank: int) -> int:
     return found - 1
 
 
-Step = Callable[[Node], Value | list[Value]]
+Step = Callable[[GraphNode], Value | list[Value]]

@@ -14,9 +14,9 @@ from diodeq.network.network import Network
 from diodeq.network.weights.cascade import cascade
 from diodeq.network.weights.constants import BATCH, ELEMENTWISE, FILLED, SMALLER, UNKNOWN, Constants, constant, fold
 from diodeq.network.weights.moving import strings_samples
-from diodeq.network.weights.node import Node, Notes
+from diodeq.network.weights.node import GraphNode, GraphNotes
 from diodeq.network.weights.operators import AFTER_ENDINGS, ENDINGS, MACHINE_LEARNING, SEVERAL, SINGLE, STEPS
-from diodeq.network.weights.values import EXPORT, Shape, Units, Value, joined
+from diodeq.network.weights.values import EXPORT, NetworkUnits, Shape, Value, joined
 from diodeq.printable import counted
 
 ACCEPTED = f"diodeq reads {', '.join(STEPS)} (also Constant, what computes shapes, and a Softmax or ArgMax at the end)"
@@ -42,7 +42,7 @@ class Ending:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class OnnxModel:
     """What an ONNX model says: its network, the tensors that its outputs are, and what was read otherwise."""
 
     network: Network
@@ -53,7 +53,7 @@ class Model:
     taken: tuple[str, ...]
 
 
-def read(path: Path) -> Model:
+def read(path: Path) -> OnnxModel:
     """The network of an ONNX model; weights beside it are read from its folder.
 
     Raises:
@@ -92,7 +92,7 @@ class _Reader:
             if node.op_type not in known:
                 raise InputError(f"{_where(node)} is not supported", ACCEPTED)
         self.opset = max((each.version for each in model.opset_import if each.domain in STANDARD), default=1)
-        self.constants, self.units, self.notes = Constants(onnx, folder), Units(), Notes()
+        self.constants, self.units, self.notes = Constants(onnx, folder), NetworkUnits(), GraphNotes()
         for tensor in self.graph.initializer:
             self.constants.declare(tensor.name, tensor)
         for node in self.graph.node:
@@ -102,7 +102,7 @@ class _Reader:
         self.endings: dict[str, Ending] = {}
         self.entries = 0
 
-    def model(self) -> Model:
+    def model(self) -> OnnxModel:
         """The network, after every node was read."""
         inputs = self._inputs()
         where = "its inputs" if len(inputs) > 1 else f"its input {next(iter(inputs))!r}"
@@ -123,7 +123,7 @@ class _Reader:
                 self.notes.add(f"a sample of {extents} is one row of {size}", "in that order, the last axis fastest")
             known = tuple(extent or 0 for extent in shape.sample if extent is not None)
             shapes[name] = known if len(known) == len(shape.sample) else (network.widths[0],)
-        return Model(network, tuple(outputs), self.notes.sentences(), shapes, taken)
+        return OnnxModel(network, tuple(outputs), self.notes.sentences(), shapes, taken)
 
     def _inputs(self) -> dict[str, Shape]:
         """Every input that is not a weight, and its shape."""
@@ -234,7 +234,7 @@ class _Reader:
                 raise InputError(f"{where} has {counted(len(outputs), 'output')}", EXPORT)
             outputs = outputs[:1]  # the other is a mask, for training
         context = (self.constants, self.values, self.units, self.notes, self.opset)
-        each = Node(kind, where, inputs, len(outputs), attributes, *context)
+        each = GraphNode(kind, where, inputs, len(outputs), attributes, *context)
         if kind == "Reshape" and strings_samples(each):
             self.endings[outputs[0]] = Ending(each.value(0), inputs[0], where)
             return

@@ -17,7 +17,7 @@ from diodeq.errors import InputError
 from diodeq.network.activations import ACTIVATIONS, Activation
 from diodeq.network.network import Network, Stage
 from diodeq.network.weights.keys import Arrays, for_layers, listed, matrix, shaped
-from diodeq.network.weights.layers import ACCEPTED, Layer, is_part, linear_layers
+from diodeq.network.weights.layers import ACCEPTED, WeightLayer, is_part, linear_layers
 from diodeq.printable import counted
 
 ORDER = "give the layers in their order: --layers"
@@ -83,11 +83,11 @@ def linear(weight_key: str, weight: Any, bias_key: str, bias: Any, activation: A
     return Stage(U=U, b=b, W=None, activation=activation)
 
 
-def _stage(layer: Layer, activation: Activation) -> Stage:
+def _stage(layer: WeightLayer, activation: Activation) -> Stage:
     return linear(layer.weight_key, layer.weight, layer.bias_key, layer.bias, activation)
 
 
-def _given(found: dict[str, Layer], layers: tuple[str, ...]) -> list[str]:
+def _given(found: dict[str, WeightLayer], layers: tuple[str, ...]) -> list[str]:
     for name in layers:
         if name not in found:
             raise InputError(f"it has no layer {name!r}", f"its layers are {listed(found)}")
@@ -96,7 +96,7 @@ def _given(found: dict[str, Layer], layers: tuple[str, ...]) -> list[str]:
     return list(layers)
 
 
-def _ordered(found: dict[str, Layer], arrays: Arrays, keeps_order: bool) -> list[str]:
+def _ordered(found: dict[str, WeightLayer], arrays: Arrays, keeps_order: bool) -> list[str]:
     """The one order that the file, or the numbers in the names, or the shapes make certain.
 
     Writers that sort their keys put ``10`` before ``2`` and ``decoder`` before ``encoder``: what is sorted so says

@@ -10,12 +10,12 @@ from scipy import sparse
 from diodeq.errors import InputError
 from diodeq.network.weights import windows
 from diodeq.network.weights.keys import matrix
-from diodeq.network.weights.node import Node
+from diodeq.network.weights.node import GraphNode
 from diodeq.network.weights.values import EXPORT, Matrix, Value, check_unrolled
-from diodeq.network.weights.windows import Grid
+from diodeq.network.weights.windows import WindowGrid
 
 
-def gemm(node: Node) -> Value:
+def gemm(node: GraphNode) -> Value:
     """alpha · x · B' + beta · C, with B' = B transposed if transB says so."""
     if not node.computed(0) or node.number("transA", 0):
         raise InputError(f"{node.where} transposes its input or takes it in another place", "write x @ weights + bias")
@@ -35,7 +35,7 @@ def gemm(node: Node) -> Value:
     return value.linear(node.where, sparse.csr_array(U), b, (len(U),))
 
 
-def matmul(node: Node) -> Value:
+def matmul(node: GraphNode) -> Value:
     """x · weights along the last axis of every sample, or weights · x along the one before it."""
     if node.computed(0):
         U = matrix(node.inputs[1], node.weights(1)).T
@@ -56,7 +56,7 @@ def matmul(node: Node) -> Value:
     return value.linear(node.where, map_, np.zeros(columns * len(W)), (len(W), columns))
 
 
-def _image(node: Node) -> tuple[Value, int, tuple[int, ...]]:
+def _image(node: GraphNode) -> tuple[Value, int, tuple[int, ...]]:
     """The input, the number of its channels and its other axes."""
     value = node.value(0)
     extents = value.index(node.where).shape
@@ -65,7 +65,7 @@ def _image(node: Node) -> tuple[Value, int, tuple[int, ...]]:
     return value, extents[0], extents[1:]
 
 
-def _grid(node: Node, kernel: tuple[int, ...], extents: tuple[int, ...]) -> Grid:
+def _grid(node: GraphNode, kernel: tuple[int, ...], extents: tuple[int, ...]) -> WindowGrid:
     """The window of a node, with the padding that ``auto_pad`` asks for."""
     axes = len(extents)
     strides, steps = node.numbers("strides", 1, axes), node.numbers("dilations", 1, axes)
@@ -86,10 +86,10 @@ def _grid(node: Node, kernel: tuple[int, ...], extents: tuple[int, ...]) -> Grid
         pads = (*less, *more) if auto == "SAME_UPPER" else (*more, *less)
     elif auto not in ("NOTSET", "VALID"):
         raise InputError(f"{node.where} has auto_pad {auto!r}", EXPORT)
-    return Grid(kernel, strides, steps, pads[:axes], pads[axes:], ceil)
+    return WindowGrid(kernel, strides, steps, pads[:axes], pads[axes:], ceil)
 
 
-def convolution(node: Node) -> Value:
+def convolution(node: GraphNode) -> Value:
     """Conv: every output place sees a window of all channels of its group."""
     value, channels, extents = _image(node)
     kernel = node.weights(1)
@@ -101,7 +101,7 @@ def convolution(node: Node) -> Value:
     return _with_bias(node, value, U, (len(kernel), *places.shape[: len(extents)]))
 
 
-def transposed_convolution(node: Node) -> Value:
+def transposed_convolution(node: GraphNode) -> Value:
     """ConvTranspose: the matrix of a Conv from its outputs to its inputs, turned."""
     value, channels, extents = _image(node)
     kernel = node.weights(1)
@@ -128,7 +128,7 @@ def transposed_convolution(node: Node) -> Value:
     return _with_bias(node, value, sparse.csr_array(U), (kernel.shape[1] * groups, *outputs))
 
 
-def _with_bias(node: Node, value: Value, U: Matrix, sample: tuple[int, ...]) -> Value:
+def _with_bias(node: GraphNode, value: Value, U: Matrix, sample: tuple[int, ...]) -> Value:
     b = np.zeros(sample[0])
     if node.has(2):
         b = node.weights(2)
@@ -137,7 +137,7 @@ def _with_bias(node: Node, value: Value, U: Matrix, sample: tuple[int, ...]) -> 
     return value.linear(node.where, U, np.repeat(b, math.prod(sample[1:])), sample)
 
 
-def average_pool(node: Node) -> Value:
+def average_pool(node: GraphNode) -> Value:
     """AveragePool: linear, so nothing is lost."""
     value, channels, extents = _image(node)
     kernel = node.numbers("kernel_shape", 1, 0)
@@ -147,7 +147,7 @@ def average_pool(node: Node) -> Value:
     return value.mapped(node.where, map_, (channels, *places.shape[: len(extents)]))
 
 
-def arithmetic(node: Node) -> Value:
+def arithmetic(node: GraphNode) -> Value:
     """Add, Sub, Mul and Div with a constant; Add and Sub of two that the network computes."""
     if node.computed(0) and node.computed(1):
         if node.kind in ("Mul", "Div"):
@@ -172,7 +172,7 @@ def arithmetic(node: Node) -> Value:
     return value.scaled(one, -row) if place == 0 else value.scaled(-one, row)
 
 
-def total(node: Node) -> Value:
+def total(node: GraphNode) -> Value:
     """Sum of any number of inputs."""
     places = [place for place in range(len(node.inputs)) if node.computed(place)]
     found = node.value(places[0])
@@ -185,12 +185,12 @@ def total(node: Node) -> Value:
     return found
 
 
-def negative(node: Node) -> Value:
+def negative(node: GraphNode) -> Value:
     """Neg."""
     return node.value(0).scaled(-np.ones(()), np.zeros(()))
 
 
-def batch_normalization(node: Node) -> Value:
+def batch_normalization(node: GraphNode) -> Value:
     """``(x - mean) / √(variance + epsilon) · scale + shift``, channel by channel, as after training."""
     trains = not node.number("is_test", 0) if node.opset < 7 else node.number("training_mode", 0)
     if not node.computed(0) or trains or not node.number("spatial", 1):
@@ -212,7 +212,7 @@ def batch_normalization(node: Node) -> Value:
     return value.scaled(row, moved)
 
 
-def scaler(node: Node) -> Value:
+def scaler(node: GraphNode) -> Value:
     """``(x - offset) · scale``: scikit-learn's StandardScaler."""
     given = (np.asarray(node.attributes.get(name, default), np.float64) for name, default in _SCALER.items())
     offset, scale = given
@@ -226,7 +226,7 @@ def scaler(node: Node) -> Value:
 _SCALER = {"offset": [0.0], "scale": [1.0]}
 
 
-def linear_model(node: Node) -> Value:
+def linear_model(node: GraphNode) -> Value:
     """LinearRegressor, or the scores of LinearClassifier."""
     coefficients = np.asarray(node.attributes.get("coefficients", []), np.float64)
     intercepts = np.asarray(node.attributes.get("intercepts", []), np.float64)

@@ -56,7 +56,7 @@ def product(extents: Iterable[int | None]) -> int | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class UnitBlock:
     """Units ``σ(matrix · units before them + offset)``."""
 
     matrix: Matrix
@@ -65,14 +65,14 @@ class Block:
 
 
 @dataclass(eq=False)
-class Units:
+class NetworkUnits:
     """All units of a network, in order: the inputs, then block after block.
 
     ``inputs`` is None until the size of a sample is known.
     """
 
     inputs: int | None = None
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[UnitBlock] = field(default_factory=list)
     count: int = 0
 
     def samples(self, where: str, shapes: Sequence[Shape]) -> list[Value]:
@@ -103,7 +103,7 @@ class Units:
 
     def add(self, value: Value, activation: Activation) -> Value:
         """The units ``activation(value)``."""
-        self.blocks.append(Block(value.matrix, value.offset, activation))
+        self.blocks.append(UnitBlock(value.matrix, value.offset, activation))
         size = len(value.offset)
         places = np.arange(self.count, self.count + size)
         self.count += size
@@ -118,7 +118,7 @@ class Value:
     ``weighted``: weights lie between it and the units, so that further weights make units of it first.
     """
 
-    units: Units
+    units: NetworkUnits
     shape: Shape
     matrix: Matrix
     offset: Floats

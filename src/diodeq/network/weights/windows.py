@@ -21,7 +21,7 @@ PADDING, OUTSIDE = -1, -2
 
 
 @dataclass(frozen=True)
-class Grid:
+class WindowGrid:
     """How a window of ``kernel`` places moves over an axis each; pads are those before and after."""
 
     kernel: Ints

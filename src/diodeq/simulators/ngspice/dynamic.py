@@ -83,7 +83,7 @@ class Transient:
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseJob:
     """A folded circuit's noise."""
 
     circuit: Circuit

@@ -34,7 +34,7 @@ UNIT = 2e6
 
 _serial = itertools.count()
 # A worker meets the same circuit and its transpose again and again, with other values.
-_known: collections.deque[Known] = collections.deque(maxlen=2)
+_known: collections.deque[KnownCircuit] = collections.deque(maxlen=2)
 
 # Some rows of a batch at some tolerances: a deck.
 DeckOf = Callable[[NDArray[np.intp], Tolerances], SweepDeck]
@@ -103,7 +103,7 @@ class Forward:
 
 
 @dataclass(frozen=True)
-class Adjoint:
+class AdjointJob:
     """Voltages of a folded, transposed circuit whose one-ports are frozen at given conductances: one linear sweep."""
 
     circuit: Circuit
@@ -119,9 +119,9 @@ class Adjoint:
     def samples(self) -> int:
         return len(self.injections)
 
-    def part(self, rows: slice) -> Adjoint:
+    def part(self, rows: slice) -> AdjointJob:
         """The job for some of its samples."""
-        return Adjoint(self.circuit, self.injections[rows], self.conductances[rows])
+        return AdjointJob(self.circuit, self.injections[rows], self.conductances[rows])
 
     def run(self, session: Session) -> Answer:
         """Answers as good as ngspice and corrections make them; ``error`` says how good that is."""
@@ -198,7 +198,7 @@ class Search:
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class KnownCircuit:
     """What is worth keeping of a circuit: its judge, and what its decks, forward and adjoint, have in common."""
 
     judge: Judge
@@ -211,18 +211,18 @@ class Known:
         return self.plans[adjoint]
 
 
-def known_of(circuit: Circuit) -> Known:
+def known_of(circuit: Circuit) -> KnownCircuit:
     """What a worker knows of a circuit, with the circuit's own values."""
     known = next((each for each in _known if each.judge.equations.circuit.same_topology(circuit)), None)
     if known is None:
-        found = Known(Judge(EquationsPlan.of(circuit).fill(circuit), laws_of(circuit)), {})
+        found = KnownCircuit(Judge(EquationsPlan.of(circuit).fill(circuit), laws_of(circuit)), {})
     else:
         _known.remove(known)  # else batches of several decks would drive the transpose out
         equations = known.judge.equations.plan.fill(circuit)
         if known.judge.equations.circuit.same_one_ports(circuit):
-            found = Known(Judge(equations, known.judge.laws), known.plans)
+            found = KnownCircuit(Judge(equations, known.judge.laws), known.plans)
         else:
-            found = Known(Judge(equations, laws_of(circuit)), {})
+            found = KnownCircuit(Judge(equations, laws_of(circuit)), {})
     _known.append(found)
     return found
 

@@ -39,7 +39,7 @@ LEAST = 1e-11  # amperes that a part must conduct somewhere
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredCurve:
     """A curve and how far from it ngspice is between its knots: ``error`` A at ``volts``, where it is largest,
     ``relative`` to the current where more than a millionth of the largest flows, ``checked`` points in all;
     ``forward`` has (A, V by the curve, V that it is off) where such a current was measured."""
@@ -59,7 +59,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasureJob:
     """A job: the part's text (see `devices.original`), the model to fill, the volts to sweep, the current that ends it,
     the knots at most."""
 
@@ -69,13 +69,13 @@ class Measure:
     current: float
     points: int
 
-    def run(self, session: Session) -> Measured:
+    def run(self, session: Session) -> MeasuredCurve:
         """The curve; raises `InputError` for a part that no curve describes, `SimulationError` where ngspice fails."""
         # Some transistors' models write a log where they are.
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             return self._run(session)
 
-    def _run(self, session: Session) -> Measured:
+    def _run(self, session: Session) -> MeasuredCurve:
         bench = Probe(session, self.model, {})
         zero = float(bench.measure(np.zeros(1))[0])
         ends = self._end(bench, self.low), self._end(bench, self.high)
@@ -130,7 +130,7 @@ class Measure:
             worst = np.argsort(-off)[: min(bad, max(1, room // 4))]
             knots = np.sort(np.concatenate([knots, middles[wanted[worst]]]))
 
-    def _checked(self, bench: Probe, knots: Floats, ends: tuple[float, float], largest: float) -> Measured:
+    def _checked(self, bench: Probe, knots: Floats, ends: tuple[float, float], largest: float) -> MeasuredCurve:
         """The curve of these knots, with what ngspice says between them: from the ends inward, lifted above ground."""
         volts, amperes = bench.curve(*ends)
         falls = np.maximum.accumulate(amperes) - amperes
@@ -166,7 +166,7 @@ class Measure:
             notes.append(
                 f"the current falls by less than a millionth at {counted(falling, 'point')}, which is taken for noise"
             )
-        return Measured(
+        return MeasuredCurve(
             replace(model, description=_described(model)),
             float(off[worst]),
             float(at[worst]),
@@ -240,7 +240,7 @@ def measure(
     source: str = "",
     time_limit: float = TIME_LIMIT,
     pool: Pool | None = None,
-) -> list[Measured]:
+) -> list[MeasuredCurve]:
     """A part's curve at each temperature (°C), in worker processes; of several each is called after its own.
 
     Args:
@@ -261,7 +261,7 @@ def measure(
     for celsius in temperatures:
         called = name if len(temperatures) == 1 else f"{name}_{celsius:g}C".replace("-", "m")
         model = CurveModel(called, (0.0, 1.0), (0.0, 1.0), source, "", float(celsius), original)
-        jobs.append(Measure(model, low, high, current, points))
+        jobs.append(MeasureJob(model, low, high, current, points))
     if pool is not None:
         return list(pool.map(jobs))
     with Pool("diodeq.simulators.ngspice.session:Session", min(2, len(jobs)), time_limit) as own:

@@ -31,8 +31,8 @@ from diodeq.simulators.base import (
     leveled,
     quiet,
 )
-from diodeq.simulators.ngspice.dynamic import Noise, Transient
-from diodeq.simulators.ngspice.jobs import Adjoint, Answer, Forward, joined, none
+from diodeq.simulators.ngspice.dynamic import NoiseJob, Transient
+from diodeq.simulators.ngspice.jobs import AdjointJob, Answer, Forward, joined, none
 
 # Amperes: with conductances of 1e-7 … 1e-2 S the adjoint voltages are then of the size of the forward ones.
 _INJECTED = 1e-3
@@ -124,7 +124,7 @@ class NgspiceSimulator(NgspiceBase):
         given, spread = demand_injections(operating_point, injections, nodes)
         given, scale = leveled(given, _INJECTED)
         injected = folded.fold_injections(spread.exact(given))
-        found = self._solve(Adjoint(reverse, reduced.injections(injected), frozen[:, moving]))
+        found = self._solve(AdjointJob(reverse, reduced.injections(injected), frozen[:, moving]))
         volts = folded.unfold(reduced.restore(found.node_voltages, total(injected).astype(np.float64)))
         solution = AdjointSolution(volts, found.branch_currents)
         promised = promised_adjoint(volts)
@@ -174,7 +174,7 @@ class NgspiceSimulator(NgspiceBase):
         small = folded.fold_injections(farads[None])[0]
         pairs = tuple((int(p), int(m)) for p, m in folded.plan.place[circuit.outputs])
         found = self.pool.map(
-            [Noise(folded.circuit, small, stimulus, pairs, band) for stimulus in _stimuli(folded, sources, known)]
+            [NoiseJob(folded.circuit, small, stimulus, pairs, band) for stimulus in _stimuli(folded, sources, known)]
         )
         spectra = []
         for row, heard in enumerate(found):
@@ -206,7 +206,7 @@ class NgspiceSimulator(NgspiceBase):
         size = self._samples_per_deck or min(128, max(8, -(-samples // 2)))
         return (slice(start, min(start + size, samples)) for start in range(0, samples, size))
 
-    def _solve(self, job: Forward | Adjoint) -> Answer:
+    def _solve(self, job: Forward | AdjointJob) -> Answer:
         jobs = [job.part(chunk) for chunk in self._chunks(job.samples)]
         parts: list[Answer] = []
         for each, found in zip(jobs, self.pool.attempt(jobs), strict=True):

@@ -13,7 +13,7 @@ from diodeq.devices.hardware.technology import Technology
 from diodeq.errors import NotRealizableError
 from diodeq.printable import counted
 from diodeq.synthesis.amplified.pumped import COMPLIANCE, brought
-from diodeq.synthesis.amplifiers import Amplifiers
+from diodeq.synthesis.amplifiers import AmplifierParts
 from diodeq.synthesis.parts import Parts
 from diodeq.synthesis.plan import Floats, Index, StagePlan
 
@@ -29,16 +29,18 @@ TRIES = 8
 
 
 @dataclass(frozen=True)
-class Supplied:
+class SuppliedAmplifier:
     """An operational amplifier on rails of ±``rail`` V."""
 
     amplifier: Amplifier
     rail: float
 
     @staticmethod
-    def of(amplifier: Amplifier, technology: Technology) -> Supplied:
+    def of(amplifier: Amplifier, technology: Technology) -> SuppliedAmplifier:
         """On the technology's supply, or what the amplifier bears; raises ``NotRealizableError`` where it does not."""
-        return Supplied(amplifier, amplifier.rail(technology.supply if math.isfinite(technology.supply) else None))
+        return SuppliedAmplifier(
+            amplifier, amplifier.rail(technology.supply if math.isfinite(technology.supply) else None)
+        )
 
     @property
     def reach(self) -> float:
@@ -118,9 +120,9 @@ class Supplied:
 class Drivers:
     """What adds them to the parts of a circuit; ideal sources where nothing is ``supplied``."""
 
-    def __init__(self, parts: Parts, supplied: Supplied | None) -> None:
+    def __init__(self, parts: Parts, supplied: SuppliedAmplifier | None) -> None:
         self._parts, self._supplied = parts, supplied
-        self._amplifiers: Amplifiers | None = None
+        self._amplifiers: AmplifierParts | None = None
 
     @property
     def count(self) -> int:
@@ -130,7 +132,7 @@ class Drivers:
     def _add(self, plus: Index | int, minus: Index, out: Index) -> None:
         assert self._supplied is not None
         if self._amplifiers is None:
-            self._amplifiers = Amplifiers(self._parts, self._supplied.amplifier, self._supplied.rail)
+            self._amplifiers = AmplifierParts(self._parts, self._supplied.amplifier, self._supplied.rail)
         self._amplifiers.add(plus, minus, out)
 
     def buffers(self, label: str, prefix: str, codes: Index, units: Index, gain: float) -> Index:
@@ -176,7 +178,7 @@ class Drivers:
         return minus
 
 
-def notes(supplied: Supplied | None, count: int) -> tuple[str, ...]:
+def notes(supplied: SuppliedAmplifier | None, count: int) -> tuple[str, ...]:
     """What a circuit says of its amplifiers."""
     if supplied is None or not count:
         return ()

@@ -21,9 +21,9 @@ from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.one_ports import forward_voltage, one
 from diodeq.errors import NotRealizableError
 from diodeq.network.solve import solve_each
-from diodeq.synthesis.amplified.drivers import DRIVER, FEEDBACK, HEADROOM, Supplied, notes
+from diodeq.synthesis.amplified.drivers import DRIVER, FEEDBACK, HEADROOM, SuppliedAmplifier, notes
 from diodeq.synthesis.amplified.scaling import Scaled
-from diodeq.synthesis.amplifiers import Amplifiers
+from diodeq.synthesis.amplifiers import AmplifierParts
 from diodeq.synthesis.fit import UNSEEN
 from diodeq.synthesis.parts import Parts
 from diodeq.synthesis.plan import Bools, Floats, Index
@@ -32,7 +32,7 @@ ACTIVATIONS = ("identity", "relu")
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class SummingLayer:
     """One stage as resistors into sums: entries ``rows``, ``columns`` (units fed back, inputs, then 1 for the bias),
     their ``siemens``, and whether they come from the inverted rail. ``pairs`` weights are differences of two."""
 
@@ -46,11 +46,11 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
-class Precision:
+class SummingNetwork:
     """How a scaled network becomes summing amplifiers: its layers, the feedback's conductance in S, the bias rails' V,
     and the error that is expected of the outputs, in V: the largest and the root mean square."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[SummingLayer, ...]
     feedback: float
     bias: float
     error: float
@@ -67,7 +67,7 @@ class Precision:
         return found
 
 
-def reach(supplied: Supplied, diode: Model) -> tuple[float, float]:
+def reach(supplied: SuppliedAmplifier, diode: Model) -> tuple[float, float]:
     """The volts that units are scaled to, and the diode's drop at the largest current, which outputs have to add.
 
     Raises `NotRealizableError` where nothing is left.
@@ -88,10 +88,10 @@ def plan(
     found: Scaled,
     inputs: Floats,
     states: Sequence[Floats],
-    supplied: Supplied,
+    supplied: SuppliedAmplifier,
     diode: Model,
     technology: Technology,
-) -> Precision:
+) -> SummingNetwork:
     """The plan for a network scaled to what units ``reach``, with the states of the samples in V.
 
     Raises:
@@ -120,7 +120,7 @@ def plan(
                 arguments=("high",),
             )
         layers.append(
-            Layer(
+            SummingLayer(
                 np.concatenate([rows, rows[small]]),
                 np.concatenate([columns, columns[small]]),
                 np.concatenate([inverted, ~inverted[small]]),
@@ -132,7 +132,7 @@ def plan(
     leak = -float(one(diode).current(np.array([-1.0]))[0]) / feedback
     error = _expected(found, matrices, feedback, supplied.amplifier, (drop, leak), inputs, states)
     largest, rms = (float(np.abs(error).max(initial=0.0)), float(np.sqrt(np.mean(error**2))) if error.size else 0.0)
-    return Precision(tuple(layers), feedback, volts, largest, rms)
+    return SummingNetwork(tuple(layers), feedback, volts, largest, rms)
 
 
 def _matrix(W: Floats | None, U: Floats, b: Floats) -> Floats:
@@ -206,14 +206,14 @@ def _expected(
 
 def build(
     found: Scaled,
-    planned: Precision,
-    supplied: Supplied,
+    planned: SummingNetwork,
+    supplied: SuppliedAmplifier,
     diode: Model,
     title: str,
 ) -> Circuit:
     """The circuit: outputs are the last stage's units against ground, the resistors of weights are trainable."""
     parts = Parts()
-    amplifiers = Amplifiers(parts, supplied.amplifier, supplied.rail)
+    amplifiers = AmplifierParts(parts, supplied.amplifier, supplied.rail)
     network, siemens = found.network, planned.feedback
     n_inputs = network.widths[0]
     sources, columns, signs = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
@@ -264,7 +264,7 @@ def build(
     )
 
 
-def _input_rails(parts: Parts, layer: Layer, n_inputs: int) -> tuple[Index, Index, Index, Floats]:
+def _input_rails(parts: Parts, layer: SummingLayer, n_inputs: int) -> tuple[Index, Index, Index, Floats]:
     """Rails [n_in, 2] that inputs drive, of both signs where both are used, and sources, columns and signs of them."""
     place = layer.columns - layer.fed
     chosen = (place >= 0) & (place < n_inputs)
@@ -276,7 +276,7 @@ def _input_rails(parts: Parts, layer: Layer, n_inputs: int) -> tuple[Index, Inde
     return rails, sources, codes // 2, np.asarray(1.0 - 2.0 * (codes % 2), np.float64)
 
 
-def _bias_rails(parts: Parts, k: int, layer: Layer, column: int, volts: float) -> Index:
+def _bias_rails(parts: Parts, k: int, layer: SummingLayer, column: int, volts: float) -> Index:
     """The stage's own rails [1, 2] of either sign, where they are used."""
     codes = np.unique(layer.inverted[layer.columns == column]).astype(np.int64)
     nodes = parts.nodes(f"s{k}_bias_{'pn'[code]}" for code in codes.tolist())

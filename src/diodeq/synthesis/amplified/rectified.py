@@ -9,7 +9,7 @@ from diodeq.devices import Model
 from diodeq.devices.hardware.technology import Technology
 from diodeq.network import Network
 from diodeq.synthesis.amplified import precision
-from diodeq.synthesis.amplified.drivers import HEADROOM, Supplied
+from diodeq.synthesis.amplified.drivers import HEADROOM, SuppliedAmplifier
 from diodeq.synthesis.amplified.scaling import Solved, margin_of, scaled
 from diodeq.synthesis.amplified.swing import swings
 from diodeq.synthesis.quantize import quantize
@@ -19,7 +19,7 @@ from diodeq.synthesis.report import Report, StageReport
 
 def compile_rectified(
     network: Network,
-    supplied: Supplied,
+    supplied: SuppliedAmplifier,
     diode: Model,
     technology: Technology,
     samples: Solved,
@@ -55,7 +55,7 @@ def compile_rectified(
     return circuit, report
 
 
-def _stage(network: Network, planned: precision.Precision, k: int, margin: float) -> StageReport:
+def _stage(network: Network, planned: precision.SummingNetwork, k: int, margin: float) -> StageReport:
     stage, layer = network.stages[k], planned.layers[k]
     relu = stage.activation.name == "relu"
     copies = int(planned.inverted(k, stage.size).sum())

@@ -18,19 +18,19 @@ _LETTERS = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 @dataclass(slots=True)
-class Node:
+class BracketNode:
     """``(name word … (node) …)`` on a line of the file."""
 
     line: int
     name: str = ""
     words: list[str] = field(default_factory=list)
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[BracketNode] = field(default_factory=list)
 
-    def all(self, *names: str) -> Iterator[Node]:
+    def all(self, *names: str) -> Iterator[BracketNode]:
         """The nodes of these names, in order."""
         return (node for node in self.nodes if node.name in names)
 
-    def first(self, name: str) -> Node | None:
+    def first(self, name: str) -> BracketNode | None:
         """The first node of a name, if there is one."""
         return next(self.all(name), None)
 
@@ -53,13 +53,13 @@ class Misplaced(InputError):
         self.line = line
 
 
-def parsed(text: str) -> Node:
+def parsed(text: str) -> BracketNode:
     """The node that a text is.
 
     Raises:
         Misplaced: brackets that do not match, too deep, or too many words.
     """
-    root = Node(1)
+    root = BracketNode(1)
     above = [root]
     line, count = 1, 0
     for newline, string, bracket, word, broken in (found.groups() for found in _WORD.finditer(text)):
@@ -72,7 +72,7 @@ def parsed(text: str) -> Node:
         if bracket == "(":
             if len(above) > DEEPEST:
                 raise Misplaced(line, "brackets are nested too deeply", "save it with KiCad again")
-            node = Node(line)
+            node = BracketNode(line)
             above[-1].nodes.append(node)
             above.append(node)
         elif bracket == ")":

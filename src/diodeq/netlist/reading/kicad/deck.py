@@ -11,8 +11,8 @@ from diodeq.errors import InputError
 from diodeq.netlist.reading.deck import Notes
 from diodeq.netlist.reading.kicad.hierarchy import Hung, hierarchy
 from diodeq.netlist.reading.kicad.nets import Nets
-from diodeq.netlist.reading.kicad.parts import Part, spice_lines
-from diodeq.netlist.reading.kicad.sheet import NEWEST, Placed
+from diodeq.netlist.reading.kicad.parts import KicadPart, spice_lines
+from diodeq.netlist.reading.kicad.sheet import NEWEST, SheetSymbol
 from diodeq.spice import SpiceText
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import logical
@@ -46,8 +46,8 @@ def kicad_deck(text: str, path: str | Path) -> tuple[SpiceText, Notes]:
 
 def _parts(root: Hung, nets: Nets, files: SpiceText, notes: Notes) -> Iterator[tuple[int, str]]:
     """The numbered lines of all parts; the units of one are a part together."""
-    units: dict[str, tuple[Part, set[str]]] = {}
-    parts: list[Part] = []
+    units: dict[str, tuple[KicadPart, set[str]]] = {}
+    parts: list[KicadPart] = []
     for place in root.all():
         for symbol in place.sheet.symbols:
             reference = place.reference(symbol, root.sheet.listed)
@@ -76,14 +76,16 @@ def _parts(root: Hung, nets: Nets, files: SpiceText, notes: Notes) -> Iterator[t
             yield part.line, line
 
 
-def _part(symbol: Placed, place: Hung, nets: Nets, reference: str) -> Part:
+def _part(symbol: SheetSymbol, place: Hung, nets: Nets, reference: str) -> KicadPart:
     pins: dict[str, tuple[str, str, str]] = {}
     for pin in symbol.pins:
         found = (pin.number, pin.name, nets.at(place, pin.place))
         if pins.setdefault(pin.number, found)[2] != found[2]:
             problem = f"two pins {shown(pin.number)} of {shown(reference)} are on different nets"
             raise InputError(problem, "number the pins of its symbol")
-    return Part(symbol.line + place.first, reference, symbol.library, symbol.fields, list(pins.values()), symbol.order)
+    return KicadPart(
+        symbol.line + place.first, reference, symbol.library, symbol.fields, list(pins.values()), symbol.order
+    )
 
 
 def _natural(number: str) -> tuple[tuple[int, int, str], ...]:

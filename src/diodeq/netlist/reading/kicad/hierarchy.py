@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diodeq.errors import InputError
 from diodeq.netlist.reading.kicad.brackets import Misplaced
-from diodeq.netlist.reading.kicad.sheet import Child, Placed, Sheet, sheet_of
+from diodeq.netlist.reading.kicad.sheet import Child, KicadSheet, SheetSymbol, sheet_of
 from diodeq.spice import SpiceText
 from diodeq.spice.numbers import shown
 from diodeq.spice.text import decoded
@@ -27,7 +27,7 @@ _PLAIN = re.compile(r"[^/\\:\x00-\x1f]+\.kicad_sch")
 class Hung:
     """A sheet in its place: the path of its names and that of its identifiers, both with a slash at their end."""
 
-    sheet: Sheet
+    sheet: KicadSheet
     first: int
     """What its lines have more than in their file."""
     names: str
@@ -42,7 +42,7 @@ class Hung:
         for child in self.children.values():
             yield from child.all()
 
-    def reference(self, symbol: Placed, listed: dict[str, str]) -> str:
+    def reference(self, symbol: SheetSymbol, listed: dict[str, str]) -> str:
         """What a part is called here."""
         inside = f"/{self.path[1:].partition('/')[2]}{symbol.uuid}"  # version 6 leaves the root sheet out
         return symbol.references.get(self.path[:-1]) or listed.get(inside) or symbol.fields.get("Reference", "")
@@ -67,10 +67,10 @@ class _Reader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.others: list[tuple[int, str]] = []
-        self.sheets: dict[str, tuple[Sheet, int]] = {}
+        self.sheets: dict[str, tuple[KicadSheet, int]] = {}
         self.hung = self.things = 0
 
-    def sheet(self, path: str, text: str) -> Sheet:
+    def sheet(self, path: str, text: str) -> KicadSheet:
         try:
             return sheet_of(text)
         except Misplaced as error:

@@ -14,7 +14,7 @@ from diodeq.errors import InputError
 from diodeq.netlist.reading.deck import Notes
 from diodeq.netlist.reading.kicad.brackets import Misplaced
 from diodeq.netlist.reading.kicad.hierarchy import Hung
-from diodeq.netlist.reading.kicad.sheet import BARRED, GRID, Sheet
+from diodeq.netlist.reading.kicad.sheet import BARRED, GRID, KicadSheet
 from diodeq.netlist.reading.nets import inside, join
 from diodeq.netlist.reading.parts import GROUND
 from diodeq.netlist.symbols import Point
@@ -138,7 +138,7 @@ class Nets:
                         self._names[net] = f"N{count:03}"
 
 
-def _joined(sheet: Sheet, notes: Notes, more: int) -> dict[Point, int]:
+def _joined(sheet: KicadSheet, notes: Notes, more: int) -> dict[Point, int]:
     """The number of the net at each pin, label and end of a wire of one sheet: equal names on it are one net.
 
     What looks joined and is not is noted; what versions of KiCad join differently is refused. A label belongs to what

@@ -35,7 +35,7 @@ _WITHOUT_EFFECT = re.compile(r"(Connector\w*|Mechanical|Graphic\w*):|.*:TestPoin
 
 
 @dataclass
-class Part:
+class KicadPart:
     """A part with its fields, and its pins as (number, name, node) in the order of their numbers."""
 
     line: int
@@ -57,7 +57,7 @@ class Part:
         return self.reference if self.reference.startswith(letter) else letter + self.reference
 
 
-def spice_lines(part: Part, notes: Notes) -> list[str]:
+def spice_lines(part: KicadPart, notes: Notes) -> list[str]:
     """The lines of a part: none where it is not simulated or has no effect.
 
     Raises:
@@ -75,7 +75,7 @@ def spice_lines(part: Part, notes: Notes) -> list[str]:
     return _old(part) if old else _guessed(part, notes)
 
 
-def _guessed(part: Part, notes: Notes) -> list[str]:
+def _guessed(part: KicadPart, notes: Notes) -> list[str]:
     """The line of a part without any field of simulation."""
     letter = part.reference[:1].upper()
     if len(part.pins) < 2 or _WITHOUT_EFFECT.match(part.library):
@@ -91,7 +91,7 @@ def _guessed(part: Part, notes: Notes) -> list[str]:
     )
 
 
-def _nodes(part: Part, device: str) -> list[str]:
+def _nodes(part: KicadPart, device: str) -> list[str]:
     """The nodes of the model's pins: in the order of the symbol's, unless Sim.Pins says otherwise."""
     names = _MODEL_PINS[device]
     numbers = [number for number, _, _ in part.pins]
@@ -109,7 +109,7 @@ def _nodes(part: Part, device: str) -> list[str]:
     return [_node(part, wanted.get(name, "")) for name in names]
 
 
-def _pin_names(part: Part) -> list[tuple[str, str]]:
+def _pin_names(part: KicadPart) -> list[tuple[str, str]]:
     """The pairs of Sim.Pins: a number on the symbol, and a name or a number in the model."""
     found = []
     for pair in part.field("Sim.Pins").split():
@@ -120,7 +120,7 @@ def _pin_names(part: Part) -> list[tuple[str, str]]:
     return found
 
 
-def _node(part: Part, number: str) -> str:
+def _node(part: KicadPart, number: str) -> str:
     for own, _, node in part.pins:
         if own == number:
             return node
@@ -129,7 +129,7 @@ def _node(part: Part, number: str) -> str:
     )
 
 
-def _value(part: Part, notes: Notes) -> str:
+def _value(part: KicadPart, notes: Notes) -> str:
     """The value of R, C or L: the one of Sim.Params, else the part's own."""
     given = part.field("Sim.Params")
     if "=" in given:
@@ -143,20 +143,20 @@ def _value(part: Part, notes: Notes) -> str:
     return spice_value(value, infix=not given)
 
 
-def _passive(part: Part, device: str, notes: Notes) -> list[str]:
+def _passive(part: KicadPart, device: str, notes: Notes) -> list[str]:
     if part.field("Sim.Type") not in ("", "="):
         problem = f"{shown(part.reference)} is simulated as {device} of type {shown(part.field('Sim.Type'))}"
         raise InputError(problem, "draw what it stands for, such as two resistors for a potentiometer")
     return [" ".join([part.named(device), *_nodes(part, device), _value(part, notes)])]
 
 
-def _controlled(part: Part, device: str, notes: Notes) -> list[str]:
+def _controlled(part: KicadPart, device: str, notes: Notes) -> list[str]:
     given = part.field("Sim.Params")  # KiCad copies it, and so 1M is SPICE's milli
     gain = pairs(given).get("gain", given) if "=" in given else given
     return [" ".join([part.named(device), *_nodes(part, device), gain or part.field("Value")])]
 
 
-def _source(part: Part, device: str, notes: Notes) -> list[str]:
+def _source(part: KicadPart, device: str, notes: Notes) -> list[str]:
     kind = part.field("Sim.Type") or "DC"
     nodes = _nodes(part, device)
     given = part.field("Sim.Params")
@@ -194,7 +194,7 @@ def _constant(text: str) -> str:
     return f"DC 0 {text}" if re.match(r"[A-Za-z]+\s*\(|ac\b", text, re.IGNORECASE) else f"DC {spice_value(text, True)}"
 
 
-def _diode(part: Part, device: str, notes: Notes) -> list[str]:
+def _diode(part: KicadPart, device: str, notes: Notes) -> list[str]:
     nodes = _nodes(part, device)
     if library := part.field("Sim.Library"):
         if part.field("Sim.Params"):
@@ -211,7 +211,7 @@ def _diode(part: Part, device: str, notes: Notes) -> list[str]:
     return [f".model {name} D({card})", " ".join([part.named("D"), *nodes, name, *own])]
 
 
-def _plain_diode(part: Part, notes: Notes) -> list[str]:
+def _plain_diode(part: KicadPart, notes: Notes) -> list[str]:
     """A diode that KiCad would not simulate: its value is its model's name, its pins' names tell them apart."""
     by_name = {name.upper()[:1]: node for _, name, node in part.pins}
     if by_name.keys() != {"A", "K"}:
@@ -221,13 +221,13 @@ def _plain_diode(part: Part, notes: Notes) -> list[str]:
     return [f"{part.named('D')} {by_name['A']} {by_name['K']} {part.field('Value')}"]
 
 
-def _ordered(part: Part) -> list[str]:
+def _ordered(part: KicadPart) -> list[str]:
     """The nodes of a model whose pins have numbers only: in the order of the symbol's, unless Sim.Pins has numbers."""
     order = {int(name): number for number, name in _pin_names(part) if name.isdecimal()}
     return [_node(part, order[at]) for at in sorted(order)] or [node for _, _, node in part.pins]
 
 
-def _raw(part: Part, device: str, notes: Notes) -> list[str]:
+def _raw(part: KicadPart, device: str, notes: Notes) -> list[str]:
     """What a field says in SPICE's own words."""
     given = part.field("Sim.Params")
     params = pairs(given) if re.match(r"\w+=", given) else {"model": given}
@@ -241,7 +241,7 @@ def _raw(part: Part, device: str, notes: Notes) -> list[str]:
     ]
 
 
-def _subcircuit(part: Part, device: str, notes: Notes) -> list[str]:
+def _subcircuit(part: KicadPart, device: str, notes: Notes) -> list[str]:
     if any(not name.isdecimal() for _, name in _pin_names(part)):
         problem = f"the pins of {shown(part.reference)} are named in another file, which is not opened"
         raise InputError(problem, "draw what it stands for")
@@ -252,7 +252,7 @@ def _subcircuit(part: Part, device: str, notes: Notes) -> list[str]:
     return [f'.include "{part.field("Sim.Library")}"', line]
 
 
-def _old(part: Part) -> list[str]:
+def _old(part: KicadPart) -> list[str]:
     """A part with the fields of KiCad 4 to 6."""
     letter = part.field("Spice_Primitive") or part.reference[:1]
     sequence = re.split(r"[\s,;]+", part.field("Spice_Node_Sequence")) if part.field("Spice_Node_Sequence") else []
@@ -273,7 +273,7 @@ def _old(part: Part) -> list[str]:
     return [*([f'.include "{library}"'] if library else []), " ".join([part.named(letter), *nodes, model])]
 
 
-_DEVICES: dict[str, Callable[[Part, str, Notes], list[str]]] = {
+_DEVICES: dict[str, Callable[[KicadPart, str, Notes], list[str]]] = {
     **dict.fromkeys("RCL", _passive),
     **dict.fromkeys("VI", _source),
     **dict.fromkeys("EG", _controlled),

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from diodeq.errors import InputError
-from diodeq.netlist.reading.kicad.brackets import Misplaced, Node, parsed
+from diodeq.netlist.reading.kicad.brackets import BracketNode, Misplaced, parsed
 from diodeq.netlist.reading.nets import Wire
 from diodeq.netlist.symbols import Point
 from diodeq.spice.numbers import shown
@@ -47,7 +47,7 @@ _REFUSED = {
 
 
 @dataclass
-class Pin:
+class SheetPin:
     """A pin of a symbol on the sheet."""
 
     number: str
@@ -59,7 +59,7 @@ class Pin:
 
 
 @dataclass
-class Placed:
+class SheetSymbol:
     """A symbol on the sheet; ``references`` gives what it is called by the path of the sheet's instance."""
 
     line: int
@@ -75,13 +75,13 @@ class Placed:
     uuid: str
     fields: dict[str, str]
     references: dict[str, str]
-    pins: list[Pin]
+    pins: list[SheetPin]
     order: list[str]
     """The numbers of its pins as the file lists them."""
 
 
 @dataclass
-class Label:
+class SheetLabel:
     """A net's name at a place: ``kind`` is local, hierarchical or global."""
 
     line: int
@@ -99,27 +99,27 @@ class Child:
     name: str
     file: str
     excluded: bool
-    pins: list[Label]
+    pins: list[SheetLabel]
 
 
 @dataclass
-class Sheet:
+class KicadSheet:
     """What is on one sheet."""
 
     version: str = ""
     uuid: str = ""
     title: str = ""
-    symbols: list[Placed] = field(default_factory=list)
+    symbols: list[SheetSymbol] = field(default_factory=list)
     wires: list[tuple[int, Wire]] = field(default_factory=list)
     junctions: list[tuple[int, Point]] = field(default_factory=list)
-    labels: list[Label] = field(default_factory=list)
+    labels: list[SheetLabel] = field(default_factory=list)
     texts: list[tuple[int, str]] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
     listed: dict[str, str] = field(default_factory=dict)
     """Version 6: the reference of each symbol by its path, at the end of the root sheet."""
 
 
-def sheet_of(text: str) -> Sheet:
+def sheet_of(text: str) -> KicadSheet:
     """The sheet that a file's text is.
 
     Raises:
@@ -129,7 +129,7 @@ def sheet_of(text: str) -> Sheet:
     if root.name != "kicad_sch":
         raise Misplaced(root.line, f"{shown(root.name)} is no schematic", "give a .kicad_sch of KiCad 6 or later")
     block = root.first("title_block")
-    sheet = Sheet(root.word("version"), root.word("uuid"), block.word("title") if block else "")
+    sheet = KicadSheet(root.word("version"), root.word("uuid"), block.word("title") if block else "")
     by_value = sheet.version >= _POWER_BY_VALUE
     library = {node.words[0]: node for held in root.all("lib_symbols") for node in held.all("symbol") if node.words}
     for node in root.nodes:
@@ -142,7 +142,7 @@ def sheet_of(text: str) -> Sheet:
     return sheet
 
 
-def _take(sheet: Sheet, node: Node, library: dict[str, Node], by_value: bool) -> None:
+def _take(sheet: KicadSheet, node: BracketNode, library: dict[str, BracketNode], by_value: bool) -> None:
     if node.name == "symbol":
         sheet.symbols.append(_placed(node, library, by_value))
     elif node.name == "wire":
@@ -175,26 +175,26 @@ def _number(word: str) -> float:
     return value
 
 
-def _point(node: Node | None) -> Point:
+def _point(node: BracketNode | None) -> Point:
     if node is None or len(node.words) < 2:
         raise InputError("something without its place", "save it with KiCad again")
     return round(_number(node.words[0]) * GRID), round(_number(node.words[1]) * GRID)
 
 
-def _at(node: Node) -> Point:
+def _at(node: BracketNode) -> Point:
     return _point(node.first("at"))
 
 
-def _label(node: Node, kind: str) -> Label:
+def _label(node: BracketNode, kind: str) -> SheetLabel:
     name = node.words[0] if node.words else ""
     name = _ESCAPED.sub(lambda found: _ESCAPES[found[1]], name)
     bare = BARRED.sub(r"\1", name)
     if not bare.strip() or "{" in bare or ("[" in bare and ".." in bare):
         raise InputError(f"{shown(name)} is no name of one net", "draw each net of a bus by itself")
-    return Label(node.line, kind, name, _at(node))
+    return SheetLabel(node.line, kind, name, _at(node))
 
 
-def _child(node: Node) -> Child:
+def _child(node: BracketNode) -> Child:
     fields = _fields(node)
     name = fields.get("Sheetname") or fields.get("Sheet name", "")
     file = fields.get("Sheetfile") or fields.get("Sheet file", "")
@@ -202,11 +202,11 @@ def _child(node: Node) -> Child:
     return Child(node.line, node.word("uuid"), name, file, node.says("exclude_from_sim"), pins)
 
 
-def _fields(node: Node) -> dict[str, str]:
+def _fields(node: BracketNode) -> dict[str, str]:
     return {said.words[0]: said.words[1] for said in node.all("property") if len(said.words) > 1}
 
 
-def _placed(node: Node, library: dict[str, Node], by_value: bool) -> Placed:
+def _placed(node: BracketNode, library: dict[str, BracketNode], by_value: bool) -> SheetSymbol:
     named = node.word("lib_id")
     drawn = library.get(node.word("lib_name") or named)
     if drawn is None:
@@ -235,7 +235,7 @@ def _placed(node: Node, library: dict[str, Node], by_value: bool) -> Placed:
         if path.words
     }
     default = _fields(drawn)
-    return Placed(
+    return SheetSymbol(
         line=node.line,
         library=named,
         prefix=default.get("Reference", ""),
@@ -252,7 +252,7 @@ def _placed(node: Node, library: dict[str, Node], by_value: bool) -> Placed:
     )
 
 
-def _transform(node: Node) -> tuple[int, int, int, int, int, int]:
+def _transform(node: BracketNode) -> tuple[int, int, int, int, int, int]:
     at = node.first("at")
     x, y = _point(at)
     turn = _number(at.words[2]) % 360 if at is not None and len(at.words) > 2 else 0.0
@@ -264,10 +264,10 @@ def _transform(node: Node) -> tuple[int, int, int, int, int, int]:
     return x, y, mx * xx, mx * xy, my * yx, my * yy
 
 
-def _pin(node: Node, place: tuple[int, int, int, int, int, int], power: bool, value: str) -> Pin:
+def _pin(node: BracketNode, place: tuple[int, int, int, int, int, int], power: bool, value: str) -> SheetPin:
     px, up = _at(node)
     x, y, xx, xy, yx, yy = place
     at = (x + xx * px - xy * up, y + yx * px - yy * up)
     name = node.word("name")
     names = node.words[:1] == ["power_in"] and (power or node.says("hide"))
-    return Pin(node.word("number"), "" if name == "~" else name, at, ((power and value) or name) if names else "")
+    return SheetPin(node.word("number"), "" if name == "~" else name, at, ((power and value) or name) if names else "")
