@@ -152,7 +152,7 @@ def train(
 def _slopes(p: Parameters, x: Floats, y: np.ndarray, bits: int) -> tuple[dict[str, Floats], int]:
     """Of the loss of a batch by every parameter, and how many samples are right."""
     network = p.network(bits)
-    # Else nothing is to be differentiated: this batch sees the weights as they are.
+    # Where it is not unique nothing can be differentiated: this batch sees the weights as they are.
     if bits and not certify_network(network).unique:
         network = p.network()
     z, _ = split(network.stages[0], x, 100, 1.0 / math.sqrt(p.m * np.linalg.norm(network.stages[0].H, 2)), 1e-5)
