@@ -60,10 +60,10 @@ def test_watts_are_those_of_the_supplies_everywhere(limit, wave):
     assert shares["resistors"] == pytest.approx([25e-3, 9e-3], rel=1e-4)
     survey = Survey(circuit)
     survey.add(point.drives, point.node_voltages, point.branch_currents)
-    assert survey.found().watts_max == pytest.approx(wanted[0], rel=1e-4)
+    assert survey.feasibility().watts_max == pytest.approx(wanted[0], rel=1e-4)
     survey = Survey(circuit)
     survey.add(point.drives, point.node_voltages)
-    assert survey.found().watts_max == pytest.approx(wanted[0], rel=1e-4)
+    assert survey.feasibility().watts_max == pytest.approx(wanted[0], rel=1e-4)
 
 
 def test_outputs_give_what_current_sources_take_from_them(wave):

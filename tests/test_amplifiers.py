@@ -443,8 +443,8 @@ def test_power_counts_what_amplifiers_take_from_their_supplies(wave):
     point = wave.operate(circuit, np.array([[5.0]]))
     survey.add(point.drives, point.node_voltages, point.branch_currents)
     # 1 mA from ±12 V, and the load's 5 mA from the positive one, whatever of it becomes of use.
-    assert survey.found().watts_max == pytest.approx(24e-3 + 12.0 * 5e-3, rel=1e-4)
-    assert survey.found().supply_volts == 12.0
+    assert survey.feasibility().watts_max == pytest.approx(24e-3 + 12.0 * 5e-3, rel=1e-4)
+    assert survey.feasibility().supply_volts == 12.0
 
 
 def test_the_cheapest_that_is_exact_enough_is_chosen_and_says_why():

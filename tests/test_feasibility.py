@@ -190,7 +190,9 @@ def test_source_currents_are_those_of_the_equations(name, wave):
     survey.add(point.drives, point.node_voltages, point.branch_currents)
     for kind, amperes in wanted.items():
         assert survey._sources[kind] == pytest.approx(amperes, rel=1e-6, abs=1e-12)
-    assert survey.found().watts_median == pytest.approx(np.median(dissipated(circuit, point.node_voltages)), rel=1e-9)
+    assert survey.feasibility().watts_median == pytest.approx(
+        np.median(dissipated(circuit, point.node_voltages)), rel=1e-9
+    )
 
 
 def test_sources_on_sources_and_a_floating_one_have_their_currents():
@@ -215,7 +217,7 @@ def test_an_engine_that_does_not_tell_currents_leaves_them_unknown(wave):
     survey = Survey(circuit)
     point = wave.operate(circuit, DRIVES[:, :3])
     survey.add(point.drives, point.node_voltages)
-    found = survey.found()
+    found = survey.feasibility()
     assert found.largest_source_amperes is None
     assert "source current" not in found.sentence()
 
@@ -241,7 +243,7 @@ def test_what_is_clipped_is_counted():
     assert Units(np.zeros(2), np.ones(2)).clipped(1e200 * rows) == 0
     circuit = one_diode(limit=1.5)
     assert np.abs(drawn_drives(circuit)).max() == 1.5
-    assert Survey(circuit).found(clipped=2).sentence().endswith("within all ratings; 2 values clipped")
+    assert Survey(circuit).feasibility(clipped=2).sentence().endswith("within all ratings; 2 values clipped")
 
 
 def test_quantities_are_those_of_an_engineer():

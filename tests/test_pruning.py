@@ -138,7 +138,7 @@ def test_sources_that_nothing_uses_are_no_parts(tmp_path):
     volts = left.voltage_sources.values.copy()
     volts[nodes.index("x0_p")] = 40.0
     survey = Survey(left.with_values("voltage_sources", volts))
-    assert survey.found().supply_volts == 5.0
+    assert survey.feasibility().supply_volts == 5.0
 
 
 def test_a_fan_in_is_of_the_best_before_each_node():

@@ -361,7 +361,7 @@ def test_outputs_that_no_input_reaches_are_told():
     at_last = np.isin(ends, [circuit.nodes.index(name) for name in ("y1_p", "y1_n")]).any(axis=1)
     alone = without(replace(circuit, trainable=np.ones(len(ends), bool)), ~at_last | biased)
     assert deaf(alone) == ["y1"]
-    told = Survey(alone).found()
+    told = Survey(alone).feasibility()
     assert "NO INPUT REACHES y1" in told.sentence()
     assert told.to_json()["outputs_without_inputs"] == ["y1"]
 

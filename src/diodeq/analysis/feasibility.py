@@ -26,4 +26,4 @@ def feasibility(
     for point in batches(simulator, circuit, drives):
         survey.add(point.drives, point.node_voltages, point.branch_currents)
         saturation.add(point.node_voltages)
-    return replace(survey.found(clipped), saturated=saturation.found())
+    return replace(survey.feasibility(clipped), saturated=saturation.found())

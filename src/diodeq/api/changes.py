@@ -97,7 +97,7 @@ def quantize_at_cost(
             quantized = quantize(circuit, rungs, float(scale))
         survey = Survey(quantized.circuit, made_of=rungs.single)
         moved = cost(engine, circuit, quantized.circuit, drives, known, survey)
-        return Exchanged(quantized.circuit, moved, survey.found(clipped), engine.version, quantized)
+        return Exchanged(quantized.circuit, moved, survey.feasibility(clipped), engine.version, quantized)
 
 
 def prune_at_cost(
@@ -171,7 +171,7 @@ def prune_at_cost(
     if not stays:
         note = f"pruned from {counted(len(before.resistors), 'resistor')} to {len(after.resistors):,}"
         after = replace(after, notes=(*after.notes, note))
-    return Changed(after, moved, survey.found(clipped), version)
+    return Changed(after, moved, survey.feasibility(clipped), version)
 
 
 def _pruning(usual: Recipe, circuit: Circuit, series: str) -> Recipe:

@@ -119,6 +119,6 @@ def report_circuit(
     )
     survey, point = Survey(circuit), found.point
     survey.add(point.drives, point.node_voltages, point.branch_currents)
-    feasible = survey.found(circuit.scaling.clipped(rows))
+    feasible = survey.feasibility(circuit.scaling.clipped(rows))
     page = circuit_page(circuit, found, feasible, found.engine, command, digests)
     return Page(page, {**found.to_json(), "feasibility": feasible.to_json()})

@@ -220,7 +220,7 @@ class Survey:
         parts = np.split(currents, np.cumsum([*self._holding.values()])[:-1], axis=1)
         return dict(zip(self._holding, parts, strict=True))
 
-    def found(self, clipped: int = 0) -> Feasibility:
+    def feasibility(self, clipped: int = 0) -> Feasibility:
         """What all that was told comes to; ``clipped`` values of the samples were beyond the circuit's limit."""
         circuit = self._circuit
         conductive = [kind for kind, spec in kinds_of(circuit).items() if spec.conductive]

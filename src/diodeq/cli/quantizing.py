@@ -96,12 +96,12 @@ class PartOptions:
         low, high = (0.0, np.inf) if self.ohms is None else siemens(self.ohms)
         return ladder(f"{named[0]}:{self.pairs}" if self.pairs else named[0], low, high)
 
-    def apply(self, circuit: Circuit, file: Path, found: Ladder, **asked: Any) -> Exchanged:
+    def apply(self, circuit: Circuit, file: Path, rungs: Ladder, **asked: Any) -> Exchanged:
         """The quantized circuit of a ``file`` and what it costs; ``asked`` says of what simulator."""
         scale = self.scale if self.scale == "auto" else _number(self.scale)
         rows, labels = self._rows(circuit, file)
         return quantize_at_cost(
-            circuit, found, scale=scale, inputs=rows, labels=quantities_of(circuit, labels), **asked
+            circuit, rungs, scale=scale, inputs=rows, labels=quantities_of(circuit, labels), **asked
         )
 
     def drives(self, circuit: Circuit, file: Path) -> tuple[Floats, Labels | None, int]:
@@ -163,12 +163,12 @@ def words(changed: Exchanged, drawn: bool) -> str:
     return "\n".join(lines)
 
 
-def moved(found: Cost, outputs: int, drawn: bool, simulator: str) -> str:
+def moved(cost: Cost, outputs: int, drawn: bool, simulator: str) -> str:
     """How far so many outputs move, over samples that were drawn at random or given."""
-    kept = "" if outputs < 2 else f"; {percent(found.agreement)} keep their highest output"
+    kept = "" if outputs < 2 else f"; {percent(cost.agreement)} keep their highest output"
     return (
-        f"outputs move by {found.rms:.3g} V rms ({change(found.relative)}), {found.largest:.3g} V at most,"
-        f" over {counted(found.samples, 'sample')} {'drawn at random' if drawn else 'given'}{kept} ({simulator})"
+        f"outputs move by {cost.rms:.3g} V rms ({change(cost.relative)}), {cost.largest:.3g} V at most,"
+        f" over {counted(cost.samples, 'sample')} {'drawn at random' if drawn else 'given'}{kept} ({simulator})"
     )
 
 

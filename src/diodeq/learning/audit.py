@@ -43,13 +43,13 @@ class Agreement:
     largest_error: float
 
     @staticmethod
-    def of(found: Floats, exact: Floats) -> Agreement:
+    def of(gradient: Floats, exact: Floats) -> Agreement:
         """Of two gradients float64[n]."""
-        length, wanted = float(np.linalg.norm(found)), float(np.linalg.norm(exact))
+        length, wanted = float(np.linalg.norm(gradient)), float(np.linalg.norm(exact))
         if wanted == 0.0:
             return Agreement(np.nan, np.nan, np.nan)
-        cosine = float(found @ exact) / (length * wanted) if length else 0.0
-        return Agreement(cosine, length / wanted, float(np.max(np.abs(found - exact)) / np.max(np.abs(exact))))
+        cosine = float(gradient @ exact) / (length * wanted) if length else 0.0
+        return Agreement(cosine, length / wanted, float(np.max(np.abs(gradient - exact)) / np.max(np.abs(exact))))
 
 
 @dataclass(frozen=True)

@@ -257,7 +257,7 @@ def summarize(
     for point in batches(simulator, circuit, circuit.scaling.to_volts(data.x_test)):
         survey.add(point.drives, point.node_voltages, point.branch_currents)
         found.append(point.outputs)
-    feasible = survey.found(circuit.scaling.clipped(data.x_test))
+    feasible = survey.feasibility(circuit.scaling.clipped(data.x_test))
     key = TASKS[data.task].measure.key
     return {
         "data": experiment.data,

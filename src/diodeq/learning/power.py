@@ -99,16 +99,16 @@ class Steering:
         self._simulator, self._target, self._share, self._trims = simulator, target, SHARE / steps, trims
         self._batches = 0
 
-    def joined(self, found: Gradient, circuit: Circuit, drives: Floats) -> tuple[Gradient, float]:
+    def joined(self, gradient: Gradient, circuit: Circuit, drives: Floats) -> tuple[Gradient, float]:
         """The gradient of a batch with that of its power, and what to multiply the conductances by first."""
         if not self.weight:
-            return found, 1.0
+            return gradient, 1.0
         trim = 1.0
         if self._batches % SHARE == 0:
-            self._warmed = power_gradient(self._simulator, found.point or self._simulator.operate(circuit, drives))
+            self._warmed = power_gradient(self._simulator, gradient.point or self._simulator.operate(circuit, drives))
             trim = self._steer(self._warmed.watts, has_content(circuit))
         self._batches += 1
-        return replace(found, conductances=found.conductances + self.weight * self._warmed.gradient), trim
+        return replace(gradient, conductances=gradient.conductances + self.weight * self._warmed.gradient), trim
 
     def _steer(self, watts: float, scales: bool) -> float:
         if not self._target:

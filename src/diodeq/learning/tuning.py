@@ -51,10 +51,10 @@ class Answers:
     accuracy: float
 
     @staticmethod
-    def of(found: Floats, wanted: Floats, labels: Labels) -> Answers:
+    def of(outputs: Floats, wanted: Floats, labels: Labels) -> Answers:
         """Of outputs float64[B, n_out] where ``wanted`` are the network's."""
         largest = float(np.abs(wanted).max(initial=0.0)) or 1.0
-        off, decided = found - wanted, found.argmax(axis=1)
+        off, decided = outputs - wanted, outputs.argmax(axis=1)
         return Answers(
             float(np.abs(off).max(initial=0.0)) / largest,
             float(np.sqrt(np.mean(off**2))) / largest,

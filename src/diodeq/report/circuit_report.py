@@ -23,13 +23,13 @@ from diodeq.report.parts import feasible, parts_section
 def circuit_page(
     circuit: Circuit,
     verification: Verification,
-    found: Feasibility,
+    feasibility: Feasibility,
     engine: str,
     command: str,
     digests: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """The report as one HTML page; ``found`` is what the circuit asks for, ``engine`` solved it, ``command``, if any,
-    wrote the page; ``digests`` names what it read."""
+    """The report as one HTML page; ``feasibility`` is what the circuit asks for, ``engine`` solved it, ``command``, if
+    any, wrote the page; ``digests`` names what it read."""
     levels = verification.levels
     samples = counted(len(levels["network"][-1]), "sample")
     agreement, score = verification.agreement(), verification.score()
@@ -50,7 +50,7 @@ def circuit_page(
     made = "compiled from a network" if verification.certificate is not None else "with the network extracted from it"
     lead = (
         f"A circuit {made}, and solved at device level. Errors are relative to the largest value of"
-        f" their stage; the circuit was solved in {engine}. {feasible(found)}"
+        f" their stage; the circuit was solved in {engine}. {feasible(feasibility)}"
     )
     rows = [
         ("circuit, SHA-256", circuit_digest(circuit)),

@@ -116,16 +116,16 @@ def _draw_current(axes: Axes, points: DevicePoints) -> None:
     axes.set(xlabel="diode voltage", ylabel="|current|", title="I–V curve")
 
 
-def fit_figure(activation: Activation, found: Sequence[Proposal]) -> Figure:
+def fit_figure(activation: Activation, proposals: Sequence[Proposal]) -> Figure:
     """What elements induce over the formula they were fitted to, and by how much each misses it; in units."""
     if activation.name == "sigmoid":
         activation = Activation("tanh")
     with style():
         figure = Figure(figsize=(9.2, 3.8), layout="constrained")
         left, right = figure.subplots(1, 2)
-        x = found[0].x
+        x = proposals[0].x
         left.plot(x, activation(x), ":", color=GREY, linewidth=2.0, label=str(activation))
-        for each, color in zip(found, (BLUE, RED, GREEN), strict=False):
+        for each, color in zip(proposals, (BLUE, RED, GREEN), strict=False):
             left.plot(x, each.found, color=color, label=label(f"{each.structure}, {each.part.name}"))
             right.plot(x, each.found - activation(x), color=color)
         left.set(xlabel="x", ylabel="σ(x)", title="activation")

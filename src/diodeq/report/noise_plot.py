@@ -10,10 +10,10 @@ from diodeq.analysis.noise import NoiseFigures
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 
 
-def noise_figure(found: NoiseFigures) -> Figure:
+def noise_figure(figures: NoiseFigures) -> Figure:
     """The noisiest row: densities of all outputs, the noisiest in blue, and its rms up to each frequency."""
-    spectrum = found.spectrum
-    f, worst = spectrum.frequencies, int(found.rms[found.noisiest].argmax())
+    spectrum = figures.spectrum
+    f, worst = spectrum.frequencies, int(figures.rms[figures.noisiest].argmax())
     with style():
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         axes = figure.subplots()
@@ -21,7 +21,7 @@ def noise_figure(found: NoiseFigures) -> Figure:
             if density.any():
                 axes.loglog(f, density, color=BLUE if k == worst else GREY, linewidth=1.6 if k == worst else 0.8)
         axes.yaxis.set_major_formatter(EngFormatter(unit="V/√Hz"))
-        axes.set(xlabel=f"frequency, row {found.noisiest + 1} (the noisiest)", ylabel="density, the largest in blue")
+        axes.set(xlabel=f"frequency, row {figures.noisiest + 1} (the noisiest)", ylabel="density, the largest in blue")
         tidy(axes)
         density = spectrum.densities[worst]
         summed = np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(f)))

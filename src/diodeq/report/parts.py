@@ -12,9 +12,9 @@ from diodeq.report.page import PageSection, PageTable
 from diodeq.report.quantities import quantity
 
 
-def feasible(found: Feasibility) -> str:
+def feasible(feasibility: Feasibility) -> str:
     """Whether the circuit can be built, as a sentence for the top of a page."""
-    words = found.sentence()
+    words = feasibility.sentence()
     return f"{words[0].upper()}{words[1:]}."
 
 

@@ -14,8 +14,8 @@ from diodeq.report.figures import BLUE, RED, label, style, tidy
 POINTS, QUANTITIES = 1200, 6
 
 
-def quantity_figure(found: Floats, wanted: Floats, names: Sequence[str]) -> Figure:
-    """``found`` over ``wanted``, both float64[n, k] in the user's units, and below the difference, one column each."""
+def quantity_figure(outputs: Floats, wanted: Floats, names: Sequence[str]) -> Figure:
+    """``outputs`` over ``wanted``, both float64[n, k] in the user's units, below the difference, one column each."""
     shown = min(len(names), QUANTITIES)
     chosen = np.random.default_rng(0).permutation(len(wanted))[:POINTS]
     with style():
@@ -23,7 +23,7 @@ def quantity_figure(found: Floats, wanted: Floats, names: Sequence[str]) -> Figu
         panels = figure.subplots(2, shown, squeeze=False, height_ratios=(3, 1), sharex="col")
         for k in range(shown):
             upper, lower = panels[:, k]
-            truth, values = wanted[chosen, k], found[chosen, k]
+            truth, values = wanted[chosen, k], outputs[chosen, k]
             ends = [truth.min(), truth.max()]
             upper.plot(ends, ends, color=RED, linewidth=1)
             lower.axhline(0.0, color=RED, linewidth=1)

@@ -156,7 +156,7 @@ def gather(path: Path, simulator: Simulator) -> Evidence:
         initial=initial,
         engine=simulator.version,
         outputs=np.concatenate(outputs),
-        feasible=survey.found(circuit.scaling.clipped(data.x_test)),
+        feasible=survey.feasibility(circuit.scaling.clipped(data.x_test)),
         point=point,
         power=dissipation(point.circuit, point.node_voltages),
         gradients=(exact, differences),
