@@ -95,6 +95,7 @@ TWICE = {
     "Block",  # a package with its capacitors, a dense block of resistors
     "Calibrated",  # a bench: what a calibration comes to, what a description holds of it
     "Diodes",  # of a bench that deviate, of a circuit as one-ports
+    "Surroundings",  # of a node in a proof, of a board
 }
 # What `import diodeq` calls as the room below does that it hands on to.
 HANDED_ON = {
