@@ -502,6 +502,41 @@ def test_kicad_writes_gerbers(tmp_path):
     assert {".gtl", ".gbl", ".gm1", ".drl", ".csv"} <= made
 
 
+DUAL = "out1 1- 1+ V- 2+ 2- out2 V+"
+QUAD = "out1 1- 1+ V+ 2+ 2- out2 out3 3- 3+ V- 4+ 4- out4"
+REGISTER = "QB QC QD QE QF QG QH GND QH' SRCLR SRCLK RCLK OE SER QA VCC"
+
+
+@pytest.mark.parametrize("name", ["LM358", "TL074", "74HC595"])
+def test_pins_are_what_data_sheets_have(name):
+    case = build(driven(layered(), False, True, name), "b") if name != "74HC595" else made("shift registers")
+    part = next(part for part in case.parts if part.value == name)
+    wanted = {"LM358": DUAL, "TL074": QUAD, "74HC595": REGISTER}[name].split()
+    called = {pin.number: pin.name for pin in part.symbol.pins}
+    assert [called[str(pin)] for pin in range(1, len(wanted) + 1)] == wanted
+    supplies = {called[pin]: net for pin, net in part.nets if called[pin] in ("V+", "V-", "VCC", "GND")}
+    high, low = ("pot.plus", "pot.minus") if name == "74HC595" else ("amp_plus", "amp_minus")
+    assert supplies in ({"V+": high, "V-": low}, {"VCC": high, "GND": low})
+    if name == "74HC595":
+        assert [net for pin in "ABCDEFGH" for number, net in part.nets if called[number] == f"Q{pin}"] == [
+            f"cs.{k}" for k in range(1, 9)
+        ]
+    # Counter-clockwise, seen from above, from the upper left.
+    pads = {int(pad.number): (pad.x, -pad.y) for pad in part.package.pads}
+    ring = [pads[pin] for pin in range(1, len(pads) + 1)]
+    assert ring[0] == (min(x for x, _ in ring), max(y for _, y in ring))
+    assert sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise([*ring, ring[0]])) > 0
+    assert all(a[1] > b[1] for a, b in pairwise(ring[: len(ring) // 2]))
+
+
+@pytest.mark.parametrize("case", ["amplifiers", "diodes with three pins"])
+def test_pads_are_turned_with_their_footprints(case):
+    for footprint in parsed(made(case).files["b.kicad_pcb"]).all("footprint"):
+        turn = [*footprint.first("at").words, "0"][2]
+        for pad in footprint.all("pad"):
+            assert [*pad.first("at").words, "0"][2] == turn
+
+
 def test_ways_from_pins_to_heights_turn_without_meeting():
     random = np.random.default_rng(1)
     for _ in range(50):
