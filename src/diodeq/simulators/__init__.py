@@ -1,16 +1,21 @@
 """The engines. Each follows the ``Simulator`` protocol of ``base.py``."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from diodeq.errors import UsageError
 from diodeq.plugins import Registry, trusted
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators.added import PARTS, AddedSimulator
 from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
-from diodeq.simulators.bench import BenchSimulator, described
 from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.simulators.wave import WaveSimulator
+
+if TYPE_CHECKING:
+    from diodeq.simulators.bench import BenchSimulator
 
 BENCH = "bench"
 """The engine that is named with a description of what is on the table, so it is none without"""
@@ -27,6 +32,8 @@ def _wave(*options: str, workers: int | None, time_limit: float) -> WaveSimulato
 
 
 def _bench(*options: str, workers: int | None, time_limit: float) -> BenchSimulator:
+    from diodeq.simulators.bench import BenchSimulator, described  # what it needs, other engines do not
+
     makes: dict[str, Callable[..., Simulator]] = {"ngspice": _ngspice, "wave": _wave}
     found = [each for each in options[1:] if each in makes]
     if len(found) > 1:
