@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.analysis.proved_and_seen import ProvedAndSeen, prove_and_see
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.feasibility import Feasibility
@@ -33,6 +34,8 @@ from diodeq.simulators.base import OperatingPoint, Simulator, batches
 CLOSELY = 1024
 # Of the gradient check: four simulations per conductance.
 CHECKED_SAMPLES, CHECKED_CONDUCTANCES = 4, 60
+# Samples that are certified, and boards at each tolerance.
+PROVED, BOARDS = 200, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,8 @@ class Evidence:
     ``initial`` is the circuit before training, or None where it cannot be rebuilt; ``outputs`` float64[n_test, n_out]
     are the volts of every held-out sample and ``feasible`` what the circuit asks for over them; ``point`` is the
     operating point of the first ``CLOSELY`` of them and ``power`` what they dissipate; ``gradients`` are hardware
-    linearization's and finite differences' of the run's loss for some conductances.
+    linearization's and finite differences' of the run's loss for some conductances. ``certified`` is of classes and
+    circuits of which anything is proved.
     """
 
     path: Path
@@ -60,6 +64,7 @@ class Evidence:
     point: OperatingPoint
     power: tuple[Share, ...]
     gradients: tuple[Floats, Floats]
+    certified: ProvedAndSeen | None
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -108,6 +113,7 @@ class Evidence:
             "watts_per_inference": float(sum(s.watts.mean() for s in self.power)),
             "gradient_error": self.gradient_error,
             "feasibility": self.feasible.to_json(),
+            "certified": [each.to_json() for each in self.certified.proved] if self.certified else None,
             "netlist_sha256": self.netlist_digest,
         }
 
@@ -160,6 +166,9 @@ def gather(path: Path, simulator: Simulator) -> Evidence:
         point=point,
         power=dissipation(point.circuit, point.node_voltages),
         gradients=(exact, differences),
+        certified=prove_and_see(circuit, drives[:PROVED], data.y_test[:PROVED].astype(np.int64), simulator, BOARDS)
+        if data.classes
+        else None,
     )
 
 

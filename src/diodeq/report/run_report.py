@@ -16,6 +16,7 @@ from diodeq.circuit.power import groups
 from diodeq.netlist.listing import circuit_digest
 from diodeq.printable import counted, percent
 from diodeq.report import class_plots, conductance_plot, quantity_plot, run_plots, training_plot
+from diodeq.report.certified_plot import certified_section
 from diodeq.report.figures import inline, style
 from diodeq.report.page import Code, Fact, PageSection, PageTable, Picture, render
 from diodeq.report.parts import feasible, parts_section
@@ -55,6 +56,7 @@ def run_page(evidence: Evidence, command: str, unset: Sequence[str] = ()) -> str
         _decisions(evidence) if evidence.data.classes else _quantities(evidence),
         _conductances(evidence),
         *_schematic(circuit),
+        *([certified_section(evidence.certified)] if evidence.certified else []),
         _operation(evidence),
         _gradient(evidence),
         _power(evidence),
