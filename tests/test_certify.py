@@ -21,6 +21,8 @@ from diodeq.circuit.proof import attainable
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.diode.model import DiodeModel
+from diodeq.devices.hardware.technology import variation_of
+from diodeq.devices.hardware.variation import Variation
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError, UsageError
 from diodeq.simulators import create
@@ -429,6 +431,12 @@ def test_a_diode_near_its_breakdown_has_no_bound_over_temperatures(wave):
     for box, bounded in ((Box(0.01), True), (Box(0.01, cold=20.0, hot=25.0), False)):
         found = enclosures(circuit, box, drives, wave)[1]
         assert found.bounded.tolist() == [bounded]
+
+
+def test_training_by_certificate_is_on_the_worst_boards():
+    assert variation_of("certified:tolerance=5%") == Variation(tolerance=0.05, shape="worst")
+    with pytest.raises(UsageError, match="not a variation"):
+        variation_of("certified:5%")
 
 
 def test_what_cannot_be_bounded_is_refused(wave):

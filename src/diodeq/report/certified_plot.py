@@ -33,6 +33,8 @@ def certified_figure(found: Sequence[Certified], seen: Sequence[Floats] = ()) ->
             axes.plot(places, middle, "-", color=RED)
             axes.text(0.03, 0.13, "boards that were tried", color=RED, transform=axes.transAxes)
             axes.set_xscale("log")
+            axes.set_xticks(places, [f"{each:g}" for each in places])
+            axes.minorticks_off()
         axes.text(0.03, 0.04, "decided rightly by every board", color=BLUE, transform=axes.transAxes)
         accuracy = order[0].accuracy
         if accuracy is not None:

@@ -98,10 +98,16 @@ def presets() -> MappingProxyType[str, Technology]:
     )
 
 
+CERTIFIED = "certified:"
+
+
 def variation_of(text: str) -> Variation:
-    """The variation of the technology called ``text``, or the one that ``text`` spells (`Variation.parse`).
+    """The variation of the technology called ``text``, or the one that ``text`` spells (`Variation.parse`); after
+    ``certified:`` with every resistor at the worst end of its tolerance, to first order what a certificate bounds.
 
     Raises:
         UsageError: it is neither.
     """
+    if text.startswith(CERTIFIED):
+        return Variation.parse(f"shape=worst,{text.removeprefix(CERTIFIED)}")
     return Variation.parse(text) if "=" in text else get(text).variation
