@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from diodeq.api.units import labels_in, volts_of
 from diodeq.benches.calibrate import Calibration, checked, joined
 from diodeq.benches.calibrate import calibrate as calibrate_body
+from diodeq.benches.frequency import Spectrum, spectrum
+from diodeq.benches.probes import Probes
+from diodeq.benches.probes import probes as ordered
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check as demand_sound
+from diodeq.learning.losses import usual
+from diodeq.simulators import create
 from diodeq.simulators.bench import Description, described
 from diodeq.simulators.bench.belief import Belief
 from diodeq.simulators.bench.engine import body_of
 from diodeq.simulators.bench.writing import written
+from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.simulators.wave import WaveSimulator
 
 CHECKS = 4
@@ -93,3 +102,91 @@ def calibrate(
         finally:
             body.close()
     return Calibrated(found, checks)
+
+
+def probes(
+    circuit: Circuit,
+    inputs: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    tolerance: float = 0.2,
+    noise: float = 1e-3,
+    boards: int = 3,
+    seed: int = 0,
+    units: str = "network",
+    simulator: str = "wave",
+    on_step: Callable[[int, int, str], None] | None = None,
+) -> Probes:
+    """Which nodes to read first where not all can be: those that leave the least error in the gradient.
+
+    Args:
+        circuit: with outputs, which are always read.
+        inputs: float64[B, n_in].
+        labels: class numbers int[B] or quantities; half the squared outputs are the loss without.
+        tolerance: of the resistors on the bench, within ±.
+        noise: volts of a reading.
+        boards: drawn at random to measure with.
+        seed: of these.
+        units: of inputs and quantities.
+        simulator: the engine.
+        on_step: called with how many boards are done.
+
+    Raises:
+        InputError: a number that is not possible, or nothing to choose from.
+
+    Example:
+        >>> import diodeq
+        >>> from diodeq.api.bench_studies import probes
+        >>> found = probes(diodeq.layered((2, 4, 2)), [[1.0, -1.0]], [0], boards=1)
+        >>> len(found.nodes), bool(found.expected[0] > found.expected[-1])
+        (8, True)
+    """
+    drives, known = volts_of(circuit, inputs, units), labels_in(circuit, labels, units)
+    loss = usual(known, circuit.scaling.output_scale)
+    with create(simulator) as engine:
+        return ordered(engine, circuit, drives, loss, tolerance, noise, boards=boards, seed=seed, on_board=on_step)
+
+
+def frequency(
+    circuit: Circuit,
+    inputs: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    wiring: float = 2e-12,
+    load: float = 10e-12,
+    low: float = 1.0,
+    high: float = 1e9,
+    check: bool = False,
+    units: str = "network",
+    simulator: str = "wave",
+    on_step: Callable[[int, int, str], None] | None = None,
+) -> Spectrum:
+    """How fast a gradient can be read: its error when the currents are a tone, from ``low`` to ``high`` Hz.
+
+    Args:
+        circuit: a reciprocal one.
+        inputs: float64[B, n_in].
+        labels: class numbers int[B] or quantities; half the squared outputs are the loss without.
+        wiring: farads at every end of a part.
+        load: farads at every node that an output reads.
+        low, high: frequencies.
+        check: compare the first samples with ngspice's ``.ac``.
+        units: of inputs and quantities.
+        simulator: the engine that finds where the circuit settles.
+        on_step: called with how many tones are done.
+
+    Raises:
+        SimulationError: the circuit is not reciprocal.
+
+    Example:
+        >>> import diodeq
+        >>> from diodeq.api.bench_studies import frequency
+        >>> found = frequency(diodeq.layered((2, 4, 2)), [[1.0, -1.0]], [0])
+        >>> bool(1e3 < found.reached[0.01] < found.reached[0.1])
+        True
+    """
+    drives, known = volts_of(circuit, inputs, units), labels_in(circuit, labels, units)
+    loss, farads = usual(known, circuit.scaling.output_scale), (wiring, load)
+    with create(simulator) as engine, ExitStack() as stack:
+        reference = stack.enter_context(NgspiceSimulator(1)) if check else None
+        return spectrum(engine, circuit, drives, loss, farads, (low, high), reference, on_step)

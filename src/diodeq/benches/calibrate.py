@@ -45,7 +45,7 @@ TOLD = 0.5
 """What a reading has to leave of how little was known, for a quantity to count as found"""
 INSIDE = 0.9
 """The part of a pump's compliance within which it counts as a source"""
-SHARES = (1.0, 0.3, 0.1)
+SHARES = (1.0, 1.0, 0.3)
 """Parts of the pumps' range that are tried"""
 
 
@@ -156,12 +156,12 @@ def calibrate(
 def measured(
     body: Body, engine: Simulator, belief: Belief, taps: Ints, rows: int, random: np.random.Generator
 ) -> Setting:
-    """Readings with the taps at codes, inputs at random and in half of the rows pumps too; what is at an end of its
+    """Readings with the taps at codes, inputs at random and in three of four rows pumps too; what is at an end of its
     converter's range, or beyond a pump's reach as far as is believed, does not count."""
     channels = belief.channels
     counts, pump, drive = channels.counts, channels.injections, channels.drives
     drives = random.integers(drive.first, drive.last + 1, (rows, counts["drives"]))
-    part = random.choice(SHARES, (rows, 1)) * (np.arange(rows) % 2)[:, None]
+    part = random.choice(SHARES, (rows, 1)) * (np.arange(rows) % 4 > 0)[:, None]
     pumps = np.rint(random.uniform(pump.first, pump.last, (rows, counts["injections"])) * part).astype(np.int64)
     body.set_taps(taps)
     codes = body.read(drives, pumps)
@@ -173,7 +173,8 @@ def measured(
         point = engine.operate(board, np.hstack([belief.sources(drives), amperes]))
         each = np.maximum(belief.joined.sum(axis=(0, 1)), 1.0)
         reach = np.abs(point.node_voltages[:, channels.free] + amperes / each * own.ohms)
-        pumped = np.abs(channels.injections.decode(pumps)) @ belief.joined.sum(axis=0) > 0.0
+        # What a pump gives at rest stops there too.
+        pumped = (np.abs(pumps) @ belief.joined.sum(axis=0) > 0.0) | (belief.joined.sum(axis=(0, 1)) * own.offset > 0.0)
         inside &= ~((reach > INSIDE * own.compliance) & pumped).any(axis=1)[:, None]
     return Setting(taps, drives, pumps, reads.decode(codes), inside)
 

@@ -65,7 +65,7 @@ def sensitivities(
         through = -np.einsum("brn,dn->brd", inverse, ports)
         by_saturation, by_emission = (slopes or Slopes(belief))(_branch(volts, board.diodes.terminals)[:, 0])
         found["saturations"] = through * by_saturation[:, None, :]
-        found["emissions"] = (through * by_emission[:, None, :]).sum(axis=2, keepdims=True)
+        found["emissions"] = through * by_emission[:, None, :]
     read = volts[:, channels.read]
     if early:
         left, falling = (each[:-1, :, None] for each in unsettled(point, channels))

@@ -147,6 +147,39 @@ def noise_deck(
     return DynamicDeck("\n".join(lines) + "\n", marker, [node(k) for k in range(1, len(circuit.nodes))], [])
 
 
+def tone_deck(
+    circuit: Circuit,
+    capacitances: Floats,
+    stimulus: Stimulus,
+    amperes: Floats,
+    band: tuple[float, float],
+    points: int,
+    marker: str,
+) -> DynamicDeck:
+    """The deck that finds what a folded circuit's nodes answer to a tone of currents ``amperes`` float64[N] into them,
+    at ``points`` frequencies of a decade over ``band`` in Hz; the rest as in ``transient_deck``."""
+    currents = [
+        f"ix{k} 0 {node(k)} {shortest(straight)} ac {shortest(tone)}"
+        for k, (straight, tone) in enumerate(zip(stimulus.currents.tolist(), amperes.tolist(), strict=True))
+        if k and (straight or tone)
+    ]
+    volts = [
+        f"vx{k} {node(p)} {node(m)} {shortest(value)}"
+        for k, ((p, m), value) in enumerate(
+            zip(circuit.voltage_sources.terminals.tolist(), stimulus.volts.tolist(), strict=True)
+        )
+    ]
+    lines = [
+        *_static(circuit, capacitances, marker),
+        *currents,
+        *volts,
+        f".options {options(circuit, tolerances_for(circuit))}",
+        f".ac dec {points} {shortest(band[0])} {shortest(band[1])}",
+        ".end",
+    ]
+    return DynamicDeck("\n".join(lines) + "\n", marker, [node(k) for k in range(1, len(circuit.nodes))], [])
+
+
 def _static(circuit: Circuit, capacitances: Floats, marker: str, extra: str = "") -> list[str]:
     _demand_junctions(circuit)
     parts = replace(circuit, voltage_sources=bank("voltage_sources"))

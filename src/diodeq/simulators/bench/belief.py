@@ -160,11 +160,11 @@ class Belief:
 
     def _deviating(self, saturation: float, emission: float) -> tuple[Model, ...]:
         log = self.values["saturations"] + saturation
-        factor = math.exp(float(self.values["emissions"].sum()) + emission)
+        factors = np.exp(self.values["emissions"] + emission).tolist()
         numbers = self.channels.circuit.diodes.values.tolist()
         return tuple(
             deviating(self.channels.circuit.models[at], f"believed-{k}", math.exp(each), factor)
-            for k, (at, each) in enumerate(zip(numbers, log.tolist(), strict=True), 1)
+            for k, (at, each, factor) in enumerate(zip(numbers, log.tolist(), factors, strict=True), 1)
         )
 
     @cached_property
@@ -256,5 +256,5 @@ def spreads(channels: Channels) -> dict[str, Floats]:
         "ends": np.full(counts["taps"], end),
         "fixed": np.full(int((~circuit.mask).sum()), taps.series_tolerance / math.sqrt(3.0)),
         "saturations": np.full(diodes, own.diodes.saturation or SATURATION),
-        "emissions": np.full(min(1, diodes), own.diodes.emission or EMISSION),
+        "emissions": np.full(diodes, own.diodes.emission or EMISSION),
     }

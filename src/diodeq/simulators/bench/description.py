@@ -159,8 +159,8 @@ class Calibrated:
     what it follows (``complements``), of the pumps (all first ends of outputs, then all second), amperes that always
     flow into nodes that no source holds (``leaks``); relative deviations of potentiometers (``tracks``), of what is in
     series with them (``ends``) and of resistors that are not programmed (``fixed``); ohms by which single taps
-    (``tap``, ``code``) deviate from these; logarithms of the diodes' saturation currents over their model's, and of
-    their emission coefficient's.
+    (``tap``, ``code``) deviate from these; logarithms of the diodes' saturation currents and emission coefficients
+    over their model's.
     """
 
     circuit: str = ""

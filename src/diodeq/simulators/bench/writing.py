@@ -9,7 +9,7 @@ from typing import Any
 from diodeq.printable import printable
 from diodeq.simulators.bench.description import Description
 
-_NOT = ("sha256", "options", "log")
+_NOT = ("sha256", "options")
 
 
 def written(description: Description, heading: str = "") -> str:

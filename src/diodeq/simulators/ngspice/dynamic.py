@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit, motion
 from diodeq.circuit.bank import Floats
 from diodeq.errors import SimulationError
-from diodeq.netlist.dynamic import Stimulus, noise_deck, transient_deck
+from diodeq.netlist.dynamic import Stimulus, noise_deck, tone_deck, transient_deck
 from diodeq.netlist.listing import TOLERANCES
 from diodeq.simulators.ngspice.jobs import next_marker
 from diodeq.simulators.ngspice.session import Session
@@ -80,6 +81,33 @@ class Transient:
             (motion.resting(self.circuit, volts[0], _right(self.before), through[0]), ends.off(_right(self.after))),
             (motion.allowed(volts[0], self.tolerance), motion.allowed(volts[-1], self.tolerance)),
         )
+
+
+@dataclass(frozen=True)
+class ToneJob:
+    """What a folded circuit's nodes answer to a tone of currents ``amperes`` [N], at ``points`` frequencies of a decade
+    over ``band``."""
+
+    circuit: Circuit
+    capacitances: Floats
+    stimulus: Stimulus
+    amperes: Floats
+    band: tuple[float, float]
+    points: int
+
+    def run(self, session: Session) -> NDArray[np.complex128]:
+        """Complex [F, N]; raises SimulationError when ngspice fails or stops before the highest frequency."""
+        marker = next_marker()
+        deck = tone_deck(self.circuit, self.capacitances, self.stimulus, self.amperes, self.band, self.points, marker)
+        plots = session.run_each(deck.text, deck.marker, [deck.marker, "frequency", *deck.nodes])
+        found = next((plot for plot in plots if "frequency" in plot), None)
+        if found is None:
+            raise SimulationError("ngspice returned no spectrum", "report this deck")
+        hertz = found["frequency"].real
+        if not hertz[0] <= self.band[0] * (1 + 1e-6) or not hertz[-1] >= self.band[1] * (1 - 1e-6):
+            raise SimulationError("ngspice returned a spectrum that is not whole", "report this deck")
+        answers = [found[name].astype(np.complex128) for name in deck.nodes]
+        return np.stack([np.zeros(len(hertz), np.complex128), *answers], axis=1)
 
 
 @dataclass(frozen=True)

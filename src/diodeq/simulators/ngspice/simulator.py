@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diodeq.arrays import real
 from diodeq.circuit import Circuit, check, transpose
@@ -31,7 +32,7 @@ from diodeq.simulators.base import (
     leveled,
     quiet,
 )
-from diodeq.simulators.ngspice.dynamic import NoiseJob, Transient
+from diodeq.simulators.ngspice.dynamic import NoiseJob, ToneJob, Transient
 from diodeq.simulators.ngspice.jobs import AdjointJob, Answer, Forward, joined, none
 
 # Amperes: with conductances of 1e-7 … 1e-2 S the adjoint voltages are then of the size of the forward ones.
@@ -182,6 +183,28 @@ class NgspiceSimulator(NgspiceBase):
             volts = folded.unfold(heard.node_voltages[None], known[row : row + 1])[0]
             spectra.append(Spectrum(volts, heard.frequencies, heard.densities))
         return spectra
+
+    def tones(
+        self,
+        circuit: Circuit,
+        capacitances: Floats,
+        drives: Floats,
+        injections: Floats,
+        band: tuple[float, float],
+        points: int,
+    ) -> list[NDArray[np.complex128]]:
+        """What node voltages complex[F, N] a tone of currents ``injections`` float64[B, n_out] into the outputs makes,
+        one a row, at ``points`` frequencies of a decade over ``band`` in Hz: ``.ac`` on the folded circuit."""
+        folded, farads = self._small(circuit)[0], real("the capacitances", capacitances)
+        sources = circuit.source_values(drives)
+        known = folded.known_voltages(sources)
+        small = folded.fold_injections(farads[None])[0]
+        amperes = folded.fold_injections(circuit.output_injections(injections))
+        jobs = [
+            ToneJob(folded.circuit, small, stimulus, each, band, points)
+            for stimulus, each in zip(_stimuli(folded, sources, known), amperes, strict=True)
+        ]
+        return [folded.unfold(found.real) + 1j * folded.unfold(found.imag) for found in self.pool.map(jobs)]
 
     def _small(self, circuit: Circuit) -> tuple[Folded, Reduced]:
         """The circuit without driven nodes, and that without purely resistive ones."""
