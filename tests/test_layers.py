@@ -93,7 +93,6 @@ def test_files_stay_small():
 # Two of one name, each known in its own room alone.
 TWICE = {
     "Block",  # a package with its capacitors, a dense block of resistors
-    "Calibrated",  # a bench: what a calibration comes to, what a description holds of it
     "Diodes",  # of a bench that deviate, of a circuit as one-ports
     "Surroundings",  # of a node in a proof, of a board
 }

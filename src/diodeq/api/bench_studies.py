@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from diodeq.api.units import labels_in, volts_of
 from diodeq.benches.calibrate import Calibration, checked, joined
 from diodeq.benches.calibrate import calibrate as calibrate_body
-from diodeq.benches.frequency import Spectrum, spectrum
+from diodeq.benches.frequency import ToneErrors, spectrum
 from diodeq.benches.probes import Probes
 from diodeq.benches.probes import probes as ordered
 from diodeq.circuit import Circuit
@@ -32,7 +32,7 @@ CHECKS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Calibrated:
+class CheckedCalibration:
     """What a calibration found, and if it was checked, by how many volts (root mean square) new readings were missed
     by what was believed before and by what is now, with the circuit's own taps and with taps at random."""
 
@@ -61,7 +61,7 @@ def calibrate(
     seed: int = 0,
     check: bool = False,
     on_step: Callable[[int, int, str], None] | None = None,
-) -> Calibrated:
+) -> CheckedCalibration:
     """Measure what a bench's converters, pumps, taps and diodes deviate by, from its own readings.
 
     Args:
@@ -101,7 +101,7 @@ def calibrate(
                     checks[name] = before, after
         finally:
             body.close()
-    return Calibrated(found, checks)
+    return CheckedCalibration(found, checks)
 
 
 def probes(
@@ -160,7 +160,7 @@ def frequency(
     units: str = "network",
     simulator: str = "wave",
     on_step: Callable[[int, int, str], None] | None = None,
-) -> Spectrum:
+) -> ToneErrors:
     """How fast a gradient can be read: its error when the currents are a tone, from ``low`` to ``high`` Hz.
 
     Args:

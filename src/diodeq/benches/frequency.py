@@ -30,7 +30,7 @@ ROWS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
+class ToneErrors:
     """Of gradients read at ``hertz`` float64[F]: their ``errors`` float64[F], norms of what differs from the exact one
     over its norm, and ``cosines`` float64[F] with it; ``reached``: at how many hertz the error comes to a share, None
     where it does not; ``apart``: by how much ngspice's gradients differ, over the exact one's norm, None if not asked.
@@ -64,7 +64,7 @@ def spectrum(
     band: tuple[float, float],
     reference: NgspiceSimulator | None = None,
     on_tone: Callable[[int, int, str], None] | None = None,
-) -> Spectrum:
+) -> ToneErrors:
     """Gradients that a tone at the outputs reads in phase, for input volts ``drives`` float64[B, n_in].
 
     Args:
@@ -114,7 +114,7 @@ def spectrum(
     if reference is not None:
         rows = slice(0, ROWS)
         apart = _apart(reference, circuit, point, injections[rows], farads, hertz, lambda f: read(f, rows))
-    return Spectrum(hertz, errors, cosines, reached, apart, len(drives))
+    return ToneErrors(hertz, errors, cosines, reached, apart, len(drives))
 
 
 def _reached(error: Callable[[float], float], hertz: Floats, errors: Floats, share: float) -> float | None:

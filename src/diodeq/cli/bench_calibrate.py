@@ -16,7 +16,7 @@ from diodeq.files import write_atomically
 from diodeq.printable import counted, quantity
 
 if TYPE_CHECKING:
-    from diodeq.api.bench_studies import Calibrated
+    from diodeq.api.bench_studies import CheckedCalibration
 
 # What is found: its name, what it is called, and its unit ("" for shares).
 _SORTS = (
@@ -74,7 +74,7 @@ def calibrate(description: str, circuit: Path, out: Path, codes: int, check: boo
         say("\n".join(_words(found, out)))
 
 
-def _words(made: Calibrated, out: Path) -> Iterator[str]:
+def _words(made: CheckedCalibration, out: Path) -> Iterator[str]:
     found = made.found
     before, after = found.missed
     yield (

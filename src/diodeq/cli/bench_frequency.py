@@ -17,7 +17,7 @@ from diodeq.files import write_atomically
 from diodeq.printable import counted, quantity
 
 if TYPE_CHECKING:
-    from diodeq.benches.frequency import Spectrum
+    from diodeq.benches.frequency import ToneErrors
 
 
 @click.command()
@@ -97,7 +97,7 @@ def frequency(
         say("\n".join(_words(found)))
 
 
-def _words(found: Spectrum) -> Iterator[str]:
+def _words(found: ToneErrors) -> Iterator[str]:
     yield f"gradient of {counted(found.samples, 'sample')}, read in phase with a tone of the outputs' currents"
     for share, hertz in found.reached.items():
         where = "nowhere in this band" if hertz is None else f"at {quantity(hertz, 'Hz')}"

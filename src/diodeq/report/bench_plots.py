@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
-from diodeq.benches.frequency import Spectrum
+from diodeq.benches.frequency import ToneErrors
 from diodeq.benches.probes import Probes
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
 
@@ -28,7 +28,7 @@ def probes_figure(found: Probes) -> Figure:
     return figure
 
 
-def frequency_figure(found: Spectrum) -> Figure:
+def frequency_figure(found: ToneErrors) -> Figure:
     """The error of the gradient over the tone's frequency."""
     with style():
         figure = Figure(figsize=(5.6, 3.2), layout="constrained")
