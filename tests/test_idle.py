@@ -74,7 +74,7 @@ def test_a_method_that_finds_no_number_spoils_no_row(engines):
     rows = [0, 1, 3]
     found = engines[0].operate(case.circuit, case.drives[rows]).node_voltages
     np.testing.assert_allclose(found, engines[2].operate(case.circuit, case.drives[rows]).node_voltages, atol=1e-8)
-    with pytest.raises(SimulationError, match="sample 2: .*no operating point") as caught:
+    with pytest.raises(SimulationError, match=r"sample 2: .*no operating point") as caught:
         engines[0].operate(case.circuit, case.drives)
     np.testing.assert_allclose(caught.value.answered.node_voltages[rows], found, rtol=0, atol=1e-9)
 
