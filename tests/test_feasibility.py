@@ -230,7 +230,7 @@ def test_batches_come_to_the_same_as_the_whole(wave):
     whole.add(drives, point.node_voltages)
     for at in range(0, 50, 7):
         pieces.add(drives[at : at + 7], point.node_voltages[at : at + 7])
-    one, other = whole.found().to_json(), pieces.found().to_json()
+    one, other = whole.feasibility().to_json(), pieces.feasibility().to_json()
     assert one["sentence"] == other["sentence"]
     assert one["ratings_exceeded"] > 0
     assert one["static_watts_median"] == pytest.approx(other["static_watts_median"])
