@@ -243,6 +243,10 @@ def test_the_judge_finds_what_is_wrong():
         proof.demand_sound(near)
     with pytest.raises(proof.UnsoundError, match="in pieces"):
         proof.demand_sound(replace(layout, tracks=[each for each in layout.tracks if each is not track]))
+    # 0.15 mm beside a track, where 0.2 is wanted
+    beside = replace(track, net=other.net, x0=track.x0 + 350, x1=track.x1 + 350, y0=track.y0 + 350, y1=track.y1 + 350)
+    with pytest.raises(proof.UnsoundError, match="nearer than 200"):
+        proof.demand_sound(replace(layout, tracks=[track, beside], vias=[], placed=[]))
     first = layout.placed[0]
     with pytest.raises(proof.UnsoundError):
         proof.demand_sound(replace(layout, placed=[*layout.placed, first]))
@@ -389,6 +393,27 @@ def test_boards_of_a_size_share_out_the_parts(tmp_path):
     assert {"b.kicad_sch", "b.kicad_pro", "b-1.kicad_pcb", "b-2.kicad_sch"} <= some.files.keys()
     with pytest.raises(NotRealizableError, match="too small"):
         build(circuit, "b", size=(20.0, 20.0))
+
+
+@pytest.mark.parametrize("asked", [(True, False), (False, True), (True, True)])
+def test_drivers_move_outputs_by_offsets_only(asked):
+    circuit = layered()
+    with create("wave") as engine:
+        wanted, got = (
+            engine.operate(each, drives(circuit)[None]).outputs
+            for each in (circuit, driven(circuit, *asked, "OPA4277"))
+        )
+    assert 0.0 < np.abs(got - wanted).max() < 1e-3
+
+
+def test_currents_are_injected_where_nothing_holds_the_voltage():
+    circuit = layered()
+    outputs = np.array([(1, 0), (2, 0), *circuit.outputs.tolist()])  # a supply and an input
+    nets = {
+        net for part in build(replace(circuit, outputs=outputs, output_names=()), "b").parts for _, net in part.nets
+    }
+    names = [circuit.nodes[node] for node, _ in circuit.outputs.tolist()]
+    assert {net for net in nets if net.startswith("inject.")} == {f"inject.{name}" for name in names}
 
 
 def test_a_board_may_be_turned():

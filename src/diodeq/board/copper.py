@@ -57,7 +57,7 @@ class Via:
 
 @dataclass(frozen=True)
 class Placed:
-    """A part where it is, turned counter-clockwise by ``turn`` degrees: 0, 90, 180 or 270."""
+    """A part where it is, turned by ``turn`` degrees: 0 or 180."""
 
     part: Part
     x: int
@@ -66,13 +66,13 @@ class Placed:
 
     def turned(self, x: int, y: int) -> tuple[int, int]:
         """Where a place of its package is on the board."""
-        across, along = {0: (x, y), 90: (y, -x), 180: (-x, -y), 270: (-y, x)}[self.turn]
-        return self.x + across, self.y + along
+        sign = -1 if self.turn == 180 else 1
+        return self.x + sign * x, self.y + sign * y
 
     def within(self, x: int, y: int) -> tuple[int, int]:
         """Where a place of the board is on its package."""
-        x, y = x - self.x, y - self.y
-        return {0: (x, y), 90: (-y, x), 180: (-x, -y), 270: (y, -x)}[self.turn]
+        sign = -1 if self.turn == 180 else 1
+        return sign * (x - self.x), sign * (y - self.y)
 
     def box(self, box: Box) -> Box:
         """Where a box of its package is on the board."""
