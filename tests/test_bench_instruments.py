@@ -188,15 +188,17 @@ def test_drives_are_at_rest_when_a_file_goes_in_the_middle(tmp_path):
     ("sort", "names", "error", "words"),
     [
         ("reads", ["iio:device2/in_voltage0_raw"], InputError, "names 1 files of reads, and the bench has 2"),
-        ("injections", ["../other"], InputError, "not under"),
-        ("injections", ["/etc/passwd"], InputError, "not under"),
+        ("injections", ["../other"], InputError, "is no channel"),
+        ("injections", ["/etc/passwd"], InputError, "is no channel"),
         ("injections", ["iio:device1/out_voltage9_raw"], SimulatorMissingError, "there is no"),
-        ("taps", ["iio:device0/name", "iio:device0/name"], SimulatorMissingError, "holds no whole number"),
+        ("reads", ["iio:device2/in_text_raw"] * 2, SimulatorMissingError, "holds no whole number"),
     ],
 )
 def test_files_that_are_none_are_one_sentence(tmp_path, sort, names, error, words):
+    link = board(tmp_path)
+    (tmp_path / "iio:device2/in_text_raw").write_text("mcp4251\n")
     with pytest.raises(error, match=words):
-        opened({**board(tmp_path), sort: names}, SPANS)
+        opened({**link, sort: names}, SPANS)
 
 
 def test_drives_are_dropped_when_the_process_is_killed(tmp_path):

@@ -14,6 +14,8 @@ from diodeq.errors import BenchLostError, DiodeqError, InputError
 from diodeq.simulators.bench.links.spans import Ints, Spans
 
 ROOT = "/sys/bus/iio/devices"
+_FILE = re.compile(r"iio:device[0-9]{1,4}/(?:in|out)_[a-z0-9_-]{1,60}_raw")
+"""A description may come from anybody, and names files that are written: nothing else than channels."""
 _RANGE = re.compile(r"\{([0-9]{1,4})\.\.([0-9]{1,4})\}")
 
 
@@ -93,8 +95,10 @@ class IioBody:
         wanted = getattr(self._spans, sort).count
         if len(found) != wanted:
             raise InputError(f"[link] names {len(found)} files of {sort}, and the bench has {wanted}", "name one each")
-        if bad := next((name for name in found if name.startswith("/") or ".." in name.split("/")), None):
-            raise InputError(f"[link] names {bad!r}, which is not under {self._root}", "name files under root")
+        if bad := next((name for name in found if not _FILE.fullmatch(name)), None):
+            raise InputError(
+                f"[link] names {bad!r}, which is no channel", "write it like iio:device0/out_voltage0_raw, under root"
+            )
         return [Path(self._root) / name for name in found]
 
     def _there(self, path: Path) -> None:
