@@ -16,10 +16,10 @@ import pytest
 from diodeq.board import build, proof
 from diodeq.board.brackets import quoted
 from diodeq.board.connectors import turns
-from diodeq.board.copper import LANE, Track, label_box
+from diodeq.board.copper import LANE, Layout, Track, label_box
 from diodeq.board.drivers import driven
 from diodeq.board.lanes import packed
-from diodeq.board.parasitics import Surroundings, realistic
+from diodeq.board.parasitics import Surroundings, leaks_of, realistic
 from diodeq.board.programmable import SERIES, rungs, tables
 from diodeq.board.silk import printed
 from diodeq.board.webs import RESISTIVITY, THICKNESS, webs
@@ -348,6 +348,7 @@ def test_the_parts_list_counts_what_the_board_has():
     resistors = [row for row in rows if row[2] == "resistor 1 %"]
     assert sum(int(row[-1]) for row in resistors) == len(layered().resistors) + 2
     assert {row[1]: row[4] for row in resistors}["47k"] == "Yageo RC0603FR-0747KL"
+    assert {row[1]: row[4] for row in resistors}["1M"] == "Yageo RC0603FR-071ML"
     larger = build(layered(2, 3, 1), "b", chip="0805").files["b-parts.csv"]
     assert ",R_0805,Yageo RC0805FR-0747KL," in larger
     assert "R_0603" not in larger
@@ -464,6 +465,13 @@ def test_boards_share_nets_through_contacts():
         )
     assert len(many.boards) > 1
     assert np.abs(large - wanted).max() > 10.0 * np.abs(small - wanted).max()
+
+
+def test_leakage_is_that_of_squares_side_by_side():
+    tracks = [Track("a", 0, 0, 0, 10_000, 0), Track("b", 0, 0, 700, 10_000, 700), Track("c", 1, 0, 700, 10_000, 700)]
+    found = leaks_of(Layout(tracks=tracks), 1e12)
+    assert found.keys() == {("a", "b")}  # c is on the other side
+    assert found["a", "b"] == pytest.approx(10_200 / 500 / 1e12)  # 10 mm and two round ends, 0.5 mm apart
 
 
 def test_surfaces_leak():

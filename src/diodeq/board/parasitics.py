@@ -196,13 +196,13 @@ def _leaked(built: Built, names: Sequence[str], hubs: _Hubs, surface: float) -> 
     """Siemens between nodes over the surfaces of all boards."""
     numbers, found = {net: node for node, net in enumerate(names)}, defaultdict[tuple[int, int], float](float)
     for b, (_, layout) in enumerate(built.boards):
-        for (first, second), g in _leaks(layout, surface).items():
+        for (first, second), g in leaks_of(layout, surface).items():
             if first in numbers and second in numbers:
                 found[hubs.at(numbers[first], b), hubs.at(numbers[second], b)] += g
     return found
 
 
-def _leaks(layout: Layout, surface: float) -> dict[tuple[str, str], float]:
+def leaks_of(layout: Layout, surface: float) -> dict[tuple[str, str], float]:
     """Siemens between each two nets over the surface: those of copper side by side, nothing shading it."""
     boxes, layers, nets = [], [], []
     for track in layout.tracks:
