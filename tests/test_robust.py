@@ -135,6 +135,7 @@ def test_the_worst_board_has_every_resistor_where_the_loss_rises():
         met.append(board.conductances / circuit.conductances)
         return rule(simulator, board, *given, **named)
 
+    noting.name = "noting"
     with create("wave") as engine:
         found = on_board(noting, technology, np.random.default_rng(5), engine, circuit, DRIVES, loss)
         drawn = rule(engine, circuit, DRIVES, loss)

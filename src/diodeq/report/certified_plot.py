@@ -12,7 +12,7 @@ from diodeq.analysis.proved_and_seen import ProvedAndSeen
 from diodeq.circuit.bank import Floats
 from diodeq.printable import percent
 from diodeq.report.figures import BLUE, GREY, RED, inline, style, tidy
-from diodeq.report.page import Picture, Section, Table
+from diodeq.report.page import PageSection, PageTable, Picture
 
 
 def certified_figure(found: Sequence[Certified], seen: Sequence[Floats] = ()) -> Figure:
@@ -45,7 +45,7 @@ def certified_figure(found: Sequence[Certified], seen: Sequence[Floats] = ()) ->
     return figure
 
 
-def certified_section(found: ProvedAndSeen) -> Section:
+def certified_section(found: ProvedAndSeen) -> PageSection:
     """What no board can change, beside what boards did that were tried."""
     count, boards = len(found.proved[0].kept), len(found.seen[0])
     caption = "Accuracy of every board, proved, and of those that were tried, over the tolerance of all resistors."
@@ -67,4 +67,4 @@ def certified_section(found: ProvedAndSeen) -> Section:
     )
     head = ("resistors", "certified", "lowest seen", "outputs off at most", "farthest seen")
     picture = Picture(inline(certified_figure(found.proved, found.seen), "certified", caption), caption)
-    return Section("Certified decisions", [text], [picture, Table("Proved and seen.", head, rows)])
+    return PageSection("Certified decisions", [text], [picture, PageTable("Proved and seen.", head, rows)])
