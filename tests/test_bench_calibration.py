@@ -172,3 +172,32 @@ def test_the_command_writes_a_description_to_train_with(circuit, tmp_path, capsy
     assert described("new.toml").seed == 2
     assert main([*words[:2], "iriss", *words[3:]]) == 2
     assert "did you mean iris" in capsys.readouterr().err
+
+
+def test_a_session_is_replayed_against_what_is_believed(circuit, found, tmp_path, capsys, monkeypatch):
+    """A calibration explains a session; one whose taps move drifts away from it, and that is said."""
+    monkeypatch.chdir(tmp_path)
+    circuit.save("c.npz")
+    (tmp_path / "known.toml").write_text(found.to_toml())
+    drives = np.random.default_rng(2).uniform(-3, 3, (60, 2))
+    for name, options in (
+        ("still", ()),
+        ("worn", ("taps.drift=0.1", "taps.drift_seconds=1")),
+    ):
+        with monkeypatch.context() as within:
+            within.setenv("DIODEQ_BENCH_LOG", f"{name}.jsonl")
+            bench = BenchSimulator(described("iris", *HIDDEN, *options))
+            bench.operate(circuit, drives)
+            bench.operate(circuit, drives)
+    capsys.readouterr()
+    rms = []
+    for name, against in (("still", "known.toml"), ("worn", "known.toml"), ("still", ":".join(["iris", "seed=7"]))):
+        words = ["bench", "replay", f"{name}.jsonl", against, "--circuit", "c.npz"]
+        assert main([*words, "--json", "--plot", "r.svg"]) == 0
+        channels = json.loads(capsys.readouterr().out)["channels"]
+        rms.append(max(each["rms"] for each in channels))
+        drifts = [abs(each["drift"]) > 4 * each["drift_error"] for each in channels]
+        assert any(drifts) == (name == "worn")
+        assert len(channels[0]["off"]) == 120
+    assert rms[0] < 4e-3 < rms[1] < rms[2]
+    assert (tmp_path / "r.svg").exists()

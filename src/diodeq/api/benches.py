@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from diodeq.benches.model import Expected
 from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
 from diodeq.simulators.bench import Twin, described
@@ -105,8 +106,9 @@ def _differs(own: Any, name: str) -> bool:
 
 
 def replay(log: str | Path, spec: str, circuit: Circuit | None = None) -> dict[str, Any]:
-    """How a logged session with a bench differs from the twin of a description, as a JSON document: for every channel
-    the mean difference, its root mean square and the worst, in volts.
+    """How a logged session with a bench differs from the twin of a description, or of one that was calibrated from what
+    is believed now, as a JSON document: for every channel the mean difference, its root mean square, the worst, and by
+    how much it drifts from the first row to the last with the standard error of that, in volts; ``off`` are all.
 
     Args:
         log: what ``DIODEQ_BENCH_LOG`` had written.
@@ -118,12 +120,19 @@ def replay(log: str | Path, spec: str, circuit: Circuit | None = None) -> dict[s
         InputError: a file cannot be read, or the log is of another bench.
     """
     own = described(*spec.removeprefix("bench:").split(":"))
-    twin = Twin(own, on_table(own, circuit))
-    found, at = log_of.replay(log, twin), twin.channels
+    table = on_table(own, circuit)
+    at = Channels.of(table, own)
+    found = log_of.replay(log, Twin(own, table) if own.calibrated is None else Expected(at))
+    slopes, errors = found.drift
     names = [at.circuit.nodes[node] for node in at.read]
-    columns = {"mean": found.mean, "rms": found.rms, "worst": found.worst}
+    columns = {"mean": found.mean, "rms": found.rms, "worst": found.worst, "drift": slopes, "drift_error": errors}
     channels = [
-        {"node": name, **{key: float(codes[k] * at.reads.step) for key, codes in columns.items()}, "line": int(line)}
+        {
+            "node": name,
+            **{key: float(codes[k] * at.reads.step) for key, codes in columns.items()},
+            "line": int(line),
+            "off": (found.off[:, k] * at.reads.step).tolist(),
+        }
         for k, (name, line) in enumerate(zip(names, found.line, strict=True))
     ]
     return {"log": str(log), "bench": found.bench, "samples": found.rows, "channels": channels}

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from diodeq.circuit.equations import EquationsPlan
 from diodeq.circuit.one_ports import laws_of
+from diodeq.errors import InputError
 from diodeq.simulators.base import OperatingPoint, Simulator
 from diodeq.simulators.bench.belief import Belief
 from diodeq.simulators.bench.body import Ints
+from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.settling import unsettled
+from diodeq.simulators.wave import WaveSimulator
 
 Floats = NDArray[np.float64]
 NUDGE = 1e-4
@@ -130,6 +133,42 @@ def _of_resistors(belief: Belief, taps: Ints, by_siemens: Floats) -> dict[str, F
     still = ~circuit.mask
     by_share = -by_siemens[:, :, still] * circuit.conductances[still] / (1.0 + belief.values["fixed"]) ** 2
     return {"tracks": by_ohm * track, "ends": by_ohm * (own.taps.series + wiper), "fixed": by_share, "ohms": chosen}
+
+
+class Expected:
+    """A ``Body`` that reads what is believed, without noise: what a bench is compared with that has been calibrated."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._belief, self._engine = Belief.of(channels, channels.description.calibrated), WaveSimulator(workers=1)
+        self._taps = channels.taps.encode(np.full(channels.counts["taps"], channels.taps.ends[0]))
+
+    @property
+    def identity(self) -> str:
+        """Whose."""
+        return f"what is believed of {self._belief.channels.description.name}"
+
+    def set_taps(self, codes: Ints) -> None:
+        """Set every programmable resistor, int64[n_taps]."""
+        if np.shape(codes) != self._taps.shape or not ((codes >= 0) & (codes < self._belief.channels.taps.count)).all():
+            raise InputError("its taps are not those of this bench", "give the description of the session")
+        self._taps = np.array(codes, np.int64)
+
+    def taps(self) -> Ints:
+        """The codes, int64[n_taps]."""
+        return self._taps.copy()
+
+    def read(self, drives: Ints, injections: Ints, holds: Ints | None = None) -> Ints:
+        """What the channels should read, int64[B, n_reads]; raises ``InputError`` where outputs are held."""
+        if holds is not None:
+            raise InputError("its outputs are held, of which a calibration knows nothing", "leave [calibrated] out")
+        shown = predicted(self._engine, self._belief, self._taps, drives, injections)
+        return self._belief.channels.reads.sampled(shown)
+
+    def rest(self) -> None:
+        """It rests."""
+
+    def close(self) -> None:
+        """It has nothing."""
 
 
 class Slopes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
@@ -9,6 +12,27 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 from diodeq.benches.frequency import ToneErrors
 from diodeq.benches.probes import Probes
 from diodeq.report.figures import BLUE, GREY, RED, style, tidy
+
+POINTS = 1000
+"""Means that are drawn of a channel's readings, at most"""
+
+
+def replay_figure(found: Mapping[str, Any]) -> Figure:
+    """What each channel of a replayed log differs by, reading by reading; the one that drifts most in blue."""
+    channels = found["channels"]
+    worst = max(range(len(channels)), key=lambda k: abs(channels[k]["drift"]))
+    with style():
+        figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+        axes = figure.subplots()
+        for k, each in enumerate(channels):
+            runs = np.array_split(np.array(each["off"]), min(len(each["off"]), POINTS))
+            at = np.cumsum([len(run) for run in runs])
+            color, order = (BLUE, 3) if k == worst else (GREY, 2)
+            axes.plot(at, [run.mean() for run in runs], color=color, linewidth=0.8, zorder=order)
+        axes.yaxis.set_major_formatter(EngFormatter(unit="V"))
+        axes.set(xlabel=f"reading; {channels[worst]['node']} in blue", ylabel="read beyond what was expected")
+        tidy(axes)
+    return figure
 
 
 def probes_figure(found: Probes) -> Figure:

@@ -85,15 +85,28 @@ class Logged:
 @dataclass(frozen=True, eq=False)
 class Replayed:
     """How a log differs from another body's readings, in codes, by channel: ``mean``, root mean square and ``worst``
-    float64[n_reads] of ``rows`` samples; ``line`` int[n_reads] of the log has the worst. ``bench`` is what was logged.
+    float64[n_reads] of ``rows`` samples; ``line`` int[n_reads] of the log has the worst. ``bench`` is what was logged,
+    ``off`` float64[rows, n_reads] all that differs.
     """
 
     bench: str
     rows: int
+    off: NDArray[np.float64]
     mean: NDArray[np.float64]
     rms: NDArray[np.float64]
     worst: NDArray[np.float64]
     line: NDArray[np.int64]
+
+    @property
+    def drift(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Codes by which each channel moves away from the first row to the last, by the straight line of least squares,
+        and the standard error of that, float64[n_reads] each; 0 of fewer than three rows."""
+        if self.rows < 3:
+            return np.zeros_like(self.mean), np.zeros_like(self.mean)
+        at = np.linspace(-0.5, 0.5, self.rows)
+        slope = at @ self.off / (at @ at)
+        left = self.off - self.mean - at[:, None] * slope
+        return slope, np.sqrt((left**2).sum(axis=0) / (self.rows - 2) / (at @ at))
 
 
 def replay(path: str | Path, body: Body) -> Replayed:
@@ -144,7 +157,7 @@ def replay(path: str | Path, body: Body) -> Replayed:
     off, places = np.concatenate(differences).astype(np.float64), np.concatenate(lines)
     most = np.abs(off).argmax(axis=0)
     return Replayed(
-        bench, rows, off.mean(axis=0), np.sqrt((off**2).mean(axis=0)), np.abs(off).max(axis=0), places[most]
+        bench, rows, off, off.mean(axis=0), np.sqrt((off**2).mean(axis=0)), np.abs(off).max(axis=0), places[most]
     )
 
 
