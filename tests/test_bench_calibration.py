@@ -201,3 +201,27 @@ def test_a_session_is_replayed_against_what_is_believed(circuit, found, tmp_path
         assert len(channels[0]["off"]) == 120
     assert rms[0] < 4e-3 < rms[1] < rms[2]
     assert (tmp_path / "r.svg").exists()
+
+
+def test_what_is_read_corrects_what_is_not(circuit):
+    """Of boards whose taps deviate, the gradient that a bench reads at its outputs and one node more."""
+    drives = np.random.default_rng(4).uniform(-3, 3, (30, 2))
+    rule, kept = named("hardware-linearization"), []
+    only = ("ideal", "taps.tolerance=0.3", 'reads.nodes=["h1_0", "y0_p", "y0_n"]')
+
+    def loss(volts):
+        return 0.5 * float(np.mean((volts**2).sum(axis=1))), volts / len(volts)
+
+    for seed in range(6):
+        own = described("iris", *only, f"seed={seed}")
+        real = Imperfect(joined(own, circuit))
+        board = circuit.with_conductances(real.conductances(real.channels.taps.encode(circuit.conductances), 0.0))
+        exact = rule(create("wave"), board, drives, loss).conductances
+        told = replace(own, taps=replace(own.taps, tolerance=0.3))
+        found = rule(BenchSimulator(told), circuit, drives, loss).conductances
+        body = Twin(own, circuit)
+        plain = BenchSimulator(replace(own, taps=replace(own.taps, tolerance=0.0)), lambda *_, body=body: body)
+        model = rule(plain, circuit, drives, loss).conductances
+        kept.append([np.linalg.norm(each - exact) / np.linalg.norm(exact) for each in (model, found)])
+    modelled, corrected = np.mean(kept, axis=0)
+    assert corrected < 0.9 * modelled

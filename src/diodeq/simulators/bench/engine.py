@@ -23,6 +23,7 @@ from diodeq.simulators.bench.body import Body, Ints
 from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.codes import TapTable
 from diodeq.simulators.bench.description import Description
+from diodeq.simulators.bench.filling import Tolerances, filled
 from diodeq.simulators.bench.links import connect
 from diodeq.simulators.bench.log import VARIABLE, Logged
 from diodeq.simulators.bench.twin import Twin
@@ -44,7 +45,7 @@ class BenchSimulator:
     node voltages are what the converters read, so no two readings are alike.
 
     Node voltages that sources hold are those that were asked for; nodes that are not read come from the nominal
-    circuit at the taps that were set (``_filled``). ``small_signal`` is two settlings with currents of either sign.
+    circuit at the taps that were set and from those that are (``_filled``). ``small_signal`` is two settlings with currents of either sign.
     Conductances of diodes are those that their models have at the voltages read.
 
     Args:
@@ -231,19 +232,33 @@ class BenchSimulator:
         return circuit.with_conductances(values)
 
     def _filled(self, circuit: Circuit, drives: Floats, volts: Floats) -> None:
-        """Put what is not read in its place, from the model."""
+        """Put what is not read in its place: what the model has, and what readings say of it."""
         assert self._channels is not None
-        missing = self._channels.missing
-        if len(missing):
-            volts[:, missing] = self._model.operate(self._nominal(circuit), drives).node_voltages[:, missing]
+        if len(self._channels.missing):
+            point = self._model.operate(self._nominal(circuit), drives)
+            self._expected(point, point.node_voltages, volts, 1.0)
 
     def _filled_adjoint(self, point: OperatingPoint, injected: Floats, volts: Floats) -> None:
         """The same of what currents change."""
         assert self._channels is not None
-        missing = self._channels.missing
-        if len(missing):
+        if len(self._channels.missing):
             modelled = self._model.operate(self._nominal(point.circuit), point.drives)
-            volts[:, missing] = self._model.small_signal(modelled, injected).node_voltages[:, missing]
+            most = np.abs(injected).max(initial=0.0)
+            answers = self._model.small_signal(modelled, injected).node_voltages
+            self._expected(modelled, answers, volts, most / self.description.reading.amplitude)
+
+    def _expected(self, point: OperatingPoint, model: Floats, volts: Floats, scale: float) -> None:
+        """What is not read, from the model's volts and, where resistors deviate that were not calibrated, from what is
+        read: a reading's noise times ``scale`` is that of ``volts``."""
+        assert self._channels is not None
+        own, missing = self.description, self._channels.missing
+        volts[:, missing] = model[:, missing]
+        if own.taps.tolerance and self._belief is None:
+            spread = Tolerances.of(point.circuit, point, own.taps.tolerance)
+            read = np.intersect1d(self._channels.read, spread.free)
+            noise = scale * math.hypot(own.reads.noise, self._channels.reads.step)
+            found = filled(model, spread.free, spread.covariance(model), read, volts[:, read], noise)
+            volts[:, missing] = found[:, missing]
 
 
 def body_of(description: Description, circuit: Circuit, make: Callable[[], Simulator] = WaveSimulator) -> Body:
