@@ -45,7 +45,8 @@ class BenchSimulator:
     node voltages are what the converters read, so no two readings are alike.
 
     Node voltages that sources hold are those that were asked for; nodes that are not read come from the nominal
-    circuit at the taps that were set and from those that are (``_filled``). ``small_signal`` is two settlings with currents of either sign.
+    circuit at the taps that were set and from those that are (``_filled``). ``small_signal`` is two settlings with
+    currents of either sign.
     Conductances of diodes are those that their models have at the voltages read.
 
     Args:
