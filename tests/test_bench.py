@@ -133,6 +133,8 @@ def test_converters_and_taps_round_to_the_nearest_code():
     every = np.arange(256)
     np.testing.assert_array_equal(table.encode(table.decode(every)), every)
     assert table.decode(np.array([255]))[0] == pytest.approx(1.0 / (2490.0 + 45.0 + 255 / 256 * 100e3))
+    endless = TapTable(described("iris", "ideal").taps)
+    assert endless.decode(np.array([endless.first]))[0] == pytest.approx(endless.ends[0])  # code 0 would be no resistor
     with pytest.raises(NotRealizableError, match=r"is to have 1 MΩ, and the bench's taps have .*--conductances"):
         table.encode(np.array([1e-6]))
 
@@ -170,6 +172,13 @@ def test_what_a_bench_cannot_do_is_said_in_a_sentence(learning):
         ("[taps]\ntolerance = 20\n", "1 % is 0.01"),
         ("[temperature]\nlow = 3\n", "give both"),
         ("[injections]\nrange = [0, 1]\n", "one sign only"),
+        ("[drives]\nrange = [1, 2]\n", "without 0 V"),
+        ("[reads]\nrange = [0, 5e-324]\n", "too narrow"),
+        ("[reads]\nrange = [1, 1.0000000000000002]\n", "too narrow"),
+        ('[reads]\nnodes = ["a", "a"]\n', "has 'a' twice"),
+        ("[reading]\npause = 1e100\n", "from 0 to 1e"),
+        ("[taps]\nleast = 1e-320\n", "is not possible"),
+        ("[taps]\ntempco = 0.3\n", "from 0 to 0.1"),
         ("reads = 3\n", r"write \[reads\]"),
         ("x = [\n", "is no TOML"),
     ],
@@ -188,6 +197,8 @@ def test_descriptions_that_make_no_sense_are_refused(text, words):
         ("bench:iris:no-fun", "no option 'no-fun'"),
         ("bench:iris:adc.bits=0", "from 1 to 48"),
         ("bench:iris:adc.bats=3", "no entry adc.bats"),
+        ("bench:iris:calibrated.tracks=[1]", "no entry calibrated.tracks"),
+        ("bench:iris:adc.bits=8\nseed=3", "whole number"),
         ("bench:iris:wave:ngspice", "name one of them"),
     ],
 )

@@ -95,7 +95,7 @@ def calibrate(
             if check:
                 random = np.random.default_rng(seed + 1)
                 taps = channels.taps.encode(circuit.conductances[circuit.mask])
-                others = random.integers(0, channels.taps.count, (CHECKS, len(taps)))
+                others = random.integers(channels.taps.first, channels.taps.count, (CHECKS, len(taps)))
                 for name, some in (("own_taps", [taps] * CHECKS), ("other_taps", list(others))):
                     before, after = checked(body, engine, [Belief.of(channels), found.belief], some, seed + 1)
                     checks[name] = before, after

@@ -73,7 +73,11 @@ class Belief:
             values[name] = found if len(found) else np.zeros(len(spread))
         values["ohms"] = np.array(given.ohms, np.float64)
         taps, codes = np.array(given.taps, np.int64), np.array(given.codes, np.int64)
-        if len(taps) and (taps.max() >= channels.counts["taps"] or codes.max() >= channels.taps.count):
+        if len(taps) and (
+            taps.max() >= channels.counts["taps"]
+            or codes.max() >= channels.taps.count
+            or codes.min() < channels.taps.first
+        ):
             raise InputError(
                 f"calibrated.taps of the bench {channels.description.name} are not its own", "calibrate it again"
             )

@@ -103,7 +103,7 @@ class Channels:
         counts, table = self.counts, self.taps
         outputs = counts["injections"]
         return Spans(
-            Span(counts["taps"], 0, table.count - 1),
+            Span(counts["taps"], table.first, table.count - 1),
             Span(counts["drives"], self.drives.first, self.drives.last),
             Span(outputs, self.injections.first, self.injections.last),
             Span(outputs, self.holds.first, self.holds.last),

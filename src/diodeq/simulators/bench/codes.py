@@ -114,6 +114,11 @@ class TapTable:
         return len(self._settings[0]) if self.stepped else 2**EXACT + 1
 
     @property
+    def first(self) -> int:
+        """The least code: without steps that of the largest resistance."""
+        return 0 if self.stepped else round(self.ends[0] * (2.0**EXACT / self.ends[1]))
+
+    @property
     def spacing(self) -> float:
         """The largest ratio of neighbouring conductances."""
         if not self.stepped:

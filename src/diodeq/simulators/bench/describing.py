@@ -35,6 +35,8 @@ from diodeq.simulators.bench.links import checked
 
 SIZE = 1 << 20
 """Bytes of a description, at most"""
+NARROW = 32
+"""A range is at most so many times as far away from 0 as it is wide: its codes are whole numbers that floats hold"""
 
 
 def load(spec: str) -> Description:
@@ -107,6 +109,15 @@ _SHARES = {"tolerance", "series_tolerance", "wiper_tolerance", "gain", "compleme
 _POSITIVE = {"ohms", "least", "drift_seconds", "period", "amplitude", "volts", "amperes", "compliance"}
 _RELATIVE = {"read_gains", "drive_gains", "rails", "complements", "pump_gains", "tracks", "ends", "fixed"}
 _SIGNED = {"low", "high"}
+_LEAST, _MOST = 1e-30, 1e12
+"""What an entry other than 0 may be; beyond are slips of the pen, with which nothing can be computed"""
+_BOUNDS = {
+    **dict.fromkeys(("seconds", "pause"), (0.0, 1e6)),
+    **dict.fromkeys(("drift_seconds", "period"), (1e-3, _MOST)),
+    **dict.fromkeys(("low", "high"), (-273.15, 1e3)),
+    **dict.fromkeys(("saturation", "emission"), (0.0, 3.0)),
+    "tempco": (0.0, 0.1),
+}
 
 
 def _section(kind: Any, table: dict[str, Any], place: str, prefix: str) -> Any:
@@ -138,6 +149,8 @@ def value_of(key: str, value: Any, called: str) -> Any:
         if isinstance(value, str) and value in ("all", "outputs"):
             return value
         if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+            if twice := next((each for each in value if value.count(each) > 1), None):
+                raise InputError(f"{called} has {twice!r} twice", "name it once: a node has one channel")
             return tuple(value)
         raise InputError(f"{called} names no nodes", 'write "all", "outputs" or a list of names')
     if key == "quantized":
@@ -148,6 +161,11 @@ def value_of(key: str, value: Any, called: str) -> Any:
         ends = value if isinstance(value, (list, tuple)) else ()
         if len(ends) != 2 or not all(_finite(each) for each in ends) or not ends[0] < ends[1]:
             raise InputError(f"{called} is no range", "write [LOW, HIGH]")
+        most = max(abs(end) for end in ends)
+        if not (_LEAST <= most <= _MOST and ends[1] - ends[0] >= most / NARROW):
+            raise InputError(
+                f"{called} = {list(ends)} is too wide, or too narrow to be told from a point", "correct it"
+            )
         return float(ends[0]), float(ends[1])
     if called.endswith(f"calibrated.{key}") and key != "circuit":
         return _numbers(key, value, called)
@@ -163,6 +181,12 @@ def value_of(key: str, value: Any, called: str) -> Any:
         raise InputError(f"{called} = {number:g} is not possible", "give a number above 0")
     if key in _SHARES and number >= 1.0:
         raise InputError(f"{called} = {number:g} is all or more of it", "give a share below 1; 1 % is 0.01")
+    least, most = _BOUNDS.get(key, (-_MOST, _MOST))
+    if number and number != math.inf and not (least <= number <= most and abs(number) >= _LEAST):
+        raise InputError(
+            f"{called} = {number:g} is not possible",
+            f"give a number from {least if key in _SIGNED else 0:g} to {most:g}",
+        )
     return number
 
 
@@ -187,6 +211,10 @@ def demand(found: Any, place: str) -> None:
     if isinstance(found, Description) and found.circuit and found.circuit not in BOARDS:
         raise InputError(
             f"{place}: there is no board {found.circuit!r}", f"use one of {', '.join(BOARDS)}, or leave it out"
+        )
+    if isinstance(found, Drives) and not found.range[0] <= 0.0 < found.range[1]:
+        raise InputError(
+            f"{place}: a range of drives or holds is without 0 V, where they rest", "give [LOW, HIGH] around"
         )
     if isinstance(found, Injections) and not found.range[0] < 0.0 < found.range[1]:
         raise InputError(f"{place}: injections.range has currents of one sign only", "give [-AMPERES, AMPERES]")

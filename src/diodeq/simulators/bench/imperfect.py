@@ -108,7 +108,8 @@ class Imperfect:
             track = track * np.maximum(1.0 + taps.drift * moved, 0.1)
         ohms = taps.series * self._series + track + wiper * self._wiper
         if taps.tempco:
-            ohms = ohms * (1.0 + self._tempco * (self.temperature(seconds) - MEASURED_AT))
+            away = self.temperature(seconds) - MEASURED_AT
+            ohms = ohms * np.maximum(1.0 + self._tempco * away, 0.1)
         found[circuit.mask] = ohms
         return 1.0 / found
 

@@ -81,7 +81,11 @@ def _changed(found: Description, option: str) -> Description:
             if path != "seed":
                 raise InputError(f"there is no entry {path}", "write it like adc.bits=8")
             return replace(found, seed=value_of("seed", _parsed(text), "seed"))
-        if section not in SECTIONS or key not in {each.name for each in fields(SECTIONS[section])}:
+        if (
+            section not in SECTIONS
+            or section == "calibrated"
+            or key not in {each.name for each in fields(SECTIONS[section])}
+        ):
             raise InputError(f"there is no entry {path}", "write it like adc.bits=8")
         before = found.held if section == "holds" else getattr(found, section)
         after: Any = replace(before, **{key: value_of(key, _parsed(text), path)})
@@ -94,9 +98,10 @@ def _changed(found: Description, option: str) -> Description:
 
 def _parsed(text: str) -> Any:
     try:
-        return toml(f"x = {text}".encode())["x"]
+        found = toml(f"x = {text}".encode())
     except ValueError:
         return text
+    return found["x"] if len(found) == 1 else text
 
 
 def _without(found: Description, name: str) -> Description:

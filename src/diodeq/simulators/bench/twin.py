@@ -59,11 +59,11 @@ class Twin:
     def set_taps(self, codes: Ints) -> None:
         """Set every programmable resistor, int64[n_taps]."""
         given = np.asarray(codes, np.int64)
-        count = self.channels.taps.count
+        first, last = self.channels.taps.first, self.channels.taps.count - 1
         if given.shape != self._codes.shape:
             raise InputError(f"{len(given)} taps are set on a bench of {len(self._codes)}", "set each")
-        if len(given) and not (given.min() >= 0 and given.max() < count):
-            raise InputError(f"a tap is set beyond {count - 1}", "give codes of the part")
+        if len(given) and not (given.min() >= first and given.max() <= last):
+            raise InputError(f"a tap is set beyond {first} … {last}", "give codes of the part")
         if not np.array_equal(given, self._codes):
             self._codes, self._circuits = given.copy(), None
 
