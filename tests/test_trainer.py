@@ -49,6 +49,8 @@ class Echo:
 class Scripted:
     """A rule that finds the losses it is told to, one a batch, and a gradient of ones."""
 
+    name = "scripted"
+
     def __init__(self, losses) -> None:
         self.losses, self.batches = list(losses), []
 

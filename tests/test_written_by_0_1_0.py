@@ -59,8 +59,9 @@ def test_nothing_of_a_circuit_is_lost(tmp_path):
     old, now = Circuit.load(CIRCUITS["everything"]), circuits.everything()
     assert all(len(old.bank(kind)) for kind in KINDS)
     for kind in KINDS:
-        for part in ("terminals", "values"):
-            assert np.array_equal(getattr(old.bank(kind), part), getattr(now.bank(kind), part)), kind
+        assert np.array_equal(old.bank(kind).terminals, now.bank(kind).terminals), kind
+        # Another machine's exp may round otherwise where the values are drawn.
+        np.testing.assert_allclose(old.bank(kind).values, now.bank(kind).values, rtol=1e-15, err_msg=kind)
         assert (old.bank(kind).names, old.bank(kind).groups) == (now.bank(kind).names, now.bank(kind).groups)
     assert (old.nodes, old.inputs.names, old.output_names, old.title) == (
         now.nodes,
