@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from diodeq.board.assembly import MODELLED
 from diodeq.board.blocks import Block
 from diodeq.board.parts import GROUND, Part
 from diodeq.board.purchase import amplifier_number
 from diodeq.board.symbols import Symbol, boxed, symbol
 from diodeq.circuit import Circuit
-from diodeq.circuit.amplifiers import amplifiers, named, pins
+from diodeq.circuit.amplifiers import amplifiers, named, pins, supply_nodes
 from diodeq.circuit.primitives import used_models
 from diodeq.devices import amplifier
 from diodeq.devices.two_pin import EXPORTED
@@ -22,7 +21,6 @@ from diodeq.netlist.listing import list_circuit
 
 LIBRARY = "amplifiers.lib"
 SHEET = "amplifiers"
-PLUS, MINUS = "amp_plus", "amp_minus"
 # Pins of amplifier 1, 2, … as (+ input, - input, output), then of the supplies + and -: what all duals and quads share.
 _PINOUTS: dict[int, tuple[str, tuple[tuple[int, int, int], ...], tuple[int, int]]] = {
     1: ("SOIC-8", ((3, 2, 6),), (7, 4)),
@@ -44,13 +42,6 @@ class Packages:
         return [part for block in self.blocks for part in block.above]
 
 
-def inner_nets(circuit: Circuit, names: Sequence[str]) -> set[str]:
-    """The nets that are inside of models of amplifiers, and of no pin."""
-    if not amplifiers(circuit):
-        return set()
-    return {names[circuit.nodes.index(node)] for node in MODELLED if node in circuit.nodes}
-
-
 def packages(circuit: Circuit, names: Sequence[str]) -> Packages:
     """The packages that a circuit's amplifiers come in.
 
@@ -60,7 +51,7 @@ def packages(circuit: Circuit, names: Sequence[str]) -> Packages:
     found = amplifiers(circuit)
     if not found:
         return Packages()
-    nodes, library = pins(circuit), list[str]()
+    nodes, supplies, library = pins(circuit), supply_nodes(circuit), list[str]()
     blocks: list[Block] = []
     capacitors = 0
     for name, numbers in found.items():
@@ -73,9 +64,10 @@ def packages(circuit: Circuit, names: Sequence[str]) -> Packages:
         footprint, places, supply = _PINOUTS[channels]
         models = _models(circuit, name)
         swing = known.swing
+        rails = tuple(names[node] for node in supplies[name])
         for k in range(0, len(numbers), channels):
             members = numbers[k : k + channels]
-            joined = {supply[0]: PLUS, supply[1]: MINUS}
+            joined = dict(zip(supply, rails, strict=True))
             for place, number in zip(places, members, strict=False):
                 joined |= dict(zip(place, (names[node] for node in nodes[number]), strict=True))
             for place in places[len(members) :]:  # a spare one follows ground
@@ -87,7 +79,7 @@ def packages(circuit: Circuit, names: Sequence[str]) -> Packages:
             title = f"{known.spice_name}_{members[0]}"
             library.append(_wrapped(title, channels, [models[number] for number in members], swing))
             above = []
-            for net in (PLUS, MINUS):
+            for net in rails:
                 capacitors += 1
                 above.append(
                     Part(

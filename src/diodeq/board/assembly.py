@@ -12,7 +12,7 @@ from diodeq.board.parts import GROUND, Part
 from diodeq.board.purchase import diode_package, resistor_number
 from diodeq.board.symbols import symbol
 from diodeq.circuit import KINDS, Circuit
-from diodeq.circuit.amplifiers import amplifiers, inside
+from diodeq.circuit.amplifiers import inside, swing_nodes
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import first_source, idle
 from diodeq.circuit.schematic.layers import layers
@@ -23,8 +23,6 @@ from diodeq.spice.numbers import shortest
 
 SUPPLIES = "supplies"
 ELSEWHERE = "parts"
-# Nodes inside of the models of amplifiers, that no pin is at.
-MODELLED = frozenset({"amp_high", "amp_low"})
 # What a board holds as parts or as pins of a connector.
 _BUILT = ("resistors", "diodes", "voltage_sources")
 
@@ -127,9 +125,7 @@ def sources(circuit: Circuit, names: list[str], drives: Floats) -> Iterator[Part
     called, ends = references(circuit.part_names("voltage_sources")), circuit.voltage_sources.terminals.tolist()
     start = first_source(circuit, "voltage_sources")
     unused = idle(circuit, "voltage_sources") | inside(circuit, "voltage_sources")
-    if amplifiers(circuit):
-        held = [circuit.nodes[node] in MODELLED for node in circuit.voltage_sources.terminals[:, 0].tolist()]
-        unused |= np.array(held, bool)
+    unused |= np.isin(circuit.voltage_sources.terminals[:, 0], list(swing_nodes(circuit)))
     for k in np.flatnonzero(~unused).tolist():
         signed = float(volts[start + k])
         # KiCad prints a negative number with six digits, a positive one as it stands.

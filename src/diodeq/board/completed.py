@@ -17,6 +17,7 @@ from diodeq.board.parts import GROUND, Part, nets
 from diodeq.board.purchase import CHIPS, resistor_number
 from diodeq.board.symbols import header, symbol
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import swing_nodes
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import driven_nodes, first_source
 from diodeq.errors import NotRealizableError
@@ -147,8 +148,8 @@ def _held(circuit: Circuit, names: Sequence[str]) -> tuple[list[str], list[str]]
     of_inputs = circuit.inputs.source[circuit.inputs.source >= start] - start
     of_inputs = of_inputs[of_inputs < len(circuit.voltage_sources)]
     moved = {names[node] for node in circuit.voltage_sources.terminals[of_inputs].ravel().tolist() if node}
-    models = amplified.inner_nets(circuit, names)
-    mine = [names[node] for node in held if node and names[node] not in models]
+    models = swing_nodes(circuit)
+    mine = [names[node] for node in held if node and node not in models]
     return [net for net in mine if net not in moved], [net for net in mine if net in moved]
 
 

@@ -101,6 +101,20 @@ def amplifiers(circuit: Circuit) -> dict[str, list[str]]:
     return {group.name: list(group.numbers) for group in groups_of(circuit)}
 
 
+def swing_nodes(circuit: Circuit) -> set[int]:
+    """The nodes that hold what the outputs of amplifiers stay within; no pin is at them."""
+    ends, sides = circuit.diodes.terminals, {"high": 1, "low": 0}
+    places = ((group.at("diodes", purpose), side) for group in groups_of(circuit) for purpose, side in sides.items())
+    return {node for at, side in places for node in ends[at[at >= 0], side].tolist()}
+
+
+def supply_nodes(circuit: Circuit) -> dict[str, tuple[int, int]]:
+    """The nodes of the supplies, + and -, by the name of the amplifiers that take current of them."""
+    ends = circuit.current_sources.terminals
+    places = ((group.name, group.at("current_sources", "supply")) for group in groups_of(circuit))
+    return {name: (int(ends[at[0], 0]), int(ends[at[0], 1])) for name, at in places if at[0] >= 0}
+
+
 def pins(circuit: Circuit) -> dict[str, tuple[int, int, int]]:
     """The nodes of each amplifier's + input, - input and output, by what it is called."""
     known = {}

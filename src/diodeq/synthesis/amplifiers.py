@@ -3,11 +3,14 @@
 Amplifier 7 has the nodes ``u7_p`` (its + input after the offset), ``u7_a`` (the difference times the gain), ``u7_b``
 (the same, kept within the swing by two clamps) and ``u7_c`` (before the output's resistance), and parts called
 ``e_u7_gain``, ``d_u7_high`` and so on. What nothing would flow through is left out. guide/amplifiers.md has the model.
+Where a circuit has such names already, numbers are passed over, and rails are called ``amp_high_`` and so on.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from itertools import count, islice
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +26,8 @@ CLAMP = DiodeModel("amplifier clamp", (("is", 1e-12), ("n", 0.05), ("eg", 0.0), 
 # The gain comes through a resistor so large that what rounding makes flow in it is below all tolerances, with ngspice's
 # tightest too, and so small that a leak of 1e-12 S in the clamps takes a ten-thousandth of the gain.
 GAIN_OHMS = 1e8
+_OWN = re.compile(r"(?:[a-z]_)?(u[0-9]+)_[a-z]+")
+_RAILS = ("amp_high", "amp_low", "amp_plus", "amp_minus")
 # Knots of the output's curve on either side of 0, and how far they reach.
 KNOTS, STEEPEST = 8, 4.0
 
@@ -36,15 +41,21 @@ class AmplifierParts:
     def __init__(self, parts: Parts, amplifier: Amplifier, rail: float) -> None:
         self._parts, self._amplifier, self._label = parts, amplifier, label(amplifier.name)
         self._count = 0
+        given = parts.given()
+        taken = {found[1] for found in map(_OWN.fullmatch, given) if found}
+        self._numbers = (number for k in count(1) if (number := f"u{k}") not in taken)
         amplifier.rail(rail)
         high, low = amplifier.swing
-        self._high, self._low = parts.nodes(("amp_high", "amp_low")).tolist()
-        volts, names = [rail - high, low - rail], ["v_amp_high", "v_amp_low"]
+        rails = list(_RAILS)
+        while not given.isdisjoint([*rails, *(f"v_{name}" for name in rails)]):
+            rails = [f"{name}_" for name in rails]
+        self._high, self._low = parts.nodes(rails[:2]).tolist()
+        volts, names = [rail - high, low - rail], [f"v_{name}" for name in rails[:2]]
         parts.add("voltage_sources", "swing of amplifiers", [self._high, self._low], 0, values=volts, names=names)
         self._supply: list[int] = []
         if amplifier.quiescent:
-            self._supply = parts.nodes(("amp_plus", "amp_minus")).tolist()
-            names = ["v_amp_plus", "v_amp_minus"]
+            self._supply = parts.nodes(rails[2:]).tolist()
+            names = [f"v_{name}" for name in rails[2:]]
             parts.add("voltage_sources", "supply of amplifiers", self._supply, 0, values=[rail, -rail], names=names)
 
     @property
@@ -56,14 +67,14 @@ class AmplifierParts:
         """Amplifiers between nodes int[n] for their inputs and outputs."""
         amplifier, put = self._amplifier, self._parts.add
         plus, minus, out = (np.array(nodes) for nodes in np.broadcast_arrays(plus, minus, out))
-        numbers = range(self._count + 1, self._count + 1 + out.size)
+        numbers = list(islice(self._numbers, out.size))
         self._count += out.size
 
         def nodes(letter: str) -> Index:
-            return self._parts.nodes(f"u{k}_{letter}" for k in numbers)
+            return self._parts.nodes(f"{number}_{letter}" for number in numbers)
 
         def named(form: str) -> list[str]:
-            return [form.format(f"u{k}") for k in numbers]
+            return [form.format(number) for number in numbers]
 
         for end, each in (("plus", plus), ("minus", minus)) if amplifier.bias else ():
             used = each != 0

@@ -60,6 +60,11 @@ class Parts:
         """How many parts of a kind there are so far."""
         return sum(count for _, count in self._groups[kind])
 
+    def given(self) -> set[str]:
+        """The names that nodes and parts were given so far."""
+        parts = (name for runs in self._names.values() for names in runs.values() for name in names)
+        return {*self.node_names, *parts}
+
     def labels(self, kind: str) -> list[tuple[str, int]]:
         """The runs of a bank so far: (label, count)."""
         return list(self._groups[kind])
