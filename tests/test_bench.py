@@ -109,6 +109,14 @@ def test_each_imperfection_does_something_and_can_be_switched_off(name, learning
     np.testing.assert_allclose(volts[1][0], volts[1][2], rtol=0, atol=1e-12)  # nothing is left that changes by itself
 
 
+def test_no_samples_have_no_answer(learning):
+    circuit, drives, _ = learning
+    bench = create(f"{BENCH}:reading.repeats=2")
+    point = bench.operate(circuit, drives[:0])
+    answer = bench.small_signal(point, np.zeros((0, len(circuit.outputs))))
+    assert point.node_voltages.shape == answer.node_voltages.shape == (0, len(circuit.nodes))
+
+
 def test_nudged_and_clamped_circuits_are_recognized(learning):
     circuit, _, _ = learning
     for transformed, what in ((with_nudges(circuit), "nudge"), (with_clamps(circuit), "clamp"), (circuit, "")):

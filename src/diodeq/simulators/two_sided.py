@@ -39,8 +39,8 @@ def two_sided(read: Read, drives: Floats, injections: Floats, amplitude: float, 
     signs = np.where((np.arange(2 * repeats) + 1) // 2 % 2 == 0, 1.0, -1.0)
     count = len(signs)
     amperes = (injections * scale[:, None])[:, None, :] * signs[:, None]
-    volts = read(np.repeat(drives, count, axis=0), amperes.reshape(len(injections) * count, -1))
-    apart = np.einsum("bkn,k->bn", volts.reshape(len(injections), count, -1), signs)
+    volts = read(np.repeat(drives, count, axis=0), amperes.reshape(len(injections) * count, injections.shape[1]))
+    apart = np.einsum("bkn,k->bn", volts.reshape(len(injections), count, volts.shape[1]), signs)
     return np.asarray(np.divide(apart, (count * scale)[:, None], out=np.zeros_like(apart), where=scale[:, None] > 0.0))
 
 

@@ -138,7 +138,7 @@ class BenchSimulator:
             repeats = self.description.reading.repeats
             asked = np.repeat(own, repeats, axis=0), np.repeat(added, repeats, axis=0)
             volts = self._read(asked[0], asked[1] if what == NUDGE else None, asked[1] if what == CLAMP else None)
-            volts = volts.reshape(len(given), repeats, -1).mean(axis=1)
+            volts = volts.reshape(len(given), repeats, volts.shape[1]).mean(axis=1)
             self._filled(circuit, given, volts)
             known = circuit if self._belief is None else self._belief.with_diodes(circuit)
             ports = one_ports(known.models, known.diodes.values, circuit.temperature)
