@@ -257,13 +257,14 @@ def test_numbers_and_depths_of_json_that_are_too_large() -> None:
 
 # --- diodeq.toml names no output ----------------------------------------------------------------------------------
 
-READ = {"circuit", "weights", "inputs", "start", "at", "linearized_at", "deck", "file", "include"}
+READ = {"circuit", "weights", "inputs", "start", "at", "linearized_at", "deck", "file", "include", "log", "name"}
 
 
 def options() -> Iterator[tuple[str, click.Parameter]]:
     for name, command in COMMANDS.items():
         for below in [command, *getattr(command, "commands", {}).values()]:
-            yield from ((name, parameter) for parameter in below.params)
+            label = name if below is command else f"{name}.{below.name}"
+            yield from ((label, parameter) for parameter in below.params)
 
 
 def test_every_option_with_a_path_says_whether_it_writes() -> None:
@@ -277,17 +278,20 @@ def test_every_option_with_a_path_says_whether_it_writes() -> None:
 
 @pytest.mark.parametrize(
     ("command", "key"),
-    sorted({(name, str(p.name)) for name, p in options() if isinstance(p.type, Written) and name != "devices"}),
+    sorted({(name, str(p.name)) for name, p in options() if isinstance(p.type, Written)}),
 )
 def test_a_diodeq_toml_that_names_an_output(
     command: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("diodeq.toml").write_text(f'[{command}]\n{key} = "victim"\n')
-    said = run(capsys, command, "--help", code=3)
-    assert f"sets '{key}' for {command}, but a diodeq.toml never names a file to write" in said
-    Path("diodeq.toml").write_text('[simulate]\ninputs = "X.csv"\n')
-    assert read_config() == {"simulate": {"inputs": "X.csv"}}
+    said = run(capsys, *command.split("."), "--help", code=3)
+    assert f"sets '{key}' for {command.replace('.', ' ')}, but a diodeq.toml never names a file to write" in said
+    Path("diodeq.toml").write_text('[simulate]\ninputs = "X.csv"\n[bench.calibrate]\nno-check = 1\n')
+    with pytest.raises(InputError, match="sets 'no-check' for bench calibrate, which has no such option"):
+        read_config()
+    Path("diodeq.toml").write_text('[simulate]\ninputs = "X.csv"\n[bench.probes]\nsamples = 8\n')
+    assert read_config() == {"simulate": {"inputs": "X.csv"}, "bench": {"probes": {"samples": 8}}}
 
 
 # --- the folder of a run ------------------------------------------------------------------------------------------

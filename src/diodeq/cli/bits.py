@@ -58,8 +58,8 @@ def asked_for(word: str) -> list[str]:
     found: list[str] = []
     for part in word.split(","):
         first, colon, last = part.strip().partition(":")
-        if not first.isdigit() or (colon and not last.isdigit()):
-            if colon or not first or first.isdigit():
+        if not _plain(first) or (colon and not _plain(last)):
+            if colon or not first or first.isnumeric():
                 raise UsageError(f"--bits {word!r} is no range", "write --bits 2:8, or --bits 2:8,E12,E24")
             found.append(first)
             continue
@@ -68,6 +68,10 @@ def asked_for(word: str) -> list[str]:
             raise UsageError(f"--bits {part.strip()} is no range", "give numbers from 1 to 32, the smaller first")
         found += map(str, range(low, high + 1))
     return found
+
+
+def _plain(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 9
 
 
 def is_circuit(path: Path) -> bool:

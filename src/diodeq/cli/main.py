@@ -133,15 +133,26 @@ def read_config(path: Path = CONFIG) -> dict[str, Any]:
         if name not in COMMANDS or not isinstance(table, dict):
             raise InputError(f"{path} has an entry {name!r}", f"use tables named {', '.join(COMMANDS)}")
         _check(path, name, COMMANDS[name], table)
-    return {name: {key.replace("-", "_"): value for key, value in table.items()} for name, table in tables.items()}
+    return {name: _spelled(table) for name, table in tables.items()}
+
+
+def _spelled(table: dict[str, Any]) -> dict[str, Any]:
+    """The table with options as click calls them, and commands below as they are called."""
+    return {
+        key if isinstance(value, dict) else key.replace("-", "_"): _spelled(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+    }
 
 
 def _check(path: Path, name: str, command: click.Command, table: dict[str, Any]) -> None:
     """Refuse an entry that is no option of the command, or says where it writes."""
     from diodeq.cli.options import Written
 
-    known = {parameter.name: parameter for parameter in command.params}
-    for key in table:
+    known, below = {parameter.name: parameter for parameter in command.params}, getattr(command, "commands", {})
+    for key, value in table.items():
+        if key in below and isinstance(value, dict):
+            _check(path, f"{name} {key}", below[key], value)
+            continue
         parameter = known.get(key.replace("-", "_"))
         if parameter is None:
             raise InputError(f"{path} sets {key!r} for {name}, which has no such option", f"see diodeq {name} --help")
