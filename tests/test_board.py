@@ -1,6 +1,7 @@
 """Boards: what is on them is the circuit, nothing touches what it must not, and KiCad finds no fault where it is."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.errors import InputError, NotRealizableError
+from diodeq.files import write_folder
 from diodeq.netlist.reading.deck import Notes
 from diodeq.netlist.reading.kicad.brackets import parsed
 from diodeq.netlist.reading.kicad.hierarchy import hierarchy
@@ -318,6 +320,29 @@ def test_a_folder_that_is_there_stays(tmp_path, capsys):
     assert main(["board", str(circuit), "-o", str(tmp_path / "none" / "b")]) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c.npz"]
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_project_whose_replacing_is_interrupted_is_the_new_one_or_looks_like_none(times, tmp_path, monkeypatch):
+    write_folder(tmp_path / "b", {"b.kicad_pro": "old", "b.kicad_sch": "old", "b.kicad_pcb": "old"})
+    (tmp_path / "b" / ".b.abcdefgh" / "made").mkdir(parents=True)  # what a killed process left
+    (tmp_path / "b" / ".b.versions").mkdir()
+    (tmp_path / "b" / ".b.versions" / "mine").touch()
+    moved, stopped = os.replace, []
+
+    def interrupted(source, target):
+        if str(target).endswith(".kicad_pcb") and len(stopped) < times:
+            stopped.append(target)
+            raise KeyboardInterrupt
+        moved(source, target)
+
+    monkeypatch.setattr("os.replace", interrupted)
+    files = dict.fromkeys(("b.kicad_pro", "b.kicad_sch", "b.kicad_pcb"), "new")
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(tmp_path / "b", files, overwrite=True, last=(".kicad_pro",))
+    found = {path.name: path.read_text() for path in (tmp_path / "b").iterdir() if path.is_file()}
+    assert found == (files if times == 1 else {"b.kicad_sch": "new", "b.kicad_pcb": "old"})
+    assert [path.name for path in (tmp_path / "b").iterdir() if path.is_dir()] == [".b.versions"]
 
 
 def test_what_cannot_be_written_is_noticed_before_anything_is(tmp_path, capsys):

@@ -7,15 +7,17 @@ import errno
 import fcntl
 import glob
 import os
+import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
 from diodeq.errors import InputError
 
 _CHUNK = 1 << 20
+_MADE = "made"  # all that is in a folder beside one that is being written
 
 
 def open_binary(path: str | Path) -> BufferedReader:
@@ -114,10 +116,13 @@ def demand_place(path: str | Path, overwrite: bool = True, folder: bool = False)
             pass
 
 
-def write_folder(path: str | Path, files: Mapping[str, str | bytes], overwrite: bool = False) -> None:
+def write_folder(
+    path: str | Path, files: Mapping[str, str | bytes], overwrite: bool = False, last: tuple[str, ...] = ()
+) -> None:
     """Write files, by their names in it, into a folder that appears when all are there.
 
-    With ``overwrite`` the folder may exist: files of these names are replaced, others stay.
+    With ``overwrite`` the folder may exist: files of these names are replaced, others stay. Those whose names end with
+    one of ``last`` go first and come last, so that a process killed in between leaves nothing that looks whole.
 
     Raises:
         InputError: it exists, or its place cannot be written to; nothing is left behind.
@@ -131,8 +136,9 @@ def write_folder(path: str | Path, files: Mapping[str, str | bytes], overwrite: 
         if (path / name).is_dir():
             demand_place(path / name)
     beside = path if path.exists() else path.parent  # on the same disk
-    with _refused(path), tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=beside) as staging:
-        made = Path(staging) / "made"
+    with _refused(path), tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=beside) as staging, _held(staging):
+        _sweep(beside / path.name)
+        made = Path(staging) / _MADE
         for name, content in files.items():
             place = made / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -140,9 +146,12 @@ def write_folder(path: str | Path, files: Mapping[str, str | bytes], overwrite: 
         if not path.exists():
             os.rename(made, path)
             return
-        for name in files:
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(made / name, path / name)
+        ordered = sorted(files, key=lambda name: name.endswith(last))
+        try:
+            _replace(made, path, ordered, last)
+        except BaseException:  # Ctrl-C, which comes once more where this goes on too long
+            _replace(made, path, ordered, last)
+            raise
 
 
 @contextlib.contextmanager
@@ -152,6 +161,28 @@ def _refused(path: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be written: {reason}", "choose another place") from error
+
+
+@contextlib.contextmanager
+def _held(path: str | Path) -> Iterator[None]:
+    """Lock a file or a folder, of which nobody else may have a lock."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _replace(made: Path, path: Path, names: Sequence[str], last: tuple[str, ...]) -> None:
+    """Move the files that are still in a folder into another, where those of ``last`` are missing meanwhile."""
+    left = [name for name in names if (made / name).exists()]
+    for name in left:
+        if name.endswith(last):
+            (path / name).unlink(missing_ok=True)
+    for name in left:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(made / name, path / name)
 
 
 def _close(file: BufferedWriter) -> None:
@@ -167,9 +198,11 @@ def _remove(temporary: str) -> None:
 def _sweep(path: Path) -> None:
     """Remove what processes killed in the middle of writing ``path`` left beside it."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????"):
-        with contextlib.suppress(OSError), leftover.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            leftover.unlink()
+        with contextlib.suppress(OSError), _held(leftover):
+            if not leftover.is_dir():
+                leftover.unlink()
+            elif os.listdir(leftover) in ([], [_MADE]):
+                shutil.rmtree(leftover)
 
 
 def _umask() -> int:

@@ -151,7 +151,7 @@ def board(
         real = realistic(made, Surroundings(contact, surface))
         with create(simulator, 1, time_limit) as engine:
             copper = cost(engine, changed, real, drawn_drives(changed))
-    write_folder(output, files, overwrite)
+    write_folder(output, files, overwrite, (".kicad_pro",))
     if parasitics is not None:
         real.save(parasitics)
     if as_json:
