@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import diodeq
-from diodeq.simulators.bench import changed, draws
+from diodeq.simulators.bench import Twin, changed, draws
 from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.describing import read
 from diodeq.simulators.bench.description import Temperature
@@ -149,6 +149,20 @@ def test_what_is_read_later_has_settled_further():
     places = np.arange(len(at_once))
     seconds = PLAIN.reads.seconds
     np.testing.assert_allclose(np.log(scanned), np.log(at_once) * (1.0 + places * seconds / 1e-9), rtol=1e-6)
+
+
+def test_pumps_reach_no_further_than_their_compliance():
+    own = changed(PLAIN, "pumps.compliance=3.5", "pumps.ohms=100")
+    twin, free = Twin(own, CIRCUIT), Twin(PLAIN, CIRCUIT)
+    for each in (twin, free):
+        each.set_taps(each.channels.taps.encode(np.full(each.channels.counts["taps"], 2e-5)))
+    ends = np.isin(twin.channels.read, CIRCUIT.outputs)
+    pumps = np.array([[1], [-1]]) * np.full((2, 2), twin.channels.injections.last)
+    drives = np.zeros((2, 2), np.int64)
+    within, beyond = (each.channels.reads.decode(each.read(drives, pumps))[:, ends] for each in (twin, free))
+    assert beyond.max() > 4.0 > -4.0 > beyond.min()
+    assert 3.4 < within.max() < 3.5
+    assert -3.5 < within.min() < -3.4
 
 
 def test_what_drifts_evenly_leaves_nothing_of_repeated_readings():

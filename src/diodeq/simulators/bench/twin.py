@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.nudges import with_clamps
-from diodeq.errors import InputError
+from diodeq.errors import InputError, SimulationError
 from diodeq.simulators.base import OperatingPoint, Simulator
 from diodeq.simulators.bench.body import Ints
 from diodeq.simulators.bench.channels import Channels
@@ -22,8 +22,9 @@ from diodeq.simulators.wave import WaveSimulator
 
 Floats = NDArray[np.float64]
 Make = Callable[[], Simulator]
-LIMITED = 8
-"""Rounds in which what pumps give and what stands against it find each other"""
+LIMITED = 60
+FINE = 1e-12
+"""Rounds in which what pumps give and what stands against it find each other, and the amperes by which they may miss"""
 
 
 class Twin:
@@ -129,19 +130,38 @@ class Twin:
         """Where the circuit settles with pumps that reach no further than their compliance."""
         own, free = self.channels.description.injections, self.channels.free
         point = engine.operate(circuit, np.hstack([sources, pumped]))
-        if not np.isfinite(own.compliance):
+        reach = self.parts.pumps / own.ohms
+        if not np.isfinite(own.compliance) or not reach.any():
             return point
-        asked = pumped
+
+        def possible(asked: Floats, volts: Floats, ohms: Floats) -> Floats:
+            """Of currents; ``ohms`` and what flows there already are what ``volts`` would be without."""
+            low, high = ((side * own.compliance - volts) * reach / (1.0 + ohms * reach) for side in (-1.0, 1.0))
+            return np.where(reach > 0.0, np.clip(asked, np.minimum(low, 0.0), np.maximum(high, 0.0)), asked)
+
+        # Newton's method for the current that each pump and its node agree on, the node's ohms by the secant; a row
+        # that has found its own is not touched again.
+        volts, zero = point.node_voltages[:, free], np.zeros_like(pumped)
+        left = np.flatnonzero((np.abs(possible(pumped, volts, zero) - pumped) > FINE).any(axis=1))
+        if not len(left):
+            return point
+        found, last, before = pumped.copy(), pumped[left], volts[left]
+        now, ohms = np.where(possible(last, before, zero[left]) == last, last, 0.0), zero[left]
         for _ in range(LIMITED):
-            volts, reach = point.node_voltages[:, free], self.parts.pumps / own.ohms
-            low, high = (side * own.compliance - volts for side in (-1.0, 1.0))
-            possible = np.clip(asked, np.minimum(low * reach, 0.0), np.maximum(high * reach, 0.0))
-            limited = np.where(reach > 0.0, possible, asked)
-            if np.abs(limited - pumped).max(initial=0.0) <= 1e-12:
-                break
-            pumped = limited
-            point = engine.operate(circuit, np.hstack([sources, pumped]))
-        return point
+            volts = engine.operate(circuit, np.hstack([sources[left], now])).node_voltages[:, free]
+            rise = np.divide(volts - before, now - last, out=ohms.copy(), where=now != last)
+            ohms = np.maximum(rise, 0.1 * ohms)
+            wanted = possible(pumped[left], volts, np.zeros_like(now))
+            going = (np.abs(wanted - now) > FINE * (1.0 + ohms * reach)).any(axis=1)
+            found[left[~going]] = now[~going]
+            if not going.any():
+                return engine.operate(circuit, np.hstack([sources, found]))
+            left, last, before, ohms = left[going], now[going], volts[going], ohms[going]
+            now = possible(pumped[left], before - ohms * last, ohms)
+        raise SimulationError(
+            f"what the pumps of the bench {self.channels.description.name} give beyond their compliance is not found",
+            "ask for smaller currents, or leave injections.compliance out",
+        )
 
     def _tables(self, seconds: float) -> tuple[Circuit, Circuit]:
         """The circuit on the table at a time, and the one whose outputs are held."""
