@@ -129,7 +129,8 @@ DRIVE = (1.0, -0.7, 0.4)
 @cache
 def made(case):
     make, part = CASES[case]
-    return build(make(), "b", potentiometer=part)
+    circuit = make()
+    return build(circuit, "b", drives(circuit), potentiometer=part)
 
 
 def drives(circuit):
@@ -168,9 +169,7 @@ def board_pins(text):
 
 @pytest.mark.parametrize("case", CASES)
 def test_schematic_and_board_are_the_circuit(case, tmp_path):
-    make, part = CASES[case]
-    circuit = make()
-    built = build(circuit, "b", drives(circuit), potentiometer=part)
+    built = made(case)
     root = written(tmp_path, built)
     drawn, soldered = schematic_pins(root), board_pins(built.files["b.kicad_pcb"])
     wanted = {(p.reference, pin): net for p in built.boards[0][0].parts for pin, net in p.nets}
@@ -181,7 +180,7 @@ def test_schematic_and_board_are_the_circuit(case, tmp_path):
     assert {key[0] for key in soldered} == {p.reference for p in built.boards[0][0].parts if p.nets}
     # every resistor is there once, by the name that the netlist has for it
     if case not in ("amplifiers",):
-        assert {name.upper() for name in circuit.part_names("resistors")} <= {key[0] for key in wanted}
+        assert {name.upper() for name in built.circuit.part_names("resistors")} <= {key[0] for key in wanted}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -230,7 +229,7 @@ def test_what_is_printed_is_on_no_pad_and_on_nothing_printed(case):
 @pytest.mark.parametrize("case", ["diodes with three pins", "couplings within a layer", "dense"])
 def test_the_schematic_computes_what_the_circuit_does(case, tmp_path):
     circuit = CASES[case][0]()
-    root = written(tmp_path, build(circuit, "b", drives(circuit)))
+    root = written(tmp_path, made(case))
     outputs = ",".join(circuit.nodes[node] for node in circuit.outputs[:, 0].tolist())
     assert main(["import", str(root), "-o", str(tmp_path / "c.npz"), "--output", outputs]) == 0
     with create("wave") as engine:
@@ -535,9 +534,9 @@ def kicad(folder, *words):
 @needs_kicad
 @pytest.mark.parametrize("case", ["amplifiers", "potentiometers", "diodes with three pins"])
 def test_kicad_finds_no_fault_and_simulates_the_same(case, tmp_path):
-    make, part = CASES[case]
+    make, _ = CASES[case]
     circuit = make()
-    written(tmp_path, build(circuit, "b", drives(circuit), potentiometer=part))
+    written(tmp_path, made(case))
     kicad(tmp_path, "sch", "erc", "--severity-all", "--exit-code-violations", "--format", "json", "b.kicad_sch")
     drc = ("--severity-all", "--schematic-parity", "--exit-code-violations", "--format", "json")
     kicad(tmp_path, "pcb", "drc", *drc, "-o", "drc.json", "b.kicad_pcb")
