@@ -341,6 +341,8 @@ def test_rules_are_compared_while_a_bench_gets_worse(tmp_path, monkeypatch, caps
     assert good["test_accuracy"]["mean"] > worse["test_accuracy"]["mean"]
     assert "cannot freeze diodes" in bad["runs"][0]["failed"]
     assert "frozen-switch" in (tmp_path / "lab.svg").read_text()
+    assert main(command) == 0  # nothing is run again
+    assert "failed: " in capsys.readouterr().out
     for words, said in (
         (["--sweep", "adc.bits=3"], "there is none"),
         (["--bench", "iris", "--sweep", "adc.bats=3"], "no entry adc.bats"),

@@ -13,12 +13,14 @@ from circuits import DRIVES, gyrator, plain
 from diodeq.analysis.bits import of_circuit
 from diodeq.cli.bits import asked_for
 from diodeq.cli.main import main
+from diodeq.devices import catalogue
 from diodeq.errors import UsageError
 from diodeq.network import Network, Stage, solve
 from diodeq.network import rounding as rounding_
 from diodeq.network.rounding import kept, on_grid, prove, rounded, weighed_margin
 from diodeq.network.weights import read, save
 from diodeq.simulators import create
+from diodeq.synthesis.layered import layered
 
 HERE = Path(__file__).parent.parent / "scripts"
 
@@ -178,6 +180,18 @@ def test_levels_of_a_circuit():
     assert all(0.0 <= each.share <= each.cost.accuracy for each in found)
     assert active[0].certified is None
     assert active[0].to_json()["certified_accuracy"] is None
+
+
+def test_without_labels_a_decision_counts_that_is_certified_as_it_was_drawn():
+    circuit = layered((4, 6, 3), catalogue.get("1N4148"), 5.0, seed=3)
+    drives = np.random.default_rng(1).uniform(-5.0, 5.0, (20, 4))
+    with create("wave") as wave:
+        few, many = of_circuit(circuit, ["2", "64"], drives, None, 1e-6, wave)
+    for each in (few, many):
+        assert each.share == pytest.approx(each.cost.agreement)
+        assert each.to_json()["certified_accuracy"] is None
+        assert each.to_json()["certified_as_drawn"] == each.share
+    assert few.share < few.to_json()["certified_decisions"]
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

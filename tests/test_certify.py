@@ -266,6 +266,11 @@ def test_the_resistors_that_matter_are_tight_and_keep_what_all_tight_ones_keep(w
     assert (found.kept >= tight.kept).all()
     (again,) = certify(circuit, drives, None, [Box(0.0, own=found.tolerances)], wave)
     assert np.array_equal(again.kept, found.kept)
+    warm = Box(0.01, cold=10.0, hot=40.0)
+    (wanted,) = certify(circuit, drives, None, [warm], wave)
+    found = assign(circuit, drives, warm, 0.01, 0.1, wave)
+    assert 0 < found.tightened.sum() < len(circuit.resistors)
+    assert (found.kept >= wanted.kept).all()
     with pytest.raises(UsageError, match="tighter one first"):
         assign(circuit, drives, Box(0.0), 0.1, 0.01, wave)
 
@@ -476,6 +481,7 @@ def test_the_command_says_what_is_proved(name, tmp_path, capsys):
     assert wider["tolerances"][0]["bounded_by"] == {"componentwise": 4}
     assert len(wider["radii"]) == 4
     assert wider["assignment"]["tight_resistors"] == len(wider["assignment"]["which_are_tight"])
+    assert set(wider["assignment"]["which_are_tight"]) <= set(CIRCUITS[name]().part_names("resistors"))
     assert main([*command, *more]) == 0
     assert "inputs may be off" in capsys.readouterr().out
     assert main([*command, "--assign", "1%"]) == 2

@@ -111,6 +111,8 @@ def test_the_command_lists_and_shows_pages(capsys, monkeypatch):
     assert main(["guide"]) == 0
     listed = capsys.readouterr().out
     assert all(each.about in listed for each in pages())
+    assert main(["guide", "index"]) == 0
+    assert capsys.readouterr().out == listed
     assert main(["guide", "--json"]) == 0
     assert [each["page"] for each in json.loads(capsys.readouterr().out)] == [each.page for each in pages()]
     assert main(["guide", "budget"]) == 0

@@ -16,8 +16,8 @@ from diodeq.circuit.bank import Floats
 from diodeq.errors import InputError, UsageError
 from diodeq.simulators.base import Simulator
 
-# How often shares are found anew; by how much of its gap a decision that was lost is asked for more.
-ROUNDS, MORE = 4, 0.03
+# How often shares are found anew; by how much of its gap a decision that was lost is asked for more, at first.
+ROUNDS, MORE = 6, 0.005
 # The share of resistors that become tight at a time.
 STEP = 0.004
 
@@ -40,21 +40,20 @@ class Assignment:
 
 def assign(circuit: Circuit, drives: Floats, box: Box, tight: float, loose: float, engine: Simulator) -> Assignment:
     """The fewest tight resistors that a greedy search finds with which every decision stays certified that is so with
-    tight ones alone. ``box`` says all but the tolerances of resistors, at one temperature.
+    tight ones alone. ``box`` says all but the tolerances of resistors.
 
     To first order each resistor takes from each decision's gap a share that grows with its tolerance; those that take
-    most of what lacks become tight first. What is found is certified as a whole, not to first order.
+    most of what lacks become tight first, at the coldest and at the hottest. What is found is certified as a whole, at
+    all temperatures between and not to first order.
 
     Raises:
         InputError: the circuit is not of resistors, one-ports and sources.
-        UsageError: tolerances that are in the wrong order, or a range of temperatures.
+        UsageError: tolerances that are in the wrong order.
     """
     if not 0.0 <= tight < loose < 1.0:
         raise UsageError(
             f"{100 * tight:g} % and {100 * loose:g} % are no tighter and looser tolerance", "give the tighter one first"
         )
-    if len(box.pieces()) > 1:
-        raise UsageError("tolerances are assigned within 5 °C at most", "give a narrower --temperature")
     bounding = Bounds.of(circuit)
     if bounding.passive is None:
         raise InputError(
@@ -65,14 +64,17 @@ def assign(circuit: Circuit, drives: Floats, box: Box, tight: float, loose: floa
     best = np.full(count, tight)
     own, asked = np.full(count, loose), np.zeros(len(drives))
     for _ in range(ROUNDS):
-        shares, lacks = _shares(bounding, drives, replace(box, own=own), loose, engine, kept, asked)
+        pieces = replace(box, own=own).pieces()
+        ends = [pieces[0], *pieces[1:][-1:]]
+        each = [_shares(bounding, drives, end, loose, engine, kept, asked) for end in ends]
+        shares, lacks = (np.concatenate(part) for part in zip(*each, strict=True))
         chosen = _fewest(shares * (1.0 - tight / loose), lacks)
         own = np.where(chosen, tight, loose)
         (found,) = certify(circuit, drives, None, [replace(box, own=own)], engine)
         lost = kept & ~found.kept
         if not lost.any() and chosen.sum() < (best == tight).sum():
             best = own
-        asked[lost] += MORE
+        asked[lost] = np.maximum(2.0 * asked[lost], MORE)
     (found,) = certify(circuit, drives, None, [replace(box, own=best)], engine)
     return Assignment(tight, loose, best, found.kept)
 

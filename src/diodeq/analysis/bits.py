@@ -10,7 +10,7 @@ import numpy as np
 
 from diodeq.analysis.box import Box
 from diodeq.analysis.certificate import doubt
-from diodeq.analysis.certified import Certified, certify
+from diodeq.analysis.certified import Certified, certify, decisions
 from diodeq.analysis.passive import Passive
 from diodeq.analysis.quantization import Cost, cost
 from diodeq.circuit import Circuit
@@ -82,18 +82,20 @@ class FewValues:
 
     @property
     def share(self) -> float | None:
-        """Of the samples, those certified: as their labels, or else as this circuit decides them."""
+        """Of the samples, those certified: as their labels, or else as the circuit that was drawn decides them."""
         return None if self.certified is None else share(self.certified)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
         proved = None if self.certified is None else self.certified.to_json()
+        labelled = bool(self.cost.known())
         return {
             "values": self.name,
             "levels": len(self.quantized.ladder),
             "unique": self.unique,
             **self.cost.to_json(),
-            "certified_accuracy": None if proved is None else proved["certified_accuracy"],
+            "certified_accuracy": None if proved is None or not labelled else proved["certified_accuracy"],
+            "certified_as_drawn": None if proved is None or labelled else proved["certified_accuracy"],
             "certified_decisions": None if proved is None else proved["certified_decisions"],
             "largest_bound_volts": None if proved is None else proved["largest_bound_volts"],
         }
@@ -124,10 +126,13 @@ def of_circuit(
         raise InputError(f"circuit {circuit.title!r} has no resistors", "there is nothing to quantize")
     low, high = ends or (float(own.min()), float(own.max()))
     rungs = [ladder(name, *((low, high) if name.isdigit() or ends else (0.0, np.inf))) for name in values]
+    classes = labels
+    if labels is None and len(circuit.outputs) and not circuit.scaling.regresses:
+        classes = decisions(engine.operate(circuit, drives).outputs)
     found = []
     for done, (name, each) in enumerate(zip(values, rungs, strict=True), start=1):
         few = quantize(circuit, each)
-        proved = boards_of(few.circuit, drives, labels, tolerance, engine)
+        proved = boards_of(few.circuit, drives, classes, tolerance, engine)
         costs = cost(engine, circuit, few.circuit, drives, labels)
         found.append(FewValues(name, few, doubt(few.circuit) is None, costs, proved))
         tell(done)

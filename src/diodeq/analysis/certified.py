@@ -99,7 +99,7 @@ def certify(
     found, done = [], itertools.count(1)
     for box in boxes:
         bounds, kept, kinds = _within(bounding, drives, drawn, box, engine, lambda: tell(next(done)))
-        right = None if labels is None else _decisions(drawn) == labels
+        right = None if labels is None else decisions(drawn) == labels
         found.append(Certified(box, bounds, kept, right, kinds))
     return found
 
@@ -154,7 +154,7 @@ def _within(
     circuit = bounding.circuit
     rows = circuit.output_injections(np.eye(drawn.shape[1]))
     count = len(rows)
-    chosen = _decisions(drawn)
+    chosen = decisions(drawn)
     bounds, kept = np.zeros_like(drawn), np.ones(len(drawn), bool)
     kinds = np.zeros(len(drawn), np.intp)
     for piece in box.pieces():
@@ -185,6 +185,6 @@ def rivals(rows: Floats, best: NDArray[np.intp], outputs: Floats) -> tuple[Float
     return rows[best][:, None] - rows[others], gaps
 
 
-def _decisions(outputs: Floats) -> NDArray[np.intp]:
+def decisions(outputs: Floats) -> NDArray[np.intp]:
     """The highest output of each sample; of one output, 1 where it is positive."""
     return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.0).astype(np.intp)

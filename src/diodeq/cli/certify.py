@@ -20,9 +20,13 @@ from diodeq.files import write_atomically
 from diodeq.printable import counted, percent
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from rich.table import Table
 
     from diodeq.analysis.certified import Certified
+
+# So many tight resistors are named without --json.
+NAMED = 120
 
 
 def _tolerances(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
@@ -142,6 +146,7 @@ def certify(
         around = radii(loaded, drives, engine, box) if radius else None
         parts = assigned(loaded, drives, box, assign[0], assign[1], engine) if assign else None
         version = engine.version
+    tight_names = [] if parts is None else _names(loaded, parts.tightened)
     document = {
         "circuit": loaded.title,
         "simulator": version,
@@ -159,7 +164,7 @@ def certify(
             "tight_resistors": int(parts.tightened.sum()),
             "loose_resistors": int((~parts.tightened).sum()),
             "certified_decisions": float(np.mean(parts.kept)),
-            "which_are_tight": np.flatnonzero(parts.tightened).tolist(),
+            "which_are_tight": tight_names,
         },
     }
     if picture is not None:
@@ -186,10 +191,19 @@ def certify(
             f"{percent(float(np.mean(parts.kept)))} of decisions are certified with {tight:,} resistors of"
             f" {100 * parts.tight:g} % and {loose:,} of {100 * parts.loose:g} %, as with all of {100 * parts.tight:g} %"
         )
+        if 0 < tight <= NAMED:
+            say(f"of {100 * parts.tight:g} %: {', '.join(tight_names)}")
+        elif tight:
+            say(f"--json has the names of those of {100 * parts.tight:g} %")
     say(
         f"{counted(len(drives), 'sample')}, {document['seconds']:.3g} s ({version}): bounds of every board, none drawn;"
         " resistors' own change with temperature is not in them"
     )
+
+
+def _names(circuit: Circuit, which: NDArray[np.bool_]) -> list[str]:
+    names = circuit.part_names("resistors")
+    return [names[k] for k in np.flatnonzero(which).tolist()]
 
 
 def _table(found: list[Certified], decides: bool) -> Table:

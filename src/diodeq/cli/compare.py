@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from diodeq.cluster import job_script as cluster_script
 from diodeq.errors import UsageError
 from diodeq.learning.rules import described
 from diodeq.measures import ACCURACY, measure_of
+from diodeq.printable import counted
 from diodeq.simulators import BENCH
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ RATES = "0.01,0.03,0.1,0.3"
     "--tuning-seeds", default="10", show_default=True, callback=numbers(int), help="On which the best rate is found."
 )
 @click.option("--diode", type=DIODE, default="1N4148", show_default=True, help="A diode of `diodeq devices list`.")
+@click.option("--supply", type=float, metavar="V", help="Volts of the bias rails and of inputs. [default: 5]")
 @click.option("--batch-size", type=int, help="Samples per update.")
 @SIMULATOR
 @click.option("--bench", metavar="DESCRIPTION", help="Train on a bench, a TOML file or a shipped name: see the guide.")
@@ -125,15 +128,23 @@ def _lab_table(document: dict[str, Any]) -> Table:
 
     points = [(each["entry"], at) for each in document["sweeps"] for at in each["points"]]
     names = list(dict.fromkeys(rule["rule"] for _, at in points for rule in at["rules"]))
-    title = f"{document['data']} on {document['bench']}: held-out, mean ± deviation over {len(document['seeds'])} seeds"
-    table = Table(title=title, title_justify="left")
+    seeds = counted(len(document["seeds"]), "seed")
+    title = f"{document['data']} on {document['bench']}: held-out, mean ± deviation over {seeds}"
+    table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("with", no_wrap=True)
     for name in names:
         table.add_column(name, justify="right", overflow="fold")
     for entry, at in points:
         found = {rule["rule"]: rule for rule in at["rules"]}
         table.add_row(f"{entry}={at['value']}", *(_lab_cell(found.get(name, {})) for name in names))
+    table.caption = _why(run for _, at in points for rule in at["rules"] for run in rule.get("runs", ()))
     return table
+
+
+def _why(runs: Iterable[dict[str, Any]]) -> str | None:
+    """Of runs that failed the first one's reason."""
+    failed = next((run for run in runs if "failed" in run), None)
+    return None if failed is None else f"failed: {failed['failed']}; {failed['remedy']}"
 
 
 def _lab_cell(entry: dict[str, Any]) -> str:
@@ -171,6 +182,7 @@ def _table(document: dict[str, Any]) -> Table:
         last = [measure.number(entry[verified_as]["mean"])] if verified_as in entry else []
         costs = (f"{entry['solves_per_sample']:,}", f"{entry['steps']:,}", f"{entry['rate']:g}")
         table.add_row(entry["rule"], *costs, *figures, each, *last)
+    table.caption = _why(run for entry in affordable for run in entry["runs"])
     for entry in document["rules"]:
         if "impossible" in entry:
             table.add_row(entry["rule"], "", "0")

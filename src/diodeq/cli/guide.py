@@ -59,7 +59,7 @@ def guide(page: str | None, as_json: bool) -> None:
     Example: diodeq guide two-by-two
     """
     known = pages()
-    if page is None:
+    if page is None or page.removesuffix(".md") == INDEX:
         print_json([asdict(each) for each in known]) if as_json else _list(known)
         return
     chosen = next((each for each in known if each.page == page.removesuffix(".md")), None)

@@ -64,7 +64,7 @@ class Converter:
             raise NotRealizableError(
                 f"sample {row} asks for {quantity(float(values[row, column]), self.unit)} at {what} {column}, where the"
                 f" bench has {quantity(low * self.step, self.unit)} to {quantity(high * self.step, self.unit)}",
-                "ask for less, or describe another bench",
+                "ask for less, such as a lower --supply, or give the description a wider range and [limits]",
                 sample=row,
             )
         return np.asarray(np.clip(found, low, high).astype(np.int64))
