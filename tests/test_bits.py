@@ -186,7 +186,7 @@ def test_without_labels_a_decision_counts_that_is_certified_as_it_was_drawn():
     circuit = layered((4, 6, 3), catalogue.get("1N4148"), 5.0, seed=3)
     drives = np.random.default_rng(1).uniform(-5.0, 5.0, (20, 4))
     with create("wave") as wave:
-        few, many = of_circuit(circuit, ["2", "64"], drives, None, 1e-6, wave)
+        few, many = of_circuit(circuit, ["4", "64"], drives, None, 1e-6, wave)
     for each in (few, many):
         assert each.share == pytest.approx(each.cost.agreement)
         assert each.to_json()["certified_accuracy"] is None
