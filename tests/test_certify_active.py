@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diodeq.analysis.bounds import Bounds
+from diodeq.analysis.bounds import KINDS, Bounds
 from diodeq.analysis.box import Box
 from diodeq.analysis.certified import certify
 from diodeq.circuit.amplifiers import inside
@@ -38,6 +38,7 @@ CIRCUITS = {
     "buffers": (perceptron, "buffered", {}),
     "transformers and gyrators": (equilibrium, "transformer-gyrator", {}),
     "amplifiers": (perceptron, "precision", {"amplifier": "TL074"}),
+    "amplifiers in a loop": (equilibrium, "precision", {"amplifier": "TL074"}),
 }
 
 
@@ -76,11 +77,28 @@ def test_no_board_is_outside_and_the_worst_corner_is_near(name, box, wave):
         circuit.output_injections(np.eye(len(circuit.outputs))), (4, len(circuit.outputs), len(circuit.nodes))
     )
     off, kinds = Bounds.of(circuit).reach(box, point, slice(None), rows)
-    assert (kinds == 1).sum() >= 3
+    proved = KINDS.index("units" if name.startswith("amplifiers") else "krawczyk")
+    assert (kinds == proved).sum() >= (4 if proved == 1 else 3)
     for board in boards(circuit, box, 16):
         assert (np.abs(wave.operate(board, drives).outputs - point.outputs) <= off).all()
-    for row in np.flatnonzero(kinds == 1).tolist():
+    for row in np.flatnonzero(kinds == proved).tolist():
         assert off[row, 0] <= 1.5 * corner(circuit, box, drives[row : row + 1], wave) + 1e-5
+
+
+def test_rectifiers_that_change_sides_and_inputs_are_in_the_bounds(wave):
+    circuit, box = made("amplifiers in a loop"), Box(0.02, inputs=0.2)
+    drives = circuit.scaling.to_volts(np.random.default_rng(5).uniform(-1.0, 1.0, (8, len(circuit.inputs))))
+    point = wave.operate(box.centre(circuit), drives)
+    rows = np.broadcast_to(circuit.output_injections(np.eye(3)), (8, 3, len(circuit.nodes)))
+    off, kinds = Bounds.of(circuit).reach(box, point, slice(None), rows)
+    assert (kinds == KINDS.index("units")).all()
+    random = np.random.default_rng(6)
+    least, most = point.outputs.copy(), point.outputs.copy()
+    for board in boards(circuit, box, 24):
+        found = wave.operate(board, drives + 0.2 * np.sign(random.uniform(-1, 1, drives.shape))).outputs
+        assert (np.abs(found - point.outputs) <= off).all()
+        least, most = np.minimum(least, found), np.maximum(most, found)
+    assert ((least < 0.02) & (most > 0.1)).any()
 
 
 def test_amplifiers_insides_have_no_tolerance():
@@ -110,7 +128,7 @@ def test_sources_diodes_and_temperature_are_in_the_bounds(wave):
     point = wave.operate(box.centre(circuit), drives)
     rows = np.broadcast_to(circuit.output_injections(np.eye(2)), (3, 2, len(circuit.nodes)))
     off, kinds = Bounds.of(circuit).reach(box, point, slice(None), rows)
-    assert (kinds == 1).all()
+    assert (kinds == KINDS.index("krawczyk")).all()
     random = np.random.default_rng(4)
     model, sources = circuit.models[0], circuit.voltage_sources.values
     assert model == catalogue.get("1N4148")

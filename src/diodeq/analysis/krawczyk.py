@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from diodeq.analysis.box import Box
+from diodeq.analysis.box import Box, Index
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import inside
 from diodeq.circuit.bank import Floats
@@ -282,7 +282,7 @@ def _around(operator: Operator) -> tuple[tuple[Floats, Floats, Floats], bool]:
     return first, False
 
 
-def surrounded(circuit: Circuit, box: Box, point: OperatingPoint, samples: slice = slice(None)) -> Surroundings:
+def surrounded(circuit: Circuit, box: Box, point: OperatingPoint, samples: slice | Index = slice(None)) -> Surroundings:
     """Boxes for some samples, from the operating points of ``box.centre``."""
     stamped = Stamped.of(point.circuit, box)
     volts = point.node_voltages[samples]
