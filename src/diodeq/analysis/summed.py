@@ -31,7 +31,7 @@ WIDEST, ROUNDING, LEAST = 200.0, 1e-9, 1e-10
 
 
 @dataclass(frozen=True, eq=False)
-class Units:
+class Summed:
     """One sample's box, units' outputs ``z`` [n], and the first order around the centre in it.
 
     ``chords`` and ``bends`` each have slopes [n], and what outputs are below and above them, [n]: across where a
@@ -140,7 +140,7 @@ class Frame:
         wide = np.asarray(abs(spread).sum(axis=1)).ravel()
         return Frame(summing, volts, z, s, u, g, off, siemens, share[:, summing.units], share @ spread, noise, wide)
 
-    def units(self, z: Ends, s: Ends, u: Ends) -> tuple[Units, Ends, Ends]:
+    def units(self, z: Ends, s: Ends, u: Ends) -> tuple[Summed, Ends, Ends]:
         """From a box of outputs, - inputs and drives: what is known of them, and where outputs and - inputs come
         out."""
         summing, count = self.summing, len(self.z)
@@ -185,20 +185,20 @@ class Frame:
             drawn[1][some] -= away
             new_z[0][some], new_z[1][some] = np.maximum(ul - leak, floor), np.maximum(uh, resting)
             with np.errstate(divide="ignore", invalid="ignore"):
-                across = np.nan_to_num((new_z[1][some] - np.maximum(ul, resting)) / (uh - ul))
-            across = np.where(ul >= resting, 1.0, np.where(uh <= resting, 0.0, np.clip(across, 0.0, 1.0)))
-            side = np.where((ul < resting) & (uh > resting), self.u[some] > resting, across)
-            for whole, each in ((chords, across), (bends, side)):
+                chord = np.nan_to_num((new_z[1][some] - np.maximum(ul, resting)) / (uh - ul))
+            chord = np.where(ul >= resting, 1.0, np.where(uh <= resting, 0.0, np.clip(chord, 0.0, 1.0)))
+            side = np.where((ul < resting) & (uh > resting), self.u[some] > resting, chord)
+            for whole, each in ((chords, chord), (bends, side)):
                 beyond = _beyond(each, (ul, uh), self.u[some], self.z[some], leak, floor, resting)
-                for held, new in zip(whole, (each, *beyond), strict=True):
-                    held[some] = new
+                for held, fresh in zip(whole, (each, *beyond), strict=True):
+                    held[some] = fresh
         c = o[0].copy(), o[1].copy()
         behind, law = summing.behind
         c[0][behind] += _volts(law, drawn[0][behind], False)
         c[1][behind] += _volts(law, drawn[1][behind], True)
         a = [self._inner(np.nan_to_num(each, nan=WIDEST, posinf=WIDEST, neginf=-WIDEST)) for each in c]
         new_s = summing.offset - a[1] / summing.gain, summing.offset - a[0] / summing.gain
-        return Units(self, z, chords, bends, _sums(owner, through, count), drift), new_z, new_s
+        return Summed(self, z, chords, bends, _sums(owner, through, count), drift), new_z, new_s
 
     def _inner(self, b: Floats) -> Floats:
         """The amplified difference [n] that leaves b within the swing."""
@@ -227,7 +227,7 @@ def _volts(law: OnePorts, amperes: Floats, above: bool) -> Floats:
     return np.where(np.abs(high) >= WIDEST, np.inf, high) if above else np.where(low <= -WIDEST, -np.inf, low)
 
 
-def units_within(frame: Frame) -> Units | None:
+def units_within(frame: Frame) -> Summed | None:
     """A box that comes out within itself, made narrower; None where none is found."""
     count = len(frame.z)
     z, s, u = ((each - LEAST, each + LEAST) for each in (frame.z, frame.s, frame.u))
