@@ -258,3 +258,18 @@ def test_a_twin_that_cannot_be_served_is_one_sentence(capsys, more, words):
     assert words in capsys.readouterr().err
     assert main(["bench", "serve", "iris", "--pty"]) == 2
     assert "takes any circuit; add --circuit" in capsys.readouterr().err
+
+
+def test_a_run_that_is_refused_leaves_no_folder(tmp_path, capsys):
+    """So the same name can be given with what the sentence asks for."""
+    out = str(tmp_path / "run")
+    asked = ["train", "xor", "--simulator", "bench:iris", "--hidden", "2", "--epochs", "1", "--out", out]
+    assert main([*asked, "--supply", "9"]) == 4
+    assert "lower --supply" in capsys.readouterr().err
+    assert not os.path.exists(out)
+    assert main(asked) == 0
+
+
+def test_a_calibration_with_no_place_is_refused_before_anything_is_read(capsys):
+    assert main(["bench", "calibrate", "iris", "none.npz", "--out", "/none/x.toml"]) == 3
+    assert "/none" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import rich_click as click
 from diodeq.circuit import Circuit
 from diodeq.cli.options import JSON, WRITTEN, print_json
 from diodeq.cli.terminal import say
-from diodeq.files import write_atomically
+from diodeq.files import demand_place, write_atomically
 from diodeq.printable import counted, quantity
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def calibrate(description: str, circuit: Path, out: Path, codes: int, check: boo
     from diodeq.api import bench_studies
     from diodeq.cli.console import counting_bar
 
+    demand_place(out)
     loaded = Circuit.load(circuit)
     with counting_bar() as step:
         found = bench_studies.calibrate(description, loaded, codes=codes, seed=seed, check=check, on_step=step)

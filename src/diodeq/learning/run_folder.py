@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from diodeq.circuit import Circuit
-from diodeq.errors import InputError, UsageError
+from diodeq.errors import InputError, NotRealizableError, UsageError
 from diodeq.files import write_atomically
 from diodeq.learning.metrics import Metrics
 from diodeq.learning.records import read_metrics
@@ -28,7 +28,7 @@ def opened(path: Path, mode: str = "new") -> Iterator[RunFolder]:
     """The folder, made if need be and locked against other processes; ``mode`` is one of ``MODES``.
 
     "new" refuses anything that exists, "overwrite" removes a former run's files (and nothing else), "resume" needs a
-    folder.
+    folder. A new one does not stay where its run is refused before the end of an epoch.
 
     Raises:
         UsageError: it exists and the mode is "new".
@@ -60,7 +60,15 @@ def opened(path: Path, mode: str = "new") -> Iterator[RunFolder]:
         folder.sweep()
         if mode == "overwrite":
             folder.clear()
-        yield folder
+        try:
+            yield folder
+        except (InputError, NotRealizableError):
+            # What is refused before it has learned anything goes on with other options, and these are another run.
+            if not exists and not folder.file("metrics.jsonl").exists():
+                folder.clear()
+                with suppress(OSError):  # somebody put something there
+                    path.rmdir()
+            raise
     finally:
         os.close(handle)
 
