@@ -235,7 +235,9 @@ def test_serve_says_where_and_leaves_nothing_behind(place, tmp_path):
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             said = b""
             while b"\n}" not in said:
-                said += process.stdout.readline()
+                line = process.stdout.readline()
+                assert line, process.stderr.read()
+                said += line
             assert json.loads(said)["link"] == {"kind": "serial", "port": str(name)}
             assert name.is_symlink()
             process.send_signal(number)
