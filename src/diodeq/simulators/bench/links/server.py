@@ -85,9 +85,14 @@ class Server:
         """A new pseudo-terminal, and ``name`` a link to it, which must not be there.
 
         Raises:
-            InputError: the link cannot be made.
+            InputError: the link cannot be made, or the machine has no pseudo-terminals.
         """
-        ours, theirs = os.openpty()
+        try:
+            ours, theirs = os.openpty()
+        except OSError as error:
+            raise InputError(
+                f"no pseudo-terminal can be had: {error.strerror}", "mount /dev/pts, or serve on a port"
+            ) from None
         self._opened += [lambda: os.close(ours), lambda: os.close(theirs)]  # theirs stays open: no hanging up
         tty.setraw(theirs)
         os.set_blocking(ours, False)
