@@ -28,7 +28,7 @@ def opened(path: Path, mode: str = "new") -> Iterator[RunFolder]:
     """The folder, made if need be and locked against other processes; ``mode`` is one of ``MODES``.
 
     "new" refuses anything that exists, "overwrite" removes a former run's files (and nothing else), "resume" needs a
-    folder. A new one does not stay where its run is refused before the end of an epoch.
+    folder. A new one does not stay where its run turns out as not realizable before the end of an epoch.
 
     Raises:
         UsageError: it exists and the mode is "new".
@@ -62,8 +62,8 @@ def opened(path: Path, mode: str = "new") -> Iterator[RunFolder]:
             folder.clear()
         try:
             yield folder
-        except (InputError, NotRealizableError):
-            # What is refused before it has learned anything goes on with other options, and these are another run.
+        except NotRealizableError:
+            # What no bench can do before anything is learned is tried again with other options: another run.
             if not exists and not folder.file("metrics.jsonl").exists():
                 folder.clear()
                 with suppress(OSError):  # somebody put something there
