@@ -1,10 +1,13 @@
 from . import devices as devices
 from .api.audits import audit as audit
+from .api.audits import gradcheck as gradcheck
 from .api.benches import bench as bench
 from .api.benches import bench_circuit as bench_circuit
+from .api.boards import kicad_project as kicad_project
 from .api.certificates import certify as certify
 from .api.changes import prune_at_cost as prune_at_cost
 from .api.changes import quantize_at_cost as quantize_at_cost
+from .api.compilation import compile_at_cost as compile_at_cost
 from .api.extraction import extract as extract
 from .api.making import compile as compile
 from .api.making import layered as layered

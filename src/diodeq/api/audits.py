@@ -1,9 +1,10 @@
-"""Learning rules against the exact gradient."""
+"""Learning rules against the exact gradient, and that against two other ways to it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,10 +13,12 @@ from diodeq.api.units import labels_in, volts_of
 from diodeq.circuit import Circuit
 from diodeq.learning.audit import Audited, sweep
 from diodeq.learning.audit import audit as audited
+from diodeq.learning.gradcheck import check_gradient
 from diodeq.learning.losses import usual
 from diodeq.learning.rules import RULES
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import create
+from diodeq.simulators.ngspice import NgspiceReference
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,3 +77,32 @@ def audit(
     with create(simulator, workers, time_limit) as engine:
         rows = audited(engine, circuit, drives, loss, tuple(rules) or tuple(RULES), limit)
         return Audit(tuple(rows), sweep(engine, circuit, drives, loss, swept) if swept.size else {})
+
+
+def gradcheck(
+    circuit: Circuit,
+    inputs: ArrayLike,
+    *,
+    limit: int = 200,
+    units: str = "network",
+    simulator: str = "wave",
+    workers: int | None = None,
+    time_limit: float = TIME_LIMIT,
+) -> dict[str, Any]:
+    """How far hardware linearization is off ngspice's own small-signal analysis (``ac``) and finite differences
+    (``finite_difference``), relative to the largest entry; the loss is half the mean squared output voltage.
+
+    ``inputs`` are float64[B, n_in] in ``units``; at most ``limit`` conductances are checked, evenly spread.
+
+    Raises:
+        InputError: the circuit has no trainable resistor, or inputs do not fit.
+
+    Example:
+        >>> import diodeq
+        >>> found = diodeq.gradcheck(diodeq.layered((2, 3, 1)), [[1.0, -1.0]])
+        >>> found["ac"]["max_relative_error"] < 1e-5
+        True
+    """
+    drives = volts_of(circuit, inputs, units)
+    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
+        return check_gradient(engine, reference, circuit, drives, limit)

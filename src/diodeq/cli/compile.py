@@ -4,39 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import rich_click as click
 
-from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
-from diodeq.analysis.feasibility import feasibility
-from diodeq.circuit import Circuit
-from diodeq.circuit.bank import Floats
-from diodeq.circuit.feasibility import Feasibility
-from diodeq.circuit.survey import Survey
 from diodeq.cli.console import counting_bar
 from diodeq.cli.names import DIODE
 from diodeq.cli.networks import open_network
 from diodeq.cli.options import JSON, PERCENT, STRICT, WEIGHTS, WRITTEN, print_json
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology, get
-from diodeq.errors import InputError, NotRealizableError, SimulationError, UsageError
-from diodeq.learning.datasets import Dataset
+from diodeq.errors import UsageError
 from diodeq.learning.datasets import load as load_data
-from diodeq.learning.tuning import Tuned
-from diodeq.learning.tuning import tune as tune_circuit
 from diodeq.network import Network
 from diodeq.network.weights import save
-from diodeq.simulators import create
-from diodeq.synthesis.cheapest import cheapest
-from diodeq.synthesis.compile import MAX_GAIN, NAMES, Compiled, compile_network
-from diodeq.synthesis.nearest import nearest_passive_network
+from diodeq.synthesis.compile import MAX_GAIN, NAMES
 from diodeq.synthesis.remedy import REMEDIES
 from diodeq.tables import read_matrix
 
-DRAWN = 64
-"""Rows of inputs, where nobody gave any."""
+if TYPE_CHECKING:
+    from diodeq.api.compilation import CompiledAtCost
 
 
 @click.command("compile")
@@ -125,99 +112,39 @@ def compile_command(
 
     Example: diodeq compile weights.npz -o circuit.npz --diode 1N4148
     """
+    from diodeq.api.compilation import compile_at_cost
+
     if tune_epochs is not None and tune is None:
         raise UsageError("--tune-epochs has no meaning where nothing is tuned", "add --tune DATA, or leave it out")
     hardware = get(technology) if technology else Technology()
     limits: dict[str, Any] = {"low": low, "high": high, "supply": supply, "diode": diode}
     hardware = replace(hardware, **{name: value for name, value in limits.items() if value is not None})
     loaded = open_network(weights, activation, layers, margin, as_json)
-    network = loaded.network
-    distances: tuple[float, ...] | None = None
-    if nearest:
-        realization = "passive"
-        network, distances = nearest_passive_network(network)
-    rows = None if inputs is None else read_matrix(inputs, [f"x{k}" for k in range(network.widths[0])])
-    data = None if tune is None else load_data(tune)
-    if data is not None and rows is None and data.x_train.shape[1] == network.widths[0]:
-        rows = data.x_train
-    options: dict[str, Any] = {
-        "diode": diode,
-        "technology": hardware,
-        "volts_per_unit": volts_per_unit,
-        "remedy": remedy,
-        "inputs": rows,
-        "max_gain": max_gain,
-        "allow_nonunique": allow_nonunique,
-        "title": f"compiled from {weights.name}",
-    }
-    if error is not None and realization == "auto":
-        compiled = cheapest(network, error / 100.0, amplifier or "ideal", **options)
-    else:
-        compiled = compile_network(network, realization, amplifier=amplifier, **options)
-        _demand_exact(compiled, error)
-    compiled = replace(compiled, report=replace(compiled.report, distances=distances))
-    tuned = None if data is None else _tuned(compiled, data, hardware, tune_epochs or 1)
-    if tuned is not None:
-        compiled = replace(compiled, circuit=tuned.circuit)
-    feasible = _feasible(compiled, hardware, rows)
-    if strict:
-        if isinstance(feasible, SimulationError):
-            raise feasible
-        feasible.demand("give fewer --volts-per-unit, another --realization or --diode, or leave --strict out")
-    moved = _save_nearest(network, output) if distances is not None and any(distances) else None
-    certificate = _certified(compiled.circuit)
-    realizations = ", ".join(f"stage {k} {stage.realization}" for k, stage in enumerate(compiled.report.stages))
-    choice = compiled.report.choice
-    scale = f"{choice.volts_per_unit:g} volts per unit, remedy {choice.remedy}"
-    notes = (
-        f"compiled from {weights.name}: {realizations}; {scale}",
-        f"certificate: {_told(certificate)}",
-        *([] if tuned is None else [tuned.sentence()]),
-        *loaded.notes,
-    )
-    replace(compiled.circuit, notes=(*compiled.circuit.notes, *notes)).save(output)
-    _print(compiled, tuned, certificate, feasible, output, moved, loaded.notes if as_json else None)
-
-
-def _feasible(compiled: Compiled, hardware: Technology, rows: Floats | None) -> Feasibility | SimulationError:
-    """What the circuit asks for over rows float64[B, n_in] in network units; drawn where there are none, from all over
-    the inputs' range and from its corners."""
-    circuit = compiled.circuit
-    if rows is None:
-        random = np.random.default_rng(0)
-        drawn = random.uniform(-1.0, 1.0, (DRAWN, len(circuit.inputs)))
-        drawn[::2] = np.sign(drawn[::2])
-        rows = compiled.report.input_range * drawn
-    elif compiled.report.amplifiers and len(rows) > DRAWN:  # amplifiers take time
-        rows = rows[np.linspace(0, len(rows) - 1, DRAWN).astype(int)]
-    ladder = hardware.ladder
-    survey = Survey(circuit, supply=hardware.supply, made_of=None if ladder is None else ladder.single)
-    try:
-        with create("wave") as engine:
-            return feasibility(engine, circuit, circuit.scaling.to_volts(rows), survey, circuit.scaling.clipped(rows))
-    except SimulationError as error:
-        return error
-
-
-def _demand_exact(compiled: Compiled, error: float | None) -> None:
-    expected = compiled.report.choice.error
-    if error is not None and not expected <= error / 100.0:
-        raise NotRealizableError(
-            f"the expected error is {100.0 * expected:.2g} % of the largest output, above {error:g} %",
-            "allow a larger --error, take another --diode, or --realization auto with an --amplifier",
+    rows = None if inputs is None else read_matrix(inputs, [f"x{k}" for k in range(loaded.network.widths[0])])
+    with counting_bar() as step:
+        made = compile_at_cost(
+            loaded.network,
+            realization,
+            diode=diode,
+            technology=hardware,
+            amplifier=amplifier,
+            error=None if error is None else error / 100.0,
+            inputs=rows,
+            tune=None if tune is None else load_data(tune),
+            tune_epochs=tune_epochs or 1,
+            nearest=nearest,
+            on_step=step,
+            volts_per_unit=volts_per_unit,
+            remedy=remedy,
+            max_gain=max_gain,
+            allow_nonunique=allow_nonunique,
+            title=f"compiled from {weights.name}",
         )
-
-
-def _certified(circuit: Circuit) -> CircuitCertificate | InputError:
-    """What is proved of the operating points, or why nothing is."""
-    try:
-        return certify_circuit(circuit)
-    except InputError as none:
-        return none
-
-
-def _told(certificate: CircuitCertificate | InputError) -> str:
-    return f"none, as {certificate.problem}" if isinstance(certificate, InputError) else certificate.sentence()
+    if strict:
+        made.demand_feasible("give fewer --volts-per-unit, another --realization or --diode, or leave --strict out")
+    moved = _save_nearest(made.network, output) if made.moved else None
+    made.noted(f"compiled from {weights.name}", *loaded.notes).save(output)
+    _print(made, output, moved, loaded.notes if as_json else None)
 
 
 def _save_nearest(network: Network, output: Path) -> Path:
@@ -226,44 +153,13 @@ def _save_nearest(network: Network, output: Path) -> Path:
     return path
 
 
-def _tuned(compiled: Compiled, data: Dataset, hardware: Technology, epochs: int) -> Tuned:
-    total = epochs * len(data.x_train)
-    with create("wave") as engine, counting_bar() as step:
-
-        def shown(epoch: int, seen: int, loss: float) -> None:
-            if step is not None:
-                step((epoch - 1) * len(data.x_train) + seen, total, f"tuning, loss {loss:.2g} V²")
-
-        return tune_circuit(engine, compiled.circuit, compiled.network, data, hardware, epochs, on_batch=shown)
-
-
-def _print(
-    compiled: Compiled,
-    tuned: Tuned | None,
-    certificate: CircuitCertificate | InputError,
-    feasible: Feasibility | SimulationError,
-    output: Path,
-    moved: Path | None,
-    notes: tuple[str, ...] | None,
-) -> None:
+def _print(made: CompiledAtCost, output: Path, moved: Path | None, notes: tuple[str, ...] | None) -> None:
     """Say it in words, or with ``notes`` as a JSON document."""
-    if isinstance(feasible, SimulationError):
-        told, document = f"feasibility: not known, as {feasible.problem}", None
-    else:
-        told, document = feasible.sentence(), feasible.to_json()
     if notes is not None:
         nearest = {} if moved is None else {"nearest_weights": str(moved)}
-        proved = None if isinstance(certificate, InputError) else certificate.to_json()
-        certified = {"certificate": proved, "feasibility": document}
-        if tuned is not None:
-            certified["tuned"] = tuned.to_json()
-        print_json({"file": str(output), **nearest, **compiled.report.to_json(), **certified, "notes": list(notes)})
+        print_json({"file": str(output), **nearest, **made.to_json(), "notes": list(notes)})
         return
-    say(compiled.report.text())
-    if tuned is not None:
-        say(tuned.sentence())
-    say(told)
-    say(f"certificate: {_told(certificate)}")
+    say("\n".join(made.sentences()))
     if moved is not None:
         say(f"wrote the weights that were compiled, the nearest passive ones, to {moved}")
     say(f"wrote {output}")

@@ -44,14 +44,13 @@ def gradcheck(
 
     Example: diodeq gradcheck run/circuit.npz --inputs X.csv --units network
     """
-    from diodeq.learning.gradcheck import check_gradient
-    from diodeq.simulators import create
-    from diodeq.simulators.ngspice import NgspiceReference
+    from diodeq.api.audits import gradcheck as checked_against
 
     loaded = Circuit.load(circuit)
     drives = volts(loaded, rows_of(loaded, inputs)[0], inputs, units)
-    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
-        report = check_gradient(engine, reference, loaded, drives, limit)
+    report = checked_against(
+        loaded, drives, limit=limit, units="volts", simulator=simulator, workers=workers, time_limit=time_limit
+    )
     if as_json:
         print_json(report)
     else:
