@@ -9,7 +9,7 @@ from typing import Any
 from diodeq.benches.model import Expected
 from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
-from diodeq.simulators.bench import Twin, described
+from diodeq.simulators.bench import Description, Twin, described
 from diodeq.simulators.bench import log as log_of
 from diodeq.simulators.bench.boards import board
 from diodeq.simulators.bench.channels import Channels
@@ -35,10 +35,10 @@ def bench(spec: str, circuit: Circuit | None = None) -> dict[str, Any]:
         >>> found["channels"], found["reads"]["step"]
         ({'drives': 2, 'taps': 16, 'reads': 4, 'injections': 2}, 0.000125)
     """
-    own = described(*spec.removeprefix("bench:").split(":"))
+    own = _spelled(spec)
     if circuit is None and own.circuit:
         circuit = board(own.circuit)
-    table = TapTable(own.taps)
+    table, plain = TapTable(own.taps), asdict(own)
     low, high = table.ends
     found: dict[str, Any] = {
         "name": own.name,
@@ -67,14 +67,14 @@ def bench(spec: str, circuit: Circuit | None = None) -> dict[str, Any]:
     }
     found["imperfections"] = {
         name: {
-            f"{section}.{key}": asdict(own)[section][key]
+            f"{section}.{key}": plain[section][key]
             for section, key, off in entries
-            if (asdict(own)[section] or {}).get(key, off) != off
+            if (plain[section] or {}).get(key, off) != off
         }
         for name, entries in IMPERFECTIONS.items()
-        if _differs(own, name)
+        if _differs(own, plain, name)
     }
-    found["reading"] = {**asdict(own.reading), "amplitude": own.amplitude}
+    found["reading"] = {**plain["reading"], "amplitude": own.amplitude}
     if circuit is not None:
         at = Channels.of(circuit, own)
         rows = own.reading.repeats * 3
@@ -93,15 +93,20 @@ def bench_circuit(spec: str) -> Circuit:
         >>> len(diodeq.bench_circuit("xor").resistors)
         16
     """
-    own = described(*spec.removeprefix("bench:").split(":"))
+    own = _spelled(spec)
     if not own.circuit:
         raise UsageError(f"the bench {own.name} takes any circuit that fits its channels", "train one on it")
     return board(own.circuit)
 
 
-def _differs(own: Any, name: str) -> bool:
-    """Whether a bench has an imperfection."""
-    without, before = asdict(changed(own, f"no-{name}")), asdict(own)
+def _spelled(spec: str) -> Description:
+    """The bench that a simulator's name spells, with ``bench:`` before it or not."""
+    return described(*spec.removeprefix("bench:").split(":"))
+
+
+def _differs(own: Description, before: dict[str, Any], name: str) -> bool:
+    """Whether a bench has an imperfection; ``before`` is it as a plain dict."""
+    without = asdict(changed(own, f"no-{name}"))
     return any(repr(without[key]) != repr(before[key]) for key in before if key != "options")
 
 
@@ -119,7 +124,7 @@ def replay(log: str | Path, spec: str, circuit: Circuit | None = None) -> dict[s
         UsageError: there is no such bench or option, or no circuit is named.
         InputError: a file cannot be read, or the log is of another bench.
     """
-    own = described(*spec.removeprefix("bench:").split(":"))
+    own = _spelled(spec)
     table = on_table(own, circuit)
     at = Channels.of(table, own)
     found = log_of.replay(log, Twin(own, table) if own.calibrated is None else Expected(at))

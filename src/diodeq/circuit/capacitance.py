@@ -35,11 +35,16 @@ def capacitances(circuit: Circuit, wiring: float, load: float) -> Floats:
     for name, value in (("wiring", wiring), ("load", load)):
         if not 0.0 <= value < np.inf:
             raise InputError(f"a {name} capacitance of {value:g} F is impossible", "give farads of at least 0")
-    ends = [circuit.bank(kind).terminals.ravel() for kind, spec in KINDS.items() if not spec.source]
-    farads = wiring * np.bincount(np.concatenate(ends), minlength=len(circuit.nodes)).astype(np.float64)
+    farads = wired(circuit, wiring)
     farads[np.unique(circuit.outputs)] += load
     farads[0] = farads[inner(circuit)] = 0.0
     return farads
+
+
+def wired(circuit: Circuit, farads: float) -> Floats:
+    """float64[N] where every connected end of a part (not of a source) adds ``farads`` to its node."""
+    ends = [circuit.bank(kind).terminals.ravel() for kind, spec in KINDS.items() if not spec.source]
+    return farads * np.bincount(np.concatenate(ends), minlength=len(circuit.nodes)).astype(np.float64)
 
 
 def inner(circuit: Circuit) -> Index:

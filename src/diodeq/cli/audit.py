@@ -12,7 +12,17 @@ import rich_click as click
 from diodeq.circuit import Circuit
 from diodeq.cli.drives import rows_of, volts
 from diodeq.cli.names import RULES
-from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKERS, WRITTEN, print_json, rule_list
+from diodeq.cli.options import (
+    INPUTS,
+    JSON,
+    SIMULATOR,
+    TIME_LIMIT,
+    UNITS,
+    WORKERS,
+    plot,
+    print_json,
+    rule_list,
+)
 from diodeq.files import write_atomically
 from diodeq.learning.rules import described
 from diodeq.printable import counted
@@ -51,7 +61,7 @@ SIZES = np.logspace(-6, 0, 19)
     show_default=True,
     help="Conductances that finite differences check, evenly spread.",
 )
-@click.option("--plot", "picture", type=WRITTEN, help="Draw errors over the nudge (.svg, .png, .pdf).")
+@plot("Draw errors over the nudge")
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -80,10 +90,6 @@ def audit(
     """
     from diodeq.api.audits import audit as audited
 
-    if picture is not None:
-        from diodeq.report.figures import demand_drawable
-
-        demand_drawable(picture)
     loaded = Circuit.load(circuit)
     rows, labels = rows_of(loaded, inputs, labelled, circuit)
     drives = volts(loaded, rows, inputs, units)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, WRITTEN, Amount, print_json
+from diodeq.cli.options import JSON, Amount, plot, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
-from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.printable import counted, quantity
 
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--low", type=Amount("hertz"), default="1", show_default=True, help="The lowest frequency.")
 @click.option("--high", type=Amount("hertz"), default="1g", show_default=True, help="The highest frequency.")
 @click.option("--check", is_flag=True, help="Compare with ngspice's .ac, for the first samples.")
-@click.option("--plot", "picture", type=WRITTEN, help="Draw the error over frequency (.svg, .png, .pdf).")
+@plot("Draw the error over frequency")
 @JSON
 def frequency(
     circuit: Path,
@@ -67,17 +66,11 @@ def frequency(
     from diodeq.api import bench_studies
     from diodeq.cli.console import counting_bar
 
-    if picture is not None:
-        from diodeq.report.figures import demand_drawable
-
-        demand_drawable(picture)
     loaded = Circuit.load(circuit)
-    drives, labels = Samples(**given).read(circuit, loaded)
-    if drives is None:
-        raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
+    drives, labels = Samples(**given).needed(circuit, loaded, samples)
     with counting_bar() as step:
         found = bench_studies.frequency(
-            *(loaded, drives[:samples], None if labels is None else labels[:samples]),
+            *(loaded, drives, labels),
             wiring=wiring,
             load=load,
             low=low,

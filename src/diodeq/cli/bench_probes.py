@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, PERCENT, WRITTEN, Amount, print_json
+from diodeq.cli.options import JSON, PERCENT, Amount, plot, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
-from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ SHOWN = 12
 @click.option("--noise", type=Amount("volts"), default="1m", show_default=True, help="Of a reading.")
 @click.option("--boards", type=click.IntRange(min=1), default=3, show_default=True, help="Drawn to measure with.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of these.")
-@click.option("--plot", "picture", type=WRITTEN, help="Draw errors over the number of probes (.svg, .png, .pdf).")
+@plot("Draw errors over the number of probes")
 @JSON
 def probes(
     circuit: Path,
@@ -56,17 +55,11 @@ def probes(
     from diodeq.api import bench_studies
     from diodeq.cli.console import counting_bar
 
-    if picture is not None:
-        from diodeq.report.figures import demand_drawable
-
-        demand_drawable(picture)
     loaded = Circuit.load(circuit)
-    drives, labels = Samples(**given).read(circuit, loaded)
-    if drives is None:
-        raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
+    drives, labels = Samples(**given).needed(circuit, loaded, samples)
     with counting_bar() as step:
         found = bench_studies.probes(
-            *(loaded, drives[:samples], None if labels is None else labels[:samples]),
+            *(loaded, drives, labels),
             tolerance=tolerance / 100.0,
             noise=noise,
             boards=boards,

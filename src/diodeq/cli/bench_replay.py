@@ -7,7 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import JSON, WRITTEN, print_json
+from diodeq.cli.options import JSON, plot, print_json
 from diodeq.cli.terminal import say
 from diodeq.files import write_atomically
 from diodeq.printable import counted, quantity
@@ -24,7 +24,7 @@ SURE = 4.0
     type=click.Path(path_type=Path),
     help="The circuit that was on the table; else the board that the description names.",
 )
-@click.option("--plot", "picture", type=WRITTEN, help="Draw what differs, reading by reading (.svg, .png, .pdf).")
+@plot("Draw what differs, reading by reading")
 @JSON
 def replay(log: Path, description: str, circuit: Path | None, picture: Path | None, as_json: bool) -> None:
     """Tell the twin of DESCRIPTION what LOG says that a bench was told, and compare what both read.
@@ -38,10 +38,6 @@ def replay(log: Path, description: str, circuit: Path | None, picture: Path | No
     """
     from diodeq.api import benches
 
-    if picture is not None:
-        from diodeq.report.figures import demand_drawable
-
-        demand_drawable(picture)
     found = benches.replay(log, description, None if circuit is None else Circuit.load(circuit))
     if picture is not None:
         from diodeq.report.bench_plots import replay_figure

@@ -11,7 +11,7 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.cli.console import bar
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, Amount, plot, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.variation import Variation
@@ -70,7 +70,7 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--largest", is_flag=True, help="Find the largest tolerance that keeps each sample's decision, too.")
 @click.option("--radius", is_flag=True, help="Find how far inputs may be off, with resistors as drawn, too.")
 @click.option("--assign", callback=_pair, metavar="TIGHT,LOOSE", help="Find which resistors must be tight: 1%,5%.")
-@click.option("--plot", "picture", type=WRITTEN, help="Draw certified accuracy over tolerance (.svg, .png, .pdf).")
+@plot("Draw certified accuracy over tolerance")
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -107,10 +107,6 @@ def certify(
     from diodeq.api.certificates import certify as proved
     from diodeq.simulators import create
 
-    if picture is not None:
-        from diodeq.report.figures import demand_drawable
-
-        demand_drawable(picture)
     loaded = Circuit.load(circuit)
     spread = Variation.parse(f"supply_error={supply}")
     cold, hot = loaded.temperature, loaded.temperature
@@ -119,9 +115,7 @@ def certify(
         cold, hot = given_range.coldest, given_range.hottest
     asked: dict[str, Any] = {"supply": spread.supply_error, "temperatures": (cold, hot)}
     box = boxed(loaded, **asked, diodes=diodes, input_error=input_error)
-    drives, labels = Samples(**given).read(circuit, loaded)
-    if drives is None:
-        raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
+    drives, labels = Samples(**given).needed(circuit, loaded)
     decides = not loaded.scaling.regresses
     for option, wanted in (("--largest", largest), ("--radius", radius), ("--assign", assign)):
         if wanted and not decides:

@@ -18,6 +18,7 @@ from diodeq.cli.options import (
     WORKERS,
     WRITTEN,
     numbers,
+    plot,
     rule_list,
 )
 from diodeq.cli.samples import TARGET, TASK
@@ -76,7 +77,7 @@ RATES = "0.01,0.03,0.1,0.3"
 @TIME_LIMIT
 @CLUSTER
 @JOB_SCRIPT
-@click.option("--plot", "picture", type=WRITTEN, help="Draw learning curves (.svg, .png, .pdf).")
+@plot("Draw learning curves")
 @JSON
 def compare(
     data: str,
@@ -99,10 +100,6 @@ def compare(
     if job_script:
         say(cluster_script(given["cluster"]).rstrip("\n"))
         return
-    if picture is not None:
-        from diodeq.report.figures import demand_drawable
-
-        demand_drawable(picture)
     from diodeq.api import series
     from diodeq.cli.console import counting_bar, document_out
 

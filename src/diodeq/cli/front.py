@@ -19,6 +19,7 @@ from diodeq.cli.options import (
     WRITTEN,
     Amount,
     numbers,
+    plot,
 )
 from diodeq.cli.samples import TARGET, TASK
 from diodeq.cli.terminal import say
@@ -76,7 +77,7 @@ def _seeds(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @TIME_LIMIT
 @CLUSTER
 @JOB_SCRIPT
-@click.option("--plot", "picture", type=WRITTEN, help="Draw accuracy over parts and power (.svg, .png, .pdf).")
+@plot("Draw accuracy over parts and power")
 @JSON
 def front(
     data: str,
@@ -101,10 +102,6 @@ def front(
     if job_script:
         say(cluster_script(given["cluster"]).rstrip("\n"))
         return
-    if picture is not None:
-        from diodeq.report.figures import demand_drawable
-
-        demand_drawable(picture)
     from diodeq.api import series
     from diodeq.cli.console import counting_bar, document_out
 

@@ -13,7 +13,17 @@ import rich_click as click
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import groups_of
 from diodeq.cli.console import bar
-from diodeq.cli.options import CLUSTER, JOB_SCRIPT, JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, print_json
+from diodeq.cli.options import (
+    CLUSTER,
+    JOB_SCRIPT,
+    JSON,
+    SIMULATOR,
+    TIME_LIMIT,
+    WORKERS,
+    WRITTEN,
+    plot,
+    print_json,
+)
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.cluster import job_script as cluster_script
@@ -50,7 +60,7 @@ _MEASURED = [(key, measure.name, measure.said) for key, measure in MEASURES.item
 )
 @click.option("--out", type=WRITTEN, help="Write a JSON line for every board as it is done.")
 @click.option("--resume", is_flag=True, help="Go on with --out; boards it has are not simulated again.")
-@click.option("--plot", "picture", type=WRITTEN, help="Draw the distributions (.svg, .png, .pdf).")
+@plot("Draw the distributions")
 @SIMULATOR
 @WORKERS
 @TIME_LIMIT
@@ -93,10 +103,6 @@ def montecarlo(
         return
     from diodeq.api import studies
 
-    if picture is not None:
-        from diodeq.report.figures import demand_drawable
-
-        demand_drawable(picture)
     if resume and out is None:
         raise UsageError("--resume has no meaning without --out", "name the file to go on with")
     level = None if threshold is None else _share(threshold)
@@ -108,9 +114,7 @@ def montecarlo(
         wanted = replace(wanted, variation=replace(spread, amplifiers=usual))
     elif amplifiers:
         raise UsageError(f"{circuit} has no operational amplifiers that could differ", "leave --amplifiers out")
-    drives, labels = Samples(**given).read(circuit, loaded)
-    if drives is None:
-        raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
+    drives, labels = Samples(**given).needed(circuit, loaded)
     with bar("boards", samples) as on_board:
         found = studies.monte_carlo(
             *(loaded, drives, labels),

@@ -9,7 +9,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, WRITTEN, Amount, print_json
+from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, Amount, plot, print_json
 from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, rows_of
 from diodeq.cli.terminal import say
 from diodeq.files import write_atomically
@@ -39,7 +39,7 @@ TIMES = (1.0, 10.0, 100.0, 1000.0)
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the noise drawn for accuracy."
 )
-@click.option("--plot", "picture", type=WRITTEN, help="Draw the noisiest row's spectra (.svg, .png, .pdf).")
+@plot("Draw the noisiest row's spectra")
 @WORKERS
 @TIME_LIMIT
 @UNITS
@@ -69,10 +69,6 @@ def noise(
     """
     from diodeq.api.noise import noise as noise_of
 
-    if picture is not None:
-        from diodeq.report.figures import demand_drawable
-
-        demand_drawable(picture)
     loaded = Circuit.load(circuit)
     drives, labels = rows_of(inputs, loaded, labelled, units, samples, circuit)
     answer = noise_of(

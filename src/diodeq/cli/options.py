@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,24 @@ class Written(click.Path):
 
 
 WRITTEN = Written()
+
+
+class Drawable(Written):
+    """That of a picture, whose format is looked at before anything slow is done."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Path:
+        """The path; raises ``UsageError`` for a format that cannot be drawn."""
+        from diodeq.report.figures import demand_drawable
+
+        path = Path(os.fsdecode(super().convert(value, param, context)))
+        demand_drawable(path)
+        return path
+
+
+def plot(what: str) -> Callable[[Command], Command]:
+    """The option ``--plot``, which says ``what`` is drawn."""
+    return click.option("--plot", "picture", type=Drawable(), help=f"{what} (.svg, .png, .pdf).")
+
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 

@@ -9,7 +9,7 @@ import rich_click as click
 
 from diodeq.circuit import Circuit
 from diodeq.cli.bits import BITS, try_bits
-from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, print_json
+from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, plot, print_json
 from diodeq.cli.quantizing import PartOptions, document, quantizing, words
 from diodeq.cli.terminal import say
 from diodeq.errors import UsageError
@@ -21,7 +21,7 @@ from diodeq.files import write_atomically
 @click.option("-o", "--output", type=WRITTEN, help="The circuit to write (.npz).")
 @quantizing
 @BITS
-@click.option("--plot", "picture", type=WRITTEN, help="Draw conductances before and after (.svg, .png, .pdf).")
+@plot("Draw conductances before and after")
 @STRICT
 @SIMULATOR
 @WORKERS

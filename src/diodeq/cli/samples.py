@@ -89,6 +89,13 @@ class Samples:
         fits(circuit, found)
         return circuit.scaling.to_volts(found.x_test), labels_of(circuit, found.y_test)
 
+    def needed(self, path: Path, circuit: Circuit, most: int | None = None) -> tuple[Floats, Labels | None]:
+        """The same, of the first ``most`` samples; raises ``UsageError`` where there are none."""
+        drives, labels = self.read(path, circuit)
+        if drives is None:
+            raise UsageError("the circuit needs inputs", "give either --data, such as digits, or --inputs X.csv")
+        return drives[:most], None if labels is None else labels[:most]
+
 
 def task_of(circuit: Circuit, data: str) -> str:
     """What the target of a file is taken for: what the circuit's outputs are, where the data do not say themselves."""

@@ -10,7 +10,7 @@ import numpy as np
 import rich_click as click
 
 from diodeq.circuit import Circuit
-from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, WRITTEN, print_json
+from diodeq.cli.options import INPUTS, JSON, TIME_LIMIT, UNITS, WORKERS, plot, print_json
 from diodeq.cli.physical import LABELLED, LOAD, SAMPLES, WIRING, rows_of
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
@@ -77,12 +77,7 @@ def _scales(context: click.Context, parameter: click.Parameter, value: str) -> t
 )
 @WIRING
 @LOAD
-@click.option(
-    "--plot",
-    "picture",
-    type=WRITTEN,
-    help="Draw outputs over time, and energies (.svg, .png, .pdf).",
-)
+@plot("Draw outputs over time, and energies")
 @WORKERS
 @TIME_LIMIT
 @UNITS
@@ -113,10 +108,6 @@ def settle(
     """
     from diodeq.api import studies
 
-    if picture is not None:
-        from diodeq.report.figures import demand_drawable
-
-        demand_drawable(picture)
     loaded = Circuit.load(circuit)
     drives, labels = rows_of(inputs, loaded, labelled, units, samples, circuit)
     settled = studies.settle(

@@ -10,7 +10,7 @@ import rich_click as click
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import groups_of
 from diodeq.cli.drives import quantities_of, rows_of
-from diodeq.cli.options import JSON, PERCENT, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
+from diodeq.cli.options import JSON, PERCENT, SIMULATOR, TIME_LIMIT, WEIGHTS, WORKERS, plot, print_json
 from diodeq.cli.terminal import mention, say
 from diodeq.files import write_atomically
 from diodeq.measures import R2
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--tolerance", type=PERCENT, default=1.0, show_default=True, help="Of resistors, in %, for the certificate."
 )
-@click.option("--plot", "picture", type=WRITTEN, help="Draw circuit over network (.svg, .png, .pdf).")
+@plot("Draw circuit over network")
 @WEIGHTS
 @SIMULATOR
 @WORKERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from diodeq.circuit import KINDS
+from diodeq.circuit.capacitance import wired
 from diodeq.devices.one_ports import one_ports
 from diodeq.simulators.base import OperatingPoint
 from diodeq.simulators.bench.channels import Channels
@@ -19,10 +19,7 @@ def unsettled(point: OperatingPoint, channels: Channels) -> tuple[Floats, Floats
     circuit, own, read = point.circuit, channels.description, channels.read
     size, ends = len(circuit.nodes), circuit.diodes.terminals
     siemens = np.bincount(circuit.resistors.terminals.ravel(), np.repeat(circuit.conductances, 2), minlength=size)
-    farads = own.settling.wiring * np.bincount(
-        np.concatenate([circuit.bank(k).terminals.ravel() for k, spec in KINDS.items() if not spec.source]),
-        minlength=size,
-    )
+    farads = wired(circuit, own.settling.wiring)
     farads[read] += own.settling.load
     conducting, charged = (np.tile(each, (len(point.node_voltages), 1)) for each in (siemens, farads))
     if len(ends):
