@@ -185,3 +185,24 @@ def test_a_state_dict_is_told_its_activations(tmp_path):
     diodeq.save(diodeq.layered((1, 2, 1)), tmp_path / "circuit.npz")
     with pytest.raises(InputError, match="holds a circuit"):
         diodeq.load(tmp_path / "circuit.npz", activation="relu")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ([[1.0, 2.0, 3.0]], "3 input columns for circuit .*, not 2"),
+        ([[[1.0, 2.0]]], r"the inputs have shape \(1, 1, 2\)"),
+        ([["a", 1.0]], "the inputs cannot hold values"),
+        ([[float("nan"), 1.0]], "input x0 of sample 0 is nan"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_one_sentence(inputs, words):
+    circuit = diodeq.layered((2, 3, 1))
+    for function in (
+        diodeq.simulate, diodeq.certify, diodeq.gradcheck, diodeq.audit, diodeq.noise, diodeq.settle,
+        lambda circuit, rows: diodeq.quantize_at_cost(circuit, "E24", inputs=rows),
+        lambda circuit, rows: diodeq.prune(circuit, 9, inputs=rows),
+        lambda circuit, rows: diodeq.crossbar(circuit, 1.0, inputs=rows),
+    ):  # fmt: skip
+        with pytest.raises(diodeq.DiodeqError, match=words):
+            function(circuit, inputs)

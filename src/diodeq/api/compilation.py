@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
 from diodeq.analysis.feasibility import feasibility
 from diodeq.api.options import demand_known
+from diodeq.arrays import real
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.feasibility import Feasibility
@@ -143,7 +144,7 @@ def compile_at_cost(
     if nearest:
         realization = "passive"
         network, distances = nearest_passive_network(network)
-    rows = None if inputs is None else np.asarray(inputs, np.float64)
+    rows = None if inputs is None else real("the inputs", inputs)
     if tune is not None and rows is None and tune.x_train.shape[1] == network.widths[0]:
         rows = tune.x_train
     options |= {"diode": diode, "technology": hardware, "inputs": rows}

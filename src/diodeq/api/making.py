@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from diodeq.analysis.quantization import drawn_drives
 from diodeq.api.options import demand_known
+from diodeq.api.units import volts_of
 from diodeq.circuit import Circuit
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.ladder import ladder
@@ -102,6 +103,6 @@ def prune(
         60
     """
     whole_circuit = pruning.open_to_pruning(circuit)
-    drives = drawn_drives(whole_circuit) if inputs is None else circuit.scaling.to_volts(np.asarray(inputs, np.float64))
+    drives = drawn_drives(whole_circuit) if inputs is None else volts_of(circuit, inputs, "network")
     with create(simulator) as engine:
         return pruning.pruned(whole_circuit, engine, drives, parts, fan_in)

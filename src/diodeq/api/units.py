@@ -23,8 +23,9 @@ def labels_in(circuit: Circuit, labels: ArrayLike | None, units: str = "network"
 
 
 def volts_of(circuit: Circuit, inputs: ArrayLike, units: str) -> Floats:
-    """Input volts float64[B, n_in]; raises ``UsageError`` for units that there are not."""
+    """Input volts float64[B, n_in]; raises ``UsageError`` for units that there are not, ``CircuitError`` or its base
+    ``InputError`` for inputs that do not fit."""
     if units not in UNITS:
         raise UsageError(f"there are no units {units!r}", f"choose {' or '.join(UNITS)}")
-    rows = np.atleast_2d(np.asarray(inputs, np.float64))
+    rows = circuit.input_rows("the inputs", inputs)
     return circuit.scaling.to_volts(rows) if units == "network" else rows

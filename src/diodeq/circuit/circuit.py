@@ -224,6 +224,19 @@ class Circuit:
         driven = self.inputs
         return [driven.source, driven.column, driven.gain, self.outputs, *(self.bank(k).terminals for k in KINDS)]
 
+    def input_rows(self, what: str, rows: ArrayLike) -> Floats:
+        """Rows float64[B, n_in], or one of them, of ``what`` is given for the inputs; raises ``CircuitError`` where
+        they are no numbers or the columns are not the inputs."""
+        found = np.atleast_2d(real(what, rows))
+        if found.ndim != 2:
+            raise CircuitError(f"{what} have shape {found.shape}", "give one row a sample and one column an input")
+        if found.shape[1] != len(self.inputs):
+            raise CircuitError(
+                f"{counted(found.shape[1], 'input column')} for circuit {self.title!r}, not {len(self.inputs)}",
+                "give one column per input",
+            )
+        return found
+
     def source_values(self, drives: ArrayLike) -> Floats:
         """float64[B, n_sources] for input volts (or amperes) ``drives`` float64[B, n_in], kind by kind in the order of
         ``source_kinds``.
@@ -231,12 +244,7 @@ class Circuit:
         Raises:
             CircuitError: the columns are not the inputs, or a value is not finite.
         """
-        volts = np.atleast_2d(real("the input volts", drives))
-        if volts.ndim != 2 or volts.shape[1] != len(self.inputs):
-            raise CircuitError(
-                f"{counted(volts.shape[-1], 'input column')} for circuit {self.title!r}, not {len(self.inputs)}",
-                "give one column per input",
-            )
+        volts = self.input_rows("the input volts", drives)
         bad = [] if np.isfinite(volts).all() else np.argwhere(~np.isfinite(volts)).tolist()
         if bad:
             row, column = bad[0]
