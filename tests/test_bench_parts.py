@@ -112,6 +112,13 @@ def test_a_scan_droops_and_keeps_something_of_the_channel_before():
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-9)
 
 
+def test_flicker_is_a_step_of_every_octave_that_a_reading_falls_into():
+    names, numbers = draws.keys(["a", "b", "c"]), np.array([2**20 - 1, 2**20, 7, 6, 7, 12345678901])
+    drawn = [draws.normal(5, f"f {k}", names, (numbers >> k)[:, None]) for k in range(draws.OCTAVES)]
+    np.testing.assert_array_equal(draws.flicker(5, "f", names, numbers), sum(drawn) / np.sqrt(draws.OCTAVES))
+    assert draws.flicker(5, "f", names, numbers[:0]).shape == (0, 3)
+
+
 def test_flicker_is_slow_and_offsets_follow_the_temperature():
     numbers = np.arange(4000)
     slow = draws.flicker(3, "flicker", np.arange(5), numbers)

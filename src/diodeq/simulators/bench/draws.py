@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,14 +27,10 @@ def keys(names: Iterable[str]) -> Keys:
     return np.array([zlib.crc32(name.encode()) for name in names], np.uint64)
 
 
-@np.errstate(over="ignore")
 def uniform(seed: int, what: str, *counters: ArrayLike) -> Floats:
     """Evenly spread between 0 and 1, both excluded, one for each place of the counters (whole numbers of at least 0)
     broadcast against each other."""
-    mixed = _mixed(np.uint64(seed % 2**64) + _GOLDEN * np.uint64(zlib.crc32(what.encode())))
-    for counter in counters:
-        mixed = _mixed(mixed + _GOLDEN * np.asarray(counter).astype(np.uint64))
-    return np.asarray(((mixed >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52)
+    return _even(_start(seed, what), *counters)
 
 
 def normal(seed: int, what: str, *counters: ArrayLike) -> Floats:
@@ -47,11 +44,16 @@ def flicker(seed: int, what: str, channels: ArrayLike, number: ArrayLike) -> Flo
     A sum of steps that halve in frequency has the spectrum 1/f between the fastest and the slowest (Voss & Clarke's
     method, told in Gardner, Scientific American 238(4), 1978).
     """
-    counter, found = np.asarray(number).astype(np.uint64), np.float64(0.0)
-    for octave in range(OCTAVES):
-        later, where = np.unique(counter >> np.uint64(octave), return_inverse=True)
-        steps = normal(seed, f"{what} {octave}", channels, later[:, None])
-        found = found + steps[where.ravel()]
+    counter, back = np.unique(np.asarray(number).astype(np.uint64), return_inverse=True)
+    later = counter >> np.arange(OCTAVES, dtype=np.uint64)[:, None]
+    fresh = np.ones(later.shape, bool)
+    fresh[:, 1:] = later[:, 1:] != later[:, :-1]
+    octave, first = np.nonzero(fresh)  # all octaves are drawn at once, each step of them once
+    steps = ndtri(_even(_octaves(seed, what)[octave][:, None], channels, later[octave, first][:, None]))
+    found: Floats = np.zeros(())
+    for where in np.cumsum(fresh.ravel()).reshape(fresh.shape) - 1:
+        found = found + steps[where]
+    found = found[back.ravel()]
     return np.asarray(found / np.sqrt(OCTAVES))
 
 
@@ -65,6 +67,22 @@ def walk(seed: int, what: str, channels: ArrayLike, time: float) -> Floats:
 
 
 @np.errstate(over="ignore")
+def _start(seed: int, what: str) -> Keys:
+    return _mixed(np.uint64(seed % 2**64) + _GOLDEN * np.uint64(zlib.crc32(what.encode())))
+
+
+@cache
+def _octaves(seed: int, what: str) -> Keys:
+    return np.array([_start(seed, f"{what} {octave}") for octave in range(OCTAVES)])
+
+
+@np.errstate(over="ignore")
+def _even(mixed: Keys, *counters: ArrayLike) -> Floats:
+    for counter in counters:
+        mixed = _mixed(mixed + _GOLDEN * np.asarray(counter).astype(np.uint64))
+    return np.asarray(((mixed >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52)
+
+
 def _mixed(value: Keys | np.uint64) -> Keys:
     found = np.asarray(value, np.uint64)
     found = (found ^ (found >> np.uint64(30))) * _FIRST

@@ -15,7 +15,7 @@ from diodeq.arrays import real
 from diodeq.circuit import Circuit
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.nudges import CLAMP, NUDGE, without
-from diodeq.devices.one_ports import one_ports
+from diodeq.devices.one_ports import OnePorts, one_ports
 from diodeq.errors import SimulationError, UsageError
 from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint, Simulator, demand_injections
 from diodeq.simulators.bench.belief import Belief
@@ -69,6 +69,7 @@ class BenchSimulator:
         self._belief: Belief | None = None
         self._folded: Folded | None = None
         self._plain: Circuit | None = None
+        self._ports: tuple[Circuit, OnePorts] | None = None
         self._lock = threading.RLock()
 
     @property
@@ -141,8 +142,9 @@ class BenchSimulator:
             volts = volts.reshape(len(given), repeats, volts.shape[1]).mean(axis=1)
             self._filled(circuit, given, volts)
             known = circuit if self._belief is None else self._belief.with_diodes(circuit)
-            ports = one_ports(known.models, known.diodes.values, circuit.temperature)
-            ends = circuit.diodes.terminals
+            if self._ports is None or not self._ports[0].same_one_ports(known):
+                self._ports = known, one_ports(known.models, known.diodes.values, circuit.temperature)
+            ports, ends = self._ports[1], circuit.diodes.terminals
             frozen = np.asarray(ports.conductance(volts[:, ends[:, 0]] - volts[:, ends[:, 1]]))
             return BenchPoint(circuit, given, volts, frozen, {}, frozen)
 

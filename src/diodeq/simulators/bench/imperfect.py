@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,25 +147,38 @@ class Imperfect:
         drawn = draws.uniform(self.description.seed, "fixed", np.arange(len(self.circuit.resistors)))
         return np.asarray(share * (2.0 * drawn - 1.0))
 
-    def _walk(self, time: float) -> Floats:
-        return draws.walk(self.description.seed, "drift", self._names, time)
+    @cached_property
+    def _walk(self) -> Callable[[float], Floats]:
+        """How far the taps have drifted; they are set many times between two ticks."""
+        return lru_cache(maxsize=2)(partial(draws.walk, self.description.seed, "drift", self._names))
 
     # --- what drives ---
 
     def sources(self, drives: Ints) -> Floats:
         """What the sources give at codes of the inputs, [B, n_sources]."""
-        volts = self._converted("drives", self.description.drives, self.channels.drives.decode(drives))
+        gain, offset = self._drivers
+        volts = self.channels.drives.decode(drives) * gain + offset
         constant, gains = self._sources
         return np.asarray(constant + volts @ gains.T)
 
     def held(self, codes: Ints) -> Floats:
         """What holds the outputs, volts [B, n_outputs]."""
-        return self._converted("holds", self.description.held, self.channels.holds.decode(codes))
+        gain, offset = self._holders
+        return self.channels.holds.decode(codes) * gain + offset
 
-    def _converted(self, what: str, own: Drives, volts: Floats) -> Floats:
-        channels = np.arange(volts.shape[1])
+    @cached_property
+    def _drivers(self) -> tuple[Floats, Floats]:
+        return self._converters("drives", self.description.drives, len(self.circuit.inputs))
+
+    @cached_property
+    def _holders(self) -> tuple[Floats, Floats]:
+        return self._converters("holds", self.description.held, len(self.circuit.outputs))
+
+    def _converters(self, what: str, own: Drives, count: int) -> tuple[Floats, Floats]:
+        """Gains and offsets."""
+        channels = np.arange(count)
         gain = 1.0 + own.gain * self.normal(f"{what} gain", channels)
-        return volts * gain + own.offset * self.normal(f"{what} offset", channels)
+        return gain, own.offset * self.normal(f"{what} offset", channels)
 
     @cached_property
     def nominal_sources(self) -> tuple[Floats, Floats]:
@@ -221,20 +235,32 @@ class Imperfect:
     def _reads(self) -> draws.Keys:
         return draws.keys(self.circuit.nodes[node] for node in self.channels.read.tolist())
 
+    @cached_property
+    def _readers(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Of every reading its buffer's offset, the converter's gain and offset, and how this follows the temperature,
+        as a part of what is usual."""
+        own, names = self.description.reads, self._reads
+        return (
+            self.description.amplifiers.offset * self.normal("buffer", names),
+            1.0 + own.gain * self.normal("gain", names),
+            own.offset * self.normal("offset", names),
+            self.normal("offset drift", names),
+        )
+
     def read(self, volts: Floats, numbers: Ints, seconds: float) -> Ints:
         """The codes of readings ``numbers`` [B] of node voltages [B, n_reads]."""
         own, seed, names = self.description.reads, self.description.seed, self._reads
-        found = volts + self.description.amplifiers.offset * self.normal("buffer", names)
+        buffer, gain, offset, warming = self._readers
+        found = volts + buffer
         places = self.channels.positions
         if own.droop:
             found = found * np.exp(-own.droop * own.seconds * places)
         if own.crosstalk:
             before = np.roll(found, 1, axis=1)
             found = np.where(places > 0, found + own.crosstalk * (before - found), found)
-        found = found * (1.0 + own.gain * self.normal("gain", names)) + own.offset * self.normal("offset", names)
+        found = found * gain + offset
         if own.offset_drift:
-            away = self.temperature(seconds) - MEASURED_AT
-            found = found + own.offset_drift * away * self.normal("offset drift", names)
+            found = found + own.offset_drift * (self.temperature(seconds) - MEASURED_AT) * warming
         if own.noise:
             found = found + own.noise * draws.normal(seed, "noise", names, numbers[:, None])
         if own.flicker:

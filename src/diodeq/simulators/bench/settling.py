@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit.capacitance import wired
-from diodeq.devices.one_ports import one_ports
+from diodeq.devices.one_ports import OnePorts, one_ports
 from diodeq.simulators.base import OperatingPoint
 from diodeq.simulators.bench.channels import Channels
 
 Floats = NDArray[np.float64]
 
 
-def unsettled(point: OperatingPoint, channels: Channels) -> tuple[Floats, Floats]:
+def unsettled(point: OperatingPoint, channels: Channels, ports: OnePorts | None = None) -> tuple[Floats, Floats]:
     """The part of a step that is left when each channel is read, [B, n_reads], every node by its own time, its
-    capacitance over what conducts there; and by how much that falls with each siemens more at the node."""
+    capacitance over what conducts there; and by how much that falls with each siemens more at the node. ``ports`` are
+    the laws of the circuit's one-ports, for who has them."""
     circuit, own, read = point.circuit, channels.description, channels.read
     size, ends = len(circuit.nodes), circuit.diodes.terminals
     siemens = np.bincount(circuit.resistors.terminals.ravel(), np.repeat(circuit.conductances, 2), minlength=size)
@@ -23,11 +24,13 @@ def unsettled(point: OperatingPoint, channels: Channels) -> tuple[Floats, Floats
     farads[read] += own.settling.load
     conducting, charged = (np.tile(each, (len(point.node_voltages), 1)) for each in (siemens, farads))
     if len(ends):
-        ports = one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
+        if ports is None:
+            ports = one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
         volts = point.node_voltages[:, ends[:, 0]] - point.node_voltages[:, ends[:, 1]]
+        stored = ports.capacitance(volts)
         for side in (0, 1):
             np.add.at(conducting.T, ends[:, side], point.diode_conductances.T)
-            np.add.at(charged.T, ends[:, side], ports.capacitance(volts).T)
+            np.add.at(charged.T, ends[:, side], stored.T)
     when = own.settling.seconds + channels.positions * own.reads.seconds
     slow = charged[:, read] > 0
     rate = np.divide(conducting[:, read], charged[:, read], out=np.full(slow.shape, np.inf), where=slow)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.nudges import with_clamps
+from diodeq.devices.one_ports import OnePorts, one_ports
 from diodeq.errors import InputError, SimulationError
 from diodeq.simulators.base import OperatingPoint, Simulator
 from diodeq.simulators.bench.body import Ints
@@ -48,7 +49,7 @@ class Twin:
         self._codes: Ints = np.zeros(self.channels.counts["taps"], np.int64)
         self._codes[:] = self.channels.taps.encode(np.full(len(self._codes), self.channels.taps.ends[0]))
         self._circuits: tuple[float, Circuit, Circuit] | None = None
-        self._warm: tuple[float, Circuit, Circuit] | None = None
+        self._warm: tuple[float, Circuit, Circuit, OnePorts] | None = None
 
     @property
     def identity(self) -> str:
@@ -123,8 +124,12 @@ class Twin:
             point = self._holding.operate(clamped, np.hstack([*given, self.parts.held(held)]))
         volts = point.node_voltages[:, self.channels.read]
         if own.settling.seconds:
-            volts = volts[:-1] + (volts[-1] - volts[:-1]) * unsettled(point, self.channels)[0][:-1]
+            volts = volts[:-1] + (volts[-1] - volts[:-1]) * self._unsettled(point)[:-1]
         return np.asarray(volts[where.ravel()])
+
+    def _unsettled(self, point: OperatingPoint) -> Floats:
+        """The part of a step that is left, [B, n_reads]."""
+        return unsettled(point, self.channels, None if self._warm is None else self._warm[3])[0]
 
     def _limited(self, engine: Simulator, circuit: Circuit, sources: Floats, pumped: Floats) -> OperatingPoint:
         """Where the circuit settles with pumps that reach no further than their compliance."""
@@ -170,10 +175,11 @@ class Twin:
             if self._warm is None or self._warm[0] != degrees:
                 board = self.parts.board
                 board = board if degrees == board.temperature else replace(board, temperature=degrees)
-                self._warm = degrees, board, with_clamps(board)
+                ports = one_ports(board.models, board.diodes.values, degrees)
+                self._warm = degrees, board, with_clamps(board), ports
             values = self.parts.conductances(self._codes, seconds)
             values.flags.writeable = False
-            free, clamped = (each.with_conductances(values) for each in self._warm[1:])
+            free, clamped = (each.with_conductances(values) for each in self._warm[1:3])
             self._circuits = seconds, free, clamped
         return self._circuits[1:]
 
