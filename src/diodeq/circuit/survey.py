@@ -27,8 +27,8 @@ from diodeq.devices.hardware.ladder import Single
 from diodeq.devices.one_ports import OnePorts, one_ports
 from diodeq.devices.ratings import LIMITS, UNRATED
 
-# Branch voltages held at a time: samples times parts.
-_ENTRIES = 1 << 22
+# Branch voltages held at a time, samples times parts: as many as a processor's cache has room for.
+_ENTRIES = 1 << 16
 # By so much a rating may be exceeded: rails are computed.
 _ROUNDING = 1e-9
 _NONE: Mapping[str, Floats] = {}
@@ -69,11 +69,10 @@ class Survey:
             return
         volts = np.asarray(volts, np.float64)
         self._seen = max(self._seen, float(np.abs(drives).max(initial=0.0)))
-        apart = float(np.ptp(volts, axis=1).max(initial=0.0))
-        self._apart = max(self._apart, apart)
+        self._apart = max(self._apart, float(np.ptp(volts, axis=1).max(initial=0.0)))
         leaving = volts @ self._laplacian if self._dense else np.asarray((self._laplacian @ volts.T).T)
         watts = np.einsum("bn,bn->b", volts, leaving) - self._unreal_watts(volts)
-        self._look_at_resistors(volts, apart)
+        self._look_at_resistors(volts)
         for kind, ports in self._laws.items():
             across = _across(volts, self._circuit.bank(kind).terminals, (0, 1))
             current = ports.current(across)
@@ -136,21 +135,26 @@ class Survey:
         before = self._worst.get((kind, name))
         self._worst[kind, name] = asked if before is None else np.maximum(before, asked)
 
-    def _look_at_resistors(self, volts: Floats, apart: float) -> None:
-        """Only at those whose ratings the largest voltage between any two nodes would exceed."""
+    def _look_at_resistors(self, volts: Floats) -> None:
+        """Only at those whose ratings would be exceeded if their nodes were furthest apart at once."""
+        by_node = np.ascontiguousarray(volts.T)
+        low, high = by_node.min(axis=1), by_node.max(axis=1)
         for kind, spec in kinds_of(self._circuit).items():
             parts = self._circuit.bank(kind)
             if not spec.conductive:
                 continue
+            first, second = parts.terminals[:, 0], parts.terminals[:, 1]
+            reached = np.maximum(high[first] - low[second], high[second] - low[first])
             for name, most in self._resistor.known().items():
                 asked = LIMITS[name].asked
-                beyond = asked(np.full(len(parts), apart), apart * parts.values) > most
+                beyond = asked(reached, reached * parts.values) > most
                 some = np.flatnonzero(beyond & ~inside(self._circuit, kind))
                 found = np.zeros(len(parts))
                 step = max(1, _ENTRIES // len(volts))
                 for at in range(0, len(some), step):
                     those = some[at : at + step]
-                    across = np.abs(_across(volts, parts.terminals[those], (0, 1))).max(axis=0)
+                    across = by_node[first[those]] - by_node[second[those]]
+                    across = np.maximum(across.max(axis=1), -across.min(axis=1))
                     found[those] = asked(across, across * parts.values[those])
                 self._keep(kind, name, found)
 
