@@ -247,9 +247,27 @@ def test_a_run_that_no_engine_follows_is_an_outcome(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "conduct", broken)
     comparison = Comparison("xor", ("contrastive",), Recipe(hidden=(3,)), 900, (0, 1), (0.1,))
     entry = compare.compare(comparison, tmp_path)["rules"][0]
-    assert entry["test_accuracy"] == {"mean": 0.0, "deviation": 0.0}
+    assert (entry["test_accuracy"], entry["failed"]) == (None, 2)
     assert all("not a number" in each["failed"] for each in entry["runs"])
-    assert compare_figure([compare.compare(comparison, tmp_path)]).axes  # a picture of what there is
+    named = compare_figure([compare.compare(comparison, tmp_path)]).legends[0].get_texts()
+    assert [each.get_text() for each in named] == ["contrastive (every run failed)"]
+
+
+@pytest.mark.parametrize("sweep", [(), ("--sweep", "adc.bits=8")])
+def test_a_comparison_of_which_every_run_fails_says_so(tmp_path, capsys, sweep):
+    out = tmp_path / "runs"
+    asked = ("--rules", "contrastive", "--rates", "0.1", "--seeds", "0,1", "--budget", "300", "--out", out)
+    picture = tmp_path / "runs.svg"
+    code, shown, err = run(capsys, "compare", "iris", "--bench", "iris", *sweep, *asked, "--plot", picture)
+    assert code == 4
+    assert "every run failed" in err
+    assert "has -5.12 V to 5.12 V; ask for less" in err.replace("\n", " ")
+    assert "failed" in shown
+    assert "0.00" not in shown
+    assert picture.exists()
+    document = json.loads((out / "compare.json").read_text())
+    entry = (document["sweeps"][0]["points"][0] if sweep else document)["rules"][0]
+    assert (entry["failed"], entry["test_accuracy"], entry["runs"][1]["exit_code"]) == (2, None, 4)
 
 
 @pytest.mark.parametrize(

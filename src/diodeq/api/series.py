@@ -18,6 +18,7 @@ from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import recipe_for, within
 from diodeq.learning.rules import RULES
 from diodeq.learning.runs import OnRun
+from diodeq.learning.runs import demand_one as demand_one_run
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import conductance_range
 
@@ -135,6 +136,14 @@ def compare(
         shared: Any = {"workers": workers, "time_limit": time_limit, "cluster": cluster, "on_run": on_run}
         return lab(asked, chosen, Path(out), **shared)
     return run_comparison(asked, Path(out), workers=workers, time_limit=time_limit, cluster=cluster, on_run=on_run)
+
+
+def demand_one(document: dict[str, Any]) -> None:
+    """Raise ``NotRealizableError`` or ``SimulationError``, as the first run of what ``front`` or ``compare`` found did,
+    where every run failed."""
+    points = [at for sweep in document["sweeps"] for at in sweep["points"]] if "sweeps" in document else [document]
+    entries = [entry for at in points for entry in at.get("rules", at.get("points", ()))]
+    demand_one_run([run for entry in entries for run in entry.get("runs", ())])
 
 
 def _recipe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,7 @@ def compare(
         document = series.compare(data, out, **given, on_run=on_run)
     drawn, shown = (_lab_figure, _lab_table) if given["sweeps"] else (_figure, _table)
     document_out(document, out / "compare.json", picture, drawn, None if as_json else shown)
+    series.demand_one(document)
 
 
 def _lab_figure(document: dict[str, Any]) -> Figure:
@@ -134,25 +136,30 @@ def _lab_table(document: dict[str, Any]) -> Table:
     for entry, at in points:
         found = {rule["rule"]: rule for rule in at["rules"]}
         table.add_row(f"{entry}={at['value']}", *(_lab_cell(found.get(name, {})) for name in names))
-    table.caption = _why(run for _, at in points for rule in at["rules"] for run in rule.get("runs", ()))
+    table.caption = _why(rule for _, at in points for rule in at["rules"])
     return table
 
 
-def _why(runs: Iterable[dict[str, Any]]) -> str | None:
-    """Of runs that failed the first one's reason."""
-    failed = next((run for run in runs if "failed" in run), None)
-    return None if failed is None else f"failed: {failed['failed']}; {failed['remedy']}"
+def _why(entries: Iterable[dict[str, Any]]) -> str | None:
+    """Of every rule of which runs failed the first one's reason."""
+    said: dict[str, str] = {}
+    for entry in entries:
+        failed = next((run for run in entry.get("runs", ()) if "failed" in run), None)
+        if failed is not None:
+            said.setdefault(entry["rule"], f"{failed['folder']} failed: {failed['failed']}; {failed['remedy']}")
+    return "\n".join(said.values()) or None
 
 
 def _lab_cell(entry: dict[str, Any]) -> str:
     """What a rule reached, or that it did nothing."""
     if "runs" not in entry:
         return "no step"
-    if all("failed" in run for run in entry["runs"]):
-        return "failed"
-    measure = measure_of(next(run for run in entry["runs"] if "failed" not in run))
+    measure = measure_of(entry)
     moments = entry[f"test_{measure.key}"]
-    return f"{measure.number(moments['mean'])} ± {measure.number(moments['deviation'])}"
+    if moments is None:
+        return "failed"
+    some = f", {entry['failed']} failed" if entry["failed"] else ""
+    return f"{measure.number(moments['mean'])} ± {measure.number(moments['deviation'])}{some}"
 
 
 def _figure(document: dict[str, Any]) -> Figure:
@@ -167,21 +174,23 @@ def _table(document: dict[str, Any]) -> Table:
     measure = next((measure_of(entry) for entry in document["rules"] if "impossible" not in entry), ACCURACY)
     reached, verified_as = f"test_{measure.key}", f"verified_{measure.key}"
     title = f"{document['data']}: held-out {measure.axis} after at most {document['budget']:,} circuit solves"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("rule", no_wrap=True, overflow="fold")  # its options are what tells rules apart
     verified = any(verified_as in entry for entry in document["rules"])
     for name in ("solves a sample", "steps", "rate", "mean", "±", "each seed", *(["verified"] if verified else [])):
         table.add_column(name, justify="right")
     affordable = [entry for entry in document["rules"] if "impossible" not in entry]
-    for entry in sorted(affordable, key=lambda entry: -entry[reached]["mean"]):
-        figures = [measure.number(entry[reached][key]) for key in ("mean", "deviation")]
+    for entry in sorted(affordable, key=lambda entry: -(entry[reached] or {"mean": -math.inf})["mean"]):
+        figures = ["", ""]
+        if entry[reached] is not None:
+            figures = [measure.number(entry[reached][key]) for key in ("mean", "deviation")]
         each = ", ".join("failed" if "failed" in run else measure.number(run[reached]) for run in entry["runs"])
         last = [measure.number(entry[verified_as]["mean"])] if verified_as in entry else []
         costs = (f"{entry['solves_per_sample']:,}", f"{entry['steps']:,}", f"{entry['rate']:g}")
         table.add_row(entry["rule"], *costs, *figures, each, *last)
-    table.caption = _why(run for entry in affordable for run in entry["runs"])
+    table.caption = _why(affordable)
     for entry in document["rules"]:
         if "impossible" in entry:
             table.add_row(entry["rule"], "", "0")
-            table.caption = f"{table.caption}; {entry['impossible']}" if table.caption else entry["impossible"]
+            table.caption = f"{table.caption}\n{entry['impossible']}" if table.caption else entry["impossible"]
     return table

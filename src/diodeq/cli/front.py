@@ -108,6 +108,7 @@ def front(
     with counting_bar() as on_run:
         document = series.front(data, out, parts=parts, power=power, seeds=seeds, **given, on_run=on_run)
     document_out(document, out / "front.json", picture, _figure, None if as_json else _table)
+    series.demand_one(document)
 
 
 def _figure(document: dict[str, Any]) -> Figure:

@@ -81,7 +81,7 @@ def completed(shared: Shared, run: Run) -> dict[str, Any]:
                 run.experiment, folder, mode, workers=workers, time_limit=time_limit, verify_with=verify_with
             )
     except (SimulationError, NotRealizableError) as error:
-        failed = {"failed": error.problem, "remedy": error.remedy}
+        failed = {"failed": error.problem, "remedy": error.remedy, "exit_code": error.exit_code}
         return {"seed": run.experiment.recipe.seed, "folder": str(folder), **failed}
     metrics = RunFolder(folder).metrics()
     if not metrics or any("solves" not in each for each in (summary, *metrics)):
@@ -99,10 +99,22 @@ def completed(shared: Shared, run: Run) -> dict[str, Any]:
     }
 
 
-def reached(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation of held-out accuracy, or R², under its key; a run that failed has nothing right."""
-    key = f"test_{measure_among(runs).key}"
-    return {key: moments([run.get(key, 0.0) for run in runs])}
+def reached(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How many runs failed, and mean and standard deviation of held-out accuracy, or R², under its key: a run that
+    failed has nothing right, and None is of runs that all did."""
+    key, failed = f"test_{measure_among(runs).key}", sum("failed" in run for run in runs)
+    return {"failed": failed, key: moments([run.get(key, 0.0) for run in runs]) if failed < len(runs) else None}
+
+
+def demand_one(runs: Sequence[dict[str, Any]]) -> None:
+    """Raise ``NotRealizableError`` or ``SimulationError``, as the first run did, where all failed: nothing was
+    measured."""
+    if runs and all("failed" in run for run in runs):
+        first = runs[0]
+        kinds = {each.exit_code: each for each in (NotRealizableError, SimulationError)}
+        raise kinds[first["exit_code"]](
+            f"every run failed, as {first['folder']} did: {first['failed']}", first["remedy"]
+        )
 
 
 def measure_among(runs: Sequence[dict[str, Any]]) -> Measure:

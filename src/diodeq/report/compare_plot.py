@@ -26,13 +26,17 @@ def compare_figure(documents: Sequence[Mapping[str, Any]]) -> Figure:
         for axes, document in zip(panels, documents, strict=True):
             for entry in document["rules"]:
                 if "curve" not in entry:
+                    if "runs" in entry:
+                        (line,) = axes.plot([], [], "x", color=colours[entry["rule"]], markersize=5)
+                        drawn[f"{entry['rule']} (every run failed)"] = line
                     continue
                 curve, colour = entry["curve"], colours[entry["rule"]]
                 # Errors, not accuracies: on a logarithm the rules that are nearly right can be told apart. Of
                 # quantities they are the share of the variance that is not explained.
                 mean = 100.0 * (1.0 - np.array(curve["mean"]))
-                (line,) = axes.plot(curve["solves"], mean, color=colour, linewidth=1.3, label=entry["rule"])
-                drawn[entry["rule"]] = line
+                (line,) = axes.plot(curve["solves"], mean, color=colour, linewidth=1.3)
+                some = f" ({entry['failed']} of {len(entry['runs'])} failed)" if entry.get("failed") else ""
+                drawn[entry["rule"] + some] = line
                 # Ends stand beside each other, so that their spreads can be seen.
                 end = curve["solves"][-1] * 1.06 ** (1 + names.index(entry["rule"]))
                 measure = measure_of(entry)
