@@ -56,6 +56,9 @@ class Small:
             found.append([(whole * (n + 3)) % 9001 - 4500 for n in range(7)])
         return np.array(found, np.int64).reshape(-1, 7)
 
+    def tone(self, drives, injections, millihertz):
+        return self.read(drives, injections) - millihertz % 100
+
     def rest(self):
         self.rests += 1
 

@@ -193,12 +193,17 @@ def test_a_session_is_replayed_against_what_is_believed(circuit, found, tmp_path
     rms = []
     for name, against in (("still", "known.toml"), ("worn", "known.toml"), ("still", ":".join(["iris", "seed=7"]))):
         words = ["bench", "replay", f"{name}.jsonl", against, "--circuit", "c.npz"]
-        assert main([*words, "--json", "--plot", "r.svg"]) == 0
+        assert main([*words, "--json", "--details", "--plot", "r.svg"]) == 0
         channels = json.loads(capsys.readouterr().out)["channels"]
         rms.append(max(each["rms"] for each in channels))
         drifts = [abs(each["drift"]) > 4 * each["drift_error"] for each in channels]
         assert any(drifts) == (name == "worn")
         assert len(channels[0]["off"]) == 120
+    assert main([*words, "--json"]) == 0
+    short = json.loads(capsys.readouterr().out)["channels"]
+    assert short == [{key: value for key, value in each.items() if key != "off"} for each in channels]
+    assert main([*words, "--details"]) == 2
+    assert "--details are for --json" in capsys.readouterr().err
     assert rms[0] < 4e-3 < rms[1] < rms[2]
     assert (tmp_path / "r.svg").exists()
 

@@ -38,6 +38,7 @@ devices:
     error: ERROR
     dialogues:
       - {{q: "SYST:ERR?", r: "0"}}
+      - {{q: "SENS:LOCK 12.5"}}
       - {{q: "MEAS:VOLT:DC? (@101,103)", r: "{readings}"}}
 resources:
   GPIB::1::INSTR: {{device: supply}}
@@ -69,6 +70,18 @@ def test_instruments_are_told_in_their_own_words(tmp_path):
     assert bench.taps().tolist() == [200, 7]
     found = bench.read(np.full((2, 3), -750), np.array([[0], [50]]))
     assert found.tolist() == [[100, -500]] * 2, "volts over the step, and no further than the converter reaches"
+    with pytest.raises(
+        InputError, match=r"GPIB::1::INSTR has no tone to lock in on; give link.reads a command for tone"
+    ):
+        bench.tone(np.full((2, 3), -750), np.array([[0], [50]]), 12500)
+    bench.close()
+    reads = {**LINK["reads"], "tone": "SENS:LOCK {hertz}"}
+    bench = instruments(tmp_path, reads=reads)
+    assert bench.tone(np.full((2, 3), -750), np.array([[0], [50]]), 12500).tolist() == found.tolist()
+    with pytest.raises(SimulationError, match=r"to a tone|SENS:LOCK"):
+        instruments(tmp_path, reads={**reads, "tone": "SENS:LOCK {millihertz}"}).tone(
+            np.full((1, 3), -750), np.array([[50]]), 12500
+        )
     bench.close()
 
 
@@ -168,6 +181,8 @@ def test_a_board_under_linux_is_its_files(tmp_path):
     assert (tmp_path / "iio:device0/out_resistance0_raw").read_text() == "256\n"
     (tmp_path / "iio:device2/in_voltage1_raw").write_text("-32768\n")
     assert bench.read(np.array([[1, 2, 3]]), np.array([[-4]])).tolist() == [[12, -500]]
+    with pytest.raises(InputError, match="has no tone to lock in on; leave lock-in out"):
+        bench.tone(np.array([[1, 2, 3]]), np.array([[-4]]), 1000)
     for k in range(4):
         assert (tmp_path / f"iio:device1/out_voltage{k}_raw").read_text() == "0\n", "at rest afterwards"
     with pytest.raises(InputError, match="cannot hold"):

@@ -11,7 +11,7 @@ import pytest
 
 from bench_body import SPANS, Noisy, Small, link, served
 from diodeq.errors import DiodeqError, InputError, SimulationError, SimulatorMissingError
-from diodeq.simulators.bench.links import opened, wire
+from diodeq.simulators.bench.links import desk, instrument, opened, wire
 from diodeq.simulators.bench.links.spans import Span, Spans
 
 WAYS = ["pty", "tcp", "scpi"]
@@ -25,6 +25,7 @@ def worked(body, seed=0):
         drives, injections = random.integers(0, 4096, (40, 6)), random.integers(0, 4096, (40, 2))
         found += [body.read(drives, injections), body.taps()[None, :7]]
         found.append(body.read(drives[:1], injections[:1], random.integers(0, 4096, (1, 2))))
+        found.append(body.tone(drives[:35], injections[:35], 1_000_007))
         found.append(body.read(drives[:0], injections[:0]))
     body.rest()
     return np.concatenate(found)
@@ -37,7 +38,7 @@ def test_the_same_bits_come_through_every_link(how):
         found = worked(body)
         assert "small" in body.identity
         body.close()
-        assert (told.readings, told.settings) == (123, 3)
+        assert (told.readings, told.settings) == (228, 3)
         assert told.rests
     np.testing.assert_array_equal(found, worked(Small()))
     assert not said
@@ -74,6 +75,20 @@ def test_another_bench_than_described_is_refused(how):
             opened({**link(how, server.where), "identity": "large"}, SPANS)
 
 
+@pytest.mark.parametrize("how", ["tcp", "scpi"])
+def test_a_bench_of_before_tones_is_one_sentence(how, monkeypatch):
+    known = desk.COMMANDS if how == "tcp" else instrument._COMMANDS
+    for name in [name for name, does in known.items() if does in (desk.Desk.tone, instrument.Instrument.tone)]:
+        monkeypatch.delitem(known, name)
+    with served(how) as (server, _, said):
+        body = opened(link(how, server.where), SPANS)
+        with pytest.raises(DiodeqError, match=r"has no tone|Undefined header.*to a tone"):
+            body.tone(np.full((1, 6), 5), np.full((1, 2), 5), 1000)
+        assert body.read(np.full((1, 6), 5), np.full((1, 2), 5)).shape == (1, 7)
+        body.close()
+    assert not said
+
+
 @pytest.mark.parametrize("how", ["pty", "tcp"])
 def test_a_bad_cable_costs_time_and_nothing_else(how):
     from diodeq.simulators.bench.links.line import LineBody
@@ -84,7 +99,7 @@ def test_a_bad_cable_costs_time_and_nothing_else(how):
         body = LineBody(Noisy(inner, 1), SPANS, patience=0.05, tries=20)
         found = worked(body)
         body.close()
-        assert (told.readings, told.settings) == (123, 3), "executed once each"
+        assert (told.readings, told.settings) == (228, 3), "executed once each"
     np.testing.assert_array_equal(found, worked(Small()))
 
 
@@ -151,7 +166,7 @@ def test_one_speaks_at_a_time_and_a_silent_one_gives_way(how):
             body = opened(link(how, server.where), SPANS)
             worked(body)
             body.close()
-    assert told.readings == 123
+    assert told.readings == 228
 
 
 @pytest.mark.parametrize("how", WAYS)

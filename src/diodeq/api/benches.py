@@ -11,6 +11,7 @@ from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
 from diodeq.simulators.bench import Description, Twin, described
 from diodeq.simulators.bench import log as log_of
+from diodeq.simulators.bench.backward import Backward
 from diodeq.simulators.bench.boards import board
 from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.codes import Converter, TapTable
@@ -58,6 +59,8 @@ def bench(spec: str, circuit: Circuit | None = None) -> dict[str, Any]:
     ):
         step = Converter(*section.range, section.bits, unit).step
         found[name] = {"range": list(section.range), "bits": section.bits, "unit": unit, "step": step}
+        if name in ("reads", "injections"):
+            found[name]["nodes"] = plain[name]["nodes"]
     found["taps"] = {
         "part": own.taps.part,
         "codes": table.count if table.stepped else None,
@@ -77,8 +80,9 @@ def bench(spec: str, circuit: Circuit | None = None) -> dict[str, Any]:
     found["reading"] = {**plain["reading"], "amplitude": own.amplitude}
     if circuit is not None:
         at = Channels.of(circuit, own)
-        rows = own.reading.repeats * 3
-        found |= {"channels": at.counts, "seconds_a_reading": at.seconds, "seconds_a_gradient": rows * at.seconds}
+        rows = own.reading.repeats * (1 + 2 * Backward.of(at).count)
+        found |= {"channels": at.counts, "seconds_a_reading": at.seconds}
+        found |= {"readings_a_gradient": rows, "seconds_a_gradient": rows * at.seconds}
     return found
 
 

@@ -164,6 +164,10 @@ class Expected:
         shown = predicted(self._engine, self._belief, self._taps, drives, injections)
         return self._belief.channels.reads.sampled(shown)
 
+    def tone(self, drives: Ints, injections: Ints, millihertz: int) -> Ints:
+        """Raises ``InputError``: a calibration knows nothing of capacitances."""
+        raise InputError("it has tones, of which a calibration knows nothing", "leave [calibrated] out")
+
     def rest(self) -> None:
         """It rests."""
 

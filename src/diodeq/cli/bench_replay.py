@@ -9,6 +9,7 @@ import rich_click as click
 from diodeq.circuit import Circuit
 from diodeq.cli.options import JSON, plot, print_json
 from diodeq.cli.terminal import say
+from diodeq.errors import UsageError
 from diodeq.files import write_atomically
 from diodeq.printable import counted, quantity
 
@@ -25,8 +26,11 @@ SURE = 4.0
     help="The circuit that was on the table; else the board that the description names.",
 )
 @plot("Draw what differs, reading by reading")
+@click.option("--details", is_flag=True, help="Every difference in --json too, sample by sample, in volts.")
 @JSON
-def replay(log: Path, description: str, circuit: Path | None, picture: Path | None, as_json: bool) -> None:
+def replay(
+    log: Path, description: str, circuit: Path | None, picture: Path | None, details: bool, as_json: bool
+) -> None:
     """Tell the twin of DESCRIPTION what LOG says that a bench was told, and compare what both read.
 
     A log is written where DIODEQ_BENCH_LOG names a file: DIODEQ_BENCH_LOG=session.jsonl diodeq train … Each channel's
@@ -38,6 +42,8 @@ def replay(log: Path, description: str, circuit: Path | None, picture: Path | No
     """
     from diodeq.api import benches
 
+    if details and not as_json:
+        raise UsageError("--details are for --json", "add it, or look at --plot")
     found = benches.replay(log, description, None if circuit is None else Circuit.load(circuit))
     if picture is not None:
         from diodeq.report.bench_plots import replay_figure
@@ -45,6 +51,9 @@ def replay(log: Path, description: str, circuit: Path | None, picture: Path | No
 
         write_atomically(picture, render(replay_figure(found), picture))
     if as_json:
+        if not details:
+            for each in found["channels"]:
+                del each["off"]
         print_json(found)
         return
     say(f"{found['bench']}: {counted(found['samples'], 'sample')} beside {description}")

@@ -53,13 +53,19 @@ def bench_circuit(description: str, output: Path, as_json: bool) -> None:
         say(f"{circuit.title}: {counted(len(circuit.resistors), 'resistor')}, {counted(len(circuit.diodes), 'diode')}")
 
 
+def _nodes(section: dict[str, Any], beside: str = "") -> str:
+    nodes = section["nodes"]
+    named = {"all": "all nodes", "outputs": "outputs"}.get(nodes) if isinstance(nodes, str) else ", ".join(nodes)
+    return f"{beside} and {named}" if beside and nodes not in ("all", "outputs") else str(named)
+
+
 def _lines(found: dict[str, Any]) -> list[str]:
     """What a person reads."""
     lines = [" ".join([found["name"], *found["options"]]) + (f": {found['about']}" if found["about"] else "")]
     for name, words in (
         ("drives", "inputs"),
-        ("reads", "readings"),
-        ("injections", "currents into outputs"),
+        ("reads", f"readings of {_nodes(found['reads'])}"),
+        ("injections", f"currents into {_nodes(found['injections'], 'outputs')}"),
         ("holds", "held outputs"),
     ):
         one = found[name]
@@ -70,13 +76,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
     coded = f"{taps['codes']} taps, steps of at most {percent(taps['largest_step'])}" if taps["codes"] else "any value"
     lines.append(f"resistors: {low} … {high}, {coded}" + (f" ({taps['part']})" if taps["part"] else ""))
     reading = found["reading"]
-    lines.append(
-        f"gradients: currents of ±{quantity(reading['amplitude'], 'A')}, {counted(reading['repeats'], 'reading')} each"
-    )
+    size = "as noise and curvature ask" if reading["amplitude"] == "auto" else f"±{quantity(reading['amplitude'], 'A')}"
+    lines.append(f"gradients: currents of {size}, {counted(reading['repeats'], 'reading')} each")
     if "channels" in found:
         counts = ", ".join(f"{count:,} {name}" for name, count in found["channels"].items())
-        took = f"{quantity(found['seconds_a_reading'], 's')} a reading, {quantity(found['seconds_a_gradient'], 's')}"
-        lines.append(f"channels: {counts}; {took} a gradient and sample")
+        took, whole = (quantity(found[f"seconds_{each}"], "s") for each in ("a_reading", "a_gradient"))
+        several = counted(found["readings_a_gradient"], "reading")
+        lines.append(f"channels: {counts}; {took} a reading, {several} in {whole} a gradient and sample")
     lines.append("imperfect:" if found["imperfections"] else "nothing is imperfect")
     for name, entries in found["imperfections"].items():
         lines.append(f"  {name}: {', '.join(f'{key} = {value}' for key, value in entries.items())}")

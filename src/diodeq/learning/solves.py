@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from diodeq.circuit import Circuit
-from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint, Simulator
+from diodeq.simulators.base import AdjointSolution, Counting, Floats, OperatingPoint, Simulator
 
 
 class Counted:
-    """A simulator that counts circuit solves: one for each sample that settles, linearized or not.
-
-    The simulator itself stays the caller's to close.
+    """A simulator that counts circuit solves: one for each sample that settles, linearized or not; of a bench all that
+    it reads. Whatever else it has is the simulator's own, which stays the caller's to close.
     """
 
     def __init__(self, simulator: Simulator) -> None:
-        self._simulator, self.name, self.solves = simulator, simulator.name, 0
+        self._simulator, self.name, self._solves = simulator, simulator.name, 0
+        self._before = simulator.readings if isinstance(simulator, Counting) else 0
+
+    @property
+    def solves(self) -> int:
+        """How many there were."""
+        return self._simulator.readings - self._before if isinstance(self._simulator, Counting) else self._solves
 
     @property
     def version(self) -> str:
@@ -24,14 +29,14 @@ class Counted:
 
     def operate(self, circuit: Circuit, drives: Floats) -> OperatingPoint:
         """The operating point for input volts ``drives`` float64[B, n_in], counted B times."""
-        self.solves += len(drives)
+        self._solves += len(drives)
         return self._simulator.operate(circuit, drives)
 
     def small_signal(
         self, operating_point: OperatingPoint, injections: Floats, nodes: Floats | None = None
     ) -> AdjointSolution:
         """The adjoint solution for currents ``injections`` float64[B, n_out], counted B times."""
-        self.solves += len(injections)
+        self._solves += len(injections)
         return self._simulator.small_signal(operating_point, injections, nodes)
 
     def __enter__(self) -> Self:
@@ -39,3 +44,8 @@ class Counted:
 
     def __exit__(self, *exc: object) -> None:
         pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._simulator, name)

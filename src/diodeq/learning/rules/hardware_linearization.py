@@ -24,8 +24,8 @@ from diodeq.errors import UsageError
 from diodeq.learning.losses import Loss
 from diodeq.learning.rules.base import Gradient, caution
 from diodeq.learning.rules.nudges import nonreciprocal
-from diodeq.simulators.base import AdjointSolution, Counting, OperatingPoint, Simulator
-from diodeq.simulators.two_sided import FLOOR, best_amplitude, demand_reciprocal, reader, two_sided
+from diodeq.simulators.base import AdjointSolution, OperatingPoint, Simulator
+from diodeq.simulators.two_sided import best_amplitude, demand_reciprocal, reader, two_sided
 
 Floats = NDArray[np.float64]
 WIRING = 2e-12
@@ -67,7 +67,7 @@ class HardwareLinearization:
     bench: ``repeats`` settlings with small currents of either sign, of which the largest into an output is
     ``amplitude`` amperes; "auto" measures the noise first and takes the best. With ``lock_in`` hertz the currents are
     a tone of no size, of which the part in phase is read: what nodes with capacitances (those of the one-ports, and
-    ``WIRING`` for each end of a part) still follow.
+    ``WIRING`` for each end of a part) still follow. On a bench currents and tones are its own.
 
     Raises:
         UsageError: a number that makes no sense, or both an amplitude and a tone.
@@ -105,14 +105,17 @@ class HardwareLinearization:
                 "leave amplitude and lock-in out",
             )
         value, injections = loss(point.outputs)
-        if self.lock_in:
+        measured = getattr(simulator, "measured", None)
+        if measured is not None:  # a bench, which has pumps and tones of its own
+            amplitude = None if self.lock_in else "auto" if self.amplitude.automatic else float(self.amplitude)
+            adjoint = measured(point, injections, amplitude, self.repeats, self.lock_in)
+        elif self.lock_in:
             adjoint = self._toned(point, injections)
         else:
             demand_reciprocal(circuit)
             read, amplitude = reader(simulator, circuit), float(self.amplitude)
             if self.amplitude.automatic:
-                resolution = simulator.resolution if isinstance(simulator, Counting) else FLOOR
-                amplitude = best_amplitude(read, circuit, drives, injections, self.repeats, resolution).best
+                amplitude = best_amplitude(read, circuit, drives, injections, self.repeats).best
             adjoint = two_sided(read, drives, injections, amplitude, self.repeats)
         return Gradient(branch_products(circuit, point.node_voltages, adjoint), value, point.outputs, point=point)
 

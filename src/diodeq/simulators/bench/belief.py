@@ -178,7 +178,7 @@ class Belief:
 
     @cached_property
     def joined(self) -> Floats:
-        """Which pumps are at which free nodes, [2, n_outputs, n_free]."""
+        """Which pumps are at which free nodes, [2, n_injections, n_free]."""
         return Imperfect(self.channels).joined
 
     # --- what drives ---
@@ -196,11 +196,11 @@ class Belief:
         return np.asarray(constant * (1.0 + self.values["rails"]) + volts @ follows.T)
 
     def pushed(self, amperes: Floats) -> Ints:
-        """Codes of the pumps for ``amperes`` [B, n_outputs]: of the mean of an output's two."""
-        ends = self.channels.circuit.outputs > 0
+        """Codes of the pumps for ``amperes`` [B, n_injections]: of the mean of an output's two."""
+        ends = self.channels.pumps > 0
         gains = self.values["pump_gains"].reshape(2, -1).T
         mean = (gains * ends).sum(axis=1) / np.maximum(ends.sum(axis=1), 1)
-        return self.channels.injections.encode(amperes / (1.0 + mean), "output")
+        return self.channels.injections.encode(amperes / (1.0 + mean), "pump")
 
     def pumped(self, codes: Ints) -> Floats:
         """Amperes into each of ``Channels.free`` at codes of the pumps, [B, n_free], what always flows included."""
@@ -244,7 +244,7 @@ def spreads(channels: Channels) -> dict[str, Floats]:
     wiper = channels.taps.parts(np.zeros(1, np.int64) + channels.taps.count // 2)[1][0]
     uncertain = math.hypot(taps.series * taps.series_tolerance, wiper * taps.wiper_tolerance)
     end = math.hypot(uncertain / (taps.series + wiper), warmth) / math.sqrt(3.0) if taps.series + wiper else 0.0
-    ends = (circuit.outputs.T > 0).astype(np.float64)
+    ends = (channels.pumps.T > 0).astype(np.float64)
     leaks = np.hypot(pumps.offset * np.sqrt(imperfect.pumps), buffers.bias * np.isin(free, channels.read))
     diodes = len(circuit.diodes)
     return {

@@ -41,6 +41,11 @@ class Body(Protocol):
         at ``holds`` int64[B, n_injections] where they are given; afterwards inputs and injections are back at rest."""
         ...
 
+    def tone(self, drives: Ints, injections: Ints, millihertz: int) -> Ints:
+        """As ``read``, with the injections as amplitudes of a tone: what is in phase with it at the channels, in their
+        codes, int64[B, n_reads]. Raises ``InputError`` where the bench has none."""
+        ...
+
     def rest(self) -> None:
         """Drives at 0 V, injections at 0 A, holds released; done too by the bench itself where nobody speaks to it."""
         ...

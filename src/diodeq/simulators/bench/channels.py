@@ -22,40 +22,60 @@ Index = NDArray[np.intp]
 class Channels:
     """The channels of a plain circuit on a bench.
 
-    A drive for each input column, a tap for each trainable resistor, a pump (and what holds) for each output, a reading
-    for each of ``read`` int[n_reads], numbers of nodes; ``free`` int[n] are all that no source holds.
+    A drive for each input column, a tap for each trainable resistor, a pump (and what holds) for each output, then a
+    pump for each of ``pumped``, a reading for each of ``read`` int[n_reads], numbers of nodes; ``free`` int[n] are all
+    that no source holds.
     """
 
     circuit: Circuit
     description: Description
     free: Index
     read: Index
+    pumped: Index
 
     @staticmethod
     def of(circuit: Circuit, description: Description) -> Channels:
         """Of a sound circuit.
 
         Raises:
-            InputError: the description reads a node that the circuit does not have, or that a source holds.
+            InputError: the description reads a node that the circuit does not have, or that a source holds, or has a
+                pump there.
         """
         held = driven_nodes(circuit)
         held[0] = True
-        free, asked = np.flatnonzero(~held), description.reads.nodes
-        if asked == "all":
-            return Channels(circuit, description, free, free)
-        if asked == "outputs":
-            ends = np.unique(circuit.outputs).astype(np.intp)
-            return Channels(circuit, description, free, ends[~held[ends]])
-        for name in asked:
-            if name not in circuit.nodes or held[circuit.nodes.index(name)]:
-                why = "which a source holds" if name in circuit.nodes else "which the circuit does not have"
-                raise InputError(f"the bench reads node {name}, {why}", "correct reads.nodes of its description")
-        return Channels(circuit, description, free, np.array([circuit.nodes.index(name) for name in asked]))
+        free = np.flatnonzero(~held)
+        outputs = np.intersect1d(circuit.outputs, free)
+
+        def chosen(asked: str | tuple[str, ...], does: str, entry: str) -> Index:
+            if isinstance(asked, str):
+                return free if asked == "all" else outputs
+            for name in asked:
+                if name not in circuit.nodes or held[circuit.nodes.index(name)]:
+                    why = "which a source holds" if name in circuit.nodes else "which the circuit does not have"
+                    raise InputError(
+                        f"the bench {does} node {name}, {why}", f"correct {entry}.nodes of its description"
+                    )
+            return np.array([circuit.nodes.index(name) for name in asked])
+
+        read = chosen(description.reads.nodes, "reads", "reads")
+        pumped = chosen(description.injections.nodes, "has a pump at", "injections")
+        return Channels(circuit, description, free, read, np.setdiff1d(pumped, outputs))
+
+    @property
+    def outputs(self) -> Index:
+        """Free nodes at which outputs are."""
+        return np.intersect1d(self.circuit.outputs, self.free)
 
     @property
     def missing(self) -> Index:
         """Free nodes that are not read."""
         return np.setdiff1d(self.free, self.read)
+
+    @cached_property
+    def pumps(self) -> NDArray[np.int32]:
+        """The nodes that each pump's channel pushes into and out of, int[n_injections, 2], 0 where there is none: the
+        ends of the outputs, then nodes of their own."""
+        return np.concatenate([self.circuit.outputs, np.pad(self.pumped.astype(np.int32)[:, None], ((0, 0), (0, 1)))])
 
     @cached_property
     def drives(self) -> Converter:
@@ -101,12 +121,11 @@ class Channels:
     def spans(self) -> Spans:
         """The channels and their codes, as links keep to them."""
         counts, table = self.counts, self.taps
-        outputs = counts["injections"]
         return Spans(
             Span(counts["taps"], table.first, table.count - 1),
             Span(counts["drives"], self.drives.first, self.drives.last),
-            Span(outputs, self.injections.first, self.injections.last),
-            Span(outputs, self.holds.first, self.holds.last),
+            Span(counts["injections"], self.injections.first, self.injections.last),
+            Span(len(self.circuit.outputs), self.holds.first, self.holds.last),
             Span(counts["reads"], self.reads.first, self.reads.last),
         )
 
@@ -117,5 +136,5 @@ class Channels:
             "drives": len(self.circuit.inputs),
             "taps": int(np.count_nonzero(self.circuit.mask)),
             "reads": len(self.read),
-            "injections": len(self.circuit.outputs),
+            "injections": len(self.pumps),
         }

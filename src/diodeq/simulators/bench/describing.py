@@ -109,6 +109,8 @@ _SHARES = {"tolerance", "series_tolerance", "wiper_tolerance", "gain", "compleme
 _POSITIVE = {"ohms", "least", "drift_seconds", "period", "amplitude", "volts", "amperes", "compliance"}
 _RELATIVE = {"read_gains", "drive_gains", "rails", "complements", "pump_gains", "tracks", "ends", "fixed"}
 _SIGNED = {"low", "high"}
+CURRENTS = ("auto", "outputs", "nodes")
+"""Where currents of a gradient go"""
 _LEAST, _MOST = 1e-30, 1e12
 """What an entry other than 0 may be; beyond are slips of the pen, with which nothing can be computed"""
 _BOUNDS = {
@@ -153,6 +155,12 @@ def value_of(key: str, value: Any, called: str) -> Any:
                 raise InputError(f"{called} has {twice!r} twice", "name it once: a node has one channel")
             return tuple(value)
         raise InputError(f"{called} names no nodes", 'write "all", "outputs" or a list of names')
+    if key == "currents":
+        if value not in CURRENTS:
+            raise InputError(f"{called} = {value!r} is nowhere that currents go", f"write one of {', '.join(CURRENTS)}")
+        return value
+    if key == "amplitude" and value == "auto":
+        return value
     if key == "quantized":
         if not isinstance(value, bool):
             raise InputError(f"{called} is neither true nor false", "write one of them")

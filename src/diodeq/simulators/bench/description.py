@@ -57,12 +57,14 @@ class Reads:
 
 @dataclass(frozen=True)
 class Injections:
-    """Pumps that push currents into the outputs, in amperes: one a node, so a differential output has two.
+    """Pumps that push currents into nodes, in amperes: one a node, so a differential output has two.
 
-    ``mismatch`` is the standard deviation of each pump's gain, ``offset`` that of what it gives when it should give
-    nothing; ``compliance`` volts are as far as it reaches, ``ohms`` away (infinite: any).
+    ``nodes`` are the "outputs", "all" that no source holds, or names: those that have a pump beside the outputs, which
+    all have theirs. ``mismatch`` is the standard deviation of each pump's gain, ``offset`` that of what it gives when
+    it should give nothing; ``compliance`` volts are as far as it reaches, ``ohms`` away (infinite: any).
     """
 
+    nodes: str | tuple[str, ...] = "outputs"
     range: tuple[float, float] = (-500e-6, 500e-6)
     bits: int = 12
     mismatch: float = 0.0
@@ -142,11 +144,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reading:
-    """How the host reads: a gradient by currents of either sign whose largest is ``amplitude`` amperes, everything
-    ``repeats`` times; ``pause`` seconds go by from one row of readings to the next."""
+    """How the host reads: a gradient by currents of either sign whose largest is ``amplitude`` amperes ("auto": what a
+    measurement of the noise says is best), everything ``repeats`` times; ``pause`` seconds go by from one row of
+    readings to the next.
 
-    amplitude: float = 50e-6
+    ``currents`` go into the "outputs", and what is not read comes from the model; or into the outputs and then into the
+    "nodes" that have a pump, one after the other, of which the outputs tell the answer by reciprocity; or, "auto", into
+    those nodes that have a pump and are not read.
+    """
+
+    amplitude: float | str = 50e-6
     repeats: int = 1
+    currents: str = "auto"
     pause: float = 0.0
 
 
@@ -210,11 +219,11 @@ class Description:
     options: tuple[str, ...] = ()
 
     @property
-    def amplitude(self) -> float:
+    def amplitude(self) -> float | str:
         """Amperes of the largest current that a gradient is read with: as described, but where readings are neither
-        rounded nor noisy a small part of it, with which every circuit is straight."""
-        exact = self.reads.bits == EXACT and not (self.reads.noise or self.reads.flicker)
-        return self.reading.amplitude * (FAINT if exact else 1.0)
+        rounded nor noisy a small part of it, with which every circuit is straight; or "auto"."""
+        own, exact = self.reading.amplitude, self.reads.bits == EXACT and not (self.reads.noise or self.reads.flicker)
+        return own if isinstance(own, str) else own * (FAINT if exact else 1.0)
 
     @property
     def held(self) -> Drives:

@@ -7,29 +7,35 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
 from diodeq.arrays import real
 from diodeq.circuit import Circuit
+from diodeq.circuit.capacitance import toned
 from diodeq.circuit.fold import Folded, FoldPlan
 from diodeq.circuit.nudges import CLAMP, NUDGE, without
 from diodeq.devices.one_ports import OnePorts, one_ports
 from diodeq.errors import SimulationError, UsageError
 from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint, Simulator, demand_injections
+from diodeq.simulators.bench.backward import Backward
 from diodeq.simulators.bench.belief import Belief
 from diodeq.simulators.bench.body import Body, Ints
-from diodeq.simulators.bench.channels import Channels
+from diodeq.simulators.bench.channels import Channels, Index
 from diodeq.simulators.bench.codes import TapTable
 from diodeq.simulators.bench.description import Description
 from diodeq.simulators.bench.filling import Tolerances, filled
 from diodeq.simulators.bench.links import connect
 from diodeq.simulators.bench.log import VARIABLE, Logged
+from diodeq.simulators.bench.settling import charged
 from diodeq.simulators.bench.twin import Twin
-from diodeq.simulators.two_sided import demand_reciprocal, two_sided
+from diodeq.simulators.two_sided import best_amplitude, demand_reciprocal, two_sided
 from diodeq.simulators.wave import WaveSimulator
 
+FASTEST = 1e12
+"""Hertz that no tone has"""
 Join = Callable[[Description, Circuit], Body]
 
 
@@ -46,7 +52,7 @@ class BenchSimulator:
 
     Node voltages that sources hold are those that were asked for; nodes that are not read come from the nominal
     circuit at the taps that were set and from those that are (``_filled``). ``small_signal`` is two settlings with
-    currents of either sign.
+    currents of either sign, and two more for each node that has a pump and is not read (``Backward``).
     Conductances of diodes are those that their models have at the voltages read.
 
     Args:
@@ -160,19 +166,48 @@ class BenchSimulator:
         point = operating_point
         if nodes is not None and np.any(nodes):
             raise UsageError("a bench has pumps at its outputs alone", "leave the power out of the loss")
-        demand_reciprocal(point.circuit)
         if isinstance(point, BenchPoint) and point.diode_conductances is not point.modelled:
             raise SimulationError(
                 "a bench cannot freeze diodes: they conduct as they do", "use a rule that lets them, or an exact engine"
             )
+        return AdjointSolution(self.measured(point, injections))
+
+    def measured(
+        self,
+        point: OperatingPoint,
+        injections: Floats,
+        amplitude: float | str | None = None,
+        repeats: int = 1,
+        hertz: float = 0.0,
+    ) -> Floats:
+        """What the linearized circuit answers to ``injections`` float64[B, n_out], float64[B, N], as it is read with
+        currents of ``amplitude`` amperes, the description's unless given, each reading ``repeats`` times as often as
+        there; "auto" measures the noise first. With ``hertz`` the currents are a tone, of which the part in phase is
+        read.
+
+        Raises:
+            SimulationError: the circuit is not reciprocal.
+            UsageError: currents cannot go where ``reading.currents`` says.
+            InputError: the bench has no tone.
+        """
+        demand_reciprocal(point.circuit)
         injected, _ = demand_injections(point, injections, None)
         with self._lock:
             plain, _ = without(point.circuit)
             self._connect(plain)
-            own, reading = point.drives[:, : len(plain.inputs)], self.description.reading
-            volts = two_sided(self._read, own, injected, self.description.amplitude, reading.repeats)
-            self._filled_adjoint(point, injected, volts)
-            return AdjointSolution(volts)
+            assert self._channels is not None
+            own, backward = point.drives[:, : len(plain.inputs)], Backward.of(self._channels)
+            amplitude, repeats = amplitude or self.description.amplitude, repeats * self.description.reading.repeats
+            drives, currents = np.repeat(own, backward.count, axis=0), backward.currents(injected)
+            if isinstance(amplitude, str):
+                best = (
+                    best_amplitude(self._read, plain, drives, currents, repeats, self.resolution) if len(own) else None
+                )
+                amplitude = best.best if best else 1.0
+            volts = two_sided(partial(self._read, hertz=hertz), drives, currents, amplitude, repeats)
+            volts = backward.answers(injected, volts)
+            self._filled_adjoint(point, injected, volts, backward.known, amplitude, hertz)
+            return volts
 
     def _joined(self, description: Description, circuit: Circuit) -> Body:
         """The bench that the description's link speaks to, or its twin."""
@@ -200,8 +235,9 @@ class BenchSimulator:
             self.readings = self._readings
         return self._body, self._channels
 
-    def _read(self, drives: Floats, amperes: Floats | None, held: Floats | None = None) -> Floats:
-        """Node voltages float64[B, N] as they are read; those that are not are 0."""
+    def _read(self, drives: Floats, amperes: Floats | None, held: Floats | None = None, hertz: float = 0.0) -> Floats:
+        """Node voltages float64[B, N] as they are read, with ``hertz`` what is in phase with a tone of ``amperes``;
+        those that are not read are 0. The first currents are those into outputs."""
         at, body, plain = self._channels, self._body, self._plain
         assert at is not None
         assert body is not None
@@ -209,13 +245,14 @@ class BenchSimulator:
         assert self._folded is not None
         belief = self._belief
         codes = at.drives.encode(drives, "input") if belief is None else belief.driven(drives)
-        pumps: Ints = np.zeros((len(drives), len(plain.outputs)), np.int64)
+        pumps: Ints = np.zeros((len(drives), len(at.pumps)), np.int64)
         if amperes is not None:
-            pumps = at.injections.encode(amperes, "output") if belief is None else belief.pushed(amperes)
+            amperes = np.pad(amperes, ((0, 0), (0, len(at.pumps) - amperes.shape[1])))
+            pumps = at.injections.encode(amperes, "pump") if belief is None else belief.pushed(amperes)
         holds = None if held is None else at.holds.encode(held, "output")
         sources = plain.source_values(drives) if belief is None else belief.sources(codes)
         volts = self._folded.known_voltages(sources)
-        found = body.read(codes, pumps, holds)
+        found = body.tone(codes, pumps, _millihertz(hertz)) if hertz else body.read(codes, pumps, holds)
         volts[:, at.read] = at.reads.decode(found) if belief is None else belief.meant(found)
         return volts
 
@@ -239,26 +276,37 @@ class BenchSimulator:
         assert self._channels is not None
         if len(self._channels.missing):
             point = self._model.operate(self._nominal(circuit), drives)
-            self._expected(point, point.node_voltages, volts, 1.0)
+            self._expected(point, point.node_voltages, volts, self._channels.read, 1.0)
 
-    def _filled_adjoint(self, point: OperatingPoint, injected: Floats, volts: Floats) -> None:
-        """The same of what currents change."""
-        assert self._channels is not None
-        if len(self._channels.missing):
-            modelled = self._model.operate(self._nominal(point.circuit), point.drives)
-            most = np.abs(injected).max(initial=0.0)
-            answers = self._model.small_signal(modelled, injected).node_voltages
-            self._expected(modelled, answers, volts, most / self.description.reading.amplitude)
+    def _filled_adjoint(
+        self, point: OperatingPoint, injected: Floats, volts: Floats, known: Index, amplitude: float, hertz: float
+    ) -> None:
+        """The same of what currents change; a tone's answers are the model's."""
+        at = self._channels
+        assert at is not None
+        missing = np.setdiff1d(at.free, known)
+        if not len(missing):
+            return
+        modelled = self._model.operate(self._nominal(point.circuit), point.drives)
+        if hertz:
+            circuit, frozen = modelled.circuit, modelled.diode_conductances
+            amperes, farads = circuit.output_injections(injected), charged(circuit, at)
+            found = toned(circuit, modelled.node_voltages, frozen, amperes, farads, hertz)
+            volts[:, missing] = found[:, missing]
+            return
+        most = np.abs(injected).max(initial=0.0)
+        answers = self._model.small_signal(modelled, injected).node_voltages
+        self._expected(modelled, answers, volts, known, most / amplitude)
 
-    def _expected(self, point: OperatingPoint, model: Floats, volts: Floats, scale: float) -> None:
-        """What is not read, from the model's volts and, where resistors deviate that were not calibrated, from what is
-        read: a reading's noise times ``scale`` is that of ``volts``."""
+    def _expected(self, point: OperatingPoint, model: Floats, volts: Floats, known: Index, scale: float) -> None:
+        """What is not ``known``, from the model's volts and, where resistors deviate that were not calibrated, from
+        what is: a reading's noise times ``scale`` is that of ``volts``."""
         assert self._channels is not None
-        own, missing = self.description, self._channels.missing
+        own, missing = self.description, np.setdiff1d(self._channels.free, known)
         volts[:, missing] = model[:, missing]
         if own.taps.tolerance and self._belief is None:
             spread = Tolerances.of(point.circuit, point, own.taps.tolerance)
-            read = np.intersect1d(self._channels.read, spread.free)
+            read = np.intersect1d(known, spread.free)
             noise = scale * math.hypot(own.reads.noise, self._channels.reads.step)
             found = filled(model, spread.free, spread.covariance(model), read, volts[:, read], noise)
             volts[:, missing] = found[:, missing]
@@ -269,6 +317,14 @@ def body_of(description: Description, circuit: Circuit, make: Callable[[], Simul
     if description.link:
         return connect(description.link, Channels.of(circuit, description).spans)
     return Twin(description, circuit, make)
+
+
+def _millihertz(hertz: float) -> int:
+    """As a bench is told; raises ``UsageError`` where that is no frequency."""
+    found = round(1e3 * hertz) if hertz < FASTEST else 0
+    if found < 1:
+        raise UsageError(f"a bench has no tone of {hertz:g} Hz", f"give a lock-in of 1e-3 to {FASTEST:g}")
+    return found
 
 
 def _alike(one: Circuit, other: Circuit) -> bool:

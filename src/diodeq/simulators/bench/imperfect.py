@@ -203,10 +203,10 @@ class Imperfect:
 
     @cached_property
     def joined(self) -> Floats:
-        """Which of the free nodes the pumps of each output's first and second end are at, [2, n_outputs, n_free]."""
+        """Which of the free nodes each channel's pumps are at, into and out of, [2, n_injections, n_free]."""
         place = np.full(len(self.circuit.nodes), -1)
         place[self.channels.free] = np.arange(len(self.channels.free))
-        at = place[self.circuit.outputs.T]
+        at = place[self.channels.pumps.T]
         found = np.zeros((*at.shape, len(self.channels.free)))
         side, output = np.nonzero(at >= 0)
         found[side, output, at[side, output]] = 1.0
@@ -214,15 +214,21 @@ class Imperfect:
 
     @cached_property
     def _pumps(self) -> tuple[Floats, Floats, Floats]:
-        """What an ampere of each output's channel pushes into and out of the free nodes [n_outputs, n_free], and what
-        always flows into them [n_free]."""
+        """What an ampere of each channel pushes into and out of the free nodes [n_injections, n_free], and what always
+        flows into them [n_free]."""
         own, free = self.description.injections, self.channels.free
-        numbers, sides = np.arange(len(self.circuit.outputs))[None], np.array([[0], [1]])
-        found = self.joined * (1.0 + own.mismatch * self.normal("mismatch", numbers, sides))[:, :, None]
-        always = (self.joined * (own.offset * self.normal("pump offset", numbers, sides))[:, :, None]).sum(axis=(0, 1))
+        found = self.joined * (1.0 + own.mismatch * self._of_pumps("mismatch"))[:, :, None]
+        always = (self.joined * (own.offset * self._of_pumps("pump offset"))[:, :, None]).sum(axis=(0, 1))
         read = np.isin(free, self.channels.read)
         always[read] -= self.description.amplifiers.bias * self.normal("bias", self._reads)
         return found[0], found[1], always
+
+    def _of_pumps(self, what: str) -> Floats:
+        """Normal, [2, n_injections]: by the numbers of the outputs, and by the names of other nodes."""
+        sides, nodes = np.array([[0], [1]]), self.circuit.nodes
+        own = draws.keys(nodes[node] for node in self.channels.pumped.tolist())
+        outputs = self.normal(what, np.arange(len(self.circuit.outputs))[None], sides)
+        return np.hstack([outputs, self.normal(f"{what} at a node", own[None], sides)])
 
     @cached_property
     def pumps(self) -> Floats:
@@ -247,11 +253,16 @@ class Imperfect:
             self.normal("offset drift", names),
         )
 
-    def read(self, volts: Floats, numbers: Ints, seconds: float) -> Ints:
-        """The codes of readings ``numbers`` [B] of node voltages [B, n_reads]."""
+    def read(self, volts: Floats, numbers: Ints, seconds: float, detected: bool = False) -> Ints:
+        """The codes of readings ``numbers`` [B] of node voltages [B, n_reads].
+
+        Where these are ``detected``, the parts in phase of a tone, a detector sits between each buffer and the
+        converter, multiplies by twice the tone and lets pass what is as slow as a reading: of both sidebands, so the
+        noise is the root of two larger; neither the buffer's offset nor noise that is slow comes through.
+        """
         own, seed, names = self.description.reads, self.description.seed, self._reads
         buffer, gain, offset, warming = self._readers
-        found = volts + buffer
+        found = volts if detected else volts + buffer
         places = self.channels.positions
         if own.droop:
             found = found * np.exp(-own.droop * own.seconds * places)
@@ -262,7 +273,8 @@ class Imperfect:
         if own.offset_drift:
             found = found + own.offset_drift * (self.temperature(seconds) - MEASURED_AT) * warming
         if own.noise:
-            found = found + own.noise * draws.normal(seed, "noise", names, numbers[:, None])
-        if own.flicker:
+            noise = own.noise * (math.sqrt(2.0) if detected else 1.0)
+            found = found + noise * draws.normal(seed, "noise", names, numbers[:, None])
+        if own.flicker and not detected:
             found = found + own.flicker * draws.flicker(seed, "flicker", names, numbers)
         return self.channels.reads.sampled(found)

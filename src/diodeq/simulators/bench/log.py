@@ -55,13 +55,14 @@ class Logged:
     def read(self, drives: Ints, injections: Ints, holds: Ints | None = None) -> Ints:
         """What the channels read, int64[B, n_reads]; see ``Body``."""
         found = self._body.read(drives, injections, holds)
-        told = {
-            "drives": drives,
-            "injections": injections,
-            **({} if holds is None else {"holds": holds}),
-            "reads": found,
-        }
-        self._add({name: codes.tolist() for name, codes in told.items()})
+        held = {} if holds is None else {"holds": holds}
+        self._add(_lists({"drives": drives, "injections": injections, **held, "reads": found}))
+        return found
+
+    def tone(self, drives: Ints, injections: Ints, millihertz: int) -> Ints:
+        """What is in phase with a tone, int64[B, n_reads]; see ``Body``."""
+        found = self._body.tone(drives, injections, millihertz)
+        self._add({"millihertz": millihertz, **_lists({"drives": drives, "injections": injections, "reads": found})})
         return found
 
     def rest(self) -> None:
@@ -139,7 +140,8 @@ def replay(path: str | Path, body: Body) -> Replayed:
                     if "reads" in said:
                         asked = [_codes(said[name], 2) for name in ("drives", "injections", "holds") if name in said]
                         theirs = _codes(said["reads"], 2)
-                        ours = body.read(*asked)
+                        tone = [int(said[name]) for name in ("millihertz",) if name in said]
+                        ours = body.tone(asked[0], asked[1], *tone) if tone else body.read(*asked)
                         if ours.shape != theirs.shape:
                             raise ValueError(f"it reads {theirs.shape[1]} channels, not {ours.shape[1]}")
                         rows += len(theirs)
@@ -159,6 +161,10 @@ def replay(path: str | Path, body: Body) -> Replayed:
     return Replayed(
         bench, rows, off, off.mean(axis=0), np.sqrt((off**2).mean(axis=0)), np.abs(off).max(axis=0), places[most]
     )
+
+
+def _lists(told: dict[str, Ints]) -> dict[str, Any]:
+    return {name: codes.tolist() for name, codes in told.items()}
 
 
 def _codes(value: Any, dimensions: int) -> Ints:

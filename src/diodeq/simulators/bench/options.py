@@ -53,13 +53,22 @@ ALIASES = {"adc": "reads", "dac": "drives", "pump": "injections", "pumps": "inje
 
 def changed(description: Description, *options: str) -> Description:
     """The bench with options, applied in their order: ``no-NAME`` of ``IMPERFECTIONS``, ``ideal`` (none of them),
-    ``seed=3``, ``adc.bits=8`` and the like.
+    ``seed=3``, ``adc.bits=8`` and the like; entries of a section have to agree when all are applied.
 
     Raises:
         UsageError: there is no such option, or its value makes no sense.
     """
+    touched: dict[str, str] = {}
     for option in options:
         description = replace(_changed(description, option), options=(*description.options, option))
+        path, equals, _ = option.partition("=")
+        if equals:
+            touched[_section(path)] = option
+    for section, option in touched.items():  # not before: one end of a range may come before the other
+        try:
+            demand(getattr(description, section), option)
+        except InputError as error:
+            raise _refused(option, error) from None
     return description
 
 
@@ -74,8 +83,7 @@ def _changed(found: Description, option: str) -> Description:
     if not equals:
         names = ", ".join(["ideal", *(f"no-{name}" for name in IMPERFECTIONS)])
         raise UsageError(f"a bench has no option {option!r}", f"use SECTION.ENTRY=VALUE, seed=N, or one of {names}")
-    section, dot, key = path.partition(".")
-    section = ALIASES.get(section, section)
+    section, (_, dot, key) = _section(path), path.partition(".")
     try:
         if not dot:
             if path != "seed":
@@ -89,11 +97,19 @@ def _changed(found: Description, option: str) -> Description:
             raise InputError(f"there is no entry {path}", "write it like adc.bits=8")
         before = found.held if section == "holds" else getattr(found, section)
         after: Any = replace(before, **{key: value_of(key, _parsed(text), path)})
-        demand(after, option)
     except InputError as error:
-        raise UsageError(f"the option {option!r} of a bench: {error.problem}", error.remedy) from None
+        raise _refused(option, error) from None
     changes: dict[str, Any] = {section: after}
     return replace(found, **changes)
+
+
+def _section(path: str) -> str:
+    name = path.partition(".")[0]
+    return ALIASES.get(name, name)
+
+
+def _refused(option: str, error: InputError) -> UsageError:
+    return UsageError(f"the option {option!r} of a bench: {error.problem}", error.remedy)
 
 
 def _parsed(text: str) -> Any:

@@ -9,19 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
+from diodeq.circuit.capacitance import toned
 from diodeq.circuit.nudges import with_clamps
 from diodeq.devices.one_ports import OnePorts, one_ports
 from diodeq.errors import InputError, SimulationError
+from diodeq.printable import counted
 from diodeq.simulators.base import OperatingPoint, Simulator
 from diodeq.simulators.bench.body import Ints
 from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.codes import Converter
 from diodeq.simulators.bench.description import Description
 from diodeq.simulators.bench.imperfect import Imperfect
-from diodeq.simulators.bench.settling import unsettled
+from diodeq.simulators.bench.settling import charged, unsettled
 from diodeq.simulators.wave import WaveSimulator
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.bool_]
 Make = Callable[[], Simulator]
 LIMITED = 60
 FINE = 1e-12
@@ -80,10 +83,38 @@ class Twin:
             InputError: a code is out of range.
         """
         at = self.channels
-        _demand("drive", drives, at.drives)
-        _demand("injection", injections, at.injections)
         if holds is not None:
-            _demand("hold", holds, at.holds)
+            _demand("hold", holds, at.holds, len(at.circuit.outputs))
+
+        def settled(rows: Rows, seconds: float) -> Floats:
+            return self._settled(drives[rows], injections[rows], None if holds is None else holds[rows], seconds)
+
+        return self._measured(drives, injections, settled)
+
+    def tone(self, drives: Ints, injections: Ints, millihertz: int) -> Ints:
+        """What is in phase with a tone at the channels, int64[B, n_reads]: of the circuit linearized where it is
+        without, with the capacitances that also make it settle, and with detectors (``Imperfect.read``). Nothing limits
+        what pumps give, and everything has swung in.
+
+        Raises:
+            InputError: a code is out of range, or the frequency is none.
+        """
+        if millihertz < 1:
+            raise InputError(f"a tone of {millihertz} millihertz is none", "give at least 1")
+        hertz = 1e-3 * millihertz
+
+        def in_phase(rows: Rows, seconds: float) -> Floats:
+            return self._toned(drives[rows], injections[rows], hertz, seconds)
+
+        return self._measured(drives, injections, in_phase, detected=True)
+
+    def _measured(
+        self, drives: Ints, injections: Ints, volts: Callable[[Rows, float], Floats], detected: bool = False
+    ) -> Ints:
+        """The codes of ``volts(rows, seconds)``, tick by tick."""
+        at = self.channels
+        _demand("drive", drives, at.drives, len(at.circuit.inputs))
+        _demand("injection", injections, at.injections, len(at.pumps))
         numbers = self.readings + np.arange(len(drives))
         tick = self.parts.tick
         ticks = np.floor(numbers * at.seconds / tick) if np.isfinite(tick) else np.zeros(len(numbers))
@@ -91,8 +122,7 @@ class Twin:
         for each in np.unique(ticks).tolist():
             rows = ticks == each
             seconds = each * tick if each else 0.0
-            volts = self._settled(drives[rows], injections[rows], None if holds is None else holds[rows], seconds)
-            found[rows] = self.parts.read(volts, numbers[rows], seconds)
+            found[rows] = self.parts.read(volts(rows, seconds), numbers[rows], seconds, detected)
         self.readings += len(drives)
         return found
 
@@ -130,6 +160,18 @@ class Twin:
     def _unsettled(self, point: OperatingPoint) -> Floats:
         """The part of a step that is left, [B, n_reads]."""
         return unsettled(point, self.channels, None if self._warm is None else self._warm[3])[0]
+
+    def _toned(self, drives: Ints, injections: Ints, hertz: float, seconds: float) -> Floats:
+        """Volts [B, n_reads] in phase with a tone, of rows that may repeat."""
+        rows, where = np.unique(drives, axis=0, return_inverse=True)
+        circuit, _ = self._tables(seconds)
+        always = self.parts.pumped(np.zeros((1, injections.shape[1]), np.int64))
+        point = self._limited(self._free, circuit, self.parts.sources(rows), np.repeat(always, len(rows), axis=0))
+        at, where = self.channels, where.ravel()
+        amperes = np.zeros((len(drives), len(circuit.nodes)))
+        amperes[:, at.free] = self.parts.pumped(injections) - always
+        volts, frozen = point.node_voltages[where], point.diode_conductances[where]
+        return toned(circuit, volts, frozen, amperes, charged(circuit, at), hertz)[:, at.read]
 
     def _limited(self, engine: Simulator, circuit: Circuit, sources: Floats, pumped: Floats) -> OperatingPoint:
         """Where the circuit settles with pumps that reach no further than their compliance."""
@@ -184,7 +226,11 @@ class Twin:
         return self._circuits[1:]
 
 
-def _demand(what: str, codes: Ints, converter: Converter) -> None:
+def _demand(what: str, codes: Ints, converter: Converter, count: int) -> None:
+    if np.shape(codes)[1:] != (count,):
+        raise InputError(
+            f"a row of codes of shape {np.shape(codes)[1:]} is given for {counted(count, what)}", "give one each"
+        )
     if codes.size and not (codes.min() >= converter.first and codes.max() <= converter.last):
         raise InputError(
             f"a {what} of code {int(codes.max())} is beyond {converter.first} … {converter.last}",

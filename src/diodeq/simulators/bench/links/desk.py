@@ -104,6 +104,13 @@ class Desk:
         self._found = self._staged.read(bool(numbers[0]), numbers[1])
         return _from(self._found, [0])
 
+    def tone(self, numbers: list[int]) -> str:
+        """The same of what is in phase with a tone: so many samples, and its frequency in millihertz."""
+        if len(numbers) != 2 or not 1 <= numbers[0] <= wire.ROWS or numbers[1] < 1:
+            raise Refusal("command")
+        self._found = self._staged.tone(numbers[1], numbers[0])
+        return _from(self._found, [0])
+
     def more(self, numbers: list[int]) -> str:
         """What was read, from one channel on."""
         return _from(self._found, numbers)
@@ -138,6 +145,7 @@ COMMANDS: dict[str, Callable[[Desk, list[int]], str]] = {
     "set": Desk.set,
     "get": Desk.get,
     "read": Desk.read,
+    "tone": Desk.tone,
     "more": Desk.more,
     "ping": Desk.ping,
     "rest": Desk.rest,

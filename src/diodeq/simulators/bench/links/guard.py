@@ -52,6 +52,10 @@ class Guarded:
         """What the channels read, int64[B, n_reads]; see ``Body``."""
         return self._body.read(drives, injections, holds)
 
+    def tone(self, drives: Ints, injections: Ints, millihertz: int) -> Ints:
+        """What is in phase with a tone, int64[B, n_reads]; see ``Body``."""
+        return self._body.tone(drives, injections, millihertz)
+
     def rest(self) -> None:
         """Drives at 0 V, injections at 0 A, holds released."""
         self._body.rest()

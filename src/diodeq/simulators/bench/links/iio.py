@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from diodeq.errors import BenchLostError, DiodeqError, InputError
-from diodeq.simulators.bench.links.spans import Ints, Spans
+from diodeq.simulators.bench.links.spans import Ints, Spans, no_tone
 
 ROOT = "/sys/bus/iio/devices"
 _FILE = re.compile(r"iio:device[0-9]{1,4}/(?:in|out)_[a-z0-9_-]{1,60}_raw")
@@ -76,6 +76,10 @@ class IioBody:
             raise
         self.rest()
         return np.clip(found, self._spans.reads.low, self._spans.reads.high)
+
+    def tone(self, drives: Ints, injections: Ints, millihertz: int) -> Ints:
+        """Raises ``InputError``: files are set once a sample."""
+        raise no_tone(f"the bench at {self._root}", "leave lock-in out")
 
     def rest(self) -> None:
         """Drives at 0 V, injections at 0 A."""

@@ -100,6 +100,14 @@ class Instrument:
             raise Refusal("command")
         self._found = self._staged.read(self._staged.holding, rows[0])
 
+    def tone(self, rest: str) -> None:
+        """The same of what is in phase with a tone: so many samples, and its frequency in millihertz."""
+        asked = wire.whole(rest.split(","))
+        self._found = []
+        if asked is None or len(asked) != 2 or not 1 <= asked[0] <= wire.ROWS or asked[1] < 1:
+            raise Refusal("command")
+        self._found = self._staged.tone(asked[1], asked[0])
+
     def fetch(self, rest: str) -> str:
         """What some channels read; those of the next sample are numbered on."""
         _, channels = self._parts("reads", rest)
@@ -171,6 +179,7 @@ _COMMANDS: dict[re.Pattern[str], Callable[[Instrument, str], str | None]] = {
     _header("SOURce:RESistance:CODE?"): Instrument.taps,
     _header("OUTPut:HOLD:RELease"): lambda self, rest: self._staged.release(),
     _header("INITiate"): Instrument.initiate,
+    _header("INITiate:TONE"): Instrument.tone,
     _header("FETCh:VOLTage:CODE?"): Instrument.fetch,
     _header("MEASure:VOLTage:CODE?"): Instrument.measure,
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from diodeq.errors import BenchLostError, DiodeqError, InputError, SimulationError
 from diodeq.simulators.bench.links import wire
-from diodeq.simulators.bench.links.spans import Ints, Span, Spans
+from diodeq.simulators.bench.links.spans import Ints, Span, Spans, no_tone
 from diodeq.simulators.bench.links.transports import Transport
 
 TRIES = 4
@@ -75,6 +75,13 @@ class LineBody:
 
     def read(self, drives: Ints, injections: Ints, holds: Ints | None = None) -> Ints:
         """What the channels read, int64[B, n_reads]; see ``Body``."""
+        return self._read(drives, injections, holds)
+
+    def tone(self, drives: Ints, injections: Ints, millihertz: int) -> Ints:
+        """What is in phase with a tone, int64[B, n_reads]; see ``Body``."""
+        return self._read(drives, injections, None, millihertz)
+
+    def _read(self, drives: Ints, injections: Ints, holds: Ints | None, millihertz: int = 0) -> Ints:
         drives, injections, holds = self._spans.demand_row(drives, injections, holds)
         found = np.empty((len(drives), self._spans.reads.count), np.int64)
         for at in range(0, len(drives), self._rows):
@@ -85,7 +92,8 @@ class LineBody:
                 self._stage("inject", injections[rows].ravel())
                 if holds is not None:
                     self._stage("hold", holds[rows].ravel())
-                words = self._ask(f"read {int(holds is not None)} {count}", refusals=attempt == 0)
+                command = f"tone {count} {millihertz}" if millihertz else f"read {int(holds is not None)} {count}"
+                words = self._ask(command, refusals=attempt == 0)
                 if not self._stale(words):
                     break
             found[rows] = self._numbers("more", self._spans.reads, words, count).reshape(count, -1)
@@ -176,6 +184,8 @@ class LineBody:
                 return words
             told = " ".join(words[1:])
             where = self._transport.where
+            if words[1:2] == ["command"] and command.startswith("tone "):
+                raise no_tone(f"the bench at {where}", "flash firmware that knows tone, or leave lock-in out")
             if words[1:2] == ["body"]:
                 raise SimulationError(f"the bench at {where} says: {' '.join(words[2:])}", "see to it and go on")
             if words[1:2] in (["session"], ["sequence"]):

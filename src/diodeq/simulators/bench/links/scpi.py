@@ -17,7 +17,7 @@ import numpy as np
 
 from diodeq.errors import BenchLostError, DiodeqError, InputError, SimulationError, SimulatorMissingError
 from diodeq.simulators.bench.links import wire
-from diodeq.simulators.bench.links.spans import Ints, Span, Spans
+from diodeq.simulators.bench.links.spans import Ints, Span, Spans, no_tone
 
 AT_ONCE = 100
 """Spans of one command."""
@@ -38,13 +38,15 @@ class Group:
     or {codes}, {values} and {list} where several go together. A value is ``(code - zero) * step``; ``channels`` are the
     instrument's own numbers, from 1 where none are given. ``resource`` is an instrument of its own, ``apply`` a command
     after all channels are set, ``start`` one before all are asked for, in which {rows} is the number of samples,
-    ``release`` one that ends holding. Of ``rows`` samples that go together the channels are numbered on.
+    ``tone`` one in its place where injections are amplitudes of a tone of {hertz} or {millihertz} and what is in phase
+    is asked for, ``release`` one that ends holding. Of ``rows`` samples that go together the channels are numbered on.
     """
 
     set: str = ""
     get: str = ""
     apply: str = ""
     start: str = ""
+    tone: str = ""
     release: str = ""
     step: float = 1.0
     zero: int = 0
@@ -89,7 +91,9 @@ SERVED: dict[str, Group] = {
     "drives": Group("SOUR:VOLT:CODE {codes},{list}"),
     "injections": Group("SOUR:CURR:CODE {codes},{list}"),
     "holds": Group("OUTP:HOLD:CODE {codes},{list}", release="OUTP:HOLD:REL"),
-    "reads": Group(get="FETC:VOLT:CODE? {list}", start="INIT {rows}", rows=wire.ROWS),
+    "reads": Group(
+        get="FETC:VOLT:CODE? {list}", start="INIT {rows}", tone="INIT:TONE {rows},{millihertz}", rows=wire.ROWS
+    ),
 }
 """The commands of a served twin: those of a description that has none of its own."""
 
@@ -166,6 +170,15 @@ class ScpiBody:
 
     def read(self, drives: Ints, injections: Ints, holds: Ints | None = None) -> Ints:
         """What the channels read, int64[B, n_reads]; see ``Body``."""
+        return self._read(drives, injections, holds)
+
+    def tone(self, drives: Ints, injections: Ints, millihertz: int) -> Ints:
+        """What is in phase with a tone, int64[B, n_reads]; see ``Body``."""
+        if not self._groups["reads"].tone:
+            raise no_tone(f"the instrument at {self._main}", "give link.reads a command for tone, or leave lock-in out")
+        return self._read(drives, injections, None, millihertz)
+
+    def _read(self, drives: Ints, injections: Ints, holds: Ints | None, millihertz: int = 0) -> Ints:
         drives, injections, holds = self._spans.demand_row(drives, injections, holds)
         found = np.empty((len(drives), self._spans.reads.count), np.int64)
         try:
@@ -180,7 +193,7 @@ class ScpiBody:
                     self._held = True
                     self._command("holds", holds[rows].ravel())
                 time.sleep(self._settle)
-                found[rows] = self._measured("reads", self._spans.reads, count).reshape(count, -1)
+                found[rows] = self._measured("reads", self._spans.reads, count, millihertz).reshape(count, -1)
         except BaseException:
             with suppress(DiodeqError):
                 self.rest()
@@ -232,11 +245,15 @@ class ScpiBody:
             self._write(name, command)
         self._demand_fine(name, sort)
 
-    def _measured(self, sort: str, span: Span, rows: int = 1) -> Ints:
+    def _measured(self, sort: str, span: Span, rows: int = 1, millihertz: int = 0) -> Ints:
         group, found = self._groups[sort], []
         name = group.resource or self._main
-        if group.start:
-            self._write(name, group.start.replace("{rows}", str(rows)))
+        if start := group.tone if millihertz else group.start:
+            for place, value in (("rows", rows), ("millihertz", millihertz), ("hertz", f"{1e-3 * millihertz:.12g}")):
+                start = start.replace(f"{{{place}}}", str(value))
+            self._write(name, start)
+            if millihertz:
+                self._demand_fine(name, "a tone")
         for query, count in group.queries(span.count * rows):
             said = self._query(name, query)
             try:

@@ -42,6 +42,11 @@ class Span:
         return found.astype(np.int64)
 
 
+def no_tone(bench: str, remedy: str) -> InputError:
+    """What is raised where a bench has none."""
+    return InputError(f"{bench} has no tone to lock in on", remedy)
+
+
 @dataclass(frozen=True)
 class Spans:
     """The channels of a bench by sort; ``holds.count`` is 0 where outputs cannot be held."""

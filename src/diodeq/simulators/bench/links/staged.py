@@ -74,6 +74,12 @@ class Staged:
         )
         return found
 
+    def tone(self, millihertz: int, rows: int = 1) -> list[int]:
+        """The same of what is in phase with a tone."""
+        drives, injections = self._whole("drives", rows), self._whole("injections", rows)
+        found: list[int] = self.body.tone(drives, injections, millihertz).ravel().tolist()
+        return found
+
     def release(self) -> None:
         """Outputs are not held any more."""
         self._codes["holds"].clear()
