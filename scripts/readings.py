@@ -3,7 +3,8 @@
 ``curves``: the error of the answers to currents over their amplitude, for bits and noise, with the optimum that a
 measurement of the noise predicts. ``dither``: few bits and repeated readings, with noise and without. ``cycles``: how
 the loss of a circuit goes on at a constant rate when what holds its outputs is off by some millivolts, and what cures
-it. ``taps``: learning with and without values kept finer than a tap.
+it. ``taps``: learning with and without values kept finer than a tap. ``nodes``: the gradient where the outputs alone
+are read, by the model and by currents into one node after the other, and as all nodes tell it (guide/calibration.md).
 """
 
 from __future__ import annotations
@@ -123,6 +124,32 @@ def taps(data: str, epochs: int) -> dict[str, object]:
     return found
 
 
+def nodes(data: str, path: str | None) -> dict[str, object]:
+    """Cosines and errors of the gradient against that of the board, mean over boards, and readings a sample."""
+    loaded, recipe, circuit = begun(data)
+    circuit = Circuit.load(path) if path else circuit
+    drives, exact, rule = circuit.scaling.to_volts(loaded.x_train[:32]), create("wave"), named("hardware-linearization")
+    loss = bind(recipe, circuit, loaded.y_train[:32])
+    found: dict[str, object] = {}
+    for change in ("", *(f':reads.nodes="outputs":injections.nodes="{each}"' for each in ("outputs", "all"))):
+        agree = []
+        for seed in range(1, 9):
+            bench = create(f"bench:{data}:seed={seed}{change}")
+            bench.operate(circuit, drives[:1])  # the circuit is on the table
+            twin = bench._body
+            board = circuit.with_conductances(twin.parts.conductances(twin.taps(), 0.0))
+            wanted = rule(exact, board, drives, loss).conductances
+            before = bench.readings
+            got = rule(bench, circuit, drives, loss).conductances
+            cosine = got @ wanted / np.linalg.norm(got) / np.linalg.norm(wanted)
+            agree.append((cosine, np.linalg.norm(got - wanted) / np.linalg.norm(wanted)))
+        cosine, error = np.mean(agree, axis=0).tolist()
+        readings = (bench.readings - before) / len(drives)
+        found[change] = {"cosine": cosine, "error": error, "readings": readings}
+        print(f"{change or 'all read'}: cosine {cosine:.5f}, error {error:.2%}, {readings:g} readings", flush=True)
+    return found
+
+
 def learned(data: str, engine: str, rule: str, epochs: int, rate: float = 0.03, how: str = "finer") -> list[float]:
     """Losses of the training samples on the bench after every epoch, at a constant rate; by gradient descent
     with momentum (Adam)."""
@@ -163,14 +190,16 @@ def tapped(table: TapTable, siemens: np.ndarray, random: np.random.Generator | N
 def main() -> None:
     """Measure what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("what", choices=["curves", "cycles", "dither", "taps"])
+    parser.add_argument("what", choices=["curves", "cycles", "dither", "nodes", "taps"])
     parser.add_argument("--data", default="iris")
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--circuit", help="of nodes; else the one that training begins with")
     parser.add_argument("--out", help="JSON")
     given = parser.parse_args()
     warnings.simplefilter("ignore", InexactRuleWarning)
     made = {"curves": lambda: curves(given.data), "cycles": lambda: cycles(given.data, given.epochs)}
     made["dither"] = lambda: dither(given.data)
+    made["nodes"] = lambda: nodes(given.data, given.circuit)
     made["taps"] = lambda: taps(given.data, given.epochs)
     found = made[given.what]()
     if given.out:
