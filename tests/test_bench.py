@@ -18,7 +18,7 @@ from diodeq.learning import datasets
 from diodeq.learning.experiment import Experiment, conduct
 from diodeq.learning.initial import fresh, technology_of
 from diodeq.learning.objective import bind
-from diodeq.learning.recipes import recipe_for, within
+from diodeq.learning.recipes import asked, recipe_for
 from diodeq.learning.rules import named, written
 from diodeq.simulators import conductance_range, create
 from diodeq.simulators.bench import BenchSimulator, Twin, changed, described, load, shipped
@@ -36,7 +36,7 @@ LEARNED = ("hardware-linearization", "equilibrium-propagation", "coupled-learnin
 def learning():
     """A circuit on the taps of the bench, input volts and a loss."""
     data = datasets.load("iris")
-    recipe = within(recipe_for("iris"), conductance_range(BENCH))
+    recipe = asked(recipe_for("iris"), conductance_range(BENCH), {})
     circuit = fresh(recipe, "1N4148", data, technology_of(recipe, "1N4148"))
     circuit = circuit.with_conductances(np.clip(circuit.conductances, 1.01 * recipe.low, 0.99 * recipe.high))
     drives = circuit.scaling.to_volts(data.x_train[:12])
@@ -276,7 +276,7 @@ def test_the_amplitude_that_is_chosen_is_near_the_best(learning):
 
 
 def test_an_interrupted_run_on_a_twin_goes_on_in_the_same_bits(tmp_path):
-    recipe = within(replace(recipe_for("iris"), epochs=2, hidden=(4,)), conductance_range(BENCH))
+    recipe = asked(replace(recipe_for("iris"), epochs=2, hidden=(4,)), conductance_range(BENCH), {})
     experiment = Experiment("iris", recipe, simulator=BENCH)
     whole = conduct(experiment, tmp_path / "whole")
     assert whole["bench"]["sha256"] == load("iris").sha256

@@ -23,7 +23,7 @@ from diodeq.learning.losses import LOSSES, cross_entropy, squared_error
 from diodeq.learning.metrics import Metrics
 from diodeq.learning.parametrization import BLOCK, OTHERS, Parametrization
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.recipes import RECIPES, recipe_for
+from diodeq.learning.recipes import RECIPES, asked, recipe_for
 from diodeq.learning.rules import RULES, Gradient
 from diodeq.learning.run_folder import opened
 from diodeq.synthesis import layered
@@ -275,6 +275,17 @@ def test_technology_refuses_nonsense(limits):
 def test_recipes_survive_json(name):
     recipe = recipe_for(name)
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+def test_what_is_not_given_follows_what_is():
+    usual = recipe_for("digits")
+    assert asked(usual, None, {"hidden": None}) == usual
+    assert asked(usual, None, {"hidden": (64, 56)}).power == pytest.approx(usual.power * 3)
+    assert asked(usual, None, {"hidden": (80,), "power": 1e-3}).power == 1e-3
+    taps = asked(usual, (1e-6, 1e-3), {"hidden": (80,)})
+    assert (taps.low, taps.high, taps.power) == (1e-6, 1e-3, 0.0)
+    assert taps.median == pytest.approx(1e-5)
+    assert asked(usual, (1e-6, 1e-3), {"low": 1e-5, "power": 0.1}).power == 0.1
 
 
 @pytest.mark.parametrize(

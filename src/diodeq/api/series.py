@@ -15,7 +15,7 @@ from diodeq.learning.front import Front
 from diodeq.learning.front import front as run_front
 from diodeq.learning.lab import Sweep, lab
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.recipes import recipe_for, within
+from diodeq.learning.recipes import asked, recipe_for
 from diodeq.learning.rules import RULES
 from diodeq.learning.runs import OnRun
 from diodeq.learning.runs import demand_one as demand_one_run
@@ -151,5 +151,5 @@ def _recipe(
 ) -> tuple[str, Recipe]:
     demand_known(function, numbers, Recipe, "parts", "power", "rules", "rates", "seeds", "target")
     data = targeted(data, target)
-    usual = within(recipe_for(data, task=numbers.get("task") or ""), conductance_range(simulator), numbers)
-    return data, usual.with_given(**numbers)
+    usual = recipe_for(data, task=numbers.get("task") or "")
+    return data, asked(usual, conductance_range(simulator), numbers)

@@ -20,7 +20,7 @@ from diodeq.learning.datasets import Dataset
 from diodeq.learning.initial import brought, fresh, technology_of
 from diodeq.learning.metrics import Metrics
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.recipes import recipe_for, suited, within
+from diodeq.learning.recipes import asked, recipe_for, suited
 from diodeq.simulators import conductance_range, create
 
 Floats = NDArray[np.float64]
@@ -91,7 +91,7 @@ def train(
         usual = suited(loaded)
     if start is not None:  # what it says itself
         usual = replace(usual, encode="", beta=start.scaling.output_scale)
-    recipe = within(usual, conductance_range(simulator), numbers).with_given(**numbers)
+    recipe = asked(usual, conductance_range(simulator), numbers)
     technology = technology_of(recipe, diode)
     circuit = fresh(recipe, diode, loaded, technology) if start is None else brought(check(start), recipe, loaded)
     metrics = []

@@ -35,7 +35,7 @@ from diodeq.learning.initial import tuned
 from diodeq.learning.losses import LOSSES
 from diodeq.learning.parametrization import OTHERS
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.recipes import is_known, recipe_for, within
+from diodeq.learning.recipes import asked, is_known, recipe_for
 from diodeq.learning.rules import described
 from diodeq.learning.schedules import SCHEDULES
 from diodeq.learning.updates import UPDATES
@@ -249,16 +249,14 @@ def _fresh(
     task = numbers["task"] or ""
     seed = Recipe().with_given(seed=numbers["seed"]).seed
     loaded = None if is_known(data) else datasets.load(data, seed, task)
-    meant = {name for name, value in numbers.items() if value is not None}
-    usual = within(recipe_for(data, loaded, task), conductance_range(simulator), meant)
-    recipe = usual.with_given(**numbers)
+    recipe = asked(recipe_for(data, loaded, task), conductance_range(simulator), numbers)
     diode = diode or Unit.parse(recipe.unit).kind.diode
     if start is None:
         return Experiment(data, recipe, diode, simulator), loaded
     fixed = [f"--{name}" for name in FIXED_BY_CIRCUIT if name in given]
     if fixed:
         raise UsageError(f"--from brings a circuit with its own {fixed[0][2:]}", f"leave {fixed[0]} or --from out")
-    recipe = tuned(recipe, start, meant)
+    recipe = tuned(recipe, start, {name for name, value in numbers.items() if value is not None})
     return Experiment(data, recipe, diode, simulator, str(start)), loaded
 
 

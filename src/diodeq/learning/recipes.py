@@ -6,7 +6,7 @@ Found on seeds 10 and up; seeds 0 to 4 were only used to report.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -80,13 +80,18 @@ def suited(data: Dataset) -> Recipe:
     return replace(SOME[data.task], hidden=(min(max(round(width), 6), WIDEST),), epochs=epochs, batch_size=batch)
 
 
-def within(recipe: Recipe, ends: tuple[float, float] | None, given: Collection[str] = ()) -> Recipe:
-    """The recipe on hardware whose conductances have these ``ends`` in siemens, where its entries were not ``given``:
-    its taps decide what it takes, so no power is asked for."""
-    if ends is None:
-        return recipe
-    low, high = ends
-    changes = {"low": low, "high": high, "median": low * (high / low) ** MEDIAN, "power": 0.0}
-    if {"low", "high"} & set(given):
-        changes = {"power": 0.0}
-    return replace(recipe, **{name: value for name, value in changes.items() if name not in given})
+def asked(usual: Recipe, ends: tuple[float, float] | None, given: Mapping[str, Any]) -> Recipe:
+    """The usual recipe with the entries that are ``given`` and not None; what is not given follows them.
+
+    A power is one for the usual width: wider circuits take more, in proportion. On hardware whose conductances have
+    ``ends`` in siemens its taps decide what it takes, so no power is asked for.
+    """
+    recipe = usual.with_given(**given)
+    said = {name for name, value in given.items() if value is not None}
+    changes = {"power": usual.power * sum(recipe.hidden) / sum(usual.hidden)}
+    if ends is not None:
+        low, high = ends
+        changes = {"low": low, "high": high, "median": low * (high / low) ** MEDIAN, "power": 0.0}
+        if {"low", "high"} & said:
+            changes = {"power": 0.0}
+    return recipe.with_given(**{name: value for name, value in changes.items() if name not in said})
