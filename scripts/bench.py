@@ -427,13 +427,18 @@ def main() -> None:
     elif options.memory:
         document["memory"] = memory(100_000, None)
     elif options.gpu:
-        create("wave:torch:cuda")  # says what is missing
+        engines = list(options.engines or GPU)
+        try:
+            for engine in engines:
+                create(engine)
+        except SimulatorMissingError as error:
+            parser.error(str(error))
         import torch
 
-        document["gpu"] = torch.cuda.get_device_name()
+        document["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
         options.batch = options.batch or 512
         shapes = options.circuits or WIDEST
-        document["speed"] = [apart(measure, name, options, list(options.engines or GPU), False) for name in shapes]
+        document["speed"] = [apart(measure, name, options, engines, False) for name in shapes]
     else:
         shapes = options.circuits or (LARGEST if options.largest else SHAPES)
         engines = options.engines or (

@@ -16,7 +16,10 @@ from diodeq import archives
 from diodeq.circuit import KINDS, Bank, Circuit, bank, check, linearize, transpose
 from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.reduce import ReductionPlan
+from diodeq.devices import catalogue
 from diodeq.errors import CircuitError, InputError
+from diodeq.simulators import create
+from diodeq.synthesis.layered import layered
 from oracle import Oracle
 
 
@@ -220,6 +223,21 @@ def test_folding_is_exact(name):
         )
         settled = Oracle().operate(driven, np.zeros((1, 0))).node_voltages
         assert np.allclose(folded.unfold(settled, known[k : k + 1])[0], whole.node_voltages[k], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("widths", "gone"), [((2, 6, 3), 6), ((2, 24, 3), 0), ((2, 24, 24, 3), 6)])
+def test_reduction_shortens_factorizations(widths, gone):
+    """The outputs of a deep circuit go although the mesh has more resistors; those of one layer only where it has
+    fewer. Either way voltages stay what they are."""
+    circuit = layered(widths, catalogue.get("1N4148"), 5.0, seed=0)
+    folded = FoldPlan.of(circuit).fold(circuit).circuit
+    reduced = ReductionPlan.of(folded).reduce(folded)
+    assert len(reduced.plan.eliminated) == gone
+    assert (len(reduced.circuit.resistors) > len(folded.resistors)) is (len(widths) > 3)
+    drives = np.array([[1.5, -2.0]])
+    with create("ngspice") as ngspice:
+        found = ngspice.operate(circuit, drives).node_voltages
+    np.testing.assert_allclose(found, create("wave").operate(circuit, drives).node_voltages, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", CIRCUITS)

@@ -1,4 +1,4 @@
-"""Exact Kron reduction: nodes that only resistors touch are eliminated when that leaves fewer resistors.
+"""Exact Kron reduction: nodes that only resistors touch are eliminated when that leaves fewer resistors, or less work.
 
 Seen from the other nodes, a group of such nodes is a mesh of resistors (star-mesh transformation; Dörfler & Bullo, IEEE
 Trans. Circuits Syst. I 60(1), 2013). The read-out nodes of a layered circuit go this way, and with them most of the
@@ -29,6 +29,10 @@ Index = NDArray[np.int64]
 _DENSE_UP_TO = 2000
 # Condition up to which an elimination costs no digit that matters.
 SOUND = 1e6
+# A mesh of up to so many times the resistors is taken where an engine's factorizations get shorter by it: those of a
+# circuit of several hidden layers, whose layers end up joined to each other in any case. A resistor's line in a deck
+# and its stamps take as long as about five multiplications of every factorization (ngspice 39).
+MORE, STAMPS = 2, 5
 # Entries of the array from kept to eliminated nodes (1.6 GB): a circuit that takes more is left as it is.
 _MOST_ENTRIES = 200_000_000
 
@@ -76,7 +80,7 @@ class ReductionPlan:
 
     @staticmethod
     def of(circuit: Circuit, fed: Index | None = None) -> ReductionPlan:
-        """Eliminate all nodes that only resistors touch, or none if that would take more resistors.
+        """Eliminate all nodes that only resistors touch, or none if that would take more resistors and more work.
 
         Nodes ``fed`` stay: a current from one node to another is spread over what is kept, and its two parts would
         cancel no longer where little but rounding leaves both.
@@ -103,7 +107,8 @@ class ReductionPlan:
         after = pattern[kept][:, kept] + reach.T @ reach
         # The diagonal counts nothing; every pair of ends appears twice.
         pairs = (after.nnz - np.count_nonzero(after.diagonal())) / 2
-        return ReductionPlan(kept, eliminated) if pairs <= len(ends) else ReductionPlan.none(count)
+        pays = pairs <= len(ends) or (pairs <= MORE * len(ends) and _work(after, pairs) < _work(pattern, len(ends)))
+        return ReductionPlan(kept, eliminated) if pays else ReductionPlan.none(count)
 
     @staticmethod
     def none(count: int) -> ReductionPlan:
@@ -165,6 +170,15 @@ def _solved(diagonal: Floats, among: Any, links: Any) -> tuple[Callable[[Floats]
     return lambda currents: factor.solve(currents.T).T, factor.solve(links.toarray())
 
 
+def _work(pattern: sparse.csr_array, resistors: float) -> float:
+    """Multiplications of one factorization of a circuit whose resistors join the nodes of ``pattern``, and the like."""
+    joined: Any = sparse.csr_array(pattern, copy=True)
+    joined.data[:] = 1.0
+    joined.setdiag(0.0)
+    below = SymmetricFactor(sparse.diags_array(joined.sum(axis=1) + 1.0) - joined).column_counts
+    return float(below @ below) + STAMPS * resistors
+
+
 class SymmetricFactor:
     """SuperLU of a symmetric M-matrix, which needs no pivoting, in an order that keeps it sparse."""
 
@@ -174,6 +188,11 @@ class SymmetricFactor:
             self._factor = splu(
                 sparse.csc_array(matrix), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric
             )
+
+    @property
+    def column_counts(self) -> Floats:
+        """Entries below the diagonal in each column of the factor."""
+        return np.diff(self._factor.L.indptr) - 1.0
 
     def solve(self, right: Floats) -> Floats:
         """The solution float64[n, k] for right sides float64[n, k]."""
