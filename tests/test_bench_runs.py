@@ -275,3 +275,48 @@ def test_a_run_that_is_refused_leaves_no_folder(tmp_path, capsys):
 def test_a_calibration_with_no_place_is_refused_before_anything_is_read(capsys):
     assert main(["bench", "calibrate", "iris", "none.npz", "--out", "/none/x.toml"]) == 3
     assert "/none" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a run on a bench and a sample of its inputs."""
+    folder = tmp_path_factory.mktemp("trained")
+    assert main(["train", "iris", "--simulator", "bench:iris", "--epochs", "1", "--out", str(folder / "run")]) == 0
+    (folder / "X.csv").write_text("5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "certify run/circuit.npz --data iris --tolerance 1%",
+        "montecarlo run/circuit.npz --data iris --tolerance 5% --samples 2",
+        "gradcheck run/circuit.npz --inputs X.csv --units network",
+        "quantize run/circuit.npz --series E24 -o new.npz",
+        "quantize run/circuit.npz --bits 4",
+        "crossbar run/circuit.npz --segment 2.5 -o new.npz",
+        "board run/circuit.npz -o new",
+        "export run/circuit.npz --to ngspice --linearized-at X.csv -o new.cir",
+        "devices plot 1N4148 -o new.svg",
+    ],
+)
+def test_what_is_about_the_circuit_itself_is_not_read_from_a_bench(trained, monkeypatch, capsys, command):
+    monkeypatch.chdir(trained)
+    before = {each.name for each in trained.iterdir()}
+    assert main([*command.split(), "--simulator", "bench:iris"]) == 2
+    assert "bench:iris reads a board that deviates from the circuit" in capsys.readouterr().err
+    assert {each.name for each in trained.iterdir()} == before
+
+
+def test_rules_are_audited_as_a_bench_reads_them(trained, monkeypatch, capsys):
+    """Against what the circuit as it should be would answer; what a bench cannot do is one row of the table."""
+    monkeypatch.chdir(trained)
+    rules = "hardware-linearization,contrastive,frozen-switch"
+    command = ["audit", "run/circuit.npz", "--inputs", "X.csv", "--units", "network", "--rules", rules, "--json"]
+    found = {}
+    for bench in ("iris:ideal", "iris"):
+        assert main([*command, "--simulator", f"bench:{bench}"]) == 0
+        found[bench] = {row["rule"]: row for row in json.loads(capsys.readouterr().out)["rules"]}
+    errors = [each["hardware-linearization"]["overall"]["largest_error"] for each in found.values()]
+    assert errors[0] < 1e-6 < 0.02 < errors[1]
+    assert "cannot freeze diodes" in found["iris"]["frozen-switch"]["failed"]

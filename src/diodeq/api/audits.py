@@ -17,7 +17,7 @@ from diodeq.learning.gradcheck import check_gradient
 from diodeq.learning.losses import usual
 from diodeq.learning.rules import RULES
 from diodeq.pool import TIME_LIMIT
-from diodeq.simulators import create
+from diodeq.simulators import computing, create
 from diodeq.simulators.ngspice import NgspiceReference
 
 
@@ -46,7 +46,7 @@ def audit(
     """Compare what learning rules find on a circuit with its exact gradient, per layer and over all.
 
     The loss is half the mean squared output voltage, or with ``labels`` the cross-entropy of the outputs, of a
-    regression the squared error.
+    regression the squared error. On a bench the exact gradient is that of the circuit as it should be.
 
     Args:
         circuit: with trainable resistors.
@@ -104,5 +104,5 @@ def gradcheck(
         True
     """
     drives = volts_of(circuit, inputs, units)
-    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
+    with computing(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         return check_gradient(engine, reference, circuit, drives, limit)

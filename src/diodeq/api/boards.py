@@ -23,7 +23,7 @@ from diodeq.errors import UsageError
 from diodeq.files import write_folder
 from diodeq.pool import TIME_LIMIT
 from diodeq.printable import change, counted
-from diodeq.simulators import create
+from diodeq.simulators import computing
 from diodeq.simulators.base import Simulator
 from diodeq.synthesis.quantize import quantize
 
@@ -89,7 +89,7 @@ def kicad_project(
     if complement not in ("connector", "amplifier"):
         raise UsageError(f"there is no complement {complement!r}", "take connector or amplifier")
     amplifiers = complement == "amplifier", buffers
-    with create(simulator, 1, time_limit) as engine:
+    with computing(simulator, 1, time_limit) as engine:
         changed, notes = _of_parts(engine, circuit, fixed, programmable)
         if any(amplifiers):
             changed = driven(changed, *amplifiers, amplifier)

@@ -15,7 +15,7 @@ from diodeq.api.units import labels_in, volts_of
 from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
 from diodeq.pool import TIME_LIMIT
-from diodeq.simulators import create
+from diodeq.simulators import computing
 
 
 def certify(
@@ -60,7 +60,7 @@ def certify(
     classes = None if known is None else known.astype(np.int64)
     box = boxed(circuit, supply=supply, temperatures=temperatures, diodes=diodes, input_error=input_error)
     boxes = [replace(box, tolerance=each) for each in tolerances]
-    with create(simulator, workers, time_limit) as engine:
+    with computing(simulator, workers, time_limit) as engine:
         return certified(circuit, drives, classes, boxes, engine, on_sample)
 
 

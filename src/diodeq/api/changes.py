@@ -24,7 +24,7 @@ from diodeq.learning.recipes import suited
 from diodeq.learning.trainer import SCORED, OnBatch
 from diodeq.pool import TIME_LIMIT
 from diodeq.printable import counted
-from diodeq.simulators import create
+from diodeq.simulators import computing, create
 from diodeq.synthesis.quantize import Quantized, quantize
 
 RATE = 0.05
@@ -90,7 +90,7 @@ def quantize_at_cost(
     drives = drawn_drives(circuit) if inputs is None else volts_of(circuit, inputs, units)
     clipped = 0 if inputs is None or units != "network" else circuit.scaling.clipped(np.atleast_2d(inputs))
     known = labels_in(circuit, labels, units)
-    with create(simulator, workers, time_limit) as engine:
+    with computing(simulator, workers, time_limit) as engine:
         if scale == "auto":
             quantized = best_scaled(engine, circuit, rungs, drives)
         else:

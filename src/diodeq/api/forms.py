@@ -17,7 +17,7 @@ from diodeq.netlist.bom import bill
 from diodeq.netlist.dialects import DIALECTS, full_deck
 from diodeq.netlist.linearized import linearized_deck
 from diodeq.pool import TIME_LIMIT
-from diodeq.simulators import create
+from diodeq.simulators import computing
 
 OTHERS = {
     "svg": "a picture: a schematic, or conductances by colour where the circuit is large",
@@ -78,6 +78,6 @@ def text(
 
 def _linearized(circuit: Circuit, dialect: str, drives: Floats, asked: Linearized) -> str:
     amperes = np.ones(len(circuit.outputs)) if asked.injections is None else np.asarray(asked.injections, np.float64)
-    with create(asked.simulator, 1, asked.time_limit) as engine:
+    with computing(asked.simulator, 1, asked.time_limit) as engine:
         point = engine.operate(circuit, drives[None, :])
     return linearized_deck(circuit, point.node_voltages[0], point.diode_conductances[0], amperes, dialect).text

@@ -14,7 +14,7 @@ from diodeq.learning.rules import gradient_of, named
 from diodeq.learning.rules.base import Gradient, Rule
 from diodeq.network import Network
 from diodeq.pool import TIME_LIMIT
-from diodeq.simulators import create
+from diodeq.simulators import computing, create
 from diodeq.simulators.ngspice import NgspiceReference
 
 Floats = NDArray[np.float64]
@@ -111,7 +111,7 @@ def verify(
     wanted = labels_in(circuit, labels)
     if wanted is not None and wanted.ndim == 2:
         wanted = wanted.astype(np.float64) * circuit.scaling.output_scale
-    with create(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
+    with computing(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         return comparison.verify(engine, reference, circuit, network, rows, wanted, tolerance)
 
 

@@ -23,7 +23,7 @@ from diodeq.devices.hardware.technology import Technology, variation_of
 from diodeq.learning.losses import usual
 from diodeq.measures import scored
 from diodeq.pool import TIME_LIMIT
-from diodeq.simulators import create
+from diodeq.simulators import computing
 from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.synthesis.crossbar import Crossbars, Wires, lay_out
 from diodeq.synthesis.predistortion import Predistorted, predistort
@@ -108,6 +108,7 @@ def monte_carlo(
     if not isinstance(technology, Technology):
         technology = replace(Technology(), variation=variation_of(technology))
     drives, known = volts_of(circuit, inputs, units), labels_in(circuit, labels, units)
+    computing(simulator)
     study = Study(circuit, technology, drives, known, simulator, seed, time_limit)
     wanted, version = boards_of.drawn(study)
     if threshold is None:
@@ -120,7 +121,7 @@ def monte_carlo(
         for board in found if log is None else board_log.logged(log, found):
             done.append(board)
             tell(len(done))
-        with create(simulator, 1, time_limit) as engine:
+        with computing(simulator, 1, time_limit) as engine:
             ranking = rank(engine, circuit, technology, drives, usual(known, circuit.scaling.output_scale))
         bound = certified(study, ranking, map_)
     document = {
@@ -195,7 +196,7 @@ def crossbar(
     laid = lay_out(scaled_impedance(circuit, scale), wires)
     technology = compensate if isinstance(compensate, Technology) else Technology()
     better = predistort(laid, technology) if compensate else None
-    with create(simulator, workers, time_limit) as engine:
+    with computing(simulator, workers, time_limit) as engine:
         built = [laid.circuit, *([better.circuit] if better is not None else [])]
         costs = tuple(cost(engine, circuit, each, drives, known) for each in built)
         return Crossed(laid, better, costs, engine.version)

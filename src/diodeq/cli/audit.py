@@ -26,6 +26,7 @@ from diodeq.cli.options import (
 from diodeq.files import write_atomically
 from diodeq.learning.rules import described
 from diodeq.printable import counted
+from diodeq.simulators import BENCH
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -119,14 +120,16 @@ def audit(
         from diodeq.cli.console import WIDE, Terminal
 
         console = Terminal(least=WIDE)
-        console.print(_table(found, len(drives)))
+        console.print(_table(found, len(drives), simulator))
 
 
-def _table(found: Sequence[Audited], samples: int) -> Table:
+def _table(found: Sequence[Audited], samples: int, simulator: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"against the exact gradient, {counted(samples, 'sample')}", title_justify="left")
+    nominal = " of the circuit as it should be" if simulator.startswith(f"{BENCH}:") else ""
+    title = f"against the exact gradient{nominal}, {counted(samples, 'sample')}"
+    table = Table(title=title, title_justify="left")
     table.add_column("rule, layer")
     for name in ("cosine", "norm ratio", "largest error", "checked", "solves", "seconds"):
         table.add_column(name, justify="right")

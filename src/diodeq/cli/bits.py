@@ -23,7 +23,7 @@ from diodeq.errors import InputError, UsageError
 from diodeq.measures import Labels, measure_for
 from diodeq.network import Network
 from diodeq.printable import counted, percent
-from diodeq.simulators import create
+from diodeq.simulators import computing
 from diodeq.tables import read_matrix
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _of_circuit(
     drives, labels, _ = parts.drives(circuit, path)
     names = [str(2 ** int(each)) if each.isdigit() else each for each in values]
     ends = None if parts.ohms is None else siemens(parts.ohms)
-    with create(*engine) as simulator:
+    with computing(*engine) as simulator:
         drawn = boards_of(circuit, drives, labels, tolerance, simulator)
         with bar("values", len(names)) as tell:
             found = of_circuit(circuit, names, drives, labels, tolerance, simulator, ends, tell)

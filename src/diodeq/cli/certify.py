@@ -105,7 +105,7 @@ def certify(
     from diodeq.analysis.certified import largest_tolerances, radii
     from diodeq.api.certificates import boxed
     from diodeq.api.certificates import certify as proved
-    from diodeq.simulators import create
+    from diodeq.simulators import computing
 
     loaded = Circuit.load(circuit)
     spread = Variation.parse(f"supply_error={supply}")
@@ -135,7 +135,7 @@ def certify(
             time_limit=time_limit,
             on_sample=tell,
         )
-    with create(simulator, workers, time_limit) as engine:
+    with computing(simulator, workers, time_limit) as engine:
         most = largest_tolerances(loaded, drives, engine, box) if largest else None
         around = radii(loaded, drives, engine, box) if radius else None
         parts = assigned(loaded, drives, box, assign[0], assign[1], engine) if assign else None

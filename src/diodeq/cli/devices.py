@@ -181,11 +181,11 @@ def plot(
         return
     from diodeq.report.device_plot import device_figure, measure_device
     from diodeq.report.figures import render
-    from diodeq.simulators import create
+    from diodeq.simulators import computing
 
     model = catalogue.get(name)
     temperature = warmth(model) if temperature is None else temperature
-    with create(simulator, 1, time_limit) as engine:
+    with computing(simulator, 1, time_limit) as engine:
         points = measure_device(engine, model, alpha, temperature)
     write_atomically(output, render(device_figure(model, points), output))
     if as_json:
@@ -210,9 +210,9 @@ def _plot_activation(
 ) -> None:
     from diodeq.report.activation_plot import activation_figure, measure_activation
     from diodeq.report.figures import render
-    from diodeq.simulators import create
+    from diodeq.simulators import computing
 
-    with create(simulator, 1, time_limit) as engine:
+    with computing(simulator, 1, time_limit) as engine:
         points = measure_activation(engine, activation, diode)
     write_atomically(output, render(activation_figure(activation, points), output))
     if as_json:

@@ -74,6 +74,21 @@ def create(name: str, workers: int | None = None, time_limit: float = TIME_LIMIT
     return AddedSimulator(made, what, engine)
 
 
+def computing(name: str, workers: int | None = None, time_limit: float = TIME_LIMIT) -> Simulator:
+    """The same, of what is proved, compared or exported: an engine that computes the circuit that it is given. A bench
+    reads another, of parts that deviate.
+
+    Raises:
+        UsageError: it is a bench, or as ``create`` does.
+    """
+    if name.partition(":")[0] == BENCH:
+        raise UsageError(
+            f"{name} reads a board that deviates from the circuit, and this is about the circuit itself",
+            "use --simulator wave or ngspice; on a bench: simulate, train, prune, audit, compare, front",
+        )
+    return create(name, workers, time_limit)
+
+
 def conductance_range(name: str) -> tuple[float, float] | None:
     """The least and the largest conductance in siemens that trainable resistors can have on the engine called ``name``:
     those of a bench's taps; None where it takes any.
@@ -86,4 +101,13 @@ def conductance_range(name: str) -> tuple[float, float] | None:
     return _bench(*options, workers=None, time_limit=TIME_LIMIT).ends if engine == BENCH else None
 
 
-__all__ = ["BENCH", "ENGINES", "AdjointSolution", "OperatingPoint", "Simulator", "conductance_range", "create"]
+__all__ = [
+    "BENCH",
+    "ENGINES",
+    "AdjointSolution",
+    "OperatingPoint",
+    "Simulator",
+    "computing",
+    "conductance_range",
+    "create",
+]
