@@ -320,3 +320,16 @@ def test_rules_are_audited_as_a_bench_reads_them(trained, monkeypatch, capsys):
     errors = [each["hardware-linearization"]["overall"]["largest_error"] for each in found.values()]
     assert errors[0] < 1e-6 < 0.02 < errors[1]
     assert "cannot freeze diodes" in found["iris"]["frozen-switch"]["failed"]
+
+
+def test_a_run_on_a_bench_is_reported_without_proofs(trained, monkeypatch, capsys):
+    """What was read proves nothing of the circuit; its gradient is compared with the circuit's as it should be."""
+    monkeypatch.chdir(trained)
+    assert main(["report", "run", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["certified"] is None
+    assert found["gradient_error"] > 1e-3
+    assert found["command"] == "diodeq train iris --out run-again --simulator bench:iris --epochs 1"
+    page = (trained / "run" / "report.html").read_text()
+    assert "as the bench reads it against the circuit as it should be" in page
+    assert "made from Python" not in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -12,8 +13,10 @@ from click.core import ParameterSource
 
 from diodeq.cli.architecture import FIXED_BY_CIRCUIT
 from diodeq.cli.train import train
+from diodeq.errors import InputError
 from diodeq.learning.experiment import Experiment
-from diodeq.learning.recipes import SOME, SUITED, is_known, recipe_for
+from diodeq.learning.recipes import SOME, SUITED, is_known, recipe_for, within
+from diodeq.simulators import conductance_range
 
 # What a circuit given by --from gives other defaults.
 _TUNED = ("rate", "beta")
@@ -25,7 +28,11 @@ def command(experiment: Experiment, out: str) -> tuple[str, tuple[str, ...]]:
     Only what differs from the data set's own recipe is spelled out.
     """
     known = is_known(experiment.data)
-    recipe, usual = asdict(experiment.recipe), asdict(recipe_for(experiment.data) if known else SOME[_task(experiment)])
+    meant, recipe = recipe_for(experiment.data) if known else SOME[_task(experiment)], asdict(experiment.recipe)
+    with suppress(InputError):  # a bench whose description has gone
+        ends = conductance_range(experiment.simulator)
+        meant = within(meant, ends, () if ends == (recipe["low"], recipe["high"]) else ("low", "high"))
+    usual = asdict(meant)
     usual["task"] = ""  # what else the data tell is said
     usual |= {} if known else dict.fromkeys(SUITED)  # what suits the file need not be computed again
     words = ["diodeq", "train", experiment.data, "--out", out]

@@ -16,8 +16,8 @@ from diodeq.learning.gradcheck import thinned
 from diodeq.learning.losses import Loss
 from diodeq.learning.rules import RULES, gradient_of, named
 from diodeq.learning.solves import Counted
+from diodeq.simulators import create
 from diodeq.simulators.base import Counting, Simulator
-from diodeq.simulators.wave import WaveSimulator
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -94,7 +94,7 @@ def audit(
     found = [(spec, named(spec)) for spec in rules]
     few = thinned(circuit, limit)
     exact = np.zeros(len(circuit.resistors))
-    reference = WaveSimulator() if isinstance(simulator, Counting) else simulator
+    reference = create("wave") if isinstance(simulator, Counting) else simulator
     exact[circuit.mask] = RULES["hardware-linearization"](reference, circuit, drives, loss).conductances
     rows = []
     for spec, rule in found:

@@ -28,7 +28,8 @@ from diodeq.learning.rules import RULES
 from diodeq.learning.run_folder import RunFolder
 from diodeq.learning.tasks import TASKS
 from diodeq.measures import Measure, scored
-from diodeq.simulators.base import OperatingPoint, Simulator, batches
+from diodeq.simulators.base import Counting, OperatingPoint, Simulator, batches
+from diodeq.simulators.wave import WaveSimulator
 
 # Held-out samples whose every voltage is looked at; outputs are computed for all of them.
 CLOSELY = 1024
@@ -45,8 +46,8 @@ class Evidence:
     ``initial`` is the circuit before training, or None where it cannot be rebuilt; ``outputs`` float64[n_test, n_out]
     are the volts of every held-out sample and ``feasible`` what the circuit asks for over them; ``point`` is the
     operating point of the first ``CLOSELY`` of them and ``power`` what they dissipate; ``gradients`` are hardware
-    linearization's and finite differences' of the run's loss for some conductances. ``certified`` is of classes and
-    circuits of which anything is proved.
+    linearization's and finite differences' of the run's loss for some conductances, of what a bench ``reads`` and of
+    the circuit as it should be. ``certified`` is of classes and circuits of which anything is proved, on no bench.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class Evidence:
     power: tuple[Share, ...]
     gradients: tuple[Floats, Floats]
     certified: ProvedAndSeen | None
+    reads: bool = False
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -147,9 +149,10 @@ def gather(path: Path, simulator: Simulator) -> Evidence:
         outputs.append(each.outputs)
     part, few = thinned(circuit, CHECKED_CONDUCTANCES), point.drives[:CHECKED_SAMPLES]
     loss = bind(experiment.recipe, circuit, labels_of(circuit, data.y_test[:CHECKED_SAMPLES]))
-    exact, differences = (
-        RULES[name](simulator, part, few, loss).conductances for name in ("hardware-linearization", "finite-difference")
-    )
+    reads = isinstance(simulator, Counting)
+    found = RULES["hardware-linearization"](simulator, part, few, loss)
+    against = RULES["hardware-linearization" if reads else "finite-difference"]
+    wanted = against(WaveSimulator() if reads else simulator, part, few, loss)
     return Evidence(
         path=path,
         experiment=experiment,
@@ -165,10 +168,11 @@ def gather(path: Path, simulator: Simulator) -> Evidence:
         feasible=survey.feasibility(circuit.scaling.clipped(data.x_test)),
         point=point,
         power=dissipation(point.circuit, point.node_voltages),
-        gradients=(exact, differences),
+        gradients=(found.conductances, wanted.conductances),
         certified=prove_and_see(circuit, drives[:PROVED], data.y_test[:PROVED].astype(np.int64), simulator, BOARDS)
-        if data.classes
+        if data.classes and not reads
         else None,
+        reads=reads,
     )
 
 

@@ -29,20 +29,20 @@ def voltage_figure(layers: Mapping[str, Floats]) -> Figure:
     return figure
 
 
-def gradient_figure(exact: Floats, differences: Floats) -> Figure:
-    """Hardware linearization over finite differences, on logarithmic axes of both signs."""
-    size = float(np.max(np.abs(differences), initial=0.0)) or 1.0
+def gradient_figure(found: Floats, wanted: Floats, against: str) -> Figure:
+    """Hardware linearization over what it is compared with, on logarithmic axes of both signs."""
+    size = float(np.max(np.abs(wanted), initial=0.0)) or 1.0
     decade = 10.0 ** np.floor(np.log10(size))
     ticks = [-decade, -decade / 100, 0.0, decade / 100, decade]
     with style():
         figure = Figure(figsize=(4.8, 3.6), layout="constrained")
         axes = figure.subplots()
         axes.plot([-size, size], [-size, size], color=RED, linewidth=1)
-        axes.plot(differences, exact, "o", color=BLUE, markersize=4, alpha=0.7, markeredgewidth=0)
+        axes.plot(wanted, found, "o", color=BLUE, markersize=4, alpha=0.7, markeredgewidth=0)
         for axis, set_scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
             set_scale("symlog", linthresh=1e-3 * decade)
             axis.set_ticks(ticks)
-        axes.set(xlabel="finite differences (1/S)", ylabel="hardware linearization (1/S)")
+        axes.set(xlabel=f"{against} (1/S)", ylabel="hardware linearization (1/S)")
         tidy(axes)
     return figure
 

@@ -232,11 +232,13 @@ def _operation(evidence: Evidence) -> PageSection:
 
 
 def _gradient(evidence: Evidence) -> PageSection:
-    exact, differences = evidence.gradients
-    cosine = float(exact @ differences) / (float(np.linalg.norm(exact) * np.linalg.norm(differences)) or 1.0)
+    found, wanted = evidence.gradients
+    cosine = float(found @ wanted) / (float(np.linalg.norm(found) * np.linalg.norm(wanted)) or 1.0)
     samples = min(CHECKED_SAMPLES, len(evidence.data.x_test))
+    against = "the circuit as it should be" if evidence.reads else "finite differences"
+    what = f"hardware linearization{' as the bench reads it' if evidence.reads else ''} against {against}"
     text = (
-        f"Hardware linearization against finite differences, for {len(exact)} conductances spread over the circuit and"
+        f"{what[0].upper()}{what[1:]}, for {len(found)} conductances spread over the circuit and"
         f" the run's loss on {samples} held-out samples: they differ by at most {evidence.gradient_error:.1e} of the"
         f" largest entry, cosine {cosine:.12f}."
     )
@@ -244,7 +246,7 @@ def _gradient(evidence: Evidence) -> PageSection:
     return PageSection(
         "Gradient check",
         [text],
-        [Picture(inline(run_plots.gradient_figure(exact, differences), "gradient", caption), caption)],
+        [Picture(inline(run_plots.gradient_figure(found, wanted, against), "gradient", caption), caption)],
     )
 
 
