@@ -1,5 +1,7 @@
 """Certificates over tolerances: no board is outside, and the worst corner is nearly reached."""
 
+import csv
+import io
 import itertools
 import json
 from dataclasses import replace
@@ -14,6 +16,8 @@ from diodeq.analysis.certified import certify, largest_tolerances, radii
 from diodeq.analysis.comparison import Boards
 from diodeq.analysis.enclosure import enclose
 from diodeq.analysis.passive import Passive
+from diodeq.analysis.stuck import OneStuck
+from diodeq.api.certificates import levels_of
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import bank
 from diodeq.circuit.inputs import Inputs, Units
@@ -484,8 +488,82 @@ def test_the_command_says_what_is_proved(name, tmp_path, capsys):
     assert set(wider["assignment"]["which_are_tight"]) <= set(CIRCUITS[name]().part_names("resistors"))
     assert main([*command, *more]) == 0
     assert "inputs may be off" in capsys.readouterr().out
+    assert main([*command, "--tolerance", "1%", "--assign", "1%,5%", "--parts", str(tmp_path / "p.csv")]) == 0
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "p.csv").read_text())))
+    bought = {share: [line for line in lines if line["tolerance"] == share] for share in ("1 %", "5 %")}
+    assert sum(int(line["count"]) for line in [*bought["1 %"], *bought["5 %"]]) == len(CIRCUITS[name]().resistors)
+    assert bought["1 %"]
+    capsys.readouterr()
+    assert main([*command, "--tolerance", "0.1%", "--stuck", "open,10k", "--samples", "1", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["tolerances"][0]["stuck"]
+    assert told["ohms"] == [pytest.approx(1e15), pytest.approx(1e4)]
+    assert told["worst_resistor"] in CIRCUITS[name]().part_names("resistors")
+    assert main([*command, "--tolerance", "0.1%", "--stuck", "open,10k", "--samples", "1"]) == 0
+    assert "any one resistor open or stuck at 10k ohm" in capsys.readouterr().out
+    assert main([*command, "--stuck", "often"]) == 2
+    assert main([*command, "--parts", str(tmp_path / "p.csv")]) == 2
     assert main([*command, "--assign", "1%"]) == 2
     assert main([*command, "--diodes", "vj=1%"]) == 2
     assert "is=30%" in capsys.readouterr().err
     assert main([*command, "--tolerance", "x"]) == 2
     assert "tolerance" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.02])
+@pytest.mark.parametrize("name", ["one layer", "two layers", "floating diode", "current sources"])
+def test_no_board_with_a_stuck_resistor_is_outside(name, tolerance, wave):
+    circuit, box = CIRCUITS[name](), Box(tolerance)
+    drives, rows = volts(circuit), rows_of(circuit)
+    levels = np.array(levels_of(circuit, ("low", "high", "open")))
+    point, around = enclosures(circuit, box, drives, wave)
+    own = around.boards.passive.resistors.number
+    which = np.arange(len(own))[:: -(-len(own) // 10)]
+    stuck = OneStuck.of(around, which, levels)
+    ((_, least, largest),) = stuck.changes(rows[None].repeat(len(drives), 0))
+    changes = np.zeros(least.shape)
+    for board in boards(circuit, box, 2):
+        for k, number in enumerate(own[which].tolist()):
+            # Of all boards with it stuck one without has it as in the middle.
+            values = board.conductances.copy()
+            values[number] = point.circuit.conductances[number]
+            before = wave.operate(board.with_conductances(values), drives).outputs
+            for j, level in enumerate(levels.tolist()):
+                values[number] = level
+                changes[:, :, k, j] = wave.operate(board.with_conductances(values), drives).outputs - before
+        assert (least - 1e-8 <= changes).all()
+        assert (changes <= largest + 1e-8).all()
+    if name != "floating diode":  # between free nodes its chord may be anything, and then there is no bound
+        large = np.abs(changes) > 0.1 * np.abs(changes).max()
+        times = np.maximum(-least, largest)[large] / np.abs(changes[large])
+        assert np.median(times) < (4.0 if tolerance else 2.0)
+
+
+def test_a_stuck_resistor_of_a_divider_has_the_closed_form(wave):
+    """1 kohm and 333 ohm at 4 V: either open, or the first at 3 kohm, the second at 100 ohm."""
+    for number, levels in ((0, ("open", 3e3)), (1, ("open", 100.0))):
+        circuit = replace(divider(), trainable=np.arange(2) == number)
+        box = Box(0.0, stuck=levels_of(circuit, levels))
+        (found,) = certify(circuit, np.array([[4.0]]), None, [box], wave)
+        ohms = [1e15, levels[1]]
+        low = 1e3 / 3.0
+        ends = [4.0 * low / (low + r) if number == 0 else 4.0 * r / (1e3 + r) for r in ohms]
+        assert found.bounds[0, 0] == pytest.approx(max(abs(end - 1.0) for end in ends), rel=1e-6)
+        assert found.stuck.shape == (2, 2, 1)
+
+
+def test_a_stuck_resistor_costs_what_it_does_and_no_more(wave):
+    """Without tolerances what is certified is exactly what the solved boards keep."""
+    circuit = small(widths=(2, 3, 3))
+    drives = volts(circuit, 8)
+    chosen = wave.operate(circuit, drives).outputs.argmax(axis=1)
+    (found,) = diodeq.certify(circuit, drives, tolerances=[0.0], stuck=["high"], units="volts")
+    assert 0.0 < found.stuck.mean() < 1.0
+    for number in range(len(circuit.resistors)):
+        for j, level in enumerate(found.box.stuck):
+            values = circuit.conductances.copy()
+            values[number] = level
+            kept = wave.operate(circuit.with_conductances(values), drives).outputs.argmax(axis=1) == chosen
+            assert np.array_equal(found.stuck[number, j], kept)
+    told = found.to_json()["stuck"]
+    assert told["worst_certified"] == found.certified_stuck.min() < told["certified_without"] == 1.0
+    assert told["harmless"] == found.stuck.all(axis=(1, 2)).sum()

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from diodeq.analysis.bounds import Bounds
 from diodeq.analysis.box import Box
-from diodeq.analysis.certified import certify, rivals
+from diodeq.analysis.certified import certify
+from diodeq.analysis.decided import decisions, rivals
 from diodeq.analysis.enclosure import enclose
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
@@ -88,7 +89,7 @@ def _shares(
     assert passive is not None
     point = engine.operate(box.centre(circuit), drives)
     rows = circuit.output_injections(np.eye(len(circuit.outputs)))
-    chosen = point.outputs.argmax(axis=1) if len(rows) > 1 else (point.outputs[:, 0] > 0.0).astype(np.intp)
+    chosen = decisions(point.outputs)
     shares, lacks = [np.zeros((0, len(circuit.resistors)), np.float32)], [np.zeros(0)]
     number, own = passive.resistors.number, box.of_parts(circuit)[passive.resistors.number]
     for at in range(0, len(drives), bounding.at_once):

@@ -10,7 +10,8 @@ import numpy as np
 
 from diodeq.analysis.box import Box
 from diodeq.analysis.certificate import doubt
-from diodeq.analysis.certified import Certified, certify, decisions
+from diodeq.analysis.certified import Certified, certify
+from diodeq.analysis.decided import decisions
 from diodeq.analysis.passive import Passive
 from diodeq.analysis.quantization import Cost, cost
 from diodeq.circuit import Circuit

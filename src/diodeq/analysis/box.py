@@ -36,7 +36,7 @@ class Box:
 
     Diodes' IS, N and RS are within ± ``saturation``, ``emission`` and ``series`` of theirs (shares). Inputs are off by
     ``inputs`` volts at most: one number, or float64[n_in]. ``own`` float64[R] are tolerances of each resistor, instead
-    of ``tolerance``.
+    of ``tolerance``. Any one that is trained may be stuck instead, at one of the levels ``stuck`` in siemens.
     """
 
     tolerance: float
@@ -48,6 +48,7 @@ class Box:
     series: float = 0.0
     inputs: float | Floats = 0.0
     own: Floats | None = None
+    stuck: tuple[float, ...] = ()
 
     def of_parts(self, circuit: Circuit) -> Floats:
         """The tolerance of each resistor, float64[R]; those inside amplifiers have none."""
@@ -69,7 +70,7 @@ class Box:
     @property
     def of_resistors_alone(self) -> bool:
         """Whether nothing but resistors is off, all by the same share."""
-        others = self.supply or any(self.parameters) or np.any(self.inputs) or self.own is not None
+        others = self.supply or any(self.parameters) or np.any(self.inputs) or self.own is not None or self.stuck
         return self.cold == self.hot and not others
 
     def sources(self, circuit: Circuit) -> tuple[Floats, sparse.csr_array]:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from diodeq.analysis.bounds import KINDS, Bounds
 from diodeq.analysis.box import Box
+from diodeq.analysis.decided import decisions, rivals
+from diodeq.analysis.stuck import stuck_too
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.errors import InputError
@@ -32,7 +34,8 @@ class Certified:
     ``bounds`` float64[B, n_out]: volts by which each output may be off the drawn circuit's. ``kept`` bool[B]: whether
     no board changes the sample's decision (the highest output; of one output, whether it is positive). ``right``
     bool[B]: whether the drawn circuit's decision is the label's, None without labels. ``kinds`` int[B]: by which of
-    ``bounds.KINDS`` each sample is bounded.
+    ``bounds.KINDS`` each sample is bounded. ``stuck`` bool[R, L, B]: with each resistor at each of ``box.stuck``, which
+    decisions no other board changes, and ``sound`` bool[B] with none stuck; None where none may be.
     """
 
     box: Box
@@ -40,6 +43,8 @@ class Certified:
     kept: NDArray[np.bool_]
     right: NDArray[np.bool_] | None
     kinds: NDArray[np.intp]
+    stuck: NDArray[np.bool_] | None = None
+    sound: NDArray[np.bool_] | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -50,6 +55,14 @@ class Certified:
     def certified_accuracy(self) -> float | None:
         """The share of samples that every board decides as their labels."""
         return None if self.right is None else float(np.mean(self.right & self.kept))
+
+    @property
+    def certified_stuck(self) -> Floats | None:
+        """The share of samples that every board decides as their labels, or without labels as drawn, on which this
+        resistor is stuck at this level and no other is: float64[R, L]."""
+        if self.stuck is None:
+            return None
+        return np.asarray(np.mean(self.stuck if self.right is None else self.stuck & self.right, axis=2))
 
     @property
     def bound(self) -> str:
@@ -74,6 +87,22 @@ class Certified:
             "bounded_by": {kind: number for kind, number in zip(KINDS, count, strict=True) if number},
             "largest_bound_volts": largest if np.isfinite(largest) else None,
             "median_bound_volts": median if np.isfinite(median) else None,
+            "stuck": self._of_stuck(),
+        }
+
+    def _of_stuck(self) -> dict[str, Any] | None:
+        shares, stuck, sound = self.certified_stuck, self.stuck, self.sound
+        if shares is None or stuck is None or sound is None:
+            return None
+        worst = [*np.unravel_index(shares.argmin(), shares.shape)]
+        return {
+            "ohms": [1.0 / level for level in self.box.stuck],
+            "resistors": len(stuck),
+            "harmless": int((stuck | ~sound).all(axis=(1, 2)).sum()),
+            "certified_without": float(np.mean(sound if self.right is None else sound & self.right)),
+            "worst_resistor": int(worst[0]),
+            "worst_ohms": 1.0 / self.box.stuck[int(worst[1])],
+            "worst_certified": float(shares.min()),
         }
 
 
@@ -98,9 +127,10 @@ def certify(
     drawn = engine.operate(circuit, drives).outputs
     found, done = [], itertools.count(1)
     for box in boxes:
-        bounds, kept, kinds = _within(bounding, drives, drawn, box, engine, lambda: tell(next(done)))
+        bounds, sound, kinds, stuck = _within(bounding, drives, drawn, box, engine, lambda: tell(next(done)))
+        kept = sound if stuck is None else sound & stuck.all(axis=(0, 1))
         right = None if labels is None else decisions(drawn) == labels
-        found.append(Certified(box, bounds, kept, right, kinds))
+        found.append(Certified(box, bounds, kept, right, kinds, stuck, None if stuck is None else sound))
     return found
 
 
@@ -138,7 +168,8 @@ def _largest(
         for number in np.unique(middle[open_]).tolist():
             rows = np.flatnonzero(open_ & (middle == number))
             one = boxed(float(sizes[number]))
-            _, keeps, _ = _within(bounding, drives[rows], drawn[rows], one, engine, lambda: None)
+            _, keeps, _, stuck = _within(bounding, drives[rows], drawn[rows], one, engine, lambda: None)
+            keeps &= True if stuck is None else stuck.all(axis=(0, 1))
             kept[rows[keeps]], lost[rows[~keeps]] = number, number
 
 
@@ -149,9 +180,16 @@ def _within(
     box: Box,
     engine: Simulator,
     step: Callable[[], object],
-) -> tuple[Floats, NDArray[np.bool_], NDArray[np.intp]]:
-    """Bounds [B, n_out] beside the drawn outputs [B, n_out], which decisions are kept, [B], and by which ``KINDS``."""
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.intp], NDArray[np.bool_] | None]:
+    """Bounds [B, n_out] beside the drawn outputs [B, n_out], which decisions are kept with none stuck, [B], by which
+    ``KINDS``, and which with each resistor stuck, [R, L, B]."""
     circuit = bounding.circuit
+    if box.stuck and bounding.passive is None:
+        raise InputError(
+            f"circuit {circuit.title!r} is not of resistors, diodes and sources alone",
+            "leave out --stuck, or simulate boards with stuck resistors: diodeq montecarlo",
+        )
+    stuck = np.ones((len(circuit.resistors) if box.stuck else 0, len(box.stuck), len(drawn)), bool)
     rows = circuit.output_injections(np.eye(drawn.shape[1]))
     count = len(rows)
     chosen = decisions(drawn)
@@ -165,26 +203,13 @@ def _within(
             pairs, gaps = rivals(rows, best, outputs)
             every = np.concatenate([np.broadcast_to(rows, (len(best), *rows.shape)), pairs], axis=1)
             off, by = bounding.reach(piece, point, some, every)
+            moved, spare = off[:, :count], gaps - off[:, count:]
+            kept[some] &= (spare > 0.0).all(axis=1)
+            if box.stuck:
+                more, keeps = stuck_too(bounding, piece, point, some, every, gaps, engine)
+                moved, stuck[..., some] = moved + more[:, :count], stuck[..., some] & keeps
             kinds[some] = np.maximum(kinds[some], by)
-            bounds[some] = np.maximum(bounds[some], off[:, :count] + np.abs(outputs - drawn[some]))
-            kept[some] &= (gaps > off[:, count:]).all(axis=1)
+            bounds[some] = np.maximum(bounds[some], moved + np.abs(outputs - drawn[some]))
             for _ in best:
                 step()
-    return bounds, kept, kinds
-
-
-def rivals(rows: Floats, best: NDArray[np.intp], outputs: Floats) -> tuple[Floats, Floats]:
-    """What each decision hangs on: rows [B, k, N] of the ``best`` output less every other (of one output, its sign),
-    and their volts [B, k]."""
-    if len(rows) == 1:
-        signs = np.where(best, 1.0, -1.0)[:, None]
-        return signs[:, :, None] * rows, signs * outputs
-    numbers = np.arange(len(rows))
-    others = np.array([np.delete(numbers, one) for one in best.tolist()], np.intp)
-    gaps = np.take_along_axis(outputs, best[:, None], 1) - np.take_along_axis(outputs, others, 1)
-    return rows[best][:, None] - rows[others], gaps
-
-
-def decisions(outputs: Floats) -> NDArray[np.intp]:
-    """The highest output of each sample; of one output, 1 where it is positive."""
-    return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.0).astype(np.intp)
+    return bounds, kept, kinds, stuck if box.stuck else None

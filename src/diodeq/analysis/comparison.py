@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.analysis.box import Box
@@ -150,6 +151,13 @@ class Boards:
             if sources.nnz and (off is None or off.any()):
                 weighed = np.abs(x @ sources.toarray())
                 found += weighed.sum(axis=2) if off is None else weighed @ off
+        return found
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """The nodes that sources hold, bool[N]."""
+        found = np.ones(len(self.volts), bool)
+        found[self.passive.free] = False
         return found
 
     @cached_property

@@ -43,7 +43,7 @@ class Enclosure:
 
     below: Floats
     above: Floats
-    _boards: Boards
+    boards: Boards
     _bounded: NDArray[np.bool_]
     _off: Floats
     _matrix: Floats
@@ -64,9 +64,9 @@ class Enclosure:
         start = volts[ports.nodes[:, 0]] - volts[ports.nodes[:, 1]]
         lowest, highest = ports.between(below, above)
         with np.errstate(invalid="ignore", over="ignore"):
-            chords = _chords(boards, np.fmax(lowest, -FARTHEST), np.fmin(highest, FARTHEST))
-            least = np.min([low for low, _ in chords], axis=0)
-            most = np.minimum(np.max([high for _, high in chords], axis=0), STEEPEST)
+            slopes = chords(boards, np.fmax(lowest, -FARTHEST), np.fmin(highest, FARTHEST))
+            least = np.min([low for low, _ in slopes], axis=0)
+            most = np.minimum(np.max([high for _, high in slopes], axis=0), STEEPEST)
             middle, half = 0.5 * (least + most), np.where(most < STEEPEST, 0.5 * (most - least), np.inf)
             moves = np.maximum(highest - start, start - lowest)
             usual = boards.usual.current(start.T)
@@ -92,7 +92,7 @@ class Enclosure:
     def reach(self, rows: Floats) -> Floats:
         """The volts float64[B, k] by which ``rows`` float64[k, N] or [B, k, N] times node voltages may be off those of
         the centre, on any board; infinite without bounds of the nodes."""
-        boards = self._boards
+        boards = self.boards
         passive = boards.passive
         wanted = np.broadcast_to(rows[..., passive.free], (len(self._off), rows.shape[-2], len(passive.free)))
         held = np.abs(np.where(boards.supply > 0.0, rows, 0.0)) @ boards.supply
@@ -110,9 +110,9 @@ class Enclosure:
 
     def taken(self, rows: Floats) -> Floats:
         """The volts float64[B, k, n] of ``reach`` that each of ``passive.resistors`` takes."""
-        x = self._adjoint(rows[..., self._boards.passive.free])
+        x = self._adjoint(rows[..., self.boards.passive.free])
         padded = np.concatenate([x, np.zeros((*x.shape[:2], 1))], axis=2)
-        first, second = self._boards.passive.resistors.ends.T
+        first, second = self.boards.passive.resistors.ends.T
         return np.asarray(np.abs(padded[:, :, first] - padded[:, :, second]) * self._through.T[:, None, :])
 
     def _adjoint(self, wanted: Floats) -> Floats:
@@ -121,7 +121,7 @@ class Enclosure:
         return np.ascontiguousarray(solutions.swapaxes(1, 2))
 
 
-def _chords(boards: Boards, lowest: Floats, highest: Floats) -> list[tuple[Floats, Floats]]:
+def chords(boards: Boards, lowest: Floats, highest: Floats) -> list[tuple[Floats, Floats]]:
     """The least and the largest chord [d, B] of each law at voltages [d, B]."""
     found = [law.chord(lowest.T, highest.T) for law in boards.laws]
     if boards.steepest_at_rest:

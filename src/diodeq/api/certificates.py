@@ -11,11 +11,16 @@ from numpy.typing import ArrayLike
 from diodeq.analysis.box import Box
 from diodeq.analysis.certified import Certified
 from diodeq.analysis.certified import certify as certified
+from diodeq.analysis.stuck import may_stick
 from diodeq.api.units import labels_in, volts_of
 from diodeq.circuit import Circuit
-from diodeq.errors import UsageError
+from diodeq.errors import InputError, UsageError
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import computing
+from diodeq.spice.numbers import number
+
+# Siemens of what conducts nothing.
+OPEN = 1e-15
 
 
 def certify(
@@ -28,6 +33,7 @@ def certify(
     temperatures: tuple[float, float] | None = None,
     diodes: Mapping[str, float] | None = None,
     input_error: float = 0.0,
+    stuck: Sequence[str | float] = (),
     units: str = "network",
     simulator: str = "wave",
     workers: int | None = None,
@@ -42,12 +48,13 @@ def certify(
         tolerances: of all resistances, shares. supply: of constant sources, a share.
         temperatures: °C, the coldest and the hottest; the circuit's own by default.
         diodes: of their IS, N and RS, shares, as {"is": 0.3}. input_error: volts by which every input may be off.
+        stuck: ohms, "low", "high" or "open", at one of which any one resistor may be stuck (`levels_of`).
         simulator, workers, time_limit: what solves the board in the middle.
         on_sample: called with the number of samples that are done.
 
     Raises:
         InputError: the circuit has laws that fall, or none that are known to grow with temperature.
-        UsageError: diodes have no such parameter.
+        UsageError: diodes have no such parameter, or resistors no such level.
 
     Example:
         >>> import diodeq
@@ -58,7 +65,7 @@ def certify(
     drives = volts_of(circuit, inputs, units)
     known = None if labels is None or circuit.scaling.regresses else labels_in(circuit, labels, units)
     classes = None if known is None else known.astype(np.int64)
-    box = boxed(circuit, supply=supply, temperatures=temperatures, diodes=diodes, input_error=input_error)
+    box = boxed(circuit, supply=supply, temperatures=temperatures, diodes=diodes, input_error=input_error, stuck=stuck)
     boxes = [replace(box, tolerance=each) for each in tolerances]
     with computing(simulator, workers, time_limit) as engine:
         return certified(circuit, drives, classes, boxes, engine, on_sample)
@@ -72,11 +79,12 @@ def boxed(
     temperatures: tuple[float, float] | None = None,
     diodes: Mapping[str, float] | None = None,
     input_error: float = 0.0,
+    stuck: Sequence[str | float] = (),
 ) -> Box:
     """The boards of a circuit whose parts are off by so much at most; arguments as of `certify`.
 
     Raises:
-        UsageError: diodes have no such parameter, or a share is none.
+        UsageError: diodes have no such parameter, a share is none, or resistors have no such level.
     """
     own = dict(diodes or {})
     unknown = sorted(set(own) - {"is", "n", "rs"})
@@ -86,4 +94,34 @@ def boxed(
         )
     cold, hot = temperatures or (circuit.temperature,) * 2
     shares = (own.get("is", 0.0), own.get("n", 0.0), own.get("rs", 0.0))
-    return Box(tolerance, supply, cold, hot, *shares, inputs=input_error)
+    return Box(tolerance, supply, cold, hot, *shares, inputs=input_error, stuck=levels_of(circuit, stuck))
+
+
+def levels_of(circuit: Circuit, words: Sequence[str | float]) -> tuple[float, ...]:
+    """Conductances in siemens that "low" and "high", the least and the largest of the circuit's resistors that may
+    be stuck, "open", a petaohm, and ohms stand for.
+
+    Raises:
+        UsageError: what is none of these, or a circuit without resistors.
+    """
+    own = circuit.conductances[may_stick(circuit)]
+    if len(words) and not len(own):
+        raise UsageError(f"circuit {circuit.title!r} has no resistors", "leave out what may be stuck")
+    named = {"open": OPEN, "low": float(own.min(initial=np.inf)), "high": float(own.max(initial=0.0))}
+    found = []
+    for word in words:
+        level = named.get(word) if isinstance(word, str) else None
+        if level is None:
+            ohms = _ohms(word)
+            if not 0.0 < ohms < np.inf:
+                raise UsageError(f"no resistor can be stuck at {word}", "write low, high, open, or ohms such as 10k")
+            level = 1.0 / ohms
+        found.append(level)
+    return tuple(found)
+
+
+def _ohms(word: str | float) -> float:
+    try:
+        return number(word) if isinstance(word, str) else float(word)
+    except InputError:
+        return np.nan

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rich_click as click
 
+from diodeq.api.certificates import OPEN
 from diodeq.circuit import Circuit
 from diodeq.cli.console import bar
-from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, Amount, plot, print_json
+from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, Amount, plot, print_json
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import UsageError
 from diodeq.files import write_atomically
+from diodeq.netlist.bom import engineering
 from diodeq.printable import counted, percent
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
     from diodeq.analysis.certified import Certified
 
-# So many tight resistors are named without --json.
-NAMED = 120
+# So many tight resistors are named without --json and --parts.
+NAMED = 8
 
 
 def _tolerances(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
@@ -67,9 +69,16 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--temperature", metavar="COLD:HOT", help="°C, such as 0:70.  [default: the circuit's own]")
 @click.option("--diodes", callback=_shares, metavar="is=T,n=T,rs=T", help="Of diodes' parameters, such as is=30%.")
 @click.option("--input-error", type=Amount("V"), default=0.0, help="Volts by which every input may be off.")
+@click.option(
+    "--stuck",
+    callback=lambda context, parameter, value: tuple(word.strip() for word in value.split(",")) if value else (),
+    metavar="LEVEL[,LEVEL…]",
+    help="Let any one resistor that is trained be stuck at one of these: low, high, open, or ohms such as 10k.",
+)
 @click.option("--largest", is_flag=True, help="Find the largest tolerance that keeps each sample's decision, too.")
 @click.option("--radius", is_flag=True, help="Find how far inputs may be off, with resistors as drawn, too.")
 @click.option("--assign", callback=_pair, metavar="TIGHT,LOOSE", help="Find which resistors must be tight: 1%,5%.")
+@click.option("--parts", type=WRITTEN, metavar="FILE.csv", help="Write the parts list with --assign's tolerances.")
 @plot("Draw certified accuracy over tolerance")
 @SIMULATOR
 @WORKERS
@@ -83,9 +92,11 @@ def certify(
     temperature: str | None,
     diodes: dict[str, float],
     input_error: float,
+    stuck: tuple[str, ...],
     largest: bool,
     radius: bool,
     assign: tuple[float, ...] | None,
+    parts: Path | None,
     picture: Path | None,
     simulator: str,
     workers: int | None,
@@ -107,14 +118,19 @@ def certify(
     from diodeq.api.certificates import certify as proved
     from diodeq.simulators import computing
 
+    if stuck and assign is not None:
+        raise UsageError("--stuck and --assign exclude each other", "ask for one of them at a time")
+    if parts is not None and assign is None:
+        raise UsageError("--parts has no meaning without --assign", "add --assign 1%,5%")
     loaded = Circuit.load(circuit)
     spread = Variation.parse(f"supply_error={supply}")
     cold, hot = loaded.temperature, loaded.temperature
     if temperature is not None:
         given_range = Variation.parse(f"temperature={temperature}")
         cold, hot = given_range.coldest, given_range.hottest
-    asked: dict[str, Any] = {"supply": spread.supply_error, "temperatures": (cold, hot)}
-    box = boxed(loaded, **asked, diodes=diodes, input_error=input_error)
+    asked: dict[str, Any] = {"supply": spread.supply_error, "temperatures": (cold, hot), "diodes": diodes}
+    asked |= {"input_error": input_error, "stuck": stuck}
+    box = boxed(loaded, **asked)
     drives, labels = Samples(**given).needed(circuit, loaded)
     decides = not loaded.scaling.regresses
     for option, wanted in (("--largest", largest), ("--radius", radius), ("--assign", assign)):
@@ -127,8 +143,6 @@ def certify(
             *(loaded, drives, labels),
             tolerances=tolerances,
             **asked,
-            diodes=diodes,
-            input_error=input_error,
             units="volts",
             simulator=simulator,
             workers=workers,
@@ -138,27 +152,32 @@ def certify(
     with computing(simulator, workers, time_limit) as engine:
         most = largest_tolerances(loaded, drives, engine, box) if largest else None
         around = radii(loaded, drives, engine, box) if radius else None
-        parts = assigned(loaded, drives, box, assign[0], assign[1], engine) if assign else None
+        shared = assigned(loaded, drives, box, assign[0], assign[1], engine) if assign else None
         version = engine.version
-    tight_names = [] if parts is None else _names(loaded, parts.tightened)
+    tight_names = [] if shared is None else _names(loaded, shared.tightened)
+    if parts is not None and shared is not None:
+        from diodeq.netlist.bom import bill
+
+        write_atomically(parts, bill(loaded, tolerances=shared.tolerances))
     document = {
         "circuit": loaded.title,
         "simulator": version,
         "samples": len(drives),
         "seconds": time.perf_counter() - began,
         **{key: found[-1].to_json()[key] for key in ("accuracy", "certified_accuracy", "largest_bound_volts")},
-        "tolerances": [each.to_json() for each in found],
+        "tolerances": [_named(loaded, each.to_json()) for each in found],
         "largest_tolerances": None if most is None else most.tolist(),
         "radii": None if around is None else around.tolist(),
         "assignment": None
-        if parts is None
+        if shared is None
         else {
-            "tight": parts.tight,
-            "loose": parts.loose,
-            "tight_resistors": int(parts.tightened.sum()),
-            "loose_resistors": int((~parts.tightened).sum()),
-            "certified_decisions": float(np.mean(parts.kept)),
+            "tight": shared.tight,
+            "loose": shared.loose,
+            "tight_resistors": int(shared.tightened.sum()),
+            "loose_resistors": int((~shared.tightened).sum()),
+            "certified_decisions": float(np.mean(shared.kept)),
             "which_are_tight": tight_names,
+            "parts": None if parts is None else str(parts),
         },
     }
     if picture is not None:
@@ -179,20 +198,50 @@ def certify(
     if around is not None:
         low, middle = np.percentile(around, [5, 50]).tolist()
         say(f"inputs may be off by {middle:.3g} (in their units) in the median, in 95 % of samples by {low:.3g}")
-    if parts is not None:
-        tight, loose = int(parts.tightened.sum()), int((~parts.tightened).sum())
+    for each in found if stuck and decides else ():
+        say(_of_stuck(loaded, each))
+    if shared is not None:
+        tight, loose = int(shared.tightened.sum()), int((~shared.tightened).sum())
         say(
-            f"{percent(float(np.mean(parts.kept)))} of decisions are certified with {tight:,} resistors of"
-            f" {100 * parts.tight:g} % and {loose:,} of {100 * parts.loose:g} %, as with all of {100 * parts.tight:g} %"
+            f"{percent(float(np.mean(shared.kept)))} of decisions are certified with {tight:,} resistors of"
+            f" {100 * shared.tight:g} % and {loose:,} of {100 * shared.loose:g} %, as with all of"
+            f" {100 * shared.tight:g} %"
         )
-        if 0 < tight <= NAMED:
-            say(f"of {100 * parts.tight:g} %: {', '.join(tight_names)}")
-        elif tight:
-            say(f"--json has the names of those of {100 * parts.tight:g} %")
+        if tight:
+            rest = "" if tight <= NAMED else f" … ({'the rest are in the parts list' if parts else 'all: --parts'})"
+            say(f"of {100 * shared.tight:g} %: {', '.join(tight_names[:NAMED])}{rest}")
+        if parts is not None:
+            say(f"wrote {parts}")
     say(
         f"{counted(len(drives), 'sample')}, {document['seconds']:.3g} s ({version}): bounds of every board, none drawn;"
         " resistors' own change with temperature is not in them"
     )
+
+
+def _named(circuit: Circuit, document: dict[str, Any]) -> dict[str, Any]:
+    """With the name of the stuck resistor that is worst."""
+    stuck = document["stuck"]
+    if stuck is not None:
+        stuck["worst_resistor"] = circuit.part_names("resistors")[stuck["worst_resistor"]]
+    return document
+
+
+def _of_stuck(circuit: Circuit, found: Certified) -> str:
+    """What one stuck resistor does, in words."""
+    stuck = _named(circuit, found.to_json())["stuck"]
+    worst = stuck["worst_resistor"]
+    levels = " or ".join(_at(ohms) for ohms in stuck["ohms"])
+    count = f"{stuck['harmless']:,} of {stuck['resistors']:,}"
+    return (
+        f"{100 * found.box.tolerance:g} %, any one resistor {levels}: {count} cost"
+        f" no decision of the {percent(stuck['certified_without'])} certified without; the worst, {worst}"
+        f" {_at(stuck['worst_ohms'])}, leaves {percent(stuck['worst_certified'])}"
+    )
+
+
+def _at(ohms: float) -> str:
+    """Such as stuck at 10k ohm, or open."""
+    return "open" if ohms > 0.1 / OPEN else f"stuck at {engineering(ohms)} ohm"
 
 
 def _names(circuit: Circuit, which: NDArray[np.bool_]) -> list[str]:

@@ -4,7 +4,8 @@ References are the parts' names in netlists, in capitals. Resistors are grouped 
 of inputs that pruning left unread, are no parts. Where a ladder says what makes
 them, a pair's two parts are called after the resistor with a and b, and programmable parts get a row each, with the
 package, its channel and the code it is set to, under one row for the packages of each version. Operational amplifiers
-are counted by package, without what they are modelled by.
+are counted by package, without what they are modelled by. Where resistors have tolerances of their own there is a
+column of them.
 """
 
 from __future__ import annotations
@@ -29,43 +30,54 @@ HEADER = ("reference", "value", "part", "count", "code")
 
 @dataclass(frozen=True)
 class BillLine:
-    """One line of the list; ``code`` is what a programmable part is set to, else empty."""
+    """One line of the list; ``code`` is what a programmable part is set to, else empty; ``tolerance`` where it is asked
+    for."""
 
     reference: str
     value: str
     part: str
     count: int
     code: str = ""
+    tolerance: str = ""
 
 
-def bill(circuit: Circuit, ladder: Ladder | None = None) -> str:
+def bill(circuit: Circuit, ladder: Ladder | None = None, tolerances: NDArray[np.float64] | None = None) -> str:
     """The parts list of a circuit as CSV text with a header.
 
-    ``ladder`` says which parts make the resistors, whose conductances must be on it; None: any value can be bought.
+    ``ladder`` says which parts make the resistors, whose conductances must be on it; None: any value can be bought, of
+    the ``tolerances`` [n_resistors], shares, if given.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows((row.reference, row.value, row.part, row.count, row.code) for row in rows(circuit, ladder))
+    columns = HEADER if tolerances is None else (*HEADER, "tolerance")
+    writer.writerow(columns)
+    writer.writerows([getattr(row, name) for name in columns] for row in rows(circuit, ladder, tolerances))
     return text.getvalue()
 
 
-def rows(circuit: Circuit, ladder: Ladder | None = None) -> Iterator[BillLine]:
+def rows(
+    circuit: Circuit, ladder: Ladder | None = None, tolerances: NDArray[np.float64] | None = None
+) -> Iterator[BillLine]:
     """The lines of the list: resistors, then the other kinds in the netlist's order."""
     if len(circuit.resistors):
-        yield from _fixed(circuit) if ladder is None else _made(circuit, ladder)
+        yield from _fixed(circuit, tolerances) if ladder is None else _made(circuit, ladder)
     for kind in KINDS:
         if kind != "resistors" and len(circuit.bank(kind)):
             yield from _others(circuit, kind)
     yield from _amplifiers(circuit)
 
 
-def _fixed(circuit: Circuit) -> Iterator[BillLine]:
-    """Resistors of the very values the circuit has, to six digits."""
+def _fixed(circuit: Circuit, tolerances: NDArray[np.float64] | None) -> Iterator[BillLine]:
+    """Resistors of the very values the circuit has, to six digits, the tightest of each value first."""
     names, conductances = _resistors(circuit)
     written = np.array([float(f"{ohms:.6g}") for ohms in (1.0 / conductances).tolist()])
+    given = circuit.resistors.names
+    own = np.zeros(len(written)) if tolerances is None else tolerances[~inside(circuit, "resistors")]
     for value, members in _grouped(written):
-        yield BillLine(_joined(names, members, circuit.resistors.names), engineering(value), "resistor", len(members))
+        for tolerance, places in _grouped(own[members]):
+            some = members[places]
+            said = "" if tolerances is None else f"{100 * tolerance:g} %"
+            yield BillLine(_joined(names, some, given), engineering(value), "resistor", len(some), tolerance=said)
 
 
 def _made(circuit: Circuit, ladder: Ladder) -> Iterator[BillLine]:
