@@ -22,7 +22,7 @@ from diodeq.learning.datasets import Dataset
 from diodeq.learning.initial import fresh, technology_of
 from diodeq.learning.objective import bind
 from diodeq.learning.recipe import Recipe
-from diodeq.learning.recipes import recipe_for, within
+from diodeq.learning.recipes import asked, recipe_for
 from diodeq.learning.rules import named
 from diodeq.learning.snapshots import parametrization
 from diodeq.learning.updates import UPDATES
@@ -31,7 +31,8 @@ from diodeq.simulators.bench.codes import TapTable
 from diodeq.simulators.two_sided import best_amplitude, reader, two_sided
 
 AMPLITUDES = np.geomspace(5e-6, 5e-3, 10)
-RULES = ("hardware-linearization", "coupled-learning", "coupled-learning:centered=yes", "coupled-learning:eta=0.3")
+COUPLED = ("", ":chopped=yes", ":centered=yes", ":eta=0.3")
+RULES = ("hardware-linearization", *(f"coupled-learning{each}" for each in COUPLED))
 WIDE = "pumps.range=[-0.1,0.1]:limits.amperes=1"
 """Pumps for any amplitude, of 48 bits where the bench is ideal"""
 
@@ -39,7 +40,7 @@ WIDE = "pumps.range=[-0.1,0.1]:limits.amperes=1"
 def begun(data: str, seed: int = 0) -> tuple[Dataset, Recipe, Circuit]:
     """Data, recipe and the first circuit on the taps of the bench of that name."""
     loaded = datasets.load(data, seed)
-    recipe = within(recipe_for(data), conductance_range(f"bench:{data}"))
+    recipe = asked(recipe_for(data), conductance_range(f"bench:{data}"), {})
     return loaded, recipe, fresh(recipe, "1N4148", loaded, technology_of(recipe, "1N4148"))
 
 

@@ -367,3 +367,7 @@ def test_centered_clamps_leave_nothing_of_an_offset(learning):
     offset = f"{BENCH}:ideal:holds.offset=3e-3"
     assert error("coupled-learning", offset) > 0.1
     assert error("coupled-learning:centered=yes", offset) < 1e-3
+    drives = np.repeat(drives, 2, axis=0)  # each sample with its clamp on either side
+    assert error("coupled-learning:chopped=yes", offset) < 1e-3
+    with pytest.raises(UsageError, match="nothing to chop"):
+        named("coupled-learning:chopped=yes:centered=yes")

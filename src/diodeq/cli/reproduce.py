@@ -15,7 +15,7 @@ from diodeq.cli.architecture import FIXED_BY_CIRCUIT
 from diodeq.cli.train import train
 from diodeq.errors import InputError
 from diodeq.learning.experiment import Experiment
-from diodeq.learning.recipes import SOME, SUITED, is_known, recipe_for, within
+from diodeq.learning.recipes import SOME, SUITED, asked, is_known, recipe_for
 from diodeq.simulators import conductance_range
 
 # What a circuit given by --from gives other defaults.
@@ -29,10 +29,13 @@ def command(experiment: Experiment, out: str) -> tuple[str, tuple[str, ...]]:
     """
     known = is_known(experiment.data)
     meant, recipe = recipe_for(experiment.data) if known else SOME[_task(experiment)], asdict(experiment.recipe)
+    usual, given = asdict(meant), {"hidden": recipe["hidden"]}
     with suppress(InputError):  # a bench whose description has gone
         ends = conductance_range(experiment.simulator)
-        meant = within(meant, ends, () if ends == (recipe["low"], recipe["high"]) else ("low", "high"))
-    usual = asdict(meant)
+        given |= {} if ends == (recipe["low"], recipe["high"]) else {name: recipe[name] for name in ("low", "high")}
+        follow = asdict(asked(meant, ends, given))
+        usual |= {name: follow[name] for name in ("power", "median")}
+        usual |= {} if ends is None else {"low": ends[0], "high": ends[1]}
     usual["task"] = ""  # what else the data tell is said
     usual |= {} if known else dict.fromkeys(SUITED)  # what suits the file need not be computed again
     words = ["diodeq", "train", experiment.data, "--out", out]
