@@ -1,13 +1,18 @@
 """Certificates of circuits with buffers, transformers, gyrators and amplifiers: no board is outside."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from diodeq.analysis import relaxed, summed
 from diodeq.analysis.bounds import KINDS, Bounds
 from diodeq.analysis.box import Box
 from diodeq.analysis.certified import certify
+from diodeq.analysis.relaxed import Relaxed
+from diodeq.analysis.summed import Frame, units_within
+from diodeq.analysis.summing import Summing
 from diodeq.circuit.amplifiers import inside
 from diodeq.devices import catalogue
 from diodeq.network import Network, Stage
@@ -144,3 +149,62 @@ def test_sources_diodes_and_temperature_are_in_the_bounds(wave):
         board = replace(board, temperature=25.0 if number % 2 else 29.0)
         moved = drives + 0.01 * np.sign(random.uniform(-1.0, 1.0, drives.shape))
         assert (np.abs(wave.operate(board, moved).outputs - point.outputs) <= off).all()
+
+
+def loop_at(box, wave, count=3):
+    """A monDEQ of amplifiers, whose rectifiers may change sides, its drives, centre, and rows of outputs."""
+    random = np.random.default_rng(2)
+    a, p = 0.5 * random.normal(size=(8, 8)), 0.4 * random.normal(size=(8, 8))
+    network = Network(
+        [Stage(random.normal(size=(8, 4)), 0.3 * random.normal(size=8), 0.6 * np.eye(8) - a.T @ a + p - p.T)]
+    )
+    x = np.random.default_rng(7).uniform(-1.0, 1.0, (60, 4))
+    circuit = compile_network(network, "precision", diode="1N4148", amplifier="TL074", inputs=x).circuit
+    drives = circuit.scaling.to_volts(x[:count])
+    point = wave.operate(box.centre(circuit), drives)
+    outputs = circuit.output_injections(np.eye(len(circuit.outputs)))
+    return circuit, drives, point, np.broadcast_to(outputs, (count, *outputs.shape))
+
+
+def outside(circuit, box, drives, point, off, wave, count):
+    found = [np.abs(wave.operate(board, drives).outputs - point.outputs) > off for board in boards(circuit, box, count)]
+    return int(np.sum(found))
+
+
+def test_units_that_may_change_sides_are_bounded_together(wave):
+    box = Box(0.02)
+    circuit, drives, point, rows = loop_at(box, wave, 1)
+    off, kinds = Bounds.of(circuit).reach(box, point, slice(None), rows)
+    assert (kinds == KINDS.index("units")).all()
+    assert outside(circuit, box, drives, point, off, wave, 30) == 0
+    summing = Summing.of(circuit)
+    for number, volts in enumerate(point.node_voltages):
+        inside = units_within(Frame.of(summing, point.circuit, box, volts))
+        alone = np.maximum(*inside.found.reach(rows[number][:, summing.units]))
+        assert (off[number] <= alone).all()
+        assert (off[number] < 0.95 * alone).any()
+
+
+def test_a_relaxation_that_forgets_tolerances_is_caught(wave, monkeypatch):
+    box = Box(0.02)
+    circuit, drives, point, rows = loop_at(box, wave, 1)
+
+    def forgetful(found, s):
+        return Relaxed.of(replace(found, of=replace(found.of, off=0.0 * found.of.off)), s)
+
+    monkeypatch.setattr(summed, "Relaxed", SimpleNamespace(of=forgetful))
+    off, _ = Bounds.of(circuit).reach(box, point, slice(None), rows)
+    assert outside(circuit, box, drives, point, off, wave, 20) > 0
+
+
+def test_whatever_multipliers_a_solver_finds_a_bound_is_one(monkeypatch):
+    random = np.random.default_rng(0)
+    matrix, inner = random.normal(size=(12, 6)), random.uniform(-1.0, 1.0, (50, 6))
+    limit = (matrix @ inner.T).max(axis=1)
+    program = Relaxed(matrix, limit, np.full(6, -1.0), np.ones(6), ())
+    rows = random.normal(size=(5, 6))
+    best, seen = program.most(rows), (rows @ inner.T).max(axis=1)
+    assert (best >= seen).all()
+    wild = SimpleNamespace(status=0, ineqlin=SimpleNamespace(marginals=random.normal(size=12)))
+    monkeypatch.setattr(relaxed, "linprog", lambda *_, **__: wild)
+    assert (program.most(rows) >= best - 1e-9).all()

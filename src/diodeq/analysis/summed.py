@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.analysis.box import Box
+from diodeq.analysis.relaxed import Relaxed
 from diodeq.analysis.summing import Index, Summing
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
@@ -25,7 +26,7 @@ from diodeq.devices.one_ports import OnePorts
 from diodeq.simulators.base import OperatingPoint
 
 Ends = tuple[Floats, Floats]
-TRIES, MORE, STEPS, HALVES = 60, 1.05, 4, 60
+TRIES, MORE, SLIGHTLY, STEPS, FURTHER, HALVES = 60, 1.05, 1.01, 4, 16, 60
 # Volts of one-ports that are looked at, how a sum may be rounded (of itself, and in volts).
 WIDEST, ROUNDING, LEAST = 200.0, 1e-9, 1e-10
 
@@ -36,7 +37,8 @@ class Summed:
 
     ``chords`` and ``bends`` each have slopes [n], and what outputs are below and above them, [n]: across where a
     rectifier may change sides, and on the centre's side. ``taken`` [n] is what resistors send into each sum at most,
-    and ``drift`` [n] what sums' own volts do.
+    and ``drift`` [n] what sums' own volts do; ``leak`` [n] is by how much a unit can be below its drive, and ``law``
+    [n] where outputs come out.
     """
 
     of: Frame
@@ -45,6 +47,8 @@ class Summed:
     bends: tuple[Floats, Floats, Floats]
     taken: Floats
     drift: Ends
+    leak: Floats
+    law: Ends
 
     def reach(self, rows: Floats, by_drives: bool = False) -> Ends:
         """How far [k] ``rows`` [k, n] times outputs are below and above the centre's at most; with ``by_drives`` the
@@ -140,9 +144,9 @@ class Frame:
         wide = np.asarray(abs(spread).sum(axis=1)).ravel()
         return Frame(summing, volts, z, s, u, g, off, siemens, share[:, summing.units], share @ spread, noise, wide)
 
-    def units(self, z: Ends, s: Ends, u: Ends) -> tuple[Summed, Ends, Ends]:
+    def units(self, z: Ends, s: Ends, u: Ends) -> tuple[Summed, Ends, Ends] | None:
         """From a box of outputs, - inputs and drives: what is known of them, and where outputs and - inputs come
-        out."""
+        out; None where an amplifier's output is not bounded."""
         summing, count = self.summing, len(self.z)
         owner, far, some = summing.owner, summing.far, summing.rectified
         low, high = self.volts - self.spread, self.volts + self.spread
@@ -162,7 +166,7 @@ class Frame:
         rest = np.full(count, np.inf), np.full(count, -np.inf)
         np.minimum.at(rest[0], load[loads], s[0][owner[loads]])
         np.maximum.at(rest[1], load[loads], s[1][owner[loads]])
-        new_z = u[0].copy(), u[1].copy()
+        new_z, leaks = (u[0].copy(), u[1].copy()), np.zeros(count)
         chords, bends = ((np.ones(count), self.u - self.z, self.u - self.z) for _ in range(2))
         o, drawn = (z[0].copy(), z[1].copy()), (amperes[0].copy(), amperes[1].copy())
         if some.any():
@@ -171,13 +175,17 @@ class Frame:
             zl, zh, sl, sh, ul, uh = (each[some] for each in (*z, *s, *u))
             most, least = (self.siemens + own)[some], (self.siemens - own)[some]
             drivers = zh + _volts(first, amperes[1][some], True)
+            if not np.isfinite(drivers).all():
+                return None
             resting = np.maximum(rest[1][some], sh)
             away = np.minimum(second.current(sl - drivers), 0.0)
             into = most * np.maximum(resting - ul, 0.0)
             lowest = sl - _volts(second, into, True)
             lowest = np.maximum(lowest, zl + _volts(first, amperes[0][some], False))
+            if not np.isfinite(lowest).all():
+                return None
             back = np.minimum(first.current(lowest - zh), 0.0)
-            leak = -away / least
+            leak = leaks[some] = -away / least
             hang = _sums(load[loads], small[loads], count)[some]
             floor = np.minimum(rest[0][some], sl) + back / hang
             o[0][some], o[1][some] = lowest, drivers
@@ -198,7 +206,7 @@ class Frame:
         c[1][behind] += _volts(law, drawn[1][behind], True)
         a = [self._inner(np.nan_to_num(each, nan=WIDEST, posinf=WIDEST, neginf=-WIDEST)) for each in c]
         new_s = summing.offset - a[1] / summing.gain, summing.offset - a[0] / summing.gain
-        return Summed(self, z, chords, bends, _sums(owner, through, count), drift), new_z, new_s
+        return Summed(self, z, chords, bends, _sums(owner, through, count), drift, leaks, new_z), new_z, new_s
 
     def _inner(self, b: Floats) -> Floats:
         """The amplified difference [n] that leaves b within the swing."""
@@ -227,28 +235,69 @@ def _volts(law: OnePorts, amperes: Floats, above: bool) -> Floats:
     return np.where(np.abs(high) >= WIDEST, np.inf, high) if above else np.where(low <= -WIDEST, -np.inf, low)
 
 
-def units_within(frame: Frame) -> Summed | None:
-    """A box that comes out within itself, made narrower; None where none is found."""
-    count = len(frame.z)
-    z, s, u = ((each - LEAST, each + LEAST) for each in (frame.z, frame.s, frame.u))
-    proved = 0
-    for _ in range(TRIES):
+@dataclass(frozen=True, eq=False)
+class Inside:
+    """One sample's box that all boards are in, and what is known of them there: ``relaxed`` where units may change
+    sides."""
+
+    found: Summed
+    relaxed: Relaxed | None
+
+    @staticmethod
+    def of(frame: Frame, z: Ends, s: Ends, u: Ends) -> tuple[Inside, Ends, Ends, Ends] | None:
+        """From a box of outputs, - inputs and drives, and where these come out; None where it is not bounded."""
         with np.errstate(over="ignore", invalid="ignore"):
-            found, new_z, new_s = frame.units(z, s, u)
+            units = frame.units(z, s, u)
+        if units is None:
+            return None
+        found, new_z, new_s = units
         if not all(np.isfinite(each).all() for each in (*new_z, *new_s, *found.chords, *found.bends)):
             return None
-        drives = found.reach(np.eye(count), by_drives=True)
-        new = new_z, new_s, (frame.u - drives[0], frame.u + drives[1])
+        below, above = found.reach(np.eye(len(frame.z)), by_drives=True)
+        relaxed, chord = None, found.chords[0]
+        if (chord != found.bends[0]).any():
+            relaxed = Relaxed.of(found, s)
+            open_ = np.flatnonzero((chord > 0.0) & (chord < 1.0))
+            low, high = relaxed.driven(open_)
+            below[open_], above[open_] = np.minimum(below[open_], low), np.minimum(above[open_], high)
+        return Inside(found, relaxed), new_z, new_s, (frame.u - below, frame.u + above)
+
+    def reach(self, rows: Floats) -> Floats:
+        """How far [k] ``rows`` [k, n] times outputs are off the centre's at most."""
+        found = self.found.reach(rows)
+        if self.relaxed is None:
+            return np.maximum(*found)
+        return np.maximum(*(np.minimum(a, b) for a, b in zip(found, self.relaxed.reach(rows), strict=True)))
+
+
+def units_within(frame: Frame) -> Inside | None:
+    """A box that comes out within itself, made narrower; None where none is found."""
+    centres = (frame.z, frame.s, frame.u)
+    z, s, u = ((each - LEAST, each + LEAST) for each in centres)
+    proved = 0
+    for _ in range(TRIES):
+        made = Inside.of(frame, z, s, u)
+        if made is None:
+            return None
+        inside, *new = made
         inner = all((a[0] >= b[0]).all() and (a[1] <= b[1]).all() for a, b in zip(new, (z, s, u), strict=True))
         if inner or proved:
             proved += 1
+            width = (z[1] - z[0]).sum()
             z, s, u = ((np.maximum(a[0], b[0]), np.minimum(a[1], b[1])) for a, b in zip(new, (z, s, u), strict=True))
-            if proved > STEPS:
-                return frame.units(z, s, u)[0]
+            # Without what may change sides a few steps are all that helps.
+            slow = inside.relaxed is None or (z[1] - z[0]).sum() > width / SLIGHTLY
+            if proved > STEPS and (slow or proved > FURTHER):
+                made = Inside.of(frame, z, s, u)
+                return None if made is None else made[0]
             continue
-        centres = (frame.z, frame.s, frame.u)
+        # Where units change sides boxes grow slowly for long: as far again, and by less beyond it.
+        more, again = (MORE, 0.0) if inside.relaxed is None else (SLIGHTLY, 1.0)
         z, s, u = (
-            (np.minimum(c - MORE * (c - a[0]), b[0]) - LEAST, np.maximum(c + MORE * (a[1] - c), b[1]) + LEAST)
+            (
+                np.minimum(c - more * (c - a[0]), b[0]) - again * np.maximum(b[0] - a[0], 0.0) - LEAST,
+                np.maximum(c + more * (a[1] - c), b[1]) + again * np.maximum(a[1] - b[1], 0.0) + LEAST,
+            )
             for c, a, b in zip(centres, new, (z, s, u), strict=True)
         )
         if max(np.abs(z[0]).max(), np.abs(z[1]).max()) > WIDEST:
@@ -268,6 +317,6 @@ def reach_of_units(
         if inner is not None:
             others = rows[number].copy()
             others[:, summing.units] = 0.0
-            found[number] = np.maximum(*inner.reach(rows[number][:, summing.units]))
+            found[number] = inner.reach(rows[number][:, summing.units])
             found[number] += np.where(np.abs(others[:, 1:]).sum(axis=1) > 0.0, np.inf, 0.0)
     return found, np.isfinite(found).all(axis=1)
