@@ -6,6 +6,7 @@ the node. So where an output is read and a node has a pump, the node need not be
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,14 @@ class Backward:
     def known(self) -> Index:
         """The nodes whose answers are measured."""
         return np.union1d(self.channels.read, self.nodes)
+
+    def noise(self, injections: Floats, amplitude: float, repeats: int) -> Floats:
+        """By how much more than a reading the answers of ``known`` nodes are off, float64[B, n], where currents have an
+        ``amplitude``: a node that is read by its noise, one that currents go into by that of all outputs."""
+        ends = np.isin(self.channels.circuit.outputs, self.channels.read).sum(axis=1)
+        most, all_ = np.abs(injections).max(axis=1, initial=0.0), np.sqrt(injections**2 @ ends)
+        found = np.where(np.isin(self.known, self.nodes), all_[:, None], most[:, None])
+        return np.asarray(found / (amplitude * math.sqrt(2.0 * repeats)))
 
     def currents(self, injections: Floats) -> Floats:
         """Every row of ``injections`` float64[B, n_out] as the currents of all pumps that go with it, one after the

@@ -206,7 +206,7 @@ class BenchSimulator:
                 amplitude = best.best if best else 1.0
             volts = two_sided(partial(self._read, hertz=hertz), drives, currents, amplitude, repeats)
             volts = backward.answers(injected, volts)
-            self._filled_adjoint(point, injected, volts, backward.known, amplitude, hertz)
+            self._filled_adjoint(point, injected, volts, backward, backward.noise(injected, amplitude, repeats), hertz)
             return volts
 
     def _joined(self, description: Description, circuit: Circuit) -> Body:
@@ -276,16 +276,16 @@ class BenchSimulator:
         assert self._channels is not None
         if len(self._channels.missing):
             point = self._model.operate(self._nominal(circuit), drives)
-            self._expected(point, point.node_voltages, volts, self._channels.read, 1.0)
+            at = self._channels.read
+            self._expected(point, point.node_voltages, volts, at, np.ones((len(volts), len(at))))
 
     def _filled_adjoint(
-        self, point: OperatingPoint, injected: Floats, volts: Floats, known: Index, amplitude: float, hertz: float
+        self, point: OperatingPoint, injected: Floats, volts: Floats, backward: Backward, noise: Floats, hertz: float
     ) -> None:
-        """The same of what currents change; a tone's answers are the model's."""
-        at = self._channels
-        assert at is not None
-        missing = np.setdiff1d(at.free, known)
-        if not len(missing):
+        """The same of what currents change; of a tone what is missing is the model's."""
+        at = backward.channels
+        missing = np.setdiff1d(at.free, backward.known)
+        if not len(missing) and (hertz or not len(backward.nodes)):
             return
         modelled = self._model.operate(self._nominal(point.circuit), point.drives)
         if hertz:
@@ -294,22 +294,24 @@ class BenchSimulator:
             found = toned(circuit, modelled.node_voltages, frozen, amperes, farads, hertz)
             volts[:, missing] = found[:, missing]
             return
-        most = np.abs(injected).max(initial=0.0)
         answers = self._model.small_signal(modelled, injected).node_voltages
-        self._expected(modelled, answers, volts, known, most / amplitude)
+        self._expected(modelled, answers, volts, backward.known, noise)
 
-    def _expected(self, point: OperatingPoint, model: Floats, volts: Floats, known: Index, scale: float) -> None:
-        """What is not ``known``, from the model's volts and, where resistors deviate that were not calibrated, from
-        what is: a reading's noise times ``scale`` is that of ``volts``."""
+    def _expected(self, point: OperatingPoint, model: Floats, volts: Floats, known: Index, noise: Floats) -> None:
+        """What is not ``known`` int[m], from the model's volts and, where resistors deviate that were not calibrated,
+        from what is: a reading's noise times ``noise`` float64[B, m] is that of ``volts``. What is known and not read
+        is expected too, from the model and what currents told."""
         assert self._channels is not None
-        own, missing = self.description, np.setdiff1d(self._channels.free, known)
+        own, at = self.description, self._channels
+        missing, unread = np.setdiff1d(at.free, known), np.setdiff1d(at.free, at.read)
         volts[:, missing] = model[:, missing]
         if own.taps.tolerance and self._belief is None:
             spread = Tolerances.of(point.circuit, point, own.taps.tolerance)
-            read = np.intersect1d(known, spread.free)
-            noise = scale * math.hypot(own.reads.noise, self._channels.reads.step)
-            found = filled(model, spread.free, spread.covariance(model), read, volts[:, read], noise)
-            volts[:, missing] = found[:, missing]
+            where = np.isin(known, spread.free)
+            read, each = known[where], math.hypot(own.reads.noise, self.resolution) * noise[:, where]
+            each = np.where(each > 0.0, each, 1.0)  # without currents there is no answer
+            found = filled(model, spread.free, spread.covariance(model), read, volts[:, read], each, at.read)
+            volts[:, unread] = found[:, unread]
 
 
 def body_of(description: Description, circuit: Circuit, make: Callable[[], Simulator] = WaveSimulator) -> Body:

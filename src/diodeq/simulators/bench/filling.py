@@ -65,18 +65,28 @@ class Tolerances:
         return found[:, self.free[:, None], self.free]
 
 
-def filled(model: Floats, free: Index, covariance: Floats, read: Index, volts: Floats, noise: float) -> Floats:
+def filled(
+    model: Floats,
+    free: Index,
+    covariance: Floats,
+    read: Index,
+    volts: Floats,
+    noise: float | Floats,
+    kept: Index | None = None,
+) -> Floats:
     """Node voltages float64[B, N]: those ``read`` int[m] as they are, ``volts`` float64[B, m], all other free ones what
     ``model`` has and what these say of them, by a ``covariance`` float64[B, n, n] and readings that are off by
-    ``noise``."""
+    ``noise``, of all the same or float64[B, m]. Where only those ``kept`` stay as they were read, the others are what
+    is expected after the reading too: nearer to the model, the more noise there is."""
     found = model.copy()
     if not len(read):
         return found
     place = np.full(model.shape[1], -1)
     place[free] = np.arange(len(free))
-    at = place[read]
-    among = covariance[:, at[:, None], at] + noise**2 * np.eye(len(at))
+    at, variance = place[read], np.broadcast_to(noise, volts.shape) ** 2
+    among = covariance[:, at[:, None], at] + variance[:, :, None] * np.eye(len(at))
     missed = np.linalg.solve(among, (volts - model[:, read])[..., None])
     found[:, free] += (covariance[:, :, at] @ missed)[..., 0]
-    found[:, read] = volts
+    stay = np.isin(read, read if kept is None else kept)
+    found[:, read] = np.where(stay, volts, volts - variance * missed[..., 0])
     return found
