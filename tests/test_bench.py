@@ -338,6 +338,7 @@ def test_rules_are_compared_while_a_bench_gets_worse(tmp_path, monkeypatch, caps
     ]
     good, bad = found["sweeps"][1]["points"][0]["rules"]
     worse, _ = found["sweeps"][0]["points"][0]["rules"]
+    assert good["solves_per_sample"] == 3, "at rest, and with currents of either sign"
     assert good["test_accuracy"]["mean"] > worse["test_accuracy"]["mean"]
     assert "cannot freeze diodes" in bad["runs"][0]["failed"]
     assert "frozen-switch" in (tmp_path / "lab.svg").read_text()

@@ -20,6 +20,7 @@ from diodeq.errors import InputError, NotRealizableError, UsageError
 from diodeq.learning.audit import audit
 from diodeq.learning.losses import usual
 from diodeq.learning.rules import named
+from diodeq.learning.solves import cost, settled
 from diodeq.simulators import create
 from diodeq.simulators.bench import BenchSimulator, Twin, described
 from diodeq.simulators.bench.backward import Backward
@@ -105,6 +106,13 @@ def test_all_that_a_bench_reads_counts(circuit, tmp_path, capsys):
         simulator = bench(*options)
         rows = audit(simulator, circuit, DRIVES, LOSS, ["hardware-linearization"])
         assert rows[0].solves == each * len(DRIVES)
+        often, repeats = settled(simulator, circuit), simulator.description.reading.repeats
+        assert cost(named("hardware-linearization"), circuit, often) == each
+        assert cost(named("hardware-linearization:amplitude=1e-4:repeats=2"), circuit, often) == 2 * each - repeats
+        assert cost(named("equilibrium-propagation"), circuit, often) == 3 * repeats
+        before = simulator.readings
+        gradient(simulator, circuit, "hardware-linearization:amplitude=1e-4:repeats=2")
+        assert simulator.readings - before == (2 * each - repeats) * len(DRIVES)
         circuit.save(tmp_path / "c.npz")
         spec = ":".join(["iris", *options])
         assert main(["bench", "show", spec, "--circuit", str(tmp_path / "c.npz"), "--json"]) == 0

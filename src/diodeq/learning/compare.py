@@ -19,7 +19,9 @@ from diodeq.learning.experiment import Experiment, build
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import named
 from diodeq.learning.runs import Course, OnRun, Run, completed, demand_distinct, finite, measure_among, moments, reached
+from diodeq.learning.solves import cost, settled
 from diodeq.pool import TIME_LIMIT
+from diodeq.simulators import create
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,11 @@ def _extent(comparison: Comparison, rule: str) -> dict[str, Any]:
     recipe = experiment.recipe
     data = datasets.load(comparison.data, recipe.seed, recipe.task)
     circuit = build(experiment, data, Technology(recipe.low, recipe.high, volts=recipe.supply, diode=experiment.diode))
-    found = {"inexact": named(rule).inexact(circuit), "solves_per_sample": named(rule).cost(circuit)}
+    with create(experiment.simulator) as simulator:
+        each = settled(simulator, circuit)
+    found = {"inexact": named(rule).inexact(circuit), "solves_per_sample": cost(named(rule), circuit, each)}
     try:
-        steps = trainer.steps_in_all(circuit, recipe, len(data.x_train))
+        steps = trainer.steps_in_all(circuit, recipe, len(data.x_train), each)
     except UsageError as error:
         return {**found, "impossible": error.problem}
     epochs = math.ceil(steps / math.ceil(len(data.x_train) / recipe.batch_size))

@@ -28,6 +28,7 @@ from diodeq.learning.objective import fits, labels_of, outputs, score
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.run_folder import opened
 from diodeq.learning.snapshots import Snapshot
+from diodeq.learning.solves import settled
 from diodeq.learning.tasks import TASKS
 from diodeq.learning.trainer import OnBatch
 from diodeq.measures import scored
@@ -121,11 +122,11 @@ def conduct(
         circuit = build(experiment, data, technology)
         document["initial_digest"] = circuit_digest(circuit)
     fits(circuit, data)
-    # A budget that allows nothing is to be found before the folder is made too.
-    trainer.steps_in_all(circuit, recipe, len(data.x_train))
     snapshot = snapshots.start(circuit, recipe, technology)
     with ExitStack() as stack:
         simulator = stack.enter_context(create(experiment.simulator, workers, time_limit))
+        # A budget that allows nothing is to be found before the folder is made too.
+        trainer.steps_in_all(circuit, recipe, len(data.x_train), settled(simulator, circuit))
         version = simulator.version  # starts the engine: a missing one is to be found before the folder is made
         if on_engine is not None:
             on_engine(simulator)

@@ -5,7 +5,23 @@ from __future__ import annotations
 from typing import Any, Self
 
 from diodeq.circuit import Circuit
+from diodeq.learning.rules.base import Rule
 from diodeq.simulators.base import AdjointSolution, Counting, Floats, OperatingPoint, Simulator
+
+
+def settled(simulator: Simulator, circuit: Circuit) -> tuple[int, int]:
+    """How often a sample settles when an engine operates a circuit, and when it linearizes it: once, on a bench as
+    often as it reads."""
+    own = getattr(simulator, "settlings", None)
+    return (1, 1) if own is None else own(circuit)
+
+
+def cost(rule: Rule, circuit: Circuit, each: tuple[int, int] = (1, 1)) -> int:
+    """How often a sample settles for one gradient, where it is operated and linearized so often at ``each``."""
+    operated, linearized = each
+    if each != (1, 1) and rule.finds_others:  # it linearizes
+        return operated + linearized * int(getattr(rule, "repeats", 1))
+    return operated * rule.cost(circuit)
 
 
 class Counted:

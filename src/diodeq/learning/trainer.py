@@ -22,6 +22,8 @@ from diodeq.learning.power import Steering, contributions
 from diodeq.learning.recipe import Recipe
 from diodeq.learning.rules import gradient_of, named
 from diodeq.learning.snapshots import Partial, Snapshot, parametrization, remaining, update_of
+from diodeq.learning.solves import cost as cost_of
+from diodeq.learning.solves import settled
 from diodeq.learning.tasks import TASKS
 from diodeq.learning.updates import State
 from diodeq.measures import scored
@@ -67,9 +69,10 @@ def train(
     demand(recipe, data)
     measure = TASKS[data.task].measure
     drives, labels = circuit.scaling.to_volts(data.x_train), labels_of(circuit, data.y_train)
-    steps = steps_in_all(circuit, recipe, len(drives))
+    each = settled(simulator, circuit)
+    steps = steps_in_all(circuit, recipe, len(drives), each)
     update, rule, turned = update_of(recipe, steps), named(recipe.rule), parametrization(recipe, technology)
-    cost = rule.cost(circuit)
+    cost = cost_of(rule, circuit, each)
     per_epoch = math.ceil(len(drives) / recipe.batch_size)
     epochs = math.ceil(steps / per_epoch)  # a budget may allow fewer
     left = remaining(circuit, snapshot.stays)
@@ -163,8 +166,8 @@ def train(
         )
 
 
-def steps_in_all(circuit: Circuit, recipe: Recipe, samples: int) -> int:
-    """How many updates the recipe's epochs and budget allow.
+def steps_in_all(circuit: Circuit, recipe: Recipe, samples: int, each: tuple[int, int] = (1, 1)) -> int:
+    """How many updates the recipe's epochs and budget allow, where samples are ``solves.settled`` so often at ``each``.
 
     Raises:
         UsageError: not one.
@@ -172,7 +175,7 @@ def steps_in_all(circuit: Circuit, recipe: Recipe, samples: int) -> int:
     per_epoch = math.ceil(samples / recipe.batch_size)
     if not recipe.budget:
         return recipe.epochs * per_epoch
-    cost = named(recipe.rule).cost(circuit)
+    cost = cost_of(named(recipe.rule), circuit, each)
     step = cost * min(recipe.batch_size, samples)
     if step > recipe.budget:
         raise UsageError(

@@ -15,6 +15,9 @@ from diodeq.errors import UsageError
 from diodeq.simulators.base import Floats
 from diodeq.simulators.bench.channels import Channels, Index
 
+FASTEST = 1e12
+"""Hertz that no tone has"""
+
 
 @dataclass(frozen=True, eq=False)
 class Backward:
@@ -82,3 +85,11 @@ class Backward:
         first, second = (each[:, 1:, side] for side in circuit.outputs.T)
         found[:, self.nodes] = np.einsum("bo,bko->bk", injections, first - second)
         return found
+
+
+def millihertz(hertz: float) -> int:
+    """As a bench is told; raises ``UsageError`` where that is no frequency."""
+    found = round(1e3 * hertz) if hertz < FASTEST else 0
+    if found < 1:
+        raise UsageError(f"a bench has no tone of {hertz:g} Hz", f"give a lock-in of 1e-3 to {FASTEST:g}")
+    return found

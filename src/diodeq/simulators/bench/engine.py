@@ -20,7 +20,7 @@ from diodeq.circuit.nudges import CLAMP, NUDGE, without
 from diodeq.devices.one_ports import OnePorts, one_ports
 from diodeq.errors import SimulationError, UsageError
 from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint, Simulator, demand_injections
-from diodeq.simulators.bench.backward import Backward
+from diodeq.simulators.bench.backward import Backward, millihertz
 from diodeq.simulators.bench.belief import Belief
 from diodeq.simulators.bench.body import Body, Ints
 from diodeq.simulators.bench.channels import Channels, Index
@@ -34,8 +34,6 @@ from diodeq.simulators.bench.twin import Twin
 from diodeq.simulators.two_sided import best_amplitude, demand_reciprocal, two_sided
 from diodeq.simulators.wave import WaveSimulator
 
-FASTEST = 1e12
-"""Hertz that no tone has"""
 Join = Callable[[Description, Circuit], Body]
 
 
@@ -121,6 +119,12 @@ class BenchSimulator:
             plain, _ = without(circuit)
             body, _ = self._join_to(plain)
             return body.taps(), self._tapped(plain.conductances[plain.mask])
+
+    def settlings(self, circuit: Circuit) -> tuple[int, int]:
+        """How many readings a sample takes when it is operated, and when it is linearized."""
+        repeats = self.description.reading.repeats
+        channels = Channels.of(without(circuit)[0], self.description)
+        return repeats, 2 * repeats * Backward.of(channels).count
 
     def __enter__(self) -> Self:
         return self
@@ -252,7 +256,7 @@ class BenchSimulator:
         holds = None if held is None else at.holds.encode(held, "output")
         sources = plain.source_values(drives) if belief is None else belief.sources(codes)
         volts = self._folded.known_voltages(sources)
-        found = body.tone(codes, pumps, _millihertz(hertz)) if hertz else body.read(codes, pumps, holds)
+        found = body.tone(codes, pumps, millihertz(hertz)) if hertz else body.read(codes, pumps, holds)
         volts[:, at.read] = at.reads.decode(found) if belief is None else belief.meant(found)
         return volts
 
@@ -319,14 +323,6 @@ def body_of(description: Description, circuit: Circuit, make: Callable[[], Simul
     if description.link:
         return connect(description.link, Channels.of(circuit, description).spans)
     return Twin(description, circuit, make)
-
-
-def _millihertz(hertz: float) -> int:
-    """As a bench is told; raises ``UsageError`` where that is no frequency."""
-    found = round(1e3 * hertz) if hertz < FASTEST else 0
-    if found < 1:
-        raise UsageError(f"a bench has no tone of {hertz:g} Hz", f"give a lock-in of 1e-3 to {FASTEST:g}")
-    return found
 
 
 def _alike(one: Circuit, other: Circuit) -> bool:
