@@ -33,7 +33,8 @@ from diodeq.simulators.wave import WaveSimulator
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes, wright_omega
 from diodeq.simulators.wave.general import General
-from diodeq.simulators.wave.layers import Layers, two_sets
+from diodeq.simulators.wave.layers import Layers
+from diodeq.simulators.wave.two_sets import two_sets
 from diodeq.synthesis import compile_network
 from diodeq.synthesis.layered import layered
 from oracle import Oracle

@@ -23,6 +23,7 @@ from diodeq.circuit.elimination import Extended
 from diodeq.circuit.flows import SIGNS, Flows, flows_of, kinds_of, stamp_values
 from diodeq.circuit.kinds import KINDS, OWN, source_kinds
 from diodeq.circuit.one_ports import apart, one_port_ends
+from diodeq.circuit.wires import Wired, Wires, is_resistive
 
 Index = NDArray[np.intp]
 # A dense product beats a sparse one by far more than this ratio of entries.
@@ -50,12 +51,23 @@ class Equations:
     """``matrix`` sparse [n, n] and ``ports`` sparse [n_one_ports, n], which reads the one-ports' voltages from the
     unknowns: the unknowns x satisfy ``matrix x + portsᵀ i(ports x) = right side``.
 
-    ``nodes`` is the number of node unknowns, ``branches`` maps a kind to the slice of its currents.
+    ``nodes`` is the number of node unknowns, ``branches`` maps a kind to the slice of its currents. The matrix, in
+    numbers of a type, is there when it is asked for: what takes ``wired`` does without.
     """
 
     circuit: Circuit
     plan: EquationsPlan
-    matrix: sparse.csr_array
+    number: Any = np.float64
+
+    @cached_property
+    def matrix(self) -> sparse.csr_array:
+        """The linear part, sparse [n, n]."""
+        return self.plan.stamped(self.circuit, self.number)
+
+    @cached_property
+    def wired(self) -> Wired | None:
+        """The linear part as its resistors, where there is nothing else in it."""
+        return self.plan.wires.fill(self.circuit.conductances) if self.plan.wires is not None else None
 
     @property
     def ports(self) -> sparse.csr_array:
@@ -72,7 +84,7 @@ class Equations:
     @property
     def size(self) -> int:
         """The number of unknowns."""
-        return int(self.matrix.shape[0])
+        return int(self.plan.pattern.shape[0])
 
     def right_side(self, injections: Floats, source_voltages: Floats | None = None) -> Floats:
         """A right side float64[B, n] from currents into all nodes float64[B, nodes + 1] and values of the voltage
@@ -214,6 +226,11 @@ class EquationsPlan:
         return run(ports.indices.astype(np.int64)), ports.data
 
     @cached_property
+    def wires(self) -> Wires | None:
+        """The circuit's resistors, where nothing else conducts."""
+        return Wires.of(self.circuit) if self.resistive else None
+
+    @cached_property
     def apart(self) -> NDArray[np.bool_]:
         """``apart`` of the circuit."""
         return apart(self.circuit)
@@ -266,6 +283,10 @@ class EquationsPlan:
 
     def fill(self, circuit: Circuit, number: Any = np.float64) -> Equations:
         """The equations of a circuit of this topology, in numbers of a type."""
+        return Equations(circuit, self, number)
+
+    def stamped(self, circuit: Circuit, number: Any) -> sparse.csr_array:
+        """The matrix of a circuit of this topology."""
         values = stamp_values(circuit).astype(number, copy=False)
         terms = np.zeros(self.pattern.nnz, number)
         (alone, sign, source), (several, signs, sources) = self.terms
@@ -275,8 +296,7 @@ class EquationsPlan:
             terms += np.bincount(several, added, self.pattern.nnz)
         else:
             np.add.at(terms, several, added)
-        matrix = sparse.csr_array((terms, self.pattern.indices, self.pattern.indptr), shape=self.pattern.shape)
-        return Equations(circuit, self, matrix)
+        return sparse.csr_array((terms, self.pattern.indices, self.pattern.indptr), shape=self.pattern.shape)
 
 
 def parts(signs: sparse.csr_array, values: Any) -> Floats:
@@ -302,16 +322,6 @@ def parts(signs: sparse.csr_array, values: Any) -> Floats:
 def total(right: Floats) -> Any:
     """A right side [B, n], or one in two ``parts`` [B, 2, n] rounded once, to extended precision [B, n]."""
     return right if right.ndim == 2 else right[:, 0].astype(Extended) + right[:, 1]
-
-
-def is_resistive(circuit: Circuit) -> bool:
-    """Whether there is nothing but conductances, sources that hold nodes against ground, and one-ports from a node to
-    ground: the equations of the free nodes, and every Jacobian of them, are then those of an M-matrix."""
-    for kind, spec in kinds_of(circuit).items():
-        grounded = bool((circuit.bank(kind).terminals == 0).any(axis=1).all())
-        if not (spec.conductive or ((spec.nonlinear or spec.source) and grounded)):
-            return False
-    return True
 
 
 def _ports(circuit: Circuit, size: int) -> sparse.csr_array:

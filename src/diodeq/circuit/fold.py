@@ -148,7 +148,7 @@ class FoldPlan:
     floating: Index  # voltage sources not tied to ground
     fed: sparse.csr_array  # [kept nodes, current sources]: 1 where a source's current comes in, -1 where it leaves
     folded: Circuit  # with any values
-    pair: Index  # resistors between two free nodes …
+    pair: Indices  # resistors between two free nodes …
     pair_slot: Index  # … and the merged resistor each belongs to
     pairs: int  # how many merged resistors are between free nodes; the others join …
     grounded: Index  # … these to ground (kept index)
@@ -182,6 +182,8 @@ class FoldPlan:
         pair = np.flatnonzero(~known_a & ~known_b)
         low, high = np.minimum(place[a[pair]], place[b[pair]]), np.maximum(place[a[pair]], place[b[pair]])
         codes, slot = np.unique(low * len(kept) + high, return_inverse=True)
+        if len(codes) == len(pair):  # none to merge: they stay in their order, so that blocks stay blocks
+            codes, slot = low * len(kept) + high, np.arange(len(pair))
         dual = dual_rails(circuit)
         feeds = tuple(_feeds(circuit.resistors.wiring.blocks, dual, known, place))
         edge = np.flatnonzero(_left(known_a != known_b, feeds))
@@ -210,7 +212,7 @@ class FoldPlan:
             floating=floating,
             fed=_fed(circuit, kept),
             folded=_folded(circuit, kept, place, held, floating, np.concatenate(merged)),
-            pair=pair,
+            pair=run(pair),
             pair_slot=slot,
             pairs=len(codes),
             grounded=grounded,
@@ -243,7 +245,9 @@ class FoldPlan:
         to_ground = np.bincount(self.edge_free, weights=edge, minlength=size).astype(np.float64)
         for feed, conductances in zip(self.feeds, fed, strict=True):
             to_ground[feed.free] += conductances.sum(axis=0)
-        between = np.bincount(self.pair_slot, weights=g[self.pair], minlength=self.pairs)
+        between = g[self.pair]
+        if self.pairs < len(self.pair_slot):
+            between = np.bincount(self.pair_slot, between, self.pairs).astype(np.float64)  # of none: int
         folded = self.folded.with_conductances(np.concatenate([between, to_ground[self.grounded]]))
         for kind in _kept_kinds():
             if len(circuit.bank(kind)):

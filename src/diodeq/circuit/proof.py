@@ -10,8 +10,10 @@ s = A w > 0 for the linear part A, |missed| <= t s gives |error| <= t w, since o
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -204,19 +206,25 @@ class Weights:
         at = equations.branches.get("voltage_sources", slice(equations.nodes, equations.nodes))
         held = equations.circuit.voltage_sources.terminals.max(axis=1, initial=0) - 1
         free: NDArray[np.intp] | slice = slice(None)
-        own = among = equations.matrix
-        if len(held):
-            free = np.setdiff1d(np.arange(equations.nodes), held)
-            own = sparse.csr_array(equations.matrix[free])
-            among = sparse.csr_array(own[:, free])
-        diagonal = among.diagonal()
+        own: Any = None
+        times: Callable[[Floats], Floats]
+        wired = equations.wired
+        if wired is not None:
+            diagonal, times = wired.own, wired.times
+        else:
+            own = among = equations.matrix
+            if len(held):
+                free = np.setdiff1d(np.arange(equations.nodes), held)
+                own = sparse.csr_array(equations.matrix[free])
+                among = sparse.csr_array(own[:, free])
+            diagonal, times = among.diagonal(), partial(operator.matmul, among)
         if not (diagonal > 0).all():
             return None
         guard = 8 * np.finfo(np.float64).eps * len(diagonal)
         weights = np.ones(len(diagonal))
         for _ in range(SWEEPS):
             # Rounding may take what is left of a small difference: so much less is certain.
-            drawn = among @ weights
+            drawn = times(weights)
             certain = drawn - guard * diagonal * weights.max(initial=0.0)
             if (certain >= ENOUGH * diagonal).all():
                 pull, rounding = abs(own[:, held]) if len(held) else None, float((diagonal / certain).max(initial=0.0))

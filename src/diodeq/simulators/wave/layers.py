@@ -15,25 +15,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import linalg as sparse_linalg
 
 from diodeq.circuit.blocks import run
-from diodeq.circuit.equations import Equations, EquationsPlan
 from diodeq.circuit.proof import PROMISED, PROMISED_ADJOINT, Judge
-from diodeq.processors import single_threaded
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.following import Following
 from diodeq.simulators.wave.method import Method, Settled
 from diodeq.simulators.wave.splitting import settle
+from diodeq.simulators.wave.two_sets import LayersPlan, SetPlan
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-# Steps of conjugate gradients on the whole circuit, all one-ports blocking, that bring an error to a millionth in
-# circuits that this is for: ladders and other long chains take many more.
-STEPS, MILLIONTH = 40, 1e-6
 # Few circuits need a fifth of this many sweeps; what is left then is for another method.
 SWEEPS = 60
 # How far the last of them may move a voltage, in what counts as settled elsewhere, by the bits of a number, where the
@@ -46,64 +40,6 @@ SWEPT, LEFT = 0.7, 0.5
 EASY = 0.2
 # Products of conjugate gradients.
 PRODUCTS = 60
-
-
-@dataclass(frozen=True, eq=False)
-class SetPlan:
-    """Some unknowns of a circuit, the ``loads`` among the matrix's entries, and the one-ports on them: which of all,
-    at which nodes of the set, ascending; ``along`` has -1 at the nodes that are cathodes of theirs, else 1."""
-
-    at: Index
-    loads: Index
-    ports: Index
-    places: Index
-    along: Floats
-
-    @staticmethod
-    def of(plan: EquationsPlan, at: Index, place: Index, sign: Floats) -> SetPlan:
-        """The unknowns ``at``, where one-port k is on unknown ``place[k]``."""
-        ports, along = np.flatnonzero(np.isin(place, at)), np.ones(len(at))
-        ports = ports[np.argsort(place[ports])]  # in the nodes' order, whatever theirs is
-        places = np.searchsorted(at, place[ports])
-        along[places] = sign[ports]
-        return SetPlan(at, plan.pattern.diagonal()[at] - 1, ports, places, along)
-
-
-@dataclass(frozen=True, eq=False)
-class LayersPlan:
-    """Two sets of nodes, the second the smaller one; entry ``entries[k]`` of the matrix, times ``signs[k]``, couples
-    them at ``places[k]`` of a flattened [first, second]."""
-
-    sets: tuple[SetPlan, SetPlan]
-    places: Index
-    signs: Floats
-    entries: Index
-
-    @staticmethod
-    def of(plan: EquationsPlan) -> LayersPlan | None:
-        """The two sets of a folded circuit, or None where it has another shape."""
-        if not plan.resistive or plan.branches or plan.places is None or not plan.ports.shape[0]:
-            return None
-        second = two_sets(plan.pattern)
-        if second is None or not plan.pattern.diagonal().all():
-            return None
-        if 2 * np.count_nonzero(second) > len(second):
-            second = ~second
-        ends = plan.ports.indices.astype(np.intp), plan.ports.data
-        sets = SetPlan.of(plan, np.flatnonzero(~second), *ends), SetPlan.of(plan, np.flatnonzero(second), *ends)
-        joined = sparse.coo_array(plan.pattern[sets[0].at][:, sets[1].at])
-        row, column = joined.row.astype(np.intp), joined.col.astype(np.intp)
-        signs = -sets[0].along[row] * sets[1].along[column]
-        return LayersPlan(sets, row * len(sets[1].at) + column, signs, joined.data - 1)
-
-    @staticmethod
-    def suits(equations: Equations) -> bool:
-        """Whether going back and forth gets on in a circuit with these values."""
-        matrix, right = equations.matrix, np.random.default_rng(0).normal(size=equations.size)
-        own = sparse.diags_array(1.0 / matrix.diagonal())
-        with single_threaded():
-            _, left = sparse_linalg.cg(matrix, right * matrix.diagonal(), rtol=MILLIONTH, maxiter=STEPS, M=own)
-        return bool(left == 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +56,9 @@ class Nodes:
     diodes: Diodes
 
     @staticmethod
-    def of(plan: SetPlan, equations: Equations, diodes: Diodes, arrays: Arrays) -> Nodes:
-        """A plan's nodes with their values."""
-        load, put = equations.matrix.data[plan.loads], arrays.put
+    def of(plan: SetPlan, own: Floats, diodes: Diodes, arrays: Arrays) -> Nodes:
+        """A plan's nodes with their values, of ``own`` siemens at every unknown in all."""
+        load, put = own[plan.at], arrays.put
         return Nodes(
             run(plan.at),
             put(load),
@@ -161,15 +97,14 @@ class Layers:
     @staticmethod
     def of(plan: LayersPlan, judge: Judge, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]) -> Layers:
         """The plan's sets with their values."""
-        equations = judge.equations
-        first, second = (Nodes.of(each, equations, diodes, arrays) for each in plan.sets)
-        coupling = np.zeros((len(plan.sets[0].at), len(plan.sets[1].at)))
-        coupling.ravel()[plan.places] = plan.signs * equations.matrix.data[plan.entries]
-        couples = arrays.put(coupling)
+        wired = judge.equations.wired
+        assert wired is not None  # there was a plan
+        first, second = (Nodes.of(each, wired.own, diodes, arrays) for each in plan.sets)
+        couples = arrays.put(plan.coupling(wired))
         ohms = moving = None
         if judge.ohms is not None:  # a sweep that moves the second set by a volt leaves so much to judge in the first
             ohms = arrays.put(judge.ohms[second.at])
-            moving = float((np.abs(coupling).sum(axis=1) * judge.ohms[first.at]).max())
+            moving = float((wired.beside[first.at] * judge.ohms[first.at]).max())
         return Layers(first, second, couples, arrays, rescue, arrays.roughly(couples), ohms, moving)
 
     def settle(self, right: Floats) -> Settled:
@@ -306,21 +241,3 @@ def _loaded(nodes: Nodes, conductances: Array) -> Array:
     loaded = array_namespace(conductances).tile(nodes.load, (len(conductances), 1))
     loaded[:, nodes.places] += conductances
     return loaded
-
-
-def two_sets(pattern: sparse.csr_array) -> NDArray[np.bool_] | None:
-    """Which nodes of a symmetric pattern belong to the second of two sets such that no entry but the diagonal's is
-    within one, bool[n]; None where there are none."""
-    rows, columns = pattern.nonzero()
-    beside = rows != columns
-    rows, columns = rows[beside], columns[beside]
-    joined = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=pattern.shape)
-    _, group = sparse.csgraph.connected_components(joined, directed=False)
-    reached, second = np.zeros((2, len(group)), bool)
-    front = np.unique(group, return_index=True)[1]
-    turn = False
-    while len(front):
-        reached[front], second[front] = True, turn
-        near = np.unique(joined[front].indices)
-        front, turn = near[~reached[near]].astype(np.intp), not turn
-    return None if (second[rows] == second[columns]).any() else second

@@ -31,7 +31,7 @@ class Ports:
 
     ``resistances`` [D] are R; ``reach`` [n, D] are the unknowns for one volt of w at each port, ``transfer`` [D, D] the
     port voltages. ``reach_back`` and ``transfer_back`` belong to the transposed circuit. Where all is ``resistive``
-    (``equations.is_resistive``) no voltage is off by more than twice the largest difference between a diode's own
+    (``wires.is_resistive``) no voltage is off by more than twice the largest difference between a diode's own
     voltage and its nodes': with Y the ports' conductances and G the diodes', the error is (Y + G)^-1 Y of that
     difference, and (Y + G)^-1 G has entries of at least 0 whose rows sum to at most 1.
     """

@@ -34,9 +34,10 @@ from diodeq.simulators.base import (
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
-from diodeq.simulators.wave.layers import Layers, LayersPlan
+from diodeq.simulators.wave.layers import Layers
 from diodeq.simulators.wave.leaves import Leaves, LeavesPlan
 from diodeq.simulators.wave.method import Method, Unaided
+from diodeq.simulators.wave.two_sets import LayersPlan
 
 Floats = NDArray[np.float64]
 
