@@ -43,11 +43,12 @@ def bands(rows: int, inner: int, columns: int) -> list[slice]:
 def share(work: Callable[[slice], None], pieces: Sequence[slice], workers: int | None = None) -> None:
     """Do the work on all pieces, in ``workers`` threads (a processor each); the first piece's failure is raised."""
     with single_threaded():
-        if len(pieces) < 2:
+        workers = workers or count()
+        if min(workers, len(pieces)) < 2:
             for piece in pieces:
                 work(piece)
             return
-        threads = _threads(os.getpid(), workers or count())
+        threads = _threads(os.getpid(), workers)
         begun = [threads.submit(work, piece) for piece in pieces]
         wait(begun)
     for each in begun:

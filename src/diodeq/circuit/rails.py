@@ -7,20 +7,27 @@ into the circuit, and gradients of the resistors on them, are products over half
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from diodeq.circuit.bank import Floats
+from diodeq.circuit.bank import Bank, Floats, frozen
 from diodeq.circuit.blocks import Index, run
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.inputs import Inputs
 
 Indices = slice | Index
 
 
 def dual_rails(circuit: Circuit) -> Index:
     """int[n, 2]: pairs of nodes whose voltages are opposite whatever the inputs are; no node is in two of them."""
-    driven, sources = circuit.inputs, circuit.voltage_sources
-    own = np.full(len(sources) + len(circuit.current_sources), -1)
+    return _dual_rails(circuit.inputs, circuit.voltage_sources, len(circuit.current_sources))
+
+
+@lru_cache(maxsize=8)
+def _dual_rails(driven: Inputs, sources: Bank, others: int) -> Index:
+    """Found once for circuits that share their sources, as those of a training run do."""
+    own = np.full(len(sources) + others, -1)
     own[driven.source] = np.arange(len(driven.source))
     times = np.bincount(driven.source, minlength=len(own))
     ends = sources.terminals
@@ -32,7 +39,7 @@ def dual_rails(circuit: Circuit) -> Index:
     order = np.lexsort((nodes, gains < 0.0, np.abs(gains), columns))
     first, second = order[:-1], order[1:]
     opposite = (columns[first] == columns[second]) & (gains[first] > 0.0) & (gains[first] == -gains[second])
-    return np.stack([nodes[first[opposite]], nodes[second[opposite]]], axis=1).astype(np.intp)
+    return frozen(np.stack([nodes[first[opposite]], nodes[second[opposite]]], axis=1).astype(np.intp))
 
 
 def stand_ins(count: int, rails: Index) -> tuple[Index, Floats]:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax
 
 from diodeq.arrays import real, whole
 from diodeq.errors import InputError, UsageError
@@ -53,7 +52,9 @@ def cross_entropy(targets: ArrayLike, beta: float = 1.0, smoothing: float = 0.0)
             )
         wanted = np.full((batch, count), smoothing / count)
         wanted[np.arange(batch), classes] += 1.0 - smoothing
-        logarithms = log_softmax(beta * outputs, axis=1)
+        logarithms = beta * outputs
+        logarithms -= logarithms.max(axis=1, keepdims=True)
+        logarithms -= np.log(np.exp(logarithms).sum(axis=1, keepdims=True))
         return float(-np.sum(wanted * logarithms) / batch), beta * (np.exp(logarithms) - wanted) / batch
 
     return loss

@@ -26,7 +26,8 @@ Array = Any
 class Precision:
     """What counts as settled while iterating, volts off absolutely and as a share of the largest at work, and for
     linear equations as a share; what may be off beyond what ``circuit.proof`` promises: a share of the largest voltage,
-    volts, and a share of adjoint voltages; the type of numbers."""
+    volts, and a share of adjoint voltages; the type of numbers. Moves of so many volts, and steps of such a share in
+    linear equations, are multiplied in single precision: what it rounds is less than what may be left."""
 
     absolute: float
     relative: float
@@ -35,12 +36,14 @@ class Precision:
     volts: float = 0.0
     adjoint: float = 0.0
     number: str = "float64"
+    moves: float = 3e-5
+    steps: float = 0.003
 
 
 PRECISIONS: dict[str, Precision] = {
     "float64": Precision(4e-12, 2e-13, 1e-11),
     "float32": Precision(5e-7, 2e-6, 2e-6, promised=1e-5, adjoint=1e-5, number="float32"),
-    "mixed": Precision(1e-11, 2e-13, 5e-9, volts=9e-9, adjoint=9e-8),
+    "mixed": Precision(1e-11, 2e-13, 5e-9, volts=9e-9, adjoint=9e-8, moves=3e-4, steps=1.0),
 }
 BACKENDS = ("numpy", "numba", "torch")
 DEVICES = ("cpu", "cuda")
@@ -179,8 +182,7 @@ def _torch(device: str, precision: str) -> Arrays:
 
 
 def _numbers(xp: Any, precision: str) -> tuple[Any, Any]:
-    number = getattr(xp, PRECISIONS[precision].number)
-    return number, xp.float32 if precision == "mixed" else number
+    return getattr(xp, PRECISIONS[precision].number), xp.float32
 
 
 __all__ = ["Array", "Arrays", "Precision", "array_namespace"]

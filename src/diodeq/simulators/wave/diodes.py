@@ -7,7 +7,9 @@ one-port, is solved by its own ``load_line``, in numpy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,43 +55,60 @@ class Diodes:
         ``sources`` [B, n_diodes] are open-circuit volts, ``resistances`` [n_diodes] ohms above 0; solves
         ``source = v + resistance * current(v)``. NaN where a source is not finite.
         """
+        return self.behind(resistances)(sources)
+
+    def behind(self, resistances: Array) -> Callable[[Array], tuple[Array, Array, Array]]:
+        """``load_line`` with what does not change prepared."""
         if not self.count:
-            return sources, sources, sources
+            return lambda sources: (sources, sources, sources)
         if self.plain is None:
-            return self._exact(self.ports, sources, resistances)
+            return partial(self._exact, self.ports, resistances)
         if not len(self.slow):
-            return self._solve(self.plain, self.fast, sources, resistances)
-        found = tuple(array_namespace(sources).empty_like(sources) for _ in range(3))
+            return self._solve(self.plain, self.fast, resistances)
         slow = self.arrays.index(self.slow)
         pieces = (
-            (self.fast, self._solve(self.plain, self.fast, sources[:, self.fast], resistances[self.fast])),
-            (slow, self._exact(self.ports.take(self.slow), sources[:, slow], resistances[slow])),
+            (self.fast, self._solve(self.plain, self.fast, resistances[self.fast])),
+            (slow, partial(self._exact, self.ports.take(self.slow), resistances[slow])),
         )
-        for columns, solved in pieces:
-            for whole, piece in zip(found, solved, strict=True):
-                whole[:, columns] = piece
-        return found[0], found[1], found[2]
 
-    def _solve(self, plain: Plain, numbers: Array, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
+        def solve(sources: Array) -> tuple[Array, Array, Array]:
+            v, i, g = (array_namespace(sources).empty_like(sources) for _ in range(3))
+            for columns, piece in pieces:
+                v[:, columns], i[:, columns], g[:, columns] = piece(sources[:, columns])
+            return v, i, g
+
+        return solve
+
+    def _solve(self, plain: Plain, numbers: Array, resistances: Array) -> Callable[[Array], tuple[Array, Array, Array]]:
         """Load lines of plain junctions, ``numbers`` among all."""
+        fused: Any = None
         if self.arrays.fused:
             from diodeq.simulators.wave import fused
 
-            v, i, g = fused.load_line(plain, sources, resistances)
-        else:
-            v, i, g = plain_load_line(plain, sources, resistances)
-        if plain.breakdown is not None:
+            constants = fused.columns_of(plain, resistances, self.arrays.dtype)
+
+        def solve(sources: Array) -> tuple[Array, Array, Array]:
+            if fused:
+                v, i, g, rows = fused.load_line(*constants, sources)
+                if plain.breakdown is None or not rows.any():
+                    return v, i, g
+            else:
+                v, i, g = plain_load_line(plain, sources, resistances)
+                if plain.breakdown is None:
+                    return v, i, g
             # Laws that agree down to -BV have the same solutions there, and the others lie below for both.
             junction = v if plain.resistance is None else v - plain.resistance * i
             broken = junction < -plain.breakdown
             if array_namespace(v).any(broken):
                 rows, columns = map(self.arrays.index, np.nonzero(self.arrays.take(broken)))
                 ports = self.ports.take(self.arrays.take(numbers[columns]))
-                exact = self._exact(ports, sources[rows, columns], resistances[columns])
+                exact = self._exact(ports, resistances[columns], sources[rows, columns])
                 v[rows, columns], i[rows, columns], g[rows, columns] = exact
-        return v, i, g
+            return v, i, g
 
-    def _exact(self, ports: OnePorts, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
+        return solve
+
+    def _exact(self, ports: OnePorts, resistances: Array, sources: Array) -> tuple[Array, Array, Array]:
         given = self.arrays.take(sources)
         finite = np.isfinite(given)
         if finite.all():

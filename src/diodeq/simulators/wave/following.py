@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from diodeq.simulators.wave.arrays import Array, Arrays
 
-# Sweeps whose products need not be exact, and the volts of a move whose rounding in single precision is nothing.
-ROUGH, LITTLE = 2, 3e-4
+# Sweeps whose products need not be exact.
+ROUGH = 2
 
 
 class Following:
@@ -18,6 +18,11 @@ class Following:
     def __init__(self, start: Array, matrix: Array, rough: Array, arrays: Arrays) -> None:
         self._start, self._matrix, self._rough, self._arrays = start, matrix, rough, arrays
         self._turn, self._seen, self._sums = 0, start, start
+
+    @property
+    def exact(self) -> bool:
+        """Whether the last product was no rough one."""
+        return self._turn > ROUGH or not self._arrays.mixed
 
     def roughly(self, given: Array) -> Array:
         """Once, in the rough numbers."""
@@ -34,7 +39,7 @@ class Following:
         sums = None
         if self._turn > ROUGH + 1:
             moved = given - (self._seen if rows is None else self._seen[rows])
-            if float(self._arrays.xp.max(self._arrays.xp.abs(moved))) <= LITTLE:
+            if float(self._arrays.xp.max(self._arrays.xp.abs(moved))) <= self._arrays.precision.moves:
                 sums = (self._sums if rows is None else self._sums[rows]) + self._arrays.roughly(moved) @ self._rough
         if sums is None:
             sums = start + given @ self._matrix

@@ -67,19 +67,21 @@ def columns_of(plain: Plain, resistances: Array, real: Any) -> tuple[Any, Any]:
     return columns, real(plain.gmin)
 
 
-def load_line(plain: Plain, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
-    """Terminal voltages, currents and terminal conductances [B, n] of plain laws, as ``plain_load_line`` has them."""
-    real = sources.dtype.type
+def load_line(columns: Any, gmin: Any, sources: Array) -> tuple[Array, Array, Array, Array]:
+    """Terminal voltages, currents and terminal conductances [B, n] of plain laws with ``columns_of`` them, as
+    ``plain_load_line`` has them; and in which samples bool[B] a junction breaks down."""
+    real = columns.dtype.type
     v, i, g = (np.empty(sources.shape, real) for _ in range(3))
-    columns, gmin = columns_of(plain, resistances, real)
-    _kernel(np.finfo(real).bits)(np.require(sources, real, ("C", "W")), columns, gmin, v, i, g)
-    return v, i, g
+    broken = np.empty(len(sources), bool)
+    _kernel(np.finfo(real).bits)(np.require(sources, real, ("C", "W")), columns, gmin, v, i, g, broken)
+    return v, i, g, broken
 
 
 @cache
 def _kernel(bits: int) -> Any:
     real = FORMATS[bits].name
-    return kernel(_load_lines, f"{real}[:,::1], {real}[:,::1], {real}" + 3 * f", {real}[:,::1]", fastmath={"contract"})
+    arguments = f"{real}[:,::1], {real}[:,::1], {real}" + 3 * f", {real}[:,::1]" + ", b1[::1]"
+    return kernel(_load_lines, arguments, fastmath={"contract"})
 
 
 def _of_number(emit: Callable[[Any, Any, Format], Any]) -> Any:
@@ -250,6 +252,6 @@ def load_lines(source: Any, columns: Any, gmin: Any, v: Any, i: Any, g: Any) -> 
     return broken
 
 
-def _load_lines(sources: Any, columns: Any, gmin: Any, v: Any, i: Any, g: Any) -> None:
+def _load_lines(sources: Any, columns: Any, gmin: Any, v: Any, i: Any, g: Any, broken: Any) -> None:
     for b in range(len(sources)):
-        load_lines(sources[b], columns, gmin, v[b], i[b], g[b])
+        broken[b] = load_lines(sources[b], columns, gmin, v[b], i[b], g[b])

@@ -62,14 +62,16 @@ class General:
         largest = xp.max(xp.abs(idle[:, : self.equations.nodes]), axis=1)
         tolerance = allowed.absolute + allowed.relative * largest
 
+        line = self.diodes.behind(at.resistances)
+
         def respond(s: Array, rows: Array) -> tuple[Array, Array]:
-            v, _, g = self.diodes.load_line(s, at.resistances)
+            v, _, g = line(s)
             w = 2.0 * v - s
             r = at.resistances * g
             return 2.0 * (waiting[rows] + w @ at.transfer.T) - w, (1.0 - r) / (1.0 + r)
 
         s = self._waves(respond, waiting, tolerance)
-        v, i, g = self.diodes.load_line(s, at.resistances)
+        v, i, g = line(s)
         unknowns = idle + (2.0 * v - s) @ at.reach.T
         return Settled(take(unknowns), take(i), take(g))
 

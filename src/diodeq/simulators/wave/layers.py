@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from diodeq.simulators.wave.two_sets import LayersPlan, SetPlan
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
 
+# Moves whose worst case is so many times what they may leave are looked at: mostly they leave far less.
+NEAR = 200.0
 # Few circuits need a fifth of this many sweeps; what is left then is for another method.
 SWEEPS = 60
 # How far the last of them may move a voltage, in what counts as settled elsewhere, by the bits of a number, where the
@@ -36,8 +39,8 @@ MOVING = {64: 30.0, 32: 1.0}
 # The shares of what the judge allows that sweeps, in the worst case, and conjugate gradients may leave; the rest is for
 # rounding.
 SWEPT, LEFT = 0.7, 0.5
-# A sweep is taken to leave no less of what it moves, so that its own rounding counts.
-EASY = 0.2
+# … and where it has one, which mostly lets go before.
+RESTING = 0.25
 # Products of conjugate gradients.
 PRODUCTS = 60
 
@@ -52,8 +55,8 @@ class Nodes:
     sign: Array
     ports: slice | Index
     places: slice | Index
-    resistances: Array
-    diodes: Diodes
+    count: int
+    line: Callable[[Array], tuple[Array, Array, Array]]
 
     @staticmethod
     def of(plan: SetPlan, own: Floats, diodes: Diodes, arrays: Arrays) -> Nodes:
@@ -65,15 +68,15 @@ class Nodes:
             put(plan.along),
             run(plan.ports),
             run(plan.places),
-            put(1.0 / load[plan.places]),
-            diodes.take(plan.ports),
+            len(plan.ports),
+            diodes.take(plan.ports).behind(put(1.0 / load[plan.places])),
         )
 
     def meet(self, pushed: Array) -> tuple[Array, Array, Array]:
         """Voltages [B, n], and currents and conductances of the one-ports, where ``pushed`` [B, n] amperes come in."""
         volts = pushed / self.load
-        v, i, g = self.diodes.load_line(volts[:, self.places], self.resistances)
-        if self.diodes.count == volts.shape[1]:
+        v, i, g = self.line(volts[:, self.places])
+        if self.count == volts.shape[1]:
             return v, i, g
         volts[:, self.places] = v
         return volts, i, g
@@ -91,8 +94,8 @@ class Layers:
     arrays: Arrays
     rescue: Callable[[], Method]
     rough: Array
-    ohms: Array | None
-    moving: float | None
+    ohms: tuple[Array, Array] | None
+    moving: float
 
     @staticmethod
     def of(plan: LayersPlan, judge: Judge, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]) -> Layers:
@@ -101,9 +104,9 @@ class Layers:
         assert wired is not None  # there was a plan
         first, second = (Nodes.of(each, wired.own, diodes, arrays) for each in plan.sets)
         couples = arrays.put(plan.coupling(wired))
-        ohms = moving = None
-        if judge.ohms is not None:  # a sweep that moves the second set by a volt leaves so much to judge in the first
-            ohms = arrays.put(judge.ohms[second.at])
+        ohms, moving = None, 0.0
+        if judge.ohms is not None:  # a sweep that moves the second set by a volt leaves so much to judge, at most
+            ohms = arrays.put(judge.ohms[first.at]), arrays.put(judge.ohms[second.at])
             moving = float((wired.beside[first.at] * judge.ohms[first.at]).max())
         return Layers(first, second, couples, arrays, rescue, arrays.roughly(couples), ohms, moving)
 
@@ -114,12 +117,9 @@ class Layers:
         into, beyond = self._into(right)
         alone = first.meet(into)[0]
         high = xp.max(xp.abs(alone), axis=1)
-        tolerance = allowed.absolute + allowed.relative * high
-        if self.moving is None:
-            tolerance = MOVING[xp.finfo(into.dtype).bits] * tolerance
-        else:
-            most = SWEPT * (PROMISED + allowed.volts + allowed.promised * high) / max(self.moving, EASY)
-            tolerance = xp.maximum(tolerance, most)
+        resting = allowed.absolute + allowed.relative * high
+        resting = resting * (MOVING[xp.finfo(into.dtype).bits] if self.ohms is None else RESTING)
+        tolerance = xp.zeros_like(resting)  # until products are exact
         push, pull = (
             Following(start, *matrices, self.arrays)
             for start, matrices in (
@@ -134,6 +134,8 @@ class Layers:
             all_ = len(rows) == len(right)
             one = first.meet(pull(y, None if all_ else rows))
             other = second.meet(push(one[0], None if all_ else rows))
+            if push.exact:
+                tolerance[rows] = resting[rows]
             if all_:
                 found[:] = *one, *other
             else:
@@ -141,7 +143,25 @@ class Layers:
                     whole[rows] = part
             return other[0]
 
-        _, missing = settle(sweep, start, tolerance, SWEEPS)
+        def enough(ohms: Array, moved: Array, size: Array, rows: Array) -> Array:
+            """Whether what such moves of the second set leave to judge in the first is little."""
+            done = size < 0.0
+            if not push.exact:
+                return done
+            most = xp.full_like(size, SWEPT * (PROMISED + allowed.volts))
+            if allowed.promised:
+                volts = found[0], found[3]
+                if len(rows) < len(right):
+                    volts = found[0][rows], found[3][rows]
+                most = most + SWEPT * allowed.promised * xp.maximum(*(xp.max(xp.abs(each), axis=1) for each in volts))
+            near = xp.nonzero(size * self.moving <= NEAR * most)[0]
+            if len(near):
+                some = moved if len(near) == len(size) else moved[near]
+                left = xp.abs(self.arrays.roughly(some) @ self.rough.T) * ohms
+                done[near] = xp.max(left, axis=1) <= most[near]
+            return done
+
+        _, missing = settle(sweep, start, tolerance, SWEEPS, partial(enough, self.ohms[0]) if self.ohms else None)
         settled = self._settled(found)
         left = self.arrays.take(xp.nonzero(~(missing <= tolerance))[0])
         if len(left):
@@ -189,25 +209,25 @@ class Layers:
         along = step = rest / second
         power = xp.sum(rest * step, axis=1)
         converged = xp.zeros_like(power) > 0.0
-        coupling, own, roughly = self.coupling, first, self.arrays.roughly
-        for turn in range(PRODUCTS):
-            if turn == 1:  # steps are small now, and so is their rounding
-                coupling, own = self.rough, roughly(first)
-            through = ((roughly(along) if turn else along) @ coupling.T) / own
+        coupling, own, roughly = self.coupling, first, False
+        for _ in range(PRODUCTS):
+            through = ((self.arrays.roughly(along) if roughly else along) @ coupling.T) / own
             drawn = second * along - through @ coupling
             work = xp.sum(along * drawn, axis=1)
             length = xp.where(work > 0.0, power / xp.where(work > 0.0, work, xp.ones_like(work)), xp.zeros_like(work))
             y = y + length[:, None] * along
             rest = rest - length[:, None] * drawn
             step = rest / second
-            largest = xp.max(xp.abs(y), axis=1)
+            largest, moved = xp.max(xp.abs(y), axis=1), xp.max(xp.abs(step), axis=1)
             if self.ohms is None:
-                converged = xp.max(xp.abs(step), axis=1) <= allowed.linear * largest
+                converged = moved <= allowed.linear * largest
             else:
                 share = LEFT * (PROMISED_ADJOINT + allowed.adjoint)
-                converged = xp.max(xp.abs(rest * self.ohms), axis=1) <= share * xp.maximum(largest, LEFT * high)
+                converged = xp.max(xp.abs(rest * self.ohms[1]), axis=1) <= share * xp.maximum(largest, LEFT * high)
             if xp.all(converged):
                 break
+            if not roughly and xp.all(moved <= allowed.steps * largest):  # and so is their rounding
+                coupling, own, roughly = self.rough, self.arrays.roughly(first), self.arrays.mixed
             before, power = power, xp.sum(rest * step, axis=1)
             along = step + xp.where(before > 0.0, power / before, xp.zeros_like(power))[:, None] * along
         return y, converged
@@ -227,7 +247,7 @@ class Layers:
     def _settled(self, found: Sequence[Array]) -> Settled:
         x, *of_first, y, i, g = found
         take = self.arrays.take
-        shape = len(x), self.first.diodes.count + self.second.diodes.count
+        shape = len(x), self.first.count + self.second.count
         ports = [np.empty(shape, take(x[:0]).dtype) for _ in "ig"]
         for whole, one, other in zip(ports, of_first, (i, g), strict=True):
             whole[:, self.first.ports], whole[:, self.second.ports] = take(one), take(other)
@@ -236,7 +256,7 @@ class Layers:
 
 def _loaded(nodes: Nodes, conductances: Array) -> Array:
     """Siemens [B, n] that leave each node with its one-port frozen."""
-    if nodes.diodes.count == nodes.load.shape[0]:
+    if nodes.count == nodes.load.shape[0]:
         return nodes.load + conductances
     loaded = array_namespace(conductances).tile(nodes.load, (len(conductances), 1))
     loaded[:, nodes.places] += conductances

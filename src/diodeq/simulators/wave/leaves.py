@@ -149,13 +149,13 @@ class Leaves:
         alone, at_core = put(right[:, self.leaf]) * self._towards, put(right[:, self.core])
         tolerance = allowed.absolute + allowed.relative * xp.max(xp.abs(alone), axis=1)
         rows = xp.arange(alone.shape[0], device=alone.device)
-        resistances, scale = 1.0 / self.load, xp.sum(xp.abs(self.matrix), axis=1)
+        line, scale = self.diodes.behind(1.0 / self.load), xp.sum(xp.abs(self.matrix), axis=1)
         found: tuple[Array, ...] = ()
         y, step = xp.zeros_like(at_core), xp.zeros_like(at_core)
         inverse = put(np.zeros((*right.shape[:1], *self.matrix.shape)))
         error = last = xp.full_like(tolerance, xp.inf)
         for turn in range(STEPS):
-            v, i, g = self.diodes.load_line(alone + y @ self._pull.T if turn else alone, resistances)
+            v, i, g = line(alone + y @ self._pull.T if turn else alone)
             f = y @ self.matrix.T - at_core - v @ self._push
             moved = -_times(inverse, f) if turn else xp.full_like(f, xp.inf)
             error, before = _largest(moved, last), error

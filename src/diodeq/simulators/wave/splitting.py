@@ -12,6 +12,8 @@ from diodeq.simulators.wave.arrays import Array, array_namespace
 
 # From points [B, D] of some rows of a batch, and the numbers of those rows: where the map takes them.
 Map = Callable[[Array, Array], Array]
+# From moves [B, D], the largest of each [B], and the numbers of their rows: which rows have come far enough, bool[B].
+Enough = Callable[[Array, Array, Array], Array]
 
 MEMORY = 6
 # A remembered step that made the residual grow by more than this is worth nothing; the sample starts afresh.
@@ -22,11 +24,11 @@ HOPELESS = 1e9
 REGULAR = 50.0
 
 
-def settle(step: Map, start: Array, tolerance: Array, limit: int) -> tuple[Array, Array]:
-    """Iterate ``x -> step(x, rows)`` until no entry of a row moves by more than its tolerance.
+def settle(step: Map, start: Array, tolerance: Array, limit: int, enough: Enough | None = None) -> tuple[Array, Array]:
+    """Iterate ``x -> step(x, rows)`` until no entry of a row moves by more than its tolerance, or moves are ``enough``.
 
     ``start`` [B, D], ``tolerance`` [B]; ``step`` gets the rows still at work and their numbers. Returns the points and
-    how far each still moves, [B], measured at the very point returned.
+    how far each still moves, [B], measured at the very point returned, or its tolerance where that is enough.
     """
     xp = array_namespace(start)
     samples, width = start.shape
@@ -42,6 +44,8 @@ def settle(step: Map, start: Array, tolerance: Array, limit: int) -> tuple[Array
     for turn in range(limit):
         f = step(x, rows) - x
         size = xp.max(xp.abs(f), axis=1)
+        if enough is not None:
+            size = xp.where(enough(f, size, rows), xp.minimum(size, tolerance[rows]), size)
         finished = (size <= tolerance[rows]) | ~(size < HOPELESS)
         result[rows], missing[rows] = x, size
         done = int(xp.count_nonzero(finished))
