@@ -23,7 +23,7 @@ from diodeq.circuit.elimination import Extended
 from diodeq.circuit.flows import SIGNS, Flows, flows_of, kinds_of, stamp_values
 from diodeq.circuit.kinds import KINDS, OWN, source_kinds
 from diodeq.circuit.one_ports import apart, one_port_ends
-from diodeq.circuit.wires import Wired, Wires, is_resistive
+from diodeq.circuit.wires import Wired, WiredPlan, is_resistive
 
 Index = NDArray[np.intp]
 # A dense product beats a sparse one by far more than this ratio of entries.
@@ -226,9 +226,9 @@ class EquationsPlan:
         return run(ports.indices.astype(np.int64)), ports.data
 
     @cached_property
-    def wires(self) -> Wires | None:
+    def wires(self) -> WiredPlan | None:
         """The circuit's resistors, where nothing else conducts."""
-        return Wires.of(self.circuit) if self.resistive else None
+        return WiredPlan.of(self.circuit) if self.resistive else None
 
     @cached_property
     def apart(self) -> NDArray[np.bool_]:

@@ -23,7 +23,7 @@ class Wired:
     """The resistors with their values: ``own`` float64[n] siemens at each node in all, ``beside`` float64[n] of them to
     other nodes, ``blocks`` the dense ones, and ``loose`` those of the plan's loose ones."""
 
-    plan: Wires
+    plan: WiredPlan
     own: Floats
     beside: Floats
     blocks: Sequence[Floats]
@@ -39,7 +39,7 @@ class Wired:
 
 
 @dataclass(frozen=True, eq=False)
-class Wires:
+class WiredPlan:
     """Where the resistors of a circuit are, by the numbers of nodes without ground: the dense ``blocks`` with their
     rows and columns, ``loose`` ones between ``ends`` int[n, 2], and those from nodes ``at`` to ground."""
 
@@ -51,7 +51,7 @@ class Wires:
     at: Index
 
     @staticmethod
-    def of(circuit: Circuit) -> Wires | None:
+    def of(circuit: Circuit) -> WiredPlan | None:
         """None where a circuit conducts through more than resistors and one-ports."""
         if not all(kind == "resistors" or spec.nonlinear for kind, spec in kinds_of(circuit).items()):
             return None
@@ -62,7 +62,7 @@ class Wires:
             left[block.resistors] = False
         low = ends.min(axis=1, initial=0)
         loose, grounded = np.flatnonzero(left & (low >= 0)), np.flatnonzero(low < 0)
-        return Wires(
+        return WiredPlan(
             len(circuit.nodes) - 1,
             tuple((each, run(each.rows - 1), run(each.columns - 1)) for each in between),
             loose,
