@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -43,16 +43,25 @@ def bands(rows: int, inner: int, columns: int) -> list[slice]:
 def share(work: Callable[[slice], None], pieces: Sequence[slice], workers: int | None = None) -> None:
     """Do the work on all pieces, in ``workers`` threads (a processor each); the first piece's failure is raised."""
     with single_threaded():
-        workers = workers or count()
-        if min(workers, len(pieces)) < 2:
-            for piece in pieces:
-                work(piece)
-            return
-        threads = _threads(os.getpid(), workers)
-        begun = [threads.submit(work, piece) for piece in pieces]
-        wait(begun)
+        threads = _threads(os.getpid(), workers) if (workers := workers or count()) > 1 else None
+        if threads is None or len(pieces) < 2:
+            begun = [_done(work, piece) for piece in pieces]
+        else:
+            begun = [threads.submit(work, piece) for piece in pieces]
+            wait(begun)
     for each in begun:
         each.result()
+
+
+def _done(work: Callable[[slice], None], piece: slice) -> Future[None]:
+    """What a thread would leave, without one."""
+    found: Future[None] = Future()
+    try:
+        work(piece)
+        found.set_result(None)
+    except Exception as error:
+        found.set_exception(error)
+    return found
 
 
 def product(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
