@@ -276,3 +276,31 @@ def test_training_with_few_bits_proves_what_rounding_afterwards_does_not(monkeyp
     assert trained["proof"] == eight["proof"] == "change"
     assert trained["accuracy"] > after["accuracy"] - 0.02
     assert trained["converges"] == 1.0
+
+
+def test_few_levels_trained_by_certificate(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = ["train", "iris", "--epochs", "4", "--simulator", "wave", "--seed", "1"]
+    assert main([*command, "--out", "few", "--certify-bits", "3", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["recipe"]["quantize"], summary["recipe"]["robust"]) == ("8", "certified:tolerance=1%")
+    assert main(["certify", "few/circuit.npz", "--data", "iris", "--tolerance", "1%", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)["tolerances"][0]
+    for key in ("accuracy", "certified_accuracy", "largest_bound_volts"):
+        assert summary["certificate"][key] == pytest.approx(again[key], rel=1e-4)
+    assert again["accuracy"] >= again["certified_accuracy"] > 0.0
+    assert main([*command, "--out", "few", "--resume"]) == 0
+    assert "every board of 1.00 % with 8 levels, each with one operating point" in capsys.readouterr().out
+    assert main([*command, "--out", "two", "--certify-bits", "3", "--quantize", "8"]) == 2
+    assert main([*command, "--out", "two", "--certify-bits", "3", "--robust", "tolerance=5%"]) == 2
+    assert "certified:tolerance=5%" in capsys.readouterr().err
+    # The held-out samples of the run's own data set, and their split.
+    assert main(["quantize", "few/circuit.npz", "--bits", "2:3", "--data", "iris", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows["samples"] == summary["test_samples"]
+    assert rows["rows"][1]["accuracy_before"] == summary["test_accuracy"]
+    assert main(["quantize", "few/circuit.npz", "--data", "iris", "-o", "out.npz"]) == 2
+    assert "--data has no meaning without parts" in capsys.readouterr().err
+    weights = str(HERE / "reference" / "digits-mon.npz")
+    assert main(["quantize", weights, "--activation", "relu", "--bits", "4", "--data", "iris"]) == 3
+    assert "iris has 4 features" in capsys.readouterr().err

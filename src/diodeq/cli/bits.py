@@ -116,7 +116,7 @@ def try_bits(
 def _of_network(path: Path, network: Network, bits: list[int], parts: PartOptions, as_json: bool) -> None:
     from diodeq.analysis.bits import of_network
 
-    rows, labels = _rows(network, parts)
+    rows, labels = _rows(path, network, parts)
     found = of_network(network, bits, rows, labels)
     least = _least([bool(each.rounded.proof) for each in found], bits)
     if as_json:
@@ -135,14 +135,22 @@ def _of_network(path: Path, network: Network, bits: list[int], parts: PartOption
     )
 
 
-def _rows(network: Network, parts: PartOptions) -> tuple[Floats | None, Labels | None]:
-    if parts.inputs is None:
-        if parts.labelled:
-            raise UsageError("--labelled has no meaning without --inputs", "add --inputs X.csv")
+def _rows(path: Path, network: Network, parts: PartOptions) -> tuple[Floats | None, Labels | None]:
+    samples, count = parts.samples, network.widths[0]
+    if not samples.given:
         return None, None
-    count = network.widths[0]
-    rows = read_matrix(parts.inputs, [f"x{k}" for k in range(count)], parts.labelled)
-    return rows[:, :count], labels_of(parts.inputs, rows, network.widths[-1]) if parts.labelled else None
+    if samples.inputs is None:
+        found = samples.held_out(path, lambda data: "")
+        wide, high = found.x_test.shape[1], len(found.classes or found.targets)
+        if (wide, high) != (count, network.widths[-1]):
+            raise InputError(
+                f"{found.name} has {wide} features and {high} classes or targets, the network of {path} {count} inputs"
+                f" and {network.widths[-1]} outputs",
+                "give the data that it is for",
+            )
+        return found.x_test, found.y_test
+    rows = read_matrix(samples.inputs, [f"x{k}" for k in range(count)], samples.labelled)
+    return rows[:, :count], labels_of(samples.inputs, rows, network.widths[-1]) if samples.labelled else None
 
 
 def _of_circuit(

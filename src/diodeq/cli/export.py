@@ -95,7 +95,7 @@ def export(
     loaded, said, cost = Circuit.load(circuit), "", {}
     if ladder is not None:
         changed = asked.apply(loaded, circuit, ladder, simulator=own["simulator"], time_limit=own["time_limit"])
-        said = words(changed, asked.inputs is None) + "\n"
+        said = words(changed, not asked.samples.given) + "\n"
         cost = {"quantized": document(changed)}
         loaded = changed.circuit
     drives = row_of(loaded, at or linearized_at, row, units)

@@ -50,7 +50,7 @@ def quantize_command(
     With --bits it tries several numbers of values, of a circuit's resistors or of a network's weights, and says of each
     what it costs and what is proved: one equilibrium for every input, and decisions that no board changes.
 
-    Example: diodeq quantize run/circuit.npz --series E24 -o e24.npz
+    Example: diodeq quantize run/circuit.npz --series E24 --data digits -o e24.npz
     """
     asked = PartOptions.taken(parts)
     weights = {"activation": activation, "layers": layers, "margin": margin}
@@ -84,5 +84,5 @@ def quantize_command(
     if as_json:
         print_json({"file": str(output), **document(changed)})
         return
-    say(words(changed, asked.inputs is None))
+    say(words(changed, not asked.samples.given))
     say(f"wrote {output}")

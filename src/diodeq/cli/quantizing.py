@@ -13,9 +13,9 @@ from diodeq.analysis.quantization import Cost, drawn_drives
 from diodeq.api.changes import Exchanged, quantize_at_cost
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
-from diodeq.cli.drives import quantities_of, rows_of, volts
+from diodeq.cli.drives import quantities_of, volts
 from diodeq.cli.options import Amount, together
-from diodeq.cli.samples import LABELLED
+from diodeq.cli.samples import Samples, sampled
 from diodeq.devices.hardware.ladder import PAIRS, Ladder, ladder
 from diodeq.devices.hardware.preferred import SERIES
 from diodeq.errors import UsageError
@@ -23,7 +23,7 @@ from diodeq.measures import Labels
 from diodeq.netlist.bom import engineering
 from diodeq.printable import change, counted, percent
 
-# --series, --programmable, --levels, --pairs, --ohms, --scale, --inputs and --labelled.
+# --series, --programmable, --levels, --pairs, --ohms, --scale, and the samples to measure the cost with.
 quantizing = together(
     click.option("--series", type=click.Choice(list(SERIES), case_sensitive=False), help="Preferred values to buy."),
     click.option("--programmable", metavar="PART", help="Digital potentiometers: AD5206, AD5293, MCP41010 …"),
@@ -48,12 +48,7 @@ quantizing = together(
         metavar="S|auto",
         help="Multiply all conductances first, which moves voltages only by the diodes; auto takes the best.",
     ),
-    click.option(
-        "--inputs",
-        type=click.Path(path_type=Path),
-        help="CSV of inputs in the user's units, to measure the cost with.  [default: drawn at random]",
-    ),
-    LABELLED,
+    sampled,
 )
 
 
@@ -67,13 +62,14 @@ class PartOptions:
     pairs: str | None
     ohms: tuple[float, float] | None
     scale: str
-    inputs: Path | None
-    labelled: bool
+    samples: Samples
 
     @classmethod
     def taken(cls, options: dict[str, Any]) -> Self:
         """The options' values, taken out of a command's."""
-        return cls(**{each.name: options.pop(each.name) for each in fields(cls)})
+        samples = Samples(**{each.name: options.pop(each.name) for each in fields(Samples)})
+        own = {each.name: options.pop(each.name) for each in fields(cls) if each.name != "samples"}
+        return cls(**own, samples=samples)
 
     def ladder(self) -> Ladder | None:
         """The ladder asked for, or None; raises ``UsageError`` where the options exclude each other."""
@@ -81,9 +77,10 @@ class PartOptions:
         if len(named) > 1:
             raise UsageError("--series, --programmable and --levels exclude each other", "give one of them")
         if not named:
-            meant = [name for name in ("pairs", "ohms", "inputs") if getattr(self, name)]
-            if meant or self.labelled or self.scale != "1":
-                option = meant[0] if meant else "labelled" if self.labelled else "scale"
+            meant = [name for name in ("pairs", "ohms") if getattr(self, name)]
+            meant += [each.name for each in fields(Samples) if getattr(self.samples, each.name)]
+            if meant or self.scale != "1":
+                option = meant[0] if meant else "scale"
                 raise UsageError(
                     f"--{option} has no meaning without parts to choose from",
                     "add --series E24 or --programmable AD5206",
@@ -109,16 +106,14 @@ class PartOptions:
         rows, labels = self._rows(circuit, file)
         if rows is None:
             return drawn_drives(circuit), None, 0
-        return volts(circuit, rows, self.inputs), labels, circuit.scaling.clipped(rows)
+        return volts(circuit, rows, self.samples.inputs), labels, circuit.scaling.clipped(rows)
 
     def _rows(self, circuit: Circuit, file: Path) -> tuple[Floats | None, Labels | None]:
-        """Rows in the user's units and class numbers, None where no file is given."""
-        if self.inputs is None:
-            if self.labelled:
-                raise UsageError("--labelled has no meaning without --inputs", "add --inputs X.csv")
+        """Rows in the user's units and class numbers, None where none are given."""
+        if not self.samples.given:
             return None, None
-        rows, labels = rows_of(circuit, self.inputs, self.labelled, file)
-        volts(circuit, rows, self.inputs)  # which says of a value by its place that it is none
+        rows, labels = self.samples.rows(file, circuit)
+        volts(circuit, rows, self.samples.inputs)  # which says of a value by its place that it is none
         return rows, labels
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rich_click as click
@@ -21,6 +22,9 @@ from diodeq.learning.recipe import Recipe
 from diodeq.learning.recipes import is_known
 from diodeq.learning.tasks import TASKS
 from diodeq.measures import Labels
+
+if TYPE_CHECKING:
+    from diodeq.learning.datasets import Dataset
 
 LABELLED = click.option(
     "--labelled", is_flag=True, help="The last column of --inputs is the class number, or what a regression shall find."
@@ -68,6 +72,38 @@ class Samples:
             UsageError: options that exclude each other.
             InputError: the samples cannot be read or do not fit the circuit.
         """
+        if not self.given and len(circuit.inputs):
+            return None, None
+        rows, labels = self.rows(path, circuit)
+        return volts(circuit, rows, self.inputs), labels
+
+    def rows(self, path: Path, circuit: Circuit) -> tuple[Floats, Labels | None]:
+        """The same in the user's units, one row of nothing where a circuit has no inputs and none are given."""
+        self.demand_sense()
+        if self.data is None:
+            return rows_of(circuit, self.inputs, self.labelled, path)
+        from diodeq.learning.objective import fits, labels_of
+
+        found = self.held_out(path, lambda data: task_of(circuit, data))
+        fits(circuit, found)
+        return found.x_test, labels_of(circuit, found.y_test)
+
+    def held_out(self, path: Path, task: Callable[[str], str]) -> Dataset:
+        """The data set of --data, split as that of the run beside ``path``; ``task`` says what its target is."""
+        from diodeq.learning import datasets
+
+        assert self.data is not None
+        data = datasets.targeted(self.data, self.target)
+        return datasets.load(data, split_of(path, data) if self.split is None else self.split, task(data))
+
+    @property
+    def given(self) -> bool:
+        """Whether there are any; raises ``UsageError`` for options that exclude each other or mean nothing."""
+        self.demand_sense()
+        return self.data is not None or self.inputs is not None
+
+    def demand_sense(self) -> None:
+        """Raise ``UsageError`` for options that exclude each other or mean nothing."""
         if self.data is not None and self.inputs is not None:
             raise UsageError("--data and --inputs exclude each other", "give one of them")
         if self.split is not None and self.data is None:
@@ -76,18 +112,6 @@ class Samples:
             raise UsageError("--labelled has no meaning without --inputs", "leave it out")
         if self.target is not None and self.data is None:
             raise UsageError("--target has no meaning without --data", "leave it out")
-        if self.inputs is not None:
-            return from_csv(self.inputs, circuit, self.labelled, path)
-        if self.data is None:
-            return (None, None) if len(circuit.inputs) else rows_of(circuit, None)
-        from diodeq.learning import datasets
-        from diodeq.learning.objective import fits, labels_of
-
-        data = datasets.targeted(self.data, self.target)
-        seed = split_of(path, data) if self.split is None else self.split
-        found = datasets.load(data, seed, task_of(circuit, data))
-        fits(circuit, found)
-        return circuit.scaling.to_volts(found.x_test), labels_of(circuit, found.y_test)
 
     def needed(self, path: Path, circuit: Circuit, most: int | None = None) -> tuple[Floats, Labels | None]:
         """The same, of the first ``most`` samples; raises ``UsageError`` where there are none."""

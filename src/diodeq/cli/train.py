@@ -21,6 +21,7 @@ from diodeq.cli.names import DATA, ENGINE, RULE
 from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRITTEN, Amount, print_json
 from diodeq.cli.samples import TARGET, TASK
 from diodeq.cli.terminal import complain, mention, say
+from diodeq.cli.train_certified import CERTIFY_BITS, proved, sentence, with_bits
 from diodeq.cli.train_shown import shown
 from diodeq.devices.hardware import technology
 from diodeq.devices.hardware.ladder import own_range
@@ -54,7 +55,7 @@ PANELS = {
     "The run": ("--target", "--task", "--out", "--from", "--resume", "--overwrite", "--seed"),
     "The circuit": ("--hidden", "--unit", "--topology", "--lateral", "--diode", "--supply", "--encode"),
     "What it may take": ("--parts", "--fan-in", "--power", "--power-weight", "--conductances", "--quantize"),
-    "Its parts": ("--technology", "--robust", "--strict"),
+    "Its parts": ("--technology", "--robust", "--certify-bits", "--strict"),
     "How it learns": (
         *("--rule", "--epochs", "--batch-size", "--rate", "--schedule", "--update", "--loss", "--smoothing", "--noise"),
         *("--patience", "--budget", "--beta", "--also"),
@@ -112,6 +113,7 @@ PANELS = {
     metavar="TECHNOLOGY|NAME=VALUE,…",
     help="Train on another board each batch, drawn from what a technology deviates by, or from such as tolerance=10%.",
 )
+@CERTIFY_BITS
 @click.option("--technology", help="Range and values of `diodeq devices technologies`; its spread is --robust.")
 @click.option("--also", multiple=True, type=click.Choice(list(OTHERS)), help="Train these values too; repeatable.")
 @WORKERS
@@ -160,7 +162,7 @@ def train(
         raise UsageError("--resume and --overwrite exclude each other", "give one of them")
     numbers["also"] = numbers["also"] or None
     given = _given(context)
-    given |= _hold(numbers)
+    given |= with_bits(numbers) | _hold(numbers)
     if data is None and not resume:
         raise UsageError("DATA is missing", "name a data set such as iris, or add --resume")
     if target is not None:
@@ -196,10 +198,11 @@ def train(
             on_epoch=progress.epoch,
             picture=_picture,
         )
+    certificate = proved(summary, out, workers, time_limit)
     if as_json:
-        print_json(summary)
+        print_json({**summary, "certificate": certificate})
     else:
-        say(_sentences(summary, out))
+        say(_sentences(summary, out, sentence(certificate, summary) if certificate else ""))
     if strict and summary["ratings_exceeded"]:
         worst = summary["feasibility"]["exceeded"][0]
         raise NotRealizableError(
@@ -314,7 +317,7 @@ def _layers(summary: dict[str, Any]) -> str:
     return summary["start"] or "-".join(map(str, widths))
 
 
-def _sentences(summary: dict[str, Any], out: Path) -> str:
+def _sentences(summary: dict[str, Any], out: Path, certified: str) -> str:
     diodes, nodes = counted(summary["diodes"], "diode"), counted(summary["nodes"], "node")
     recipe, measure = summary["recipe"], measure_of(summary)
     lines = [
@@ -327,6 +330,7 @@ def _sentences(summary: dict[str, Any], out: Path) -> str:
         f"{counted(summary['epochs'], 'epoch')} in {summary['seconds']:.1f} s in {summary['simulator_version']}"
         f" ({summary['samples_per_second']:.0f} samples/s, {summary['rule']})",
     ]
+    lines += [certified] if certified else []
     asked, took = recipe.get("power"), summary["static_watts_median"]
     if asked and took is not None and took > ABOVE * asked:
         lines.append(
