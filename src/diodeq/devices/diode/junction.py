@@ -97,7 +97,8 @@ class Junction:
     def _blocking(self, v: Floats, off: NDArray[np.intp]) -> tuple[Floats, Floats]:
         """Entries ``off`` below -3 nVt: a cubic approach to saturation, then breakdown."""
         saturation = pick(self.saturation, off)
-        cube = (-CORNER * pick(self.n_vt, off) / (v * math.e)) ** 3
+        share = -CORNER * pick(self.n_vt, off) / (v * math.e)
+        cube = share * share * share  # as ngspice has it; a power takes ten times as long
         current = -saturation * (1.0 + cube)
         conductance = 3.0 * saturation * cube / v
         if self.breaks:

@@ -24,7 +24,8 @@ def tailed(v: Floats, saturation: Floats, n_vt: Floats) -> tuple[Floats, Floats]
     current, conductance = exponential(v, saturation, n_vt)
     far = v < -3.0 * n_vt
     with np.errstate(divide="ignore", invalid="ignore"):
-        tail = (3.0 * n_vt / (np.e * v)) ** 3
+        share = 3.0 * n_vt / (np.e * v)
+        tail = share * share * share
         return (
             np.where(far, -saturation * (1.0 + tail), current),
             np.where(far, 3.0 * saturation * tail / v, conductance),
