@@ -25,6 +25,7 @@ from diodeq.simulators import create
 from diodeq.simulators.bench import BenchSimulator, Twin, described
 from diodeq.simulators.bench.backward import Backward
 from diodeq.simulators.bench.channels import Channels
+from diodeq.simulators.bench.filling import filled
 from diodeq.simulators.bench.imperfect import Imperfect
 from diodeq.simulators.bench.log import Logged, replay
 from diodeq.simulators.bench.serving import serving
@@ -99,6 +100,35 @@ def test_what_is_not_read_is_the_boards_and_not_the_models(circuit):
         known = Backward.of(model._channels).known
         assert apart(found[:, known], wanted[:, known]) < 1e-6
         assert len(known) == (6 if "h1_2" in other[0] else 4)
+
+
+def test_what_currents_tell_is_weighed_against_the_model(circuit):
+    """By their noise: with much of it they are no worse than the model alone, with little they are the board's."""
+    exact, errors = create("wave"), {}
+    for noise in (1e-9, 1e-3):
+        for currents in ("outputs", "auto"):
+            simulator = bench(
+                *TOLERANT, *ALONE, "reading.amplitude=1e-6", f"reads.noise={noise}", f"reading.currents={currents}"
+            )
+            point, theirs = simulator.operate(circuit, DRIVES), exact.operate(on_table(circuit, simulator), DRIVES)
+            injections = LOSS(theirs.outputs)[1]
+            missed = simulator.small_signal(point, injections).node_voltages
+            missed = (missed - exact.small_signal(theirs, injections).node_voltages)[:, simulator._channels.missing]
+            errors[noise, currents] = np.linalg.norm(missed)
+    assert errors[1e-9, "auto"] < 0.1 * errors[1e-9, "outputs"]
+    assert errors[1e-3, "auto"] < 1.3 * errors[1e-3, "outputs"]
+    random = np.random.default_rng(0)
+    root, model, seen = (
+        random.standard_normal((1, 4, 4)),
+        random.standard_normal((1, 5)),
+        random.standard_normal((1, 3)),
+    )
+    spread, noise, read = root @ root.transpose(0, 2, 1), np.array([[0.1, 1.0, 2.0]]), np.array([1, 2, 4])
+    gain = spread[0][:, read - 1] @ np.linalg.inv(spread[0][np.ix_(read - 1, read - 1)] + np.diag(noise[0] ** 2))
+    wanted = model[0, 1:] + gain @ (seen - model[:, read])[0]
+    found = filled(model, np.arange(1, 5), spread, read, seen, noise, np.array([2]))
+    assert found[0, 2] == seen[0, 1], "that was read"
+    np.testing.assert_allclose(found[0, [1, 3, 4]], wanted[[0, 2, 3]], rtol=1e-10)
 
 
 def test_all_that_a_bench_reads_counts(circuit, tmp_path, capsys):

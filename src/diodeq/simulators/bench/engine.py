@@ -289,7 +289,8 @@ class BenchSimulator:
         """The same of what currents change; of a tone what is missing is the model's."""
         at = backward.channels
         missing = np.setdiff1d(at.free, backward.known)
-        if not len(missing) and (hertz or not len(backward.nodes)):
+        weighs = self.description.taps.tolerance and self._belief is None and not hertz
+        if not len(missing) and not (weighs and len(backward.nodes)):
             return
         modelled = self._model.operate(self._nominal(point.circuit), point.drives)
         if hertz:
