@@ -13,8 +13,10 @@ from diodeq.analysis.certified import certify
 from diodeq.analysis.relaxed import Relaxed
 from diodeq.analysis.summed import Frame, units_within
 from diodeq.analysis.summing import Summing
-from diodeq.circuit.amplifiers import inside
+from diodeq.api.certificates import boxed
+from diodeq.circuit.amplifiers import groups_of, inside
 from diodeq.devices import catalogue
+from diodeq.errors import UsageError
 from diodeq.network import Network, Stage
 from diodeq.simulators import create
 from diodeq.synthesis.compile import compile_network
@@ -208,3 +210,52 @@ def test_whatever_multipliers_a_solver_finds_a_bound_is_one(monkeypatch):
     wild = SimpleNamespace(status=0, ineqlin=SimpleNamespace(marginals=random.normal(size=12)))
     monkeypatch.setattr(relaxed, "linprog", lambda *_, **__: wild)
     assert (program.most(rows) >= best - 1e-9).all()
+
+
+def off_figures(circuit, box, random):
+    """A board whose amplifiers and sources are off, each on its own."""
+    (group,) = groups_of(circuit)
+    for kind, purpose, values in (
+        ("voltage_sources", "offset", box.offset * np.sign(random.uniform(-1, 1, len(group.numbers)))),
+        ("current_sources", "minus", box.bias * np.sign(random.uniform(-1, 1, len(group.numbers)))),
+        ("buffers", "gain", box.gain * random.choice([1.0, 1e3], len(group.numbers))),
+    ):
+        made = np.array(circuit.bank(kind).values)
+        made[group.at(kind, purpose)] = values
+        circuit = circuit.with_values(kind, made)
+    sources = circuit.voltage_sources.values
+    off = np.where(inside(circuit, "voltage_sources"), 0.0, box.supply)
+    return circuit.with_values("voltage_sources", sources * (1.0 + off * np.sign(random.uniform(-1, 1, len(sources)))))
+
+
+def test_figures_of_amplifiers_and_supplies_are_in_the_bounds(wave):
+    box = Box(0.001, supply=0.002, offset=0.01, bias=1e-7, gain=2e3)
+    circuit = made("amplifiers in a loop")
+    drives = circuit.scaling.to_volts(np.random.default_rng(5).uniform(-1.0, 1.0, (2, len(circuit.inputs))))
+    point, outputs = wave.operate(box.centre(circuit), drives), circuit.output_injections(np.eye(3))
+    rows = np.broadcast_to(outputs, (2, *outputs.shape))
+    off, kinds = Bounds.of(circuit).reach(box, point, slice(None), rows)
+    assert (kinds == KINDS.index("units")).all()
+    random, farthest = np.random.default_rng(8), np.zeros_like(off)
+    for board in boards(circuit, box, 16):
+        found = wave.operate(off_figures(board, box, random), drives)
+        farthest = np.maximum(farthest, np.abs(found.outputs - point.outputs))
+    assert (farthest <= off).all()
+    assert (farthest > 0.3 * off).any()
+    for lacking in ("offset", "bias", "gain", "supply"):
+        blind = replace(box, **{lacking: np.inf if lacking == "gain" else 0.0})
+        less, _ = Bounds.of(circuit).reach(blind, point, slice(1), rows[:1])
+        assert (less <= off[0]).all()
+        assert (less < off[0]).any()
+    blind, _ = Bounds.of(circuit).reach(Box(0.001), point, slice(None), rows)
+    assert (farthest > blind).any()
+
+
+def test_figures_that_amplifiers_or_circuits_do_not_have_are_refused():
+    circuit = made("amplifiers in a loop")
+    for figures in ({"slew": 1.0}, {"offset": -1.0}, {"gain": 0.0}):
+        with pytest.raises(UsageError, match="no figures of amplifiers"):
+            boxed(circuit, amplifiers=figures)
+    with pytest.raises(UsageError, match="has no amplifiers"):
+        boxed(made("buffers"), amplifiers={"offset": 1e-3})
+    assert boxed(circuit, amplifiers={"offset": 1e-3}).of_amplifiers

@@ -96,11 +96,12 @@ class Bounds:
         elif self.summing is not None and self._unknowns > UNKNOWNS:
             raise InputError(
                 f"circuit {self.circuit.title!r} has {self._unknowns} unknowns, and of so many summing amplifiers"
-                " nothing but resistors and inputs may be off",
-                "leave out --supply, --temperature and --diodes",
+                " neither temperature nor diodes may be off",
+                "leave out --temperature and --diodes",
             )
         left = np.flatnonzero(kind == 4)
-        if len(left) and (self.summing is None or self._unknowns <= UNKNOWNS):
+        # Interval Newton steps know no figures of amplifiers.
+        if len(left) and (self.summing is None or self._unknowns <= UNKNOWNS) and not box.of_amplifiers:
             found = surrounded(point.circuit, box, point, np.arange(len(point.node_voltages))[samples][left])
             off[left], kind[left] = found.reach(rows[left]), np.where(found.bounded, 2, 4)
         left = np.flatnonzero(kind == 4)

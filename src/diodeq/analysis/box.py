@@ -48,6 +48,9 @@ class Box:
     series: float = 0.0
     inputs: float | Floats = 0.0
     own: Floats | None = None
+    offset: float = 0.0
+    bias: float = 0.0
+    gain: float = np.inf
     stuck: tuple[float, ...] = ()
 
     def of_parts(self, circuit: Circuit) -> Floats:
@@ -68,9 +71,21 @@ class Box:
         return [replace(self, cold=low, hot=high) for low, high in itertools.pairwise(edges)]
 
     @property
+    def of_amplifiers(self) -> bool:
+        """Whether figures of amplifiers are off."""
+        return bool(self.offset or self.bias or self.gain < np.inf)
+
+    @property
     def of_resistors_alone(self) -> bool:
         """Whether nothing but resistors is off, all by the same share."""
-        others = self.supply or any(self.parameters) or np.any(self.inputs) or self.own is not None or self.stuck
+        others = (
+            self.of_amplifiers
+            or self.supply
+            or any(self.parameters)
+            or np.any(self.inputs)
+            or self.own is not None
+            or self.stuck
+        )
         return self.cold == self.hot and not others
 
     def sources(self, circuit: Circuit) -> tuple[Floats, sparse.csr_array]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.analysis.box import Box
+from diodeq.analysis.figures import Figures
 from diodeq.analysis.relaxed import Relaxed
 from diodeq.analysis.summing import Index, Summing
 from diodeq.circuit import Circuit
@@ -107,6 +108,7 @@ class Frame:
     """
 
     summing: Summing
+    figures: Figures
     volts: Floats
     z: Floats
     s: Floats
@@ -131,8 +133,10 @@ class Frame:
         sent = _sums(owner, feed * (volts[far] - s[owner]), count)
         u = s - (sent - summing.bias) / siemens
         share = sparse.csr_array((-feed / siemens[owner], (owner, far)), (count, len(volts))).toarray()
-        _, together = box.sources(circuit)
-        held = together[: len(circuit.voltage_sources)]
+        each, together = box.sources(circuit)
+        alone = np.flatnonzero(each[: len(circuit.voltage_sources)])
+        held = sparse.hstack([together, sparse.diags_array(each, format="csc")[:, alone]], format="csr")
+        held = held[: len(circuit.voltage_sources)]
         spread = (
             sparse.csr_array(
                 (np.ones(held.shape[0]), (circuit.voltage_sources.terminals[:, 0], np.arange(held.shape[0]))),
@@ -142,7 +146,9 @@ class Frame:
         )
         noise = 1.0 + _sums(owner, feed, count) / siemens
         wide = np.asarray(abs(spread).sum(axis=1)).ravel()
-        return Frame(summing, volts, z, s, u, g, off, siemens, share[:, summing.units], share @ spread, noise, wide)
+        figures = Figures.of(summing, box, siemens)
+        inputs = share @ spread
+        return Frame(summing, figures, volts, z, s, u, g, off, siemens, share[:, summing.units], inputs, noise, wide)
 
     def units(self, z: Ends, s: Ends, u: Ends) -> tuple[Summed, Ends, Ends] | None:
         """From a box of outputs, - inputs and drives: what is known of them, and where outputs and - inputs come
@@ -153,7 +159,10 @@ class Frame:
         low[summing.units], high[summing.units] = z
         across = low[far] - s[1][owner], high[far] - s[0][owner]
         through = self.off * np.maximum(-across[0], across[1])
-        drift = self.noise * (s[0] - self.s), self.noise * (s[1] - self.s)
+        drift = (
+            self.noise * (s[0] - self.s) + self.figures.biases[0],
+            self.noise * (s[1] - self.s) + self.figures.biases[1],
+        )
         # The loads of units: feedback and whatever hangs on their nodes; and what is left without a drive.
         at = np.full(len(self.volts), -1)
         at[summing.units] = np.arange(count)
@@ -204,15 +213,16 @@ class Frame:
         behind, law = summing.behind
         c[0][behind] += _volts(law, drawn[0][behind], False)
         c[1][behind] += _volts(law, drawn[1][behind], True)
-        a = [self._inner(np.nan_to_num(each, nan=WIDEST, posinf=WIDEST, neginf=-WIDEST)) for each in c]
-        new_s = summing.offset - a[1] / summing.gain, summing.offset - a[0] / summing.gain
+        ends = [np.nan_to_num(each, nan=WIDEST, posinf=WIDEST, neginf=-WIDEST) for each in c]
+        new_s = self.figures.sums(*(self._inner(each, sign) for each, sign in zip(ends, (1.0, -1.0), strict=True)))
         return Summed(self, z, chords, bends, _sums(owner, through, count), drift, leaks, new_z), new_z, new_s
 
-    def _inner(self, b: Floats) -> Floats:
-        """The amplified difference [n] that leaves b within the swing."""
+    def _inner(self, b: Floats, sign: float) -> Floats:
+        """The amplified difference [n] that leaves b within the swing, at least (``sign`` 1) or at most (-1)."""
         summing = self.summing
         high, low = summing.clamps
-        current = high.current(b - summing.rails[0]) - low.current(summing.rails[1] - b)
+        rails = [rail + sign * self.figures.supply * np.abs(rail) for rail in summing.rails]
+        current = high.current(b - rails[0]) - low.current(rails[1] - b)
         return np.asarray(b + summing.ohms * current)
 
 

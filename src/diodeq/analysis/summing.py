@@ -99,8 +99,9 @@ class Summing:
         )  # fmt: skip
 
     def bounded(self, box: Box) -> bool:
-        """Whether the box is of what is bounded here: resistors outside of amplifiers, and inputs."""
-        alone = box.cold == box.hot and not box.supply and not any(box.parameters)
+        """Whether the box is of what is bounded here: resistors outside of amplifiers, sources and inputs, and figures
+        of amplifiers."""
+        alone = box.cold == box.hot and not any(box.parameters)
         return alone and not box.of_parts(self.circuit)[inside(self.circuit, "resistors")].any()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from diodeq.analysis.certified import certify as certified
 from diodeq.analysis.stuck import may_stick
 from diodeq.api.units import labels_in, volts_of
 from diodeq.circuit import Circuit
+from diodeq.circuit.amplifiers import groups_of
 from diodeq.errors import InputError, UsageError
 from diodeq.pool import TIME_LIMIT
 from diodeq.simulators import computing
@@ -34,6 +36,7 @@ def certify(
     diodes: Mapping[str, float] | None = None,
     input_error: float = 0.0,
     stuck: Sequence[str | float] = (),
+    amplifiers: Mapping[str, float] | None = None,
     units: str = "network",
     simulator: str = "wave",
     workers: int | None = None,
@@ -49,12 +52,14 @@ def certify(
         temperatures: °C, the coldest and the hottest; the circuit's own by default.
         diodes: of their IS, N and RS, shares, as {"is": 0.3}. input_error: volts by which every input may be off.
         stuck: ohms, "low", "high" or "open", at one of which any one resistor may be stuck (`levels_of`).
+        amplifiers: the largest offset (V) and input current (A) of any, of either sign, and the least gain, as
+            {"offset": 3e-3}.
         simulator, workers, time_limit: what solves the board in the middle.
         on_sample: called with the number of samples that are done.
 
     Raises:
         InputError: the circuit has laws that fall, or none that are known to grow with temperature.
-        UsageError: diodes have no such parameter, or resistors no such level.
+        UsageError: diodes or amplifiers have no such parameter, or resistors no such level.
 
     Example:
         >>> import diodeq
@@ -65,7 +70,15 @@ def certify(
     drives = volts_of(circuit, inputs, units)
     known = None if labels is None or circuit.scaling.regresses else labels_in(circuit, labels, units)
     classes = None if known is None else known.astype(np.int64)
-    box = boxed(circuit, supply=supply, temperatures=temperatures, diodes=diodes, input_error=input_error, stuck=stuck)
+    box = boxed(
+        circuit,
+        supply=supply,
+        temperatures=temperatures,
+        diodes=diodes,
+        input_error=input_error,
+        stuck=stuck,
+        amplifiers=amplifiers,
+    )
     boxes = [replace(box, tolerance=each) for each in tolerances]
     with computing(simulator, workers, time_limit) as engine:
         return certified(circuit, drives, classes, boxes, engine, on_sample)
@@ -80,11 +93,12 @@ def boxed(
     diodes: Mapping[str, float] | None = None,
     input_error: float = 0.0,
     stuck: Sequence[str | float] = (),
+    amplifiers: Mapping[str, float] | None = None,
 ) -> Box:
     """The boards of a circuit whose parts are off by so much at most; arguments as of `certify`.
 
     Raises:
-        UsageError: diodes have no such parameter, a share is none, or resistors have no such level.
+        UsageError: diodes or amplifiers have no such parameter, a number is none, or resistors have no such level.
     """
     own = dict(diodes or {})
     unknown = sorted(set(own) - {"is", "n", "rs"})
@@ -94,7 +108,13 @@ def boxed(
         )
     cold, hot = temperatures or (circuit.temperature,) * 2
     shares = (own.get("is", 0.0), own.get("n", 0.0), own.get("rs", 0.0))
-    return Box(tolerance, supply, cold, hot, *shares, inputs=input_error, stuck=levels_of(circuit, stuck))
+    figures = {"offset": 0.0, "bias": 0.0, "gain": math.inf} | dict(amplifiers or {})
+    if len(figures) > 3 or not all(value >= 0.0 for value in figures.values()) or not figures["gain"] > 0.0:
+        raise UsageError(f"{dict(amplifiers or {})!r} are no figures of amplifiers", "write such as offset=3m,gain=1e5")
+    if amplifiers and not groups_of(circuit):
+        raise UsageError(f"circuit {circuit.title!r} has no amplifiers", "leave their figures out")
+    box = Box(tolerance, supply, cold, hot, *shares, inputs=input_error, stuck=levels_of(circuit, stuck))
+    return replace(box, offset=figures["offset"], bias=figures["bias"], gain=figures["gain"])
 
 
 def levels_of(circuit: Circuit, words: Sequence[str | float]) -> tuple[float, ...]:

@@ -52,6 +52,15 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str | Non
     return found
 
 
+def _figures(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, float]:
+    found = {}
+    for word in (value or "").split(",") if value else ():
+        key, _, figure = word.partition("=")
+        key = key.strip().lower()
+        found[key] = Amount({"offset": "V", "bias": "A"}.get(key, "1")).convert(figure, parameter, context)
+    return found
+
+
 @click.command("certify")
 @click.argument("circuit", type=click.Path(path_type=Path))
 @sampled
@@ -68,6 +77,12 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--supply", metavar="T", default="0%", show_default=True, help="Of every constant source.")
 @click.option("--temperature", metavar="COLD:HOT", help="°C, such as 0:70.  [default: the circuit's own]")
 @click.option("--diodes", callback=_shares, metavar="is=T,n=T,rs=T", help="Of diodes' parameters, such as is=30%.")
+@click.option(
+    "--amplifiers",
+    callback=_figures,
+    metavar="offset=V,bias=A,gain=N",
+    help="The largest offset and input current of any, either sign, and the least gain, such as offset=3m.",
+)
 @click.option("--input-error", type=Amount("V"), default=0.0, help="Volts by which every input may be off.")
 @click.option(
     "--stuck",
@@ -91,6 +106,7 @@ def certify(
     supply: str,
     temperature: str | None,
     diodes: dict[str, float],
+    amplifiers: dict[str, float],
     input_error: float,
     stuck: tuple[str, ...],
     largest: bool,
@@ -129,7 +145,7 @@ def certify(
         given_range = Variation.parse(f"temperature={temperature}")
         cold, hot = given_range.coldest, given_range.hottest
     asked: dict[str, Any] = {"supply": spread.supply_error, "temperatures": (cold, hot), "diodes": diodes}
-    asked |= {"input_error": input_error, "stuck": stuck}
+    asked |= {"input_error": input_error, "stuck": stuck, "amplifiers": amplifiers}
     box = boxed(loaded, **asked)
     drives, labels = Samples(**given).needed(circuit, loaded)
     decides = not loaded.scaling.regresses
