@@ -11,8 +11,10 @@ from scipy.optimize import brentq
 
 from diodeq.api import bench_studies
 from diodeq.api.making import layered
+from diodeq.benches import calibrate, fitting, products
 from diodeq.benches.calibrate import joined, measured
-from diodeq.benches.model import moved, predicted, sensitivities
+from diodeq.benches.model import Slopes, moved, predicted, sensitivities
+from diodeq.benches.products import Products, Wiring
 from diodeq.circuit.one_ports import laws_of
 from diodeq.cli.main import main
 from diodeq.errors import InputError, NotRealizableError
@@ -95,6 +97,24 @@ def test_uncertainties_are_honest(circuit, found):
     assert {"drive_gains", "ends"} <= set(made.untold)
 
 
+def test_too_much_for_one_matrix_is_found_by_products(monkeypatch):
+    """As well as the readings are told apart from noise, and no better than is said."""
+    for module in (calibrate, fitting):
+        monkeypatch.setattr(module, "LARGEST", 20)
+    circuit, own = on_taps(layered((2, 1, 1))), described("iris", *HIDDEN)
+    made = bench_studies.calibrate(own, circuit, codes=2, check=True)
+    found, real = made.found, Imperfect(joined(own, circuit))
+    ohms, known = found.resistances
+    truth = 1.0 / real.conductances(found.own, 0.0)[circuit.mask]
+    assert np.sqrt(np.mean(((ohms / truth - 1.0) / known) ** 2)) < 3.0
+    assert np.median(known) < 0.05
+    before, after = made.check["own_taps"]
+    assert after < 0.1 * before
+    monkeypatch.setattr(products, "MEMORY", 1e3)
+    with pytest.raises(InputError, match="GB to calibrate; give fewer --codes"):
+        bench_studies.calibrate(own, circuit, codes=2)
+
+
 @pytest.mark.parametrize(("settling", "off"), [("settling.seconds=0", 1e-6), ("settling.seconds=1e-5", 2e-3)])
 def test_derivatives_of_readings_are_those_of_differences(settling, off, circuit):
     channels = joined(described("iris", *HIDDEN, settling), circuit)
@@ -104,12 +124,18 @@ def test_derivatives_of_readings_are_those_of_differences(settling, off, circuit
     codes = channels.taps.encode(circuit.conductances[circuit.mask])
     belief = replace(belief, taps=np.arange(20), codes=codes, values=belief.values | {"ohms": np.full(20, 30.0)})
     at = measured(Twin(channels.description, circuit), engine, belief, codes, 4, random)
-    _, found = sensitivities(engine, belief, at)
+    shown, found = sensitivities(engine, belief, at)
     assert set(found) == set(belief.values)
+    straight, some = Products(engine, belief, at, Wiring(belief), Slopes(belief)), random.standard_normal(shown.shape)
+    back, none = straight.of(some), {name: np.zeros(len(each)) for name, each in belief.values.items()}
+    np.testing.assert_array_equal(straight.shown, shown)
     for name, each in found.items():
         if not each.shape[2]:
             continue
         along = random.standard_normal(each.shape[2])
+        most = np.abs(each).max()
+        np.testing.assert_allclose(straight.by(none | {name: along}), each @ along, rtol=0, atol=1e-5 * most)
+        np.testing.assert_allclose(back[name], np.einsum("br,brn->n", some, each), rtol=0, atol=1e-5 * most)
         small = {"leaks": 1e-9, "ohms": 0.1}.get(name, 1e-5)
         up, down = (
             predicted(engine, moved(belief, {name: s * small * along}), at.taps, at.drives, at.pumps) for s in (1, -1)

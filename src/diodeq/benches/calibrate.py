@@ -1,25 +1,25 @@
 """Calibration: what a bench's channels, taps and diodes deviate by, from its own readings.
 
-Drives, pumps and taps are set at random, and the beliefs that explain the readings best are found by damped
-Gauss-Newton steps (Levenberg, Quart. Appl. Math. 2(2), 1944; Marquardt, J. SIAM 11(2), 1963). What a description says
-of its parts' tolerances is what is believed before; what no reading tells stays as it says.
+Drives, pumps and taps are set at random, and the beliefs that explain the readings best are looked for
+(``fitting.py``). What a description says of its parts' tolerances is what is believed before; what no reading tells
+stays as it says.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
-from diodeq.benches.model import Setting, Slopes, moved, predicted, sensitivities
+from diodeq.benches.fitting import LARGEST, Fit, Tell, fitted, missed_by
+from diodeq.benches.model import Setting
+from diodeq.benches.products import demand_products
 from diodeq.circuit import Circuit
-from diodeq.circuit.equations import EquationsPlan
 from diodeq.errors import InputError
 from diodeq.simulators.base import Simulator
 from diodeq.simulators.bench.belief import Belief, spreads
@@ -28,19 +28,14 @@ from diodeq.simulators.bench.channels import Channels
 from diodeq.simulators.bench.description import Description
 
 Floats = NDArray[np.float64]
-Tell = Callable[[int, int, str], None]
 ROWS = 64
 """Rows of readings with the same taps"""
 REPEATS = 64
 """Readings of the same that say how noisy they are"""
 OWN = 0.4
 """The part of the settings in which a tap is where the circuit wants it"""
-READINGS = 64
-"""Numbers that are read for each that is sought, at least"""
-LARGEST = 4000
-"""Quantities that are sought together, at most"""
-STEPS, DONE = 30, 1e-2
-"""Steps at most, and the part of what was not known that the last one may move anything by"""
+READINGS, FEWER = 64, 16
+"""Numbers that are read for each that is sought, at least; fewer where these are too many for one matrix"""
 TOLD = 0.5
 """What a reading has to leave of how little was known, for a quantity to count as found"""
 INSIDE = 0.9
@@ -51,20 +46,43 @@ SHARES = (1.0, 1.0, 0.3)
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What was found: the ``belief``, and standard deviations of each quantity before (``spread``) and after
-    (``left``), by the names of ``Calibrated``; ``noise`` float64[n_reads] volts of a reading; root mean squares of what
-    the readings missed in volts, before and after; ``excess``: by how much what is still missed is larger than noise.
+    """What was found (``fit``), beside the standard deviations of each quantity before (``spread``), by the names of
+    ``Calibrated``; ``noise`` float64[n_reads] volts of a reading; ``own`` int64[n_taps] the codes at which the circuit
+    has its taps.
     """
 
-    belief: Belief
+    fit: Fit
     spread: dict[str, Floats]
-    left: dict[str, Floats]
     noise: Floats
-    missed: tuple[float, float]
-    excess: float
+    own: Ints
     readings: int
     seconds: float
-    steps: int
+
+    @property
+    def belief(self) -> Belief:
+        """What is believed now."""
+        return self.fit.belief
+
+    @property
+    def left(self) -> dict[str, Floats]:
+        """Standard deviations of each quantity afterwards, by the names of ``Calibrated``."""
+        return self.fit.left
+
+    @property
+    def missed(self) -> tuple[float, float]:
+        """Root mean squares of what the readings missed in volts, before and after."""
+        return self.fit.missed
+
+    @property
+    def excess(self) -> float:
+        """By how much what is still missed is larger than noise."""
+        return self.fit.excess
+
+    @property
+    def resistances(self) -> tuple[Floats, Floats]:
+        """Ohms of every tap where the circuit has it, and their relative standard deviations."""
+        ohms = self.belief.ohms(self.own)
+        return ohms, self.fit.ohms / ohms
 
     @property
     def description(self) -> Description:
@@ -91,16 +109,18 @@ class Calibration:
             for name in self.spread
             if np.any(self.spread[name])
         }
+        ohms, known = self.resistances
         return {
             "bench": self.belief.channels.description.name,
             "readings": self.readings,
             "seconds": self.seconds,
-            "steps": self.steps,
+            "steps": self.fit.steps,
             "noise_volts": self.noise.tolist(),
             "missed_volts_before": self.missed[0],
             "missed_volts_after": self.missed[1],
             "excess": self.excess,
             "not_determined": self.untold,
+            "resistances": {"ohms": ohms.tolist(), "relative_error": known.tolist()},
             "found": found,
         }
 
@@ -129,12 +149,10 @@ def calibrate(
     start, chosen = _begun(channels, codes, random)
     spread = spreads(channels) | {"ohms": _nonlinear(channels, len(start.codes))}
     sought = sum(int(np.count_nonzero(each)) for each in spread.values())
+    enough = READINGS if sought <= LARGEST else FEWER
+    count = max(codes, math.ceil(enough * sought / (ROWS * counts["reads"])))
     if sought > LARGEST:
-        raise InputError(
-            f"{sought} quantities of circuit {circuit.title!r} are to be found, and {LARGEST} can be together",
-            "give fewer --codes, or calibrate a smaller circuit",
-        )
-    count = max(codes, math.ceil(READINGS * sought / (ROWS * counts["reads"])))
+        demand_products(start, ROWS * count)
     settings = []
     own = channels.taps.encode(circuit.conductances[circuit.mask])
     try:
@@ -147,10 +165,8 @@ def calibrate(
         tell(count, count, "reading")
     finally:
         body.rest()
-    found = _fitted(engine, start, settings, spread, noise, tell)
-    belief, left, missed, excess, steps = found
-    readings = REPEATS + count * ROWS
-    return Calibration(belief, spread, left, noise, missed, excess, readings, time.perf_counter() - began, steps)
+    fit = fitted(engine, start, settings, spread, noise, own, tell)
+    return Calibration(fit, spread, noise, own, REPEATS + count * ROWS, time.perf_counter() - began)
 
 
 def measured(
@@ -188,7 +204,7 @@ def checked(
         settings = [measured(body, engine, beliefs[-1], each, ROWS, random) for each in taps]
     finally:
         body.rest()
-    return [_rms(engine, belief, settings) for belief in beliefs]
+    return [missed_by(engine, belief, settings) for belief in beliefs]
 
 
 def _begun(channels: Channels, codes: int, random: np.random.Generator) -> tuple[Belief, Ints]:
@@ -196,10 +212,13 @@ def _begun(channels: Channels, codes: int, random: np.random.Generator) -> tuple
     circuit, table = channels.circuit, channels.taps
     own = table.encode(circuit.conductances[circuit.mask])
     low, high = table.ends
-    levels = np.geomspace(low, high, codes - 1) if codes > 2 else np.array([math.sqrt(low * high)])
+    if codes > 2:  # closer where resistances are small: a part of their own is what taps are known to
+        levels = 1.0 / (1.0 / high + (1.0 / low - 1.0 / high) * np.linspace(0.0, 1.0, codes - 1) ** 2)
+    else:
+        levels = np.array([math.sqrt(low * high)])
     among = [
         table.encode(level * np.exp(0.1 * random.standard_normal(len(own))).clip(0.9, 1.1))
-        for level in _within(levels, low, high)
+        for level in np.clip(levels, 1.1 * low, 0.9 * high)
     ]
     chosen = np.column_stack([own, *among])
     belief = Belief.of(channels, None)
@@ -208,10 +227,6 @@ def _begun(channels: Channels, codes: int, random: np.random.Generator) -> tuple
         values = belief.values | {"ohms": np.zeros(len(pairs))}
         belief = replace(belief, taps=pairs[:, 0], codes=pairs[:, 1], values=values)
     return belief, chosen
-
-
-def _within(levels: Floats, low: float, high: float) -> Floats:
-    return np.clip(levels, 1.1 * low, 0.9 * high)
 
 
 def _nonlinear(channels: Channels, count: int) -> Floats:
@@ -227,77 +242,6 @@ def _noise(body: Body, channels: Channels, taps: Ints) -> Floats:
     codes = body.read(np.zeros((REPEATS, counts["drives"]), np.int64), none)
     rounding = step / math.sqrt(12.0)
     return np.asarray(np.maximum(np.std(codes * step, axis=0, ddof=1), max(rounding, 1e-9)))
-
-
-def _fitted(
-    engine: Simulator,
-    belief: Belief,
-    settings: Sequence[Setting],
-    spread: dict[str, Floats],
-    noise: Floats,
-    tell: Tell,
-) -> tuple[Belief, dict[str, Floats], tuple[float, float], float, int]:
-    """The most probable belief, what it leaves open, what it misses before and after, by how much that is more than
-    noise, and in how many steps."""
-    names, scale, loose = list(spread), np.concatenate(list(spread.values())), np.concatenate(list(spread.values())) > 0
-    ends = np.cumsum([len(each) for each in spread.values()])[:-1]
-    damping, before, steps = 1e-3, _rms(engine, belief, settings), 0
-    cost, normal, slope, count = _assembled(engine, belief, settings, spread, noise)
-    for steps in range(1, STEPS + 1):
-        tell(steps, STEPS, "fitting")
-        damped = normal + damping * np.diag(np.diag(normal))
-        step = np.zeros(len(scale))
-        step[loose] = linalg.solve(damped, -slope, assume_a="pos") * scale[loose]
-        trial = moved(belief, dict(zip(names, np.split(step, ends), strict=True)))
-        found = _assembled(engine, trial, settings, spread, noise)
-        if found[0] <= cost:
-            belief, (cost, normal, slope, count) = trial, found
-            damping *= 0.1
-            if np.abs(step[loose] / scale[loose]).max(initial=0.0) < DONE:
-                break
-        else:
-            damping = min(10.0 * damping, 1e6)
-    excess = math.sqrt(max(1.0, 2.0 * cost / max(count, 1)))
-    covariance = linalg.inv(_sharpened(normal, excess))
-    open_ = np.zeros(len(scale))
-    open_[loose] = np.sqrt(np.diag(covariance)) * scale[loose]
-    left = dict(zip(names, np.split(open_, ends), strict=True))
-    return belief, left, (before, _rms(engine, belief, settings)), excess, steps
-
-
-def _sharpened(normal: Floats, excess: float) -> Floats:
-    """The information of readings that are noisier than thought, and of what was believed before."""
-    one = np.eye(len(normal))
-    return (normal - one) / excess**2 + one
-
-
-def _assembled(
-    engine: Simulator, belief: Belief, settings: Sequence[Setting], spread: dict[str, Floats], noise: Floats
-) -> tuple[float, Floats, Floats, int]:
-    """Half the sum of squares, its second and first derivatives by all that may deviate, in units of how much each may,
-    and the number of readings that count."""
-    scale = np.concatenate(list(spread.values()))
-    loose = scale > 0
-    value = np.concatenate([belief.values[name] for name in spread])[loose] / scale[loose]
-    normal, slope, cost, count = np.eye(len(value)), value.copy(), 0.5 * float(value @ value), 0
-    slopes, plan = Slopes(belief), EquationsPlan.of(belief.board)
-    for each in settings:
-        shown, by = sensitivities(engine, belief, each, slopes, plan)
-        jacobian = np.concatenate([by[name] for name in spread], axis=2)[:, :, loose] * scale[loose]
-        jacobian = (jacobian / noise[:, None])[each.counts]
-        missed = ((shown - each.volts) / noise)[each.counts]
-        normal += jacobian.T @ jacobian
-        slope += jacobian.T @ missed
-        cost += 0.5 * float(missed @ missed)
-        count += len(missed)
-    return cost, normal, slope, count
-
-
-def _rms(engine: Simulator, belief: Belief, settings: Sequence[Setting]) -> float:
-    missed = [
-        (predicted(engine, belief, each.taps, each.drives, each.pumps) - each.volts)[each.counts] for each in settings
-    ]
-    return float(np.sqrt(np.mean(np.concatenate(missed) ** 2)))
 
 
 def joined(description: Description, circuit: Circuit) -> Channels:

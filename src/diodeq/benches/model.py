@@ -36,7 +36,7 @@ class Setting:
 
 def predicted(engine: Simulator, belief: Belief, taps: Ints, drives: Ints, pumps: Ints) -> Floats:
     """What the channels should show, volts [B, n_reads]."""
-    point, early = _settled(engine, belief, taps, drives, pumps)
+    point, early = settled(engine, belief, taps, drives, pumps)
     volts = point.node_voltages[:, belief.channels.read]
     if early:
         volts = volts[:-1] + (volts[-1] - volts[:-1]) * unsettled(point, belief.channels)[0][:-1]
@@ -53,7 +53,7 @@ def sensitivities(
     ``slopes`` of the belief and the ``plan`` of its board's equations are made where they are not given.
     """
     channels = belief.channels
-    point, early = _settled(engine, belief, at.taps, at.drives, at.pumps)
+    point, early = settled(engine, belief, at.taps, at.drives, at.pumps)
     board, volts = point.circuit, point.node_voltages
     plan = plan or EquationsPlan.of(board)
     ports, ends = plan.ports.toarray(), board.resistors.terminals
@@ -62,7 +62,7 @@ def sensitivities(
     )
     inverse = np.linalg.inv(whole)[:, channels.read - 1, :]
     by_siemens = -_across(inverse, ends) * _branch(volts, ends)
-    drives, pumps = _begun(early, at.drives, at.pumps)
+    drives, pumps = begun(early, at.drives, at.pumps)
     found = _of_channels(belief, drives, pumps, inverse @ plan.drives.toarray())
     if len(board.diodes):
         through = -np.einsum("brn,dn->brd", inverse, ports)
@@ -87,16 +87,16 @@ def sensitivities(
     return belief.shown(read), found
 
 
-def _settled(engine: Simulator, belief: Belief, taps: Ints, drives: Ints, pumps: Ints) -> tuple[OperatingPoint, bool]:
+def settled(engine: Simulator, belief: Belief, taps: Ints, drives: Ints, pumps: Ints) -> tuple[OperatingPoint, bool]:
     """Where the board settles, and whether it is read before: then the state at rest, from where each row begins, is
     one row more."""
     early = belief.channels.description.settling.seconds > 0.0
-    drives, pumps = _begun(early, drives, pumps)
+    drives, pumps = begun(early, drives, pumps)
     board = belief.board.with_conductances(belief.conductances(taps))
     return engine.operate(board, np.hstack([belief.sources(drives), belief.pumped(pumps)])), early
 
 
-def _begun(early: bool, *codes: Ints) -> tuple[Ints, ...]:
+def begun(early: bool, *codes: Ints) -> tuple[Ints, ...]:
     return tuple(np.vstack([each, np.zeros((int(early), each.shape[1]), np.int64)]) for each in codes)
 
 

@@ -93,6 +93,13 @@ def _words(made: CheckedCalibration, out: Path) -> Iterator[str]:
             values = (float(np.sqrt(np.mean(each**2))) for each in (spread[loose], own, left))
             said = [quantity(each, unit) if unit else f"{100 * each:.2g} %" for each in values]
             yield f"  {called} ({len(own)}): expected ± {said[0]}, found {said[1]} rms, known to ± {said[2]}"
+    ohms, known = found.resistances
+    if len(ohms):
+        rms, worst = 100.0 * float(np.sqrt(np.mean(known**2))), 100.0 * float(known.max())
+        yield (
+            f"  resistances of the circuit ({len(ohms)}): {quantity(float(ohms.min()), 'Ω')} to"
+            f" {quantity(float(ohms.max()), 'Ω')}, known to ± {rms:.2g} %, at worst {worst:.2g} %"
+        )
     if found.untold:
         names = {name: called for name, called, _ in _SORTS}
         parts = [f"{names[each]} ({n} of {np.count_nonzero(found.spread[each])})" for each, n in found.untold.items()]

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any
 
+from diodeq.errors import DiodeqError
 from diodeq.simulators.bench.body import Body
 from diodeq.simulators.bench.links.spans import Ints, Spans
 
@@ -20,7 +21,7 @@ DONE = b"done\n"
 
 
 class Guarded:
-    """``body``, opened by ``[link]``, which goes to rest when this process ends without ``close``."""
+    """``body``, opened by ``[link]``, which goes to rest when this process ends without ``close``, or lost its link."""
 
     def __init__(self, body: Body, link: Mapping[str, Any], spans: Spans) -> None:
         self._body = body
@@ -61,12 +62,20 @@ class Guarded:
         self._body.rest()
 
     def close(self) -> None:
-        """At rest, the link released, and the guard sent away."""
+        """At rest, the link released, and the guard sent away; where the bench cannot be put to rest the guard stays
+        for a while and tries."""
+        try:
+            self._body.rest()
+            resting = True
+        except DiodeqError:
+            resting = False
         self._body.close()
-        self._tell(DONE)
+        if resting:
+            self._tell(DONE)
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._process.wait()
+        if resting:
+            self._process.wait()
 
     def _tell(self, line: bytes) -> None:
         assert self._process.stdin is not None

@@ -112,10 +112,9 @@ class Server:
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             listener = socket.create_server((host, port), family=family)
-        except OSError as error:
-            raise InputError(
-                f"{host}:{port} cannot be listened on: {error.strerror or error}", "choose another address"
-            ) from None
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{host}:{port} cannot be listened on: {reason}", "choose another address") from None
         listener.setblocking(False)
         self._opened.append(listener.close)
         self.where = f"{host}:{listener.getsockname()[1]}"

@@ -107,7 +107,7 @@ class TcpLink:
         try:
             self._socket = socket.create_connection((host, port), patience)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a name that is none is the latter
             raise BenchLostError(f"the bench at {self.where} cannot be reached: {_reason(error)}", _CHECK) from None
 
     def write(self, line: bytes) -> None:
