@@ -14,7 +14,7 @@ from diodeq.api.making import layered
 from diodeq.benches import calibrate, fitting, products
 from diodeq.benches.calibrate import joined, measured
 from diodeq.benches.model import Slopes, moved, predicted, sensitivities
-from diodeq.benches.products import Products, Wiring
+from diodeq.benches.products import BoardWiring, Products
 from diodeq.circuit.one_ports import laws_of
 from diodeq.cli.main import main
 from diodeq.errors import InputError, NotRealizableError
@@ -126,7 +126,10 @@ def test_derivatives_of_readings_are_those_of_differences(settling, off, circuit
     at = measured(Twin(channels.description, circuit), engine, belief, codes, 4, random)
     shown, found = sensitivities(engine, belief, at)
     assert set(found) == set(belief.values)
-    straight, some = Products(engine, belief, at, Wiring(belief), Slopes(belief)), random.standard_normal(shown.shape)
+    straight, some = (
+        Products(engine, belief, at, BoardWiring(belief), Slopes(belief)),
+        random.standard_normal(shown.shape),
+    )
     back, none = straight.of(some), {name: np.zeros(len(each)) for name, each in belief.values.items()}
     np.testing.assert_array_equal(straight.shown, shown)
     for name, each in found.items():

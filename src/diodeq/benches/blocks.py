@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from diodeq.benches.model import Setting
-from diodeq.benches.products import Products, Wiring
+from diodeq.benches.products import BoardWiring, Products
 from diodeq.simulators.bench.belief import Belief
 
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
-class _Group:
+class _NodeTaps:
     """Taps at one node: ``quantities`` are theirs in the vector of all, ``local`` where tracks, ends and single taps
     [3, n_entries] are among these (-1: not sought), each of a tap of ``taps`` and a code (-1: any)."""
 
@@ -36,7 +36,7 @@ class _Group:
     singles: Index
 
 
-class Blocks:
+class NodeBlocks:
     """The second derivatives of ``settings`` by the quantities of the taps at each node, as factors.
 
     ``places`` has where each of tracks, ends and ohms is in the vector of all that is sought (-1: it is not), ``scale``
@@ -46,7 +46,7 @@ class Blocks:
     def __init__(
         self,
         belief: Belief,
-        wiring: Wiring,
+        wiring: BoardWiring,
         pieces: Sequence[Products],
         settings: Sequence[Setting],
         noise: Floats,
@@ -80,7 +80,7 @@ class Blocks:
         return found
 
 
-def _groups(belief: Belief, wiring: Wiring, places: dict[str, Index]) -> list[_Group]:
+def _groups(belief: Belief, wiring: BoardWiring, places: dict[str, Index]) -> list[_NodeTaps]:
     place = np.full(wiring.nodes, -1)
     place[wiring.free] = np.arange(len(wiring.free))
     mask = belief.channels.circuit.mask
@@ -100,15 +100,15 @@ def _groups(belief: Belief, wiring: Wiring, places: dict[str, Index]) -> list[_G
         of_singles = np.full(len(belief.taps), -1)
         of_singles[singles] = local[each[2]] if len(quantities) else -1
         if len(quantities):
-            found.append(_Group(owner, single, taps, quantities, local[each[0]], local[each[1]], of_singles))
+            found.append(_NodeTaps(owner, single, taps, quantities, local[each[0]], local[each[1]], of_singles))
     return found
 
 
 def _add(
     matrix: Floats,
-    group: _Group,
+    group: _NodeTaps,
     belief: Belief,
-    wiring: Wiring,
+    wiring: BoardWiring,
     piece: Products,
     at: Setting,
     weights: Floats,

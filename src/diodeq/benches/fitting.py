@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.sparse.linalg import LinearOperator, lsmr
 
-from diodeq.benches.blocks import Blocks
+from diodeq.benches.blocks import NodeBlocks
 from diodeq.benches.model import Setting, Slopes, moved, predicted, sensitivities
-from diodeq.benches.products import Products, Wiring
+from diodeq.benches.products import BoardWiring, Products
 from diodeq.circuit.equations import EquationsPlan
 from diodeq.simulators.base import Simulator
 from diodeq.simulators.bench.belief import Belief
@@ -190,10 +190,10 @@ class _Straight:
         settings: Sequence[Setting],
         sought: _Sought,
         noise: Floats,
-        blocks: Blocks | None = None,
+        blocks: NodeBlocks | None = None,
     ) -> None:
         self._sought, self._settings, self._noise = sought, settings, noise
-        wiring, slopes = Wiring(belief), Slopes(belief)
+        wiring, slopes = BoardWiring(belief), Slopes(belief)
         self._pieces = [Products(engine, belief, each, wiring, slopes) for each in settings]
         pairs = list(zip(self._pieces, settings, strict=True))
         self.missed = np.concatenate([((one.shown - at.volts) / noise)[at.counts] for one, at in pairs])
@@ -202,7 +202,7 @@ class _Straight:
         if blocks is None:
             signs = np.random.default_rng(0).choice([-1.0, 1.0], (DRAWS, len(self.missed)))
             steep = np.mean([self._of(each) ** 2 for each in signs], axis=0)
-            blocks = Blocks(belief, wiring, self._pieces, settings, noise, sought.places, sought.spread, steep)
+            blocks = NodeBlocks(belief, wiring, self._pieces, settings, noise, sought.places, sought.spread, steep)
         self.blocks = blocks
 
     def solved(self, missed: Floats, value: Floats, rounds: int = ROUNDS, near: float = NEAR) -> Floats:

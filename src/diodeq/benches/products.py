@@ -30,7 +30,7 @@ MEMORY = 8e9
 
 def demand_products(belief: Belief, rows: int) -> None:
     """Raises ``InputError`` where products of a board cannot be had, or of so many rows take too much memory."""
-    wiring = Wiring(belief)
+    wiring = BoardWiring(belief)
     size = 4 * rows * len(belief.channels.read) * len(wiring.free)
     if size > MEMORY:
         raise InputError(
@@ -39,7 +39,7 @@ def demand_products(belief: Belief, rows: int) -> None:
         )
 
 
-class Wiring:
+class BoardWiring:
     """What all settings of a board have in common: where its parts are."""
 
     def __init__(self, belief: Belief) -> None:
@@ -90,7 +90,7 @@ class Products:
     float32[B, n_reads, n_free] what a current into a free node changes, of the state at rest too where that counts.
     """
 
-    def __init__(self, engine: Simulator, belief: Belief, at: Setting, wiring: Wiring, slopes: Slopes) -> None:
+    def __init__(self, engine: Simulator, belief: Belief, at: Setting, wiring: BoardWiring, slopes: Slopes) -> None:
         self._belief, self._at, self._wiring = belief, at, wiring
         channels, values = belief.channels, belief.values
         point, early = settled(engine, belief, at.taps, at.drives, at.pumps)
