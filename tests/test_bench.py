@@ -20,6 +20,7 @@ from diodeq.learning.initial import fresh, technology_of
 from diodeq.learning.objective import bind
 from diodeq.learning.recipes import asked, recipe_for
 from diodeq.learning.rules import named, written
+from diodeq.learning.solves import cost, settled
 from diodeq.simulators import conductance_range, create
 from diodeq.simulators.bench import BenchSimulator, Twin, changed, described, load, shipped
 from diodeq.simulators.bench.channels import Channels
@@ -351,6 +352,18 @@ def test_rules_are_compared_while_a_bench_gets_worse(tmp_path, monkeypatch, caps
     ):
         assert main(["compare", "iris", "--budget", "300", "--out", "other", *words]) == 2
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::diodeq.errors.InexactRuleWarning")
+@pytest.mark.parametrize(
+    ("rule", "expected"), [("hardware-linearization", 3), ("perturbation", 2), ("equilibrium-propagation", 3)]
+)
+def test_a_gradient_costs_what_is_read_for_it(learning, rule, expected):
+    circuit, drives, loss = learning
+    bench = create(f"{BENCH}:ideal")
+    assert cost(named(rule), circuit, settled(bench, circuit)) == expected
+    named(rule)(bench, circuit, drives, loss)
+    assert bench.readings == expected * len(drives)
 
 
 def test_centered_clamps_leave_nothing_of_an_offset(learning):

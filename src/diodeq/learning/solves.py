@@ -19,7 +19,7 @@ def settled(simulator: Simulator, circuit: Circuit) -> tuple[int, int]:
 def cost(rule: Rule, circuit: Circuit, each: tuple[int, int] = (1, 1)) -> int:
     """How often a sample settles for one gradient, where it is operated and linearized so often at ``each``."""
     operated, linearized = each
-    if each != (1, 1) and rule.finds_others:  # it linearizes
+    if each != (1, 1) and getattr(rule, "linearizes", False):
         return operated + linearized * int(getattr(rule, "repeats", 1))
     return operated * rule.cost(circuit)
 

@@ -32,6 +32,7 @@ class FrozenSwitch:
 
     name: ClassVar[str] = "frozen-switch"
     finds_others: ClassVar[bool] = True
+    linearizes: ClassVar[bool] = True
 
     def __call__(
         self, simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss, /, *, also: Sequence[str] = ()

@@ -78,6 +78,7 @@ class HardwareLinearization:
     lock_in: float = 0.0
     name: ClassVar[str] = "hardware-linearization"
     finds_others: ClassVar[bool] = True
+    linearizes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "amplitude", Amperes(self.amplitude))
