@@ -230,6 +230,8 @@ def epoch(folder: str, options: argparse.Namespace, name: str, engine: str) -> d
 
     data = load(f"idx:{folder}", 0)
     usual = RECIPES["idx"]
+    if options.no_power:
+        usual = replace(usual, power=0.0)
     widths = tuple(int(part) for part in name.split("-"))
     recipe = replace(
         usual, hidden=widths[1:-1], epochs=min(options.rounds, 2), batch_size=options.batch or usual.batch_size
@@ -403,6 +405,7 @@ def main() -> None:
     parser.add_argument("--largest", action="store_true", help="wave alone, up to ten million resistors")
     parser.add_argument("--gpu", action="store_true", help="wide circuits on a GPU (needs PyTorch with CUDA)")
     parser.add_argument("--epoch", metavar="FOLDER", help="one training epoch on the data set in FOLDER")
+    parser.add_argument("--no-power", action="store_true", help="for --epoch: no watts in the loss")
     parser.add_argument("--engines", nargs="+", help=f"for --epoch and the table; default ngspice {' '.join(WAVES)}")
     parser.add_argument("--latency", action="store_true", help="one sample alone")
     parser.add_argument("--start", action="store_true", help="what a process waits for compiled kernels")
