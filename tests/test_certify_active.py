@@ -1,5 +1,6 @@
 """Certificates of circuits with buffers, transformers, gyrators and amplifiers: no board is outside."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from diodeq.analysis.summed import Frame, units_within
 from diodeq.analysis.summing import Summing
 from diodeq.api.certificates import boxed
 from diodeq.circuit.amplifiers import groups_of, inside
+from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.errors import UsageError
 from diodeq.network import Network, Stage
@@ -259,3 +261,20 @@ def test_figures_that_amplifiers_or_circuits_do_not_have_are_refused():
     with pytest.raises(UsageError, match="has no amplifiers"):
         boxed(made("buffers"), amplifiers={"offset": 1e-3})
     assert boxed(circuit, amplifiers={"offset": 1e-3}).of_amplifiers
+
+
+def test_the_command_knows_figures_of_amplifiers(tmp_path, capsys):
+    circuit = made("amplifiers in a loop")
+    circuit.save(tmp_path / "c.npz")
+    (tmp_path / "x.csv").write_text("0.5,-0.2\n")
+    command = ["certify", str(tmp_path / "c.npz"), "--inputs", str(tmp_path / "x.csv"), "--simulator", "wave"]
+    command += ["--tolerance", "0.1%", "--json"]
+    bounds = []
+    for more in ([], ["--amplifiers", "offset=10m,bias=1n,gain=20k"]):
+        assert main([*command, *more]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["tolerances"][0]["bounded_by"] == {"units": 1}
+        bounds.append(found["largest_bound_volts"])
+    assert bounds[1] > bounds[0] + 0.01
+    assert main([*command, "--amplifiers", "slew=3"]) == 2
+    assert "no figures of amplifiers" in capsys.readouterr().err
