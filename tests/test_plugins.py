@@ -19,6 +19,7 @@ from diodeq.learning.rules import RULES, described, named
 from diodeq.netlist.dialects import DIALECTS
 from diodeq.plugins import GROUPS
 from diodeq.simulators import ENGINES, create
+from diodeq.simulators.base import Counting, Dynamic, Monitored
 
 EXTENSION = Path(__file__).parent / "extension"
 REGISTRIES = (ENGINES, RULES, DIALECTS, catalogue.ADDED, datasets.ADDED)
@@ -189,6 +190,25 @@ def test_an_engine_that_answers_nothing_is_named(tmp_path, monkeypatch, capsys, 
     said = capsys.readouterr()
     assert "the engine mine of package0 failed" in said.err
     assert json.loads(said.out)["engines"]["mine"]["works"] is False
+    sys.modules.pop("package0_module", None)
+
+
+BENCH = """
+from diodeq.simulators import create
+from diodeq.simulators.base import Counting, Dynamic, Monitored
+def engine(*options, workers, time_limit): return create("bench:iris")
+"""
+
+
+def test_an_engine_of_a_package_is_all_that_it_is(tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, {"diodeq.engines": {"mine": "package0_module:engine"}}, BENCH)
+    with create("mine") as engine, create("bench:iris") as own:
+        for protocol in (Counting, Dynamic, Monitored):
+            assert isinstance(engine, protocol) == isinstance(own, protocol)
+        assert "readings" in dir(type(engine))  # where protocols look since Python 3.12
+        engine.readings = 7
+        assert engine._made.readings == 7
+        assert isinstance(create("wave"), Dynamic)
     sys.modules.pop("package0_module", None)
 
 

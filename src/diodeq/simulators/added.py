@@ -20,6 +20,13 @@ class AddedSimulator:
         InputError: it fails, or its answer is none, naming ``what``.
     """
 
+    name = ""
+
+    def __new__(cls, made: Simulator, what: str, name: str) -> Self:
+        """One of a class that has what ``made`` has: that is where protocols look since Python 3.12."""
+        more = {each: _passed_on(each) for each in dir(made) if not each.startswith("_") and not hasattr(cls, each)}
+        return object.__new__(type(cls.__name__, (cls,), more))
+
     def __init__(self, made: Simulator, what: str, name: str) -> None:
         self._made, self._what = made, what
         self.name = getattr(made, "name", name)
@@ -57,13 +64,13 @@ class AddedSimulator:
         with trusted(self._what):
             self._made.__exit__(*exc)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # what is asked before there is anything inside, when it is copied
-            raise AttributeError(name)
-        return getattr(self._made, name)
-
     def _demand(self, method: str, answer: object, wanted: type[Any], shape: tuple[int, ...]) -> None:
         if not isinstance(answer, wanted):
             raise TypeError(f"{method} answers {type(answer).__name__} and no {wanted.__name__}")
         if np.shape(answer.node_voltages) != shape:
             raise ValueError(f"{method} has node voltages {np.shape(answer.node_voltages)}, not {shape}")
+
+
+def _passed_on(name: str) -> property:
+    """An attribute that is read and set on what is inside."""
+    return property(lambda self: getattr(self._made, name), lambda self, value: setattr(self._made, name, value))
