@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from contextlib import suppress
 
@@ -211,3 +212,21 @@ def test_a_bench_that_goes_away_is_one_sentence(how):
 def test_a_port_that_answers_with_something_else_is_no_bench():
     with served("scpi") as (server, _, _), pytest.raises(SimulatorMissingError, match="does not answer hello"):
         opened({"kind": "tcp", "address": server.where, "patience": 0.1}, SPANS)
+
+
+@pytest.mark.parametrize("way", ["tcp", "scpi"])
+def test_an_answer_that_does_not_end_is_one_sentence(way):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def shout():
+            with suppress(OSError), listener.accept()[0] as other:
+                while True:
+                    other.sendall(b"x" * (1 << 16))
+
+        thread = threading.Thread(target=shout)
+        thread.start()
+        port = listener.getsockname()[1]
+        entries = {"tcp": {"address": f"127.0.0.1:{port}"}, "scpi": {"resource": f"TCPIP::127.0.0.1::{port}::SOCKET"}}
+        with pytest.raises(SimulatorMissingError, match=r"does not (end|answer)"):
+            opened({"kind": way, "patience": 0.1, **entries[way]}, SPANS)
+        thread.join()

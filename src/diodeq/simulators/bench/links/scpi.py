@@ -25,6 +25,8 @@ NOTHING = 9.9e37
 """What SCPI has for no number, and all beyond."""
 ERRORS = 32
 """Errors that an instrument keeps, at most."""
+CHUNK, LONGEST, SLOW = 64, 1 << 20, 4.0
+"""Bytes that are asked for at a time, bytes of an answer at most, and how often one may take as long as it should"""
 FINE = re.compile(r"\s*[+-]?0\b")
 _PLACE = re.compile(r"\{(code|value|channel|codes|values|list)(?::(\.[0-9]{1,2}[efg]))?\}")
 _EACH = re.compile(r"\{(?:code|value|channel)\b")
@@ -123,7 +125,7 @@ class ScpiBody:
         identity: str | None = None,
     ) -> None:
         self._spans, self._groups = spans, groups
-        self._settle, self._error, self._rest = settle, error, tuple(rest)
+        self._settle, self._error, self._rest, self._patience = settle, error, tuple(rest), patience
         self._main, self._held = resource, False
         self._opened: dict[str, Any] = {}
         self._set: Ints | None = None
@@ -294,8 +296,24 @@ class ScpiBody:
         self._tried(name, lambda: self._opened[name].write(command))
 
     def _query(self, name: str, command: str) -> str:
-        found: str = self._tried(name, lambda: self._opened[name].query(command))
+        self._write(name, command)
+        found: str = self._tried(name, lambda: self._answer(self._opened[name]))
         return found
+
+    def _answer(self, instrument: Any) -> str:
+        """A line; pyvisa's own reading takes one without end, however long and however slow."""
+        from pyvisa.constants import StatusCode
+
+        found, end, more = b"", time.monotonic() + SLOW * self._patience, StatusCode.success_max_count_read
+        with instrument.ignore_warning(more, StatusCode.success_device_not_present):
+            while more == StatusCode.success_max_count_read:
+                if len(found) > LONGEST or time.monotonic() > end:
+                    raise ValueError("its answer does not end")
+                came, more = instrument.visalib.read(instrument.session, CHUNK)
+                found += bytes(came)
+        if not found.endswith(b"\n"):
+            raise ValueError("its answer is cut off")
+        return found.decode("ascii").rstrip("\r\n")
 
     def _tried(self, name: str, do: Callable[[], Any]) -> Any:
         from pyvisa.errors import Error
