@@ -154,6 +154,7 @@ def test_chips_that_are_absent_are_said_and_drives_are_dropped(built):
 def test_the_guide_describes_the_firmware():
     guide = (Path(diodeq.__file__).parent / "guide" / "instruments.md").read_text()
     text = re.findall(r"^```toml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)[-1]
-    at = Channels(diodeq.layered((4, 3, 2)), read(text.encode(), "guide"), np.arange(0), np.arange(0)).spans
+    none = np.arange(0)
+    at = Channels(diodeq.layered((4, 3, 2)), read(text.encode(), "guide"), none, none, none).spans
     for ours, theirs in zip(at.every(), SPANS.every(), strict=True):
         assert theirs == SPANS.holds or (ours.low, ours.high, ours.rest) == (theirs.low, theirs.high, theirs.rest)
