@@ -115,14 +115,54 @@ def test_too_much_for_one_matrix_is_found_by_products(monkeypatch):
         bench_studies.calibrate(own, circuit, codes=2)
 
 
-@pytest.mark.parametrize(("settling", "off"), [("settling.seconds=0", 1e-6), ("settling.seconds=1e-5", 2e-3)])
-def test_derivatives_of_readings_are_those_of_differences(settling, off, circuit):
+def test_what_a_resistance_hangs_on_and_how_well_it_is_known(monkeypatch):
+    """Its derivatives by all that is sought are those of differences. By the matrix and by products it is known as
+    well, where readings are three times as noisy as thought; what was believed before stays as good as it was."""
+    circuit = on_taps(layered((2, 1, 1)))
+    own = described("iris", "ideal", "taps.tolerance=1e-4", "taps.nonlinearity=2", "reads.noise=1e-3")
+    channels = joined(own, circuit)
+    belief, own = Belief.of(channels), channels.taps.encode(circuit.conductances[circuit.mask])
+    numbers, random = np.arange(len(own)), np.random.default_rng(2)
+    belief = replace(belief, taps=numbers, codes=own, values=belief.values | {"ohms": np.full(len(own), 30.0)})
+    for tap in (0, 7):
+        for name, each in fitting._one(belief, own, tap).items():
+            for place in {0, tap} & set(range(len(each))):
+                step = 1e-3 * (np.arange(len(each)) == place)
+                up, down = (moved(belief, {name: sign * step}).ohms(own)[tap] for sign in (1, -1))
+                assert each[place] == pytest.approx((up - down) / 2e-3, rel=1e-6, abs=1e-6)
+    engine, twin = WaveSimulator(workers=1), Twin(channels.description, circuit)
+    belief = replace(belief, values=belief.values | {"ohms": np.zeros(len(own))})
+    settings = []
+    for _ in range(5):
+        taps = np.where(random.random(len(own)) < 0.5, own, random.permutation(own))
+        settings.append(measured(twin, engine, belief, taps, 16, random))
+    spread, noise = spreads(channels) | {"ohms": np.full(len(own), 2e3)}, np.full(len(channels.read), 1e-3)
+    known = []
+    for largest in (fitting.LARGEST, 1):
+        monkeypatch.setattr(fitting, "LARGEST", largest)
+        found = fitting.fitted(engine, belief, settings, spread, noise / 3.0, own, lambda *_: None)
+        assert found.excess == pytest.approx(3.0, rel=0.2)
+        known.append(found.ohms)
+    assert np.exp(np.mean(np.log(known[1] / known[0]))) == pytest.approx(1.0, abs=0.5)
+    told = np.array([[4.0, 2.0], [2.0, 1.0]])
+    np.testing.assert_allclose(fitting._sharpened(told + np.eye(2), 2.0), told / 4.0 + np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("settling", "off", "fixed"),
+    [("settling.seconds=0", 1e-6, 0), ("settling.seconds=0", 1e-6, 3), ("settling.seconds=1e-5", 2e-3, 0)],
+)
+def test_derivatives_of_readings_are_those_of_differences(settling, off, fixed, circuit):
+    circuit = replace(circuit, trainable=np.arange(20) >= fixed)
     channels = joined(described("iris", *HIDDEN, settling), circuit)
     random = np.random.default_rng(0)
     some = {name: 0.5 * each * random.standard_normal(len(each)) for name, each in spreads(channels).items()}
     engine, belief = WaveSimulator(workers=1), moved(Belief.of(channels), some)
     codes = channels.taps.encode(circuit.conductances[circuit.mask])
-    belief = replace(belief, taps=np.arange(20), codes=codes, values=belief.values | {"ohms": np.full(20, 30.0)})
+    belief = replace(
+        belief, taps=np.arange(20 - fixed), codes=codes, values=belief.values | {"ohms": np.full(20 - fixed, 30.0)}
+    )
+    belief = moved(belief, {"fixed": np.full(fixed, 0.2)})
     at = measured(Twin(channels.description, circuit), engine, belief, codes, 4, random)
     shown, found = sensitivities(engine, belief, at)
     assert set(found) == set(belief.values)
@@ -144,6 +184,23 @@ def test_derivatives_of_readings_are_those_of_differences(settling, off, circuit
             predicted(engine, moved(belief, {name: s * small * along}), at.taps, at.drives, at.pumps) for s in (1, -1)
         )
         np.testing.assert_allclose(each @ along, (up - down) / (2 * small), rtol=0, atol=off * np.abs(each).max())
+
+
+def test_a_row_counts_where_no_pump_is_beyond_its_reach(circuit):
+    """Nor what it gives at rest, if it gives anything then."""
+    counts = []
+    for offset in ("0", "1e-6"):
+        own = described("iris", "ideal", "pumps.compliance=0.5", f"pumps.offset={offset}")
+        channels, engine = joined(own, circuit), WaveSimulator(workers=1)
+        codes, random = channels.taps.encode(circuit.conductances[circuit.mask]), np.random.default_rng(0)
+        at = measured(Twin(own, circuit), engine, Belief.of(channels), codes, 40, random)
+        ends = np.isin(channels.read, circuit.outputs)
+        near = (np.abs(at.volts[:, ends]) < 0.44).all(axis=1)
+        assert at.counts[near & ~at.pumps.any(axis=1)].all()
+        counts.append((at.counts.all(axis=1), near, at.pumps.any(axis=1)))
+    for number, (counted, near, pumped) in enumerate(counts):
+        assert (~near & ~pumped).any()
+        assert counted[~near & ~pumped].any() == (number == 0)
 
 
 def test_a_calibrated_bench_reads_and_sets_what_it_means(circuit, found, tmp_path):

@@ -131,6 +131,19 @@ def test_what_currents_tell_is_weighed_against_the_model(circuit):
     np.testing.assert_allclose(found[0, [1, 3, 4]], wanted[[0, 2, 3]], rtol=1e-10)
 
 
+def test_answers_are_as_noisy_as_is_said(circuit):
+    """Of nodes that are read, and of those that currents go into, over many readings of the same."""
+    simulator = bench("ideal", *ALONE, "reads.noise=1e-4", "reading.amplitude=2e-5", "reading.repeats=2")
+    count = 300
+    point = simulator.operate(circuit, np.repeat(DRIVES[:1], count, axis=0))
+    injections = np.repeat([[0.3, -0.8]], count, axis=0)
+    found = simulator.measured(point, injections)
+    backward = Backward.of(simulator._channels)
+    said = 1e-4 * backward.noise(injections[:1], 2e-5, 2)[0]
+    np.testing.assert_allclose(found[:, backward.known].std(axis=0), said, rtol=0.15)
+    assert len(set(said.round(9).tolist())) == 2
+
+
 def test_all_that_a_bench_reads_counts(circuit, tmp_path, capsys):
     for options, each in ((ALONE, 13), ([PUMPS], 3), ([*ALONE, "reading.repeats=3"], 39)):
         simulator = bench(*options)
@@ -218,6 +231,16 @@ def test_a_tone_meets_the_capacitances_of_the_bench(circuit):
                  branch_products(board, point.node_voltages, wanted)) < 1e-6  # fmt: skip
     faster = bench("ideal", *ALONE, "settling.wiring=1e-12", "settling.load=0")
     assert apart(gradient(faster, circuit, f"hardware-linearization:lock-in={hertz}"), gradient(wave, circuit)) < 0.01
+
+
+def test_what_always_flows_is_in_no_tone_and_rounding_is_in_every_amplitude(circuit):
+    twin = Twin(described("iris", "ideal", *ALONE, "pumps.offset=2e-5"), circuit)
+    still = np.zeros((1, 3), np.int64), np.zeros((1, 7), np.int64)
+    assert np.abs(twin.read(*still)).max() > np.abs(twin.tone(*still, 1000)).max() == 0
+    wanted = gradient(create("wave"), circuit)
+    for options in ([], ALONE):
+        rough = bench("ideal", *options, "reads.bits=10", "reading.amplitude=auto")
+        assert apart(gradient(rough, circuit), wanted) < 0.1
 
 
 def test_a_detector_lets_neither_offsets_nor_slow_noise_through(circuit):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -209,9 +210,48 @@ def test_whatever_multipliers_a_solver_finds_a_bound_is_one(monkeypatch):
     rows = random.normal(size=(5, 6))
     best, seen = program.most(rows), (rows @ inner.T).max(axis=1)
     assert (best >= seen).all()
+    ends = ((matrix[:5], np.full(5, -7.0)), (matrix[:5], np.full(5, 9.0)))
+    below, above = replace(program, drives=ends).driven(np.array([1, 3]))
+    at = matrix[[1, 3]] @ inner.T
+    assert (above >= at.max(axis=1) + 9.0).all()
+    assert (below >= 7.0 - at.min(axis=1)).all()
     wild = SimpleNamespace(status=0, ineqlin=SimpleNamespace(marginals=random.normal(size=12)))
     monkeypatch.setattr(relaxed, "linprog", lambda *_, **__: wild)
     assert (program.most(rows) >= best - 1e-9).all()
+    large = 1e8 * random.normal(size=12)  # whose sums are rounded by far more than what is looked at
+    wild.ineqlin.marginals = -large
+    y = [max(Fraction(each), Fraction(0)) for each in large.tolist()]
+    for row, most in zip(rows.tolist(), program.most(rows).tolist(), strict=True):
+        rest = [
+            Fraction(one) - sum(a * Fraction(b) for a, b in zip(y, column, strict=True))
+            for one, column in zip(row, matrix.T.tolist(), strict=True)
+        ]
+        limits = sum(a * Fraction(b) for a, b in zip(y, limit.tolist(), strict=True))
+        assert Fraction(most) >= limits + sum(map(abs, rest))
+
+
+def test_what_a_relaxation_lets_resistors_send_is_what_they_can(wave):
+    """At any ends of outputs, sums and inputs each resistor's share of its voltage is in it; and so is a leak."""
+    box = Box(0.02, inputs=0.05)
+    circuit, _, point, _ = loop_at(box, wave, 1)
+    frame = Frame.of(Summing.of(circuit), point.circuit, box, point.node_voltages[0])
+    found, s = units_within(frame).found, (frame.s - 0.1, frame.s + 0.1)
+    program = Relaxed.of(found, s)
+    (least, under), (most, over) = program.drives
+    summing, random, count = frame.summing, np.random.default_rng(4), len(frame.z)
+    x = np.zeros(most.shape[1])
+    for _ in range(100):
+        z, sums = (np.where(random.random(count) < 0.5, *each) for each in (found.z, s))
+        volts = frame.volts + frame.spread * random.choice([-1.0, 1.0], len(frame.volts))
+        volts[summing.units], x[:count] = z, z - frame.z
+        across = frame.off * np.abs(volts[summing.far] - sums[summing.owner])
+        sent = np.bincount(summing.owner, across, count) / frame.siemens
+        plain = frame.coupling @ (z - frame.z)
+        assert (plain + found.drift[1] + sent <= most @ x + over).all()
+        assert (plain + found.drift[0] - sent >= least @ x + under).all()
+    leaks = Relaxed.of(replace(found, leak=np.full(count, 0.3)), s)
+    x[:count] = np.linalg.solve(np.eye(count) - least[:, :count], frame.u + under - 0.3 - frame.z)
+    assert (leaks.matrix[count:] @ x <= leaks.limit[count:] + 1e-9).all()
 
 
 def off_figures(circuit, box, random):
@@ -223,7 +263,8 @@ def off_figures(circuit, box, random):
         ("buffers", "gain", box.gain * random.choice([1.0, 1e3], len(group.numbers))),
     ):
         made = np.array(circuit.bank(kind).values)
-        made[group.at(kind, purpose)] = values
+        if 0.0 < np.abs(values).max() < np.inf:
+            made[group.at(kind, purpose)] = values
         circuit = circuit.with_values(kind, made)
     sources = circuit.voltage_sources.values
     off = np.where(inside(circuit, "voltage_sources"), 0.0, box.supply)
@@ -251,6 +292,25 @@ def test_figures_of_amplifiers_and_supplies_are_in_the_bounds(wave):
         assert (less < off[0]).any()
     blind, _ = Bounds.of(circuit).reach(Box(0.001), point, slice(None), rows)
     assert (farthest > blind).any()
+
+
+@pytest.mark.parametrize("figure", [{"offset": 0.01}, {"bias": 1e-5}, {"gain": 300.0}, {"supply": 0.02}])
+def test_a_figure_moves_sums_by_what_it_does_either_way(figure, wave):
+    """Of amplifiers alone: the bounds below and above are no less than the boards, and hardly more."""
+    stage = Stage(np.array([[1.0, -0.5], [0.3, 2.0]]), np.array([0.4, -0.3]), activation="identity")
+    circuit = compile_network(Network([stage]), "precision", diode="1N4148", amplifier="TL074").circuit
+    box, drives = Box(0.0, **figure), circuit.scaling.to_volts(np.array([[0.5, -0.4]]))
+    point, summing = wave.operate(box.centre(circuit), drives), Summing.of(circuit)
+    inside = units_within(Frame.of(summing, point.circuit, box, point.node_voltages[0]))
+    below, above = inside.found.reach(np.eye(len(summing.units)))
+    random, moved = np.random.default_rng(0), []
+    for _ in range(16):
+        volts = wave.operate(off_figures(circuit, box, random), drives).node_voltages
+        moved.append((volts - point.node_voltages)[0, summing.units])
+    lowest, highest = np.min(moved, axis=0), np.max(moved, axis=0)
+    for most, bound in ((-lowest, below), (highest, above)):
+        assert (most <= bound + 1e-9).all()
+        assert (most >= 0.9 * bound - 1e-4).all()
 
 
 def test_figures_that_amplifiers_or_circuits_do_not_have_are_refused():
