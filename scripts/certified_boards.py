@@ -5,6 +5,7 @@ tolerance where, to first order, the output rises, or falls, and that board solv
 
 Examples: python scripts/certified_boards.py run/circuit.npz --data digits --tolerance 1% --boards 100000 --ngspice 1000
           python scripts/certified_boards.py run/circuit.npz --data digits --tolerance 10% --corners --samples 450
+          python scripts/certified_boards.py c.npz --inputs scripts/reference/digits-X.csv --boards 1000 --ngspice 30
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from diodeq.analysis.bounds import Bounds
+from diodeq.analysis.bounds import KINDS, Bounds
 from diodeq.analysis.box import Box
 from diodeq.circuit import Circuit
 from diodeq.devices.hardware.variation import Variation
 from diodeq.learning import datasets
 from diodeq.simulators import create
 from diodeq.simulators.base import Simulator
+from diodeq.tables import read_matrix
 
 
 def main() -> None:
@@ -28,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("circuit", type=Path)
     parser.add_argument("--data", default="digits")
+    parser.add_argument("--inputs", type=Path, help="CSV in the units of the circuit's network, instead of --data")
     parser.add_argument("--tolerance", default="1%")
     parser.add_argument("--boards", type=int, default=100_000)
     parser.add_argument("--ngspice", type=int, default=1000)
@@ -35,7 +38,11 @@ def main() -> None:
     parser.add_argument("--corners", action="store_true", help="each output's worst corner alone, solved in wave")
     given = parser.parse_args()
     circuit, box = Circuit.load(given.circuit), Box(Variation.parse(f"tolerance={given.tolerance}").tolerance)
-    drives = circuit.scaling.to_volts(datasets.load(given.data, 0).x_test[: given.samples])
+    if given.inputs is None:
+        x = datasets.load(given.data, 0).x_test
+    else:
+        x = read_matrix(given.inputs, circuit.inputs.names, False)
+    drives = circuit.scaling.to_volts(x[: given.samples])
     shape = (len(drives), len(circuit.outputs), len(circuit.nodes))
     rows = np.broadcast_to(circuit.output_injections(np.eye(len(circuit.outputs))), shape)
     if given.corners:
@@ -49,7 +56,7 @@ def main() -> None:
     for name, count in (("wave", given.boards), ("ngspice", given.ngspice)):
         with create(name, 1) as engine:
             point = engine.operate(box.centre(circuit), drives)
-            allowed, _ = Bounds.of(circuit).reach(box, point, slice(None), rows)
+            allowed, kinds = Bounds.of(circuit).reach(box, point, slice(None), rows)
             ends = circuit.resistors.terminals
             single = engine.operate(box.centre(circuit), np.repeat(drives, len(circuit.outputs), axis=0))
             adjoint = engine.small_signal(single, np.tile(np.eye(len(circuit.outputs)), (len(drives), 1)))
@@ -69,7 +76,11 @@ def main() -> None:
                 board = circuit.with_conductances(circuit.conductances / (1.0 + box.of_parts(circuit) * off))
                 share = np.abs(engine.operate(board, drives).outputs - point.outputs) / allowed
                 nearest, outside = max(nearest, float(share.max())), outside + bool((share > 1.0).any())
-        print(f"{name}: {count:,} boards of {len(drives)} samples, {outside} outside, the nearest at {nearest:.4f}")
+        by = ", ".join(sorted({KINDS[kind] for kind in kinds.tolist()}))
+        print(
+            f"{name}: {count:,} boards of {np.isfinite(allowed).all(axis=1).sum()} samples with bounds ({by}) of"
+            f" {len(drives)}, {outside} outside, the nearest at {nearest:.4f}"
+        )
 
 
 def over_corners(circuit: Circuit, box: Box, drives: np.ndarray, rows: np.ndarray, engine: Simulator) -> np.ndarray:
