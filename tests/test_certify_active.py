@@ -254,6 +254,22 @@ def test_what_a_relaxation_lets_resistors_send_is_what_they_can(wave):
     assert (leaks.matrix[count:] @ x <= leaks.limit[count:] + 1e-9).all()
 
 
+def test_a_search_that_went_beyond_the_swing_goes_back(wave):
+    """Where a first guess of the box is past an amplifier's clamps, though no board is, there are bounds."""
+    box, x = Box(0.2), np.random.default_rng(7).uniform(-1.0, 1.0, (60, 2))
+    circuit = compile_network(perceptron(), "precision", diode="1N4148", amplifier="TL074", inputs=x).circuit
+    drives = circuit.scaling.to_volts(x[[2, 5]])
+    point, outputs = wave.operate(box.centre(circuit), drives), circuit.output_injections(np.eye(2))
+    rows = np.broadcast_to(outputs, (2, *outputs.shape))
+    off, bounded = summed.reach_of_units(Summing.of(circuit), box, point, slice(None), rows)
+    assert bounded.all()
+    farthest = np.max(
+        [np.abs(wave.operate(each, drives).outputs - point.outputs) for each in boards(circuit, box, 24)], 0
+    )
+    assert (farthest <= off).all()
+    assert (farthest > 0.3 * off).any()
+
+
 def off_figures(circuit, box, random):
     """A board whose amplifiers and sources are off, each on its own."""
     (group,) = groups_of(circuit)

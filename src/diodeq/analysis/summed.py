@@ -284,11 +284,15 @@ def units_within(frame: Frame) -> Inside | None:
     """A box that comes out within itself, made narrower; None where none is found."""
     centres = (frame.z, frame.s, frame.u)
     z, s, u = ((each - LEAST, each + LEAST) for each in centres)
-    proved = 0
+    proved, careful, before = 0, False, None
     for _ in range(TRIES):
         made = Inside.of(frame, z, s, u)
-        if made is None:
-            return None
+        if made is None or max(np.abs(made[2][0]).max(), np.abs(made[2][1]).max()) > WIDEST:
+            # Beyond the swing: less far than before, if that is why.
+            if careful or before is None:
+                return None
+            careful, (z, s, u) = True, before
+            continue
         inside, *new = made
         inner = all((a[0] >= b[0]).all() and (a[1] <= b[1]).all() for a, b in zip(new, (z, s, u), strict=True))
         if inner or proved:
@@ -302,7 +306,8 @@ def units_within(frame: Frame) -> Inside | None:
                 return None if made is None else made[0]
             continue
         # Where units change sides boxes grow slowly for long: as far again, and by less beyond it.
-        more, again = (MORE, 0.0) if inside.relaxed is None else (SLIGHTLY, 1.0)
+        more, again = (MORE, 0.0) if inside.relaxed is None else (SLIGHTLY, 0.0 if careful else 1.0)
+        before = z, s, u
         z, s, u = (
             (
                 np.minimum(c - more * (c - a[0]), b[0]) - again * np.maximum(b[0] - a[0], 0.0) - LEAST,
