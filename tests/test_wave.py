@@ -497,6 +497,24 @@ def test_answers_do_not_depend_on_the_batch(wave):
     assert np.array_equal(together, wave.operate(circuit.with_conductances(circuit.conductances), drives).node_voltages)
 
 
+@pytest.mark.parametrize("widths", [(3, 5, 4, 2), (2, 4, 6, 1)])
+@pytest.mark.parametrize("name", ["wave", "wave:mixed"])
+def test_samples_that_have_no_answer_leave_deep_circuits_to_the_others(name, widths):
+    circuit = layered(widths, catalogue.get("1N4148"), 5.0, median=3e-5, seed=3)
+    drives = np.random.default_rng(7).normal(size=(4, widths[0])) * 3
+    with create(name) as engine:
+        usual = engine.operate(circuit, drives).node_voltages
+        assert isinstance(engine._prepared.method, Layers)
+        drives[1:3] = 1e12  # so many volts leave the batch at once
+        found = engine.operate(circuit, drives).node_voltages
+        assert np.abs(found[[0, 3]] - usual[[0, 3]]).max() < 1e-10
+        drives[1:3] = 1e25
+        with pytest.raises(SimulationError) as refused:
+            engine.operate(circuit, drives)
+        assert set(refused.value.failures) == {1, 2}
+        assert np.abs(refused.value.answered.node_voltages[[0, 3]] - usual[[0, 3]]).max() < 1e-10
+
+
 @pytest.mark.parametrize("name", ["wave", "wave:float32", "wave:mixed", "ngspice"])
 def test_loss_gradients_of_any_size_keep_their_digits(name):
     """A row's answer is its own, whatever those beside it are; what no number holds is refused."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from diodeq.simulators.wave.arrays import Array, Arrays
 
 # Sweeps whose products need not be exact.
@@ -17,7 +19,9 @@ class Following:
 
     def __init__(self, start: Array, matrix: Array, rough: Array, arrays: Arrays) -> None:
         self._start, self._matrix, self._rough, self._arrays = start, matrix, rough, arrays
-        self._turn, self._seen, self._sums = 0, start, start
+        self._turn = 0
+        self._seen: Any = None
+        self._sums: Any = None
 
     @property
     def exact(self) -> bool:
@@ -37,7 +41,7 @@ class Following:
         if self._turn <= ROUGH:
             return start + self._arrays.roughly(given) @ self._rough
         sums = None
-        if self._turn > ROUGH + 1:
+        if self._seen is not None:
             moved = given - (self._seen if rows is None else self._seen[rows])
             if float(self._arrays.xp.max(self._arrays.xp.abs(moved))) <= self._arrays.precision.moves:
                 sums = (self._sums if rows is None else self._sums[rows]) + self._arrays.roughly(moved) @ self._rough
@@ -45,6 +49,10 @@ class Following:
             sums = start + given @ self._matrix
         if rows is None:
             self._seen, self._sums = given, sums
-        else:
-            self._seen[rows], self._sums[rows] = given, sums
+            return sums
+        if self._seen is None:  # others have left before the first exact product
+            xp, shape = self._arrays.xp, (len(self._start), given.shape[1])
+            self._seen = xp.zeros(shape, dtype=given.dtype, device=given.device)
+            self._sums = xp.zeros_like(self._start)
+        self._seen[rows], self._sums[rows] = given, sums
         return sums
