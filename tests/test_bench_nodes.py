@@ -237,10 +237,26 @@ def test_what_always_flows_is_in_no_tone_and_rounding_is_in_every_amplitude(circ
     twin = Twin(described("iris", "ideal", *ALONE, "pumps.offset=2e-5"), circuit)
     still = np.zeros((1, 3), np.int64), np.zeros((1, 7), np.int64)
     assert np.abs(twin.read(*still)).max() > np.abs(twin.tone(*still, 1000)).max() == 0
+    pushed = still[0], np.full((1, 7), 300)
+    without_it = Twin(described("iris", "ideal", *ALONE), circuit).tone(*pushed, 1000)
+    assert (twin.tone(*pushed, 1000) != without_it).all(), "diodes conduct by what always flows"
     wanted = gradient(create("wave"), circuit)
     for options in ([], ALONE):
         rough = bench("ideal", *options, "reads.bits=10", "reading.amplitude=auto")
         assert apart(gradient(rough, circuit), wanted) < 0.1
+
+
+def test_answers_to_nothing_are_nothing_and_diodes_are_those_of_the_circuit(circuit):
+    simulator = bench(*TOLERANT, *ALONE)
+    point = simulator.operate(circuit, DRIVES)
+    injections = LOSS(point.outputs)[1]
+    injections[1] = 0.0
+    found = simulator.measured(point, injections)
+    assert not found[1].any()
+    assert found[[0, 2, 3]].any(axis=1).all()
+    warm = replace(circuit, temperature=60.0)
+    anew = bench(*TOLERANT, *ALONE).operate(warm, DRIVES).diode_conductances
+    np.testing.assert_allclose(simulator.operate(warm, DRIVES).diode_conductances, anew, rtol=1e-6)
 
 
 def test_a_detector_lets_neither_offsets_nor_slow_noise_through(circuit):

@@ -247,6 +247,8 @@ def test_what_a_relaxation_lets_resistors_send_is_what_they_can(wave):
         across = frame.off * np.abs(volts[summing.far] - sums[summing.owner])
         sent = np.bincount(summing.owner, across, count) / frame.siemens
         plain = frame.coupling @ (z - frame.z)
+        here = frame.off * np.abs(volts[summing.far] - frame.s[summing.owner])
+        assert (np.bincount(summing.owner, here, count) <= found.taken * (1.0 + 1e-9)).all()
         assert (plain + found.drift[1] + sent <= most @ x + over).all()
         assert (plain + found.drift[0] - sent >= least @ x + under).all()
     leaks = Relaxed.of(replace(found, leak=np.full(count, 0.3)), s)
@@ -310,23 +312,34 @@ def test_figures_of_amplifiers_and_supplies_are_in_the_bounds(wave):
     assert (farthest > blind).any()
 
 
-@pytest.mark.parametrize("figure", [{"offset": 0.01}, {"bias": 1e-5}, {"gain": 300.0}, {"supply": 0.02}])
+@pytest.mark.parametrize(
+    "figure", [{"offset": 0.01}, {"bias": 1e-5}, {"gain": 300.0}, {"supply": 0.02}, {"inputs": 0.05}]
+)
 def test_a_figure_moves_sums_by_what_it_does_either_way(figure, wave):
     """Of amplifiers alone: the bounds below and above are no less than the boards, and hardly more."""
     stage = Stage(np.array([[1.0, -0.5], [0.3, 2.0]]), np.array([0.4, -0.3]), activation="identity")
     circuit = compile_network(Network([stage]), "precision", diode="1N4148", amplifier="TL074").circuit
     box, drives = Box(0.0, **figure), circuit.scaling.to_volts(np.array([[0.5, -0.4]]))
     point, summing = wave.operate(box.centre(circuit), drives), Summing.of(circuit)
-    inside = units_within(Frame.of(summing, point.circuit, box, point.node_voltages[0]))
+    frame = Frame.of(summing, point.circuit, box, point.node_voltages[0])
+    inside = units_within(frame)
     below, above = inside.found.reach(np.eye(len(summing.units)))
     random, moved = np.random.default_rng(0), []
     for _ in range(16):
-        volts = wave.operate(off_figures(circuit, box, random), drives).node_voltages
+        given = drives + box.inputs * np.sign(random.uniform(-1.0, 1.0, drives.shape))
+        volts = wave.operate(off_figures(circuit, box, random), given).node_voltages
         moved.append((volts - point.node_voltages)[0, summing.units])
     lowest, highest = np.min(moved, axis=0), np.max(moved, axis=0)
     for most, bound in ((-lowest, below), (highest, above)):
         assert (most <= bound + 1e-9).all()
         assert (most >= 0.9 * bound - 1e-4).all()
+    for share in (-1.0, 1.0):  # rails that are off limit outputs elsewhere
+        rails = tuple(rail * (1.0 + share * box.supply) for rail in summing.rails)
+        still = replace(frame, summing=replace(summing, rails=rails), figures=replace(frame.figures, supply=0.0))
+        for volts in np.linspace(-13.0, 13.0, 40)[:, None] * np.ones(len(summing.units)):
+            limited = still._inner(volts, 1.0)
+            assert (frame._inner(volts, 1.0) <= limited).all()
+            assert (limited <= frame._inner(volts, -1.0)).all()
 
 
 def test_figures_that_amplifiers_or_circuits_do_not_have_are_refused():

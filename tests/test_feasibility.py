@@ -222,6 +222,22 @@ def test_an_engine_that_does_not_tell_currents_leaves_them_unknown(wave):
     assert "source current" not in found.sentence()
 
 
+def test_resistors_ask_the_same_whichever_way_they_are_drawn(wave):
+    """And as much as the largest voltage across each asks, wherever a rating is exceeded."""
+    circuit = CIRCUITS["lateral"]()
+    drives = np.random.default_rng(0).normal(size=(20, 3)) * 300.0
+    volts = wave.operate(circuit, drives).node_voltages
+    first, second = circuit.resistors.terminals.T
+    watts = (volts[:, first] - volts[:, second]) ** 2 * circuit.conductances
+    for points in (volts[:1], -volts[:1], volts):
+        survey = Survey(circuit)
+        survey.add(drives[: len(points)], points)
+        found, most = survey._worst["resistors", "watts"], survey._resistor.known()["watts"]
+        wanted = watts[: len(points)].max(axis=0)
+        assert (wanted > most).any()
+        np.testing.assert_allclose(found[wanted > most], wanted[wanted > most], rtol=1e-9)
+
+
 def test_batches_come_to_the_same_as_the_whole(wave):
     circuit = CIRCUITS["lateral"]()
     drives = np.random.default_rng(0).normal(size=(50, 3)) * 30.0

@@ -286,6 +286,8 @@ def test_what_is_not_given_follows_what_is():
     assert (taps.low, taps.high, taps.power) == (1e-6, 1e-3, 0.0)
     assert taps.median == pytest.approx(1e-5)
     assert asked(usual, (1e-6, 1e-3), {"low": 1e-5, "power": 0.1}).power == 0.1
+    own = asked(usual, (1e-7, 1e-5), {"low": usual.low})
+    assert (own.high, own.median, own.power) == (usual.high, usual.median, 0.0)
 
 
 @pytest.mark.parametrize(
