@@ -6,10 +6,12 @@ import pytest
 from circuits import CIRCUITS
 from diodeq.circuit import Circuit, Inputs, bank
 from diodeq.circuit.blocks import SMALLEST, Wiring
+from diodeq.circuit.equations import EquationsPlan
 from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.products import branch_products
 from diodeq.circuit.rails import dual_rails
 from diodeq.devices import catalogue
+from diodeq.simulators.wave.two_sets import LayersPlan
 from diodeq.synthesis.layered import layered
 
 CIRCUIT_NAMES = [name for name, make in CIRCUITS.items() if len(make().resistors)]
@@ -146,3 +148,35 @@ def test_opposite_rails_fold_as_all_rails_do(circuit, pairs):
         np.add.at(into.T, b, (known[:, a] * now.conductances).T)
         assert np.allclose(folded.injections(sources, known)[:, 1:], into[:, 4:], rtol=1e-13, atol=1e-16)
     compare(circuit)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_wires_and_two_sets_are_those_of_the_matrix(shuffled, flipped):
+    """Dense ones, loose ones and those to ground, where diodes point either way."""
+    random = np.random.default_rng(2)
+    nodes = 1 + (random.permutation(54) if shuffled else np.arange(54))
+    dense = every_pair(nodes[:20], nodes[20:50])
+    loose = np.array([(nodes[0], nodes[52]), (nodes[53], nodes[20]), (nodes[50], nodes[52])], np.int32)
+    grounded = np.array([(node, 0) if node % 2 else (0, node) for node in nodes], np.int32)
+    ends = np.concatenate([loose[:1], dense[:, ::-1] if flipped else dense, loose[1:], grounded])
+    siemens = random.uniform(1e-4, 1e-3, len(ends))
+    circuit = Circuit(
+        ("0", *(f"n{k}" for k in range(1, 55))),
+        resistors=bank("resistors", [(*pair, g) for pair, g in zip(ends.tolist(), siemens.tolist(), strict=True)]),
+        diodes=bank("diodes", [(k, 0, 0) if k % 3 else (0, k, 0) for k in range(1, 55)]),
+        models=(catalogue.get("1N4148"),),
+    )
+    plan = EquationsPlan.of(circuit)
+    equations = plan.fill(circuit)
+    wired, matrix, volts = equations.wired, equations.matrix.toarray(), random.normal(size=54)
+    assert len(wired.blocks) == 1
+    np.testing.assert_allclose(wired.times(volts), matrix @ volts, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(wired.own, np.diag(matrix), rtol=1e-12)
+    np.testing.assert_allclose(wired.beside, np.diag(matrix) - np.abs(siemens[-54:])[np.argsort(nodes)], rtol=1e-12)
+    found = LayersPlan.of(plan)
+    assert len(found.coupled) == 1
+    first, second = found.sets
+    wanted = -matrix[np.ix_(first.at, second.at)] * np.outer(first.along, second.along)
+    np.testing.assert_allclose(found.coupling(wired), wanted, rtol=1e-12)
+    assert (wanted < 0.0).any()

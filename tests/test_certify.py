@@ -12,7 +12,7 @@ import pytest
 import diodeq
 from diodeq.analysis.assignment import assign
 from diodeq.analysis.box import Box
-from diodeq.analysis.certified import certify, largest_tolerances, radii
+from diodeq.analysis.certified import Certified, certify, largest_tolerances, radii
 from diodeq.analysis.comparison import Boards
 from diodeq.analysis.enclosure import enclose
 from diodeq.analysis.passive import Passive
@@ -567,3 +567,15 @@ def test_a_stuck_resistor_costs_what_it_does_and_no_more(wave):
     told = found.to_json()["stuck"]
     assert told["worst_certified"] == found.certified_stuck.min() < told["certified_without"] == 1.0
     assert told["harmless"] == found.stuck.all(axis=(1, 2)).sum()
+
+
+def test_harmless_is_what_costs_nothing_of_what_is_certified_without():
+    """Of three resistors at two levels and four samples, of which one is not certified in any case."""
+    stuck = np.ones((3, 2, 4), bool)
+    stuck[:, :, 3] = stuck[1, 0, 0] = stuck[2, 1, :2] = False
+    sound, right = np.array([True, True, True, False]), np.array([True, True, False, True])
+    found = Certified(Box(0.01, stuck=(1e-3, 1e-4)), np.zeros((4, 2)), sound, right, np.zeros(4, int), stuck, sound)
+    told = found.to_json()["stuck"]
+    assert (told["resistors"], told["harmless"], told["certified_without"]) == (3, 1, 0.5)
+    assert (told["worst_resistor"], told["worst_ohms"], told["worst_certified"]) == (2, pytest.approx(1e4), 0.0)
+    np.testing.assert_array_equal(found.certified_stuck, [[0.5, 0.5], [0.25, 0.5], [0.5, 0.0]])
