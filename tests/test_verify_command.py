@@ -36,6 +36,8 @@ def test_compile_verify_export_and_train(here, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["stages"][2]["total"]["max"] < 0.05
     assert found["agreement"]["device"] == 1.0
+    certificate = found["certificate"]
+    assert 0.0 < certificate["output_displacement_seen"] <= certificate["output_displacement"]
     assert (here / "p.svg").read_text().startswith("<svg")
     assert main(["verify", "c.npz", "--weights", "w.npz", "--inputs", "X.csv"]) == 0
     assert "certificate: unique operating point" in capsys.readouterr().out

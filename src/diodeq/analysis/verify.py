@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diodeq.analysis.amplifier_budget import better
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
@@ -47,6 +48,7 @@ BUDGET: dict[str, tuple[str, str]] = {
 # Ideal diodes do not care for the size of conductances, so nothing is out of range.
 _UNLIMITED = Technology(1e-15, 1e6)
 _REFERENCE_SAMPLES = 8
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,8 @@ class Verification:
     labels: Labels | None
     engine: str
     """what solved the circuit"""
+    seen: float | None = None
+    """how far two boards at the ends of the tolerance were off, in what ``displacement`` is in"""
 
     def budget(self, stage: int) -> dict[str, dict[str, Any]]:
         """Per entry of ``BUDGET``: largest and root mean square error, relative to the largest value, and the unit."""
@@ -114,6 +118,7 @@ class Verification:
                 **self.certificate.to_json(),
                 "tolerance_percent": 100.0 * self.tolerance,
                 "output_displacement": self.displacement if np.isfinite(self.displacement) else None,
+                "output_displacement_seen": self.seen,
             },
         }
 
@@ -157,6 +162,7 @@ def verify(
     again = reference.operate(circuit, drives[:_REFERENCE_SAMPLES]).node_voltages
     certificate = certify_circuit(circuit)
     displacement = certificate.displacement(circuit, point.node_voltages, tolerance) / volts
+    bounded = np.isfinite(displacement).all() and tolerance < 1.0
     return Verification(
         levels={
             "network": solve(network, x).states,
@@ -171,6 +177,28 @@ def verify(
         tolerance=tolerance,
         labels=labels,
         engine=simulator.version,
+        seen=_farthest(simulator, point, np.argsort(-displacement)[:_REFERENCE_SAMPLES], tolerance) / volts
+        if bounded
+        else None,
+    )
+
+
+def _farthest(simulator: Simulator, point: OperatingPoint, samples: Index, tolerance: float) -> float:
+    """How far (Euclidean, volts) outputs were off on two boards: each conductance is at the end of its tolerance where
+    the output that moves most to first order, of all of these samples, rises, or falls."""
+    circuit, ends, nodes = point.circuit, point.circuit.resistors.terminals, np.unique(point.circuit.outputs)
+    count = len(circuit.outputs)
+    each = simulator.operate(circuit, np.repeat(point.drives[samples], count, axis=0))
+    adjoint = simulator.small_signal(each, np.tile(np.eye(count), (len(samples), 1)))
+    across, back = (
+        found.node_voltages[:, ends[:, 0]] - found.node_voltages[:, ends[:, 1]] for found in (each, adjoint)
+    )
+    slopes = circuit.conductances * across * back
+    worst = int(np.abs(slopes).sum(axis=1).argmax())
+    off, drive, drawn = tolerance * np.sign(slopes[worst]), each.drives[[worst]], each.node_voltages[worst, nodes]
+    boards = [circuit.with_conductances(circuit.conductances * (1.0 + turn * off)) for turn in (1.0, -1.0)]
+    return float(
+        max(np.linalg.norm(simulator.operate(board, drive).node_voltages[0, nodes] - drawn) for board in boards)
     )
 
 

@@ -108,6 +108,8 @@ def _lines(found: Verification) -> list[str]:
     moved = (
         f"{100 * found.tolerance:g} % moves the outputs by at most {found.displacement:.3g} (Euclidean, network units)"
     )
+    if found.seen is not None:
+        moved += f", by {found.seen:.3g} on the worse of two boards that were tried"
     if found.certificate is not None:
         lines.append(f"certificate: {found.certificate.sentence()}; {moved}")
     return lines

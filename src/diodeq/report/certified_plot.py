@@ -39,7 +39,7 @@ def certified_figure(found: Sequence[Certified], seen: Sequence[Floats] = ()) ->
         accuracy = order[0].accuracy
         if accuracy is not None:
             axes.axhline(100.0 * accuracy, color=GREY, linewidth=1, linestyle="--")
-            axes.text(tolerances[-1], 100.0 * accuracy, "as drawn", color=GREY, va="bottom", ha="right")
+            axes.text(tolerances[0], 100.0 * accuracy + 1.0, "as drawn", color=GREY, va="bottom", ha="left")
         axes.set(xlabel="tolerance of resistors, %", ylabel="samples, %", ylim=(0.0, 104.0))
         tidy(axes)
     return figure
