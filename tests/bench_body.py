@@ -67,10 +67,12 @@ class Small:
 
 
 @contextmanager
-def served(how: str, body: Small | None = None, silence: float = 5.0) -> Iterator[tuple[Server, Small, list[str]]]:
+def served(
+    how: str, body: Small | None = None, silence: float = 5.0, spans: Spans = SPANS
+) -> Iterator[tuple[Server, Small, list[str]]]:
     """The server, its body and what it complained of; ``how`` is ``pty``, ``tcp`` or ``scpi``."""
     body, said = body or Small(), []
-    staged = Staged(body, SPANS, silence, said.append)
+    staged = Staged(body, spans, silence, said.append)
     server = Server(Instrument(staged) if how == "scpi" else Desk(staged))
     server = server.on_terminal() if how == "pty" else server.on_port("127.0.0.1", 0)
     done = threading.Event()

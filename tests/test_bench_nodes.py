@@ -6,12 +6,15 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench_body import link, served
 from diodeq.api.making import layered
 from diodeq.benches.calibrate import calibrate
+from diodeq.benches.model import Expected
 from diodeq.circuit import Circuit
 from diodeq.circuit.capacitance import capacitances, toned
 from diodeq.circuit.products import branch_products
@@ -22,9 +25,11 @@ from diodeq.learning.losses import usual
 from diodeq.learning.rules import named
 from diodeq.learning.solves import cost, settled
 from diodeq.simulators import create
-from diodeq.simulators.bench import BenchSimulator, Twin, described
+from diodeq.simulators.bench import BenchSimulator, Twin, described, describing
 from diodeq.simulators.bench.backward import Backward
+from diodeq.simulators.bench.belief import digest
 from diodeq.simulators.bench.channels import Channels
+from diodeq.simulators.bench.description import Calibrated
 from diodeq.simulators.bench.filling import filled
 from diodeq.simulators.bench.imperfect import Imperfect
 from diodeq.simulators.bench.log import Logged, replay
@@ -32,6 +37,7 @@ from diodeq.simulators.bench.serving import serving
 from diodeq.simulators.wave import WaveSimulator
 from diodeq.synthesis.pruning import without
 
+SHIPPED = Path(describing.__file__).parent / "descriptions" / "iris.toml"
 pytestmark = pytest.mark.filterwarnings("ignore::diodeq.errors.InexactRuleWarning")
 DRIVES = np.random.default_rng(0).uniform(-2, 2, (4, 3))
 LOSS = usual(np.array([0, 1, 0, 1]), 1.0)
@@ -206,11 +212,34 @@ def test_every_link_gives_the_same_bits(way, circuit):
     with on_link(ALONE, circuit, way) as there:
         for rule, each in zip(rules, wanted, strict=True):
             np.testing.assert_array_equal(gradient(there, circuit, rule), each)
+        assert there.readings == here.readings > 0
     other = bench().description
     with on_link(ALONE, circuit, way) as there:
         there.description = replace(other, link=there.description.link)
         with pytest.raises(InputError, match=r"injections of codes"):
             there.operate(circuit, DRIVES)
+
+
+@pytest.mark.parametrize("way", ["tcp", "scpi"])
+def test_rules_that_hold_outputs_are_refused_before_anything_is_driven(way, circuit, tmp_path, capsys):
+    own = described("iris")
+    twin = Twin(own, circuit)
+    with served(way, twin, spans=twin.channels.spans.without_holds()) as (server, _, said):
+        entries = link(way, server.where)
+        with BenchSimulator(replace(own, link=entries)) as there:
+            for rule in ("coupled-learning", "coupled-learning:centered=yes", "contrastive"):
+                with pytest.raises(InputError, match="cannot hold its outputs; choose a rule that injects currents"):
+                    gradient(there, circuit, rule)
+        lines = "".join(f'{key} = "{value}"\n' for key, value in entries.items())
+        circuit.save(tmp_path / "c.npz")
+        np.savez(tmp_path / "d.npz", X=np.tile(DRIVES, (5, 1)), y=np.arange(20) % 2)
+        run = ["train", f"npz:{tmp_path / 'd.npz'}", "--from", str(tmp_path / "c.npz"), "--out", str(tmp_path / "run")]
+        (tmp_path / "b.toml").write_text(SHIPPED.read_text() + f"[link]\n{lines}")
+        assert main([*run, "--rule", "contrastive", "--simulator", f"bench:{tmp_path / 'b.toml'}"]) == 3
+        assert "cannot hold its outputs" in capsys.readouterr().err
+        assert twin.readings == 0
+        assert not (tmp_path / "run").exists()
+        assert not said
 
 
 def test_a_tone_meets_the_capacitances_of_the_bench(circuit):
@@ -333,11 +362,15 @@ def test_a_session_with_tones_is_replayed(circuit, tmp_path):
     own = described("iris", *ALONE)
     with BenchSimulator(own, lambda description, circuit: Logged(Twin(description, circuit), tmp_path / "log")) as each:
         gradient(each, circuit, "hardware-linearization:lock-in=1e4")
+        each.operate(circuit, DRIVES[:0])
     found = replay(tmp_path / "log", Twin(own, circuit))
     assert found.rows == 13 * len(DRIVES)
     assert not found.worst.any()
     other = replay(tmp_path / "log", Twin(described("iris", *ALONE, "settling.wiring=1e-12"), circuit))
     assert other.worst.all()
+    known = Expected(Channels.of(circuit, replace(own, calibrated=Calibrated(circuit=digest(circuit)))))
+    with pytest.raises(UsageError, match=r"line \d+ of .*it has tones.* leave \[calibrated\] out"):
+        replay(tmp_path / "log", known)
     with pytest.raises(InputError, match="given for 2 injections"):
         replay(tmp_path / "log", Twin(described("iris", OUTPUTS), circuit))
 

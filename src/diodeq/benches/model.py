@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from diodeq.circuit.equations import EquationsPlan
 from diodeq.circuit.one_ports import laws_of
-from diodeq.errors import InputError
+from diodeq.errors import InputError, UsageError
 from diodeq.simulators.base import OperatingPoint, Simulator
 from diodeq.simulators.bench.belief import Belief
 from diodeq.simulators.bench.body import Ints
@@ -158,15 +158,19 @@ class Expected:
         return self._taps.copy()
 
     def read(self, drives: Ints, injections: Ints, holds: Ints | None = None) -> Ints:
-        """What the channels should read, int64[B, n_reads]; raises ``InputError`` where outputs are held."""
+        """What the channels should read, int64[B, n_reads]; raises ``UsageError`` where outputs are held."""
         if holds is not None:
-            raise InputError("its outputs are held, of which a calibration knows nothing", "leave [calibrated] out")
+            self.demand_holds()
         shown = predicted(self._engine, self._belief, self._taps, drives, injections)
         return self._belief.channels.reads.sampled(shown)
 
     def tone(self, drives: Ints, injections: Ints, millihertz: int) -> Ints:
-        """Raises ``InputError``: a calibration knows nothing of capacitances."""
-        raise InputError("it has tones, of which a calibration knows nothing", "leave [calibrated] out")
+        """Raises ``UsageError``: a calibration knows nothing of capacitances."""
+        raise UsageError("it has tones, of which a calibration knows nothing", "leave [calibrated] out")
+
+    def demand_holds(self) -> None:
+        """Raises ``UsageError``."""
+        raise UsageError("its outputs are held, of which a calibration knows nothing", "leave [calibrated] out")
 
     def rest(self) -> None:
         """It rests."""

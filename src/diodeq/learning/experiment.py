@@ -26,6 +26,8 @@ from diodeq.learning.initial import brought, fresh, in_range, technology_of
 from diodeq.learning.metrics import Metrics
 from diodeq.learning.objective import fits, labels_of, outputs, score
 from diodeq.learning.recipe import Recipe
+from diodeq.learning.rules import named
+from diodeq.learning.rules.clamping import demand_clamps
 from diodeq.learning.run_folder import opened
 from diodeq.learning.snapshots import Snapshot
 from diodeq.learning.solves import settled
@@ -127,6 +129,8 @@ def conduct(
         simulator = stack.enter_context(create(experiment.simulator, workers, time_limit))
         # A budget that allows nothing is to be found before the folder is made too.
         trainer.steps_in_all(circuit, recipe, len(data.x_train), settled(simulator, circuit))
+        if getattr(named(recipe.rule), "clamps", False):
+            demand_clamps(simulator, circuit)
         version = simulator.version  # starts the engine: a missing one is to be found before the folder is made
         if on_engine is not None:
             on_engine(simulator)

@@ -15,6 +15,13 @@ from diodeq.simulators.base import Simulator
 Floats = NDArray[np.float64]
 
 
+def demand_clamps(simulator: Simulator, circuit: Circuit) -> None:
+    """Raises ``InputError`` where the simulator is a bench that cannot hold outputs, before it drives anything."""
+    demand = getattr(simulator, "demand_holds", None)
+    if demand is not None:
+        demand(circuit)
+
+
 def clamped_contrast(
     simulator: Simulator,
     circuit: Circuit,
@@ -31,6 +38,7 @@ def clamped_contrast(
     as far on the other side, so that what is wrong with every clamp leaves nothing. ``chopped``: every second sample is
     held on the other side, so that it leaves nothing on average.
     """
+    demand_clamps(simulator, circuit)
     free = simulator.operate(circuit, drives)
     value, slopes = loss(free.outputs)
     held = free.outputs - part * len(drives) * slopes

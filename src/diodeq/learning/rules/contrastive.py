@@ -31,6 +31,7 @@ class Contrastive:
 
     name: ClassVar[str] = "contrastive"
     finds_others: ClassVar[bool] = False
+    clamps: ClassVar[bool] = True
 
     def __call__(
         self, simulator: Simulator, circuit: Circuit, drives: Floats, loss: Loss, /, *, also: Sequence[str] = ()

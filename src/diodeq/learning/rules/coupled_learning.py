@@ -40,6 +40,7 @@ class CoupledLearning:
     chopped: bool = False
     name: ClassVar[str] = "coupled-learning"
     finds_others: ClassVar[bool] = False
+    clamps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.eta <= 1:

@@ -46,6 +46,10 @@ class Body(Protocol):
         codes, int64[B, n_reads]. Raises ``InputError`` where the bench has none."""
         ...
 
+    def demand_holds(self) -> None:
+        """Raises ``InputError`` where outputs cannot be held; nothing is set."""
+        ...
+
     def rest(self) -> None:
         """Drives at 0 V, injections at 0 A, holds released; done too by the bench itself where nobody speaks to it."""
         ...

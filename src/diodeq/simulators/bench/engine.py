@@ -120,6 +120,11 @@ class BenchSimulator:
             body, _ = self._join_to(plain)
             return body.taps(), self._tapped(plain.conductances[plain.mask])
 
+    def demand_holds(self, circuit: Circuit) -> None:
+        """Raises ``InputError`` where the bench cannot hold outputs; nothing is driven."""
+        with self._lock:
+            self._join_to(without(circuit)[0])[0].demand_holds()
+
     def settlings(self, circuit: Circuit) -> tuple[int, int]:
         """How many readings a sample takes when it is operated, and when it is linearized."""
         repeats = self.description.reading.repeats
@@ -257,6 +262,8 @@ class BenchSimulator:
         sources = plain.source_values(drives) if belief is None else belief.sources(codes)
         volts = self._folded.known_voltages(sources)
         found = body.tone(codes, pumps, millihertz(hertz)) if hertz else body.read(codes, pumps, holds)
+        if not hasattr(body, "readings"):
+            self._readings += len(drives)
         volts[:, at.read] = at.reads.decode(found) if belief is None else belief.meant(found)
         return volts
 

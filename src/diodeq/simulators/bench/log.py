@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.documents import from_json
-from diodeq.errors import DiodeqError, InputError
+from diodeq.errors import DiodeqError, InputError, UsageError
 from diodeq.files import open_binary
 from diodeq.simulators.bench.body import Body, Ints
 
@@ -19,6 +19,9 @@ VARIABLE = "DIODEQ_BENCH_LOG"
 """Names the file that sessions are written to."""
 LONGEST = 1 << 24
 """Bytes of a line that is read, at most"""
+ROWS = ("drives", "injections", "holds", "reads")
+ENTRIES = {"bench": 0, "readings": 0, "millihertz": 0, "taps": 1, **dict.fromkeys(ROWS, 2)}
+"""What a line may say, with the dimensions of its codes"""
 
 
 class Logged:
@@ -64,6 +67,10 @@ class Logged:
         found = self._body.tone(drives, injections, millihertz)
         self._add({"millihertz": millihertz, **_lists({"drives": drives, "injections": injections, "reads": found})})
         return found
+
+    def demand_holds(self) -> None:
+        """Raises ``InputError`` where outputs cannot be held."""
+        self._body.demand_holds()
 
     def rest(self) -> None:
         """Drives at 0 V, injections at 0 A, holds released."""
@@ -117,6 +124,7 @@ def replay(path: str | Path, body: Body) -> Replayed:
     Raises:
         InputError: the file cannot be read, is no log, or is of a bench with other channels; the sentence names the
             line.
+        UsageError: the body knows nothing of what the bench was told.
     """
     bench, rows, differences, lines = "", 0, [], []
     try:
@@ -124,33 +132,35 @@ def replay(path: str | Path, body: Body) -> Replayed:
             number = 0
             while line := file.readline(LONGEST):
                 number += 1
-                if not line.endswith(b"\n"):
-                    if len(line) == LONGEST:
-                        raise ValueError("it is too long")
+                if not line.endswith(b"\n") and len(line) < LONGEST:
                     break
                 try:
-                    said = from_json(line)
-                    if not isinstance(said, dict):
-                        raise ValueError("it is no entry of a log")
-                    bench = str(said.get("bench", bench))
+                    said = _entry(line)
+                except ValueError as error:
+                    raise InputError(
+                        f"line {number} of {path} is no entry of a bench's log: {error}",
+                        f"give a file that {VARIABLE} had written",
+                    ) from error
+                try:
+                    bench = said.get("bench", bench)
                     if "readings" in said and hasattr(body, "readings"):
-                        body.readings = int(said["readings"])
+                        body.readings = said["readings"]
                     if "taps" in said:
-                        body.set_taps(_codes(said["taps"], 1))
-                    if "reads" in said:
-                        asked = [_codes(said[name], 2) for name in ("drives", "injections", "holds") if name in said]
-                        theirs = _codes(said["reads"], 2)
-                        tone = [int(said[name]) for name in ("millihertz",) if name in said]
-                        ours = body.tone(asked[0], asked[1], *tone) if tone else body.read(*asked)
+                        body.set_taps(said["taps"])
+                    if len(said.get("reads", ())):
+                        asked = [said[name] for name in ("drives", "injections", "holds") if name in said]
+                        tone, theirs = said.get("millihertz"), said["reads"]
+                        ours = body.read(*asked) if tone is None else body.tone(asked[0], asked[1], tone)
                         if ours.shape != theirs.shape:
-                            raise ValueError(f"it reads {theirs.shape[1]} channels, not {ours.shape[1]}")
+                            raise InputError(f"it reads {theirs.shape[1]} channels, not {ours.shape[1]}", "")
                         rows += len(theirs)
                         differences.append(theirs - ours)
                         lines.append(np.full(len(theirs), number))
-                except (DiodeqError, ValueError, KeyError, TypeError, IndexError) as error:
-                    reason = getattr(error, "problem", None) or error
+                except UsageError as error:
+                    raise UsageError(f"line {number} of {path}: {error.problem}", error.remedy) from error
+                except DiodeqError as error:
                     raise InputError(
-                        f"line {number} of {path} cannot be replayed: {reason}", "give its bench"
+                        f"line {number} of {path} cannot be replayed: {error.problem}", "give its bench"
                     ) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}", "give a log") from error
@@ -167,8 +177,32 @@ def _lists(told: dict[str, Ints]) -> dict[str, Any]:
     return {name: codes.tolist() for name, codes in told.items()}
 
 
-def _codes(value: Any, dimensions: int) -> Ints:
-    found = np.array(value)
-    if found.ndim != dimensions or found.dtype.kind != "i":
-        raise ValueError("it has something else than codes")
+def _entry(line: bytes) -> dict[str, Any]:
+    """What ``Logged`` wrote in a line; raises ``ValueError`` where it did not."""
+    if len(line) == LONGEST:
+        raise ValueError("it is too long")
+    said = from_json(line)
+    if not isinstance(said, dict) or not said or not said.keys() <= ENTRIES.keys():
+        raise ValueError("it says something else")
+    for name, value in said.items():
+        dimensions = ENTRIES[name]
+        if dimensions:
+            said[name] = _codes(name, value, dimensions)
+        elif not (isinstance(value, str) if name == "bench" else type(value) is int and value >= 0):
+            raise ValueError(f"{name} cannot be {json.dumps(value)[:40]}")
+    rows = {len(said[name]) for name in ROWS if name in said}
+    if ("reads" in said) != ({"drives", "injections"} <= said.keys()) or len(rows) > 1:
+        raise ValueError("drives, injections and reads do not go together")
+    return said
+
+
+def _codes(name: str, value: Any, dimensions: int) -> Ints:
+    if value == []:
+        return np.zeros((0,) * dimensions, np.int64)
+    try:
+        found = np.array(value)
+    except ValueError:  # rows of different lengths
+        found = np.array(None)
+    if found.ndim != dimensions or (found.dtype.kind != "i" and found.size):
+        raise ValueError(f"{name} are something else than codes")
     return found.astype(np.int64)

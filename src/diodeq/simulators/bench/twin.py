@@ -126,6 +126,9 @@ class Twin:
         self.readings += len(drives)
         return found
 
+    def demand_holds(self) -> None:
+        """It can."""
+
     def rest(self) -> None:
         """It rests between readings by itself."""
 

@@ -57,6 +57,10 @@ class Guarded:
         """What is in phase with a tone, int64[B, n_reads]; see ``Body``."""
         return self._body.tone(drives, injections, millihertz)
 
+    def demand_holds(self) -> None:
+        """Raises ``InputError`` where outputs cannot be held."""
+        self._body.demand_holds()
+
     def rest(self) -> None:
         """Drives at 0 V, injections at 0 A, holds released."""
         self._body.rest()

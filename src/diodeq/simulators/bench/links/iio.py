@@ -81,6 +81,10 @@ class IioBody:
         """Raises ``InputError``: files are set once a sample."""
         raise no_tone(f"the bench at {self._root}", "leave lock-in out")
 
+    def demand_holds(self) -> None:
+        """Raises ``InputError`` where outputs cannot be held."""
+        self._spans.demand_holds()
+
     def rest(self) -> None:
         """Drives at 0 V, injections at 0 A."""
         for sort in ("drives", "injections"):

@@ -99,6 +99,10 @@ class LineBody:
             found[rows] = self._numbers("more", self._spans.reads, words, count).reshape(count, -1)
         return found
 
+    def demand_holds(self) -> None:
+        """Raises ``InputError`` where outputs cannot be held."""
+        self._spans.demand_holds()
+
     def rest(self) -> None:
         """Drives at 0 V, injections at 0 A, holds released."""
         self._ask("rest")

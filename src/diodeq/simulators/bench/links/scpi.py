@@ -203,6 +203,10 @@ class ScpiBody:
         self.rest()
         return found
 
+    def demand_holds(self) -> None:
+        """Raises ``InputError`` where outputs cannot be held."""
+        self._spans.demand_holds()
+
     def rest(self) -> None:
         """Drives at 0 V, injections at 0 A, holds released."""
         for sort in ("drives", "injections"):

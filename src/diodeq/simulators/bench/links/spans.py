@@ -91,7 +91,11 @@ class Spans:
         """Those of a bench that cannot hold its outputs."""
         return replace(self, holds=Span(0, 0, 0))
 
-    def _held(self, holds: Any) -> Ints:
+    def demand_holds(self) -> None:
+        """Raises ``InputError`` where outputs cannot be held."""
         if not self.holds.count:
             raise InputError("this bench cannot hold its outputs", "choose a rule that injects currents")
+
+    def _held(self, holds: Any) -> Ints:
+        self.demand_holds()
         return self.holds.demand("hold", holds)
