@@ -579,3 +579,17 @@ def test_harmless_is_what_costs_nothing_of_what_is_certified_without():
     assert (told["resistors"], told["harmless"], told["certified_without"]) == (3, 1, 0.5)
     assert (told["worst_resistor"], told["worst_ohms"], told["worst_certified"]) == (2, pytest.approx(1e4), 0.0)
     np.testing.assert_array_equal(found.certified_stuck, [[0.5, 0.5], [0.25, 0.5], [0.5, 0.0]])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tolerances": [-0.1]}, {"tolerances": [1.0]}, {"tolerances": [np.nan]}, {"tolerances": "1%"},
+        {"tolerances": []}, {"supply": -0.1}, {"supply": np.nan}, {"temperatures": (70, 0)}, {"temperatures": 20.0},
+        {"temperatures": (0, 1e9)}, {"diodes": "is=1"}, {"diodes": {"is": -0.3}}, {"input_error": -1.0},
+        {"input_error": np.nan}, {"stuck": "open"}, {"stuck": [None]}, {"labels": [0, 1]}, {"labels": [0.5]},
+    ],
+)  # fmt: skip
+def test_a_box_that_holds_no_board_proves_nothing(asked):
+    with pytest.raises((UsageError, InputError)):
+        diodeq.certify(small(widths=(2, 3, 2)), [[1.0, -1.0]], **asked)

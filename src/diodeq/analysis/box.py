@@ -18,7 +18,7 @@ from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.diode.temperature import BOLTZMANN, CHARGE, ZERO_CELSIUS
 from diodeq.devices.one_ports import Model, OnePorts, one_ports
-from diodeq.errors import InputError
+from diodeq.errors import InputError, UsageError
 
 Index = NDArray[np.intp]
 NONE = np.zeros(0, np.intp)
@@ -27,6 +27,8 @@ NONE = np.zeros(0, np.intp)
 WARMED = frozenset(("is", "n", "rs", "bv", "ibv", "nbv", "eg", "xti", "tnom"))
 # Kelvins that are bounded at a time: a diode's volts move by 2 mV a kelvin, and what moves little is bounded tightly.
 KELVINS = 5.0
+# As many kelvins as are looked at: no part is meant for more.
+WIDEST = 1000.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Box:
     Diodes' IS, N and RS are within ± ``saturation``, ``emission`` and ``series`` of theirs (shares). Inputs are off by
     ``inputs`` volts at most: one number, or float64[n_in]. ``own`` float64[R] are tolerances of each resistor, instead
     of ``tolerance``. Any one that is trained may be stuck instead, at one of the levels ``stuck`` in siemens.
+
+    Raises:
+        UsageError: a number that makes no sense: a box inside out would hold no board, and of those all is proved.
     """
 
     tolerance: float
@@ -52,6 +57,31 @@ class Box:
     bias: float = 0.0
     gain: float = np.inf
     stuck: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        shares = {
+            "resistors": self.tolerance if self.own is None else self.own,
+            "sources": self.supply,
+            "IS": self.saturation,
+            "N": self.emission,
+            "RS": self.series,
+        }
+        for what, share in shares.items():
+            wrong = np.atleast_1d(share)[~((np.atleast_1d(share) >= 0.0) & (np.atleast_1d(share) < 1.0))]
+            if len(wrong):
+                raise UsageError(
+                    f"a tolerance of {100 * wrong[0]:g} % of {what} is not possible", "give 0 % or more, below 100 %"
+                )
+        for what, most in (("inputs", self.inputs), ("offsets", self.offset), ("input currents", self.bias)):
+            if not (np.isfinite(most).all() and np.greater_equal(most, 0.0).all()):
+                raise UsageError(f"{what} cannot be off by {np.min(most):g}", "give 0 or more")
+        if not self.gain > 0.0:
+            raise UsageError(f"a gain of at least {self.gain:g} says nothing", "give one above 0")
+        if not -ZERO_CELSIUS < self.cold <= self.hot < np.inf or self.hot - self.cold > WIDEST:
+            raise UsageError(
+                f"temperatures of {self.cold:g} … {self.hot:g} °C are not possible",
+                f"give the coldest and the hottest, at most {WIDEST:g} K apart",
+            )
 
     def of_parts(self, circuit: Circuit) -> Floats:
         """The tolerance of each resistor, float64[R]; those inside amplifiers have none."""

@@ -59,7 +59,8 @@ class Enclosure:
         resistors, ports = passive.resistors, passive.ports
         # What each resistor's tolerance can send through it.
         lowest, highest = resistors.between(below, above)
-        through = (boards.middle * boards.tolerance)[:, None] * np.maximum(-lowest, highest)
+        with np.errstate(invalid="ignore"):  # none of no tolerance where there is no bound
+            through = (boards.middle * boards.tolerance)[:, None] * np.maximum(-lowest, highest)
         # One-ports: the middle of all chords, how far others are from it, and what other laws do at the centre.
         start = volts[ports.nodes[:, 0]] - volts[ports.nodes[:, 1]]
         lowest, highest = ports.between(below, above)

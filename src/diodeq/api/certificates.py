@@ -14,10 +14,12 @@ from diodeq.analysis.certified import Certified
 from diodeq.analysis.certified import certify as certified
 from diodeq.analysis.stuck import may_stick
 from diodeq.api.units import labels_in, volts_of
+from diodeq.arrays import real, scalar
 from diodeq.circuit import Circuit
 from diodeq.circuit.amplifiers import groups_of
 from diodeq.errors import InputError, UsageError
 from diodeq.pool import TIME_LIMIT
+from diodeq.printable import counted
 from diodeq.simulators import computing
 from diodeq.spice.numbers import number
 
@@ -58,8 +60,9 @@ def certify(
         on_sample: called with the number of samples that are done.
 
     Raises:
-        InputError: the circuit has laws that fall, or none that are known to grow with temperature.
-        UsageError: diodes or amplifiers have no such parameter, or resistors no such level.
+        InputError: the circuit has laws that fall, or none that are known to grow with temperature; inputs or labels
+            do not fit.
+        UsageError: diodes or amplifiers have no such parameter, resistors no such level, or a number makes no sense.
 
     Example:
         >>> import diodeq
@@ -70,6 +73,11 @@ def certify(
     drives = volts_of(circuit, inputs, units)
     known = None if labels is None or circuit.scaling.regresses else labels_in(circuit, labels, units)
     classes = None if known is None else known.astype(np.int64)
+    if classes is not None and classes.shape != (len(drives),):
+        raise InputError(
+            f"labels of shape {classes.shape} are not those of {counted(len(drives), 'sample')}",
+            "give one label a sample",
+        )
     box = boxed(
         circuit,
         supply=supply,
@@ -79,7 +87,10 @@ def certify(
         stuck=stuck,
         amplifiers=amplifiers,
     )
-    boxes = [replace(box, tolerance=each) for each in tolerances]
+    shares = np.atleast_1d(real("the tolerances", tolerances))
+    if shares.ndim > 1 or not len(shares):
+        raise UsageError(f"tolerances cannot be {tolerances!r}", "give one or several, such as [0.01, 0.05]")
+    boxes = [replace(box, tolerance=each) for each in shares.tolist()]
     with computing(simulator, workers, time_limit) as engine:
         return certified(circuit, drives, classes, boxes, engine, on_sample)
 
@@ -100,21 +111,45 @@ def boxed(
     Raises:
         UsageError: diodes or amplifiers have no such parameter, a number is none, or resistors have no such level.
     """
-    own = dict(diodes or {})
+    own, known = (
+        {key: scalar(f"the figure {key!r}", value) for key, value in _named(what, given).items()}
+        for what, given in (("diodes", diodes), ("amplifiers", amplifiers))
+    )
     unknown = sorted(set(own) - {"is", "n", "rs"})
     if unknown or not all(0.0 <= share < 1.0 for share in own.values()):
         raise UsageError(
             f"{unknown[0] if unknown else own!r} is no tolerance of diodes", "write such as is=30%,n=2%,rs=20%"
         )
-    cold, hot = temperatures or (circuit.temperature,) * 2
+    ends = np.atleast_1d(real("the temperatures", (circuit.temperature,) * 2 if temperatures is None else temperatures))
+    if ends.shape != (2,):
+        raise UsageError(
+            f"temperatures cannot be {temperatures!r}", "give the coldest and the hottest, such as (0, 70)"
+        )
+    cold, hot = ends.tolist()
     shares = (own.get("is", 0.0), own.get("n", 0.0), own.get("rs", 0.0))
-    figures = {"offset": 0.0, "bias": 0.0, "gain": math.inf} | dict(amplifiers or {})
+    figures = {"offset": 0.0, "bias": 0.0, "gain": math.inf} | known
     if len(figures) > 3 or not all(value >= 0.0 for value in figures.values()) or not figures["gain"] > 0.0:
-        raise UsageError(f"{dict(amplifiers or {})!r} are no figures of amplifiers", "write such as offset=3m,gain=1e5")
-    if amplifiers and not groups_of(circuit):
+        raise UsageError(f"{known!r} are no figures of amplifiers", "write such as offset=3m,gain=1e5")
+    if known and not groups_of(circuit):
         raise UsageError(f"circuit {circuit.title!r} has no amplifiers", "leave their figures out")
-    box = Box(tolerance, supply, cold, hot, *shares, inputs=input_error, stuck=levels_of(circuit, stuck))
-    return replace(box, offset=figures["offset"], bias=figures["bias"], gain=figures["gain"])
+    return Box(
+        scalar("the tolerance", tolerance),
+        scalar("the tolerance of sources", supply),
+        cold,
+        hot,
+        *shares,
+        inputs=scalar("the error of inputs", input_error),
+        stuck=levels_of(circuit, stuck),
+        offset=figures["offset"],
+        bias=figures["bias"],
+        gain=figures["gain"],
+    )
+
+
+def _named(what: str, given: Mapping[str, float] | None) -> Mapping[str, float]:
+    if given is not None and not isinstance(given, Mapping):
+        raise UsageError(f"{what} cannot be {given!r}", "give figures by name, such as {'is': 0.3} or {'offset': 3e-3}")
+    return given or {}
 
 
 def levels_of(circuit: Circuit, words: Sequence[str | float]) -> tuple[float, ...]:
@@ -124,6 +159,8 @@ def levels_of(circuit: Circuit, words: Sequence[str | float]) -> tuple[float, ..
     Raises:
         UsageError: what is none of these, or a circuit without resistors.
     """
+    if isinstance(words, str) or not isinstance(words, Sequence):
+        raise UsageError(f"levels cannot be {words!r}", 'give several, such as ["open", "low"]')
     own = circuit.conductances[may_stick(circuit)]
     if len(words) and not len(own):
         raise UsageError(f"circuit {circuit.title!r} has no resistors", "leave out what may be stuck")
@@ -142,6 +179,6 @@ def levels_of(circuit: Circuit, words: Sequence[str | float]) -> tuple[float, ..
 
 def _ohms(word: str | float) -> float:
     try:
-        return number(word) if isinstance(word, str) else float(word)
+        return number(word) if isinstance(word, str) else scalar("a level", word)
     except InputError:
         return np.nan

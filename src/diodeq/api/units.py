@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.arrays import whole
 from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
 from diodeq.measures import Labels
@@ -16,7 +17,7 @@ UNITS = ("network", "volts")
 def labels_in(circuit: Circuit, labels: ArrayLike | None, units: str = "network") -> Labels | None:
     """Class numbers as they are, of quantities the volts of the outputs that stand for them."""
     if labels is None or not circuit.scaling.regresses:
-        return None if labels is None else np.asarray(labels, np.int64)
+        return None if labels is None else whole("the labels", labels, np.int64)
     values = np.asarray(labels, np.float64)
     values = values.reshape(len(values), -1)
     return circuit.scaling.target_volts(values) if units == "network" else values
