@@ -103,9 +103,9 @@ subtract: Any = intrinsic(_subtract)
 
 
 @ROW
-def factorize(a: Any, below: Any, order: Any) -> None:
-    """Gaussian elimination with partial pivoting of the rows of a flat array, as many and as long as ``below`` has: the
-    upper factor in place with its diagonal inverted, the multipliers of every column in a row of ``below``."""
+def invert(a: Any, below: Any, order: Any) -> None:
+    """The inverse of the rows of a flat array in place, by Gauss and Jordan's elimination with partial pivoting; rows
+    are as many and as long as those of ``below``."""
     size, width = below.shape
     for p in range(size):
         best, largest = p, abs(a[p * width + p])
@@ -117,34 +117,29 @@ def factorize(a: Any, below: Any, order: Any) -> None:
             for j in range(width):
                 a[p * width + j], a[best * width + j] = a[best * width + j], a[p * width + j]
         inverse = a.dtype.type(1.0) / a[p * width + p]
+        for j in range(width):
+            a[p * width + j] *= inverse
+        for r in range(size):
+            if r != p:
+                times = a[r * width + p]
+                for j in range(0, width, LANES):
+                    subtract(a, r * width + j, p * width + j, times)
+                a[r * width + p] = -times * inverse  # put last: what was just put a number into is slow to fetch
         a[p * width + p] = inverse
-        first = (p + 1) // LANES * LANES  # what is before the diagonal is of no use any more
-        for r in range(p + 1, size):
-            times = a[r * width + p] * inverse
-            below[p, r] = times
-            for j in range(first, width, LANES):
-                subtract(a, r * width + j, p * width + j, times)
+    for p in range(size - 1, -1, -1):
+        best = order[p]
+        if best != p:
+            for r in range(size):
+                a[r * width + p], a[r * width + best] = a[r * width + best], a[r * width + p]
 
 
 @ROW
-def correct(a: Any, below: Any, order: Any, f: Any, moved: Any) -> Any:
-    """Newton's step ``-a⁻¹ f`` with the factors of ``factorize``, and the largest of its entries."""
-    size, width = below.shape
-    for p in range(size):
-        moved[p] = -f[p]
-    for p in range(size):
-        each = moved[order[p]]
-        moved[order[p]] = moved[p]
-        moved[p] = each
-        for r in range(p + 1, size):
-            moved[r] -= below[p, r] * each
-    largest = a.dtype.type(0.0)
-    for p in range(size - 1, -1, -1):
-        each = moved[p]
-        for j in range(p + 1, size):
-            each -= a[p * width + j] * moved[j]
-        each *= a[p * width + p]
-        moved[p] = each
-        if not abs(each) <= largest:
-            largest = abs(each)
+def correct(inverse: Any, f: Any, moved: Any) -> Any:
+    """Newton's step ``-inverse f``, and the largest of its entries."""
+    largest = f.dtype.type(0.0)
+    pull(f, inverse, moved)
+    for p in range(len(moved)):
+        moved[p] = -moved[p]
+        if not abs(moved[p]) <= largest:
+            largest = abs(moved[p])
     return largest

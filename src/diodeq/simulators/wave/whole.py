@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 from diodeq.compiled import kernel
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
-from diodeq.simulators.wave.fused import FORMATS, columns_of, load_lines
+from diodeq.simulators.wave.fused import FORMATS, ROW, columns_of, load_lines
 from diodeq.simulators.wave.method import QUICK, STEPS, Settled
-from diodeq.simulators.wave.small import LANES, correct, eliminate, factorize, pull, push
+from diodeq.simulators.wave.small import LANES, correct, eliminate, invert, pull, push
 
 if TYPE_CHECKING:
     from diodeq.simulators.wave.leaves import LeavesPlan
 
 Floats = NDArray[np.float64]
+
+# Volts: after a step this small what is not straight about a law (a share of step / 2 nVt of it) is not worth a look.
+NEAR = 4e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +132,7 @@ def settle(
     factors = np.zeros(below.size, matrix.dtype)
     jacobian = factors.reshape(below.shape)
     at_core, y, step = np.empty_like(scale), np.empty_like(scale), np.empty_like(scale)
-    f, moved = np.empty_like(scale), np.empty_like(scale)
+    f, moved = np.zeros(below.shape[1], matrix.dtype), np.empty_like(scale)
     for b in range(len(right)):
         largest = real(0.0)
         for k in range(count):
@@ -157,9 +160,15 @@ def settle(
                 size += (f[j] / scale[j]) ** 2
             size, before = np.sqrt(size), error
             if turn or not width:
-                error = correct(factors, below, order, f, moved)
-            if error <= tolerance:
-                done = True
+                error = correct(jacobian, f, moved)
+            done = error <= tolerance
+            if not done and turn > 1 and error <= real(NEAR) and error * error <= tolerance * before:
+                done = True  # steps shrink as fast as before, so this is the last one
+                push(moved, coupling, drawn)
+                finish(drawn, columns, v, currents[b], conductances[b])
+                for j in range(width):
+                    y[j] += moved[j]
+            if done:
                 break
             if not size < math.inf:
                 break
@@ -172,8 +181,8 @@ def settle(
                 for k in range(count):
                     drawn[k] = real(1.0) / (load[k] + conductances[b, k])
                 eliminate(coupling, drawn, matrix, scaled, jacobian)
-                factorize(factors, below, order)
-                correct(factors, below, order, f, moved)
+                invert(factors, below, order)
+                correct(jacobian, f, moved)
             for j in range(width):
                 step[j] = moved[j]
                 y[j] += moved[j]
@@ -183,6 +192,20 @@ def settle(
         for j in range(width):
             unknowns[b, core[j]] = y[j]
         settled[b] = done and not broken
+
+
+@ROW
+def finish(drawn: Any, columns: Any, v: Any, i: Any, g: Any) -> None:
+    """Leaves with small currents ``drawn`` into them besides: along the tangents of their diodes' laws."""
+    one = drawn.dtype.type(1.0)
+    n_vt, series, sign, load = columns[4], columns[6], columns[8], columns[9]
+    for k in range(len(drawn)):
+        moved = drawn[k] / (load[k] + g[k])
+        along = sign[k] * moved
+        inside = one - series[k] * g[k]  # the junction's share of it
+        v[k] += moved
+        i[k] += g[k] * along
+        g[k] += g[k] * inside * inside * along / n_vt[k]
 
 
 def solve(
@@ -204,7 +227,7 @@ def solve(
     below, order = np.zeros((width, -(-width // LANES) * LANES), matrix.dtype), np.empty(width, np.int64)
     factors = np.zeros(below.size, matrix.dtype)
     jacobian = factors.reshape(below.shape)
-    f, y = np.empty(width, matrix.dtype), np.empty(width, matrix.dtype)
+    f, y = np.zeros(below.shape[1], matrix.dtype), np.empty(width, matrix.dtype)
     for b in range(len(right)):
         for k in range(count):
             into[k] = right[b, leaf[k]]
@@ -214,8 +237,8 @@ def solve(
         for j in range(width):
             f[j] = -f[j] - right[b, core[j]]
         eliminate(coupling, yielding, matrix, scaled, jacobian)
-        factorize(factors, below, order)
-        correct(factors, below, order, f, y)
+        invert(factors, below, order)
+        correct(jacobian, f, y)
         push(y, coupling, drawn)
         for k in range(count):
             h = (into[k] + drawn[k]) * yielding[k]
