@@ -593,3 +593,14 @@ def test_harmless_is_what_costs_nothing_of_what_is_certified_without():
 def test_a_box_that_holds_no_board_proves_nothing(asked):
     with pytest.raises((UsageError, InputError)):
         diodeq.certify(small(widths=(2, 3, 2)), [[1.0, -1.0]], **asked)
+
+
+def test_levels_are_those_of_the_circuit_and_the_largest_tolerances_know_them(wave):
+    circuit = small(widths=(2, 2, 2))
+    levels = levels_of(circuit, ("low", "high", "open", 1e4, "10k"))
+    assert levels == pytest.approx((circuit.conductances.min(), circuit.conductances.max(), 1e-15, 1e-4, 1e-4))
+    drives = volts(circuit, 3)
+    (found,) = certify(circuit, drives, None, [Box(0.0, stuck=levels[1:2])], wave)
+    lost = drives[~found.kept][:1]
+    assert len(lost) == 1
+    assert not largest_tolerances(circuit, lost, wave, found.box).any()

@@ -342,6 +342,16 @@ def test_a_figure_moves_sums_by_what_it_does_either_way(figure, wave):
             assert (limited <= frame._inner(volts, -1.0)).all()
 
 
+def test_what_knows_no_figures_of_amplifiers_bounds_none(wave):
+    box, circuit = Box(0.001, offset=4.0), made("amplifiers in a loop")
+    drives = circuit.scaling.to_volts(np.zeros((1, len(circuit.inputs))))
+    rows = circuit.output_injections(np.eye(3))[None]
+    point = wave.operate(box.centre(circuit), drives)
+    for asked, bounded in ((box, False), (replace(box, offset=0.0), True)):
+        off, _ = Bounds.of(circuit).reach(asked, point, slice(None), rows)
+        assert np.isfinite(off).all() == bounded
+
+
 def test_figures_that_amplifiers_or_circuits_do_not_have_are_refused():
     circuit = made("amplifiers in a loop")
     for figures in ({"slew": 1.0}, {"offset": -1.0}, {"gain": 0.0}):
