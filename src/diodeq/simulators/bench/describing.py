@@ -228,9 +228,7 @@ def demand(found: Any, place: str) -> None:
         raise InputError(f"{place}: injections.range has currents of one sign only", "give [-AMPERES, AMPERES]")
     if isinstance(found, Temperature):
         ends = (found.low, found.high)
-        if math.isnan(found.low) != math.isnan(found.high) or not (
-            math.isnan(found.low) or -273.15 < ends[0] <= ends[1]
-        ):
+        if math.isinf(found.low) != math.isinf(found.high) or not -273.15 < ends[0] <= ends[1]:
             raise InputError(f"{place}: temperature.low and high are no range", "give both, in °C")
     if isinstance(found, Calibrated) and not len(found.taps) == len(found.codes) == len(found.ohms):
         raise InputError(f"{place}: calibrated.taps, codes and ohms are not equally many", "calibrate again")

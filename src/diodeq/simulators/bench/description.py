@@ -112,8 +112,8 @@ class Settling:
 class Temperature:
     """Between ``low`` and ``high`` °C, wandering in ``period`` seconds; without them the circuit's own."""
 
-    low: float = math.nan
-    high: float = math.nan
+    low: float = math.inf
+    high: float = math.inf
     period: float = 3600.0
 
 

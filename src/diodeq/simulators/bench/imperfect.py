@@ -54,7 +54,7 @@ class Imperfect:
     def temperature(self, seconds: float) -> float:
         """°C."""
         own = self.description.temperature
-        if math.isnan(own.low):
+        if math.isinf(own.low):
             return self.circuit.temperature
         at = seconds / own.period
         before = math.floor(at)

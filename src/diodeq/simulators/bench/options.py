@@ -39,8 +39,8 @@ IMPERFECTIONS: dict[str, tuple[Off, ...]] = {
     "drift": (("taps", "drift", 0.0),),
     "settling": (("settling", "seconds", 0.0),),
     "temperature": (
-        ("temperature", "low", math.nan),
-        ("temperature", "high", math.nan),
+        ("temperature", "low", math.inf),
+        ("temperature", "high", math.inf),
         ("taps", "tempco", 0.0),
         ("reads", "offset_drift", 0.0),
     ),
