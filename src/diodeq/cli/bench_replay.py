@@ -61,4 +61,5 @@ def replay(
         mean, rms, worst = (quantity(each[name], "V") for name in ("mean", "rms", "worst"))
         moves = abs(each["drift"]) > SURE * each["drift_error"] > 0.0
         drift = f", drifts by {quantity(each['drift'], 'V')}" if moves else ""
-        say(f"{each['node']}: mean {mean}, root mean square {rms}, worst {worst} at line {each['line']}{drift}")
+        where = f" at line {each['line']}" if each["worst"] else ""
+        say(f"{each['node']}: mean {mean}, root mean square {rms}, worst {worst}{where}{drift}")

@@ -99,10 +99,13 @@ class Server:
         self.where = os.ttyname(theirs)
         if name is not None:
             try:
+                if name.is_symlink() and not name.exists():  # what a killed server left
+                    name.unlink()
                 name.symlink_to(self.where)
             except OSError as error:
                 self.close()
-                raise InputError(f"{name} cannot be made: {error.strerror}", "choose another name") from None
+                wrong = f"{name} cannot be made: {error.strerror}"
+                raise InputError(wrong, "remove it, or choose another name") from None
             self._opened.append(lambda: name.unlink(missing_ok=True))
         self._serve(ours, lambda n: os.read(ours, n), lambda said: os.write(ours, said), None)
         return self
