@@ -575,6 +575,8 @@ def test_harmless_is_what_costs_nothing_of_what_is_certified_without():
     stuck[:, :, 3] = stuck[1, 0, 0] = stuck[2, 1, :2] = False
     sound, right = np.array([True, True, True, False]), np.array([True, True, False, True])
     found = Certified(Box(0.01, stuck=(1e-3, 1e-4)), np.zeros((4, 2)), sound, right, np.zeros(4, int), stuck, sound)
+    assert Box(0.01).of_resistors_alone
+    assert not found.box.of_resistors_alone
     told = found.to_json()["stuck"]
     assert (told["resistors"], told["harmless"], told["certified_without"]) == (3, 1, 0.5)
     assert (told["worst_resistor"], told["worst_ohms"], told["worst_certified"]) == (2, pytest.approx(1e4), 0.0)

@@ -347,6 +347,7 @@ def test_what_knows_no_figures_of_amplifiers_bounds_none(wave):
     drives = circuit.scaling.to_volts(np.zeros((1, len(circuit.inputs))))
     rows = circuit.output_injections(np.eye(3))[None]
     point = wave.operate(box.centre(circuit), drives)
+    assert not box.of_resistors_alone
     for asked, bounded in ((box, False), (replace(box, offset=0.0), True)):
         off, _ = Bounds.of(circuit).reach(asked, point, slice(None), rows)
         assert np.isfinite(off).all() == bounded
