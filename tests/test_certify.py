@@ -606,3 +606,17 @@ def test_levels_are_those_of_the_circuit_and_the_largest_tolerances_know_them(wa
     lost = drives[~found.kept][:1]
     assert len(lost) == 1
     assert not largest_tolerances(circuit, lost, wave, found.box).any()
+
+
+def test_a_current_source_whose_only_way_is_open_is_not_bounded_by_less(wave):
+    """29 MV, as 30 nA across a petaohm are."""
+    circuit = Circuit(
+        nodes=("0", "in", "a"),
+        resistors=bank("resistors", [(1, 2, 0.1)]),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0)]),
+        current_sources=bank("current_sources", [(0, 2, 3e-8)]),
+        inputs=driven(("x",)),
+        outputs=np.array([[2, 0]]),
+    )
+    (found,) = certify(circuit, np.zeros((1, 1)), None, [Box(0.01, stuck=levels_of(circuit, ["open"]))], wave)
+    assert found.bounds.max() >= 3e7 * 0.98

@@ -35,6 +35,8 @@ from diodeq.simulators.base import OperatingPoint, Simulator
 ROUNDS, NUMBERS = 3, 1 << 22
 # The least that may be left of what meets at a stuck resistor's ends.
 LEFT = 1e-6
+# Siemens beyond all that a stuck resistor's own can come to where less is left.
+UNBOUNDED = 1e100
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,7 @@ class OneStuck:
                 shares = []
                 for way, sign in zip(ways, (1.0, -1.0), strict=True):
                     left = 1.0 + change * way / (1.0 + sign * off[which, None] * way)
-                    shares.append(np.where(left > LEFT, change / left, -STEEPEST))
+                    shares.append(np.where(left > LEFT, change / left, -UNBOUNDED))
                 corners = [share * volt for share in shares for volt in (low, high)]
             sent = np.stack([np.min(corners, axis=0), np.max(corners, axis=0)])
             worst = np.abs(sent).max(axis=(0, 3))
@@ -198,6 +200,7 @@ def _chords(enclosure: Enclosure, low: Floats, high: Floats) -> tuple[Floats, Fl
         least = np.min([each for each, _ in found], axis=0)
         most = np.minimum(np.max([each for _, each in found], axis=0), STEEPEST)
     beyond = ~(np.isfinite(low) & np.isfinite(high) & np.isfinite(most) & (least >= 0.0))
+    beyond |= (low < -FARTHEST) | (high > FARTHEST)
     if boards.within is not None:
         beyond |= (low < boards.within[0][:, None]) | (high > boards.within[1][:, None])
     return np.where(beyond, 0.0, least), np.where(beyond, STEEPEST, most)
