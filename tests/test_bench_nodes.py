@@ -15,6 +15,7 @@ from bench_body import link, served
 from diodeq.api.making import layered
 from diodeq.benches.calibrate import calibrate
 from diodeq.benches.model import Expected
+from diodeq.benches.probes import probes
 from diodeq.circuit import Circuit
 from diodeq.circuit.capacitance import capacitances, toned
 from diodeq.circuit.products import branch_products
@@ -407,3 +408,8 @@ def test_entries_of_a_range_may_come_one_after_the_other():
     for bad in (["temperature.low=60"], ["no-temperature", "temperature.low=15"], ["temperature.high=1", "seed=3"]):
         with pytest.raises(UsageError, match=f"option '{bad[-1] if 'temp' in bad[-1] else bad[0]}' .*are no range"):
             described("iris", *bad)
+
+
+def test_probes_of_samples_without_a_gradient_are_refused(circuit):
+    with pytest.raises(InputError, match="the gradient of these samples is 0; give other samples"):
+        probes(create("wave"), circuit, DRIVES, lambda outputs: (0.0, np.zeros_like(outputs)), 0.2, 1e-3)

@@ -99,13 +99,15 @@ def probes(
     point = engine.operate(circuit, drives)
     _, injections = loss(point.outputs)
     adjoint = engine.small_signal(point, injections).node_voltages
+    size = float(np.linalg.norm(branch_products(circuit, point.node_voltages, adjoint)))
+    if not size > 0.0:
+        raise InputError("the gradient of these samples is 0", "give other samples")
     spread = Tolerances.of(circuit, point, tolerance)
     forward, backward = spread.covariance(point.node_voltages), spread.covariance(adjoint)
     faint = noise * float(np.abs(adjoint[:, free]).max() / np.abs(point.node_voltages[:, free]).max())
     weights = spread.weights(adjoint), spread.weights(point.node_voltages)
     order, errors = _greedy(free, outputs, (forward, backward), weights, (noise, faint))
-    exact = branch_products(circuit, point.node_voltages, adjoint)
-    expected = np.sqrt(np.array(errors)) / float(np.linalg.norm(exact))
+    expected = np.sqrt(np.array(errors)) / size
     counts = np.unique(np.round(np.linspace(0, len(free) - len(outputs), 9)).astype(np.int64))
     found = np.zeros((2, len(counts), boards))
     random = np.random.default_rng(seed)
