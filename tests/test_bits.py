@@ -294,6 +294,11 @@ def test_few_levels_trained_by_certificate(tmp_path, monkeypatch, capsys):
     assert main([*command, "--out", "two", "--certify-bits", "3", "--quantize", "8"]) == 2
     assert main([*command, "--out", "two", "--certify-bits", "3", "--robust", "tolerance=5%"]) == 2
     assert "certified:tolerance=5%" in capsys.readouterr().err
+    on_bench = ["train", "iris", "--epochs", "1", "--simulator", "bench:iris", "--out", "three", "--certify-bits", "3"]
+    assert main(on_bench) == 0
+    said = capsys.readouterr()
+    assert "not certified: the circuit on a bench" in said.err
+    assert "certified:" not in said.out
     # The held-out samples of the run's own data set, and their split.
     assert main(["quantize", "few/circuit.npz", "--bits", "2:3", "--data", "iris", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)

@@ -184,9 +184,9 @@ class Belief:
     # --- what drives ---
 
     def driven(self, volts: Floats) -> Ints:
-        """Codes at which inputs have ``volts`` [B, n_drives]."""
+        """Codes at which inputs have ``volts`` [B, n_drives], or as nearly as they reach."""
         own = (volts - self.values["drive_offsets"]) / (1.0 + self.values["drive_gains"])
-        return self.channels.drives.encode(own, "input")
+        return self.channels.drives.encode(volts, "input", own)
 
     def sources(self, codes: Ints) -> Floats:
         """What all sources give at codes of the drives, [B, n_sources]."""
@@ -200,7 +200,7 @@ class Belief:
         ends = self.channels.pumps > 0
         gains = self.values["pump_gains"].reshape(2, -1).T
         mean = (gains * ends).sum(axis=1) / np.maximum(ends.sum(axis=1), 1)
-        return self.channels.injections.encode(amperes / (1.0 + mean), "pump")
+        return self.channels.injections.encode(amperes, "pump", amperes / (1.0 + mean))
 
     def pumped(self, codes: Ints) -> Floats:
         """Amperes into each of ``Channels.free`` at codes of the pumps, [B, n_free], what always flows included."""

@@ -50,8 +50,9 @@ class Converter:
         most = min(self.most, 2.0 * abs(self.high))
         return min(math.ceil(self.high / self.step - 1e-9) - 1, math.floor(most / self.step + 1e-9))
 
-    def encode(self, values: Floats, what: str) -> Ints:
-        """The nearest codes of ``values`` [B, n].
+    def encode(self, values: Floats, what: str, corrected: Floats | None = None) -> Ints:
+        """The nearest codes of ``values`` [B, n], or of these ``corrected`` by what is known of the channels, which end
+        where the codes do.
 
         Raises:
             NotRealizableError: a value is out of range by more than a code; ``what`` says of what.
@@ -67,6 +68,8 @@ class Converter:
                 "ask for less, such as a lower --supply, or give the description a wider range and [limits]",
                 sample=row,
             )
+        if corrected is not None:
+            found = np.rint(corrected / self.step)
         return np.asarray(np.clip(found, low, high).astype(np.int64))
 
     def decode(self, codes: Ints) -> Floats:
