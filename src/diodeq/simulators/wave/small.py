@@ -143,3 +143,17 @@ def correct(inverse: Any, f: Any, moved: Any) -> Any:
         if not abs(moved[p]) <= largest:
             largest = abs(moved[p])
     return largest
+
+
+@ROW
+def finish(drawn: Any, columns: Any, v: Any, i: Any, g: Any) -> None:
+    """Leaves with small currents ``drawn`` into them besides: along the tangents of their diodes' laws."""
+    one = drawn.dtype.type(1.0)
+    n_vt, series, sign, load = columns[4], columns[6], columns[8], columns[9]
+    for k in range(len(drawn)):
+        moved = drawn[k] / (load[k] + g[k])
+        along = sign[k] * moved
+        inside = one - series[k] * g[k]  # the junction's share of it
+        v[k] += moved
+        i[k] += g[k] * along
+        g[k] += g[k] * inside * inside * along / n_vt[k]

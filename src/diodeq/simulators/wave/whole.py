@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from diodeq.compiled import kernel
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
-from diodeq.simulators.wave.fused import FORMATS, ROW, columns_of, load_lines
+from diodeq.simulators.wave.fused import FORMATS, columns_of, load_lines
 from diodeq.simulators.wave.method import QUICK, STEPS, Settled
-from diodeq.simulators.wave.small import LANES, correct, eliminate, invert, pull, push
+from diodeq.simulators.wave.small import LANES, correct, eliminate, finish, invert, pull, push
 
 if TYPE_CHECKING:
     from diodeq.simulators.wave.leaves import LeavesPlan
@@ -192,20 +192,6 @@ def settle(
         for j in range(width):
             unknowns[b, core[j]] = y[j]
         settled[b] = done and not broken
-
-
-@ROW
-def finish(drawn: Any, columns: Any, v: Any, i: Any, g: Any) -> None:
-    """Leaves with small currents ``drawn`` into them besides: along the tangents of their diodes' laws."""
-    one = drawn.dtype.type(1.0)
-    n_vt, series, sign, load = columns[4], columns[6], columns[8], columns[9]
-    for k in range(len(drawn)):
-        moved = drawn[k] / (load[k] + g[k])
-        along = sign[k] * moved
-        inside = one - series[k] * g[k]  # the junction's share of it
-        v[k] += moved
-        i[k] += g[k] * along
-        g[k] += g[k] * inside * inside * along / n_vt[k]
 
 
 def solve(
