@@ -488,7 +488,7 @@ def test_the_command_says_what_is_proved(name, tmp_path, capsys):
     assert set(wider["assignment"]["which_are_tight"]) <= set(CIRCUITS[name]().part_names("resistors"))
     assert main([*command, *more]) == 0
     assert "inputs may be off" in capsys.readouterr().out
-    assert main([*command, "--tolerance", "1%", "--assign", "1%,5%", "--parts", str(tmp_path / "p.csv")]) == 0
+    assert main([*command, "--tolerance", "1%", "--assign", "1%,5%", "--output", str(tmp_path / "p.csv")]) == 0
     lines = list(csv.DictReader(io.StringIO((tmp_path / "p.csv").read_text())))
     bought = {share: [line for line in lines if line["tolerance"] == share] for share in ("1 %", "5 %")}
     assert sum(int(line["count"]) for line in [*bought["1 %"], *bought["5 %"]]) == len(CIRCUITS[name]().resistors)
@@ -501,7 +501,7 @@ def test_the_command_says_what_is_proved(name, tmp_path, capsys):
     assert main([*command, "--tolerance", "0.1%", "--stuck", "open,10k", "--samples", "1"]) == 0
     assert "any one resistor open or stuck at 10k ohm" in capsys.readouterr().out
     assert main([*command, "--stuck", "often"]) == 2
-    assert main([*command, "--parts", str(tmp_path / "p.csv")]) == 2
+    assert main([*command, "--output", str(tmp_path / "p.csv")]) == 2
     assert main([*command, "--assign", "1%"]) == 2
     assert main([*command, "--diodes", "vj=1%"]) == 2
     assert "is=30%" in capsys.readouterr().err

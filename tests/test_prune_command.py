@@ -250,7 +250,7 @@ def test_a_front_goes_on_where_it_was_killed(tmp_path, capsys, monkeypatch):
 def test_the_footnote_of_what_failed_says_what_to_do(tmp_path, capsys):
     few = ("front", "xor", "--parts", "3", "--seeds", "1", "--hidden", "4", "--epochs", "1", "--simulator", "wave")
     code, table, _ = run(capsys, *few, "--out", tmp_path / "few")
-    assert (code, "failed" in table) == (0, True)
+    assert (code, "failed" in table) == (4, True)
     assert re.search(r"and 3 are allowed; allow at least \d+ parts", " ".join(table.split()))
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from diodeq.analysis.certified import Certified
 
-# So many tight resistors are named without --json and --parts.
+# So many tight resistors are named without --json and --output.
 NAMED = 8
 
 
@@ -93,7 +93,9 @@ def _figures(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--largest", is_flag=True, help="Find the largest tolerance that keeps each sample's decision, too.")
 @click.option("--radius", is_flag=True, help="Find how far inputs may be off, with resistors as drawn, too.")
 @click.option("--assign", callback=_pair, metavar="TIGHT,LOOSE", help="Find which resistors must be tight: 1%,5%.")
-@click.option("--parts", type=WRITTEN, metavar="FILE.csv", help="Write the parts list with --assign's tolerances.")
+@click.option(
+    "--output", "-o", type=WRITTEN, metavar="FILE.csv", help="Write the parts list with --assign's tolerances."
+)
 @plot("Draw certified accuracy over tolerance")
 @SIMULATOR
 @WORKERS
@@ -112,7 +114,7 @@ def certify(
     largest: bool,
     radius: bool,
     assign: tuple[float, ...] | None,
-    parts: Path | None,
+    output: Path | None,
     picture: Path | None,
     simulator: str,
     workers: int | None,
@@ -136,8 +138,8 @@ def certify(
 
     if stuck and assign is not None:
         raise UsageError("--stuck and --assign exclude each other", "ask for one of them at a time")
-    if parts is not None and assign is None:
-        raise UsageError("--parts has no meaning without --assign", "add --assign 1%,5%")
+    if output is not None and assign is None:
+        raise UsageError("--output has no meaning without --assign", "add --assign 1%,5%")
     loaded = Circuit.load(circuit)
     spread = Variation.parse(f"supply_error={supply}")
     cold, hot = loaded.temperature, loaded.temperature
@@ -171,10 +173,10 @@ def certify(
         shared = assigned(loaded, drives, box, assign[0], assign[1], engine) if assign else None
         version = engine.version
     tight_names = [] if shared is None else _names(loaded, shared.tightened)
-    if parts is not None and shared is not None:
+    if output is not None and shared is not None:
         from diodeq.netlist.bom import bill
 
-        write_atomically(parts, bill(loaded, tolerances=shared.tolerances))
+        write_atomically(output, bill(loaded, tolerances=shared.tolerances))
     document = {
         "circuit": loaded.title,
         "simulator": version,
@@ -193,7 +195,7 @@ def certify(
             "loose_resistors": int((~shared.tightened).sum()),
             "certified_decisions": float(np.mean(shared.kept)),
             "which_are_tight": tight_names,
-            "parts": None if parts is None else str(parts),
+            "parts": None if output is None else str(output),
         },
     }
     if picture is not None:
@@ -224,10 +226,10 @@ def certify(
             f" {100 * shared.tight:g} %"
         )
         if tight:
-            rest = "" if tight <= NAMED else f" … ({'the rest are in the parts list' if parts else 'all: --parts'})"
+            rest = "" if tight <= NAMED else f" … ({'the rest are in the parts list' if output else 'all: --output'})"
             say(f"of {100 * shared.tight:g} %: {', '.join(tight_names[:NAMED])}{rest}")
-        if parts is not None:
-            say(f"wrote {parts}")
+        if output is not None:
+            say(f"wrote {output}")
     say(
         f"{counted(len(drives), 'sample')}, {document['seconds']:.3g} s ({version}): bounds of every board, none drawn;"
         " resistors' own change with temperature is not in them"

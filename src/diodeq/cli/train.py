@@ -200,7 +200,7 @@ def train(
         )
     certificate = proved(summary, out, workers, time_limit)
     if as_json:
-        print_json({**summary, "certificate": certificate})
+        print_json(summary if certificate is None else {**summary, "certificate": certificate})
     else:
         say(_sentences(summary, out, sentence(certificate, summary) if certificate else ""))
     if strict and summary["ratings_exceeded"]:
