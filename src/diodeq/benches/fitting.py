@@ -219,7 +219,7 @@ class _Straight:
 
     def off(self, noise: Floats, random: np.random.Generator) -> Floats:
         """By how much what is found misses what it should, of a board drawn at random whose readings have ``noise``;
-        directions that so few products leave open stay as unknown as they were."""
+        of directions that so few products leave open that may be more than was unknown before."""
         board = random.standard_normal(len(self.value))
         return board - self.solved(-(self._by(board) + noise), np.zeros_like(board))
 
@@ -272,11 +272,5 @@ def _iterated(
         tell(each, DRAWS, "how well it is known")
         spent.append(straight.off(excess * random.standard_normal(len(straight.missed)), random))
     left = sought.parted(np.sqrt(np.mean(np.square(spent), axis=0)))
-    table, chosen = belief.channels.taps, own[belief.taps] == belief.codes
-    track, wiper = table.parts(own)
-    ohms = []
-    for values in map(sought.parted, spent):
-        single = np.bincount(belief.taps[chosen], values["ohms"][chosen], len(own))
-        ohms.append(track * values["tracks"] + (table.taps.series + wiper) * values["ends"] + single)
-    of_taps = np.sqrt(np.mean(np.square(ohms), axis=0))
-    return Fit(belief, left, of_taps, (before, missed_by(engine, belief, settings)), excess, steps)
+    ohms = np.sqrt(np.mean([belief.ohms_by(own, sought.parted(each)) ** 2 for each in spent], axis=0))
+    return Fit(belief, left, ohms, (before, missed_by(engine, belief, settings)), excess, steps)

@@ -182,13 +182,9 @@ class Products:
     def _changed(self, values: Values) -> Floats:
         """What all conductances change by."""
         belief, taps = self._belief, self._at.taps
-        circuit, own = belief.channels.circuit, belief.channels.taps
-        track, wiper = own.parts(taps)
-        ohms = track * values["tracks"] + (own.taps.series + wiper) * values["ends"]
-        chosen = taps[belief.taps] == belief.codes
-        ohms += np.bincount(belief.taps[chosen], values["ohms"][chosen], len(taps))
+        circuit = belief.channels.circuit
         found, still = np.zeros(len(circuit.resistors)), ~circuit.mask
-        found[circuit.mask] = -ohms / belief.ohms(taps) ** 2
+        found[circuit.mask] = -belief.ohms_by(taps, values) / belief.ohms(taps) ** 2
         found[still] = -circuit.conductances[still] * values["fixed"] / (1.0 + belief.values["fixed"]) ** 2
         return found
 

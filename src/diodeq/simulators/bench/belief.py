@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -101,15 +102,14 @@ class Belief:
         """Of every tap's resistor at codes int64[n_taps]."""
         own = self.channels.taps
         track, wiper = own.parts(codes)
-        ohms = track * (1.0 + self.values["tracks"])
-        ohms = ohms + (own.taps.series + wiper) * (1.0 + self.values["ends"])
-        at = self._places[codes[self.taps] == self.codes]
-        ohms[self.taps[at]] += self.values["ohms"][at]
-        return np.maximum(ohms, 1e-3)
+        return np.maximum(track + own.taps.series + wiper + self.ohms_by(codes, self.values), 1e-3)
 
-    @cached_property
-    def _places(self) -> NDArray[np.intp]:
-        return np.arange(len(self.taps))
+    def ohms_by(self, codes: Ints, values: Mapping[str, Floats]) -> Floats:
+        """What of it ``values`` are, which a resistance is straight in, float64[n_taps]."""
+        own, chosen = self.channels.taps, codes[self.taps] == self.codes
+        track, wiper = own.parts(codes)
+        single = np.bincount(self.taps[chosen], values["ohms"][chosen], len(codes))
+        return np.asarray(track * values["tracks"] + (own.taps.series + wiper) * values["ends"] + single)
 
     def conductances(self, codes: Ints) -> Floats:
         """Of all resistors, float64[n_resistors] in siemens."""
