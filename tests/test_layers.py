@@ -12,7 +12,7 @@ ROOT = Path(diodeq.__file__).parent
 
 # From the ground up; a room may import rooms of lower floors and itself.
 FLOORS = [
-    {"printable", "__init__"},
+    {"printable", "wrapped", "__init__"},
     {"errors", "interrupts", "orphans"},
     {"arrays", "compiled", "documents", "files", "markup", "measures", "processors", "worker"},
     {"cluster", "crew"},

@@ -16,6 +16,7 @@ from diodeq.devices import catalogue
 from diodeq.errors import InexactRuleWarning, InputError, UsageError
 from diodeq.learning import datasets
 from diodeq.learning.rules import RULES, described, named
+from diodeq.learning.solves import Counted
 from diodeq.netlist.dialects import DIALECTS
 from diodeq.plugins import GROUPS
 from diodeq.simulators import ENGINES, create
@@ -204,7 +205,7 @@ def test_an_engine_of_a_package_is_all_that_it_is(tmp_path, monkeypatch):
     install(tmp_path, monkeypatch, {"diodeq.engines": {"mine": "package0_module:engine"}}, BENCH)
     with create("mine") as engine, create("bench:iris") as own:
         for protocol in (Counting, Dynamic, Monitored):
-            assert isinstance(engine, protocol) == isinstance(own, protocol)
+            assert isinstance(engine, protocol) == isinstance(own, protocol) == isinstance(Counted(own), protocol)
         assert "readings" in dir(type(engine))  # where protocols look since Python 3.12
         engine.readings = 7
         assert engine._made.readings == 7

@@ -9,23 +9,19 @@ import numpy as np
 from diodeq.circuit import Circuit
 from diodeq.plugins import trusted
 from diodeq.simulators.base import AdjointSolution, Floats, OperatingPoint, Simulator
+from diodeq.wrapped import Wrapped
 
 PARTS = ("operate", "small_signal", "version", "__enter__", "__exit__")
 
 
-class AddedSimulator:
+class AddedSimulator(Wrapped):
     """A simulator that is ``what``; whatever else it has is its own.
 
     Raises:
         InputError: it fails, or its answer is none, naming ``what``.
     """
 
-    name = ""
-
-    def __new__(cls, made: Simulator, what: str, name: str) -> Self:
-        """One of a class that has what ``made`` has: that is where protocols look since Python 3.12."""
-        more = {each: _passed_on(each) for each in dir(made) if not each.startswith("_") and not hasattr(cls, each)}
-        return object.__new__(type(cls.__name__, (cls,), more))
+    _made: Simulator
 
     def __init__(self, made: Simulator, what: str, name: str) -> None:
         self._made, self._what = made, what
@@ -69,8 +65,3 @@ class AddedSimulator:
             raise TypeError(f"{method} answers {type(answer).__name__} and no {wanted.__name__}")
         if np.shape(answer.node_voltages) != shape:
             raise ValueError(f"{method} has node voltages {np.shape(answer.node_voltages)}, not {shape}")
-
-
-def _passed_on(name: str) -> property:
-    """An attribute that is read and set on what is inside."""
-    return property(lambda self: getattr(self._made, name), lambda self, value: setattr(self._made, name, value))
