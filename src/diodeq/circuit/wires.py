@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.blocks import Block, run
@@ -21,13 +22,19 @@ Places = slice | Index
 @dataclass(frozen=True, eq=False)
 class Wired:
     """The resistors with their values: ``own`` float64[n] siemens at each node in all, ``beside`` float64[n] of them to
-    other nodes, ``blocks`` the dense ones, and ``loose`` those of the plan's loose ones."""
+    other nodes, ``blocks`` the dense ones, ``loose`` those of the plan's loose ones, and all ``conductances``."""
 
     plan: WiredPlan
     own: Floats
     beside: Floats
     blocks: Sequence[Floats]
     loose: Floats
+    conductances: Floats
+
+    @property
+    def entries(self) -> Floats:
+        """A 0, and those of the matrix as ``WiredPlan.pattern`` numbers them."""
+        return np.concatenate([[0.0], self.own, -self.conductances])
 
     def times(self, volts: Floats) -> Floats:
         """What leaves each node through resistors, float64[n], at node voltages float64[n]."""
@@ -71,6 +78,18 @@ class WiredPlan:
             ends[grounded].max(axis=1, initial=0),
         )
 
+    def pattern(self, circuit: Circuit) -> sparse.csr_array | None:
+        """The matrix of the circuit that the plan is of, with k + 1 where ``Wired.entries`` has entry k; None where
+        several resistors join two nodes."""
+        ends = circuit.resistors.terminals.astype(np.intp) - 1
+        between = np.flatnonzero(ends.min(axis=1, initial=0) >= 0)
+        a, b, own = *ends[between].T, np.arange(self.size)
+        entries = np.concatenate([own + 1, *2 * [self.size + between + 1]])
+        found = sparse.csr_array(
+            (entries, (np.concatenate([own, a, b]), np.concatenate([own, b, a]))), shape=2 * (self.size,)
+        )
+        return found if found.nnz == len(entries) else None
+
     def fill(self, conductances: Floats) -> Wired:
         """With the values of all resistors."""
         loose = conductances[self.loose]
@@ -80,7 +99,7 @@ class WiredPlan:
             beside[rows] += matrix.sum(axis=1)
             beside[columns] += matrix.sum(axis=0)
         own = beside + np.bincount(self.at, conductances[self.grounded], self.size)
-        return Wired(self, own, beside, blocks, loose)
+        return Wired(self, own, beside, blocks, loose, conductances)
 
     def summed(self, loose: Floats, volts: Floats) -> Floats:
         """What the voltages of other nodes send into each through loose resistors, float64[n]."""

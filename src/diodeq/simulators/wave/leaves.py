@@ -39,8 +39,8 @@ LARGEST_CORE = 64
 class LeavesPlan:
     """Which nodes are leaves and which unknowns the core, and where the matrix has what joins them.
 
-    ``load_at``, ``coupling_at`` and ``matrix_at`` number entries of the matrix as ``EquationsPlan.pattern`` does, 0 for
-    none.
+    ``load_at``, ``coupling_at`` and ``matrix_at`` number entries of the matrix, 0 for none, as ``EquationsPlan.pattern``
+    does, or where ``wired`` as ``WiredPlan.pattern``.
     ``first`` and ``second`` are the pairs of core unknowns; ``square`` says where each belongs in a matrix [c * c].
     """
 
@@ -53,6 +53,7 @@ class LeavesPlan:
     first: Index
     second: Index
     square: Index
+    wired: bool
 
     @staticmethod
     def of(plan: EquationsPlan, circuit: Circuit) -> LeavesPlan | None:
@@ -62,11 +63,12 @@ class LeavesPlan:
         if leaf is None or size - len(leaf) > LARGEST_CORE:
             return None
         core = np.setdiff1d(np.arange(size), leaf)
-        rows = sparse.csr_array(plan.pattern[leaf])
-        among = sparse.csr_array(rows[:, leaf])
-        load_at = among.diagonal()
-        if among.nnz != np.count_nonzero(load_at) or not load_at.all():
+        among = sparse.csr_array(plan.pattern[leaf][:, leaf])
+        own = among.diagonal()
+        if among.nnz != np.count_nonzero(own) or not own.all():
             return None
+        wired = plan.wires.pattern(circuit) if plan.wires is not None else None
+        pattern = plan.pattern if wired is None else wired
         first, second = np.triu_indices(len(core))
         square = np.empty((len(core), len(core)), np.intp)
         square[first, second] = square[second, first] = np.arange(len(first))
@@ -74,12 +76,13 @@ class LeavesPlan:
             leaf=leaf,
             core=core,
             sign=np.where(circuit.diodes.terminals[:, 0] > 0, 1.0, -1.0),
-            load_at=load_at,
-            coupling_at=rows[:, core].toarray(),
-            matrix_at=plan.pattern[core][:, core].toarray(),
+            load_at=pattern.diagonal()[leaf],
+            coupling_at=pattern[leaf][:, core].toarray(),
+            matrix_at=pattern[core][:, core].toarray(),
             first=first,
             second=second,
             square=square,
+            wired=wired is not None,
         )
 
 
@@ -108,7 +111,11 @@ class Leaves:
         plan: LeavesPlan, equations: Equations, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]
     ) -> Leaves | None:
         """The plan's leaves and core with their values, or None where these do not determine the core."""
-        entries = np.concatenate([[0.0], equations.matrix.data])
+        if plan.wired:
+            assert equations.wired is not None
+            entries = equations.wired.entries
+        else:
+            entries = np.concatenate([[0.0], equations.matrix.data])
         load, coupling, matrix = entries[plan.load_at], -entries[plan.coupling_at], entries[plan.matrix_at]
         # Diodes that block leave this matrix, the worst case; if it is singular only a conducting diode holds the core.
         with single_threaded():
