@@ -39,8 +39,8 @@ LARGEST_CORE = 64
 class LeavesPlan:
     """Which nodes are leaves and which unknowns the core, and where the matrix has what joins them.
 
-    ``load_at``, ``coupling_at`` and ``matrix_at`` number entries of the matrix, 0 for none, as ``EquationsPlan.pattern``
-    does, or where ``wired`` as ``WiredPlan.pattern``.
+    ``load_at``, ``coupling_at`` and ``matrix_at`` number entries of the matrix as ``EquationsPlan.pattern`` does, or
+    where ``wired`` as ``WiredPlan.pattern``; 0 for none.
     ``first`` and ``second`` are the pairs of core unknowns; ``square`` says where each belongs in a matrix [c * c].
     """
 
