@@ -10,6 +10,7 @@ from diodeq.circuit.equations import EquationsPlan
 from diodeq.circuit.fold import FoldPlan
 from diodeq.circuit.products import branch_products
 from diodeq.circuit.rails import dual_rails
+from diodeq.compiled import available
 from diodeq.devices import catalogue
 from diodeq.simulators.wave.two_sets import LayersPlan
 from diodeq.synthesis.layered import layered
@@ -180,3 +181,25 @@ def test_wires_and_two_sets_are_those_of_the_matrix(shuffled, flipped):
     wanted = -matrix[np.ix_(first.at, second.at)] * np.outer(first.along, second.along)
     np.testing.assert_allclose(found.coupling(wired), wanted, rtol=1e-12)
     assert (wanted < 0.0).any()
+
+
+def test_values_are_folded_and_looked_at_in_one_pass():
+    circuit = layered((20, 30, 2), catalogue.get("1N4148"), 5.0)
+    plan = FoldPlan.of(circuit)
+    plain = plan.fold(circuit)
+    assert plain.sound and any(feed.halves.pairs for feed in plan.feeds)
+    ways = [dict(number=np.float64), dict(number=np.float32)]
+    if available():
+        ways += [dict(way, fused=True) for way in ways]
+    for way in ways:
+        folded = plan.fold(circuit, **way)
+        assert folded.sound
+        assert np.allclose(folded.circuit.conductances, plain.circuit.conductances, rtol=1e-14, atol=0.0)
+        for one, other in zip(folded.couplings, plain.couplings, strict=True):
+            assert one.dtype == way["number"] and np.array_equal(one, other.astype(one.dtype))
+        for at in (0, 5, 42 * 30 - 1, len(circuit.resistors) - 1):
+            for bad in (0.0, -1.0, np.nan, np.inf):
+                values = circuit.conductances.copy()
+                values[at] = bad
+                with np.errstate(invalid="ignore"):
+                    assert not plan.fold(circuit.with_conductances(values), **way).sound

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diodeq.circuit.bank import Floats
 from diodeq.circuit.graph import components, port_edges
 from diodeq.circuit.kinds import KINDS
 from diodeq.errors import CircuitError
@@ -50,12 +51,18 @@ def check(circuit: Circuit) -> Circuit:
     return circuit
 
 
-def check_values(circuit: Circuit) -> None:
-    """The part of ``check`` that depends on values alone: cheap, so engines ask it for every new set of values."""
+def is_positive(values: Floats) -> bool:
+    """Whether all values are positive and finite, in two passes over them."""
+    return not len(values) or bool(0 < values.min() <= values.max() < np.inf)
+
+
+def check_values(circuit: Circuit, sound: str = "") -> None:
+    """The part of ``check`` that depends on values alone: cheap, so engines ask it for every new set of values, but for
+    those of a kind that they have seen to be ``sound``."""
     for kind, spec in KINDS.items():
         values = circuit.bank(kind).values
-        if not len(values) or (spec.allowed == "positive" and 0 < values.min() <= values.max() < np.inf):
-            continue  # most circuits are mostly resistors: two passes over them instead of five
+        if kind == sound or not len(values) or (spec.allowed == "positive" and is_positive(values)):
+            continue
         good = np.isfinite(values)
         if spec.allowed == "positive":
             good &= values > 0

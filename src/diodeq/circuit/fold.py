@@ -9,20 +9,23 @@ Topology is analysed once (``FoldPlan``), values are folded many times (``FoldPl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit.bank import Bank, Floats
-from diodeq.circuit.blocks import Block, run
+from diodeq.circuit.blocks import run
+from diodeq.circuit.check import is_positive
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, parts
+from diodeq.circuit.feeds import Feed, feeds
 from diodeq.circuit.kinds import KINDS
-from diodeq.circuit.rails import Indices, MirroredNodes, dual_rails, stand_ins
+from diodeq.circuit.rails import Indices, dual_rails, stand_ins
 from diodeq.circuit.source_tree import Tier, source_tree
 from diodeq.errors import CircuitError
 
@@ -36,50 +39,20 @@ def _kept_kinds() -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Feed:
-    """The part of a dense block that joins ``rails`` of known voltage (full index) with ``free`` nodes (kept index).
-
-    ``chosen`` are the rails' rows of the block, or of its transpose; ``rails`` are those that stand for all: of dual
-    rails one of each pair, as ``halves`` says.
-    """
-
-    block: Block
-    transposed: bool
-    chosen: Indices
-    halves: MirroredNodes
-    rails: Indices
-    free: Indices
-
-    def conductances(self, values: Floats) -> Floats:
-        """float64[chosen, free] out of those of all resistors, a view where the rails follow each other."""
-        matrix = self.block.matrix(values)
-        return (matrix.T if self.transposed else matrix)[self.chosen]
-
-    def coupling(self, conductances: Floats) -> Floats:
-        """float64[rails, free]: the current into each free node for one volt at each rail that stands for a pair."""
-        halves = self.halves
-        if not halves.pairs:
-            return conductances[halves.kept]
-        found = np.empty((len(conductances) - halves.pairs, conductances.shape[1]))
-        np.subtract(conductances[halves.plus], conductances[halves.minus], out=found[: halves.pairs])
-        found[halves.pairs :] = conductances[halves.alone]
-        return found
-
-
-@dataclass(frozen=True, eq=False)
 class Folded:
     """A folded circuit with its values, ready for an engine.
 
     ``circuit`` has only the kept nodes, merged resistors and no current sources; its voltage sources get their values
-    per sample. ``couplings`` has ``Feed.coupling`` of each of the plan's feeds, ``scattered`` what one volt at a rail
+    per sample. ``couplings`` has ``Fed.coupling`` of each of the plan's feeds, ``scattered`` what one volt at a rail
     (and the opposite at the one it stands for) sends into each node through all other resistors: [rails, kept nodes],
-    or [kept nodes, rails] where it is sparse.
+    or [kept nodes, rails] where it is sparse. ``sound``: on the way all conductances were seen to be allowed ones.
     """
 
     plan: FoldPlan
     circuit: Circuit
     couplings: tuple[Floats, ...]
     scattered: Floats | sparse.csr_array
+    sound: bool
 
     def known_voltages(self, sources: Floats, out: Floats | None = None) -> Floats:
         """float64[B, N], or ``out`` of zeros: voltages of the driven nodes (0 elsewhere) for values of the sources
@@ -153,7 +126,8 @@ class FoldPlan:
     pairs: int  # how many merged resistors are between free nodes; the others join …
     grounded: Index  # … these to ground (kept index)
     feeds: tuple[Feed, ...]
-    edge_resistor: Index  # other resistors from a free node to a node of known voltage …
+    beside: Indices  # resistors that no feed has
+    edge_resistor: Index  # those of them resistors from a free node to a node of known voltage …
     edge_free: Index  # … that free node (kept index)
     edge_rail: Index  # … and what stands for the known node, an index of …
     edge_sign: Floats  # … and times what its voltage is that node's
@@ -185,15 +159,16 @@ class FoldPlan:
         if len(codes) == len(pair):  # none to merge: they stay in their order, so that blocks stay blocks
             codes, slot = low * len(kept) + high, np.arange(len(pair))
         dual = dual_rails(circuit)
-        feeds = tuple(_feeds(circuit.resistors.wiring.blocks, dual, known, place))
-        edge = np.flatnonzero(_left(known_a != known_b, feeds))
+        fed_by = tuple(feeds(circuit.resistors.wiring.blocks, dual, known, place))
+        beside = _beside(len(a), fed_by)
+        edge = np.flatnonzero(beside & (known_a != known_b))
         stand, sign = stand_ins(count, dual)
         ends = np.where(known_a[edge], a[edge], b[edge])
         edge_sign = sign[ends]
         rails, edge_rail = np.unique(stand[ends], return_inverse=True)
         edge_free = place[np.where(known_a[edge], b[edge], a[edge])]
         to_ground = np.isin(np.arange(len(kept)), edge_free)
-        for feed in feeds:
+        for feed in fed_by:
             to_ground[feed.free] = True
         grounded = np.flatnonzero(to_ground)
         held = np.flatnonzero(known & touched & (np.arange(count) > 0))
@@ -216,7 +191,8 @@ class FoldPlan:
             pair_slot=slot,
             pairs=len(codes),
             grounded=grounded,
-            feeds=feeds,
+            feeds=fed_by,
+            beside=run(np.flatnonzero(beside)),
             edge_resistor=edge,
             edge_free=edge_free,
             edge_rail=edge_rail,
@@ -229,8 +205,16 @@ class FoldPlan:
         """Whether several current sources meet at a node."""
         return bool((np.diff(self.fed.indptr) > 1).any())
 
-    def fold(self, circuit: Circuit, emptier: int = SPARSE_WHEN_EMPTIER_THAN) -> Folded:
-        """Fold values of this plan's topology; ``scattered`` is sparse if less than one entry of ``emptier`` is stored.
+    def fold(
+        self,
+        circuit: Circuit,
+        emptier: int = SPARSE_WHEN_EMPTIER_THAN,
+        number: Any = np.float64,
+        *,
+        fused: bool = False,
+    ) -> Folded:
+        """Fold values of this plan's topology; ``scattered`` is sparse if less than one entry of ``emptier`` is stored,
+        couplings are in numbers of a type, and numba helps where ``fused``.
 
         Raises:
             CircuitError: the circuit has another topology.
@@ -238,13 +222,14 @@ class FoldPlan:
         if not circuit.same_topology(self.circuit):
             raise CircuitError("this fold plan belongs to another circuit", "make a FoldPlan of the circuit itself")
         if not np.array_equal(_driven_constants(circuit), _driven_constants(self.circuit)):
-            return FoldPlan.of(circuit).fold(circuit, emptier)  # other rails may be opposite now
+            return FoldPlan.of(circuit).fold(circuit, emptier, number, fused=fused)  # other rails may be opposite now
         g, size = circuit.conductances, len(self.kept)
         edge = g[self.edge_resistor]
-        fed = [feed.conductances(g) for feed in self.feeds]
+        fed = [feed.fill(g, number, fused) for feed in self.feeds]
+        sound = all(each.least > 0.0 and np.isfinite(each.own).all() for each in fed) and is_positive(g[self.beside])
         to_ground = np.bincount(self.edge_free, weights=edge, minlength=size).astype(np.float64)
-        for feed, conductances in zip(self.feeds, fed, strict=True):
-            to_ground[feed.free] += conductances.sum(axis=0)
+        for feed, each in zip(self.feeds, fed, strict=True):
+            to_ground[feed.free] += each.own
         between = g[self.pair]
         if self.pairs < len(self.pair_slot):
             between = np.bincount(self.pair_slot, between, self.pairs).astype(np.float64)  # of none: int
@@ -254,8 +239,8 @@ class FoldPlan:
                 folded = folded.with_values(kind, circuit.bank(kind).values)
         if (circuit.models, circuit.temperature) != (folded.models, folded.temperature):
             folded = replace(folded, models=circuit.models, temperature=circuit.temperature)
-        couplings = tuple(feed.coupling(each) for feed, each in zip(self.feeds, fed, strict=True))
-        return Folded(self, folded, couplings, self._scattered(edge * self.edge_sign, emptier))
+        couplings = tuple(each.coupling for each in fed)
+        return Folded(self, folded, couplings, self._scattered(edge * self.edge_sign, emptier), sound)
 
     @cached_property
     def _entries(self) -> tuple[Index, Index, Index]:
@@ -298,17 +283,6 @@ def _folded(circuit: Circuit, kept: Index, place: Index, held: Index, floating: 
     )
 
 
-def _feeds(blocks: Sequence[Block], dual: Index, known: NDArray[np.bool_], place: Index) -> Iterator[Feed]:
-    """From each block the rows of known voltage over free columns, and the other way round."""
-    for block in blocks:
-        for transposed, rails, free in ((False, block.rows, block.columns), (True, block.columns, block.rows)):
-            chosen = np.flatnonzero(known[rails])
-            if len(chosen) and not known[free].any():
-                halves = MirroredNodes.of(rails[chosen], dual)
-                standing = run(rails[chosen][halves.kept])
-                yield Feed(block, transposed, run(chosen), halves, standing, run(place[free]))
-
-
 def _driven_constants(circuit: Circuit) -> Floats:
     """The volts that driven voltage sources have apart from their inputs."""
     driven = circuit.inputs.source
@@ -322,9 +296,9 @@ def _fed(circuit: Circuit, kept: Index) -> sparse.csr_array:
     return found
 
 
-def _left(edge: NDArray[np.bool_], feeds: Sequence[Feed]) -> NDArray[np.bool_]:
-    """The resistors between free and known nodes that no feed has: a feed has all those of its block."""
-    left = edge.copy()
+def _beside(count: int, feeds: Sequence[Feed]) -> NDArray[np.bool_]:
+    """Which of so many resistors no feed has: a feed has all those of its block."""
+    left = np.ones(count, bool)
     for feed in feeds:
         left[feed.block.resistors] = False
     return left

@@ -72,9 +72,13 @@ def _of_rails(halves: MirroredNodes, voltages: Floats, adjoint: Floats, own: Flo
     def multiply(rows: Index, mirrors: Index | None = None) -> None:
         places = run(rows)
         part = voltages[:, places]
-        found[places] = np.vstack([part, np.ones_like(part[:1])]).T @ right
+        left, whole = np.vstack([part, np.ones_like(part[:1])]).T, found[places]
+        if isinstance(places, slice) and found.flags.c_contiguous:  # rows that products may be put into as they come
+            np.matmul(left, right, out=whole)
+        else:
+            whole = found[places] = left @ right
         if mirrors is not None:
-            found[run(mirrors)] = twice - found[places]
+            found[run(mirrors)] = twice - whole
 
     if mirrored:
         plus, minus, left = numbers[halves.plus], numbers[halves.minus], numbers[halves.alone]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -83,11 +83,10 @@ class Plans:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A circuit with its values, folded and factored; ``folded`` is exact, ``narrow`` in the backend's numbers."""
+    """A circuit with its values, folded in the backend's numbers and factored."""
 
     circuit: Circuit
     folded: Folded
-    narrow: Folded
     judge: Judge
     diodes: Diodes
     method: Method
@@ -98,9 +97,14 @@ class Prepared:
 
     def right_side(self, sources: Floats) -> Floats:
         """The right side of the folded equations for source values, in two parts where float64 is not enough."""
-        known = self.folded.known_voltages(sources)
-        into = self.folded.injections(sources, known, exact=True)
-        return self.equations.right_side(into, self.folded.source_voltages(sources, known))
+        known = self._exact.known_voltages(sources)
+        into = self._exact.injections(sources, known, exact=True)
+        return self.equations.right_side(into, self._exact.source_voltages(sources, known))
+
+    @cached_property
+    def _exact(self) -> Folded:
+        """The circuit folded in float64, for the few samples that need it."""
+        return self.folded.plan.fold(self.circuit)
 
 
 class WaveSimulator:
@@ -157,9 +161,9 @@ class WaveSimulator:
 
         @quiet
         def settle(part: slice) -> None:
-            known = at.narrow.known_voltages(sources[part], volts[part])
-            into = at.narrow.injections(sources[part], known, self._arrays.multiply)
-            right = at.equations.right_side(into, at.narrow.source_voltages(sources[part], known))
+            known = at.folded.known_voltages(sources[part], volts[part])
+            into = at.folded.injections(sources[part], known, self._arrays.multiply)
+            right = at.equations.right_side(into, at.folded.source_voltages(sources[part], known))
             unknowns[part], conductances[part], error[part] = self._settled(at, right, exact[part])
             known[:, at.folded.plan.free] = unknowns[part, : at.equations.nodes]
 
@@ -293,32 +297,32 @@ class WaveSimulator:
             return prepared
         if plans is None or not plans.fold.circuit.same_topology(circuit):
             plans = Plans.of(check(circuit))
-        check_values(circuit)
-        folded, narrow = self._folded(plans.fold, circuit)
+        folded = self._folded(plans.fold, circuit)
+        check_values(circuit, "resistors" if folded.sound else "")
         equations = plans.equations.fill(folded.circuit)
-        small = folded.circuit
         # Training changes conductances alone: the one-ports are those of the circuit before.
-        same = prepared is not None and prepared.folded.circuit.same_one_ports(small)
-        diodes = prepared.diodes if prepared is not None and same else Diodes.of(small, self._arrays)
+        same = prepared is not None and prepared.folded.circuit.same_one_ports(folded.circuit)
+        diodes = prepared.diodes if prepared is not None and same else Diodes.of(folded.circuit, self._arrays)
         judge = Judge(equations, diodes.ports)
-        prepared = Prepared(circuit, folded, narrow, judge, diodes, self._method(plans, judge, diodes))
+        prepared = Prepared(circuit, folded, judge, diodes, self._method(plans, judge, diodes))
         self._plans, self._prepared = plans, prepared
         return prepared
 
-    def _folded(self, plan: FoldPlan, circuit: Circuit) -> tuple[Folded, Folded]:
-        """A circuit folded exactly, and in the backend's numbers."""
-        put = self._arrays.put
+    @quiet
+    def _folded(self, plan: FoldPlan, circuit: Circuit) -> Folded:
+        """A circuit folded, sound or not, in the backend's numbers."""
+        put, number = self._arrays.put, np.dtype(self._arrays.number)
         scattered: Any
         if self._arrays.fused:
             from diodeq.simulators.wave.stored import EMPTIER, Stored
 
-            folded = plan.fold(circuit, EMPTIER[np.finfo(self._arrays.dtype).bits])
+            folded = plan.fold(circuit, EMPTIER[np.finfo(number).bits], number, fused=True)
             scattered = folded.scattered
-            scattered = Stored.of(scattered, self._arrays.dtype) if issparse(scattered) else put(scattered)
+            scattered = Stored.of(scattered, number) if issparse(scattered) else put(scattered)
         else:
-            folded = plan.fold(circuit)
+            folded = plan.fold(circuit, number=number)
             scattered = folded.scattered if issparse(folded.scattered) else put(folded.scattered)
-        return folded, replace(folded, couplings=tuple(put(each) for each in folded.couplings), scattered=scattered)
+        return replace(folded, couplings=tuple(put(each) for each in folded.couplings), scattered=scattered)
 
     def _method(self, plans: Plans, judge: Judge, diodes: Diodes) -> Method:
         """The way of solving that fits the circuit's shape."""
