@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,18 +83,25 @@ class Nodes:
         return volts, i, g
 
 
+class Coupling(NamedTuple):
+    """The siemens between the two sets, where both ways of counting voltages are taken in: as [first, second], which
+    takes voltages of the first to currents into the second, and as [second, first]."""
+
+    onward: Array
+    back: Array
+
+
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """The two sets of nodes and ``coupling`` [first, second], the siemens between them, where both ways of counting
-    voltages are taken in; ``rough`` is the same in the numbers of corrections. ``rescue`` makes another method for
-    samples that do not converge."""
+    """The two sets of nodes and the ``coupling`` between them; ``rough`` is the same in the numbers of corrections.
+    ``rescue`` makes another method for samples that do not converge."""
 
     first: Nodes
     second: Nodes
-    coupling: Array
+    coupling: Coupling
     arrays: Arrays
     rescue: Callable[[], Method]
-    rough: Array
+    rough: Coupling
     ohms: tuple[Array, Array] | None
     moving: float
 
@@ -103,12 +111,13 @@ class Layers:
         wired = judge.equations.wired
         assert wired is not None  # there was a plan
         first, second = (Nodes.of(each, wired.own, diodes, arrays) for each in plan.sets)
-        couples = arrays.put(plan.coupling(wired))
+        onward = arrays.put(plan.coupling(wired))
+        couples = Coupling(onward, arrays.turned(onward))
         ohms, moving = None, 0.0
         if judge.ohms is not None:  # a sweep that moves the second set by a volt leaves so much to judge, at most
             ohms = arrays.put(judge.ohms[first.at]), arrays.put(judge.ohms[second.at])
             moving = float((wired.beside[first.at] * judge.ohms[first.at]).max())
-        return Layers(first, second, couples, arrays, rescue, arrays.roughly(couples), ohms, moving)
+        return Layers(first, second, couples, arrays, rescue, Coupling(*map(arrays.roughly, couples)), ohms, moving)
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
@@ -122,10 +131,7 @@ class Layers:
         tolerance = xp.zeros_like(resting)  # until products are exact
         push, pull = (
             Following(start, *matrices, self.arrays)
-            for start, matrices in (
-                (beyond, (self.coupling, self.rough)),
-                (into, (self.coupling.T, self.rough.T)),
-            )
+            for start, *matrices in zip((beyond, into), self.coupling, self.rough, strict=True)
         )
         start = second.meet(push.roughly(alone))[0]
         found: list[Array] = []
@@ -157,7 +163,7 @@ class Layers:
             near = xp.nonzero(size * self.moving <= NEAR * most)[0]
             if len(near):
                 some = moved if len(near) == len(size) else moved[near]
-                left = xp.abs(self.arrays.roughly(some) @ self.rough.T) * ohms
+                left = xp.abs(self.arrays.roughly(some) @ self.rough.back) * ohms
                 done[near] = xp.max(left, axis=1) <= most[near]
             return done
 
@@ -178,9 +184,8 @@ class Layers:
         into, beyond = self._into(right)
         own, beside = (_loaded(each, frozen[:, each.ports]) for each in (first, second))
         fed = run(np.flatnonzero(take(xp.any(into != 0.0, axis=0))))  # usually currents enter the outputs alone
-        pushed = beyond + (into[:, fed] / own[:, fed]) @ self.coupling[fed]
-        y, converged = self._conjugate(own, beside, pushed, xp.max(xp.abs(into / own), axis=1))
-        back = y @ self.coupling.T
+        pushed = beyond + (into[:, fed] / own[:, fed]) @ self.coupling.onward[fed]
+        y, back, converged = self._conjugate(own, beside, pushed, xp.max(xp.abs(into / own), axis=1))
         x = (into + back) / own
         unknowns, through = self._unknowns(x, y), np.empty(conductances.shape, take(x[:0]).dtype)
         for nodes, volts in ((first, x), (second, y)):
@@ -195,42 +200,45 @@ class Layers:
         first, second, take = self.first, self.second, self.arrays.take
         x, y = self._into(unknowns)
         i, found = self.arrays.put(through), np.empty_like(unknowns)
-        sums = (first, first.load * x - y @ self.coupling.T), (second, second.load * y - x @ self.coupling)
+        sums = (first, first.load * x - y @ self.coupling.back), (second, second.load * y - x @ self.coupling.onward)
         for nodes, leaving in sums:
             leaving[:, nodes.places] += i[:, nodes.ports]
             found[:, nodes.at] = take(nodes.sign * leaving)
         return found
 
-    def _conjugate(self, first: Array, second: Array, right: Array, high: Array) -> tuple[Array, Array]:
+    def _conjugate(self, first: Array, second: Array, right: Array, high: Array) -> tuple[Array, Array, Array]:
         """Voltages of the second set for currents ``right`` into it, where conductances [B, n] leave each node of
-        either set, and which rows bool[B] converged. ``high`` [B] volts are about the largest in the first set."""
-        xp, allowed = self.arrays.xp, self.arrays.precision
-        y, rest = xp.zeros_like(right), right
+        either set, the currents that these push into the first, and which rows bool[B] converged. ``high`` [B] volts
+        are about the largest in the first set."""
+        xp, allowed, mixed = self.arrays.xp, self.arrays.precision, self.arrays.mixed
+        y, back, rest = xp.zeros_like(right), xp.zeros_like(first), xp.asarray(right, copy=True)
         along = step = rest / second
-        power = xp.sum(rest * step, axis=1)
-        converged = xp.zeros_like(power) > 0.0
-        coupling, own, roughly = self.coupling, first, False
+        power = xp.vecdot(rest, step)
+        converged = power < 0.0
+        coupling, own, exact = self.coupling, first, mixed
         for _ in range(PRODUCTS):
-            through = ((self.arrays.roughly(along) if roughly else along) @ coupling.T) / own
-            drawn = second * along - through @ coupling
-            work = xp.sum(along * drawn, axis=1)
+            through = (along if exact else self.arrays.roughly(along)) @ coupling.back
+            drawn = second * along - (through / own) @ coupling.onward
+            work = xp.vecdot(along, drawn)
             length = xp.where(work > 0.0, power / xp.where(work > 0.0, work, xp.ones_like(work)), xp.zeros_like(work))
-            y = y + length[:, None] * along
-            rest = rest - length[:, None] * drawn
+            y += length[:, None] * along
+            rest -= length[:, None] * drawn
+            if not mixed:
+                back += length[:, None] * through
             step = rest / second
-            largest, moved = xp.max(xp.abs(y), axis=1), xp.max(xp.abs(step), axis=1)
+            largest = xp.max(xp.abs(y), axis=1)
             if self.ohms is None:
-                converged = moved <= allowed.linear * largest
+                converged = xp.max(xp.abs(step), axis=1) <= allowed.linear * largest
             else:
                 share = LEFT * (PROMISED_ADJOINT + allowed.adjoint)
                 converged = xp.max(xp.abs(rest * self.ohms[1]), axis=1) <= share * xp.maximum(largest, LEFT * high)
             if xp.all(converged):
                 break
-            if not roughly and xp.all(moved <= allowed.steps * largest):  # and so is their rounding
-                coupling, own, roughly = self.rough, self.arrays.roughly(first), self.arrays.mixed
-            before, power = power, xp.sum(rest * step, axis=1)
+            if exact and xp.all(xp.max(xp.abs(step), axis=1) <= allowed.steps * largest):  # and so is their rounding
+                coupling, own, exact = self.rough, self.arrays.roughly(first), False
+            before, power = power, xp.vecdot(rest, step)
             along = step + xp.where(before > 0.0, power / before, xp.zeros_like(power))[:, None] * along
-        return y, converged
+        return y, y @ self.coupling.back if mixed else back, converged
 
     def _into(self, right: Floats) -> tuple[Array, Array]:
         """Rows of unknowns, or of what enters their nodes, as those of either set."""

@@ -36,8 +36,8 @@ def settle(step: Map, start: Array, tolerance: Array, limit: int, enough: Enough
     missing = xp.full_like(tolerance, xp.inf)
     rows = xp.arange(samples, device=start.device)
     x = start
-    sums = xp.zeros((samples, MEMORY, width), dtype=start.dtype, device=start.device)
-    moves = xp.zeros_like(sums)
+    sums = xp.empty((samples, MEMORY, width), dtype=start.dtype, device=start.device)
+    moves = xp.empty_like(sums)
     gram = xp.zeros((samples, MEMORY, MEMORY), dtype=start.dtype, device=start.device)
     last = xp.full_like(tolerance, xp.inf)
     previous_x = previous_f = x
@@ -58,27 +58,27 @@ def settle(step: Map, start: Array, tolerance: Array, limit: int, enough: Enough
             if turn:
                 previous_x, previous_f = previous_x[keep], previous_f[keep]
         if turn:
-            slot = (turn - 1) % MEMORY
+            slot, count = (turn - 1) % MEMORY, min(turn, MEMORY)
             moves[:, slot, :] = f - previous_f
             sums[:, slot, :] = moves[:, slot, :] + x - previous_x
             afresh = size > GROWTH * last
             if xp.any(afresh):
                 sums[afresh], moves[afresh], gram[afresh] = 0.0, 0.0, 0.0
-            products = (moves @ moves[:, slot, :, None])[:, :, 0]
-            gram[:, slot, :], gram[:, :, slot] = products, products
+            products = (moves[:, :count] @ moves[:, slot, :, None])[:, :, 0]
+            gram[:, slot, :count], gram[:, :count, slot] = products, products
         last = size
         previous_x, previous_f = x, f
         x = x + f
         if turn:
-            weights = _weights(gram, (moves @ f[:, :, None])[:, :, 0])
-            x = x - (weights[:, None, :] @ sums)[:, 0, :]
+            weights = _weights(gram[:, :count, :count], (moves[:, :count] @ f[:, :, None])[:, :, 0])
+            x -= (weights[:, None, :] @ sums[:, :count])[:, 0, :]
     return result, missing
 
 
 def _weights(gram: Array, right: Array) -> Array:
     """Solve the least-squares problems, scaled so that every remembered step has length one."""
     xp = array_namespace(gram)
-    diagonal = xp.arange(MEMORY, device=gram.device)
+    diagonal = xp.arange(gram.shape[1], device=gram.device)
     length = xp.sqrt(gram[:, diagonal, diagonal])
     unit = xp.where(length > 0.0, 1.0 / xp.where(length > 0.0, length, xp.ones_like(length)), xp.zeros_like(length))
     scaled = gram * unit[:, :, None] * unit[:, None, :]
