@@ -187,16 +187,18 @@ def test_values_are_folded_and_looked_at_in_one_pass():
     circuit = layered((20, 30, 2), catalogue.get("1N4148"), 5.0)
     plan = FoldPlan.of(circuit)
     plain = plan.fold(circuit)
-    assert plain.sound and any(feed.halves.pairs for feed in plan.feeds)
-    ways = [dict(number=np.float64), dict(number=np.float32)]
+    assert plain.sound
+    assert any(feed.halves.pairs for feed in plan.feeds)
+    ways = [{"number": np.float64}, {"number": np.float32}]
     if available():
-        ways += [dict(way, fused=True) for way in ways]
+        ways += [{**way, "fused": True} for way in ways]
     for way in ways:
         folded = plan.fold(circuit, **way)
         assert folded.sound
         assert np.allclose(folded.circuit.conductances, plain.circuit.conductances, rtol=1e-14, atol=0.0)
         for one, other in zip(folded.couplings, plain.couplings, strict=True):
-            assert one.dtype == way["number"] and np.array_equal(one, other.astype(one.dtype))
+            assert one.dtype == way["number"]
+            assert np.array_equal(one, other.astype(way["number"]))
         for at in (0, 5, 42 * 30 - 1, len(circuit.resistors) - 1):
             for bad in (0.0, -1.0, np.nan, np.inf):
                 values = circuit.conductances.copy()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -44,24 +44,24 @@ def share(work: Callable[[slice], None], pieces: Sequence[slice], workers: int |
     """Do the work on all pieces, in ``workers`` threads (a processor each); the first piece's failure is raised."""
     with single_threaded():
         threads = _threads(os.getpid(), workers) if (workers := workers or count()) > 1 else None
-        if threads is None or len(pieces) < 2:
-            begun = [_done(work, piece) for piece in pieces]
-        else:
+        if threads is not None and len(pieces) > 1:
             begun = [threads.submit(work, piece) for piece in pieces]
             wait(begun)
-    for each in begun:
-        each.result()
+            failed = [each.exception() for each in begun]
+        else:
+            failed = [_failure(work, piece) for piece in pieces]
+    for error in failed:
+        if error is not None:
+            raise error
 
 
-def _done(work: Callable[[slice], None], piece: slice) -> Future[None]:
-    """What a thread would leave, without one."""
-    found: Future[None] = Future()
+def _failure(work: Callable[[slice], None], piece: slice) -> Exception | None:
+    """What the work on a piece raises."""
     try:
         work(piece)
-        found.set_result(None)
     except Exception as error:
-        found.set_exception(error)
-    return found
+        return error
+    return None
 
 
 def product(left: Floats, right: Floats, out: Floats | None = None) -> Floats:

@@ -28,6 +28,11 @@ class Block:
     rows: Index
     columns: Index
 
+    @cached_property
+    def runs(self) -> tuple[slice | Index, slice | Index]:
+        """``rows`` and ``columns``, as slices where they are even."""
+        return run(self.rows), run(self.columns)
+
     @property
     def resistors(self) -> slice:
         """The resistors of the block."""
@@ -46,14 +51,15 @@ class Wiring:
 
     def __init__(self, terminals: NDArray[np.int32]) -> None:
         self.terminals = terminals
-        self._last: tuple[tuple[NDArray[Any], ...], Any] = (), None
+        self._last: dict[int, tuple[tuple[NDArray[Any], ...], Any]] = {}
 
-    def remembered(self, key: tuple[NDArray[Any], ...], find: Callable[[], Any]) -> Any:
-        """What ``find`` finds for the arrays of a key, or found when it was last asked with the same."""
-        before, found = self._last
-        if len(before) != len(key) or not all(map(np.array_equal, before, key)):
+    def remembered(self, start: int, key: tuple[NDArray[Any], ...], find: Callable[[], Any]) -> Any:
+        """What ``find`` finds for the arrays of a key, or found when it was last asked with the same for the resistors
+        from ``start`` on."""
+        before, found = self._last.get(start, ((), None))
+        if len(before) != len(key) or not all(a is b or np.array_equal(a, b) for a, b in zip(before, key, strict=True)):
             found = find()
-            self._last = key, found
+            self._last[start] = key, found
         return found
 
     @cached_property
@@ -104,7 +110,7 @@ def _blocks(slow: Index, fast: Index, offset: int, smallest: int) -> list[Block]
 def run(index: Index) -> slice | Index:
     """A slice where the numbers are evenly spaced upwards: it copies nothing."""
     if not len(index):
-        return slice(0, 0)
+        return slice(0, 0, 1)
     step = int(index[1] - index[0]) if len(index) > 1 else 1
     if step > 0 and np.array_equal(index, np.arange(index[0], index[0] + step * len(index), step)):
         return slice(int(index[0]), int(index[-1]) + 1, step)

@@ -11,7 +11,7 @@ from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.blocks import Block, Index, Wiring, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import driven_nodes
-from diodeq.circuit.rails import MirroredNodes, dual_rails, stand_ins
+from diodeq.circuit.rails import Indices, MirroredNodes, dual_rails, stand_ins
 from diodeq.processors import bands, product, share, slices
 
 # Matrix products beat gathering branch voltages even when they compute this many entries for one that is needed.
@@ -35,7 +35,7 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats, *, ever
     rails = dual_rails(circuit)
     for block in resistors.wiring.blocks:
         if mask[block.resistors].any():
-            _of_block(block, rails, voltages, adjoint, own, quiet, block.matrix(found))
+            _of_block(resistors.wiring, block, rails, voltages, adjoint, own, quiet, block.matrix(found))
     rest = resistors.wiring.rest
     if len(rest):
         still = driven_nodes(circuit) if adjoint is voltages else quiet
@@ -44,20 +44,28 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats, *, ever
 
 
 def _of_block(
-    block: Block, rails: Index, voltages: Floats, adjoint: Floats, own: Floats, quiet: Bools, found: Floats
+    wiring: Wiring,
+    block: Block,
+    rails: Index,
+    voltages: Floats,
+    adjoint: Floats,
+    own: Floats,
+    quiet: Bools,
+    found: Floats,
 ) -> None:
     """Into ``found`` float64[rows, columns], from C = VᵀV̂ with diagonal ``own``: C_ab + C_ba - C_aa - C_bb."""
-    rows, columns = block.rows, block.columns
+    rows, columns = block.runs
     if quiet[columns].all():
         rows, columns, found = columns, rows, found.T
-    at_rows, at_columns = run(rows), run(columns)
     if quiet[columns].all():
         found[:] = 0.0
     elif quiet[rows].all():
-        _of_rails(MirroredNodes.of(rows, rails), voltages[:, at_rows], adjoint[:, at_columns], own[columns], found)
+        nodes = block.rows if rows is block.runs[0] else block.columns
+        halves = wiring.remembered(block.start, (nodes, rails), lambda: MirroredNodes.of(nodes, rails))
+        _of_rails(halves, voltages[:, rows], adjoint[:, columns], own[columns], found)
     else:
-        product(voltages[:, at_rows].T, adjoint[:, at_columns], out=found)
-        found += found if adjoint is voltages else product(adjoint[:, at_rows].T, voltages[:, at_columns])
+        product(voltages[:, rows].T, adjoint[:, columns], out=found)
+        found += found if adjoint is voltages else product(adjoint[:, rows].T, voltages[:, columns])
         found -= own[columns]
         found -= own[rows, None]
 
@@ -67,25 +75,36 @@ def _of_rails(halves: MirroredNodes, voltages: Floats, adjoint: Floats, own: Flo
     mirrored = halves.pairs and np.array_equal(voltages[:, halves.plus], -voltages[:, halves.minus])
     # One more sample, of 1 V at every row and -C_bb at every column, subtracts C_bb within the product.
     right, twice = np.vstack([adjoint, -own]), -2.0 * own
-    numbers = np.arange(len(found))
+    ahead = found.flags.c_contiguous  # products may be put into rows as they come
 
-    def multiply(rows: Index, mirrors: Index | None = None) -> None:
-        places = run(rows)
-        part = voltages[:, places]
-        left, whole = np.vstack([part, np.ones_like(part[:1])]).T, found[places]
-        if isinstance(places, slice) and found.flags.c_contiguous:  # rows that products may be put into as they come
-            np.matmul(left, right, out=whole)
+    def multiply(rows: Indices, mirrors: Indices | None = None) -> None:
+        part = voltages[:, rows]
+        left = np.vstack([part, np.ones_like(part[:1])]).T
+        if ahead and isinstance(rows, slice):
+            whole = np.matmul(left, right, out=found[rows])
         else:
-            whole = found[places] = left @ right
+            whole = found[rows] = left @ right
         if mirrors is not None:
-            found[run(mirrors)] = twice - whole
+            found[mirrors] = twice - whole
 
     if mirrored:
-        plus, minus, left = numbers[halves.plus], numbers[halves.minus], numbers[halves.alone]
-        share(lambda band: multiply(plus[band], minus[band]), bands(len(plus), *right.shape))
+        pairs, left = (halves.plus, halves.minus), halves.alone
+        share(lambda band: multiply(*(_part(each, band) for each in pairs)), bands(halves.pairs, *right.shape))
     else:
-        left = numbers
-    share(lambda band: multiply(left[band]), bands(len(left), *right.shape))
+        left = slice(0, len(found), 1)
+    share(lambda band: multiply(_part(left, band)), bands(_count(left), *right.shape))
+
+
+def _count(places: Indices) -> int:
+    return len(range(places.start, places.stop, places.step)) if isinstance(places, slice) else len(places)
+
+
+def _part(places: Indices, band: slice) -> Indices:
+    """A band of places, as a slice where they are one."""
+    if not isinstance(places, slice):
+        return places[band]
+    some = range(places.start, places.stop, places.step)[band]
+    return slice(some.start, some.stop, some.step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +157,7 @@ def _of_rest(
     def chosen() -> Ints:
         return wiring.terminals[wiring.rest[mask[wiring.rest]]]
 
-    at = wiring.remembered((mask, mirrored, still), lambda: _Pairs.of(chosen(), mirrored, still))
+    at = wiring.remembered(-1, (mask, mirrored, still), lambda: _Pairs.of(chosen(), mirrored, still))
     size = len(at.touched) * len(at.active)
     alone = dots.pays(len(at.a), size, len(voltages))
     if (not alone and size > max(WASTE * len(at.a), ENTRIES)) or (whole and still[at.b].any()):

@@ -46,12 +46,22 @@ ENOUGH = 0.2
 
 def promised(volts: Floats) -> Floats:
     """Volts [B] by which operating points with node voltages [B, N] may be off."""
-    return PROMISED + PROMISED_SHARE * np.minimum(largest(volts), HIGHEST)
+    return promised_at(largest(volts))
+
+
+def promised_at(high: Floats) -> Floats:
+    """The same for their ``largest`` [B]."""
+    return PROMISED + PROMISED_SHARE * np.minimum(high, HIGHEST)
 
 
 def promised_adjoint(volts: Floats) -> Floats:
     """Volts [B] by which adjoint solutions with node voltages [B, N] may be off."""
-    return PROMISED_ADJOINT * largest(volts) + float(np.finfo(np.float64).tiny)
+    return promised_adjoint_at(largest(volts))
+
+
+def promised_adjoint_at(high: Floats) -> Floats:
+    """The same for their ``largest`` [B]."""
+    return PROMISED_ADJOINT * high + float(np.finfo(np.float64).tiny)
 
 
 def attainable(volts: Floats) -> Floats:
@@ -82,20 +92,23 @@ class Judge:
 
     def promised(self, unknowns: Floats) -> Floats:
         """``promised`` of unknowns [B, n]."""
-        return promised(unknowns[:, : self.equations.nodes])
+        return promised_at(self.largest(unknowns))
 
     def promised_adjoint(self, unknowns: Floats) -> Floats:
         """``promised_adjoint`` of unknowns [B, n]."""
-        return promised_adjoint(unknowns[:, : self.equations.nodes])
+        return promised_adjoint_at(self.largest(unknowns))
 
-    def bound(self, missed: Floats, unknowns: Floats) -> Floats:
-        """Volts [B] that no answer ``unknowns`` [B, n] whose equations miss ``missed`` [B, n] is off by, the rounding
-        of the two included; infinite where there is no such bound, and not a number where a residual is none."""
+    def largest(self, unknowns: Floats) -> Floats:
+        """The ``largest`` voltage [B] of unknowns [B, n]."""
+        return largest(unknowns[:, : self.equations.nodes])
+
+    def bound(self, missed: Floats, high: Floats) -> Floats:
+        """Volts [B] that no answer with ``largest`` voltages ``high`` [B] whose equations miss ``missed`` [B, n] is off
+        by, the rounding of the two included; infinite where there is no such bound, and not a number where a residual
+        is none."""
         if self._weights is None:
             return np.full(len(missed), np.inf)
-        return self._weights(
-            np.abs(missed), float(np.finfo(missed.dtype).eps) * largest(unknowns[:, : self.equations.nodes])
-        )
+        return self._weights(np.abs(missed), float(np.finfo(missed.dtype).eps) * high)
 
     @cached_property
     def ohms(self) -> Floats | None:
@@ -179,7 +192,7 @@ class Judge:
         near = self.newton.volts(step) <= promised(x)
         rows, x = rows[near], np.asarray(x[near] - step[near], np.float64)
         missed, conductances[rows] = missing(x, rows)
-        found[rows], error[rows] = x, self.bound(missed, x)
+        found[rows], error[rows] = x, self.bound(missed, self.largest(x))
         return found, conductances, error
 
     @cached_property

@@ -55,6 +55,16 @@ class LeavesPlan:
     square: Index
     wired: bool
 
+    @cached_property
+    def at_leaf(self) -> slice | Index:
+        """``leaf`` as a run, where it is one."""
+        return run(self.leaf)
+
+    @cached_property
+    def at_core(self) -> slice | Index:
+        """``core`` as a run, where it is one."""
+        return run(self.core)
+
     @staticmethod
     def of(plan: EquationsPlan, circuit: Circuit) -> LeavesPlan | None:
         """The leaves and the core of a folded circuit, or None where it has another shape."""
@@ -128,8 +138,8 @@ class Leaves:
             whole = Whole.of(plan, load, coupling, matrix, diodes, arrays)
         put = arrays.put
         return Leaves(
-            leaf=run(plan.leaf),
-            core=run(plan.core),
+            leaf=plan.at_leaf,
+            core=plan.at_core,
             sign=put(plan.sign),
             load=put(load),
             coupling=put(coupling),

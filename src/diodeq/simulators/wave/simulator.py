@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -15,9 +15,9 @@ from scipy.sparse import issparse
 from diodeq.arrays import real
 from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
-from diodeq.circuit.equations import Equations, EquationsPlan
+from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, Equations, EquationsPlan
 from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.proof import HIGHEST, PROMISED, Judge, attainable, largest
+from diodeq.circuit.proof import HIGHEST, PROMISED, Judge, attainable, largest, promised_adjoint_at, promised_at
 from diodeq.errors import InputError, SimulationError
 from diodeq.processors import share, slices
 from diodeq.simulators.base import (
@@ -37,6 +37,7 @@ from diodeq.simulators.wave.general import General
 from diodeq.simulators.wave.layers import Layers
 from diodeq.simulators.wave.leaves import Leaves, LeavesPlan
 from diodeq.simulators.wave.method import Method, Unaided
+from diodeq.simulators.wave.stored import EMPTIER, Stored
 from diodeq.simulators.wave.two_sets import LayersPlan
 
 Floats = NDArray[np.float64]
@@ -171,7 +172,7 @@ class WaveSimulator:
         drives = np.atleast_2d(real("the input volts", drives))
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
         if not ((error <= PROMISED).all() and np.isfinite(volts).all()):
-            demand_answers(point, point, error, attainable(volts) + self._rounding(volts))
+            demand_answers(point, point, error, attainable(volts) + self._rounding(largest(volts)))
         return point
 
     def _settled(self, at: Prepared, right: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
@@ -186,8 +187,9 @@ class WaveSimulator:
         at.equations.collect(missed, short)
         missed[lost] = np.nan
         crowded = at.folded.plan.crowded and not wide  # the right side has lost what only the judge's has
-        error = np.full(len(missed), np.inf) if crowded else judge.bound(missed, unknowns)
-        promised = judge.promised(unknowns) + self._rounding(unknowns[:, : at.equations.nodes])
+        high = at.judge.largest(unknowns)
+        error = np.full(len(missed), np.inf) if crowded else judge.bound(missed, high)
+        promised = promised_at(high) + self._rounding(high)
         left = np.flatnonzero(~(error <= promised))
         # Currents without end round a loop would hide all others from the method.
         simple = at.equations.plan.resistive if wide else not crowded
@@ -203,9 +205,8 @@ class WaveSimulator:
                 error[left[~(found[2] <= attainable(found[0][:, : at.equations.nodes]))]] = np.inf
         return unknowns, conductances, error
 
-    def _rounding(self, volts: Floats) -> Floats:
-        """Volts [B] by which the backend's numbers may be off beside the judge's promise, for voltages [B, N]."""
-        high = largest(volts)
+    def _rounding(self, high: Floats) -> Floats:
+        """Volts [B] by which the backend's numbers may be off beside the judge's promise, for largest voltages [B]."""
         allowed = self._arrays.precision
         return allowed.volts + allowed.promised * np.where(high <= HIGHEST, high, 0.0)
 
@@ -246,12 +247,12 @@ class WaveSimulator:
 
         self._share(settle, unknowns)
         solution = AdjointSolution(volts, at.equations.currents(unknowns, transposed=True))
-        return demand_leveled(solution, operating_point, scale, error, self._promised_adjoint(at, unknowns))
+        allowed = self._promised_adjoint(at.judge.largest(unknowns))
+        return demand_leveled(solution, operating_point, scale, error, allowed)
 
-    def _promised_adjoint(self, at: Prepared, unknowns: Floats) -> Floats:
-        """The judge's promise, and the backend's."""
-        wide = self._arrays.precision.adjoint * largest(unknowns[:, : at.equations.nodes])
-        return at.judge.promised_adjoint(unknowns) + wide
+    def _promised_adjoint(self, high: Floats) -> Floats:
+        """The judge's promise, and the backend's, for largest voltages [B]."""
+        return promised_adjoint_at(high) + self._arrays.precision.adjoint * high
 
     def _linear(
         self, at: Prepared, frozen: Floats, injected: Floats, exact: Floats, spread: Spread
@@ -269,15 +270,16 @@ class WaveSimulator:
         at.equations.collect(missed, frozen * at.equations.across(unknowns) - through)
         if spread.crowded:  # what the sums may have lost
             missed = np.abs(missed) + np.finfo(injected.dtype).eps * right_side(spread.met(injected))
-        error = judge.bound(missed, unknowns)
-        promised = partial(self._promised_adjoint, at)
-        left = np.flatnonzero(~(error <= promised(unknowns)))
+        high = at.judge.largest(unknowns)
+        error = judge.bound(missed, high)
+        left = np.flatnonzero(~(error <= self._promised_adjoint(high)))
         if len(left):
             # Linear equations may be corrected from anywhere, so from nothing where a method found nothing.
             sound = np.isfinite(unknowns[left]) & at.equations.plan.apart.all()
             start = np.where(sound, unknowns[left], 0.0)
+            into = right_side(spread.exact(exact[left]))
             unknowns[left], error[left] = judge.newton.polish_linear(
-                start, right_side(spread.exact(exact[left])), frozen[left], promised, transposed=True
+                start, into, frozen[left], lambda x: self._promised_adjoint(at.judge.largest(x)), transposed=True
             )
         return unknowns, error
 
@@ -311,18 +313,15 @@ class WaveSimulator:
     @quiet
     def _folded(self, plan: FoldPlan, circuit: Circuit) -> Folded:
         """A circuit folded, sound or not, in the backend's numbers."""
-        put, number = self._arrays.put, np.dtype(self._arrays.number)
-        scattered: Any
-        if self._arrays.fused:
-            from diodeq.simulators.wave.stored import EMPTIER, Stored
-
-            folded = plan.fold(circuit, EMPTIER[np.finfo(number).bits], number, fused=True)
-            scattered = folded.scattered
-            scattered = Stored.of(scattered, number) if issparse(scattered) else put(scattered)
-        else:
-            folded = plan.fold(circuit, number=number)
-            scattered = folded.scattered if issparse(folded.scattered) else put(folded.scattered)
-        return replace(folded, couplings=tuple(put(each) for each in folded.couplings), scattered=scattered)
+        arrays, number = self._arrays, np.dtype(self._arrays.number)
+        emptier = EMPTIER[np.finfo(number).bits] if arrays.fused else SPARSE_WHEN_EMPTIER_THAN
+        folded = plan.fold(circuit, emptier, number, fused=arrays.fused)
+        scattered: Any = folded.scattered
+        if not issparse(scattered):
+            scattered = arrays.put(scattered)
+        elif arrays.fused:
+            scattered = Stored.of(scattered, number)
+        return replace(folded, couplings=tuple(arrays.put(each) for each in folded.couplings), scattered=scattered)
 
     def _method(self, plans: Plans, judge: Judge, diodes: Diodes) -> Method:
         """The way of solving that fits the circuit's shape."""
