@@ -217,13 +217,14 @@ class EquationsPlan:
         )
 
     @cached_property
-    def places(self) -> tuple[slice | Index, Floats] | None:
-        """Which unknown is each one-port's voltage, and its sign, where every one is between ground and a node of its
-        own; else None."""
+    def places(self) -> tuple[slice | Index, Any] | None:
+        """Which unknown is each one-port's voltage, and its sign, one number where all have the same, where every one
+        is between ground and a node of its own; else None."""
         ports = self.ports
         if (np.diff(ports.indptr) != 1).any() or len(np.unique(ports.indices)) < len(ports.indices):
             return None
-        return run(ports.indices.astype(np.int64)), ports.data
+        alike = ports.nnz and (ports.data == ports.data[0]).all()
+        return run(ports.indices.astype(np.int64)), float(ports.data[0]) if alike else ports.data
 
     @cached_property
     def wires(self) -> WiredPlan | None:

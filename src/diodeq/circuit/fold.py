@@ -59,8 +59,11 @@ class Folded:
         float64[B, n_sources]; in single precision these and all that follows are so too."""
         volts = np.zeros((len(sources), self.plan.node_count), sources.dtype) if out is None else out
         for tier in self.plan.tiers:
-            steps = tier.signs * sources[:, tier.sources]
-            volts[:, tier.nodes] = steps if tier.parents is None else volts[:, tier.parents] + steps
+            steps, nodes = sources[:, tier.sources], tier.nodes
+            if tier.parents is None and isinstance(nodes, slice):
+                np.multiply(steps, tier.signs, out=volts[:, nodes], casting="same_kind")
+            else:
+                volts[:, nodes] = tier.signs * steps + (0.0 if tier.parents is None else volts[:, tier.parents])
         return volts
 
     def injections(

@@ -149,10 +149,11 @@ class Junction:
 def exponential(v: Floats, scale: Numbers, width: Numbers) -> tuple[Floats, Floats]:
     """``scale (exp(v / width) - 1)`` and its derivative, continued along the tangent beyond `EXPONENT_LIMIT`."""
     x = v / width
-    value = np.expm1(np.minimum(x, EXPONENT_LIMIT))
+    beyond = np.max(x, initial=0.0) > EXPONENT_LIMIT
+    value = np.expm1(np.minimum(x, EXPONENT_LIMIT) if beyond else x)
     slope = (value + 1.0) * (scale / width)
     value *= scale
-    if np.max(x, initial=0.0) > EXPONENT_LIMIT:
+    if beyond:
         value += slope * (width * np.maximum(x - EXPONENT_LIMIT, 0.0))
     return value, slope
 

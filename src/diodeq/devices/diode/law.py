@@ -197,7 +197,7 @@ class Law(Junction):
         size = flat[0].size
         width = self.count or 1 if self._varying else 1
         block = max(1, BLOCK // width) * width
-        beside = self._at(np.arange(min(block, size)) % width)
+        beside = self._at(np.arange(min(block, size)) % width) if self._varying else self
         found: list[tuple[Floats, ...]] = []
         for start in range(0, max(size, 1), block):
             rest = min(block, size - start)

@@ -17,8 +17,9 @@ from scipy import sparse
 
 from diodeq.circuit import Circuit
 from diodeq.circuit.blocks import run
-from diodeq.circuit.equations import Equations, EquationsPlan
+from diodeq.circuit.equations import EquationsPlan
 from diodeq.circuit.kinds import KINDS
+from diodeq.circuit.proof import Judge
 from diodeq.processors import single_threaded
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
@@ -118,9 +119,10 @@ class Leaves:
 
     @staticmethod
     def of(
-        plan: LeavesPlan, equations: Equations, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]
+        plan: LeavesPlan, judge: Judge, diodes: Diodes, arrays: Arrays, rescue: Callable[[], Method]
     ) -> Leaves | None:
         """The plan's leaves and core with their values, or None where these do not determine the core."""
+        equations = judge.equations
         if plan.wired:
             assert equations.wired is not None
             entries = equations.wired.entries
@@ -128,8 +130,9 @@ class Leaves:
             entries = np.concatenate([[0.0], equations.matrix.data])
         load, coupling, matrix = entries[plan.load_at], -entries[plan.coupling_at], entries[plan.matrix_at]
         # Diodes that block leave this matrix, the worst case; if it is singular only a conducting diode holds the core.
+        # What the judge has a bound for is regular.
         with single_threaded():
-            if len(plan.core) and not _determined(matrix - (coupling.T / load) @ coupling):
+            if judge.ohms is None and len(plan.core) and not _determined(matrix - (coupling.T / load) @ coupling):
                 return None
         whole = None
         if arrays.fused:

@@ -339,7 +339,7 @@ class WaveSimulator:
             return Layers.of(plans.layers, judge, diodes, self._arrays, general)
         if plans.leaves is None:
             return general()
-        return Leaves.of(plans.leaves, equations, diodes, self._arrays, general) or general()
+        return Leaves.of(plans.leaves, judge, diodes, self._arrays, general) or general()
 
 
 def _parts(whole: Floats) -> list[slice]:
