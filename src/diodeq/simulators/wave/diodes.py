@@ -8,7 +8,7 @@ one-port, is solved by its own ``load_line``, in numpy.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ class Diodes:
     fast: Array
     slow: NDArray[np.intp]
     arrays: Arrays
+    taken: dict[int, tuple[NDArray[np.intp], Diodes]] = field(default_factory=dict)
 
     @staticmethod
     def of(circuit: Circuit, arrays: Arrays | None = None) -> Diodes:
@@ -39,8 +40,10 @@ class Diodes:
         return Diodes._of(one_ports(circuit.models, circuit.diodes.values, circuit.temperature), arrays or Arrays.of())
 
     def take(self, index: NDArray[np.intp]) -> Diodes:
-        """Some of them."""
-        return Diodes._of(self.ports.take(index), self.arrays)
+        """Some of them: for the same array of numbers the same again."""
+        if id(index) not in self.taken:
+            self.taken[id(index)] = index, Diodes._of(self.ports.take(index), self.arrays)
+        return self.taken[id(index)][1]
 
     @staticmethod
     def _of(ports: OnePorts, arrays: Arrays) -> Diodes:

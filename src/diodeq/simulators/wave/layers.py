@@ -62,16 +62,10 @@ class Nodes:
     @staticmethod
     def of(plan: SetPlan, own: Floats, diodes: Diodes, arrays: Arrays) -> Nodes:
         """A plan's nodes with their values, of ``own`` siemens at every unknown in all."""
-        load, put = own[plan.at], arrays.put
-        return Nodes(
-            run(plan.at),
-            put(load),
-            put(plan.along),
-            run(plan.ports),
-            run(plan.places),
-            len(plan.ports),
-            diodes.take(plan.ports).behind(put(1.0 / load[plan.places])),
-        )
+        at, ports, places = plan.runs
+        load, put = own[at], arrays.put
+        line = diodes.take(plan.ports).behind(put(1.0 / load[places]))
+        return Nodes(at, put(load), put(plan.along), ports, places, len(plan.ports), line)
 
     def meet(self, pushed: Array) -> tuple[Array, Array, Array]:
         """Voltages [B, n], and currents and conductances of the one-ports, where ``pushed`` [B, n] amperes come in."""
@@ -111,7 +105,7 @@ class Layers:
         wired = judge.equations.wired
         assert wired is not None  # there was a plan
         first, second = (Nodes.of(each, wired.own, diodes, arrays) for each in plan.sets)
-        onward = arrays.put(plan.coupling(wired))
+        onward = arrays.put(plan.coupling(wired, arrays.number))
         couples = Coupling(onward, arrays.turned(onward))
         ohms, moving = None, 0.0
         if judge.ohms is not None:  # a sweep that moves the second set by a volt leaves so much to judge, at most
@@ -130,8 +124,8 @@ class Layers:
         resting = resting * (MOVING[xp.finfo(into.dtype).bits] if self.ohms is None else RESTING)
         tolerance = xp.zeros_like(resting)  # until products are exact
         push, pull = (
-            Following(start, *matrices, self.arrays)
-            for start, *matrices in zip((beyond, into), self.coupling, self.rough, strict=True)
+            Following(start, exact, rough, self.arrays)
+            for start, exact, rough in zip((beyond, into), self.coupling, self.rough, strict=True)
         )
         start = second.meet(push.roughly(alone))[0]
         found: list[Array] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,11 @@ class SetPlan:
     places: Index
     along: Floats
 
+    @cached_property
+    def runs(self) -> tuple[Places, Places, Places]:
+        """The three as slices where they are runs of numbers."""
+        return run(self.at), run(self.ports), run(self.places)
+
     @staticmethod
     def of(at: Index, place: Index, sign: Floats) -> SetPlan:
         """The unknowns ``at``, where one-port k is on unknown ``place[k]``."""
@@ -58,7 +64,7 @@ class Coupled:
         """Its siemens into [first, second]."""
         values = values.T if self.turned else values
         if isinstance(self.rows, slice) and isinstance(self.columns, slice):
-            np.multiply(values, self.signs, out=out[self.rows, self.columns])
+            np.multiply(values, self.signs, out=out[self.rows, self.columns], casting="same_kind")
         else:
             whole = (np.arange(length)[each] for length, each in zip(out.shape, (self.rows, self.columns), strict=True))
             out[np.ix_(*whole)] = values * self.signs
@@ -111,9 +117,9 @@ class LayersPlan:
             _, left = sparse_linalg.cg(matrix, right * matrix.diagonal(), rtol=MILLIONTH, maxiter=STEPS, M=own)
         return bool(left == 0)
 
-    def coupling(self, wired: Wired) -> Floats:
-        """The siemens between the sets, float64[first, second]."""
-        found = np.zeros((len(self.sets[0].at), len(self.sets[1].at)))
+    def coupling(self, wired: Wired, number: Any) -> Floats:
+        """The siemens between the sets [first, second], in numbers of a type."""
+        found = np.zeros((len(self.sets[0].at), len(self.sets[1].at)), number)
         for each in self.coupled:
             each.put(wired.blocks[each.block], found)
         if len(self.places):
