@@ -204,12 +204,12 @@ class Layers:
         """Voltages of the second set for currents ``right`` into it, where conductances [B, n] leave each node of
         either set, the currents that these push into the first, and which rows bool[B] converged. ``high`` [B] volts
         are about the largest in the first set."""
-        xp, allowed, mixed = self.arrays.xp, self.arrays.precision, self.arrays.mixed
+        xp, allowed = self.arrays.xp, self.arrays.precision
         y, back, rest = xp.zeros_like(right), xp.zeros_like(first), xp.asarray(right, copy=True)
         along = step = rest / second
         power = xp.vecdot(rest, step)
         converged = power < 0.0
-        coupling, own, exact = self.coupling, first, mixed
+        coupling, own, exact = self.coupling, first, self.arrays.mixed
         for _ in range(PRODUCTS):
             through = (along if exact else self.arrays.roughly(along)) @ coupling.back
             drawn = second * along - (through / own) @ coupling.onward
@@ -217,8 +217,7 @@ class Layers:
             length = xp.where(work > 0.0, power / xp.where(work > 0.0, work, xp.ones_like(work)), xp.zeros_like(work))
             y += length[:, None] * along
             rest -= length[:, None] * drawn
-            if not mixed:
-                back += length[:, None] * through
+            back += length[:, None] * through
             step = rest / second
             largest = xp.max(xp.abs(y), axis=1)
             if self.ohms is None:
@@ -232,7 +231,7 @@ class Layers:
                 coupling, own, exact = self.rough, self.arrays.roughly(first), False
             before, power = power, xp.vecdot(rest, step)
             along = step + xp.where(before > 0.0, power / before, xp.zeros_like(power))[:, None] * along
-        return y, y @ self.coupling.back if mixed else back, converged
+        return y, back, converged
 
     def _into(self, right: Floats) -> tuple[Array, Array]:
         """Rows of unknowns, or of what enters their nodes, as those of either set."""
