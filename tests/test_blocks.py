@@ -12,6 +12,8 @@ from diodeq.circuit.products import branch_products
 from diodeq.circuit.rails import dual_rails
 from diodeq.compiled import available
 from diodeq.devices import catalogue
+from diodeq.errors import CircuitError
+from diodeq.simulators import create
 from diodeq.simulators.wave.two_sets import LayersPlan
 from diodeq.synthesis.layered import layered
 
@@ -205,3 +207,32 @@ def test_values_are_folded_and_looked_at_in_one_pass():
                 values[at] = bad
                 with np.errstate(invalid="ignore"):
                     assert not plan.fold(circuit.with_conductances(values), **way).sound
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("engine", ["wave", "wave:numba:mixed"])
+def test_values_between_free_nodes_in_a_block_with_rails_are_looked_at(turned, engine):
+    if "numba" in engine and not available():
+        pytest.skip("numba is not installed")
+    rails, free, leaves = range(1, 9), range(9, 11), range(11, 51)
+    joints = [(a, b, 1e-3) for a in (*rails, *free) for b in leaves]
+    if turned:
+        joints = [(b, a, 1e-3) for b in leaves for a in (*rails, *free)]
+    circuit = Circuit(
+        ("0", *(f"n{k}" for k in range(1, 51))),
+        resistors=bank("resistors", [*joints, *((a, 0, 1e-3) for a in free)]),
+        diodes=bank("diodes", [(b, 0, 0) for b in leaves]),
+        models=(catalogue.get("1N4148"),),
+        voltage_sources=bank("voltage_sources", [(a, 0, 1.0) for a in rails]),
+        outputs=np.array([free]),
+    )
+    assert len(circuit.resistors.wiring.blocks) == 1
+    simulator = create(engine)
+    simulator.operate(circuit, np.zeros((1, 0)))
+    between = [k for k, (a, b, _) in enumerate(joints) if {a, b} & {*free}]
+    for at in (0, between[0], between[-1], len(joints)):
+        for bad in (0.0, -1e-3, np.nan, np.inf):
+            values = circuit.conductances.copy()
+            values[at] = bad
+            with pytest.raises(CircuitError, match=f"resistor r{at + 1} "):
+                simulator.operate(circuit.with_conductances(values), np.zeros((1, 0)))

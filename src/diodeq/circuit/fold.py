@@ -300,8 +300,9 @@ def _fed(circuit: Circuit, kept: Index) -> sparse.csr_array:
 
 
 def _beside(count: int, feeds: Sequence[Feed]) -> NDArray[np.bool_]:
-    """Which of so many resistors no feed has: a feed has all those of its block."""
+    """Which of so many resistors no feed has: a feed has those of its block that are on rails."""
     left = np.ones(count, bool)
     for feed in feeds:
-        left[feed.block.resistors] = False
+        of_block = feed.block.matrix(left)
+        (of_block.T if feed.transposed else of_block)[feed.chosen] = False
     return left
