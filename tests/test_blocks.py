@@ -181,7 +181,7 @@ def test_wires_and_two_sets_are_those_of_the_matrix(shuffled, flipped):
     assert len(found.coupled) == 1
     first, second = found.sets
     wanted = -matrix[np.ix_(first.at, second.at)] * np.outer(first.along, second.along)
-    np.testing.assert_allclose(found.coupling(wired), wanted, rtol=1e-12)
+    np.testing.assert_allclose(found.coupling(wired, np.float64), wanted, rtol=1e-12)
     assert (wanted < 0.0).any()
 
 
