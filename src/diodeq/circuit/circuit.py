@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,6 +82,7 @@ class Circuit:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
+        put(self, "_shape", object())  # what circuits share that differ in values alone
         self._number_models()
         outputs = np.ascontiguousarray(whole("the outputs", self.outputs))
         # Reshaping makes another array, and circuits of one topology share theirs.
@@ -101,7 +102,7 @@ class Circuit:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         learn(state.pop("kinds"))
-        self.__dict__.update(state)
+        self.__dict__.update({"_shape": object(), **state})
 
     def _number_models(self) -> None:
         """Values that number models become integers, all others real numbers."""
@@ -180,6 +181,11 @@ class Circuit:
         assert self.trainable is not None
         return self.trainable
 
+    @cached_property
+    def trainable_alone(self) -> bool:
+        """Whether all conductances are trainable."""
+        return bool(self.mask.all())
+
     @property
     def scaling(self) -> Units:
         """How the user's numbers become volts and back."""
@@ -211,6 +217,8 @@ class Circuit:
 
     def same_topology(self, other: Circuit) -> bool:
         """Whether ``other`` has this circuit's nodes, terminals and ports; at once where it shares them."""
+        if self.__dict__["_shape"] is other.__dict__["_shape"]:
+            return True
         pairs = zip(self._wired(), other._wired(), strict=True)
         return self.nodes == other.nodes and all(a is b or np.array_equal(a, b) for a, b in pairs)
 

@@ -238,8 +238,8 @@ class FoldPlan:
             between = np.bincount(self.pair_slot, between, self.pairs).astype(np.float64)  # of none: int
         folded = self.folded.with_conductances(np.concatenate([between, to_ground[self.grounded]]))
         for kind in _kept_kinds():
-            if len(circuit.bank(kind)):
-                folded = folded.with_values(kind, circuit.bank(kind).values)
+            if (values := circuit.bank(kind).values) is not folded.bank(kind).values and len(values):
+                folded = folded.with_values(kind, values)
         if (circuit.models, circuit.temperature) != (folded.models, folded.temperature):
             folded = replace(folded, models=circuit.models, temperature=circuit.temperature)
         couplings = tuple(each.coupling for each in fed)

@@ -40,7 +40,7 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats, *, ever
     if len(rest):
         still = driven_nodes(circuit) if adjoint is voltages else quiet
         found[rest[mask[rest]]] = _of_rest(resistors.wiring, mask, rails, voltages, adjoint, own, still)
-    return found if mask.all() else found[mask]
+    return found if every or circuit.trainable_alone else found[mask]
 
 
 def _of_block(
