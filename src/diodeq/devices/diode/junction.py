@@ -149,7 +149,7 @@ class Junction:
 def exponential(v: Floats, scale: Numbers, width: Numbers) -> tuple[Floats, Floats]:
     """``scale (exp(v / width) - 1)`` and its derivative, continued along the tangent beyond `EXPONENT_LIMIT`."""
     x = v / width
-    beyond = np.max(x, initial=0.0) > EXPONENT_LIMIT
+    beyond = not np.max(x, initial=0.0) <= EXPONENT_LIMIT  # or no number is among them
     value = np.expm1(np.minimum(x, EXPONENT_LIMIT) if beyond else x)
     slope = (value + 1.0) * (scale / width)
     value *= scale
