@@ -1,10 +1,12 @@
 """Dense blocks: found where they are, and products over them are those of the single resistors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from circuits import CIRCUITS
-from diodeq.circuit import Circuit, Inputs, bank
+from diodeq.circuit import Bank, Circuit, Inputs, bank
 from diodeq.circuit.blocks import SMALLEST, Wiring
 from diodeq.circuit.equations import EquationsPlan
 from diodeq.circuit.fold import FoldPlan
@@ -162,7 +164,7 @@ def test_wires_and_two_sets_are_those_of_the_matrix(shuffled, flipped):
     dense = every_pair(nodes[:20], nodes[20:50])
     loose = np.array([(nodes[0], nodes[52]), (nodes[53], nodes[20]), (nodes[50], nodes[52])], np.int32)
     grounded = np.array([(node, 0) if node % 2 else (0, node) for node in nodes], np.int32)
-    ends = np.concatenate([loose[:1], dense[:, ::-1] if flipped else dense, loose[1:], grounded])
+    ends = np.concatenate([grounded, loose[:1], dense[:, ::-1] if flipped else dense, loose[1:]])
     siemens = random.uniform(1e-4, 1e-3, len(ends))
     circuit = Circuit(
         ("0", *(f"n{k}" for k in range(1, 55))),
@@ -176,13 +178,17 @@ def test_wires_and_two_sets_are_those_of_the_matrix(shuffled, flipped):
     assert len(wired.blocks) == 1
     np.testing.assert_allclose(wired.times(volts), matrix @ volts, rtol=0, atol=1e-15)
     np.testing.assert_allclose(wired.own, np.diag(matrix), rtol=1e-12)
-    np.testing.assert_allclose(wired.beside, np.diag(matrix) - np.abs(siemens[-54:])[np.argsort(nodes)], rtol=1e-12)
+    np.testing.assert_allclose(wired.entries[plan.wires.pattern(circuit).toarray()], matrix, rtol=1e-12)
+    np.testing.assert_allclose(wired.beside, np.diag(matrix) - siemens[:54][np.argsort(nodes)], rtol=1e-12)
     found = LayersPlan.of(plan)
     assert len(found.coupled) == 1
     first, second = found.sets
     wanted = -matrix[np.ix_(first.at, second.at)] * np.outer(first.along, second.along)
     np.testing.assert_allclose(found.coupling(wired, np.float64), wanted, rtol=1e-12)
     assert (wanted < 0.0).any()
+    doubled = Bank(np.concatenate([ends, loose]), np.append(siemens, siemens[:3]))
+    twice = replace(circuit, resistors=doubled, trainable=None)
+    assert EquationsPlan.of(twice).wires.pattern(twice) is None  # no entry is that of two resistors
 
 
 def test_values_are_folded_and_looked_at_in_one_pass():
@@ -201,7 +207,7 @@ def test_values_are_folded_and_looked_at_in_one_pass():
         for one, other in zip(folded.couplings, plain.couplings, strict=True):
             assert one.dtype == way["number"]
             assert np.array_equal(one, other.astype(way["number"]))
-        for at in (0, 5, 42 * 30 - 1, len(circuit.resistors) - 1):
+        for at in (0, 5, 30, 42 * 30 - 1, len(circuit.resistors) - 1):
             for bad in (0.0, -1.0, np.nan, np.inf):
                 values = circuit.conductances.copy()
                 values[at] = bad
@@ -236,3 +242,36 @@ def test_values_between_free_nodes_in_a_block_with_rails_are_looked_at(turned, e
             values[at] = bad
             with pytest.raises(CircuitError, match=f"resistor r{at + 1} "):
                 simulator.operate(circuit.with_conductances(values), np.zeros((1, 0)))
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32])
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_blocks_with_rails_fold_whichever_way_they_lie(turned, fused, number):
+    """One of ninety columns whose rows are a free node and three rails, two of them dual."""
+    if fused and not available():
+        pytest.skip("numba is not installed")
+    dense, grounded = every_pair([94, 1, 2, 3], range(4, 94)), [(node, 0) for node in range(4, 95)]
+    if turned:
+        dense = dense.reshape(4, 90, 2).transpose(1, 0, 2).reshape(-1, 2)
+    random, ends = np.random.default_rng(3), np.concatenate([dense, grounded]).astype(np.int32)
+    circuit = Circuit(
+        tuple(map(str, range(95))),
+        resistors=Bank(ends, random.uniform(1e-4, 1e-3, len(ends))),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.0), (2, 0, 0.0), (3, 0, 0.0)]),
+        inputs=Inputs(np.arange(3), np.array([0, 0, 1]), np.array([1.0, -1.0, 1.0]), ("a", "b")),
+        outputs=np.array([[4, 5]]),
+    )
+    plan = FoldPlan.of(circuit)
+    (feed,), folded = plan.feeds, plan.fold(circuit, number=number, fused=fused)
+    assert (feed.transposed, feed.halves.pairs, folded.sound) == (turned, 1, True)
+    sources = circuit.source_values(random.normal(size=(4, 2)))
+    known, into, lost = folded.known_voltages(sources), np.zeros((4, 95)), np.zeros(95)
+    for one, other in (ends.T, ends.T[::-1]):
+        np.add.at(into.T, one, (known[:, other] * circuit.conductances).T)
+        np.add.at(lost, one, (other < 4) * circuit.conductances)
+    assert np.allclose(folded.injections(sources, known)[:, 1:], into[:, 4:], rtol=1e-5, atol=1e-9)
+    resistors = folded.circuit.resistors
+    to_ground = (resistors.terminals == 0).any(axis=1)
+    found = np.bincount(resistors.terminals[to_ground].max(axis=1), resistors.values[to_ground])
+    assert np.allclose(found[1:], lost[4:], rtol=1e-12)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from types import SimpleNamespace
 
+import array_api_compat.numpy
 import numpy as np
 import pytest
 from scipy import sparse
@@ -34,6 +35,7 @@ from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes, wright_omega
 from diodeq.simulators.wave.general import General
 from diodeq.simulators.wave.layers import Layers
+from diodeq.simulators.wave.splitting import settle
 from diodeq.simulators.wave.two_sets import two_sets
 from diodeq.synthesis import compile_network
 from diodeq.synthesis.layered import layered
@@ -232,6 +234,27 @@ def test_what_does_not_get_on_is_left_to_another_method(monkeypatch):
             assert wave._prepared.method.rescue.cache_info().currsize == 1
         for ours, theirs in zip(found, expected, strict=True):
             assert np.abs(ours - theirs).max() <= 1e-9 * np.abs(theirs).max()
+
+
+def test_linear_maps_are_settled_in_as_many_steps_as_they_have_dimensions(monkeypatch):
+    """And three more; whatever memory is empty holds no numbers."""
+    for name in ("empty", "empty_like"):
+        made = getattr(array_api_compat.numpy, name)
+
+        def spoilt(*given, made=made, **options):
+            found = made(*given, **options)
+            found[...] = np.nan
+            return found
+
+        monkeypatch.setattr(array_api_compat.numpy, name, spoilt)
+    random = np.random.default_rng(0)
+    turn, _ = np.linalg.qr(random.normal(size=(4, 4)))
+    matrix, wanted = turn * [0.99, 0.7, -0.5, 0.2] @ turn.T, random.normal(size=(30, 4))
+    found, missing = settle(
+        lambda x, rows: wanted[rows] + (x - wanted[rows]) @ matrix, 0 * wanted, np.full(30, 1e-10), 7
+    )
+    assert missing.max() <= 1e-10
+    assert np.abs(found - wanted).max() <= 1e-8
 
 
 @pytest.mark.parametrize(
@@ -443,6 +466,11 @@ def test_a_circuit_held_by_nothing_is_refused(wave):
     wave.operate(plain(), DRIVES)
     with pytest.raises(CircuitError, match="positive and finite"):
         wave.operate(plain().with_conductances(-plain().conductances), DRIVES)
+    circuit = CIRCUITS["everything"]()
+    wave.operate(circuit, DRIVES)
+    for kind in KINDS:
+        with pytest.raises(CircuitError, match="make it finite"):
+            wave.operate(circuit.with_values(kind, np.full(len(circuit.bank(kind)), np.nan)), DRIVES)
 
 
 def test_volts_that_are_no_numbers_are_refused(wave):
@@ -594,6 +622,17 @@ def test_float32_is_right_to_the_accuracy_stated(diode, backend):
                 for engine in (rough, wave)
             )
             assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max()
+
+
+def test_what_single_precision_leaves_is_mended_with_right_sides_in_double():
+    circuit = layered((20, 30, 2), catalogue.get("1N4148"), 5.0)
+    drives = np.random.default_rng(1).normal(size=(4, 20))
+    with create("wave:float32") as narrow, create("wave") as wide:
+        found, wanted = (
+            (engine.operate(circuit, drives), engine._prepared.right_side(circuit.source_values(drives)))[1]
+            for engine in (narrow, wide)
+        )
+    assert np.abs(found - wanted).max() <= 1e-12 * np.abs(wanted).max()
 
 
 @pytest.mark.parametrize("backend", installed("numpy", "numba", "torch", "torch:cuda"))
