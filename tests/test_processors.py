@@ -82,3 +82,18 @@ def test_the_kernels_are_those_that_compute():
         assert {each["architecture"] for each in told if each["internal_api"] == "openblas"} == {kernel}
     assert named(openblas[:1]) == f"openblas {openblas[0]['version']} Nehalem"
     assert named([]) == "not known"
+
+
+def test_libraries_that_come_later_have_one_thread_too():
+    code = """
+from threadpoolctl import threadpool_info, threadpool_limits
+from diodeq.processors import single_threaded
+with single_threaded():
+    pass
+import sklearn.utils, sklearn.metrics, scipy.linalg
+with threadpool_limits(2), single_threaded():
+    print([each["num_threads"] for each in threadpool_info()])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = json.loads(run.stdout)
+    assert found and set(found) == {1}

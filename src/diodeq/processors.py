@@ -7,6 +7,7 @@ products needs. So large products are cut into parts as well, and the library's 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ Floats = NDArray[np.float64]
 # Multiplications that are worth a thread (less than 1 ms), and rows that are worth preparing the other matrix for.
 BAND = 1 << 23
 NARROWEST = 200
+# Packages that bring a library of linear algebra, or of threads, of their own.
+BRINGING = ("scipy.linalg", "scipy.special", "sklearn.utils", "torch")
 
 
 def count() -> int:
@@ -79,7 +82,7 @@ def product(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
 def single_threaded() -> Iterator[None]:
     """Linear algebra without threads of its own."""
     # Asking each library costs less than threadpoolctl's whole report, and most have one thread or are limited already.
-    limited = [(each, threads) for each in _libraries() if (threads := each.num_threads) not in (1, None)]
+    limited = [(each, threads) for each in _libraries(_brought()) if (threads := each.num_threads) not in (1, None)]
     try:
         for each, _ in limited:
             each.set_num_threads(1)
@@ -116,7 +119,13 @@ def _threads(process: int, workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, "diodeq")
 
 
+def _brought() -> tuple[bool, ...]:
+    """Which of the packages that bring libraries are here by now."""
+    return tuple(name in sys.modules for name in BRINGING)
+
+
 @cache
-def _libraries() -> list[Any]:
-    """The linear algebra libraries that are loaded, and those of threads that they use."""
+def _libraries(brought: tuple[bool, ...]) -> list[Any]:
+    """The linear algebra libraries that are loaded, and those of threads that they use; looked for anew when another
+    package was ``brought``."""
     return list(ThreadpoolController().lib_controllers)
