@@ -92,6 +92,15 @@ def test_products_over_dense_layers(lateral, some):
     compare(circuit)
 
 
+def test_products_over_rails_in_any_order():
+    circuit = layered((30, 40, 5), catalogue.get("1N4148"), 5.0, lateral=False)
+    block, order = circuit.resistors.wiring.blocks[0], np.arange(len(circuit.resistors))
+    places = block.matrix(order)
+    places[:] = places[np.random.default_rng(1).permutation(len(places))]
+    resistors = Bank(circuit.resistors.terminals[order], circuit.conductances[order])
+    compare(replace(circuit, resistors=resistors))
+
+
 def compare(circuit):
     random = np.random.default_rng(2)
     voltages, adjoint = random.normal(size=(2, 7, len(circuit.nodes)))
@@ -242,6 +251,19 @@ def test_values_between_free_nodes_in_a_block_with_rails_are_looked_at(turned, e
             values[at] = bad
             with pytest.raises(CircuitError, match=f"resistor r{at + 1} "):
                 simulator.operate(circuit.with_conductances(values), np.zeros((1, 0)))
+
+
+def test_rails_anywhere_have_their_sources_voltages():
+    rails = [1, 2, 4]
+    circuit = Circuit(
+        tuple("0abcd"),
+        resistors=bank("resistors", [(node, 3, 1e-3) for node in (0, *rails)]),
+        voltage_sources=bank("voltage_sources", [(node, 0, 0.0) for node in rails]),
+        inputs=Inputs([0, 1, 2], [0, 1, 2], [1.0, 2.0, 3.0], tuple("xyz")),
+        outputs=[(3, 0)],
+    )
+    sources = circuit.source_values(np.random.default_rng(0).normal(size=(4, 3)))
+    assert np.array_equal(FoldPlan.of(circuit).fold(circuit).known_voltages(sources)[:, rails], sources)
 
 
 @pytest.mark.parametrize("number", [np.float64, np.float32])
