@@ -96,4 +96,5 @@ with threadpool_limits(2), single_threaded():
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found = json.loads(run.stdout)
-    assert found and set(found) == {1}
+    assert found
+    assert set(found) == {1}
