@@ -244,13 +244,13 @@ class Tampered:
                 found, reason = session.sweep(*arguments)
                 return {name: value * self.by if name == "n1" else value for name, value in found.items()}, reason
 
-        polishings, steps = newton.POLISHINGS, newton.STEPS
+        before = newton.POLISHINGS, newton.SETTLING, newton.STEPS
         try:
             if not self.help:
-                newton.POLISHINGS, newton.STEPS = 1, 0
+                newton.POLISHINGS, newton.SETTLING, newton.STEPS = 1, 0.0, 0
             return self.job.run(Session())
         finally:
-            newton.POLISHINGS, newton.STEPS = polishings, steps
+            newton.POLISHINGS, newton.SETTLING, newton.STEPS = before
 
 
 def test_training_survives_a_killed_worker(ngspice):

@@ -173,3 +173,22 @@ def test_where_solving_loses_what_leaks_hold_nothing_is_claimed(seed, row, engin
     with create(engine) as simulator, pytest.raises(SimulationError) as caught:
         simulator.operate(case.circuit, case.drives[row : row + 1])
     assert list(caught.value.failures) == [0]
+
+
+def test_corrections_that_are_about_to_settle_are_not_cut_off():
+    """From too high a voltage each brings an exponential down by as much, until they are as short as they should be."""
+    circuit = Circuit(
+        ("0", "a"),
+        resistors=bank("resistors", [(0, 1, 1e-3)]),
+        diodes=bank("diodes", [(1, 0, 0)]),
+        models=(catalogue.get("ideal"),),
+    )
+    judge = Judge(EquationsPlan.of(circuit).fill(circuit), laws_of(circuit))
+    right = np.full((400, 1), 1e-3)
+    exact = judge.newton.settle(right[0])
+    found, _, volts = judge.newton.polish(exact + np.linspace(0.0, 16.0 * 2.6e-5, 400)[:, None], right, judge.promised)
+    short = volts <= judge.promised(found)
+    assert short.any()
+    assert not short.all()
+    assert (volts[~short] > 1e-5).all()
+    assert np.allclose(found[short], exact, rtol=0.0, atol=1e-12)

@@ -23,6 +23,8 @@ from diodeq.circuit.jacobian import Jacobian
 from diodeq.devices.one_ports import OnePorts
 
 POLISHINGS = 12
+# … and as many again where each is at most this share of the last: it is about to settle.
+SETTLING = 0.5
 STEPS = 100
 SHORTEST = 2.0**-6
 RAMPS, RAMP_STEPS = 24, 40
@@ -219,12 +221,12 @@ class Newton:
         found, error = np.array(unknowns, dtype=np.float64), np.full(len(unknowns), np.inf)
         rows = np.flatnonzero(np.isfinite(found).all(axis=1))
         x = found[rows]
-        for _ in range(POLISHINGS):
+        for turn in range(2 * POLISHINGS):
             if not len(rows):
                 break
             step = correct(x, rows)
             size = self.volts(step)
-            better = size < error[rows]
+            better = size < (1.0 if turn < POLISHINGS else SETTLING) * error[rows]
             # Rounding makes corrections a little larger; what is far larger was no answer.
             worse = size > WORSE * error[rows]
             error[rows[worse]] = size[worse]
