@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,8 @@ from click.testing import CliRunner
 
 from circuits import DRIVES, plain
 from decks import run_ngspice, run_ngspice_as_ltspice, run_python
-from diodeq.circuit import Circuit
 from diodeq.cli.devices import devices
 from diodeq.devices import catalogue
-from diodeq.devices.curve.model import CurveModel
 from diodeq.devices.diode.law import law
 from diodeq.devices.hardware.technology import Technology
 from diodeq.devices.hardware.variation import Variation
@@ -316,8 +315,8 @@ def test_netlists_print_the_part_itself(tmp_path):
     first, second = parts()
     circuit = plain()
     which = np.arange(len(circuit.diodes), dtype=np.int32) % 2
-    circuit = Circuit(**{**circuit.__dict__, "models": (first, CurveModel(**{**second.__dict__, "name": "other"})),
-                         "diodes": circuit.diodes.with_values(which)})  # fmt: skip
+    models = first, replace(second, name="other")
+    circuit = replace(circuit, models=models, diodes=circuit.diodes.with_values(which))
     with WaveSimulator() as engine:
         wanted = engine.operate(circuit, DRIVES[:1]).node_voltages[0, 1:]
     runs = {"ngspice": run_ngspice, "ltspice": run_ngspice_as_ltspice, "pyspice": run_python}
@@ -346,8 +345,8 @@ def test_what_ltspice_spells_in_another_way_is_printed_as_a_curve():
 def test_engines_agree_about_it(ngspice):
     circuit = plain()
     model = measured(ZENER).model
-    circuit = Circuit(**{**circuit.__dict__, "models": (model,), "diodes": circuit.diodes.with_values(
-        np.zeros(len(circuit.diodes), np.int32))})  # fmt: skip
+    diodes = circuit.diodes.with_values(np.zeros(len(circuit.diodes), np.int32))
+    circuit = replace(circuit, models=(model,), diodes=diodes)
     with WaveSimulator() as waved:
         found = waved.operate(circuit, DRIVES).node_voltages
     assert np.abs(found - ngspice.operate(circuit, DRIVES).node_voltages).max() < 1e-8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_scaling_the_impedance_moves_only_the_diodes(kind):
     scaled = scaled_impedance(circuit, 10.0)
     model = circuit.models[0]
     pairs = {**dict(model.parameters), "is": 10 * model.get("is"), "rs": model.get("rs") / 10}
-    grown = type(scaled)(**{**vars(scaled), "models": (type(model)("grown", tuple(pairs.items())),)})
+    grown = replace(scaled, models=(type(model)("grown", tuple(pairs.items())),))
     before, after = (Oracle().operate(each, DRIVES).node_voltages for each in (circuit, grown))
     assert after == pytest.approx(before, abs=1e-6)
     moved = Oracle().operate(scaled, DRIVES).node_voltages
