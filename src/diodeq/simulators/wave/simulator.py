@@ -187,7 +187,7 @@ class WaveSimulator:
         at.equations.collect(missed, short)
         missed[lost] = np.nan
         crowded = at.folded.plan.crowded and not wide  # the right side has lost what only the judge's has
-        high = at.judge.largest(unknowns)
+        high = judge.largest(unknowns)
         error = np.full(len(missed), np.inf) if crowded else judge.bound(missed, high)
         promised = promised_at(high) + self._rounding(high)
         left = np.flatnonzero(~(error <= promised))
@@ -270,7 +270,7 @@ class WaveSimulator:
         at.equations.collect(missed, frozen * at.equations.across(unknowns) - through)
         if spread.crowded:  # what the sums may have lost
             missed = np.abs(missed) + np.finfo(injected.dtype).eps * right_side(spread.met(injected))
-        high = at.judge.largest(unknowns)
+        high = judge.largest(unknowns)
         error = judge.bound(missed, high)
         left = np.flatnonzero(~(error <= self._promised_adjoint(high)))
         if len(left):
