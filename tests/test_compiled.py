@@ -43,12 +43,15 @@ def run(tmp_path):
     """Starts the module in a folder of its own, with a place for what numba keeps."""
     folder = tmp_path / "room"
     folder.mkdir()
-    (folder / "scaled.py").write_text(MODULE)
+    source = folder / "scaled.py"
+    source.write_text(MODULE)
 
     def start(kept, times=2.0):
-        (folder / "scaled.py").write_text(MODULE.replace("TIMES = 2.0", f"TIMES = {times}"))
+        text = MODULE.replace("TIMES = 2.0", f"TIMES = {times}")
+        if source.read_text() != text:  # a process that starts beside this one must not find it half written
+            source.write_text(text)
         env = {**os.environ, "NUMBA_CACHE_DIR": str(kept)}
-        command = [sys.executable, str(folder / "scaled.py")]
+        command = [sys.executable, str(source)]
         return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     return start
