@@ -81,7 +81,7 @@ CIRCUITS = {"layered": (layered, [0.7]), "every_element": (every_element, [0.2, 
 def _ngspice(text: str, folder: Path, *flags: str) -> dict[str, float]:
     (folder / "deck.cir").write_text(text)
     command = ["ngspice", "-b", *flags, "-r", "deck.raw", "deck.cir"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert not re.search(r"error|singular|aborted", done.stdout + done.stderr, re.IGNORECASE), done.stdout + done.stderr
     head, _, data = (folder / "deck.raw").read_bytes().partition(b"Binary:\n")
     names = re.findall(r"^\t\d+\t(\S+)\tvoltage", head.decode(), re.MULTILINE)
@@ -120,7 +120,7 @@ def run_gnucap(text: str, folder: Path) -> dict[str, float]:
     for coarser in ("", "reltol=1e-8 itl1=2000"):
         asked = [*cards, f".options numdgt=10 {coarser}", f".print op {wanted}", ".op", ".end"]
         (folder / "deck.ckt").write_text("\n".join(asked) + "\n")
-        done = subprocess.run(["gnucap", "-b", "deck.ckt"], cwd=folder, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["gnucap", "-b", "deck.ckt"], cwd=folder, capture_output=True, text=True, timeout=300)
         if "did not converge" not in done.stdout:
             break
     table = done.stdout.splitlines()
@@ -138,7 +138,7 @@ def run_neospice(text: str, folder: Path) -> dict[str, float]:
 
 def run_python(text: str, folder: Path) -> dict[str, float]:
     (folder / "deck.py").write_text(text)
-    done = subprocess.run([sys.executable, "deck.py"], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "deck.py"], cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return {node: float(volts) for node, volts in re.findall(r"^v\((\w+)\) = (\S+)$", done.stdout, re.MULTILINE)}
 

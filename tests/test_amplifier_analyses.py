@@ -191,7 +191,7 @@ cz z 0 2p
 .end
 """
     (tmp_path / "own.cir").write_text(deck)
-    said = subprocess.run(["ngspice", "-b", "own.cir"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    said = subprocess.run(["ngspice", "-b", "own.cir"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     (seconds,) = re.findall(r"^settled\s*=\s*(\S+)", said.stdout, re.MULTILINE)
     assert found.times[0, 0] == pytest.approx(float(seconds), rel=0.01)
 

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("firmware")
     words = ["make", "-s", "-C", str(FIRMWARE), f"OUT={folder}", "DEFINES=-DSILENCE_MS=400U", "simulated"]
-    subprocess.run(words, check=True, capture_output=True, timeout=120)
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
     return folder
 
 

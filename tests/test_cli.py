@@ -272,13 +272,13 @@ def test_no_ngspice_on_the_machine(here):
         "try: find_library()\n"
         "except DiodeqError as error: print(error); sys.exit(error.exit_code)\n"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 5
     assert "apt-get install libngspice0" in run.stdout
     broken = {**os.environ, "NGSPICE_LIBRARY_PATH": os.path.abspath("X.csv")}
     run = subprocess.run(
         [sys.executable, "-m", "diodeq", "simulate", "circuit.npz", "--inputs", "X.csv"],
-        capture_output=True, text=True, timeout=60, check=False, env=broken,
+        capture_output=True, text=True, timeout=300, check=False, env=broken,
     )  # fmt: skip
     assert run.returncode == 5
     assert "cannot be loaded" in run.stderr

@@ -58,7 +58,7 @@ def run(tmp_path):
 
 
 def told(process):
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "")
     return out.strip()
 

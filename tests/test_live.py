@@ -102,7 +102,7 @@ COMMAND = [sys.executable, "-m", "diodeq.cli.main", "train", "iris", "--hidden",
 
 def test_without_a_terminal_it_is_one_line_an_epoch(tmp_path):
     done = subprocess.run(
-        [*COMMAND, "--epochs", "3", "--out", tmp_path / "run"], capture_output=True, text=True, timeout=60, check=True
+        [*COMMAND, "--epochs", "3", "--out", tmp_path / "run"], capture_output=True, text=True, timeout=300, check=True
     )
     assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["epoch 1", "epoch 2", "epoch 3"]
 
@@ -130,7 +130,7 @@ def test_on_a_terminal_it_draws_and_gives_way_to_an_interrupt(tmp_path):
             process.send_signal(signal.SIGINT)
             sent = True
     os.close(ours)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=300) == 130
     text = shown.decode()
     for wanted in ("112 samples to learn", "held out", "samples/s", "wave, every answer checked", " left", "▁", "█"):
         assert wanted in text, wanted

@@ -109,7 +109,7 @@ r7 e f 1e3\nd3 0 f m\nr8 f o 1e4\nr9 a g 2e3\nd4 g 0 m\nr10 g o 2e4\n.model m d(
         deck.write_text(
             "\n".join(["* sens", f"r1 a b {ohms}", parts, ".control", "set numdgt=15", *analysis, ".endc", ".end", ""])
         )
-        done = subprocess.run(["ngspice", "-b", str(deck)], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(["ngspice", "-b", str(deck)], capture_output=True, text=True, timeout=300, check=False)
         return {name: float(value) for name, value in re.findall(r"^(\S+) = (\S+)", done.stdout, re.MULTILINE)}
 
     up, down = (run(ohms, "op", "print v(o)")["v(o)"] for ohms in (10001.0, 9999.0))

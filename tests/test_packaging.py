@@ -87,6 +87,6 @@ def test_an_installed_wheel_finds_its_templates(built, tmp_path):
         "print(self_test('ngspice')['works'])\n"
     )
     run = subprocess.run(
-        [str(python), "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120
+        [str(python), "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300
     )
     assert run.stdout.strip() == "True", run.stderr

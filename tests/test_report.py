@@ -275,7 +275,7 @@ def test_the_command_of_a_circuit_writes_its_page_again(tmp_path):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, **more}
         done = subprocess.run(
-            line, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+            line, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stderr
 
@@ -360,7 +360,7 @@ def browser(tmp_path_factory):
             ],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=True,
         )
         return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]

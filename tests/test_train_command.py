@@ -51,7 +51,7 @@ def finished(tmp_path_factory):
     """A finished run: its folder and what the command printed."""
     run = tmp_path_factory.mktemp("runs") / "run"
     process = diodeq("train", "iris", "--out", run, *QUICK, "--json", "--verify-with", "ngspice")
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     return run, out, error
 
@@ -132,7 +132,7 @@ def test_ctrl_c_keeps_the_checkpoint(tmp_path):
     process = diodeq("train", "iris", "--out", run, "--hidden", "3", "--epochs", "500", start_new_session=True)
     wait_for_lines(process, run, 1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 130
     assert error == f"diodeq: interrupted; go on with: diodeq train iris --out '{run}' --resume\n"
     epochs = len(lines_of(run))
@@ -306,7 +306,7 @@ def test_a_terminal_shows_progress(tmp_path):
             break
         shown += part
     os.close(ours)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert b"300 samples to learn" in shown
     assert b"epoch 2: loss" in shown
