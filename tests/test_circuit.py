@@ -334,7 +334,11 @@ print(len(again.resistors), lines, time.monotonic() - start, resource.getrusage(
 def test_a_million_resistors_are_ordinary(tmp_path):
     """Build, check, save, load and print, in at most 2 GB (and, on any machine that can run the tests, 30 s)."""
     run = subprocess.run(
-        [sys.executable, "-c", MILLION, str(tmp_path / "c.npz")], capture_output=True, text=True, timeout=300, check=True
+        [sys.executable, "-c", MILLION, str(tmp_path / "c.npz")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
     )
     resistors, lines, seconds, megabytes = map(float, run.stdout.split())
     assert resistors >= 1e6
