@@ -1,5 +1,6 @@
 """The circuit: soundness, storage, folding and the adjoint."""
 
+import copy
 import json
 import os
 import pickle
@@ -131,6 +132,28 @@ def test_arrays_cannot_be_changed_and_topology_is_shared():
     assert doubled.same_topology(circuit)
     assert circuit.same_topology(plain())  # an equal one, though nothing is shared
     assert not circuit.same_topology(replace(plain(), outputs=circuit.outputs[:, ::-1]))
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda circuit: pickle.loads(pickle.dumps(circuit))])
+def test_the_arrays_of_a_copy_cannot_be_changed_either(again):
+    circuit = again(everything())
+    holders = [circuit, circuit.inputs, circuit.scaling, *(circuit.bank(kind) for kind in KINDS)]
+    arrays = [each for holder in holders for each in vars(holder).values() if isinstance(each, np.ndarray)]
+    assert len(arrays) >= 2 * len(KINDS) + 7
+    assert not any(each.flags.writeable for each in arrays)
+
+
+def test_a_circuit_does_not_follow_what_a_read_only_view_shows():
+    circuit = plain()
+    mine = np.array(circuit.conductances)
+    view = mine[:]
+    view.flags.writeable = False
+    viewed, drives = circuit.with_conductances(view), np.ones((1, len(circuit.inputs)))
+    with create("wave") as simulator:
+        before = simulator.operate(viewed, drives).node_voltages
+        mine[:] = 1.0
+        np.testing.assert_array_equal(viewed.conductances, circuit.conductances)
+    np.testing.assert_array_equal(create("wave").operate(viewed, drives).node_voltages, before)
 
 
 def test_graph_has_every_port():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,10 +23,22 @@ Bools = NDArray[np.bool_]
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
     """The array, read-only: itself if nobody can write to it, else a copy."""
-    if array.flags.writeable:
-        array = array.copy()  # a view would change with the caller's array
-        array.flags.writeable = False
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            array = array.copy()  # a view, read-only or not, would change with the caller's array
+            array.flags.writeable = False
+            return array
+        owner = owner.base
     return array
+
+
+def restore(part: Any, state: Mapping[str, Any]) -> None:
+    """Gives ``part`` of a circuit its pickled or copied state: its arrays, which nobody else has, read-only again."""
+    for each in state.values():
+        if isinstance(each, np.ndarray):
+            each.flags.writeable = False
+    part.__dict__.update(state)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +66,9 @@ class Bank:
         object.__setattr__(self, "values", frozen(values))
         if self._wiring is None or self._wiring.terminals is not self.terminals:
             object.__setattr__(self, "_wiring", Wiring(self.terminals))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        restore(self, state)
 
     def __len__(self) -> int:
         return len(self.values)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq.arrays import real, scalar, whole
-from diodeq.circuit.bank import Bank, Bools, Floats, Ints, bank, frozen
+from diodeq.circuit.bank import Bank, Bools, Floats, Ints, bank, frozen, restore
 from diodeq.circuit.inputs import Inputs, Units
 from diodeq.circuit.kinds import KINDS, learn, nonlinear_kinds, source_kinds
 from diodeq.devices import Model
@@ -101,7 +101,7 @@ class Circuit:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         learn(state.pop("kinds"))
-        self.__dict__.update(state)
+        restore(self, state)
 
     def _number_models(self) -> None:
         """Values that number models become integers, all others real numbers."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
 from diodeq.arrays import real, whole
-from diodeq.circuit.bank import Floats, Ints, frozen
+from diodeq.circuit.bank import Floats, Ints, frozen, restore
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,9 @@ class Inputs:
         object.__setattr__(self, "source", frozen(np.ascontiguousarray(whole("the driven sources", self.source))))
         object.__setattr__(self, "column", frozen(np.ascontiguousarray(whole("the input columns", self.column))))
         object.__setattr__(self, "gain", frozen(np.ascontiguousarray(real("the gains of inputs", self.gain))))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        restore(self, state)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -78,6 +82,9 @@ class Units:
             given = getattr(self, name)
             if given is not None:
                 object.__setattr__(self, name, frozen(np.ascontiguousarray(real("the units of targets", given))))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        restore(self, state)
 
     @property
     def regresses(self) -> bool:
