@@ -25,7 +25,9 @@ import json
 import multiprocessing
 import os
 import platform
+import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -37,22 +39,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers import drn
+from peers import demand_drn, drn
 from rich.console import Console
 from rich.table import Table
 
 from diodeq import processors
 from diodeq.circuit import Circuit
+from diodeq.cli.main import plainly
 from diodeq.devices import catalogue
 from diodeq.devices.hardware.technology import Technology
-from diodeq.errors import SimulatorMissingError
-from diodeq.files import write_atomically
+from diodeq.errors import SimulatorMissingError, UsageError
+from diodeq.files import demand_place, write_atomically
 from diodeq.learning.losses import cross_entropy
 from diodeq.learning.rules import RULES
 from diodeq.netlist.dialects import full_deck
+from diodeq.report.figures import demand_drawable
 from diodeq.simulators import create
 from diodeq.simulators.ngspice import NgspiceSimulator
 from diodeq.synthesis.layered import layered
+from diodeq.synthesis.topologies import topology
 
 VOLTS = 5.0
 BATCH = 256
@@ -85,20 +90,34 @@ WAVES = (
     "wave:torch:cuda",
     "wave:torch:cuda:float32",
 )
+MODES = ("largest", "gpu", "epoch", "latency", "start", "memory")
 Seconds = Callable[[], float]
+
+
+def shape(name: str) -> tuple[tuple[int, ...], str]:
+    """The widths of a circuit by its name, and what comes behind them: nothing, ``lateral`` or a topology.
+
+    Raises:
+        UsageError: it is no such name.
+    """
+    found = re.fullmatch(r"(\d+(?:-\d+){2,})(?:-(.+))?", name)
+    if found is None:
+        raise UsageError(f"there is no circuit {name!r}", "write its widths, as 64-32-10 or 784-256-10-random:0.1")
+    widths, kind = tuple(int(width) for width in found[1].split("-")), found[2] or ""
+    if kind != "lateral":
+        topology(kind or "dense")
+    return widths, kind
 
 
 def build(name: str) -> tuple[Circuit, list[tuple[int, int]]]:
     """A layered 1N4148 circuit such as 64-32-10, 64-256-10-lateral or 784-256-10-random:0.1, and the sizes of its
     conductance matrices, as if all of their resistors were there."""
-    parts = name.split("-")
-    widths = tuple(int(part) for part in parts if part.isdecimal())
-    kind = "-".join(parts[len(widths) :])
+    widths, kind = shape(name)
     lateral = kind == "lateral"
-    topology = "dense" if lateral or not kind else kind
+    joined = "dense" if lateral or not kind else kind
     # Wide layers get smaller conductances so that hidden nodes see similar loads.
     circuit = layered(
-        widths, catalogue.get("1N4148"), VOLTS, lateral=lateral, topology=topology, median=1e-3 / widths[0], seed=0
+        widths, catalogue.get("1N4148"), VOLTS, lateral=lateral, topology=joined, median=1e-3 / widths[0], seed=0
     )
     sizes = [2 * widths[0] + 2, *widths[1:-1], 2 * widths[-1]]
     matrices = list(itertools.pairwise(sizes))
@@ -139,6 +158,35 @@ def floor(matrices: list[tuple[int, int]], batch: int, dtype: str) -> Seconds:
     return lambda: best(products)
 
 
+def demand_asked(options: argparse.Namespace, modes: list[str]) -> None:
+    """Refuse what cannot be measured before anything is.
+
+    Raises:
+        UsageError: a circuit or an engine that there is not, or options that do not go together.
+        SimulatorMissingError: an engine was named that is not installed.
+        InputError: the picture's place or the copy of DRN's code cannot be used.
+    """
+    for name in options.circuits or ():
+        shape(name)
+    for name in options.engines or (GPU if options.gpu else ()):
+        with create(name):
+            pass
+    for name, value in (("batch", options.batch), ("part", options.part), ("rounds", options.rounds)):
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} {value} is not possible", "give a whole number of 1 or more")
+    if len(modes) > 1:
+        raise UsageError(f"{' and '.join(modes)} are measured one at a time", "give one of them")
+    if modes not in ([], ["--largest"], ["--gpu"]):
+        for name in ("plot", "peers"):
+            if getattr(options, name):
+                raise UsageError(f"--{name} has no meaning with {modes[0]}", "leave one of them out")
+    if options.plot:
+        demand_drawable(Path(options.plot))
+        demand_place(options.plot)
+    if options.peers:
+        demand_drn(options.peers)
+
+
 def deck_seconds(circuit: Circuit, drives: np.ndarray) -> dict[str, Seconds]:
     """One whole run of the exported full deck at the first sample, by every program that reads it."""
     deck = full_deck(circuit, "ngspice", drives[0]).text
@@ -150,7 +198,7 @@ def deck_seconds(circuit: Circuit, drives: np.ndarray) -> dict[str, Seconds]:
             quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             return timed(lambda: subprocess.run(["ngspice", "-b", str(path)], check=True, **quiet))
 
-    found = {"ngspice -b": ngspice}
+    found = {"ngspice -b": ngspice} if shutil.which("ngspice") else {}
     try:
         import neospice
     except ImportError:
@@ -187,8 +235,9 @@ def measure(name: str, options: argparse.Namespace, engines: list[str], decks: b
         if engine != "ngspice" or with_decks:
             ways["ngspice engine" if engine == "ngspice" else engine] = learn
             learn()
-    if options.peers and name.replace("-", "").isdecimal():
-        step = drn(options.peers, tuple(int(part) for part in name.split("-")), batch)
+    widths, kind = shape(name)
+    if options.peers and not kind:
+        step = drn(options.peers, widths, batch)
         ways["DRN, ideal diodes"] = lambda: best(step) / batch
     for dtype in ("float64", "float32"):
         products = floor(matrices, batch, dtype)
@@ -232,7 +281,9 @@ def epoch(folder: str, options: argparse.Namespace, name: str, engine: str) -> d
     usual = RECIPES["idx"]
     if options.no_power:
         usual = replace(usual, power=0.0)
-    widths = tuple(int(part) for part in name.split("-"))
+    widths, kind = shape(name)
+    if kind:
+        raise UsageError(f"an epoch is of a dense circuit, not of {name}", "name its widths alone")
     recipe = replace(
         usual, hidden=widths[1:-1], epochs=min(options.rounds, 2), batch_size=options.batch or usual.batch_size
     )
@@ -396,6 +447,24 @@ def table(rows: list[dict[str, Any]], gpu: str | None = None) -> Table:
     return found
 
 
+def listed(rows: list[dict[str, Any]]) -> Table:
+    """What rows hold, a column each."""
+    flat = [
+        {
+            f"{name} {inner}".strip(): value
+            for name, held in row.items()
+            for inner, value in (held.items() if isinstance(held, dict) else [("", held)])
+        }
+        for row in rows
+    ]
+    found = Table(title=f"{processor()}, {processors.count()} cores")
+    for name in flat[0]:
+        found.add_column(name.replace("_", " "), justify="left" if isinstance(flat[0][name], str) else "right")
+    for row in flat:
+        found.add_row(*(f"{value:.4g}" if isinstance(value, float) else f"{value}" for value in row.values()))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--circuits", nargs="+", help=f"such as 64-32-10-lateral; default {' '.join(SHAPES)}")
@@ -410,10 +479,12 @@ def main() -> None:
     parser.add_argument("--latency", action="store_true", help="one sample alone")
     parser.add_argument("--start", action="store_true", help="what a process waits for compiled kernels")
     parser.add_argument("--memory", action="store_true", help="growth of the ngspice engine over many samples")
-    parser.add_argument("--peers", metavar="FOLDER", help="a copy of DRN's code to time too (needs PyTorch)")
+    parser.add_argument("--peers", metavar="FOLDER", help="DRN's repository, cloned, to time too (needs PyTorch)")
     parser.add_argument("--plot", metavar="FILE", help="draw time against size")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    modes = [f"--{name}" for name in MODES if getattr(options, name)]
+    demand_asked(options, modes)
     document: dict[str, Any] = {"processor": processor(), "cores": processors.count()}
     if options.epoch:
         engines = options.engines or WAVES[:6]
@@ -431,11 +502,6 @@ def main() -> None:
         document["memory"] = memory(100_000, None)
     elif options.gpu:
         engines = list(options.engines or GPU)
-        try:
-            for engine in engines:
-                create(engine)
-        except SimulatorMissingError as error:
-            parser.error(str(error))
         import torch
 
         document["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
@@ -448,15 +514,18 @@ def main() -> None:
             ["wave", "wave:numba", "wave:numba:float32"] if options.largest else ["ngspice", *WAVES]
         )
         if "wave" not in engines:
-            parser.error("the ratios are to wave: name it among --engines")
+            raise UsageError("the ratios are to wave", "name it among --engines")
         document["speed"] = [apart(measure, name, options, engines, not options.largest) for name in shapes]
     if options.plot and "speed" in document:
         plot(document["speed"], options.plot)
-    if options.json or "speed" not in document:
+    if options.json:
         print(json.dumps(document, indent=2))
+    elif "speed" not in document:
+        rows = document[next(reversed(document))]
+        Console(width=160).print(listed([rows] if isinstance(rows, dict) else rows))
     else:
         Console(width=160).print(table(document["speed"], document.get("gpu")))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(plainly(main))

@@ -33,6 +33,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from diodeq.cli.main import plainly
 from diodeq.errors import DiodeqError, SimulationError
 from diodeq.learning import datasets
 from diodeq.network import Network, Stage, certify_network, loss_gradient, solve
@@ -283,4 +284,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

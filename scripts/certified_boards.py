@@ -11,6 +11,7 @@ Examples: python scripts/certified_boards.py run/circuit.npz --data digits --tol
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from diodeq.analysis.bounds import KINDS, Bounds
 from diodeq.analysis.box import Box
 from diodeq.circuit import Circuit
+from diodeq.cli.main import plainly
 from diodeq.devices.hardware.variation import Variation
 from diodeq.learning import datasets
 from diodeq.simulators import create
@@ -104,4 +106,4 @@ def over_corners(circuit: Circuit, box: Box, drives: np.ndarray, rows: np.ndarra
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from diodeq.analysis.extract import kernel_of
 from diodeq.circuit import Circuit
+from diodeq.cli.main import plainly
 from diodeq.devices import catalogue
 from diodeq.errors import DiodeqError
 from diodeq.learning.drives import drive_gradients
@@ -133,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

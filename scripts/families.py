@@ -32,6 +32,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from diodeq.cli.main import plainly
 from diodeq.errors import DiodeqError, SimulationError
 from diodeq.simulators import create
 from diodeq.simulators.base import OperatingPoint, Simulator
@@ -304,4 +305,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

@@ -28,6 +28,7 @@ from rich.progress import track
 from rich.table import Table
 
 from diodeq.circuit import Circuit, Inputs, bank
+from diodeq.cli.main import plainly
 from diodeq.devices import catalogue
 from diodeq.learning.holding import Holding
 from diodeq.simulators import create
@@ -210,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

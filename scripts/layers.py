@@ -21,6 +21,7 @@ from rich.progress import track
 from rich.table import Table
 
 from diodeq.circuit import Circuit
+from diodeq.cli.main import plainly
 from diodeq.devices import catalogue
 from diodeq.simulators import create
 from diodeq.synthesis.layered import layered
@@ -96,4 +97,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(plainly(main))

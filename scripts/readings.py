@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import warnings
 
 import numpy as np
 
 from diodeq.circuit import Circuit
+from diodeq.cli.main import plainly
 from diodeq.errors import InexactRuleWarning
 from diodeq.learning import datasets
 from diodeq.learning.datasets import Dataset
@@ -209,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import warnings
 from dataclasses import replace
 from itertools import pairwise
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from diodeq.circuit import Circuit, bank
+from diodeq.cli.main import plainly
 from diodeq.devices import catalogue
 from diodeq.errors import InexactRuleWarning
 from diodeq.files import write_atomically
@@ -84,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

@@ -269,7 +269,8 @@ def test_what_does_not_go_together_is_said(files, capsys, words, said):
 def test_training_with_few_bits_proves_what_rounding_afterwards_does_not(monkeypatch, capsys):
     words = "iris --units 24 --margin 0.3 --epochs 150 --rate 0.03 --bits 3,8 --trained 3 --json"
     monkeypatch.setattr(sys, "argv", ["bits", *words.split()])
-    runpy.run_path(str(HERE / "bits.py"), run_name="__main__")
+    with pytest.raises(SystemExit, match=r"^0$"):
+        runpy.run_path(str(HERE / "bits.py"), run_name="__main__")
     whole, after, trained, eight = json.loads(capsys.readouterr().out)["rows"]
     assert whole["accuracy"] > 0.85
     assert after["change"] > 0.3 > trained["change"]

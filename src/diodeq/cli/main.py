@@ -6,7 +6,7 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
@@ -198,6 +198,14 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     interrupts.end_at_once()
     sys.exit(code)
+
+
+def plainly(work: Callable[[], int | None]) -> int:
+    """Do the work of a script and return its exit code; what it cannot use is said as the command line says it."""
+    try:
+        return work() or 0
+    except (DiodeqError, OSError, MemoryError) as error:
+        return _ended(error, {})
 
 
 def _ended(error: BaseException, known: dict[str, Any]) -> int:
