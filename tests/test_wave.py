@@ -473,6 +473,30 @@ def test_a_circuit_held_by_nothing_is_refused(wave):
             wave.operate(circuit.with_values(kind, np.full(len(circuit.bank(kind)), np.nan)), DRIVES)
 
 
+@pytest.mark.parametrize("engine", ["wave", "wave:float32", "ngspice"])
+def test_diodes_that_short_a_source_are_named(engine):
+    """Two in series without a resistance; the remedies that the error names help."""
+    circuit = Circuit(
+        ("0", "rail", "middle"),
+        resistors=bank("resistors", [(2, 0, 1e-5)]),
+        diodes=bank("diodes", [(1, 2, 0), (2, 0, 0)], ("d7", "d4")),
+        voltage_sources=bank("voltage_sources", [(1, 0, 0.1)]),
+        models=(catalogue.get("ideal"),),
+        inputs=Inputs(np.array([0]), np.array([0]), np.array([1.0]), ("x",)),
+        outputs=np.array([[2, 0]]),
+    )
+    drives = np.array([[-0.6], [0.4], [-0.2], [0.9]])
+    with create(engine) as simulator:
+        with pytest.raises(SimulationError, match=r"sample 1 .*: nothing limits .* from rail at 0\.5 V") as said:
+            simulator.operate(circuit, drives)
+        assert set(said.value.failures) == {1, 3}
+        assert "from rail at 1 V to ground through d7 and d4" in said.value.failures[3]
+        assert "put a resistor in series" in said.value.remedy
+        resisting = DiodeModel("real", (("is", 1e-12), ("n", 0.001), ("eg", 0.0), ("xti", 0.0), ("rs", 2.0)))
+        found = simulator.operate(replace(circuit, models=(resisting,)), drives).outputs[:, 0]
+    np.testing.assert_allclose(found[[1, 3]], [0.25, 0.5], rtol=1e-3)
+
+
 def test_volts_that_are_no_numbers_are_refused(wave):
     with pytest.raises(InputError, match="sample 1"):
         wave.operate(plain(), np.array([[1.0, 2.0, 3.0], [1.0, np.nan, 3.0]]))

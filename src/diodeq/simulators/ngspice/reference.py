@@ -19,7 +19,8 @@ from diodeq.circuit.one_ports import apart, without_idle
 from diodeq.circuit.proof import attainable, promised_adjoint
 from diodeq.netlist.listing import tolerances_for
 from diodeq.netlist.point import PointDeck, point_deck
-from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_answers, demand_injections
+from diodeq.simulators.base import AdjointSolution, OperatingPoint, demand_injections
+from diodeq.simulators.demands import demand_answers
 from diodeq.simulators.ngspice.jobs import LOOSER, Answer, answered, joined, judge_of, next_marker, none, work
 from diodeq.simulators.ngspice.session import Session
 from diodeq.simulators.ngspice.simulator import NgspiceBase

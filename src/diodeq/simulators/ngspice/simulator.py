@@ -26,12 +26,11 @@ from diodeq.simulators.base import (
     OperatingPoint,
     Spectrum,
     Waveform,
-    demand_answers,
     demand_injections,
-    demand_leveled,
     leveled,
     quiet,
 )
+from diodeq.simulators.demands import demand_answers, demand_leveled
 from diodeq.simulators.ngspice.dynamic import NoiseJob, ToneJob, Transient
 from diodeq.simulators.ngspice.jobs import AdjointJob, Answer, Forward, joined, none
 

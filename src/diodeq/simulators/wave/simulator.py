@@ -25,12 +25,11 @@ from diodeq.simulators.base import (
     AdjointSolution,
     OperatingPoint,
     Spread,
-    demand_answers,
     demand_injections,
-    demand_leveled,
     leveled,
     quiet,
 )
+from diodeq.simulators.demands import demand_answers, demand_leveled
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.general import General
