@@ -75,11 +75,13 @@ def written(path: str | Path) -> Iterator[Callable[[str | bytes | memoryview], N
     """What writes piece by piece beside ``path``; when this ends well it is flushed to disk and renamed.
 
     Raises:
-        InputError: the folder is missing, read-only or full; nothing is left behind.
+        InputError: the folder is missing, read-only or full, or there is something else than a file at ``path``;
+            nothing is left behind.
     """
     path = Path(path)
     with contextlib.ExitStack() as stack:
         with _refused(path):
+            _demand_kind(path)
             handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
             stack.callback(_remove, temporary)
             file = os.fdopen(handle, "wb")
@@ -99,19 +101,23 @@ def written(path: str | Path) -> Iterator[Callable[[str | bytes | memoryview], N
             os.replace(temporary, path)
 
 
-def demand_place(path: str | Path, overwrite: bool = True, folder: bool = False) -> None:
+def demand_place(
+    path: str | Path, overwrite: bool = True, folder: bool = False, read: Sequence[str | Path | None] = ()
+) -> None:
     """Ask whether a file, or a ``folder``, can be written at ``path``, before what goes there is computed.
 
     Raises:
-        InputError: it exists and is not to be overwritten, is of the other kind, or its folder cannot be written to.
+        InputError: it exists and is not to be overwritten, is of the other kind, is one of those that are ``read``, or
+            its folder cannot be written to.
     """
     path = Path(path)
+    for other in read:
+        if other is not None and path.exists() and Path(other).exists() and path.samefile(other):
+            raise InputError(f"{path} is what is read, and would be lost", "choose another place")
     if not overwrite and (path.exists() or path.is_symlink()):
         raise InputError(f"{path} exists", "choose another place, or add --overwrite")
     with _refused(path):
-        if path.exists() and path.is_dir() != folder:
-            code = errno.ENOTDIR if folder else errno.EISDIR
-            raise OSError(code, os.strerror(code), str(path))
+        _demand_kind(path, folder)
         with tempfile.TemporaryFile(dir=path if folder and path.exists() else path.parent):
             pass
 
@@ -161,6 +167,18 @@ def _refused(path: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be written: {reason}", "choose another place") from error
+
+
+def _demand_kind(path: Path, folder: bool = False) -> None:
+    """Raise ``OSError`` where there is something else at ``path`` than a file, or a ``folder``: for root a device would
+    be replaced by a file."""
+    if not path.exists():
+        return
+    if path.is_dir() != folder:
+        code = errno.ENOTDIR if folder else errno.EISDIR
+        raise OSError(code, os.strerror(code), str(path))
+    if not folder and (not path.is_file() or path.absolute().parent == Path("/dev")):  # /dev/stdout may be a file's
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.variation import Variation
 from diodeq.errors import UsageError
-from diodeq.files import write_atomically
+from diodeq.files import demand_place, write_atomically
 from diodeq.netlist.bom import engineering
 from diodeq.printable import counted, percent
 
@@ -140,6 +140,8 @@ def certify(
         raise UsageError("--stuck and --assign exclude each other", "ask for one of them at a time")
     if output is not None and assign is None:
         raise UsageError("--output has no meaning without --assign", "add --assign 1%,5%")
+    if output is not None:
+        demand_place(output, read=(circuit, given.get("inputs")))
     loaded = Circuit.load(circuit)
     spread = Variation.parse(f"supply_error={supply}")
     cold, hot = loaded.temperature, loaded.temperature

@@ -15,6 +15,7 @@ from diodeq.cli.options import JSON, PERCENT, STRICT, WEIGHTS, WRITTEN, print_js
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology, get
 from diodeq.errors import UsageError
+from diodeq.files import demand_place
 from diodeq.learning.datasets import load as load_data
 from diodeq.network import Network
 from diodeq.network.weights import save
@@ -116,6 +117,8 @@ def compile_command(
 
     if tune_epochs is not None and tune is None:
         raise UsageError("--tune-epochs has no meaning where nothing is tuned", "add --tune DATA, or leave it out")
+    for place in (output, _nearest_beside(output)) if nearest else (output,):
+        demand_place(place, read=(weights, inputs))
     hardware = get(technology) if technology else Technology()
     limits: dict[str, Any] = {"low": low, "high": high, "supply": supply, "diode": diode}
     hardware = replace(hardware, **{name: value for name, value in limits.items() if value is not None})
@@ -147,8 +150,13 @@ def compile_command(
     _print(made, output, moved, loaded.notes if as_json else None)
 
 
+def _nearest_beside(output: Path) -> Path:
+    """Where the weights go that are compiled instead."""
+    return output.with_name(f"{output.stem}-weights.npz")
+
+
 def _save_nearest(network: Network, output: Path) -> Path:
-    path = output.with_name(f"{output.stem}-weights.npz")
+    path = _nearest_beside(output)
     save(network, path)
     return path
 

@@ -13,6 +13,7 @@ from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, WORKERS, WRITTEN, pr
 from diodeq.cli.samples import Samples, sampled
 from diodeq.cli.terminal import say
 from diodeq.devices.hardware.technology import Technology
+from diodeq.files import demand_place
 from diodeq.measures import MEASURES
 from diodeq.printable import change, counted, percent
 
@@ -76,6 +77,7 @@ def crossbar(
     """
     from diodeq.api import studies
 
+    demand_place(output)
     loaded = Circuit.load(circuit)
     drives, labels = Samples(**given).read(circuit, loaded)
     technology = Technology(*conductances) if conductances else Technology()

@@ -10,7 +10,7 @@ from diodeq.cli.amplifiers import amplifiers
 from diodeq.cli.fit import fit
 from diodeq.cli.import_parts import import_parts
 from diodeq.cli.measure import measure
-from diodeq.cli.options import JSON, POSITIVE, SIMULATOR, TIME_LIMIT, WRITTEN, print_json
+from diodeq.cli.options import JSON, POSITIVE, SIMULATOR, TIME_LIMIT, Drawable, print_json
 from diodeq.cli.part_summaries import CURRENTS, shown_amperes, summaries, warmth
 from diodeq.cli.technologies import technologies
 from diodeq.cli.terminal import mention, say
@@ -144,7 +144,7 @@ def show(name: str, temperature: float | None, as_json: bool) -> None:
 
 @devices.command()
 @click.argument("name")
-@click.option("-o", "--output", required=True, type=WRITTEN, help="The picture to write: .svg, .png or .pdf.")
+@click.option("-o", "--output", required=True, type=Drawable(), help="The picture to write: .svg, .png or .pdf.")
 @click.option(
     "--alpha",
     type=POSITIVE,

@@ -19,7 +19,7 @@ from diodeq.cli.options import JSON, SIMULATOR, TIME_LIMIT, UNITS, WRITTEN, prin
 from diodeq.cli.quantizing import PartOptions, document, quantizing, words
 from diodeq.cli.terminal import say
 from diodeq.errors import UsageError
-from diodeq.files import write_atomically
+from diodeq.files import demand_place, write_atomically
 from diodeq.netlist.deck import digest
 from diodeq.netlist.dialects import DIALECTS
 
@@ -90,6 +90,7 @@ def export(
         raise UsageError("--inject has no meaning without --linearized-at", "add --linearized-at X.csv or leave it out")
     if at is None and linearized_at is None and _given("row"):
         raise UsageError("--row has no meaning without --at or --linearized-at", "add --at X.csv or leave it out")
+    demand_place(output, read=(circuit, at, linearized_at))
     asked = PartOptions.taken(own)
     own["ladder"] = ladder = asked.ladder()
     loaded, said, cost = Circuit.load(circuit), "", {}

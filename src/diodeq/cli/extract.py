@@ -10,6 +10,7 @@ import rich_click as click
 from diodeq.circuit import Circuit
 from diodeq.cli.options import JSON, POSITIVE, WRITTEN, print_json
 from diodeq.cli.terminal import say
+from diodeq.files import demand_place
 from diodeq.printable import counted
 
 
@@ -30,6 +31,7 @@ def extract(circuit: Path, output: Path, alpha: float | None, as_json: bool) -> 
     from diodeq.api.extraction import extract as extracted
     from diodeq.network.weights import save
 
+    demand_place(output, read=(circuit,))
     found = extracted(Circuit.load(circuit), alpha)
     save(found.network, output)
     kernel, step, several = found.kernel, found.alpha, found.several

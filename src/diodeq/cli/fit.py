@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from diodeq.cli.options import JSON, POSITIVE, WRITTEN, print_json
+from diodeq.cli.options import JSON, POSITIVE, Drawable, print_json
 from diodeq.cli.terminal import say
 from diodeq.devices import catalogue
 from diodeq.files import write_atomically
@@ -30,7 +30,7 @@ DRAWN = 3
     help="Clamps a side at most, each but the last behind a resistor.",
 )
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many to show.")
-@click.option("-o", "--output", type=WRITTEN, help="Draw the best three: .svg, .png or .pdf.")
+@click.option("-o", "--output", type=Drawable(), help="Draw the best three: .svg, .png or .pdf.")
 @JSON
 def fit(
     activation: str,

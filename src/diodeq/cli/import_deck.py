@@ -9,6 +9,7 @@ import rich_click as click
 from diodeq.circuit import KINDS
 from diodeq.cli.options import JSON, WRITTEN, print_json
 from diodeq.cli.terminal import mention, say
+from diodeq.files import demand_place
 from diodeq.netlist.reading import import_deck
 from diodeq.printable import counted
 
@@ -67,6 +68,7 @@ def import_command(
 
     Example: diodeq import amplifier.net -o circuit.npz --input vin --output out --train 'r*'
     """
+    demand_place(file, read=(deck,))
     imported = import_deck(deck, inputs, outputs, trainable, include)
     circuit = imported.circuit
     circuit.save(file)

@@ -14,6 +14,7 @@ import rich_click as click
 from diodeq import pool
 from diodeq.cli.names import ENGINE
 from diodeq.errors import InputError, UsageError
+from diodeq.files import demand_place
 from diodeq.network.activations import Activation
 from diodeq.spice.numbers import number
 
@@ -42,14 +43,16 @@ WRITTEN = Written()
 
 
 class Drawable(Written):
-    """That of a picture, whose format is looked at before anything slow is done."""
+    """That of a picture, whose format and place are looked at before anything slow is done."""
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Path:
-        """The path; raises ``UsageError`` for a format that cannot be drawn."""
+        """The path; raises ``UsageError`` for a format that cannot be drawn, ``InputError`` for a place that nothing
+        can be written to."""
         from diodeq.report.figures import demand_drawable
 
         path = Path(os.fsdecode(super().convert(value, param, context)))
         demand_drawable(path)
+        demand_place(path)
         return path
 
 

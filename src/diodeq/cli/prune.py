@@ -19,6 +19,7 @@ from diodeq.cli.terminal import mention, say
 from diodeq.cli.train_progress import Progress
 from diodeq.cli.train_shown import shown
 from diodeq.errors import UsageError
+from diodeq.files import demand_place
 from diodeq.learning import datasets
 from diodeq.learning.prune import has_more
 from diodeq.learning.recipes import recipe_for
@@ -106,6 +107,7 @@ def prune(
         _demand_none(rule=rule, series=series)
     if data is None:
         _demand_none(epochs=epochs, seed=seed, target=target)
+    demand_place(output)
     loaded = Circuit.load(circuit)
     series = values_of(circuit, loaded) if series is None else "" if series == ANY else series
     asked: dict[str, Any] = {"fan_in": fan_in or 0, "series": series}

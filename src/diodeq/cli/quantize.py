@@ -13,7 +13,7 @@ from diodeq.cli.options import JSON, SIMULATOR, STRICT, TIME_LIMIT, WORKERS, WRI
 from diodeq.cli.quantizing import PartOptions, document, quantizing, words
 from diodeq.cli.terminal import say
 from diodeq.errors import UsageError
-from diodeq.files import write_atomically
+from diodeq.files import demand_place, write_atomically
 
 
 @click.command("quantize")
@@ -70,6 +70,7 @@ def quantize_command(
     ladder = asked.ladder()
     if ladder is None:
         raise UsageError("there are no parts to choose from", "add --series E24, --programmable AD5206 or --levels 16")
+    demand_place(output)
     loaded = Circuit.load(circuit)
     changed = asked.apply(loaded, circuit, ladder, simulator=simulator, workers=workers, time_limit=time_limit)
     quantized = changed.quantized

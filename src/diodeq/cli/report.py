@@ -12,8 +12,8 @@ from diodeq.circuit import Circuit
 from diodeq.cli.names import ENGINE
 from diodeq.cli.options import JSON, PERCENT, TIME_LIMIT, WEIGHTS, WORKERS, WRITTEN, print_json
 from diodeq.cli.terminal import say
-from diodeq.errors import InputError, UsageError
-from diodeq.files import write_atomically
+from diodeq.errors import UsageError
+from diodeq.files import demand_place, write_atomically
 
 if TYPE_CHECKING:
     from diodeq.api.reports import Page
@@ -60,9 +60,8 @@ def report(
 
     Example: diodeq report run -o report.html
     """
-    if out is not None and not out.parent.is_dir():
-        # Better found before the circuit is evaluated.
-        raise InputError(f"{out} cannot be written: there is no folder {out.parent}", "choose another place")
+    if out is not None:
+        demand_place(out, read=(subject, weights, inputs))
     if subject.is_dir() or not (weights or inputs or subject.suffix == ".npz"):
         if weights or inputs or labelled or activation or layers or margin:
             raise UsageError("a run brings its own data", "leave --weights, what belongs to it, and --inputs out")

@@ -16,7 +16,7 @@ from diodeq.cli.options import INPUTS, JSON, SIMULATOR, TIME_LIMIT, UNITS, WORKE
 from diodeq.cli.outputs import Document, Rows, Seen
 from diodeq.cli.terminal import complain, mention
 from diodeq.errors import SimulationError, UsageError
-from diodeq.files import written
+from diodeq.files import demand_place, written
 from diodeq.printable import counted
 from diodeq.tables import Floats
 
@@ -59,6 +59,8 @@ def simulate(
     from diodeq.analysis.certificate import doubt
     from diodeq.api.streams import rows_at_once, simulate_blocks
 
+    if output is not None:
+        demand_place(output, read=(circuit, inputs))
     loaded = Circuit.load(circuit)
     several = doubt(loaded)
     if several is not None:
