@@ -18,6 +18,8 @@ Index = NDArray[np.intp]
 
 # Fewer resistors than this are not worth a matrix product of their own.
 SMALLEST = 256
+# So many runs of numbers are not taken one by one.
+MANY = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,3 +117,9 @@ def run(index: Index) -> slice | Index:
     if step > 0 and np.array_equal(index, np.arange(index[0], index[0] + step * len(index), step)):
         return slice(int(index[0]), int(index[-1]) + 1, step)
     return index
+
+
+def runs(index: Index) -> tuple[slice | Index, ...]:
+    """Ascending numbers as a few slices of consecutive ones, or in one piece where they would be many."""
+    cuts = np.flatnonzero(np.diff(index) != 1) + 1
+    return tuple(map(run, np.split(index, cuts))) if len(cuts) < MANY else (run(index),)

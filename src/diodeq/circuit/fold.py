@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit.bank import Bank, Floats
-from diodeq.circuit.blocks import run
+from diodeq.circuit.blocks import run, runs
 from diodeq.circuit.check import is_positive
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, parts
@@ -124,12 +124,12 @@ class FoldPlan:
     floating: Index  # voltage sources not tied to ground
     fed: sparse.csr_array  # [kept nodes, current sources]: 1 where a source's current comes in, -1 where it leaves
     folded: Circuit  # with any values
-    pair: Indices  # resistors between two free nodes …
+    pair: tuple[Indices, ...]  # resistors between two free nodes, in runs …
     pair_slot: Index  # … and the merged resistor each belongs to
     pairs: int  # how many merged resistors are between free nodes; the others join …
     grounded: Index  # … these to ground (kept index)
     feeds: tuple[Feed, ...]
-    beside: Indices  # resistors that no feed has
+    beside: tuple[Indices, ...]  # resistors that no feed has, in runs
     edge_resistor: Index  # those of them from a free node to a node of known voltage …
     edge_free: Index  # … that free node (kept index)
     edge_rail: Index  # … and what stands for the known node, an index of …
@@ -190,12 +190,12 @@ class FoldPlan:
             floating=floating,
             fed=_fed(circuit, kept),
             folded=_folded(circuit, kept, place, held, floating, np.concatenate(merged)),
-            pair=run(pair),
+            pair=runs(pair),
             pair_slot=slot,
             pairs=len(codes),
             grounded=grounded,
             feeds=fed_by,
-            beside=run(np.flatnonzero(beside)),
+            beside=runs(np.flatnonzero(beside)),
             edge_resistor=edge,
             edge_free=edge_free,
             edge_rail=edge_rail,
@@ -229,14 +229,15 @@ class FoldPlan:
         g, size = circuit.conductances, len(self.kept)
         edge = g[self.edge_resistor]
         fed = [feed.fill(g, number, fused) for feed in self.feeds]
-        sound = all(each.least > 0.0 and np.isfinite(each.own).all() for each in fed) and is_positive(g[self.beside])
+        sound = all(each.least > 0.0 and np.isfinite(each.own).all() for each in fed)
+        sound = sound and all(is_positive(g[each]) for each in self.beside)
         to_ground = np.bincount(self.edge_free, weights=edge, minlength=size).astype(np.float64)
         for feed, each in zip(self.feeds, fed, strict=True):
             to_ground[feed.free] += each.own
-        between = g[self.pair]
+        between = [g[each] for each in self.pair]
         if self.pairs < len(self.pair_slot):
-            between = np.bincount(self.pair_slot, between, self.pairs).astype(np.float64)  # of none: int
-        folded = self.folded.with_conductances(np.concatenate([between, to_ground[self.grounded]]))
+            between = [np.bincount(self.pair_slot, np.concatenate(between), self.pairs).astype(np.float64)]
+        folded = self.folded.with_conductances(np.concatenate([*between, to_ground[self.grounded]]))
         for kind in _kept_kinds():
             if (values := circuit.bank(kind).values) is not folded.bank(kind).values and len(values):
                 folded = folded.with_values(kind, values)
