@@ -9,7 +9,7 @@ correct in float64, to 1e-8 V.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,8 @@ Array = Any
 class Precision:
     """What counts as settled while iterating, volts off absolutely and as a share of the largest at work, and for
     linear equations as a share; what may be off beyond what ``circuit.proof`` promises: a share of the largest voltage,
-    volts, and a share of adjoint voltages; the type of numbers. Moves of so many volts, and steps of such a share in
-    linear equations, are multiplied in single precision: what it rounds is less than what may be left."""
+    volts, and a share of adjoint voltages; the type of numbers. Moves of so many volts are multiplied in single
+    precision: what it rounds is less than what may be left."""
 
     absolute: float
     relative: float
@@ -37,13 +37,12 @@ class Precision:
     adjoint: float = 0.0
     number: str = "float64"
     moves: float = 3e-5
-    steps: float = 0.003
 
 
 PRECISIONS: dict[str, Precision] = {
     "float64": Precision(4e-12, 2e-13, 1e-11),
     "float32": Precision(5e-7, 2e-6, 2e-6, promised=1e-5, adjoint=1e-5, number="float32"),
-    "mixed": Precision(1e-11, 2e-13, 5e-9, volts=9e-9, adjoint=9e-8, moves=3e-4, steps=1.0),
+    "mixed": Precision(1e-11, 2e-13, 5e-9, volts=9e-9, adjoint=9e-8, moves=3e-4),
 }
 BACKENDS = ("numpy", "numba", "torch")
 DEVICES = ("cpu", "cuda")
@@ -138,6 +137,11 @@ class Arrays:
     @property
     def _real(self) -> Any:
         return np.dtype(self.number).type
+
+    @property
+    def rougher(self) -> Arrays:
+        """The backend in the numbers of corrections."""
+        return replace(self, dtype=self.rough, precision=PRECISIONS["float32"]) if self.mixed else self
 
     def roughly(self, array: Array) -> Array:
         """A backend's array in the numbers of corrections; itself where it is."""

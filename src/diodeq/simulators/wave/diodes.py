@@ -32,18 +32,19 @@ class Diodes:
     fast: Array
     slow: NDArray[np.intp]
     arrays: Arrays
-    taken: dict[int, tuple[NDArray[np.intp], Diodes]] = field(default_factory=dict)
+    taken: dict[tuple[int, Any], tuple[NDArray[np.intp], Diodes]] = field(default_factory=dict)
 
     @staticmethod
     def of(circuit: Circuit, arrays: Arrays | None = None) -> Diodes:
         """The diodes of a circuit, at its temperature and with ngspice's default gmin of 1e-12 S."""
         return Diodes._of(one_ports(circuit.models, circuit.diodes.values, circuit.temperature), arrays or Arrays.of())
 
-    def take(self, index: NDArray[np.intp]) -> Diodes:
-        """Some of them: for the same array of numbers the same again."""
-        if id(index) not in self.taken:
-            self.taken[id(index)] = index, Diodes._of(self.ports.take(index), self.arrays)
-        return self.taken[id(index)][1]
+    def take(self, index: NDArray[np.intp], arrays: Arrays) -> Diodes:
+        """Some of them, for numbers of some type: for the same array the same again."""
+        key = id(index), arrays.dtype
+        if key not in self.taken:
+            self.taken[key] = index, Diodes._of(self.ports.take(index), arrays)
+        return self.taken[key][1]
 
     @staticmethod
     def _of(ports: OnePorts, arrays: Arrays) -> Diodes:

@@ -10,9 +10,9 @@ Methods for Sparse Linear Systems, 2nd ed., ch. 9). No matrix is ever factored.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -42,8 +42,10 @@ MOVING = {64: 30.0, 32: 1.0}
 SWEPT, LEFT = 0.7, 0.5
 # … and where it has one, which mostly lets go before.
 RESTING = 0.25
-# Products of conjugate gradients.
-PRODUCTS = 60
+# How many sweeps need not be exact: the first ones, and more while the last moved the second set by so many volts.
+ROUGH, ROUGHEST, FAR = 2, 5, 5e-3
+# Products of conjugate gradients, and what of a step single precision rounds.
+PRODUCTS, ROUNDING = 60, 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class Nodes:
         """A plan's nodes with their values, of ``own`` siemens at every unknown in all."""
         at, ports, places = plan.runs
         load, put = own[at], arrays.put
-        line = diodes.take(plan.ports).behind(put(1.0 / load[places]))
+        line = diodes.take(plan.ports, arrays).behind(put(1.0 / load[places]))
         return Nodes(at, put(load), put(plan.along), ports, places, len(plan.ports), line)
 
     def meet(self, pushed: Array) -> tuple[Array, Array, Array]:
@@ -85,17 +87,29 @@ class Coupling(NamedTuple):
     back: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Layers:
-    """The two sets of nodes and the ``coupling`` between them; ``rough`` is the same in the numbers of corrections.
-    ``rescue`` makes another method for samples that do not converge."""
+class Sides(NamedTuple):
+    """The two sets of nodes and the ``coupling`` between them, in numbers of one type."""
 
     first: Nodes
     second: Nodes
     coupling: Coupling
+
+    @staticmethod
+    def of(plan: LayersPlan, own: Floats, diodes: Diodes, arrays: Arrays, coupling: Coupling) -> Sides:
+        """A plan's sets with their values, of ``own`` siemens at every unknown in all."""
+        first, second = (Nodes.of(each, own, diodes, arrays) for each in plan.sets)
+        return Sides(first, second, coupling)
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """The circuit in the backend's numbers, ``exact``, and ``rough``ly, in those of corrections. ``rescue`` makes
+    another method for samples that do not converge."""
+
+    exact: Sides
+    rough: Sides
     arrays: Arrays
     rescue: Callable[[], Method]
-    rough: Coupling
     ohms: tuple[Array, Array] | None
     moving: float
 
@@ -104,49 +118,63 @@ class Layers:
         """The plan's sets with their values."""
         wired = judge.equations.wired
         assert wired is not None  # there was a plan
-        first, second = (Nodes.of(each, wired.own, diodes, arrays) for each in plan.sets)
         onward = arrays.put(plan.coupling(wired, arrays.number))
-        couples = Coupling(onward, arrays.turned(onward))
+        coupling = Coupling(onward, arrays.turned(onward))
+        exact = rough = Sides.of(plan, wired.own, diodes, arrays, coupling)
+        if arrays.mixed:
+            rough = Sides.of(plan, wired.own, diodes, arrays.rougher, Coupling(*map(arrays.roughly, coupling)))
         ohms, moving = None, 0.0
         if judge.ohms is not None:  # a sweep that moves the second set by a volt leaves so much to judge, at most
-            ohms = arrays.put(judge.ohms[first.at]), arrays.put(judge.ohms[second.at])
-            moving = float((wired.beside[first.at] * judge.ohms[first.at]).max())
-        return Layers(first, second, couples, arrays, rescue, Coupling(*map(arrays.roughly, couples)), ohms, moving)
+            of_first = judge.ohms[exact.first.at]
+            ohms = arrays.put(of_first), arrays.put(judge.ohms[exact.second.at])
+            moving = float((wired.beside[exact.first.at] * of_first).max())
+        return Layers(exact, rough, arrays, rescue, ohms, moving)
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
-        xp, allowed = self.arrays.xp, self.arrays.precision
-        first, second = self.first, self.second
+        xp, roughly, allowed = self.arrays.xp, self.arrays.roughly, self.arrays.precision
         into, beyond = self._into(right)
-        alone = first.meet(into)[0]
-        high = xp.max(xp.abs(alone), axis=1)
+        (first, second, (onward, back)), rough = self.exact, self.rough
+        push = Following(beyond, onward, rough.coupling.onward, self.arrays)
+        pull = Following(into, back, rough.coupling.back, self.arrays)
+        about = roughly(into), roughly(beyond)
+        alone = rough.first.meet(about[0])[0]
+        high = xp.astype(xp.max(xp.abs(alone), axis=1), into.dtype)
         resting = allowed.absolute + allowed.relative * high
         resting = resting * (MOVING[xp.finfo(into.dtype).bits] if self.ohms is None else RESTING)
-        tolerance = xp.zeros_like(resting)  # until products are exact
-        push, pull = (
-            Following(start, exact, rough, self.arrays)
-            for start, exact, rough in zip((beyond, into), self.coupling, self.rough, strict=True)
-        )
-        start = second.meet(push.roughly(alone))[0]
+        tolerance = xp.zeros_like(resting)  # until sweeps are exact
+        start = xp.astype(rough.second.meet(about[1] + alone @ rough.coupling.onward)[0], into.dtype)
         found: list[Array] = []
+        turn, far = 0, math.inf
 
         def sweep(y: Array, rows: Array) -> Array:
-            all_ = len(rows) == len(right)
-            one = first.meet(pull(y, None if all_ else rows))
-            other = second.meet(push(one[0], None if all_ else rows))
-            if push.exact:
-                tolerance[rows] = resting[rows]
-            if all_:
+            nonlocal turn
+            turn += 1
+            some = None if len(rows) == len(right) else rows
+            if self.arrays.mixed and not found and (turn <= ROUGH or (far > FAR and turn <= ROUGHEST)):
+                in_first, in_second = about if some is None else (each[rows] for each in about)
+                x = rough.first.meet(in_first + roughly(y) @ rough.coupling.back)[0]
+                return rough.second.meet(in_second + x @ rough.coupling.onward)[0]
+            one = first.meet(pull(y, some))
+            other = second.meet(push(one[0], some))
+            tolerance[rows] = resting[rows]
+            if some is None:
                 found[:] = *one, *other
-            else:
-                for whole, part in zip(found, (*one, *other), strict=True):
-                    whole[rows] = part
+                return other[0]
+            if not found:  # others have left before
+                found[:] = (
+                    xp.full((len(right), part.shape[1]), xp.nan, dtype=into.dtype, device=into.device)
+                    for part in (*one, *other)
+                )
+            for whole, part in zip(found, (*one, *other), strict=True):
+                whole[rows] = part
             return other[0]
 
-        def enough(ohms: Array, moved: Array, size: Array, rows: Array) -> Array:
+        def enough(moved: Array, size: Array, rows: Array) -> Array:
             """Whether what such moves of the second set leave to judge in the first is little."""
-            done = size < 0.0
-            if not push.exact:
+            nonlocal far
+            far, done = float(xp.max(size)), size < 0.0
+            if not found or self.ohms is None:
                 return done
             most = xp.full_like(size, SWEPT * (PROMISED + allowed.volts))
             if allowed.promised:
@@ -157,11 +185,13 @@ class Layers:
             near = xp.nonzero(size * self.moving <= NEAR * most)[0]
             if len(near):
                 some = moved if len(near) == len(size) else moved[near]
-                left = xp.abs(self.arrays.roughly(some) @ self.rough.back) * ohms
+                left = xp.abs(roughly(some) @ rough.coupling.back) * self.ohms[0]
                 done[near] = xp.max(left, axis=1) <= most[near]
             return done
 
-        _, missing = settle(sweep, start, tolerance, SWEEPS, partial(enough, self.ohms[0]) if self.ohms else None)
+        _, missing = settle(sweep, start, tolerance, SWEEPS, enough)
+        if not found:
+            return self.rescue().settle(right)
         settled = self._settled(found)
         left = self.arrays.take(xp.nonzero(~(missing <= tolerance))[0])
         if len(left):
@@ -173,12 +203,12 @@ class Layers:
     def linear(self, conductances: Floats, right: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
         """The circuit, which is its own transpose, with frozen diodes, for right sides float64[B, n]: unknowns and
         diode currents."""
-        xp, take, first, second = self.arrays.xp, self.arrays.take, self.first, self.second
+        xp, take, (first, second, coupling) = self.arrays.xp, self.arrays.take, self.exact
         frozen = self.arrays.put(conductances)
         into, beyond = self._into(right)
         own, beside = (_loaded(each, frozen[:, each.ports]) for each in (first, second))
         fed = run(np.flatnonzero(take(xp.any(into != 0.0, axis=0))))  # usually currents enter the outputs alone
-        pushed = beyond + (into[:, fed] / own[:, fed]) @ self.coupling.onward[fed]
+        pushed = beyond + (into[:, fed] / own[:, fed]) @ coupling.onward[fed]
         y, back, converged = self._conjugate(own, beside, pushed, xp.max(xp.abs(into / own), axis=1))
         x = (into + back) / own
         unknowns, through = self._unknowns(x, y), np.empty(conductances.shape, take(x[:0]).dtype)
@@ -191,10 +221,10 @@ class Layers:
 
     def leaving(self, unknowns: Floats, through: Floats, *, transposed: bool = False) -> Floats:
         """What leaves each node: the linear part times each row of unknowns, and the diode currents."""
-        first, second, take = self.first, self.second, self.arrays.take
+        (first, second, coupling), take = self.exact, self.arrays.take
         x, y = self._into(unknowns)
         i, found = self.arrays.put(through), np.empty_like(unknowns)
-        sums = (first, first.load * x - y @ self.coupling.back), (second, second.load * y - x @ self.coupling.onward)
+        sums = (first, first.load * x - y @ coupling.back), (second, second.load * y - x @ coupling.onward)
         for nodes, leaving in sums:
             leaving[:, nodes.places] += i[:, nodes.ports]
             found[:, nodes.at] = take(nodes.sign * leaving)
@@ -209,7 +239,7 @@ class Layers:
         along = step = rest / second
         power = xp.vecdot(rest, step)
         converged = power < 0.0
-        coupling, own, exact = self.coupling, first, self.arrays.mixed
+        coupling, own, exact = self.exact.coupling, first, self.arrays.mixed
         for _ in range(PRODUCTS):
             through = (along if exact else self.arrays.roughly(along)) @ coupling.back
             drawn = second * along - (through / own) @ coupling.onward
@@ -221,37 +251,40 @@ class Layers:
             step = rest / second
             largest = xp.max(xp.abs(y), axis=1)
             if self.ohms is None:
-                converged = xp.max(xp.abs(step), axis=1) <= allowed.linear * largest
+                left, goal = xp.max(xp.abs(step), axis=1), allowed.linear * largest
             else:
                 share = LEFT * (PROMISED_ADJOINT + allowed.adjoint)
-                converged = xp.max(xp.abs(rest * self.ohms[1]), axis=1) <= share * xp.maximum(largest, LEFT * high)
+                left = xp.max(xp.abs(rest * self.ohms[1]), axis=1)
+                goal = share * xp.maximum(largest, LEFT * high)
+            converged = left <= goal
             if xp.all(converged):
                 break
-            if exact and xp.all(xp.max(xp.abs(step), axis=1) <= allowed.steps * largest):  # and so is their rounding
-                coupling, own, exact = self.rough, self.arrays.roughly(first), False
+            if exact and xp.all(length * left * ROUNDING <= goal):
+                coupling, own, exact = self.rough.coupling, self.arrays.roughly(first), False
             before, power = power, xp.vecdot(rest, step)
             along = step + xp.where(before > 0.0, power / before, xp.zeros_like(power))[:, None] * along
         return y, back, converged
 
     def _into(self, right: Floats) -> tuple[Array, Array]:
         """Rows of unknowns, or of what enters their nodes, as those of either set."""
-        put = self.arrays.put
-        return put(right[:, self.first.at]) * self.first.sign, put(right[:, self.second.at]) * self.second.sign
+        (first, second, _), put = self.exact, self.arrays.put
+        return put(right[:, first.at]) * first.sign, put(right[:, second.at]) * second.sign
 
     def _unknowns(self, x: Array, y: Array) -> Floats:
         take = self.arrays.take
         unknowns = np.empty((x.shape[0], x.shape[1] + y.shape[1]), take(x[:0]).dtype)
-        for nodes, volts in ((self.first, x), (self.second, y)):
+        for nodes, volts in ((self.exact.first, x), (self.exact.second, y)):
             unknowns[:, nodes.at] = take(volts * nodes.sign)
         return unknowns
 
     def _settled(self, found: Sequence[Array]) -> Settled:
         x, *of_first, y, i, g = found
         take = self.arrays.take
-        shape = len(x), self.first.count + self.second.count
+        first, second, _ = self.exact
+        shape = len(x), first.count + second.count
         ports = [np.empty(shape, take(x[:0]).dtype) for _ in "ig"]
         for whole, one, other in zip(ports, of_first, (i, g), strict=True):
-            whole[:, self.first.ports], whole[:, self.second.ports] = take(one), take(other)
+            whole[:, first.ports], whole[:, second.ports] = take(one), take(other)
         return Settled(self._unknowns(x, y), *ports)
 
 
