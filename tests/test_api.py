@@ -3,6 +3,7 @@
 import doctest
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import diodeq
 from diodeq.errors import InputError, UsageError
+from diodeq.network import weights
 
 FUNCTIONS = [name for name in diodeq.__all__ if inspect.isfunction(getattr(diodeq, name))]
 EXAMPLES = [*FUNCTIONS, "CircuitClassifier", "CircuitRegressor"]
@@ -206,3 +208,68 @@ def test_inputs_that_do_not_fit_are_one_sentence(inputs, words):
     ):  # fmt: skip
         with pytest.raises(diodeq.DiodeqError, match=words):
             function(circuit, inputs)
+
+
+class Made:
+    def __init__(self, circuit):
+        self.circuit = circuit
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda circuit, network: diodeq.simulate("c.npz", [[1.0, 1.0]]), "'c.npz' is a name and no circuit; give"),
+        (lambda circuit, network: diodeq.simulate(network, [[1.0, 1.0]]), "Network is no circuit; give the circuit of"),
+        (
+            lambda circuit, network: diodeq.simulate(Made(circuit), [[1.0, 1.0]]),
+            "Made is no circuit; give its",
+        ),
+        (lambda circuit, network: diodeq.simulate(None, [[1.0, 1.0]]), "NoneType is no circuit; give a Circuit"),
+        (lambda circuit, network: diodeq.gradient(Made(circuit), [[1.0, 1.0]], [0]), "give its .circuit"),
+        (lambda circuit, network: diodeq.export(Made(circuit), "ngspice"), "give its .circuit"),
+        (lambda circuit, network: diodeq.save(Made(circuit), "c.npz"), "give its .circuit"),
+        (lambda circuit, network: diodeq.quantize(Made(circuit), "E24"), "give its .circuit"),
+        (lambda circuit, network: diodeq.prune(Made(circuit), 9), "give its .circuit"),
+        (lambda circuit, network: diodeq.extract(Made(circuit)), "give its .circuit"),
+        (lambda circuit, network: diodeq.train("iris", start=Made(circuit)), "give its .circuit"),
+        (lambda circuit, network: diodeq.compile("w.npz"), "'w.npz' is a name and no network"),
+        (lambda circuit, network: diodeq.compile(circuit), "Circuit is no network; give the weights"),
+        (lambda circuit, network: diodeq.compile(network, diode=4148), "the diode cannot be 4148"),
+        (lambda circuit, network: diodeq.verify(network, circuit, [[1.0, 1.0]]), "Network is no circuit"),
+        (
+            lambda circuit, network: diodeq.simulate(circuit, [[1.0, 1.0]], simulator=None),
+            "simulator cannot be None",
+        ),
+        (lambda circuit, network: diodeq.quantize(circuit, None), "the values cannot be None"),
+        (lambda circuit, network: diodeq.monte_carlo(circuit, [[1.0, 1.0]], boards=0), "boards = 0 is not possible"),
+        (lambda circuit, network: diodeq.layered(3), "the widths cannot be 3"),
+        (lambda circuit, network: diodeq.train(np.zeros((3, 2))), "ndarray is no data set"),
+        (lambda circuit, network: diodeq.train(None), "NoneType is no data set"),
+        (lambda circuit, network: diodeq.train("iris", hidden=6), "hidden cannot be 6; give several whole numbers"),
+        (lambda circuit, network: diodeq.train("iris", hidden="6,5"), "hidden cannot be '6,5'"),
+        (lambda circuit, network: diodeq.train("iris", epochs=2.5), "epochs cannot be 2.5; give a whole number"),
+        (lambda circuit, network: diodeq.train("iris", rate="fast"), "rate cannot be 'fast'; give a number"),
+        (lambda circuit, network: diodeq.train("iris", topology=0.1), "topology cannot be 0.1; give a text"),
+    ],
+)
+def test_what_is_of_another_kind_is_said_with_where_the_right_one_is(call, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    circuit = diodeq.layered((2, 3, 2))
+    network = diodeq.Network([diodeq.Stage([[0.2, -0.1]], [0.1])])
+    with pytest.raises(diodeq.DiodeqError, match=re.escape(words)):
+        call(circuit, network)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_circuit_is_no_weights_and_weights_are_no_circuit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    diodeq.save(diodeq.layered((2, 3, 2)), "c.npz")
+    diodeq.save(diodeq.Network([diodeq.Stage([[0.2, -0.1]], [0.1])]), "w.npz")
+    with pytest.raises(diodeq.DiodeqError, match=r"c.npz cannot be used: it holds a circuit and no weights; .*extract"):
+        weights.read("c.npz")
+    with pytest.raises(diodeq.DiodeqError, match=r"w.npz is not a diodeq circuit; .*compile"):
+        diodeq.Circuit.load("w.npz")
+    for name, words in ((".", "is a folder"), ("no.npz", "there is no file"), ("w.txt", "does not end like")):
+        (tmp_path / "w.txt").touch()
+        with pytest.raises(diodeq.DiodeqError, match=words):
+            diodeq.load(name)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq.analysis.quantization import Cost, best_scaled, cost, drawn_drives
+from diodeq.api.things import demand_circuit
 from diodeq.board.build import Built, build
 from diodeq.board.drivers import driven
 from diodeq.board.fabrication import fabricated
@@ -84,6 +85,7 @@ def kicad_project(
         >>> "xor.kicad_pcb" in project.files
         True
     """
+    demand_circuit(circuit)
     if fixed and programmable:
         raise UsageError("--fixed and --programmable exclude each other", "give one of them")
     if complement not in ("connector", "amplifier"):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq.analysis.quantization import Cost, best_scaled, cost, drawn_drives
+from diodeq.api.things import demand_circuit
 from diodeq.api.units import labels_in, volts_of
 from diodeq.circuit import Circuit
 from diodeq.circuit.feasibility import Feasibility
@@ -84,6 +85,7 @@ def quantize_at_cost(
         >>> bool(0 < changed.cost.relative < 0.1), len(changed.quantized.ladder.name)
         (True, 3)
     """
+    demand_circuit(circuit)
     if not len(circuit.resistors):
         raise InputError(f"circuit {circuit.title!r} has no resistors", "there is nothing to quantize")
     rungs = ladder(values) if isinstance(values, str) else values
@@ -147,6 +149,7 @@ def prune_at_cost(
         >>> len(changed.circuit.resistors), bool(changed.cost.relative > 0)
         (60, True)
     """
+    demand_circuit(circuit)
     before = pruning.open_to_pruning(circuit)
     stays = not pruning.has_more(before, parts, fan_in)
     drives = scored = drawn_drives(before) if data is None else np.zeros((0, len(before.inputs)))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from diodeq.analysis.certificate import CircuitCertificate, certify_circuit
 from diodeq.analysis.feasibility import feasibility
 from diodeq.api.options import demand_known
+from diodeq.api.things import demand_network
 from diodeq.arrays import real
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
@@ -139,6 +140,7 @@ def compile_at_cost(
         True
     """
     demand_known("compile_at_cost", options, compile_network, "realization")
+    demand_network(network)
     hardware = Technology() if technology is None else technology
     distances: tuple[float, ...] | None = None
     if nearest:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from diodeq.analysis.certificate import doubt
 from diodeq.analysis.extract import Kernel, kernel_of
+from diodeq.api.things import demand_circuit
 from diodeq.circuit import Circuit
 from diodeq.network import Network
 
@@ -38,5 +39,6 @@ def extract(circuit: Circuit, alpha: float | None = None) -> Extracted:
         >>> bool(abs(verification.levels["device"][-1] - verification.levels["network"][-1]).max() < 1e-6)
         True
     """
+    demand_circuit(circuit)
     kernel = kernel_of(circuit)
     return Extracted(kernel.network(alpha), kernel, alpha or kernel.step, doubt(circuit))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from diodeq.api.things import demand_circuit
 from diodeq.circuit import Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.check import check
@@ -57,10 +58,11 @@ def text(
     resistors of a parts list are of.
 
     Raises:
-        UsageError: there is no such form, or it has no linearized circuits.
+        UsageError: there is no such form, or it has no linearized circuits, or this is no circuit.
         CircuitError: the circuit is not sound.
         SimulationError: the circuit has no operating point to linearize it at.
     """
+    demand_circuit(circuit)
     if form not in forms():
         raise UsageError(f"there is no form {form!r}", f"choose one of {', '.join(forms())}")
     drives = np.zeros(len(circuit.inputs)) if volts is None else volts

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from diodeq.analysis.quantization import drawn_drives
 from diodeq.api.options import demand_known
+from diodeq.api.things import demand_circuit, demand_network
 from diodeq.api.units import volts_of
 from diodeq.circuit import Circuit
 from diodeq.devices import catalogue
@@ -43,6 +44,7 @@ def compile(network: Network, realization: str = "auto", *, diode: str | Model =
         ['passive']
     """
     demand_known("compile", options, compile_network, "realization")
+    demand_network(network)
     return compile_network(network, realization, diode=diode, **options)
 
 
@@ -78,6 +80,7 @@ def quantize(circuit: Circuit, values: str, *, low: float = 0.0, high: float = n
         >>> bool(abs(quantized.errors).max() < 0.06)
         True
     """
+    demand_circuit(circuit)
     return nearest(circuit, ladder(values, low, high), scale)
 
 
@@ -102,6 +105,7 @@ def prune(
         >>> len(diodeq.prune(diodeq.layered((4, 10, 3)), 60).resistors)
         60
     """
+    demand_circuit(circuit)
     whole_circuit = pruning.open_to_pruning(circuit)
     drives = drawn_drives(whole_circuit) if inputs is None else volts_of(circuit, inputs, "network")
     with create(simulator) as engine:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from diodeq import archives
 from diodeq.api.forms import Linearized, text
+from diodeq.api.things import demand_circuit
 from diodeq.circuit import Circuit
 from diodeq.errors import InputError
 from diodeq.files import write_atomically
@@ -46,6 +47,13 @@ def load(
         ('x0', 'x1')
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", f"name a file in it, such as {path / 'circuit.npz'}")
+    if not path.exists():
+        raise InputError(f"there is no file {path}", "check the path")
+    known = (*weights_files.READERS, *sorted(DECKS))
+    if path.suffix.lower() not in known:
+        raise InputError(f"{path} does not end like a file that is loaded", f"give one of {', '.join(known)}")
     said = activation, layers, margin
     if said != (None, None, None) and (path.suffix.lower() in DECKS or _is_circuit(path)):
         raise InputError(f"{path} holds a circuit and no weights", "leave activation, layers and margin out")
@@ -62,6 +70,7 @@ def save(thing: Circuit | Network, path: str | Path) -> None:
     """Write a circuit (``.npz``) or a network (``.npz`` or ``.safetensors``); `load` gives an equal one back.
 
     Raises:
+        UsageError: this is neither a circuit nor a network.
         InputError: the ending is not one of these, or the file cannot be written.
 
     Example:
@@ -72,8 +81,10 @@ def save(thing: Circuit | Network, path: str | Path) -> None:
     """
     if isinstance(thing, Circuit):
         thing.save(path)
-    else:
+    elif isinstance(thing, Network):
         weights_files.save(thing, Path(path))
+    else:
+        demand_circuit(thing)
 
 
 def _is_circuit(path: Path) -> bool:

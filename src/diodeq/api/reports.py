@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from diodeq.api.running import verify
+from diodeq.arrays import real
 from diodeq.circuit import Circuit
 from diodeq.circuit.survey import Survey
 from diodeq.learning.experiment import Experiment
@@ -109,7 +110,7 @@ def report_circuit(
         >>> page.document["feasibility"]["supply_volts"]
         40.0
     """
-    rows = np.atleast_2d(np.asarray(inputs, np.float64))
+    rows = np.atleast_2d(real("the inputs", inputs))
     found = verify(
         *(circuit, network, rows, labels),
         tolerance=tolerance,

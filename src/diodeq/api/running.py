@@ -7,7 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from diodeq.analysis import verify as comparison
 from diodeq.analysis.verify import Verification
+from diodeq.api.things import demand_circuit, demand_network
 from diodeq.api.units import labels_in, volts_of
+from diodeq.arrays import real
 from diodeq.circuit import Circuit
 from diodeq.learning.losses import Loss, cross_entropy, usual
 from diodeq.learning.rules import gradient_of, named
@@ -71,6 +73,7 @@ def gradient(
         >>> len(found.conductances) == len(circuit.resistors)
         True
     """
+    demand_circuit(circuit)
     loss = targets if callable(targets) else _usual(circuit, targets)
     drives = volts_of(circuit, inputs, units)
     with create(simulator) as engine:
@@ -107,7 +110,9 @@ def verify(
         >>> bool(abs(found.levels["device"][-1] - found.levels["network"][-1]).max() < 1e-3)
         True
     """
-    rows = np.atleast_2d(np.asarray(inputs, np.float64))
+    demand_circuit(circuit)
+    demand_network(network)
+    rows = np.atleast_2d(real("the inputs", inputs))
     wanted = labels_in(circuit, labels)
     if wanted is not None and wanted.ndim == 2:
         wanted = wanted.astype(np.float64) * circuit.scaling.output_scale

@@ -17,9 +17,11 @@ from diodeq.analysis.montecarlo import Measured, Study
 from diodeq.analysis.quantization import Cost, cost, drawn_drives
 from diodeq.analysis.sensitivity import certified, rank
 from diodeq.analysis.settling import ScaledSettling, levels
+from diodeq.api.things import demand_circuit
 from diodeq.api.units import labels_in, volts_of
 from diodeq.circuit import Circuit
 from diodeq.devices.hardware.technology import Technology, variation_of
+from diodeq.errors import UsageError
 from diodeq.learning.losses import usual
 from diodeq.measures import scored
 from diodeq.pool import TIME_LIMIT
@@ -109,6 +111,8 @@ def monte_carlo(
         technology = replace(Technology(), variation=variation_of(technology))
     drives, known = volts_of(circuit, inputs, units), labels_in(circuit, labels, units)
     computing(simulator)
+    if boards < 1:
+        raise UsageError(f"boards = {boards} is not possible", "give at least 1", arguments=("boards",))
     study = Study(circuit, technology, drives, known, simulator, seed, time_limit)
     wanted, version = boards_of.drawn(study)
     if threshold is None:
@@ -191,6 +195,7 @@ def crossbar(
         (2, True)
     """
     wires = Wires(ohms, ohms if bit_ohms is None else bit_ohms, both_ends)
+    demand_circuit(circuit)
     drives = drawn_drives(circuit) if inputs is None else volts_of(circuit, inputs, units)
     known = labels_in(circuit, labels, units)
     laid = lay_out(scaled_impedance(circuit, scale), wires)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diodeq.api.options import demand_known
+from diodeq.api.things import demand_circuit
 from diodeq.circuit import Circuit
 from diodeq.circuit.check import check
 from diodeq.errors import UsageError
@@ -71,7 +72,7 @@ def train(
             ``supply``, ``quantize``, ``rule`` (a name, or a rule of your own), ``seed`` … (`learning.recipe.Recipe`).
 
     Raises:
-        UsageError: a number that makes no sense, an unknown name.
+        UsageError: a number that makes no sense, an unknown name, data or a circuit that are none.
         InputError: data that cannot be learned.
         SimulationError: the simulator failed, or the loss is no longer a number.
 
@@ -87,9 +88,10 @@ def train(
         loaded = datasets.load(str(data), said.seed, said.task)
         usual = recipe_for(str(data), loaded, said.task)
     else:
-        loaded = data if isinstance(data, Dataset) else _split(*data, said)
+        loaded = data if isinstance(data, Dataset) else _split(data, said)
         usual = suited(loaded)
     if start is not None:  # what it says itself
+        demand_circuit(start)
         usual = replace(usual, encode="", beta=start.scaling.output_scale)
     recipe = asked(usual, conductance_range(simulator), numbers)
     technology = technology_of(recipe, diode)
@@ -107,5 +109,10 @@ def train(
     return Trained(trained, loaded, recipe, tuple(metrics), score)
 
 
-def _split(x: ArrayLike, y: ArrayLike, said: Recipe) -> Dataset:
+def _split(data: Any, said: Recipe) -> Dataset:
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise UsageError(
+            f"what is of type {type(data).__name__} is no data set", "give its name, or samples and labels: (X, y)"
+        )
+    x, y = data
     return datasets.assemble("arrays", Raw(np.asarray(x), np.asarray(y)), said.seed, said.task)

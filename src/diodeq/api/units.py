@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diodeq.api.things import demand_circuit
 from diodeq.arrays import whole
 from diodeq.circuit import Circuit
 from diodeq.errors import UsageError
@@ -24,9 +25,10 @@ def labels_in(circuit: Circuit, labels: ArrayLike | None, units: str = "network"
 
 
 def volts_of(circuit: Circuit, inputs: ArrayLike, units: str) -> Floats:
-    """Input volts float64[B, n_in]; raises ``UsageError`` for units that there are not, ``CircuitError`` or its base
-    ``InputError`` for inputs that do not fit."""
+    """Input volts float64[B, n_in]; raises ``UsageError`` for units that there are not and for what is no circuit,
+    ``CircuitError`` or its base ``InputError`` for inputs that do not fit."""
     if units not in UNITS:
         raise UsageError(f"there are no units {units!r}", f"choose {' or '.join(UNITS)}")
+    demand_circuit(circuit)
     rows = circuit.input_rows("the inputs", inputs)
     return circuit.scaling.to_volts(rows) if units == "network" else rows

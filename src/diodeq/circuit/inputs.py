@@ -98,7 +98,8 @@ class Units:
 
     def to_volts(self, x: ArrayLike) -> Floats:
         """Input volts float64[B, n_in] of rows ``x`` in the user's units."""
-        volts = (real("the inputs", x) - self.offset) * self.scale
+        with np.errstate(over="ignore"):  # what is not finite is refused by its sample
+            volts = (real("the inputs", x) - self.offset) * self.scale
         return np.clip(volts, -self.limit, self.limit, out=volts) if self.limit < math.inf else volts
 
     def clipped(self, x: ArrayLike) -> int:

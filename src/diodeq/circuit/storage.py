@@ -87,7 +87,7 @@ def load(path: str | Path, make: Callable[..., Circuit]) -> Circuit:
     except MemoryError:
         raise InputError(f"{path} does not fit into memory", "give a smaller circuit") from None
     if "header" not in arrays:
-        raise InputError(f"{path} is not a diodeq circuit", GIVE)
+        raise InputError(f"{path} is not a diodeq circuit", f"{GIVE}; of weights `diodeq compile` makes one")
     try:
         return _assemble(arrays, make)
     except DiodeqError as error:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from diodeq.arrays import text
 from diodeq.devices.diode.model import DiodeModel
 from diodeq.devices.one_ports import FAMILIES, Model, from_json
 from diodeq.documents import toml
@@ -30,6 +31,7 @@ def get(name: str) -> Model:
     Raises `UsageError` with the nearest names if there is none, `InputError` if the user's catalogue is unreadable.
     """
     there = parts()
+    text("the diode", name)
     if name.casefold() not in there:
         added = next((each for each in ADDED if each.casefold() == name.casefold()), None)
         if added is not None:

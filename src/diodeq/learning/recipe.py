@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any, Self
 
 from diodeq.circuit.bank import Floats
@@ -86,6 +87,8 @@ class Recipe:
     robust: str = ""
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            _demand_kind(each.name, getattr(self, each.name), each.default)
         for name, known in (
             ("loss", LOSSES),
             ("update", UPDATES),
@@ -183,6 +186,27 @@ def _renewed(document: Any) -> Any:
 
 def _impossible(name: str, value: float, remedy: str) -> UsageError:
     return UsageError(f"{name} = {value:.15g} is not possible", remedy, arguments=(name,))
+
+
+def _demand_kind(name: str, value: Any, usual: Any) -> None:
+    """Raise ``UsageError`` for an entry of another kind than the usual one; of a rule ``named`` does."""
+    if isinstance(usual, tuple):
+        kind: type = Integral if usual else str
+        sound = isinstance(value, (tuple, list)) and all(isinstance(each, kind) for each in value)
+        wanted = "several whole numbers, such as (40,)" if usual else "several names"
+    else:
+        kind, wanted = next(found for found in _KINDS if isinstance(usual, found[0]))
+        sound = isinstance(value, kind) and not (kind is Integral and isinstance(value, bool))
+    if not sound and name != "rule":
+        raise UsageError(f"{name} cannot be {value!r}", f"give {wanted}", arguments=(name,))
+
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "True or False"),
+    (Integral, "a whole number"),
+    (Real, "a number"),
+    (str, "a text"),
+)
 
 
 def digest(document: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from diodeq.arrays import text
 from diodeq.errors import UsageError
 from diodeq.plugins import Registry, trusted
 from diodeq.pool import TIME_LIMIT
@@ -57,9 +58,9 @@ def create(name: str, workers: int | None = None, time_limit: float = TIME_LIMIT
     Raises:
         UsageError: there is no such engine, or it has no such option, or the limit is no time.
         SimulatorMissingError: what it needs is not installed.
-        InputError: a package adds it that is broken.
+        InputError: a package adds it that is broken, or the name is no text.
     """
-    engine, *options = name.split(":")
+    engine, *options = text("the simulator", name).split(":")
     if engine not in ENGINES:
         raise UsageError(f"there is no simulator called {engine!r}", f"choose one of: {', '.join(ENGINES)}")
     make = ENGINES[engine]
@@ -81,7 +82,7 @@ def computing(name: str, workers: int | None = None, time_limit: float = TIME_LI
     Raises:
         UsageError: it is a bench, or as ``create`` does.
     """
-    if name.partition(":")[0] == BENCH:
+    if text("the simulator", name).partition(":")[0] == BENCH:
         raise UsageError(
             f"{name} reads a board that deviates from the circuit, and this is about the circuit itself",
             "use --simulator wave or ngspice; on a bench: simulate, train, prune, audit, compare, front",
@@ -97,7 +98,7 @@ def conductance_range(name: str) -> tuple[float, float] | None:
         UsageError: as ``create`` does.
         InputError: a bench's description cannot be read.
     """
-    engine, *options = name.split(":")
+    engine, *options = text("the simulator", name).split(":")
     return _bench(*options, workers=None, time_limit=TIME_LIMIT).ends if engine == BENCH else None
 
 

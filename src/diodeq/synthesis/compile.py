@@ -28,6 +28,7 @@ NAMES = (*REALIZATIONS, "precision")
 MAX_GAIN = 1000.0
 # Volts per unit beyond which no circuit is looked for.
 HIGHEST = 1e9
+LOWEST = 1e-6  # voltages are right to 1e-9 V
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +78,8 @@ def compile_network(
         InputError: ``inputs`` do not fit the network.
     """
     technology = technology or Technology()
+    if not (isinstance(diode, str) or hasattr(diode, "spice_name")):
+        raise UsageError(f"the diode cannot be {diode!r}", "give a model, or a part of the catalogue by its name")
     model = catalogue.get(diode) if isinstance(diode, str) else diode
     if realization != "auto" and realization not in NAMES:
         raise UsageError(f"there is no realization {realization!r}", f"use auto, {', '.join(NAMES)}")
@@ -87,6 +90,12 @@ def compile_network(
         raise UsageError(
             f"{volts_per_unit:g} volts per unit are more than any part stands",
             f"give {HIGHEST:g} at most",
+            arguments=("volts_per_unit",),
+        )
+    if volts_per_unit is not None and volts_per_unit < LOWEST:
+        raise UsageError(
+            f"{volts_per_unit:g} volts per unit are hardly more than voltages may be off, 1e-09",
+            f"give {LOWEST:g} at least",
             arguments=("volts_per_unit",),
         )
     given, network = network, without_sigmoids(network)

@@ -61,6 +61,8 @@ def layered(
         UsageError: a width is not a positive whole number, there is no hidden layer, a number is out of range, or the
             topology is not possible.
     """
+    if isinstance(widths, (str, int)) or not hasattr(widths, "__len__"):
+        raise UsageError(f"the widths cannot be {widths!r}", "give such as (4, 10, 3)")
     if len(widths) < 3:
         raise UsageError(
             f"widths {tuple(widths)} have no hidden layer, so the circuit has no diode",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diodeq.arrays import real
+from diodeq.arrays import real, text
 from diodeq.devices.hardware import preferred, programmable
 from diodeq.errors import UsageError
 
@@ -100,7 +100,7 @@ def ladder(name: str, low: float = 0.0, high: float = math.inf) -> Ladder:
     Raises:
         UsageError: there is no such ladder, or the range leaves fewer than two values of it.
     """
-    word, colon, how = name.partition(":")
+    word, colon, how = text("the values", name).partition(":")
     if colon and how not in PAIRS:
         raise UsageError(f"{name!r} joins two parts in an unknown way", f"write {word}:series or {word}:parallel")
     single = _single(word.strip(), low, high)

@@ -74,6 +74,8 @@ def _named(arrays: Arrays, texts: Texts, said: Said, keeps_order: bool) -> tuple
     if mondeq.is_mondeq(arrays):
         said.refuse("it says the order of its layers itself", "layers")
         return mondeq.from_arrays(arrays, said.activations, said.margin), ()
+    if {"header", "nodes"} <= arrays.keys() | texts.keys():
+        raise InputError("it holds a circuit and no weights", "of a circuit `diodeq extract` makes weights")
     said.refuse("its layers have no margin of their own", "margin")
     if sklearn.is_mlp(arrays):
         said.refuse("its layers are numbered", "layers")
@@ -145,13 +147,13 @@ def read(
     path = Path(path)
     given = None if activation is None else tuple(Activation.parse(name) for name in activation.split(","))
     said = Said(given, None if layers is None else tuple(layers), margin)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "name a file of weights in it")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} does not end like a weights file", f"give one of {', '.join(READERS)}")
     try:
         size = path.stat().st_size
-        if path.is_dir():
-            raise InputError("it is a folder", "name a file in it")
         if size == 0:
             raise InputError("it is empty", "save the weights again")
         if size > LARGEST_FILE:
