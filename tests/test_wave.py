@@ -343,6 +343,19 @@ def test_diodes_follow_their_law(name, temperature, backend):
     assert np.abs((g - expected[2]) / (expected[2] + 1 / resistances)).max() < 1e-9
 
 
+@pytest.mark.parametrize("name", ["ideal", "1N4148"])
+def test_conductances_are_those_at_the_voltages_found(wave, name):
+    """Blocking diodes' too, which are no more than gmin, whatever the last step moves them by."""
+    circuit = layered((8, 20, 3), catalogue.get(name), 5.0, seed=1)
+    rng = np.random.default_rng(1)
+    circuit = circuit.with_conductances(np.exp(rng.uniform(np.log(1e-9), np.log(1e-5), len(circuit.resistors))))
+    ends, device = circuit.diodes.terminals, law(circuit.models[0])
+    for rows in np.split(3.0 * rng.normal(size=(32, 8)), 8):
+        point = wave.operate(circuit, rows)
+        across = point.node_voltages[:, ends[:, 0]] - point.node_voltages[:, ends[:, 1]]
+        np.testing.assert_allclose(point.diode_conductances, device.conductance(across), rtol=2e-6)
+
+
 def test_a_mixture_of_diodes_keeps_its_order():
     names = ["1N4148", "BZX84C3V3", "BAT54"]
     circuit = replace(

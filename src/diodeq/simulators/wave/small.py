@@ -146,8 +146,9 @@ def correct(inverse: Any, f: Any, moved: Any) -> Any:
 
 
 @ROW
-def finish(drawn: Any, columns: Any, v: Any, i: Any, g: Any) -> None:
-    """Leaves with small currents ``drawn`` into them besides: along the tangents of their diodes' laws."""
+def finish(drawn: Any, columns: Any, gmin: Any, v: Any, i: Any, g: Any) -> None:
+    """Leaves with small currents ``drawn`` into them besides: along the tangents of their diodes' laws, whose slopes
+    but ``gmin`` grow with their exponentials."""
     one = drawn.dtype.type(1.0)
     n_vt, series, sign, load = columns[4], columns[6], columns[8], columns[9]
     for k in range(len(drawn)):
@@ -156,4 +157,4 @@ def finish(drawn: Any, columns: Any, v: Any, i: Any, g: Any) -> None:
         inside = one - series[k] * g[k]  # the junction's share of it
         v[k] += moved
         i[k] += g[k] * along
-        g[k] += g[k] * inside * inside * along / n_vt[k]
+        g[k] += (g[k] - gmin * inside) * inside * inside * along / n_vt[k]

@@ -165,7 +165,7 @@ def settle(
             if not done and turn > 1 and error <= real(NEAR) and error * error <= tolerance * before:
                 done = True  # steps shrink as fast as before, so this is the last one
                 push(moved, coupling, drawn)
-                finish(drawn, columns, v, currents[b], conductances[b])
+                finish(drawn, columns, gmin, v, currents[b], conductances[b])
                 for j in range(width):
                     y[j] += moved[j]
             if done:
