@@ -64,6 +64,9 @@ def gradcheck(
         )
     worst = max(report["ac"]["max_relative_error"], report["finite_difference"]["max_relative_error"])
     if not worst <= tolerance:
-        raise ToleranceError(
-            f"the gradient of {circuit} is off by {worst:.1e}, more than {tolerance:g}", "see the figures above"
-        )
+        remedy = "see the figures above"
+        if "float32" in simulator.split(":"):
+            remedy = (
+                "finite differences in single precision know no better: give a larger --tolerance, or double precision"
+            )
+        raise ToleranceError(f"the gradient of {circuit} is off by {worst:.1e}, more than {tolerance:g}", remedy)

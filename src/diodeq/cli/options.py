@@ -16,7 +16,7 @@ from diodeq.cli.names import ENGINE
 from diodeq.errors import InputError, UsageError
 from diodeq.files import demand_place
 from diodeq.network.activations import Activation
-from diodeq.spice.numbers import number
+from diodeq.spice.numbers import NUMBER, SUFFIXES, number
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -65,7 +65,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON docu
 
 
 # Letters that are units and no factors.
-_UNITS = {"v": "volts", "w": "watts"}
+_UNITS = {"v": "volts", "w": "watts", "a": "amperes"}
+# What a unit is written as, other than by the beginning of its name.
+_SYMBOLS = {"hertz": "hz", "ohms": "ω"}
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg]
@@ -87,7 +89,11 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
         unit = _UNITS.get(text[-1:].lower(), own)
         if unit != own:
             raise InputError(f"{text!r} is in {unit}", f"give {own}")
-        return number(text)
+        found, letters = number(text), NUMBER.sub("", text, count=1).lower()
+        rest = letters.removeprefix(next((suffix for suffix in SUFFIXES if letters.startswith(suffix)), ""))
+        if not (own.startswith(rest) or rest == _SYMBOLS.get(own)):
+            raise InputError(f"{text!r} ends in {rest!r}, which is no unit of {own}", f"give {own}, as in 1k or 1m")
+        return found
 
 
 def numbers(

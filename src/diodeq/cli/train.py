@@ -92,16 +92,16 @@ PANELS = {
 @click.option("--smoothing", type=float, help="Label smoothing, 0 to below 1.")
 @click.option("--noise", type=float, help="Noise added to the inputs while training, as a part of the volts.")
 @click.option(
-    "--patience", type=int, help="Stop after N epochs without a lower training loss, and keep the best epoch."
+    "--patience", type=int, help="Stop after N epochs without a lower training loss, and keep the best epoch; 0: never."
 )
-@click.option("--budget", type=int, help="Stop before the circuit has settled more often than this.")
+@click.option("--budget", type=int, help="Stop before the circuit has settled more often than this; 0: never.")
 @click.option("--seed", type=int, help="Split, initial values and order derive from it.  [default: 0]")
 @click.option("--beta", type=float, help="Logits per output volt.")
 @click.option("--conductances", type=float, nargs=2, metavar="LOW HIGH", help="Range in siemens.  [default: 1e-7 1e-4]")
-@click.option("--power", type=Amount("watts"), metavar="W", help="Steer to this mean power, such as 10mW.")
+@click.option("--power", type=Amount("watts"), metavar="W", help="Steer to this mean power, such as 10mW; 0: any.")
 @click.option("--power-weight", type=float, metavar="W", help="What a watt adds to the loss, at first.")
-@click.option("--parts", type=int, metavar="N", help="Prune to N resistors while training.")
-@click.option("--fan-in", type=int, metavar="N", help="Keep N resistors from each node towards the inputs.")
+@click.option("--parts", type=int, metavar="N", help="Prune to N resistors while training; 0: all stay.")
+@click.option("--fan-in", type=int, metavar="N", help="Keep N resistors from each node towards the inputs; 0: all.")
 @click.option(
     "--quantize",
     "--series",

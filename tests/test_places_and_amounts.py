@@ -1,4 +1,4 @@
-"""Where commands write: never over what they read, never over a device, and asked for before anything is computed."""
+"""Where commands write: never over what they read, never over a device; and in which unit an amount is."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 from diodeq.api.making import layered
 from diodeq.circuit import Circuit
 from diodeq.cli.main import main
+from diodeq.cli.options import Amount
 from diodeq.errors import InputError
 from diodeq.files import demand_place, write_atomically
 
@@ -64,3 +65,29 @@ def test_what_is_no_file_stays_what_it_is(tmp_path):
                 write(path)
     assert pipe.is_fifo()
     assert os.listdir(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "text", "value"),
+    [
+        ("watts", "10mW", 0.01),
+        ("watts", "1Watt", 1.0),
+        ("farads", "1pF", 1e-12),
+        ("ohms", "10MegOhm", 1e7),
+        ("ohms", "1kΩ", 1e3),
+        ("hertz", "1ghz", 1e9),
+        ("V", "5mvolts", 5e-3),
+        ("A", "2mamp", 2e-3),
+        ("1", "100meg", 1e8),
+        ("watts", "1kg", None),
+        ("watts", "10mm", None),
+        ("watts", "5mA", None),
+        ("hertz", "1mil", 25.4e-6),
+    ],
+)
+def test_an_amount_is_in_its_own_unit(unit, text, value):
+    if value is None:
+        with pytest.raises(InputError, match="give watts"):
+            Amount(unit).read(text)
+    else:
+        assert Amount(unit).read(text) == pytest.approx(value, rel=1e-12)
