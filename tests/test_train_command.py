@@ -227,6 +227,7 @@ def test_resuming_with_other_data_is_refused(tmp_path, capsys):
         (["iris", "--conductances", "1", "0.1"], 2, "conductance range"),
         (["iris", "--seed", "-1"], 2, "--seed -1 is"),
         (["iris", "--simulator", "magic"], 2, "magic"),
+        (["iris", "--simulator", "wave", "--verify-with", "bench:none"], 2, "there is no bench 'none'"),
         (["iris", "--resume"], 3, "no run"),
         (["--resume"], 3, "no run"),
         ([], 2, "DATA is missing; name a data set such as iris, or add --resume"),
@@ -282,9 +283,10 @@ def test_a_read_only_folder_is_refused(tmp_path, capsys):
 
 def test_without_ngspice_nothing_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NGSPICE_LIBRARY_PATH", str(tmp_path / "none.so"))
-    assert main(["train", "iris", "--out", str(tmp_path / "run")]) == 5
-    assert "none.so" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
+    for engines in ([], ["--simulator", "wave", "--verify-with", "ngspice"]):
+        assert main(["train", "iris", "--out", str(tmp_path / "run"), *engines]) == 5
+        assert "none.so" in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()
 
 
 def test_a_terminal_shows_progress(tmp_path):

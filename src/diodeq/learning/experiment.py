@@ -132,6 +132,9 @@ def conduct(
         if getattr(named(recipe.rule), "clamps", False):
             demand_clamps(simulator, circuit)
         version = simulator.version  # starts the engine: a missing one is to be found before the folder is made
+        if verify_with:
+            with create(verify_with, workers, time_limit) as other:
+                _ = other.version  # and one that is to judge hours later
         if on_engine is not None:
             on_engine(simulator)
         folder = stack.enter_context(opened(out, mode))
