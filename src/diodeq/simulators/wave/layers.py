@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,9 @@ from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.diodes import Diodes
 from diodeq.simulators.wave.following import Following
 from diodeq.simulators.wave.method import Method, Settled
+from diodeq.simulators.wave.sides import Coupling, Nodes, Sides
 from diodeq.simulators.wave.splitting import settle
-from diodeq.simulators.wave.two_sets import LayersPlan, SetPlan
+from diodeq.simulators.wave.two_sets import LayersPlan
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -46,59 +46,6 @@ RESTING = 0.25
 ROUGH, ROUGHEST, FAR = 2, 5, 5e-3
 # Products of conjugate gradients, and what of a step single precision rounds.
 PRODUCTS, ROUNDING = 60, 1e-7
-
-
-@dataclass(frozen=True, eq=False)
-class Nodes:
-    """One of the two sets: which unknowns, ``load`` siemens at each in all, and the one-ports on them. Voltages are
-    taken along the one-ports, ``sign`` times those of the nodes."""
-
-    at: slice | Index
-    load: Array
-    sign: Array
-    ports: slice | Index
-    places: slice | Index
-    count: int
-    line: Callable[[Array], tuple[Array, Array, Array]]
-
-    @staticmethod
-    def of(plan: SetPlan, own: Floats, diodes: Diodes, arrays: Arrays) -> Nodes:
-        """A plan's nodes with their values, of ``own`` siemens at every unknown in all."""
-        at, ports, places = plan.runs
-        load, put = own[at], arrays.put
-        line = diodes.take(plan.ports, arrays).behind(put(1.0 / load[places]))
-        return Nodes(at, put(load), put(plan.along), ports, places, len(plan.ports), line)
-
-    def meet(self, pushed: Array) -> tuple[Array, Array, Array]:
-        """Voltages [B, n], and currents and conductances of the one-ports, where ``pushed`` [B, n] amperes come in."""
-        volts = pushed / self.load
-        v, i, g = self.line(volts[:, self.places])
-        if self.count == volts.shape[1]:
-            return v, i, g
-        volts[:, self.places] = v
-        return volts, i, g
-
-
-class Coupling(NamedTuple):
-    """The siemens between the two sets, where both ways of counting voltages are taken in: as [first, second], which
-    takes voltages of the first to currents into the second, and as [second, first]."""
-
-    onward: Array
-    back: Array
-
-
-class Sides(NamedTuple):
-    """The two sets of nodes and the ``coupling`` between them, in numbers of one type."""
-
-    first: Nodes
-    second: Nodes
-    coupling: Coupling
-
-    @staticmethod
-    def of(plan: LayersPlan, own: Floats, diodes: Diodes, arrays: Arrays, coupling: Coupling) -> Sides:
-        """A plan's sets with their values, of ``own`` siemens at every unknown in all."""
-        first, second = (Nodes.of(each, own, diodes, arrays) for each in plan.sets)
-        return Sides(first, second, coupling)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,68 +79,12 @@ class Layers:
 
     def settle(self, right: Floats) -> Settled:
         """The operating points for right sides float64[B, n]."""
-        xp, roughly, allowed = self.arrays.xp, self.arrays.roughly, self.arrays.precision
-        into, beyond = self._into(right)
-        (first, second, (onward, back)), rough = self.exact, self.rough
-        push = Following(beyond, onward, rough.coupling.onward, self.arrays)
-        pull = Following(into, back, rough.coupling.back, self.arrays)
-        about = roughly(into), roughly(beyond)
-        alone = rough.first.meet(about[0])[0]
-        high = xp.astype(xp.max(xp.abs(alone), axis=1), into.dtype)
-        resting = allowed.absolute + allowed.relative * high
-        resting = resting * (MOVING[xp.finfo(into.dtype).bits] if self.ohms is None else RESTING)
-        tolerance = xp.zeros_like(resting)  # until sweeps are exact
-        start = xp.astype(rough.second.meet(about[1] + alone @ rough.coupling.onward)[0], into.dtype)
-        found: list[Array] = []
-        turn, far = 0, math.inf
-
-        def sweep(y: Array, rows: Array) -> Array:
-            nonlocal turn
-            turn += 1
-            some = None if len(rows) == len(right) else rows
-            if self.arrays.mixed and not found and (turn <= ROUGH or (far > FAR and turn <= ROUGHEST)):
-                in_first, in_second = about if some is None else (each[rows] for each in about)
-                x = rough.first.meet(in_first + roughly(y) @ rough.coupling.back)[0]
-                return rough.second.meet(in_second + x @ rough.coupling.onward)[0]
-            one = first.meet(pull(y, some))
-            other = second.meet(push(one[0], some))
-            tolerance[rows] = resting[rows]
-            if some is None:
-                found[:] = *one, *other
-                return other[0]
-            if not found:  # others have left before
-                found[:] = (
-                    xp.full((len(right), part.shape[1]), xp.nan, dtype=into.dtype, device=into.device)
-                    for part in (*one, *other)
-                )
-            for whole, part in zip(found, (*one, *other), strict=True):
-                whole[rows] = part
-            return other[0]
-
-        def enough(moved: Array, size: Array, rows: Array) -> Array:
-            """Whether what such moves of the second set leave to judge in the first is little."""
-            nonlocal far
-            far, done = float(xp.max(size)), size < 0.0
-            if not found or self.ohms is None:
-                return done
-            most = xp.full_like(size, SWEPT * (PROMISED + allowed.volts))
-            if allowed.promised:
-                volts = found[0], found[3]
-                if len(rows) < len(right):
-                    volts = found[0][rows], found[3][rows]
-                most = most + SWEPT * allowed.promised * xp.maximum(*(xp.max(xp.abs(each), axis=1) for each in volts))
-            near = xp.nonzero(size * self.moving <= NEAR * most)[0]
-            if len(near):
-                some = moved if len(near) == len(size) else moved[near]
-                left = xp.abs(roughly(some) @ rough.coupling.back) * self.ohms[0]
-                done[near] = xp.max(left, axis=1) <= most[near]
-            return done
-
-        _, missing = settle(sweep, start, tolerance, SWEEPS, enough)
-        if not found:
+        sweeps = Sweeps(self, *self._into(right))
+        _, missing = settle(sweeps, sweeps.start, sweeps.tolerance, SWEEPS, sweeps.enough)
+        if not sweeps.found:
             return self.rescue().settle(right)
-        settled = self._settled(found)
-        left = self.arrays.take(xp.nonzero(~(missing <= tolerance))[0])
+        settled = self._settled(sweeps.found)
+        left = self.arrays.take(self.arrays.xp.nonzero(~(missing <= sweeps.tolerance))[0])
         if len(left):
             other = self.rescue().settle(right[left])
             for whole, part in zip(vars(settled).values(), vars(other).values(), strict=True):
@@ -295,3 +186,73 @@ def _loaded(nodes: Nodes, conductances: Array) -> Array:
     loaded = array_namespace(conductances).tile(nodes.load, (len(conductances), 1))
     loaded[:, nodes.places] += conductances
     return loaded
+
+
+class Sweeps:
+    """Going back and forth for currents ``into`` the first set and, [B, n] too, ``beyond`` it into the second: roughly
+    at first. ``found`` are voltages, currents and conductances of the first set and of the second where the last exact
+    sweep left them, and ``tolerance`` [B] are volts that what it moves may be off."""
+
+    def __init__(self, layers: Layers, into: Array, beyond: Array) -> None:
+        arrays, ohms, allowed = layers.arrays, layers.ohms, layers.arrays.precision
+        xp, exact, rough = arrays.xp, layers.exact, layers.rough
+        self._layers, self._xp = layers, xp
+        self._push = Following(beyond, exact.coupling.onward, rough.coupling.onward, arrays)
+        self._pull = Following(into, exact.coupling.back, rough.coupling.back, arrays)
+        self._about = arrays.roughly(into), arrays.roughly(beyond)
+        self._turn, self._far = 0, math.inf
+        alone = rough.first.meet(self._about[0])[0]
+        self.start = xp.astype(rough.second.meet(self._about[1] + alone @ rough.coupling.onward)[0], into.dtype)
+        high = xp.astype(xp.max(xp.abs(alone), axis=1), into.dtype)
+        share = MOVING[xp.finfo(into.dtype).bits] if ohms is None else RESTING
+        self._resting = share * (allowed.absolute + allowed.relative * high)
+        self.tolerance = xp.zeros_like(high)
+        self.found: list[Array] = []
+
+    def __call__(self, y: Array, rows: Array) -> Array:
+        """Where the second set's voltages go, in some rows."""
+        some = None if len(rows) == len(self.start) else rows
+        self._turn += 1
+        early = self._turn <= ROUGH or (self._far > FAR and self._turn <= ROUGHEST)
+        if early and self._layers.arrays.mixed and not self.found:
+            return self._roughly(y, some)
+        one = self._layers.exact.first.meet(self._pull(y, some))
+        other = self._layers.exact.second.meet(self._push(one[0], some))
+        self._keep((*one, *other), some)
+        return other[0]
+
+    def _roughly(self, y: Array, rows: Array | None) -> Array:
+        into, beyond = self._about if rows is None else (each[rows] for each in self._about)
+        first, second, coupling = self._layers.rough
+        x = first.meet(into + self._layers.arrays.roughly(y) @ coupling.back)[0]
+        return second.meet(beyond + x @ coupling.onward)[0]
+
+    def _keep(self, parts: Sequence[Array], rows: Array | None) -> None:
+        if rows is None:
+            self.found, self.tolerance[:] = list(parts), self._resting
+            return
+        if not self.found:  # others have left before
+            like = self._xp.full_like(self.start[:, :1], math.nan)
+            self.found = [self._xp.tile(like, (1, part.shape[1])) for part in parts]
+        self.tolerance[rows] = self._resting[rows]
+        for whole, part in zip(self.found, parts, strict=True):
+            whole[rows] = part
+
+    def enough(self, moved: Array, size: Array, rows: Array) -> Array:
+        """Whether what such moves of the second set leave to judge in the first is little."""
+        xp, layers, allowed = self._xp, self._layers, self._layers.arrays.precision
+        self._far, done = float(xp.max(size)), size < 0.0
+        if not self.found or layers.ohms is None:
+            return done
+        most = xp.full_like(size, SWEPT * (PROMISED + allowed.volts))
+        if allowed.promised:
+            volts = self.found[0], self.found[3]
+            if len(rows) < len(self.start):
+                volts = volts[0][rows], volts[1][rows]
+            most = most + SWEPT * allowed.promised * xp.maximum(*(xp.max(xp.abs(each), axis=1) for each in volts))
+        near = xp.nonzero(size * layers.moving <= NEAR * most)[0]
+        if len(near):
+            some = moved if len(near) == len(size) else moved[near]
+            left = xp.abs(layers.arrays.roughly(some) @ layers.rough.coupling.back) * layers.ohms[0]
+            done[near] = xp.max(left, axis=1) <= most[near]
+        return done
