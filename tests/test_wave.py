@@ -19,6 +19,7 @@ from diodeq.circuit.equations import EquationsPlan
 from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.newton import Newton
 from diodeq.circuit.products import branch_products
+from diodeq.circuit.proof import Judge
 from diodeq.cli.main import main
 from diodeq.devices import catalogue
 from diodeq.devices.diode.law import law
@@ -234,6 +235,20 @@ def test_what_does_not_get_on_is_left_to_another_method(monkeypatch):
             assert wave._prepared.method.rescue.cache_info().currsize == 1
         for ours, theirs in zip(found, expected, strict=True):
             assert np.abs(ours - theirs).max() <= 1e-9 * np.abs(theirs).max()
+
+
+def test_sweeps_end_where_the_judge_has_no_bound(monkeypatch):
+    """By how far they still move."""
+    circuit = deep("three layers")
+    drives = np.random.default_rng(3).uniform(-5.0, 5.0, (20, 6))
+    expected = there_and_back(WaveSimulator(), circuit, drives)
+    monkeypatch.setattr(Judge, "ohms", None)
+    monkeypatch.setattr("diodeq.simulators.wave.layers.SWEEPS", 12)
+    with WaveSimulator() as wave:
+        found = there_and_back(wave, circuit, drives)
+        assert wave._prepared.method.rescue.cache_info().currsize == 0
+    for ours, theirs in zip(found, expected, strict=True):
+        assert np.abs(ours - theirs).max() <= 1e-8 * np.abs(theirs).max()
 
 
 def test_linear_maps_are_settled_in_as_many_steps_as_they_have_dimensions(monkeypatch):
