@@ -34,8 +34,9 @@ from diodeq.simulators.selftest import one_diode, self_test
 from diodeq.simulators.wave import WaveSimulator
 from diodeq.simulators.wave.arrays import Arrays
 from diodeq.simulators.wave.diodes import Diodes, wright_omega
+from diodeq.simulators.wave.following import Following
 from diodeq.simulators.wave.general import General
-from diodeq.simulators.wave.layers import Layers
+from diodeq.simulators.wave.layers import Layers, Sweeps
 from diodeq.simulators.wave.splitting import settle
 from diodeq.simulators.wave.two_sets import two_sets
 from diodeq.synthesis import compile_network
@@ -235,6 +236,39 @@ def test_what_does_not_get_on_is_left_to_another_method(monkeypatch):
             assert wave._prepared.method.rescue.cache_info().currsize == 1
         for ours, theirs in zip(found, expected, strict=True):
             assert np.abs(ours - theirs).max() <= 1e-9 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize(
+    ("precision", "name"), [("float64", "wide outputs"), ("mixed", "three layers"), ("float32", "three layers")]
+)
+def test_samples_leave_the_sweeps_when_they_are_settled(precision, name, monkeypatch):
+    """And the judge has nothing to mend in those that stay."""
+    circuit, at_work = deep(name), []
+    drives = np.random.default_rng(3).uniform(-5.0, 5.0, (20, len(circuit.inputs)))
+    drives[8:] *= 1e-4
+    sweep = Sweeps.__call__
+    monkeypatch.setattr(Sweeps, "__call__", lambda self, y, rows: at_work.append(len(rows)) or sweep(self, y, rows))
+    with WaveSimulator(precision) as wave, monkeypatch.context() as patched:
+        for needless in ("settle", "polish"):
+            patched.delattr(Newton, needless)
+        found = wave.operate(circuit, drives).node_voltages
+        assert min(at_work) < max(at_work) == len(drives)
+        alone = np.concatenate([wave.operate(circuit, each[None]).node_voltages for each in drives])
+    allowed = {"float64": 2e-9, "mixed": 2e-8, "float32": 2e-5 * np.abs(found).max()}[precision]
+    assert np.abs(found - alone).max() <= allowed
+
+
+def test_products_of_rows_that_come_to_rest_are_exact():
+    """Whichever rows are asked for, and whether they have moved far, little, or were not asked for before."""
+    random = np.random.default_rng(8)
+    start, matrix, given = random.normal(size=(6, 5)), random.normal(size=(9, 5)), random.normal(size=(6, 9))
+    all_, some, one = None, np.array([1, 2, 5]), np.array([2])
+    for asked in ([all_, all_, some, some, one, one], [some, some, one, one]):
+        products = Following(start, matrix, matrix.astype(np.float32), Arrays.of())
+        for turn, rows in enumerate(asked):
+            at = slice(None) if rows is None else rows
+            given[at] += random.normal(size=given[at].shape) * (1.0 if turn == 4 else 1e-6)
+            assert np.abs(products(given[at].copy(), rows) - start[at] - given[at] @ matrix).max() < 1e-11
 
 
 def test_sweeps_end_where_the_judge_has_no_bound(monkeypatch):
