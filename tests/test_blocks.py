@@ -297,3 +297,17 @@ def test_blocks_with_rails_fold_whichever_way_they_lie(turned, fused, number):
     to_ground = (resistors.terminals == 0).any(axis=1)
     found = np.bincount(resistors.terminals[to_ground].max(axis=1), resistors.values[to_ground])
     assert np.allclose(found[1:], lost[4:], rtol=1e-12)
+
+
+def test_values_of_every_run_beside_the_inputs_are_looked_at():
+    circuit = layered((20, 30, 30, 10))
+    runs = FoldPlan.of(circuit).beside
+    assert len(runs) == 2
+    assert all(isinstance(each, slice) for each in runs)
+    simulator = create("wave")
+    simulator.operate(circuit, np.zeros((1, 20)))
+    for at in (k for each in runs for k in (each.start, each.stop - 1)):
+        values = circuit.conductances.copy()
+        values[at] = np.nan
+        with pytest.raises(CircuitError, match=f"r{at + 1} "):
+            simulator.operate(circuit.with_conductances(values), np.zeros((1, 20)))
