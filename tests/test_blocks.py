@@ -300,7 +300,7 @@ def test_blocks_with_rails_fold_whichever_way_they_lie(turned, fused, number):
 
 
 def test_values_of_every_run_beside_the_inputs_are_looked_at():
-    circuit = layered((20, 30, 30, 10))
+    circuit = layered((20, 30, 30, 10), catalogue.get("1N4148"), 5.0)
     runs = FoldPlan.of(circuit).beside
     assert len(runs) == 2
     assert all(isinstance(each, slice) for each in runs)
