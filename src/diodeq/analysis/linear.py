@@ -19,6 +19,7 @@ from diodeq.circuit import KINDS, Circuit
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.equations import incidence
 from diodeq.circuit.fold import FoldPlan
+from diodeq.circuit.graph import driven_nodes
 from diodeq.errors import InputError
 
 Index = NDArray[np.int64]
@@ -77,10 +78,7 @@ def linear_part(circuit: Circuit) -> LinearPart:
     for kind in KINDS:
         if kind not in ANALYSED and len(circuit.bank(kind)):
             raise InputError(f"circuit {circuit.title!r} has {kind}", "only compiled circuits are certified")
-    driven = np.zeros(len(circuit.nodes), bool)
-    driven[0] = True
-    for tier in plan.tiers:
-        driven[tier.nodes] = True
+    driven = driven_nodes(circuit)
     # v[first] = v[second] + ratio (v[third] - v[fourth]); a floating source at zero ties its two nodes together.
     floating = circuit.voltage_sources.terminals[plan.floating]
     ties = np.concatenate(

@@ -24,9 +24,10 @@ from diodeq.circuit.check import is_positive
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, parts
 from diodeq.circuit.feeds import Feed, feeds
+from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.kinds import KINDS
 from diodeq.circuit.rails import Indices, dual_rails, stand_ins
-from diodeq.circuit.source_tree import Tier, source_tree
+from diodeq.circuit.source_tree import Tier, source_tree, tree_voltages
 from diodeq.errors import CircuitError
 
 Index = NDArray[np.int64]
@@ -58,13 +59,7 @@ class Folded:
         """float64[B, N], or ``out`` of zeros: voltages of the driven nodes (0 elsewhere) for values of the sources
         float64[B, n_sources]; in single precision these and all that follows are so too."""
         volts = np.zeros((len(sources), self.plan.node_count), sources.dtype) if out is None else out
-        for tier in self.plan.tiers:
-            steps, nodes = sources[:, tier.sources], tier.nodes
-            if tier.parents is None and isinstance(nodes, slice):
-                np.multiply(steps, tier.signs, out=volts[:, nodes], casting="same_kind")
-            else:
-                volts[:, nodes] = tier.signs * steps + (0.0 if tier.parents is None else volts[:, tier.parents])
-        return volts
+        return tree_voltages(self.plan.tiers, sources, volts)
 
     def injections(
         self,
@@ -141,9 +136,7 @@ class FoldPlan:
         """Analyse the topology of a sound circuit."""
         tiers, used = source_tree(circuit)
         count = len(circuit.nodes)
-        known = np.arange(count) == 0
-        for tier in tiers:
-            known[tier.nodes] = True
+        known = driven_nodes(circuit)
         floating = np.flatnonzero(~used)
         touched = np.zeros(count, bool)
         for kind in _kept_kinds():

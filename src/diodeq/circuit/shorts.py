@@ -11,10 +11,11 @@ import numpy as np
 
 from diodeq.circuit.bank import Floats
 from diodeq.circuit.circuit import Circuit
+from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.kinds import nonlinear_kinds
 from diodeq.circuit.one_ports import laws_of, one_port_ends
 from diodeq.circuit.proof import BEYOND, HIGHEST
-from diodeq.circuit.source_tree import source_tree
+from diodeq.circuit.source_tree import source_tree, tree_voltages
 
 
 class Short(NamedTuple):
@@ -29,12 +30,9 @@ class Short(NamedTuple):
 def shorts(circuit: Circuit, drives: Floats) -> dict[int, str]:
     """What is shorted at input volts ``drives`` float64[B, n_in], by row: a clause; rows without a short are left
     out."""
-    volts, held = np.zeros((len(drives), len(circuit.nodes))), {0}
-    sources = circuit.source_values(drives)
-    for tier in source_tree(circuit)[0]:
-        before = 0.0 if tier.parents is None else volts[:, tier.parents]
-        volts[:, tier.nodes] = tier.signs * sources[:, tier.sources] + before
-        held.update(np.arange(len(circuit.nodes))[tier.nodes].tolist())
+    volts = np.zeros((len(drives), len(circuit.nodes)))
+    tree_voltages(source_tree(circuit)[0], circuit.source_values(drives), volts)
+    held = set(np.flatnonzero(driven_nodes(circuit)).tolist())
     found = _paths(circuit, held, float(np.ptp(volts, axis=1).max(initial=0.0)))
     names = [name for kind in nonlinear_kinds() for name in circuit.part_names(kind)]
     clauses = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,3 +50,15 @@ def source_tree(circuit: Circuit) -> tuple[list[Tier], NDArray[np.bool_]]:
         tiers.append(Tier(run(new), parents if parents.any() else None, run(reach), signs))
         known[new] = True
         used[reach] = True
+
+
+def tree_voltages(tiers: Sequence[Tier], sources: Floats, volts: Floats) -> Floats:
+    """Into ``volts`` of zeros [B, N], and returned: the voltages of the tiers' nodes for values of the sources
+    [B, n_sources]."""
+    for tier in tiers:
+        steps, nodes = sources[:, tier.sources], tier.nodes
+        if tier.parents is None and isinstance(nodes, slice):
+            np.multiply(steps, tier.signs, out=volts[:, nodes], casting="same_kind")
+        else:
+            volts[:, nodes] = tier.signs * steps + (0.0 if tier.parents is None else volts[:, tier.parents])
+    return volts

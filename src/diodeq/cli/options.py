@@ -16,7 +16,7 @@ from diodeq.cli.names import ENGINE
 from diodeq.errors import InputError, UsageError
 from diodeq.files import demand_place
 from diodeq.network.activations import Activation
-from diodeq.spice.numbers import NUMBER, SUFFIXES, number
+from diodeq.spice.numbers import NUMBER, number, suffix_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -90,7 +90,7 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
         if unit != own:
             raise InputError(f"{text!r} is in {unit}", f"give {own}")
         found, letters = number(text), NUMBER.sub("", text, count=1).lower()
-        rest = letters.removeprefix(next((suffix for suffix in SUFFIXES if letters.startswith(suffix)), ""))
+        rest = letters.removeprefix(suffix_of(letters))
         if not (own.startswith(rest) or rest == _SYMBOLS.get(own)):
             raise InputError(f"{text!r} ends in {rest!r}, which is no unit of {own}", f"give {own}, as in 1k or 1m")
         return found

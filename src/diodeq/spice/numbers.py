@@ -54,7 +54,7 @@ def number(word: str) -> float:
             "write the number with an exponent, as in 1e-18",
         )
     digits = matched[0]
-    scale = next((scale for suffix, scale in SUFFIXES.items() if letters.startswith(suffix)), 1.0)
+    scale = SUFFIXES.get(suffix_of(letters), 1.0)
     # 2.52n is the double nearest to 2.52e-9, which 2.52 * 1e-9 is not; a mil is no power of ten.
     power = round(math.log10(scale))
     if math.isclose(10.0**power, scale, rel_tol=1e-9):
@@ -63,6 +63,11 @@ def number(word: str) -> float:
             raise InputError(f"{shown(word)} has too long an exponent", "write a finite number")
         return _finite(word, float(f"{mantissa}e{int(exponent or 0) + power}"))
     return _finite(word, float(digits) * scale)
+
+
+def suffix_of(letters: str) -> str:
+    """Which of ``SUFFIXES`` small letters behind a number begin with; none where it is a unit alone."""
+    return next((suffix for suffix in SUFFIXES if letters.startswith(suffix)), "")
 
 
 def shown(word: str) -> str:
