@@ -15,7 +15,9 @@ import pytest
 from circuits import CIRCUITS, DRIVES, everything, plain
 from diodeq import archives
 from diodeq.circuit import KINDS, Bank, Circuit, bank, check, linearize, transpose
+from diodeq.circuit.blocks import occurrence
 from diodeq.circuit.fold import FoldPlan
+from diodeq.circuit.inputs import Inputs
 from diodeq.circuit.reduce import ReductionPlan
 from diodeq.devices import catalogue
 from diodeq.errors import CircuitError, InputError
@@ -383,3 +385,31 @@ def test_an_index_that_no_circuit_has_is_not_taken_for_another(name, beyond, tmp
     np.savez(path, **{**found, name: wrong})
     with pytest.raises(InputError, match="not a diodeq circuit"):
         Circuit.load(path)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sources_follow_their_inputs_however_these_are_mixed(seed):
+    rng = np.random.default_rng(seed)
+    sources, columns, count = 9, 4, (1, 6, 30)[seed % 3]
+    gain = rng.choice([1.0, -1.0, 2.5], count) if seed < 3 else np.ones(count)
+    inputs = Inputs(
+        rng.integers(sources, size=count).astype(np.int32),
+        rng.integers(columns, size=count).astype(np.int32),
+        gain,
+        tuple("abcd"),
+    )
+    constant, volts = rng.normal(size=sources), rng.normal(size=(5, columns))
+    found = inputs.drive(constant, volts)
+    assert found == pytest.approx(constant + volts @ inputs.gains(sources).toarray().T, rel=1e-14, abs=1e-15)
+    assert found.flags.c_contiguous
+
+
+def test_rails_of_both_signs_are_two_runs_of_inputs():
+    source, column = np.arange(2, 10, dtype=np.int32), np.repeat(np.arange(4, dtype=np.int32), 2)
+    inputs = Inputs(source, column, np.tile([1.0, -1.0], 4), tuple("abcd"))
+    assert inputs._runs == [(slice(2, 9, 2), slice(0, 4, 1), 1.0), (slice(3, 10, 2), slice(0, 4, 1), -1.0)]
+
+
+def test_equal_values_are_counted_in_their_order():
+    assert occurrence(np.array([3, 1, 3, 3, 1, 0])).tolist() == [0, 0, 1, 2, 1, 0]
+    assert occurrence(np.array([], np.int32)).tolist() == []

@@ -173,6 +173,10 @@ def test_every_update_descends_and_stays_in_range(name, space):
     assert conductances[2] == pytest.approx(1e-6)
 
 
+# The gradient as it is.
+ALONE = updates.SPACES["conductance"].pull
+
+
 def test_adam_is_the_published_algorithm():
     rule = updates.adam(0.1)
     theta, state = np.array([1.0, -2.0]), rule.start(np.zeros(2))
@@ -180,7 +184,7 @@ def test_adam_is_the_published_algorithm():
     for t in range(1, 4):
         gradient = theta * t
         before = theta.copy()
-        updates.move(rule, gradient, state.slots, t - 1, theta, -np.inf, np.inf)
+        updates.move(rule, ALONE, gradient, theta, state.slots, t - 1, theta, -np.inf, np.inf)
         first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
         step = -0.1 * (first / (1 - 0.9**t)) / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)
         assert theta - before == pytest.approx(step, rel=1e-12)
@@ -189,17 +193,18 @@ def test_adam_is_the_published_algorithm():
 def test_momentum_and_descent_are_what_they_are_called():
     heavy, plain = updates.momentum(0.1, decay=0.5), updates.sgd(0.1, schedules.staircase(1, 0.5))
     theta, slots = np.array([1.0, 1.0, 1.0]), heavy.start(np.zeros(3)).slots
-    updates.move(heavy, np.array([1.0, 2.0, -9.0]), slots, 0, theta, 0.0, 1.5)
+    updates.move(heavy, ALONE, np.array([1.0, 2.0, -9.0]), theta, slots, 0, theta, 0.0, 1.5)
     assert theta == pytest.approx([0.9, 0.8, 1.5])
-    updates.move(heavy, np.array([1.0, 0.0, 0.0]), slots, 1, theta, 0.0, 1.5)
+    updates.move(heavy, ALONE, np.array([1.0, 0.0, 0.0]), theta, slots, 1, theta, 0.0, 1.5)
     assert theta == pytest.approx([0.75, 0.7, 1.5])
     assert plain.start(theta).slots == ()
-    updates.move(plain, np.ones(3), (), 1, theta, 0.0, 1.5)
+    assert updates.move(plain, ALONE, np.ones(3), theta, (), 1, theta, 0.0, 1.5)
     assert theta == pytest.approx([0.7, 0.65, 1.45])
 
 
+@pytest.mark.parametrize("space", updates.SPACES)
 @pytest.mark.parametrize("name", updates.UPDATES)
-def test_numba_moves_to_the_same_bits(name):
+def test_numba_moves_to_the_same_bits(name, space):
     pytest.importorskip("numba")
     assert updates.fastest_move() is not updates.move
     rng = np.random.default_rng(3)
@@ -209,10 +214,22 @@ def test_numba_moves_to_the_same_bits(name):
     slots = [rule.start(each).slots for each in theta]
     for step in range(4):
         gradient = rng.normal(size=count) * 10.0 ** rng.integers(-9, 3, count)
-        updates.move(rule, gradient, slots[0], step, theta[0], -2.0, 2.0)
-        updates.fastest_move()(rule, gradient, slots[1], step, theta[1], -2.0, 2.0)
+        gradient = gradient.astype(np.float32 if step % 2 else np.float64)
+        asked = rule, updates.SPACES[space].pull, gradient, np.exp(rng.normal(size=count))
+        moves = updates.move, updates.fastest_move()
+        assert all(move(*asked, slots[k], step, theta[k], -2.0, 2.0) for k, move in enumerate(moves))
         assert np.array_equal(theta[0], theta[1])
         assert all(map(np.array_equal, *slots))
+
+
+@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
+def test_a_move_says_that_a_gradient_is_not_finite(lost):
+    pytest.importorskip("numba")
+    gradient, values = np.array([1.0, lost, 2.0]), np.ones(3)
+    for move in (updates.move, updates.fastest_move()):
+        for gradient[1], finite in ((lost, False), (3.0, True)):
+            asked = updates.sgd(0.1), updates.SPACES["log-conductance"].pull, gradient, values
+            assert move(*asked, (), 0, np.zeros(3), -1.0, 1.0) is finite
 
 
 def test_a_numba_that_cannot_be_imported_is_not_needed(monkeypatch):
@@ -235,8 +252,8 @@ def test_parameters_may_be_moved_in_parts(name):
     state, whole, slots = rule.start(theta), theta.copy(), rule.start(theta).slots
     for step in range(3):
         gradient = rng.normal(size=len(theta))
-        pulled = gradient * circuit.conductances[circuit.mask]
-        updates.move(rule, pulled, slots, step, whole, float(np.log(1e-7)), float(np.log(1e-2)))
+        pull, old = updates.SPACES["log-conductance"].pull, circuit.conductances[circuit.mask]
+        updates.move(rule, pull, gradient, old, slots, step, whole, float(np.log(1e-7)), float(np.log(1e-2)))
         circuit, state = knobs.step(circuit, Gradient(gradient, 0.0, np.zeros((1, 1))), rule, theta, state)
         assert state.steps == step + 1
         assert np.array_equal(theta, whole)

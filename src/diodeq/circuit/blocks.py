@@ -119,6 +119,16 @@ def run(index: Index) -> slice | Index:
     return index
 
 
+def occurrence(values: NDArray[np.integer[Any]]) -> Index:
+    """How many equal values stand before each."""
+    order = np.argsort(values, kind="stable")
+    ranked = values[order]
+    new = np.flatnonzero(np.diff(ranked, prepend=ranked[:1] - 1))
+    found = np.empty(len(values), np.intp)
+    found[order] = np.arange(len(values)) - np.repeat(new, np.diff(new, append=len(values)))
+    return found
+
+
 def runs(index: Index) -> tuple[slice | Index, ...]:
     """Ascending numbers as a few slices of consecutive ones, or in one piece where they would be many."""
     cuts = np.flatnonzero(np.diff(index) != 1) + 1

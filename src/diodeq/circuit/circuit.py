@@ -249,6 +249,14 @@ class Circuit:
         Raises:
             CircuitError: the columns are not the inputs, or a value is not finite.
         """
+        return self.values_at(self.input_volts(drives))
+
+    def input_volts(self, drives: ArrayLike) -> Floats:
+        """What is given as input volts (or amperes), float64[B, n_in].
+
+        Raises:
+            CircuitError: the columns are not the inputs, or a value is not finite.
+        """
         volts = self.input_rows("the input volts", drives)
         bad = [] if np.isfinite(volts).all() else np.argwhere(~np.isfinite(volts)).tolist()
         if bad:
@@ -258,8 +266,12 @@ class Circuit:
                 "give finite input volts",
                 sample=row,
             )
+        return volts
+
+    def values_at(self, volts: Floats) -> Floats:
+        """``source_values`` for some rows of ``input_volts``."""
         constant = np.concatenate([self.bank(kind).values for kind in source_kinds()])
-        return np.asarray(constant + (self.inputs.gains(len(constant)) @ volts.T).T)
+        return self.inputs.drive(constant, volts)
 
     def read_outputs(self, node_voltages: Floats) -> Floats:
         """Output volts float64[B, n_out] from node voltages float64[B, N]."""

@@ -95,7 +95,7 @@ class Folded:
 
     def fold_injections(self, currents: Floats) -> Floats:
         """Node currents [B, N] (or two ``parts`` [B, 2, N]) as those of the kept nodes; into driven ones they end."""
-        return np.ascontiguousarray(currents[..., self.plan.kept])
+        return np.concatenate([currents[..., each] for each in self.plan.keeping], axis=-1)
 
     def unfold(self, folded: Floats, known: Floats | None = None) -> Floats:
         """Voltages of all nodes, float64[B, N], from those of the kept ones and of the driven ones (default 0 V)."""
@@ -195,6 +195,11 @@ class FoldPlan:
             edge_sign=edge_sign,
             rails=rails,
         )
+
+    @cached_property
+    def keeping(self) -> tuple[Indices, ...]:
+        """``kept`` in runs."""
+        return runs(self.kept)
 
     @cached_property
     def crowded(self) -> bool:

@@ -13,6 +13,10 @@ from scipy import sparse
 
 from diodeq.arrays import real, whole
 from diodeq.circuit.bank import Floats, Ints, frozen, restore
+from diodeq.circuit.blocks import Index, occurrence, run
+
+# Sources on one column that are looked for as runs each.
+RAILS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,29 @@ class Inputs:
             found = sparse.csr_array((self.gain, (self.source, self.column)), shape=(sources, len(self)))
             self._found[sources] = found
         return self._found[sources]
+
+    @np.errstate(over="ignore")  # engines refuse what is not finite by its sample
+    def drive(self, constant: Floats, volts: Floats) -> Floats:
+        """float64[B, n]: the values of all sources, ``constant`` float64[n] of their own and what ``volts``
+        float64[B, n_in] add; row after row in memory."""
+        found = np.empty((len(volts), len(constant)))
+        found[:] = constant
+        for sources, columns, gains in self._runs:
+            found[:, sources] += gains * volts[:, columns]
+        return found
+
+    @cached_property
+    def _runs(self) -> list[tuple[slice | Index, slice | Index, Any]]:
+        """Sources, each once, their columns and gains. Rails of both signs are apart: each is a run of columns then."""
+        at_source, at_column = (occurrence(each) for each in (self.source, self.column))
+        kind = at_source * RAILS + np.minimum(at_column, RAILS - 1)
+        found = []
+        for each in np.unique(kind):
+            here = kind == each
+            gain = self.gain[here]
+            alike = float(gain[0]) if (gain == gain[0]).all() else gain
+            found.append((run(self.source[here].astype(np.intp)), run(self.column[here].astype(np.intp)), alike))
+        return found
 
     @cached_property
     def _found(self) -> dict[int, sparse.csr_array]:

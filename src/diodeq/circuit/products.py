@@ -11,7 +11,7 @@ from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.blocks import Block, Index, Wiring, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import driven_nodes
-from diodeq.circuit.rails import Indices, MirroredNodes, dual_rails, stand_ins
+from diodeq.circuit.rails import MirroredNodes, dual_rails, stand_ins
 from diodeq.processors import bands, product, share, slices
 
 # Matrix products beat gathering branch voltages even when they compute this many entries for one that is needed.
@@ -31,7 +31,9 @@ def branch_products(circuit: Circuit, voltages: Floats, adjoint: Floats, *, ever
     mask = np.ones(len(resistors), bool) if every else circuit.mask
     found = np.empty(len(resistors), np.result_type(voltages, adjoint))
     quiet: Bools = ~np.any(adjoint, axis=0)  # driven nodes, the bulk of them in a wide circuit, have no adjoint voltage
-    own = np.einsum("bn,bn->n", voltages, adjoint)
+    own = np.zeros(len(quiet), found.dtype)
+    active = run(np.flatnonzero(~quiet))
+    own[active] = np.einsum("bn,bn->n", voltages[:, active], adjoint[:, active])
     rails = dual_rails(circuit)
     for block in resistors.wiring.blocks:
         if mask[block.resistors].any():
@@ -61,8 +63,8 @@ def _of_block(
         found[:] = 0.0
     elif quiet[rows].all():
         nodes = block.rows if rows is block.runs[0] else block.columns
-        halves = wiring.remembered(block.start, (nodes, rails), lambda: MirroredNodes.of(nodes, rails))
-        _of_rails(halves, voltages[:, rows], adjoint[:, columns], own[columns], found)
+        at = wiring.remembered(block.start, (nodes, rails), lambda: _Rails.of(nodes, rails))
+        _of_rails(at, voltages, adjoint[:, columns], own[columns], found)
     else:
         product(voltages[:, rows].T, adjoint[:, columns], out=found)
         found += found if adjoint is voltages else product(adjoint[:, rows].T, voltages[:, columns])
@@ -70,41 +72,47 @@ def _of_block(
         found -= own[rows, None]
 
 
-def _of_rails(halves: MirroredNodes, voltages: Floats, adjoint: Floats, own: Floats, found: Floats) -> None:
+@dataclass(frozen=True, eq=False)
+class _Rails:
+    """The rows of a block on driven ``nodes``: which ``halves`` mirror each other."""
+
+    nodes: Index
+    halves: MirroredNodes
+
+    @staticmethod
+    def of(nodes: Index, rails: Index) -> _Rails:
+        """Of pairs of nodes that are dual ``rails``."""
+        return _Rails(nodes, MirroredNodes.of(nodes, rails))
+
+    def mirrored(self, voltages: Floats) -> bool:
+        """Whether there are halves, and node voltages [B, N] are opposite there."""
+        one, other = (voltages[:, run(self.nodes[each])] for each in (self.halves.plus, self.halves.minus))
+        return self.halves.pairs > 0 and bool(_opposite(one, other).all())
+
+
+def _of_rails(at: _Rails, voltages: Floats, adjoint: Floats, own: Floats, found: Floats) -> None:
     """A block between driven rows, of which half may mirror the others, and columns with C_bb = ``own``."""
-    mirrored = halves.pairs and np.array_equal(voltages[:, halves.plus], -voltages[:, halves.minus])
     # One more sample, of 1 V at every row and -C_bb at every column, subtracts C_bb within the product.
     right, twice = np.vstack([adjoint, -own]), -2.0 * own
     ahead = found.flags.c_contiguous  # products may be put into rows as they come
 
-    def multiply(rows: Indices, mirrors: Indices | None = None) -> None:
-        part = voltages[:, rows]
-        left = np.vstack([part, np.ones_like(part[:1])]).T
-        if ahead and isinstance(rows, slice):
-            whole = np.matmul(left, right, out=found[rows])
+    def multiply(rows: Index, mirrors: Index | None = None) -> None:
+        left = np.ones((len(right), len(rows)), voltages.dtype)
+        left[:-1] = voltages[:, run(at.nodes[rows])]
+        places = run(rows)
+        if ahead and isinstance(places, slice):
+            whole = np.matmul(left.T, right, out=found[places])
         else:
-            whole = found[rows] = left @ right
+            whole = found[rows] = left.T @ right
         if mirrors is not None:
-            found[mirrors] = twice - whole
+            found[run(mirrors)] = twice - whole
 
-    if mirrored:
-        pairs, left = (halves.plus, halves.minus), halves.alone
-        share(lambda band: multiply(*(_part(each, band) for each in pairs)), bands(halves.pairs, *right.shape))
-    else:
-        left = slice(0, len(found), 1)
-    share(lambda band: multiply(_part(left, band)), bands(_count(left), *right.shape))
-
-
-def _count(places: Indices) -> int:
-    return len(range(places.start, places.stop, places.step)) if isinstance(places, slice) else len(places)
-
-
-def _part(places: Indices, band: slice) -> Indices:
-    """A band of places, as a slice where they are one."""
-    if not isinstance(places, slice):
-        return places[band]
-    some = range(places.start, places.stop, places.step)[band]
-    return slice(some.start, some.stop, some.step)
+    halves, all_ = at.halves, np.arange(len(found))
+    left = all_
+    if at.mirrored(voltages):
+        plus, minus, left = (all_[each] for each in (halves.plus, halves.minus, halves.alone))
+        share(lambda band: multiply(plus[band], minus[band]), bands(len(plus), *right.shape))
+    share(lambda band: multiply(left[band]), bands(len(left), *right.shape))
 
 
 @dataclass(frozen=True, eq=False)

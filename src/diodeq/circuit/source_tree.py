@@ -58,7 +58,7 @@ def tree_voltages(tiers: Sequence[Tier], sources: Floats, volts: Floats) -> Floa
     for tier in tiers:
         steps, nodes = sources[:, tier.sources], tier.nodes
         if tier.parents is None and isinstance(nodes, slice):
-            np.multiply(steps, tier.signs, out=volts[:, nodes], casting="same_kind")
+            np.multiply(steps, tier.signs.astype(steps.dtype), out=volts[:, nodes])
         else:
             volts[:, nodes] = tier.signs * steps + (0.0 if tier.parents is None else volts[:, tier.parents])
     return volts

@@ -80,18 +80,20 @@ class Parametrization:
         moved = fastest_move() if len(blocks) > 1 else move
 
         def follow(where: slice) -> None:
-            pulled, theta = _finite(space.pull(gradient.conductances[where], old[where])), parameters[where]
-            moved(update, pulled, tuple(slot[where] for slot in state.slots), state.steps, theta, low, high)
+            slots, theta = tuple(slot[where] for slot in state.slots), parameters[where]
+            pulled = gradient.conductances[where], old[where]
+            _demand_finite(moved(update, space.pull, *pulled, slots, state.steps, theta, low, high))
             turned[where] = technology.project(space.leave(theta))
 
         share(follow, blocks)
         others = slice(len(old), len(parameters))
         if self.kinds:
-            pulls = [gradient.others[kind] for kind in self.kinds]
-            if self.space == "log-conductance":
-                pulls = [pull * circuit.bank(kind).values for kind, pull in zip(self.kinds, pulls, strict=True)]
-            slots = tuple(slot[others] for slot in state.slots)
-            move(update, _finite(np.concatenate(pulls)), slots, state.steps, parameters[others], -math.inf, math.inf)
+            slots, theta = tuple(slot[others] for slot in state.slots), parameters[others]
+            pulled = (
+                np.concatenate([gradient.others[kind] for kind in self.kinds]),
+                np.concatenate([circuit.bank(kind).values for kind in self.kinds]),
+            )
+            _demand_finite(move(update, space.pull, *pulled, slots, state.steps, theta, -math.inf, math.inf))
         return self._turned(circuit, turned, parameters[others]), State(state.steps + 1, state.slots)
 
     def _turned(self, circuit: Circuit, conductances: Floats, others: Floats) -> Circuit:
@@ -112,10 +114,9 @@ class Parametrization:
         return list(zip(self.kinds, np.split(values, np.cumsum(lengths)[:-1]), strict=True)) if lengths else []
 
 
-def _finite(pulled: Floats) -> Floats:
-    if not math.isfinite(pulled.sum()):
+def _demand_finite(finite: bool) -> None:
+    if not finite:
         raise SimulationError("the gradient is not a number", "lower the rate or the volts")
-    return pulled
 
 
 def _trainable(circuit: Circuit) -> Floats:

@@ -97,13 +97,17 @@ def adam(
 UPDATES: dict[str, Callable[..., Update]] = {"adam": adam, "momentum": momentum, "sgd": sgd}
 
 
+# (dℓ/dG, G) → dℓ/dθ: plain arithmetic, on arrays or on numbers.
+Pull = Callable[[Any, Any], Any]
+
+
 @dataclass(frozen=True)
 class Space:
-    """What the parameters θ are of conductances G: ``enter`` G → θ, ``leave`` θ → G, ``pull`` (dℓ/dG, G) → dℓ/dθ."""
+    """What the parameters θ are of conductances G: ``enter`` G → θ, ``leave`` θ → G, and ``pull``."""
 
     enter: Callable[[Floats], Floats]
     leave: Callable[[Floats], Floats]
-    pull: Callable[[Floats, Floats], Floats]
+    pull: Pull
 
 
 SPACES: dict[str, Space] = {
@@ -112,16 +116,30 @@ SPACES: dict[str, Space] = {
 }
 
 
+Move = Callable[[Update, Pull, Floats, Floats, tuple[Floats, ...], int, Floats, float, float], bool]
+
+
 def move(
-    update: Update, gradient: Floats, slots: tuple[Floats, ...], step: int, theta: Floats, low: float, high: float
-) -> None:
-    """Add a step to θ, kept from ``low`` to ``high``; ``theta`` and ``slots`` are overwritten."""
-    theta += update.rule(gradient, slots, slice(None), update.factors(step))
+    update: Update,
+    pull: Pull,
+    gradient: Floats,
+    values: Floats,
+    slots: tuple[Floats, ...],
+    step: int,
+    theta: Floats,
+    low: float,
+    high: float,
+) -> bool:
+    """Add a step to θ, kept from ``low`` to ``high``, for the gradient that ``pull`` makes of one at ``values``;
+    whether that is finite. ``theta`` and ``slots`` are overwritten."""
+    pulled = np.asarray(pull(gradient, values), np.float64)
+    theta += update.rule(pulled, slots, slice(None), update.factors(step))
     np.clip(theta, low, high, out=theta)
+    return bool(np.isfinite(pulled).all())
 
 
 @cache
-def fastest_move() -> Callable[[Update, Floats, tuple[Floats, ...], int, Floats, float, float], None]:
+def fastest_move() -> Move:
     """``move`` in one pass over the parameters where numba can be imported: the same bits."""
     try:
         import numba
@@ -129,19 +147,33 @@ def fastest_move() -> Callable[[Update, Floats, tuple[Floats, ...], int, Floats,
         return move
 
     @cache
-    def compiled(rule: Callable[..., Any]) -> Any:
-        inlined = numba.njit(inline="always", error_model="numpy")(rule)
+    def compiled(rule: Callable[..., Any], pull: Pull) -> Any:
+        inline: Any = numba.njit(inline="always", error_model="numpy")
+        stepped, pulled = inline(rule), inline(pull)
 
         @numba.njit(nogil=True, error_model="numpy")
-        def sweep(gradient: Any, slots: Any, factors: Any, theta: Any, low: Any, high: Any) -> None:
+        def sweep(gradient: Any, values: Any, slots: Any, factors: Any, theta: Any, low: Any, high: Any) -> Any:
+            infinite = 0
             for k in range(len(theta)):
-                theta[k] = min(max(theta[k] + inlined(gradient[k], slots, k, factors), low), high)
+                each = np.float64(pulled(gradient[k], values[k]))
+                theta[k] = min(max(theta[k] + stepped(each, slots, k, factors), low), high)
+                infinite += not abs(each) < np.inf
+            return infinite
 
         return sweep
 
     def moved(
-        update: Update, gradient: Floats, slots: tuple[Floats, ...], step: int, theta: Floats, low: float, high: float
-    ) -> None:
-        compiled(update.rule)(gradient, slots, update.factors(step), theta, low, high)
+        update: Update,
+        pull: Pull,
+        gradient: Floats,
+        values: Floats,
+        slots: tuple[Floats, ...],
+        step: int,
+        theta: Floats,
+        low: float,
+        high: float,
+    ) -> bool:
+        sweep = compiled(update.rule, pull)
+        return not sweep(gradient, values, slots, update.factors(step), theta, low, high)
 
     return moved

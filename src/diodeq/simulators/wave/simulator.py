@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from diodeq.arrays import real
 from diodeq.circuit import Circuit, check
 from diodeq.circuit.check import check_values
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, Equations, EquationsPlan
@@ -144,35 +143,38 @@ class WaveSimulator:
 
     def operate(self, circuit: Circuit, drives: Floats) -> WavePoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
-        exact = circuit.source_values(drives)
-        with np.errstate(over="ignore"):  # what single precision cannot hold is infinite there
+        drives = circuit.input_volts(drives)
+        at, empty = self._prepare(circuit), self._arrays.empty
+        volts = np.zeros((len(drives), len(circuit.nodes)), self._arrays.number)
+        unknowns, conductances = (empty((len(drives), each)) for each in (at.equations.size, len(at.judge.laws)))
+        error = np.empty(len(drives))
+
+        @quiet
+        def settle(part: slice) -> None:
+            exact = circuit.values_at(drives[part])
             sources = self._arrays.narrow(exact)
+            known = at.folded.known_voltages(self._demand_finite(sources, part.start), volts[part])
+            into = at.folded.injections(sources, known, self._arrays.multiply)
+            right = at.equations.right_side(into, at.folded.source_voltages(sources, known))
+            unknowns[part], conductances[part], error[part] = self._settled(at, right, exact)
+            known[:, at.folded.plan.free] = unknowns[part, : at.equations.nodes]
+
+        self._share(settle, unknowns)
+        point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
+        if not ((error <= PROMISED).all() and np.isfinite(volts).all()):
+            demand_answers(point, point, error, attainable(volts) + self._rounding(largest(volts)))
+        return point
+
+    def _demand_finite(self, sources: Floats, first: int) -> Floats:
+        """The values [B, n_sources] of the samples from the ``first`` on, where the backend's numbers hold them all."""
         if not np.isfinite(sources).all():
-            sample = int(np.flatnonzero(~np.isfinite(sources).all(axis=1))[0])
+            sample = first + int(np.flatnonzero(~np.isfinite(sources).all(axis=1))[0])
             raise InputError(
                 f"input volts of sample {sample} are too large for {self._arrays.number}",
                 "give smaller ones",
                 sample=sample,
             )
-        at, empty = self._prepare(circuit), self._arrays.empty
-        volts = np.zeros((len(sources), len(circuit.nodes)), sources.dtype)
-        unknowns, conductances = (empty((len(sources), each)) for each in (at.equations.size, len(at.judge.laws)))
-        error = np.empty(len(sources))
-
-        @quiet
-        def settle(part: slice) -> None:
-            known = at.folded.known_voltages(sources[part], volts[part])
-            into = at.folded.injections(sources[part], known, self._arrays.multiply)
-            right = at.equations.right_side(into, at.folded.source_voltages(sources[part], known))
-            unknowns[part], conductances[part], error[part] = self._settled(at, right, exact[part])
-            known[:, at.folded.plan.free] = unknowns[part, : at.equations.nodes]
-
-        self._share(settle, unknowns)
-        drives = np.atleast_2d(real("the input volts", drives))
-        point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
-        if not ((error <= PROMISED).all() and np.isfinite(volts).all()):
-            demand_answers(point, point, error, attainable(volts) + self._rounding(largest(volts)))
-        return point
+        return sources
 
     def _settled(self, at: Prepared, right: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
         """Unknowns and conductances of a part of a batch, and the volts by which they may be off, [B]."""
