@@ -392,6 +392,41 @@ def test_diodes_follow_their_law(name, temperature, backend):
     assert np.abs((g - expected[2]) / (expected[2] + 1 / resistances)).max() < 1e-9
 
 
+@pytest.mark.parametrize("number", [np.float32, np.float64])
+@pytest.mark.parametrize("temperature", [-20.0, 85.0])
+@pytest.mark.parametrize("name", [*catalogue.names("diode"), "all that are plain"])
+def test_what_currents_miss_is_what_the_law_says(name, temperature, number, monkeypatch):
+    """Compiled as in numpy, around the corner at -3 nVt and at 0 V as elsewhere; what is unusual is the law's own."""
+    pytest.importorskip("numba")
+    known = [catalogue.get(each) for each in catalogue.names("diode")]
+    models = [each for each in known if law(each).plain.all()] if name.startswith("all") else [catalogue.get(name)]
+    assert len(models) == 1 or len(models) > 5
+    which = np.arange(4 * len(models)) % len(models)
+    circuit = SimpleNamespace(models=tuple(models), diodes=SimpleNamespace(values=which), temperature=temperature)
+    found = Diodes.of(circuit, Arrays.of(["numba"]))
+    device, rng = found.ports, np.random.default_rng(0)
+    n_vt = np.broadcast_to(device.n_vt, len(which))
+    volts = np.concatenate(
+        [rng.uniform(-1, 1, (99, len(which))), [0 * n_vt, -3 * n_vt], rng.normal(0, 1e-3, (9, 1)) - 3 * n_vt]
+    )
+    volts = np.clip(volts, -0.9 * np.broadcast_to(device.breakdown, len(which)), 40.0 * n_vt).astype(number)
+    currents = (device.current(volts) * rng.uniform(0.99, 1.01, volts.shape)).astype(number)
+    expected = device.missed(volts, currents)
+    saturation = np.broadcast_to(device.saturation, len(which))
+    assert (np.abs(found.missed(volts, currents) - expected) <= 1e-13 * (np.abs(currents) + saturation)).all()
+    if not device.plain.all():
+        return
+    with monkeypatch.context() as without:
+        without.setattr(type(device), "missed", None)
+        assert found.missed(volts, currents).shape == volts.shape
+    edge = np.broadcast_to(device.breakdown, len(which))
+    least = int(np.argmin(edge))
+    broken = [-2.0 * edge[least]] if device.breaks else []
+    for unusual in (*broken, 700.0 * n_vt[least], np.nan):
+        volts[7, least] = unusual
+        assert np.array_equal(found.missed(volts, currents), device.missed(volts, currents), equal_nan=True)
+
+
 @pytest.mark.parametrize("name", ["ideal", "1N4148"])
 def test_conductances_are_those_at_the_voltages_found(wave, name):
     """Blocking diodes' too, which are no more than gmin, whatever the last step moves them by."""

@@ -11,7 +11,7 @@ from diodeq.circuit.bank import Bools, Floats, Ints
 from diodeq.circuit.blocks import Block, Index, Wiring, run
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import driven_nodes
-from diodeq.circuit.rails import MirroredNodes, dual_rails, stand_ins
+from diodeq.circuit.rails import Indices, MirroredNodes, dual_rails, stand_ins
 from diodeq.processors import bands, product, share, slices
 
 # Matrix products beat gathering branch voltages even when they compute this many entries for one that is needed.
@@ -73,21 +73,43 @@ def _of_block(
 
 
 @dataclass(frozen=True, eq=False)
-class _Rails:
-    """The rows of a block on driven ``nodes``: which ``halves`` mirror each other."""
+class _Rows:
+    """Rows ``at`` of a block, on driven ``nodes``."""
 
-    nodes: Index
-    halves: MirroredNodes
+    at: Indices
+    nodes: Indices
+    count: int
+
+    @staticmethod
+    def of(nodes: Index, at: Indices) -> _Rows:
+        """Those of a block's ``nodes`` that are ``at`` some places."""
+        return _Rows(at, run(nodes[at]), len(nodes[at]))
+
+    def part(self, band: slice) -> _Rows:
+        """A band of them."""
+        return _Rows(_part(self.at, band), _part(self.nodes, band), band.stop - band.start)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rails:
+    """The rows of a block on driven nodes: all, and those that mirror each other (``plus``, ``minus``) or none."""
+
+    all: _Rows
+    plus: _Rows
+    minus: _Rows
+    alone: _Rows
 
     @staticmethod
     def of(nodes: Index, rails: Index) -> _Rails:
         """Of pairs of nodes that are dual ``rails``."""
-        return _Rails(nodes, MirroredNodes.of(nodes, rails))
+        halves = MirroredNodes.of(nodes, rails)
+        places = (slice(0, len(nodes), 1), halves.plus, halves.minus, halves.alone)
+        return _Rails(*(_Rows.of(nodes, each) for each in places))
 
     def mirrored(self, voltages: Floats) -> bool:
         """Whether there are halves, and node voltages [B, N] are opposite there."""
-        one, other = (voltages[:, run(self.nodes[each])] for each in (self.halves.plus, self.halves.minus))
-        return self.halves.pairs > 0 and bool(_opposite(one, other).all())
+        one, other = voltages[:, self.plus.nodes], voltages[:, self.minus.nodes]
+        return self.plus.count > 0 and bool(_opposite(one, other).all())
 
 
 def _of_rails(at: _Rails, voltages: Floats, adjoint: Floats, own: Floats, found: Floats) -> None:
@@ -96,23 +118,29 @@ def _of_rails(at: _Rails, voltages: Floats, adjoint: Floats, own: Floats, found:
     right, twice = np.vstack([adjoint, -own]), -2.0 * own
     ahead = found.flags.c_contiguous  # products may be put into rows as they come
 
-    def multiply(rows: Index, mirrors: Index | None = None) -> None:
-        left = np.ones((len(right), len(rows)), voltages.dtype)
-        left[:-1] = voltages[:, run(at.nodes[rows])]
-        places = run(rows)
-        if ahead and isinstance(places, slice):
-            whole = np.matmul(left.T, right, out=found[places])
+    def multiply(rows: _Rows, mirrors: _Rows | None = None) -> None:
+        left = np.ones((len(right), rows.count), voltages.dtype)
+        left[:-1] = voltages[:, rows.nodes]
+        if ahead and isinstance(rows.at, slice):
+            whole = np.matmul(left.T, right, out=found[rows.at])
         else:
-            whole = found[rows] = left.T @ right
+            whole = found[rows.at] = left.T @ right
         if mirrors is not None:
-            found[run(mirrors)] = twice - whole
+            found[mirrors.at] = twice - whole
 
-    halves, all_ = at.halves, np.arange(len(found))
-    left = all_
+    rest, pairs = at.all, at.plus.count
     if at.mirrored(voltages):
-        plus, minus, left = (all_[each] for each in (halves.plus, halves.minus, halves.alone))
-        share(lambda band: multiply(plus[band], minus[band]), bands(len(plus), *right.shape))
-    share(lambda band: multiply(left[band]), bands(len(left), *right.shape))
+        rest = at.alone
+        share(lambda band: multiply(at.plus.part(band), at.minus.part(band)), bands(pairs, *right.shape))
+    share(lambda band: multiply(rest.part(band)), bands(rest.count, *right.shape))
+
+
+def _part(places: Indices, band: slice) -> Indices:
+    """A band of places, as a slice where they are one."""
+    if not isinstance(places, slice):
+        return places[band]
+    some = range(places.start, places.stop, places.step)[band]
+    return slice(some.start, some.stop, some.step)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from diodeq.devices.diode.law import Law
 from diodeq.devices.one_ports import Joined, OnePorts, one_ports
 from diodeq.simulators.wave.arrays import Array, Arrays, array_namespace
 from diodeq.simulators.wave.plain import CUBE, NOTHING, REVERSE, Plain
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,23 @@ class Diodes:
         laws = ports.take(plain) if plain.any() else None
         constants = Plain.of(laws, arrays) if isinstance(laws, Law) else None
         return Diodes(len(ports), ports, constants, arrays.index(np.flatnonzero(plain)), np.flatnonzero(~plain), arrays)
+
+    def missed(self, voltage: Floats, current: Floats) -> Floats:
+        """``ports.missed`` for [B, n_diodes], compiled where the diodes are plain junctions and ``fused``."""
+        if self.arrays.fused and isinstance(self.ports, Law) and not len(self.slow) and self.count:
+            from diodeq.simulators.wave import fused
+
+            found = fused.missed(self._columns, self.ports.gmin, voltage, current)
+            if found is not None:
+                return found
+        return self.ports.missed(voltage, current)
+
+    @cached_property
+    def _columns(self) -> Floats:
+        from diodeq.simulators.wave import fused
+
+        assert isinstance(self.ports, Law)
+        return fused.law_columns(self.ports)
 
     def load_line(self, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
         """Terminal voltages, currents and terminal conductances [B, n_diodes].

@@ -20,6 +20,8 @@ from llvmlite import ir
 from numba.extending import intrinsic
 
 from diodeq.compiled import kernel
+from diodeq.devices.diode.junction import EXPONENT_LIMIT
+from diodeq.devices.diode.law import Floats, Law
 from diodeq.simulators.wave.arrays import Array
 from diodeq.simulators.wave.plain import CUBE, NOTHING, REVERSE, Plain
 
@@ -75,6 +77,31 @@ def load_line(columns: Any, gmin: Any, sources: Array) -> tuple[Array, Array, Ar
     broken = np.empty(len(sources), bool)
     _kernel(np.finfo(real).bits)(np.require(sources, real, ("C", "W")), columns, gmin, v, i, g, broken)
     return v, i, g, broken
+
+
+def law_columns(law: Law) -> Floats:
+    """What ``missed`` asks of a law whose junctions are plain, float64[5, n]."""
+    columns = np.empty((5, len(law)))
+    for row, values in zip(columns, (law.n_vt, law.saturation, law.resistance, law.breakdown, 0.0), strict=True):
+        row[:] = values
+    columns[4] = 1.0 / columns[0]
+    return columns
+
+
+def missed(columns: Floats, gmin: float, voltage: Array, current: Array) -> Floats | None:
+    """``Law.missed`` [B, n] of plain laws with ``law_columns`` them; None where one breaks down, or conducts more than
+    exponentials say."""
+    real = voltage.dtype.char
+    short, unusual = np.empty(voltage.shape), np.empty(len(voltage), bool)
+    given = (np.require(each, voltage.dtype, ("C", "W")) for each in (voltage, current))
+    _kernel_of_missed({"d": "f8", "f": "f4"}[real])(*given, columns, gmin, short, unusual)
+    return None if unusual.any() else short
+
+
+@cache
+def _kernel_of_missed(real: str) -> Any:
+    arguments = f"{real}[:,::1], {real}[:,::1], f8[:,::1], f8, f8[:,::1], b1[::1]"
+    return kernel(_missed, arguments, fastmath={"contract"})
 
 
 @cache
@@ -156,7 +183,7 @@ rounding = _constant(lambda form: 4.0 * 2.0**-form.bits)
 
 @NUMBER
 def exp(x: Any) -> Any:
-    """Of what is at most 0, without a branch."""
+    """Of what is no more than `EXPONENT_LIMIT` (88 in single precision), without a branch."""
     x = max(x, lowest(x))
     shifted = x * type(x)(1.0 / math.log(2.0)) + magic(x)
     times = shifted - magic(x)
@@ -255,3 +282,28 @@ def load_lines(source: Any, columns: Any, gmin: Any, v: Any, i: Any, g: Any) -> 
 def _load_lines(sources: Any, columns: Any, gmin: Any, v: Any, i: Any, g: Any, broken: Any) -> None:
     for b in range(len(sources)):
         broken[b] = load_lines(sources[b], columns, gmin, v[b], i[b], g[b])
+
+
+@ROW
+def short(voltage: Any, current: Any, columns: Any, gmin: Any, out: Any) -> Any:
+    """Amperes by which the currents of a row fall short of the laws'; whether one of its junctions is unusual."""
+    unusual = False
+    n_vt, saturation, series, breakdown, slope = columns[0], columns[1], columns[2], columns[3], columns[4]
+    for k in range(len(out)):
+        i = np.float64(current[k])
+        v = np.float64(voltage[k]) - series[k] * i
+        power_ = exp(v * slope[k])
+        blocked = min(v, REVERSE * n_vt[k])
+        x = n_vt[k] / blocked
+        cube = CUBE * x * x * x
+        below = v < REVERSE * n_vt[k]
+        through = -saturation[k] * (1.0 + cube) if below else saturation[k] * power_ - saturation[k]
+        conductance = saturation[k] * slope[k] * (3.0 * cube * x if below else power_) + gmin
+        out[k] = (through + gmin * v - i) / (1.0 + series[k] * conductance)
+        unusual |= not ((v >= -breakdown[k]) & (v * slope[k] <= EXPONENT_LIMIT))
+    return unusual
+
+
+def _missed(voltage: Any, current: Any, columns: Any, gmin: Any, out: Any, unusual: Any) -> None:
+    for b in range(len(out)):
+        unusual[b] = short(voltage[b], current[b], columns, gmin, out[b])

@@ -184,7 +184,7 @@ class WaveSimulator:
         missed = at.method.leaving(unknowns, settled.currents) - right
         across = at.equations.across(unknowns)
         lost = np.asarray(~np.isfinite(across).all(axis=1))
-        short = judge.laws.missed(np.where(lost[:, None], 0.0, across) if lost.any() else across, settled.currents)
+        short = at.diodes.missed(np.where(lost[:, None], 0.0, across) if lost.any() else across, settled.currents)
         at.equations.collect(missed, short)
         missed[lost] = np.nan
         crowded = at.folded.plan.crowded and not wide  # the right side has lost what only the judge's has
