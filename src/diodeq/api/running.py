@@ -11,6 +11,7 @@ from diodeq.api.things import demand_circuit, demand_network
 from diodeq.api.units import labels_in, volts_of
 from diodeq.arrays import real
 from diodeq.circuit import Circuit
+from diodeq.errors import InputError
 from diodeq.learning.losses import Loss, cross_entropy, usual
 from diodeq.learning.rules import gradient_of, named
 from diodeq.learning.rules.base import Gradient, Rule
@@ -74,7 +75,7 @@ def gradient(
         True
     """
     demand_circuit(circuit)
-    loss = targets if callable(targets) else _usual(circuit, targets)
+    loss = _asked(targets) if callable(targets) else _usual(circuit, targets)
     drives = volts_of(circuit, inputs, units)
     with create(simulator) as engine:
         return gradient_of(named(rule), engine, circuit, drives, loss)
@@ -118,6 +119,24 @@ def verify(
         wanted = wanted.astype(np.float64) * circuit.scaling.output_scale
     with computing(simulator, workers, time_limit) as engine, NgspiceReference(workers, time_limit) as reference:
         return comparison.verify(engine, reference, circuit, network, rows, wanted, tolerance)
+
+
+def _asked(loss: Loss) -> Loss:
+    """A function of the caller's, which answers a loss and its gradient or is refused."""
+
+    def asked(outputs: Floats) -> tuple[float, Floats]:
+        found = loss(outputs)
+        try:
+            value, gradient = found
+            return float(value), gradient
+        except (TypeError, ValueError):
+            parts = [type(each).__name__ for each in (found if isinstance(found, tuple) else [found])]
+            raise InputError(
+                f"the loss function returns {', '.join(parts) or 'nothing'} instead of the loss and its gradient",
+                "return a number and an array [B, n_out]",
+            ) from None
+
+    return asked
 
 
 def _usual(circuit: Circuit, targets: ArrayLike) -> Loss:
