@@ -277,7 +277,7 @@ def test_a_circuit_is_no_weights_and_weights_are_no_circuit(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("returned", [3, None, (1.0,), (None, None), (np.ones(2), np.ones((2, 3))), ("x", 1.0)])
 def test_a_loss_function_that_returns_something_else_is_told_what_to_return(returned):
-    with pytest.raises(InputError, match="the loss function returns .* instead of .*; return a number and an array"):
+    with pytest.raises(InputError, match=r"the loss function returns .* instead of .*; return a number and an array"):
         diodeq.gradient(diodeq.layered((4, 6, 3)), np.zeros((2, 4)), lambda outputs: returned)
 
 
