@@ -423,6 +423,23 @@ def test_turns_gyration_and_gains_are_knobs_too(space):
             assert moved.bank(kind).values == pytest.approx(values * np.exp(1e-3))
 
 
+@pytest.mark.parametrize("space", updates.SPACES)
+def test_every_kind_follows_its_own_gradient(space):
+    circuit, rule = everything(), updates.sgd(1e-3)
+    knobs = Parametrization(space, Technology(), tuple(OTHERS))
+    theta = knobs.read(circuit)
+    others = {kind: np.arange(1.0, 1 + len(circuit.bank(kind))) for kind in OTHERS.values()}
+    found = Gradient(np.zeros(len(circuit.resistors)), 0.0, np.zeros((1, 1)), others)
+    moved, _ = knobs.step(circuit, found, rule, theta, rule.start(theta))
+    for kind, gradient in others.items():
+        values = circuit.bank(kind).values
+        expected = values - 1e-3 * gradient if space == "conductance" else values * np.exp(-1e-3 * gradient * values)
+        assert moved.bank(kind).values == pytest.approx(expected, rel=1e-12)
+    others["gyrators"][0] = np.nan
+    with pytest.raises(SimulationError, match="gradient is not a number"):
+        knobs.step(circuit, found, rule, theta, rule.start(theta))
+
+
 def test_training_by_finite_differences_takes_the_same_way():
     recipe = replace(TINY, epochs=1, hidden=(2,), batch_size=20, update="sgd")
     by_hardware = run(recipe, samples=40)[0][-1]

@@ -38,7 +38,7 @@ def test_a_fork_has_threads_of_its_own():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
 
 
-@pytest.mark.parametrize("shape", [(0, 3, 2), (3, 0, 2), (1, 1, 1), (700, 300, 90), (1000, 40, 1)])
+@pytest.mark.parametrize("shape", [(0, 3, 2), (3, 0, 2), (1, 1, 1), (700, 300, 90), (1000, 40, 1), (33, 70, 601)])
 def test_products_are_those_of_numpy(shape):
     rows, inner, columns = shape
     random = np.random.default_rng(0)
@@ -49,6 +49,22 @@ def test_products_are_those_of_numpy(shape):
     product(left, right, out=wide[:, :-1])
     np.testing.assert_array_equal(wide[:, :-1], product(left, right))
     assert np.isnan(wide[:, -1]).all()
+    for workers in (1, 3):
+        np.testing.assert_array_equal(product(left, right, workers=workers), product(left, right))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_threads_take_over_how_numpy_handles_errors(workers):
+    large = np.full((4, 600), 1e200)
+
+    def overflows(piece):
+        large[:, piece] *= large[:, piece]
+
+    with np.errstate(over="ignore"):
+        share(overflows, slices(600, 200), workers)
+    large[:] = 1e200
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        share(overflows, slices(600, 200), workers)
 
 
 def test_single_threaded_lasts_as_long_as_it_is_asked_for():

@@ -37,6 +37,7 @@ from diodeq.simulators.wave.diodes import Diodes, wright_omega
 from diodeq.simulators.wave.following import Following
 from diodeq.simulators.wave.general import General
 from diodeq.simulators.wave.layers import Layers, Sweeps
+from diodeq.simulators.wave.prepared import Prepared
 from diodeq.simulators.wave.splitting import settle
 from diodeq.simulators.wave.two_sets import two_sets
 from diodeq.synthesis import compile_network
@@ -182,7 +183,7 @@ def test_a_deep_lateral_circuit_agrees_with_the_oracle(wave):
 def test_both_ways_of_solving_agree(wave, monkeypatch):
     circuit = layered((5, 30, 4), catalogue.get("1N4148"), 4.0, seed=2)
     drives = np.random.default_rng(2).normal(size=(40, 5)) * 4
-    monkeypatch.setattr("diodeq.simulators.wave.simulator.Leaves.of", lambda *_: None)
+    monkeypatch.setattr("diodeq.simulators.wave.prepared.Leaves.of", lambda *_: None)
     with WaveSimulator("numba" if "numba" in wave.version else "numpy") as general:
         agree(circuit, drives, wave, general, volts=2e-11, share=1e-9)
 
@@ -817,3 +818,31 @@ def test_the_number_of_workers_changes_no_bit(backend):
     for volts, adjoint in answers[1:]:
         assert np.array_equal(volts, answers[0][0])
         assert np.array_equal(adjoint, answers[0][1])
+
+
+@pytest.mark.parametrize("number", ["float64", "float32"])
+@pytest.mark.parametrize("backend", installed("numpy", "numba", "torch"))
+def test_products_for_a_whole_batch_are_those_of_its_parts(backend, number, monkeypatch):
+    """As wide a layer as is worth it, for as many samples as make several parts."""
+    circuit = layered((5, 300, 3), catalogue.get("1N4148"), 5.0, seed=1)
+    drives = np.random.default_rng(0).normal(size=(700, 5))
+    with create(f"wave:{backend}:{number}") as engine:
+        point = engine.operate(circuit, drives)
+        assert engine._prepared.wide
+        monkeypatch.setattr(Prepared, "wide", False)
+        parts = engine.operate(circuit, drives)
+    rounding = 1e-5 if number == "float32" else 1e-12
+    assert np.abs(point.node_voltages - parts.node_voltages).max() < rounding
+
+
+@pytest.mark.parametrize("backend", installed("numpy", "numba"))
+def test_volts_too_large_for_single_precision_are_told_by_their_sample(backend):
+    circuit = layered((5, 300, 3), catalogue.get("1N4148"), 5.0, seed=1)
+    drives = np.ones((700, 5))
+    drives[650, 2] = 1e39
+    with (
+        create(f"wave:{backend}:float32") as engine,
+        pytest.raises(InputError, match="sample 650 are too large") as told,
+    ):
+        engine.operate(circuit, drives)
+    assert told.value.sample == 650

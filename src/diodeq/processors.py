@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,8 @@ Floats = NDArray[np.float64]
 # Multiplications that are worth a thread (less than 1 ms), and rows that are worth preparing the other matrix for.
 BAND = 1 << 23
 NARROWEST = 200
+# Columns of a matrix in a band, where it has more of them than the other has rows.
+WIDE = 256
 # Packages that bring a library of linear algebra, or of threads, of their own.
 BRINGING = ("scipy.linalg", "scipy.special", "sklearn.utils", "torch")
 
@@ -44,11 +47,12 @@ def bands(rows: int, inner: int, columns: int) -> list[slice]:
 
 
 def share(work: Callable[[slice], None], pieces: Sequence[slice], workers: int | None = None) -> None:
-    """Do the work on all pieces, in ``workers`` threads (a processor each); the first piece's failure is raised."""
+    """Do the work on all pieces, in ``workers`` threads (a processor each) in the caller's context, such as numpy's
+    handling of errors; the first piece's failure is raised."""
     with single_threaded():
         threads = _threads(os.getpid(), workers) if (workers := workers or count()) > 1 else None
         if threads is not None and len(pieces) > 1:
-            begun = [threads.submit(work, piece) for piece in pieces]
+            begun = [threads.submit(copy_context().run, work, piece) for piece in pieces]
             wait(begun)
             failed = [each.exception() for each in begun]
         else:
@@ -67,14 +71,20 @@ def _failure(work: Callable[[slice], None], piece: slice) -> Exception | None:
     return None
 
 
-def product(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
-    """``left @ right``, its rows shared by threads."""
+def product(left: Floats, right: Floats, out: Floats | None = None, workers: int | None = None) -> Floats:
+    """``left @ right``, shared by threads: its rows, or its columns where these are more. A library copies the matrix
+    of which it has but a part as often as there are parts of the other."""
     found = np.empty((len(left), right.shape[1]), np.result_type(left, right)) if out is None else out
+    wide = right.shape[1] > max(WIDE, len(left))
 
     def multiply(band: slice) -> None:
-        np.matmul(left[band], right, out=found[band])
+        if wide:
+            np.matmul(left, right[:, band], out=found[:, band])
+        else:
+            np.matmul(left[band], right, out=found[band])
 
-    share(multiply, bands(len(left), *right.shape))
+    pieces = slices(right.shape[1], WIDE) if wide else bands(len(left), *right.shape)
+    share(multiply, pieces, workers)
     return found
 
 

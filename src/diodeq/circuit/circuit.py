@@ -143,7 +143,7 @@ class Circuit:
         demand(self.outputs.size == 0 or (self.outputs.min() >= 0 and self.outputs.max() < count), "outputs are off")
         demand(len(self.output_names) == len(self.outputs), "one name an output")
         demand(self.mask.shape == self.resistors.values.shape, "trainable needs one flag a resistor")
-        driven, sources = self.inputs, sum(len(self.bank(kind)) for kind in source_kinds())
+        driven, sources = self.inputs, self.sources
         demand(len(driven.source) == len(driven.column) == len(driven.gain), "inputs need equal lengths")
         demand(np.all((driven.source >= 0) & (driven.source < sources)), "inputs drive a source that does not exist")
         demand(np.all((driven.column >= 0) & (driven.column < len(driven))), "inputs name a column that does not exist")
@@ -218,6 +218,11 @@ class Circuit:
         """Whether ``other`` has this circuit's nodes, terminals and ports; at once where it shares them."""
         pairs = zip(self._wired(), other._wired(), strict=True)
         return self.nodes == other.nodes and all(a is b or np.array_equal(a, b) for a, b in pairs)
+
+    @property
+    def sources(self) -> int:
+        """How many independent sources there are."""
+        return sum(len(self.bank(kind)) for kind in source_kinds())
 
     def same_one_ports(self, other: Circuit) -> bool:
         """Whether ``other``'s nonlinear one-ports follow the same laws as this circuit's."""

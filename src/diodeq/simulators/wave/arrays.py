@@ -157,10 +157,6 @@ class Arrays:
             found[:, at : at + 16] = matrix[at : at + 16].T
         return found
 
-    def multiply(self, left: NDArray[np.float64], right: Array) -> NDArray[np.float64]:
-        """The product of an array in numpy and one of the backend's, in numpy."""
-        return self.take(self.put(left) @ right)
-
 
 def _one(options: Sequence[str], names: Sequence[str]) -> str:
     given = [name for name in names if name in options]

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
-from diodeq.circuit import Circuit, check
-from diodeq.circuit.check import check_values
-from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, Equations, EquationsPlan
-from diodeq.circuit.fold import Folded, FoldPlan
-from diodeq.circuit.proof import HIGHEST, PROMISED, Judge, attainable, largest, promised_adjoint_at, promised_at
-from diodeq.errors import InputError, SimulationError
-from diodeq.processors import share, slices
+from diodeq.circuit import Circuit
+from diodeq.circuit.proof import HIGHEST, PROMISED, attainable, largest, promised_adjoint_at, promised_at
+from diodeq.errors import InputError
+from diodeq.processors import product, share, slices
 from diodeq.simulators.base import (
     RANGE,
     AdjointSolution,
@@ -29,14 +24,8 @@ from diodeq.simulators.base import (
     quiet,
 )
 from diodeq.simulators.demands import demand_answers, demand_leveled
-from diodeq.simulators.wave.arrays import Arrays
-from diodeq.simulators.wave.diodes import Diodes
-from diodeq.simulators.wave.general import General
-from diodeq.simulators.wave.layers import Layers
-from diodeq.simulators.wave.leaves import Leaves, LeavesPlan
-from diodeq.simulators.wave.method import Method, Unaided
-from diodeq.simulators.wave.stored import EMPTIER, Stored
-from diodeq.simulators.wave.two_sets import LayersPlan
+from diodeq.simulators.wave.arrays import Array, Arrays
+from diodeq.simulators.wave.prepared import Prepared
 
 Floats = NDArray[np.float64]
 
@@ -57,53 +46,6 @@ class WavePoint(OperatingPoint):
     """An operating point that carries ``error`` float64[B]: the volts by which the judge says each row may be off."""
 
     error: Floats = field(default_factory=lambda: np.zeros(0))
-
-
-@dataclass(frozen=True, eq=False)
-class Plans:
-    """What a circuit's topology decides."""
-
-    fold: FoldPlan
-    equations: EquationsPlan
-    leaves: LeavesPlan | None
-    layers: LayersPlan | None
-
-    @staticmethod
-    def of(circuit: Circuit) -> Plans:
-        """Of a sound circuit."""
-        fold = FoldPlan.of(circuit)
-        equations = EquationsPlan.of(fold.folded)
-        leaves = LeavesPlan.of(equations, fold.folded)
-        layers = None if leaves else LayersPlan.of(equations)
-        if layers is not None and not LayersPlan.suits(equations.fill(fold.fold(circuit).circuit)):
-            layers = None
-        return Plans(fold, equations, leaves, layers)
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A circuit with its values, folded in the backend's numbers and factored."""
-
-    circuit: Circuit
-    folded: Folded
-    judge: Judge
-    diodes: Diodes
-    method: Method
-
-    @property
-    def equations(self) -> Equations:
-        return self.judge.equations
-
-    def right_side(self, sources: Floats) -> Floats:
-        """The right side of the folded equations for source values, in two parts where float64 is not enough."""
-        known = self._exact.known_voltages(sources)
-        into = self._exact.injections(sources, known, exact=True)
-        return self.equations.right_side(into, self._exact.source_voltages(sources, known))
-
-    @cached_property
-    def _exact(self) -> Folded:
-        """The circuit folded in float64, for the few samples that need it."""
-        return self.folded.plan.fold(self.circuit)
 
 
 class WaveSimulator:
@@ -127,7 +69,6 @@ class WaveSimulator:
         self._arrays = Arrays.of(options)
         np.empty(KEPT)
         self._workers = workers
-        self._plans: Plans | None = None
         self._prepared: Prepared | None = None
 
     @property
@@ -139,7 +80,7 @@ class WaveSimulator:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._plans = self._prepared = None
+        self._prepared = None
 
     def operate(self, circuit: Circuit, drives: Floats) -> WavePoint:
         """The operating point for input volts ``drives`` float64[B, n_in]."""
@@ -147,18 +88,25 @@ class WaveSimulator:
         at, empty = self._prepare(circuit), self._arrays.empty
         volts = np.zeros((len(drives), len(circuit.nodes)), self._arrays.number)
         unknowns, conductances = (empty((len(drives), each)) for each in (at.equations.size, len(at.judge.laws)))
+        sources, into = (empty((len(drives), each)) for each in (circuit.sources, len(at.folded.plan.kept)))
         error = np.empty(len(drives))
 
         @quiet
-        def settle(part: slice) -> None:
-            exact = circuit.values_at(drives[part])
-            sources = self._arrays.narrow(exact)
-            known = at.folded.known_voltages(self._demand_finite(sources, part.start), volts[part])
-            into = at.folded.injections(sources, known, self._arrays.multiply)
-            right = at.equations.right_side(into, at.folded.source_voltages(sources, known))
-            unknowns[part], conductances[part], error[part] = self._settled(at, right, exact)
-            known[:, at.folded.plan.free] = unknowns[part, : at.equations.nodes]
+        def drive(part: slice) -> None:
+            sources[part] = circuit.values_at(drives[part])
+            at.folded.known_voltages(self._demand_finite(sources[part], part.start), volts[part])
+            if not at.wide:
+                into[part] = at.folded.injections(sources[part], volts[part], self._multiply)
 
+        @quiet
+        def settle(part: slice) -> None:
+            right = at.equations.right_side(into[part], at.folded.source_voltages(sources[part], volts[part]))
+            unknowns[part], conductances[part], error[part] = self._settled(at, right, drives[part])
+            volts[part, at.folded.plan.free] = unknowns[part, : at.equations.nodes]
+
+        self._share(drive, unknowns)
+        if at.wide:
+            into[:] = quiet(at.folded.injections)(sources, volts, self._multiply_widely)
         self._share(settle, unknowns)
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
         if not ((error <= PROMISED).all() and np.isfinite(volts).all()):
@@ -176,7 +124,15 @@ class WaveSimulator:
             )
         return sources
 
-    def _settled(self, at: Prepared, right: Floats, sources: Floats) -> tuple[Floats, Floats, Floats]:
+    def _multiply(self, left: Floats, right: Array) -> Floats:
+        """The product of an array in numpy and one of the backend's, in numpy."""
+        return self._arrays.take(self._arrays.put(left) @ right)
+
+    def _multiply_widely(self, left: Floats, right: Array) -> Floats:
+        """The same shared by threads."""
+        return product(left, right, workers=self._workers) if self._arrays.in_numpy else self._multiply(left, right)
+
+    def _settled(self, at: Prepared, right: Floats, drives: Floats) -> tuple[Floats, Floats, Floats]:
         """Unknowns and conductances of a part of a batch, and the volts by which they may be off, [B]."""
         judge, wide = at.judge, self._arrays.precision.promised
         settled = at.method.settle(right)
@@ -200,7 +156,7 @@ class WaveSimulator:
         if len(left):
             if not at.equations.plan.apart.all():
                 unknowns[left, at.equations.nodes :] = 0.0
-            found = judge.settle(unknowns[left], at.right_side(sources[left]), anew=True)
+            found = judge.settle(unknowns[left], at.right_side(drives[left]), anew=True)
             unknowns[left], conductances[left], error[left] = found
             if wide:  # a correction that ends at more says little of what is left: no share of the volts excuses that
                 error[left[~(found[2] <= attainable(found[0][:, : at.equations.nodes]))]] = np.inf
@@ -295,52 +251,10 @@ class WaveSimulator:
 
     def _prepare(self, circuit: Circuit) -> Prepared:
         # Threads may share the engine: each goes on with what it found or made, and the last one's is kept.
-        prepared, plans = self._prepared, self._plans
-        if prepared is not None and prepared.circuit is circuit:
-            return prepared
-        if plans is None or not plans.fold.circuit.same_topology(circuit):
-            plans = Plans.of(check(circuit))
-        folded = self._folded(plans.fold, circuit)
-        check_values(circuit, "resistors" if folded.sound else "")
-        equations = plans.equations.fill(folded.circuit)
-        # Training changes conductances alone: the one-ports are those of the circuit before.
-        same = prepared is not None and prepared.folded.circuit.same_one_ports(folded.circuit)
-        diodes = prepared.diodes if prepared is not None and same else Diodes.of(folded.circuit, self._arrays)
-        judge = Judge(equations, diodes.ports)
-        prepared = Prepared(circuit, folded, judge, diodes, self._method(plans, judge, diodes))
-        self._plans, self._prepared = plans, prepared
+        prepared = self._prepared
+        if prepared is None or prepared.circuit is not circuit:
+            prepared = self._prepared = Prepared.of(circuit, self._arrays, prepared)
         return prepared
-
-    @quiet
-    def _folded(self, plan: FoldPlan, circuit: Circuit) -> Folded:
-        """A circuit folded, sound or not, in the backend's numbers."""
-        arrays, number = self._arrays, np.dtype(self._arrays.number)
-        emptier = EMPTIER[np.finfo(number).bits] if arrays.fused else SPARSE_WHEN_EMPTIER_THAN
-        folded = plan.fold(circuit, emptier, number, fused=arrays.fused)
-        scattered: Any = folded.scattered
-        if not issparse(scattered):
-            scattered = arrays.put(scattered)
-        elif arrays.fused:
-            scattered = Stored.of(scattered, number)
-        return replace(folded, couplings=tuple(arrays.put(each) for each in folded.couplings), scattered=scattered)
-
-    def _method(self, plans: Plans, judge: Judge, diodes: Diodes) -> Method:
-        """The way of solving that fits the circuit's shape."""
-        equations = judge.equations
-
-        @cache
-        def general() -> Method:
-            try:
-                return General.of(equations, diodes, self._arrays)
-            except SimulationError:
-                # Singular to working precision, as far as this can tell; Newton's method knows better or refuses.
-                return Unaided(diodes.count)
-
-        if plans.layers is not None:
-            return Layers.of(plans.layers, judge, diodes, self._arrays, general)
-        if plans.leaves is None:
-            return general()
-        return Leaves.of(plans.leaves, judge, diodes, self._arrays, general) or general()
 
 
 def _parts(whole: Floats) -> list[slice]:
