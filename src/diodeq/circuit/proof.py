@@ -67,7 +67,12 @@ def promised_adjoint_at(high: Floats) -> Floats:
 def attainable(volts: Floats) -> Floats:
     """Volts [B] by which operating points that were corrected as far as possible may be off, for node voltages
     [B, N]."""
-    return ATTAINABLE + PROMISED_SHARE * np.minimum(largest(volts), HIGHEST)
+    return attainable_at(largest(volts))
+
+
+def attainable_at(high: Floats) -> Floats:
+    """The same for their ``largest`` [B]."""
+    return ATTAINABLE + PROMISED_SHARE * np.minimum(high, HIGHEST)
 
 
 def largest(volts: Floats) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diodeq.circuit import Circuit
-from diodeq.circuit.proof import HIGHEST, PROMISED, attainable, largest, promised_adjoint_at, promised_at
+from diodeq.circuit.proof import HIGHEST, attainable, attainable_at, largest, promised_adjoint_at, promised_at
 from diodeq.errors import InputError
 from diodeq.processors import product, share, slices
 from diodeq.simulators.base import (
@@ -89,7 +89,7 @@ class WaveSimulator:
         volts = np.zeros((len(drives), len(circuit.nodes)), self._arrays.number)
         unknowns, conductances = (empty((len(drives), each)) for each in (at.equations.size, len(at.judge.laws)))
         sources, into = (empty((len(drives), each)) for each in (circuit.sources, len(at.folded.plan.kept)))
-        error = np.empty(len(drives))
+        error, promised = np.empty(len(drives)), np.empty(len(drives))
 
         @quiet
         def drive(part: slice) -> None:
@@ -103,14 +103,15 @@ class WaveSimulator:
             right = at.equations.right_side(into[part], at.folded.source_voltages(sources[part], volts[part]))
             unknowns[part], conductances[part], error[part] = self._settled(at, right, drives[part])
             volts[part, at.folded.plan.free] = unknowns[part, : at.equations.nodes]
+            high = largest(volts[part])
+            promised[part] = attainable_at(high) + self._rounding(high)
 
         self._share(drive, unknowns)
         if at.wide:
             into[:] = quiet(at.folded.injections)(sources, volts, self._multiply_widely)
         self._share(settle, unknowns)
         point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
-        if not ((error <= PROMISED).all() and np.isfinite(volts).all()):
-            demand_answers(point, point, error, attainable(volts) + self._rounding(largest(volts)))
+        demand_answers(point, point, error, promised)
         return point
 
     def _demand_finite(self, sources: Floats, first: int) -> Floats:
@@ -195,17 +196,18 @@ class WaveSimulator:
         exact, scale = leveled(given, reach=RANGE)
         injected = self._arrays.narrow(exact)
         volts = np.zeros((len(injected), len(circuit.nodes)), injected.dtype)
-        unknowns, error = self._arrays.empty((len(injected), at.equations.size)), np.empty(len(injected))
+        unknowns = self._arrays.empty((len(injected), at.equations.size))
+        error, promised = np.empty(len(injected)), np.empty(len(injected))
 
         @quiet
         def settle(part: slice) -> None:
             unknowns[part], error[part] = self._linear(at, frozen[part], injected[part], exact[part], spread)
             volts[part, at.folded.plan.free] = unknowns[part, : at.equations.nodes]
+            promised[part] = self._promised_adjoint(at.judge.largest(unknowns[part]))
 
         self._share(settle, unknowns)
         solution = AdjointSolution(volts, at.equations.currents(unknowns, transposed=True))
-        allowed = self._promised_adjoint(at.judge.largest(unknowns))
-        return demand_leveled(solution, operating_point, scale, error, allowed)
+        return demand_leveled(solution, operating_point, scale, error, promised)
 
     def _promised_adjoint(self, high: Floats) -> Floats:
         """The judge's promise, and the backend's, for largest voltages [B]."""
