@@ -18,6 +18,7 @@ from diodeq.circuit import Bank, Circuit, Inputs, bank
 from diodeq.circuit.equations import EquationsPlan
 from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.newton import Newton
+from diodeq.circuit.power import dissipation
 from diodeq.circuit.products import branch_products
 from diodeq.circuit.proof import Judge
 from diodeq.cli.main import main
@@ -846,3 +847,37 @@ def test_volts_too_large_for_single_precision_are_told_by_their_sample(backend):
     ):
         engine.operate(circuit, drives)
     assert told.value.sample == 650
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+@pytest.mark.parametrize("backend", installed("numpy", "numba", "torch"))
+def test_currents_of_diodes_are_those_of_their_laws(backend, name):
+    circuit = CIRCUITS[name]()
+    ends, ports = circuit.diodes.terminals, one_ports(circuit.models, circuit.diodes.values, circuit.temperature)
+    with create(f"wave:{backend}") as engine:
+        point = engine.operate(circuit, DRIVES)
+    across = point.node_voltages[:, ends[:, 0]] - point.node_voltages[:, ends[:, 1]]
+    np.testing.assert_allclose(point.diode_currents, ports.current(across), rtol=1e-7, atol=1e-15)
+    usual = dissipation(circuit, point.node_voltages)
+    for mine, theirs in zip(
+        dissipation(circuit, point.node_voltages, currents=point.diode_currents), usual, strict=True
+    ):
+        assert (mine.kind, mine.label) == (theirs.kind, theirs.label)
+        np.testing.assert_allclose(mine.watts, theirs.watts, rtol=1e-6, atol=1e-15)
+
+
+def test_currents_of_diodes_are_mended_with_the_voltages(monkeypatch):
+    circuit = CIRCUITS["layered"]()
+    with WaveSimulator() as engine:
+        point = engine.operate(circuit, DRIVES)
+        method = type(engine._prepared.method)
+        settle = method.settle
+
+        def tampered(self, right):
+            settled = settle(self, right)
+            settled.currents[1] *= 1.1
+            return settled
+
+        monkeypatch.setattr(method, "settle", tampered)
+        again = engine.operate(circuit, DRIVES)
+    np.testing.assert_allclose(again.diode_currents, point.diode_currents, rtol=1e-7, atol=1e-15)

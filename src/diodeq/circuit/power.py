@@ -27,15 +27,20 @@ class Share:
     watts: Floats
 
 
-def dissipation(circuit: Circuit, volts: Floats, kinds: tuple[str, ...] = ("resistors", "diodes")) -> tuple[Share, ...]:
+def dissipation(
+    circuit: Circuit,
+    volts: Floats,
+    kinds: tuple[str, ...] = ("resistors", "diodes"),
+    currents: Floats | None = None,
+) -> tuple[Share, ...]:
     """Static power Σ v·i of every group of resistors and diodes, and of operational amplifiers, for node voltages
-    ``volts`` float64[B, N].
+    ``volts`` float64[B, N] and ``currents`` float64[B, n_diodes] through the diodes (those of their laws by default).
 
     An amplifier takes its supply current and what its output gives from its supplies (`supplies`). Transformers and
     gyrators are lossless; sources, buffers and mirrors supply what the others dissipate.
     """
     shares = [
-        Share(kind, label, _watts(circuit, volts, kind, part))
+        Share(kind, label, _watts(circuit, volts, kind, part, currents))
         for kind in kinds
         for label, part in groups(circuit, kind)
         if not named(label)
@@ -55,9 +60,14 @@ def _amplifiers(circuit: Circuit, volts: Floats) -> Iterator[Share]:
         yield Share("amplifiers", each.group.name, watts)
 
 
-def dissipated(circuit: Circuit, volts: Floats, kinds: tuple[str, ...] = ("resistors", "diodes")) -> Floats:
+def dissipated(
+    circuit: Circuit,
+    volts: Floats,
+    kinds: tuple[str, ...] = ("resistors", "diodes"),
+    currents: Floats | None = None,
+) -> Floats:
     """The same of all groups together, float64[B] watts."""
-    shares = dissipation(circuit, volts, kinds)
+    shares = dissipation(circuit, volts, kinds, currents)
     return np.asarray(sum((share.watts for share in shares), np.zeros(len(volts))))
 
 
@@ -71,12 +81,13 @@ def groups(circuit: Circuit, kind: str) -> Iterator[tuple[str, slice]]:
         start += count
 
 
-def _watts(circuit: Circuit, volts: Floats, kind: str, part: slice) -> Floats:
+def _watts(circuit: Circuit, volts: Floats, kind: str, part: slice, currents: Floats | None) -> Floats:
     bank, watts = circuit.bank(kind), np.zeros(len(volts))
     if kind == "diodes":
         ports = one_ports(circuit.models, bank.values[part], circuit.temperature)
         for at, across in _across(bank.terminals[part], volts):
-            watts[at] = np.sum(across * ports.current(across), axis=1)
+            amperes = ports.current(across) if currents is None else currents[at, part]
+            watts[at] = np.sum(across * amperes, axis=1, dtype=np.float64)
         return watts
     left = np.zeros(len(bank), bool)
     left[part] = True

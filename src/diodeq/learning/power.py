@@ -49,9 +49,9 @@ def power_gradient(simulator: Simulator, point: OperatingPoint) -> PowerGradient
     """The mean power of a circuit over the samples of an operating point, and its gradient."""
     circuit, volts = point.circuit, point.node_voltages
     every = squared(circuit, volts)
-    own = real(circuit, "resistors")
-    watts = float(circuit.conductances[own] @ every[own] + dissipated(circuit, volts, ("diodes",)).mean())
-    squares = every[circuit.mask]
+    watts = float(circuit.conductances @ (every * real(circuit, "resistors")))
+    watts += float(dissipated(circuit, volts, ("diodes",), point.diode_currents).mean())
+    squares = every if circuit.trainable_alone else every[circuit.mask]
     if has_content(circuit):
         return PowerGradient(watts, squares)
     squares = squares + sum((each.slopes(volts)[circuit.mask] for each in Supplied.of(circuit)), 0.0 * squares)

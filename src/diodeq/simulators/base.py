@@ -36,8 +36,8 @@ class OperatingPoint:
 
     ``drives`` float64[B, n_in] volts; ``node_voltages`` float64[B, N] (column 0 is ground); ``diode_conductances``
     float64[B, n_diodes], the incremental conductance dI/dV in siemens between each diode's terminals;
-    ``branch_currents`` maps kinds to float64[B, n] amperes entering the first node of ``Kind.branch``, where the engine
-    has them.
+    ``branch_currents`` maps kinds to float64[B, n] amperes entering the first node of ``Kind.branch``, and
+    ``diode_currents`` float64[B, n_diodes] are those from each diode's anode to its cathode, where the engine has them.
     """
 
     circuit: Circuit
@@ -45,6 +45,7 @@ class OperatingPoint:
     node_voltages: Floats
     diode_conductances: Floats
     branch_currents: Mapping[str, Floats] = field(default_factory=dict)
+    diode_currents: Floats | None = None
 
     @property
     def outputs(self) -> Floats:

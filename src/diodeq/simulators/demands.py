@@ -50,6 +50,8 @@ def demand_answers(
         each[bad] = np.nan
     if isinstance(answer, OperatingPoint):
         answer.diode_conductances[bad] = np.nan
+        if answer.diode_currents is not None:
+            answer.diode_currents[bad] = np.nan
     found.failures, found.answered = reasons, answer
     raise found
 

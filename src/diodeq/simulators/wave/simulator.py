@@ -87,8 +87,10 @@ class WaveSimulator:
         drives = circuit.input_volts(drives)
         at, empty = self._prepare(circuit), self._arrays.empty
         volts = np.zeros((len(drives), len(circuit.nodes)), self._arrays.number)
-        unknowns, conductances = (empty((len(drives), each)) for each in (at.equations.size, len(at.judge.laws)))
-        sources, into = (empty((len(drives), each)) for each in (circuit.sources, len(at.folded.plan.kept)))
+        unknowns, sources, into = (
+            empty((len(drives), each)) for each in (at.equations.size, circuit.sources, len(at.folded.plan.kept))
+        )
+        conductances, currents = (empty((len(drives), len(at.judge.laws))) for _ in range(2))
         error, promised = np.empty(len(drives)), np.empty(len(drives))
 
         @quiet
@@ -101,7 +103,8 @@ class WaveSimulator:
         @quiet
         def settle(part: slice) -> None:
             right = at.equations.right_side(into[part], at.folded.source_voltages(sources[part], volts[part]))
-            unknowns[part], conductances[part], error[part] = self._settled(at, right, drives[part])
+            found = self._settled(at, right, drives[part])
+            unknowns[part], conductances[part], currents[part], error[part] = found
             volts[part, at.folded.plan.free] = unknowns[part, : at.equations.nodes]
             high = largest(volts[part])
             promised[part] = attainable_at(high) + self._rounding(high)
@@ -110,7 +113,8 @@ class WaveSimulator:
         if at.wide:
             into[:] = quiet(at.folded.injections)(sources, volts, self._multiply_widely)
         self._share(settle, unknowns)
-        point = WavePoint(circuit, drives, volts, conductances, at.equations.currents(unknowns), error)
+        branches = at.equations.currents(unknowns)
+        point = WavePoint(circuit, drives, volts, conductances, branches, currents, error)
         demand_answers(point, point, error, promised)
         return point
 
@@ -133,15 +137,16 @@ class WaveSimulator:
         """The same shared by threads."""
         return product(left, right, workers=self._workers) if self._arrays.in_numpy else self._multiply(left, right)
 
-    def _settled(self, at: Prepared, right: Floats, drives: Floats) -> tuple[Floats, Floats, Floats]:
-        """Unknowns and conductances of a part of a batch, and the volts by which they may be off, [B]."""
+    def _settled(self, at: Prepared, right: Floats, drives: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Unknowns of a part of a batch, conductances and currents of its one-ports, and the volts by which they may be
+        off, [B]."""
         judge, wide = at.judge, self._arrays.precision.promised
         settled = at.method.settle(right)
-        unknowns, conductances = settled.unknowns, settled.conductances
-        missed = at.method.leaving(unknowns, settled.currents) - right
+        unknowns, conductances, currents = settled.unknowns, settled.conductances, settled.currents
+        missed = at.method.leaving(unknowns, currents) - right
         across = at.equations.across(unknowns)
         lost = np.asarray(~np.isfinite(across).all(axis=1))
-        short = at.diodes.missed(np.where(lost[:, None], 0.0, across) if lost.any() else across, settled.currents)
+        short = at.diodes.missed(np.where(lost[:, None], 0.0, across) if lost.any() else across, currents)
         at.equations.collect(missed, short)
         missed[lost] = np.nan
         crowded = at.folded.plan.crowded and not wide  # the right side has lost what only the judge's has
@@ -159,9 +164,11 @@ class WaveSimulator:
                 unknowns[left, at.equations.nodes :] = 0.0
             found = judge.settle(unknowns[left], at.right_side(drives[left]), anew=True)
             unknowns[left], conductances[left], error[left] = found
+            across = at.equations.across(unknowns[left])
+            currents[left] = judge.laws.current(np.where(np.isfinite(across), across, 0.0))
             if wide:  # a correction that ends at more says little of what is left: no share of the volts excuses that
                 error[left[~(found[2] <= attainable(found[0][:, : at.equations.nodes]))]] = np.inf
-        return unknowns, conductances, error
+        return unknowns, conductances, currents, error
 
     def _rounding(self, high: Floats) -> Floats:
         """Volts [B] by which the backend's numbers may be off beside the judge's promise, for largest voltages [B]."""
