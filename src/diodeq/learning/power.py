@@ -24,6 +24,7 @@ from diodeq.circuit.products import branch_products
 from diodeq.circuit.supplies import Supplied, real
 from diodeq.devices.one_ports import one_ports
 from diodeq.learning.rules.base import Gradient
+from diodeq.processors import single_threaded
 from diodeq.simulators.base import OperatingPoint, Simulator
 
 SHARE = 4
@@ -49,7 +50,8 @@ def power_gradient(simulator: Simulator, point: OperatingPoint) -> PowerGradient
     """The mean power of a circuit over the samples of an operating point, and its gradient."""
     circuit, volts = point.circuit, point.node_voltages
     every = squared(circuit, volts)
-    watts = float(circuit.conductances @ (every * real(circuit, "resistors")))
+    with single_threaded():
+        watts = float(circuit.conductances @ (every * real(circuit, "resistors")))
     watts += float(dissipated(circuit, volts, ("diodes",), point.diode_currents).mean())
     squares = every if circuit.trainable_alone else every[circuit.mask]
     if has_content(circuit):
