@@ -1,5 +1,6 @@
 """The wave engine: ngspice's voltages and gradients on every kind of circuit, and no answer that is not one."""
 
+import itertools
 import json
 import os
 import sys
@@ -38,6 +39,7 @@ from diodeq.simulators.wave.diodes import Diodes, wright_omega
 from diodeq.simulators.wave.following import Following
 from diodeq.simulators.wave.general import General
 from diodeq.simulators.wave.layers import Layers, Sweeps
+from diodeq.simulators.wave.method import Unaided
 from diodeq.simulators.wave.prepared import Prepared
 from diodeq.simulators.wave.splitting import settle
 from diodeq.simulators.wave.two_sets import two_sets
@@ -864,6 +866,12 @@ def test_currents_of_diodes_are_those_of_their_laws(backend, name):
     ):
         assert (mine.kind, mine.label) == (theirs.kind, theirs.label)
         np.testing.assert_allclose(mine.watts, theirs.watts, rtol=1e-6, atol=1e-15)
+
+
+def test_no_method_gives_one_array_twice():
+    for settled in (Unaided(3).settle(np.ones((2, 4))), Unaided(0).settle(np.ones((2, 4)))):
+        arrays = (settled.unknowns, settled.currents, settled.conductances)
+        assert not any(np.shares_memory(one, other) for one, other in itertools.combinations(arrays, 2))
 
 
 def test_currents_of_diodes_are_mended_with_the_voltages(monkeypatch):

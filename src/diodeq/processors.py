@@ -83,7 +83,8 @@ def product(left: Floats, right: Floats, out: Floats | None = None, workers: int
         else:
             np.matmul(left[band], right, out=found[band])
 
-    pieces = slices(right.shape[1], WIDE) if wide else bands(len(left), *right.shape)
+    rows, (inner, columns) = len(left), right.shape
+    pieces = slices(columns, max(WIDE, BAND // max(1, rows * inner))) if wide else bands(rows, inner, columns)
     share(multiply, pieces, workers)
     return found
 

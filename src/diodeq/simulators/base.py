@@ -45,7 +45,7 @@ class OperatingPoint:
     node_voltages: Floats
     diode_conductances: Floats
     branch_currents: Mapping[str, Floats] = field(default_factory=dict)
-    diode_currents: Floats | None = None
+    diode_currents: Floats | None = field(default=None, kw_only=True)
 
     @property
     def outputs(self) -> Floats:

@@ -57,7 +57,7 @@ class General:
         waiting = self._across(idle)
         if not self.diodes.count:
             none = take(waiting)
-            return Settled(take(idle), none, none)
+            return Settled(take(idle), none, none.copy())
         allowed = self.arrays.precision
         largest = xp.max(xp.abs(idle[:, : self.equations.nodes]), axis=1)
         tolerance = allowed.absolute + allowed.relative * largest

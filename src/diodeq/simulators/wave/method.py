@@ -18,7 +18,8 @@ QUICK = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Settled:
-    """``unknowns`` float64[B, n]; ``currents`` and terminal ``conductances`` of the one-ports float64[B, D].
+    """``unknowns`` float64[B, n]; ``currents`` and terminal ``conductances`` of the one-ports float64[B, D]: three
+    arrays.
 
     Whether they are right is for the judge to say (``circuit.proof``). All in numpy, in the precision of the backend.
     """
@@ -59,7 +60,7 @@ class Unaided:
     def settle(self, right: Floats) -> Settled:
         """All at 0 V."""
         none = np.zeros((len(right), self.ports), right.dtype)
-        return Settled(np.zeros_like(right), none, none)
+        return Settled(np.zeros_like(right), none, none.copy())
 
     def linear(self, conductances: Floats, right: Floats, *, transposed: bool) -> tuple[Floats, Floats]:
         """What nobody has computed is not a number, so that it proves nothing."""

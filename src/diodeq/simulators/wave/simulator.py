@@ -114,7 +114,7 @@ class WaveSimulator:
             into[:] = quiet(at.folded.injections)(sources, volts, self._multiply_widely)
         self._share(settle, unknowns)
         branches = at.equations.currents(unknowns)
-        point = WavePoint(circuit, drives, volts, conductances, branches, currents, error)
+        point = WavePoint(circuit, drives, volts, conductances, branches, error, diode_currents=currents)
         demand_answers(point, point, error, promised)
         return point
 
