@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from circuits import CIRCUITS, DRIVES, plain
 from diodeq.circuit import Circuit, bank
 from diodeq.circuit.flows import kinds_of
-from diodeq.circuit.power import dissipation
+from diodeq.circuit.power import dissipated, dissipation
+from diodeq.circuit.supplies import real
 from diodeq.devices.one_ports import one_ports
 from diodeq.errors import InputError
 from diodeq.learning.power import GAIN, contributions, has_content, power_gradient, steered, trimmed
+from diodeq.network import Network, Stage
 from diodeq.simulators import create
 from diodeq.simulators.ngspice import NgspiceReference
+from diodeq.synthesis import compile_network
 from oracle import Oracle
 
 
@@ -124,3 +129,38 @@ def test_where_current_sources_drive_the_power_falls_with_the_conductances(volts
         found = power_gradient(wave, wave.operate(circuit, np.zeros((1, 0))))
     assert found.watts == pytest.approx(1e-3 * volts**2)
     assert found.gradient == pytest.approx([-(volts**2)])
+
+
+def test_watts_are_those_of_all_parts_that_heat_arises_in():
+    """Amplifiers' parts of their gain and swing are none; what the amplifiers take counts."""
+    network = Network(
+        (Stage([[1.0, -0.5], [0.4, 0.3]], [0.1, -0.1]), Stage([[2.0, 1.0]], [0.0], activation="identity"))
+    )
+    circuit = compile_network(network, diode="1N4148", amplifier="TL074").circuit
+    with create("wave") as wave:
+        point = wave.operate(circuit, circuit.scaling.to_volts([[0.2, 0.4], [1.0, -1.0]]))
+        found = power_gradient(wave, point)
+    assert not real(circuit, "resistors").all()
+    assert found.watts == pytest.approx(dissipated(circuit, point.node_voltages).mean(), rel=1e-6)
+
+
+def test_of_some_resistors_the_gradient_is_theirs():
+    circuit = plain()
+    chosen = np.arange(len(circuit.resistors)) % 3 == 1
+    with create("wave") as wave:
+        point = wave.operate(circuit, DRIVES)
+        every = power_gradient(wave, replace(point, circuit=replace(circuit, trainable=np.ones(len(chosen), bool))))
+        some = power_gradient(wave, replace(point, circuit=replace(circuit, trainable=chosen)))
+    assert some.watts == pytest.approx(every.watts)
+    assert some.gradient == pytest.approx(every.gradient[chosen])
+
+
+def test_currents_of_diodes_in_groups_are_told_apart():
+    circuit = plain()
+    count = len(circuit.diodes)
+    circuit = replace(circuit, diodes=replace(circuit.diodes, groups=(("first", 1), ("others", count - 1))))
+    with create("wave") as wave:
+        point = wave.operate(circuit, DRIVES)
+    known = dissipation(circuit, point.node_voltages, currents=point.diode_currents)
+    for mine, theirs in zip(known, dissipation(circuit, point.node_voltages), strict=True):
+        np.testing.assert_allclose(mine.watts, theirs.watts, rtol=1e-6, atol=1e-15)

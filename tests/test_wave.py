@@ -636,6 +636,7 @@ def test_wrong_answers_are_mended_or_refused(name, monkeypatch):
             engine.operate(circuit, DRIVES)
         assert set(refused.value.failures) == {1}
         assert np.isnan(refused.value.answered.outputs[1]).all()
+        assert np.isnan(refused.value.answered.diode_currents).all(axis=1).tolist() == [False, True, False, False]
         assert np.allclose(refused.value.answered.outputs[[0, 2, 3]], point.outputs[[0, 2, 3]])
         with pytest.raises(SimulationError, match="linearized circuit"):
             engine.small_signal(point, np.ones_like(point.outputs))
