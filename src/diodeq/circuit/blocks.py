@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Index = NDArray[np.intp]
+Runs = tuple[slice | Index, ...]
 
 # Fewer resistors than this are not worth a matrix product of their own.
 SMALLEST = 256
@@ -31,9 +32,9 @@ class Block:
     columns: Index
 
     @cached_property
-    def runs(self) -> tuple[slice | Index, slice | Index]:
-        """``rows`` and ``columns``, as slices where they are even."""
-        return run(self.rows), run(self.columns)
+    def runs(self) -> tuple[Runs, Runs]:
+        """``rows`` and ``columns`` in ``runs``."""
+        return runs(self.rows), runs(self.columns)
 
     @property
     def resistors(self) -> slice:
@@ -119,6 +120,12 @@ def run(index: Index) -> slice | Index:
     return index
 
 
+def taken(values: NDArray[Any], places: Runs) -> NDArray[Any]:
+    """The entries of an array's last axis at ``places``, in ``runs``; not copied where they are one slice."""
+    found = [values[..., each] for each in places]
+    return found[0] if len(found) == 1 else np.concatenate(found, axis=-1)
+
+
 def occurrence(values: NDArray[np.integer[Any]]) -> Index:
     """How many equal values stand before each."""
     order = np.argsort(values, kind="stable")
@@ -129,7 +136,7 @@ def occurrence(values: NDArray[np.integer[Any]]) -> Index:
     return found
 
 
-def runs(index: Index) -> tuple[slice | Index, ...]:
-    """Ascending numbers as a few slices of consecutive ones, or in one piece where they would be many."""
+def runs(index: Index) -> Runs:
+    """Numbers as a few slices of consecutive ones, or in one piece where they would be many."""
     cuts = np.flatnonzero(np.diff(index) != 1) + 1
     return tuple(map(run, np.split(index, cuts))) if len(cuts) < MANY else (run(index),)

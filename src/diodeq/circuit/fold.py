@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from diodeq.circuit.bank import Bank, Floats
-from diodeq.circuit.blocks import run, runs
+from diodeq.circuit.blocks import run, runs, taken
 from diodeq.circuit.check import is_positive
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.equations import SPARSE_WHEN_EMPTIER_THAN, incidence, parts
@@ -95,7 +95,7 @@ class Folded:
 
     def fold_injections(self, currents: Floats) -> Floats:
         """Node currents [B, N] (or two ``parts`` [B, 2, N]) as those of the kept nodes; into driven ones they end."""
-        return np.concatenate([currents[..., each] for each in self.plan.keeping], axis=-1)
+        return np.ascontiguousarray(taken(currents, self.plan.keeping))
 
     def unfold(self, folded: Floats, known: Floats | None = None) -> Floats:
         """Voltages of all nodes, float64[B, N], from those of the kept ones and of the driven ones (default 0 V)."""

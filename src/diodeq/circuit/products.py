@@ -8,7 +8,7 @@ import numpy as np
 
 from diodeq.circuit import dots
 from diodeq.circuit.bank import Bools, Floats, Ints
-from diodeq.circuit.blocks import Block, Index, Wiring, run
+from diodeq.circuit.blocks import Block, Index, Wiring, run, taken
 from diodeq.circuit.circuit import Circuit
 from diodeq.circuit.graph import driven_nodes
 from diodeq.circuit.rails import Indices, MirroredNodes, dual_rails, stand_ins
@@ -57,82 +57,48 @@ def _of_block(
 ) -> None:
     """Into ``found`` float64[rows, columns], from C = VᵀV̂ with diagonal ``own``: C_ab + C_ba - C_aa - C_bb."""
     rows, columns = block.runs
-    if quiet[columns].all():
+    if taken(quiet, columns).all():
         rows, columns, found = columns, rows, found.T
-    if quiet[columns].all():
+    if taken(quiet, columns).all():
         found[:] = 0.0
-    elif quiet[rows].all():
+    elif taken(quiet, rows).all():
         nodes = block.rows if rows is block.runs[0] else block.columns
-        at = wiring.remembered(block.start, (nodes, rails), lambda: _Rails.of(nodes, rails))
-        _of_rails(at, voltages, adjoint[:, columns], own[columns], found)
+        halves = wiring.remembered(block.start, (nodes, rails), lambda: MirroredNodes.of(nodes, rails))
+        _of_rails(halves, taken(voltages, rows), taken(adjoint, columns), taken(own, columns), found)
     else:
-        product(voltages[:, rows].T, adjoint[:, columns], out=found)
-        found += found if adjoint is voltages else product(adjoint[:, rows].T, voltages[:, columns])
-        found -= own[columns]
-        found -= own[rows, None]
+        product(taken(voltages, rows).T, taken(adjoint, columns), out=found)
+        found += found if adjoint is voltages else product(taken(adjoint, rows).T, taken(voltages, columns))
+        found -= taken(own, columns)
+        found -= taken(own, rows)[:, None]
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Rows ``at`` of a block, on driven ``nodes``."""
-
-    at: Indices
-    nodes: Indices
-    count: int
-
-    @staticmethod
-    def of(nodes: Index, at: Indices) -> _Rows:
-        """Those of a block's ``nodes`` that are ``at`` some places."""
-        return _Rows(at, run(nodes[at]), len(nodes[at]))
-
-    def part(self, band: slice) -> _Rows:
-        """A band of them."""
-        return _Rows(_part(self.at, band), _part(self.nodes, band), band.stop - band.start)
-
-
-@dataclass(frozen=True, eq=False)
-class _Rails:
-    """The rows of a block on driven nodes: all, and those that mirror each other (``plus``, ``minus``) or none."""
-
-    all: _Rows
-    plus: _Rows
-    minus: _Rows
-    alone: _Rows
-
-    @staticmethod
-    def of(nodes: Index, rails: Index) -> _Rails:
-        """Of pairs of nodes that are dual ``rails``."""
-        halves = MirroredNodes.of(nodes, rails)
-        places = (slice(0, len(nodes), 1), halves.plus, halves.minus, halves.alone)
-        return _Rails(*(_Rows.of(nodes, each) for each in places))
-
-    def mirrored(self, voltages: Floats) -> bool:
-        """Whether there are halves, and node voltages [B, N] are opposite there."""
-        one, other = voltages[:, self.plus.nodes], voltages[:, self.minus.nodes]
-        return self.plus.count > 0 and bool(_opposite(one, other).all())
-
-
-def _of_rails(at: _Rails, voltages: Floats, adjoint: Floats, own: Floats, found: Floats) -> None:
+def _of_rails(halves: MirroredNodes, voltages: Floats, adjoint: Floats, own: Floats, found: Floats) -> None:
     """A block between driven rows, of which half may mirror the others, and columns with C_bb = ``own``."""
+    mirrored = halves.pairs and _opposite(voltages[:, halves.plus], voltages[:, halves.minus]).all()
     # One more sample, of 1 V at every row and -C_bb at every column, subtracts C_bb within the product.
     right, twice = np.vstack([adjoint, -own]), -2.0 * own
     ahead = found.flags.c_contiguous  # products may be put into rows as they come
 
-    def multiply(rows: _Rows, mirrors: _Rows | None = None) -> None:
-        left = np.ones((len(right), rows.count), voltages.dtype)
-        left[:-1] = voltages[:, rows.nodes]
-        if ahead and isinstance(rows.at, slice):
-            whole = np.matmul(left.T, right, out=found[rows.at])
+    def multiply(rows: Indices, mirrors: Indices | None = None) -> None:
+        part = voltages[:, rows]
+        left = np.vstack([part, np.ones_like(part[:1])]).T
+        if ahead and isinstance(rows, slice):
+            whole = np.matmul(left, right, out=found[rows])
         else:
-            whole = found[rows.at] = left.T @ right
+            whole = found[rows] = left @ right
         if mirrors is not None:
-            found[mirrors.at] = twice - whole
+            found[mirrors] = twice - whole
 
-    rest, pairs = at.all, at.plus.count
-    if at.mirrored(voltages):
-        rest = at.alone
-        share(lambda band: multiply(at.plus.part(band), at.minus.part(band)), bands(pairs, *right.shape))
-    share(lambda band: multiply(rest.part(band)), bands(rest.count, *right.shape))
+    if mirrored:
+        pairs, left = (halves.plus, halves.minus), halves.alone
+        share(lambda band: multiply(*(_part(each, band) for each in pairs)), bands(halves.pairs, *right.shape))
+    else:
+        left = slice(0, len(found), 1)
+    share(lambda band: multiply(_part(left, band)), bands(_count(left), *right.shape))
+
+
+def _count(places: Indices) -> int:
+    return len(range(places.start, places.stop, places.step)) if isinstance(places, slice) else len(places)
 
 
 def _part(places: Indices, band: slice) -> Indices:
