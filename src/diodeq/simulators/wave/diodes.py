@@ -57,20 +57,16 @@ class Diodes:
 
     def missed(self, voltage: Floats, current: Floats) -> Floats:
         """``ports.missed`` for [B, n_diodes], compiled where the diodes are plain junctions and ``fused``."""
-        if self.arrays.fused and isinstance(self.ports, Law) and not len(self.slow) and self.count:
-            from diodeq.simulators.wave import fused
-
-            found = fused.missed(self._columns, self.ports.gmin, voltage, current)
-            if found is not None:
-                return found
-        return self.ports.missed(voltage, current)
+        found = self._quickly(voltage, current)
+        return self.ports.missed(voltage, current) if found is None else found
 
     @cached_property
-    def _columns(self) -> Floats:
+    def _quickly(self) -> Callable[[Floats, Floats], Floats | None]:
+        if not (self.arrays.fused and isinstance(self.ports, Law) and self.count) or len(self.slow):
+            return lambda voltage, current: None
         from diodeq.simulators.wave import fused
 
-        assert isinstance(self.ports, Law)
-        return fused.law_columns(self.ports)
+        return partial(fused.missed, fused.law_columns(self.ports), self.ports.gmin)
 
     def load_line(self, sources: Array, resistances: Array) -> tuple[Array, Array, Array]:
         """Terminal voltages, currents and terminal conductances [B, n_diodes].

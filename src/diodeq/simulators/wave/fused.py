@@ -9,7 +9,7 @@ either binary format: ``real`` is that of its arguments.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -63,10 +63,7 @@ def columns_of(plain: Plain, resistances: Array, real: Any) -> tuple[Any, Any]:
     drop = total * divider * saturation
     breakdown = math.inf if plain.breakdown is None else plain.breakdown
     each = (divider, drop, np.log(drop / n_vt), 1.0 / (total * divider), n_vt, saturation, series, breakdown)
-    columns = np.empty((len(each), len(resistances)), real)
-    for row, values in zip(columns, each, strict=True):
-        row[:] = values
-    return columns, real(plain.gmin)
+    return _rows(each, len(resistances), real), real(plain.gmin)
 
 
 def load_line(columns: Any, gmin: Any, sources: Array) -> tuple[Array, Array, Array, Array]:
@@ -79,27 +76,32 @@ def load_line(columns: Any, gmin: Any, sources: Array) -> tuple[Array, Array, Ar
     return v, i, g, broken
 
 
-def law_columns(law: Law) -> Floats:
+def law_columns(law: Law) -> Any:
     """What ``missed`` asks of a law whose junctions are plain, float64[5, n]."""
-    columns = np.empty((5, len(law)))
-    for row, values in zip(columns, (law.n_vt, law.saturation, law.resistance, law.breakdown, 0.0), strict=True):
+    slope = 1.0 / np.asarray(law.n_vt)
+    return _rows((law.n_vt, law.saturation, law.resistance, law.breakdown, slope), len(law), np.float64)
+
+
+def _rows(each: Sequence[Any], count: int, real: Any) -> Any:
+    """Numbers, or arrays of ``count`` of them, one below the other."""
+    found = np.empty((len(each), count), real)
+    for row, values in zip(found, each, strict=True):
         row[:] = values
-    columns[4] = 1.0 / columns[0]
-    return columns
+    return found
 
 
 def missed(columns: Floats, gmin: float, voltage: Array, current: Array) -> Floats | None:
     """``Law.missed`` [B, n] of plain laws with ``law_columns`` them; None where one breaks down, or conducts more than
     exponentials say."""
-    real = voltage.dtype.char
     short, unusual = np.empty(voltage.shape), np.empty(len(voltage), bool)
     given = (np.require(each, voltage.dtype, ("C", "W")) for each in (voltage, current))
-    _kernel_of_missed({"d": "f8", "f": "f4"}[real])(*given, columns, gmin, short, unusual)
+    _kernel_of_missed(np.finfo(voltage.dtype).bits)(*given, columns, gmin, short, unusual)
     return None if unusual.any() else short
 
 
 @cache
-def _kernel_of_missed(real: str) -> Any:
+def _kernel_of_missed(bits: int) -> Any:
+    real = FORMATS[bits].name
     arguments = f"{real}[:,::1], {real}[:,::1], f8[:,::1], f8, f8[:,::1], b1[::1]"
     return kernel(_missed, arguments, fastmath={"contract"})
 
@@ -292,13 +294,13 @@ def short(voltage: Any, current: Any, columns: Any, gmin: Any, out: Any) -> Any:
     for k in range(len(out)):
         i = np.float64(current[k])
         v = np.float64(voltage[k]) - series[k] * i
-        power_ = exp(v * slope[k])
+        grown = exp(v * slope[k])
         blocked = min(v, REVERSE * n_vt[k])
         x = n_vt[k] / blocked
         cube = CUBE * x * x * x
         below = v < REVERSE * n_vt[k]
-        through = -saturation[k] * (1.0 + cube) if below else saturation[k] * power_ - saturation[k]
-        conductance = saturation[k] * slope[k] * (3.0 * cube * x if below else power_) + gmin
+        through = -saturation[k] * (1.0 + cube) if below else saturation[k] * grown - saturation[k]
+        conductance = saturation[k] * slope[k] * (3.0 * cube * x if below else grown) + gmin
         out[k] = (through + gmin * v - i) / (1.0 + series[k] * conductance)
         unusual |= not ((v >= -breakdown[k]) & (v * slope[k] <= EXPONENT_LIMIT))
     return unusual
