@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diodeq.compiled import available
 from diodeq.learning.schedules import Schedule, constant
 
 Floats = NDArray[np.float64]
@@ -117,6 +118,37 @@ SPACES: dict[str, Space] = {
 
 
 Move = Callable[[Update, Pull, Floats, Floats, tuple[Floats, ...], int, Floats, float, float], bool]
+# (dℓ/dG, G, slots, factors, θ, lowest θ, highest θ) → whether dℓ/dθ is finite; overwrites slots and θ.
+Sweep = Callable[[Floats, Floats, tuple[Floats, ...], tuple[float, ...], Floats, float, float], bool]
+
+
+def _plainly(rule: Callable[..., Any], pull: Pull) -> Sweep:
+    def sweep(gradient: Any, values: Any, slots: Any, factors: Any, theta: Any, low: Any, high: Any) -> bool:
+        pulled = np.asarray(pull(gradient, values), np.float64)
+        theta += rule(pulled, slots, slice(None), factors)
+        np.clip(theta, low, high, out=theta)
+        return bool(np.isfinite(pulled).all())
+
+    return sweep
+
+
+@cache
+def _compiled(rule: Callable[..., Any], pull: Pull) -> Sweep:
+    import numba
+
+    inline: Any = numba.njit(inline="always", error_model="numpy")
+    stepped, pulled = inline(rule), inline(pull)
+
+    @numba.njit(nogil=True, error_model="numpy")
+    def sweep(gradient: Any, values: Any, slots: Any, factors: Any, theta: Any, low: Any, high: Any) -> bool:
+        infinite = 0
+        for k in range(len(theta)):
+            each = np.float64(pulled(gradient[k], values[k]))
+            theta[k] = min(max(theta[k] + stepped(each, slots, k, factors), low), high)
+            infinite += not abs(each) < np.inf
+        return infinite == 0
+
+    return sweep  # type: ignore[no-any-return]
 
 
 def move(
@@ -129,51 +161,15 @@ def move(
     theta: Floats,
     low: float,
     high: float,
+    *,
+    sweeps: Callable[[Callable[..., Any], Pull], Sweep] = _plainly,
 ) -> bool:
     """Add a step to θ, kept from ``low`` to ``high``, for the gradient that ``pull`` makes of one at ``values``;
     whether that is finite. ``theta`` and ``slots`` are overwritten."""
-    pulled = np.asarray(pull(gradient, values), np.float64)
-    theta += update.rule(pulled, slots, slice(None), update.factors(step))
-    np.clip(theta, low, high, out=theta)
-    return bool(np.isfinite(pulled).all())
+    return sweeps(update.rule, pull)(gradient, values, slots, update.factors(step), theta, low, high)
 
 
 @cache
 def fastest_move() -> Move:
     """``move`` in one pass over the parameters where numba can be imported: the same bits."""
-    try:
-        import numba
-    except ImportError:
-        return move
-
-    @cache
-    def compiled(rule: Callable[..., Any], pull: Pull) -> Any:
-        inline: Any = numba.njit(inline="always", error_model="numpy")
-        stepped, pulled = inline(rule), inline(pull)
-
-        @numba.njit(nogil=True, error_model="numpy")
-        def sweep(gradient: Any, values: Any, slots: Any, factors: Any, theta: Any, low: Any, high: Any) -> Any:
-            infinite = 0
-            for k in range(len(theta)):
-                each = np.float64(pulled(gradient[k], values[k]))
-                theta[k] = min(max(theta[k] + stepped(each, slots, k, factors), low), high)
-                infinite += not abs(each) < np.inf
-            return infinite
-
-        return sweep
-
-    def moved(
-        update: Update,
-        pull: Pull,
-        gradient: Floats,
-        values: Floats,
-        slots: tuple[Floats, ...],
-        step: int,
-        theta: Floats,
-        low: float,
-        high: float,
-    ) -> bool:
-        sweep = compiled(update.rule, pull)
-        return not sweep(gradient, values, slots, update.factors(step), theta, low, high)
-
-    return moved
+    return partial(move, sweeps=_compiled) if available() else move
