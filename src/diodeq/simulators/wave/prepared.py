@@ -94,7 +94,8 @@ class Prepared:
         folded = self.folded
         if issparse(folded.scattered) or isinstance(folded.scattered, Stored):
             return False
-        return any(each.shape[1] > WIDE for each in (*folded.couplings, folded.scattered))
+        shapes = (each.shape for each in (*folded.couplings, folded.scattered))
+        return any(rails and free > WIDE for rails, free in shapes)
 
     @cached_property
     def _exact(self) -> Folded:

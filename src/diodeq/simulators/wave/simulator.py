@@ -111,7 +111,7 @@ class WaveSimulator:
 
         self._share(drive, unknowns)
         if at.wide:
-            into[:] = quiet(at.folded.injections)(sources, volts, self._multiply_widely)
+            into = quiet(at.folded.injections)(sources, volts, self._multiply_widely)
         self._share(settle, unknowns)
         branches = at.equations.currents(unknowns)
         point = WavePoint(circuit, drives, volts, conductances, branches, error, diode_currents=currents)
